@@ -1,0 +1,1 @@
+"""Adapters: one module a framework, imported lazily. Nothing here imports the engine."""

@@ -1,0 +1,146 @@
+"""What the engine and an adapter say to each other: problems, outcomes, capabilities, error kinds.
+
+This module and its siblings run on Python 3.8 with nothing but numpy and the framework, because a target may
+live in somebody else's old environment. They import nothing of the engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+import numpy as np
+
+try:  # Python 3.8 has Protocol; keep the import in one place for type checkers.
+    from typing import Protocol, runtime_checkable
+except ImportError:  # pragma: no cover
+    raise SystemExit("lossproof adapters need Python 3.8 or newer") from None
+
+OPS = ("softmax", "log_softmax", "nll_loss", "cross_entropy")
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+REDUCTIONS = ("none", "sum", "mean")
+ERROR_KINDS = ("bad_label", "bad_shape", "bad_dtype", "bad_option", "unsupported", "resource", "internal")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mathematical problem with exact inputs, as an adapter sees it.
+
+    All floating-point arrays are float64 arrays whose entries are exactly representable in ``dtype``; an adapter
+    converts them to its own tensors of that dtype without rounding.
+
+    ``x``          logits (``nll_loss``: log-probabilities), any rank >= 1, class axis ``axis`` of size K
+    ``target``     int64 class indices (shape of ``x`` without ``axis``), float64 probabilities (shape of ``x``), or None
+    ``weight``     float64 ``(K,)`` class weights, or None
+    ``cotangent``  upstream gradient, the shape of the value, or None where only the value is wanted
+    """
+
+    op: str
+    dtype: str
+    x: np.ndarray
+    target: Optional[np.ndarray] = None
+    weight: Optional[np.ndarray] = None
+    cotangent: Optional[np.ndarray] = None
+    axis: int = -1
+    reduction: str = "mean"
+    ignore_index: Optional[int] = None
+    label_smoothing: float = 0.0
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether the op takes a target and a reduction."""
+        return self.op in ("nll_loss", "cross_entropy")
+
+    @property
+    def has_probability_target(self) -> bool:
+        """Whether the target holds class probabilities rather than class indices."""
+        return self.target is not None and self.target.dtype.kind == "f"
+
+    @property
+    def want(self) -> Tuple[str, ...]:
+        """The outputs asked for: the value, and the VJP where a cotangent is given."""
+        return ("value",) if self.cotangent is None else ("value", "vjp")
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One output pulled back exactly: entries widened to float64, and the dtype that the implementation returned."""
+
+    data: np.ndarray
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an implementation answered: its outputs by name, or an error of the taxonomy."""
+
+    outputs: Mapping[str, Tensor] = field(default_factory=dict)
+    error: Optional[str] = None
+    message: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Support:
+    """How an adapter offers one op: ``native`` (the framework's own function) or ``composed`` (from primitives)."""
+
+    how: str
+    targets: Tuple[str, ...] = ("index", "probability")
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an adapter can do. The engine asks for nothing outside it.
+
+    ``profiles`` declares error profiles where they differ from the default (W for float64 and float32, N for the
+    16-bit formats): ``{(op, dtype): "W" | "N" | "F"}``. ``online`` declares kernels that rescale partial sums when
+    the running maximum grows.
+    """
+
+    ops: Mapping[str, Support]
+    dtypes: Tuple[str, ...] = DTYPES
+    devices: Tuple[str, ...] = ("cpu",)
+    modes: Tuple[str, ...] = ("eager",)
+    profiles: Mapping[Tuple[str, str], str] = field(default_factory=dict)
+    online: bool = False
+    compile_cost: str = "none"
+
+
+@dataclass(frozen=True)
+class Description:
+    """Evidence: versions, build facts and flags that can change bits."""
+
+    versions: Mapping[str, str]
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+class UnsupportedProblem(Exception):
+    """Raised by an adapter for a problem outside its capabilities. The message says what and why."""
+
+
+@runtime_checkable
+class Adapter(Protocol):
+    """An implementation under test. Third parties subclass nothing: a module or an object with these members will do."""
+
+    name: str
+
+    def describe(self) -> Description:
+        """Versions and build facts of the framework."""
+        ...
+
+    def capabilities(self) -> Capabilities:
+        """The ops, dtypes, devices and modes on offer at run time."""
+        ...
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
+        """Compute the outputs in ``problem.want`` as ``{name: Tensor}``; framework exceptions pass through."""
+        ...
+
+    def error_kind(self, error: Exception) -> str:
+        """Which of ``ERROR_KINDS`` a framework exception is."""
+        ...
+
+    def script(self, problem: Problem) -> str:
+        """A program of this framework alone that evaluates the problem and prints every output."""
+        ...

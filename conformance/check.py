@@ -1,0 +1,168 @@
+"""The Python front door: judge a plain function, no pytest and no adapter needed."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lossproof.adapters.protocol import Capabilities, Description, Problem, Support, Tensor, UnsupportedProblem
+from lossproof.call import Call
+from lossproof.deck import build
+from lossproof.errors import UsageError
+from lossproof.judge import FAILING, Observation
+from lossproof.ops import OPS
+from lossproof.run import run
+from lossproof.targets import Target
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class FunctionAdapter:
+    """An adapter around plain functions; see :func:`check_implementation` for their signatures."""
+
+    name: str
+    op: str
+    value: Function
+    grad: Function | None = None
+    dtypes: tuple[str, ...] = ("float64", "float32", "float16")
+    options: frozenset[str] = frozenset({"axis", "weight", "ignore_index", "reduction", "label_smoothing"})
+    targets: tuple[str, ...] = ("index", "probability")
+    profiles: Mapping[str, str] = field(default_factory=dict)
+
+    def describe(self) -> Description:
+        """The interpreter; a plain function has no version."""
+        return Description({"python": platform.python_version(), "numpy": np.__version__})
+
+    def capabilities(self) -> Capabilities:
+        """One op, on the CPU."""
+        profiles = {(self.op, dtype): profile for dtype, profile in self.profiles.items()}
+        return Capabilities({self.op: Support("native", self.targets)}, self.dtypes, profiles=profiles)
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
+        """Call the functions with arrays of the problem's own dtype."""
+        dtype = numpy_dtype(problem.dtype)
+        keywords = self._keywords(problem, dtype)
+        x = problem.x.astype(dtype)
+        value = self.value(x, **keywords)
+        out = {"value": _pulled(value)}
+        if problem.cotangent is not None and self.grad is not None:
+            out["vjp"] = _pulled(self.grad(x, problem.cotangent.astype(dtype), **keywords))
+        return out
+
+    def _keywords(self, problem: Problem, dtype: np.dtype[Any]) -> dict[str, Any]:
+        given: dict[str, Any] = {"axis": problem.axis}
+        if problem.is_loss:
+            target = problem.target
+            # sanity check: losses have targets
+            assert target is not None
+            given |= {
+                "target": target.astype(dtype) if problem.has_probability_target else target,
+                "weight": None if problem.weight is None else problem.weight.astype(dtype),
+                "ignore_index": problem.ignore_index,
+                "reduction": problem.reduction,
+            }
+            if self.op == "cross_entropy":
+                given["label_smoothing"] = problem.label_smoothing
+        defaults = {"axis": -1, "weight": None, "ignore_index": None, "reduction": "mean", "label_smoothing": 0.0}
+        for name in [n for n in given if n != "target" and n not in self.options]:
+            at_end = name == "axis" and problem.axis % problem.x.ndim == problem.x.ndim - 1
+            if not at_end and given[name] != defaults[name]:
+                raise UnsupportedProblem(f"{self.name} takes no {name}")
+            del given[name]
+        return given
+
+    def error_kind(self, error: Exception) -> str:
+        """A plain function has no taxonomy."""
+        return "internal"
+
+    def script(self, problem: Problem) -> str:
+        """Not on offer: the function is the caller's."""
+        raise UsageError(f"{self.name} is a plain function; call it with the printed inputs")
+
+
+@dataclass(frozen=True)
+class Report:
+    """All observations of a check. ``ok`` is what most callers want; ``failures`` is what they read."""
+
+    observations: tuple[Observation, ...]
+
+    @property
+    def failures(self) -> tuple[Observation, ...]:
+        """The observations that make the check fail."""
+        return tuple(o for o in self.observations if o.verdict in FAILING)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return not self.failures
+
+    def raise_on_failure(self, *, limit: int = 5) -> None:
+        """Raise AssertionError with the first failures, worst first."""
+        worst = sorted(self.failures, key=lambda o: -o.share)
+        if worst:
+            lines = "\n".join(f"{o.message}\n    {o.id}" for o in worst[:limit])
+            raise AssertionError(f"{len(worst)} of {len(self.observations)} outputs fail\n{lines}")
+
+
+def check_implementation(
+    value: Function,
+    *,
+    op: str,
+    grad: Function | None = None,
+    name: str = "",
+    dtypes: Iterable[str] = ("float64", "float32", "float16"),
+    options: Iterable[str] | None = None,
+    targets: Iterable[str] = ("index", "probability"),
+    profiles: Mapping[str, str] | None = None,
+    profile: str = "default",
+    seed: int = 0,
+    calls: Iterable[Call] | None = None,
+) -> Report:
+    """Judge a plain function against certified truth within derived bounds.
+
+    ``value(x, *, axis)`` for softmax and log_softmax; ``value(x, *, target, weight, ignore_index, reduction, axis)``
+    for nll_loss, and also ``label_smoothing`` for cross_entropy. ``grad(x, cotangent, *, ...)`` takes the same
+    keywords and returns the gradient with respect to ``x``. NumPy arrays in and out, of the dtype under test
+    (bfloat16 needs the package ml_dtypes). ``options`` names the keywords that the function takes, if not all:
+    calls that need others are not judged. ``profiles`` maps a dtype to a declared error profile W, N or F.
+    ``profile`` and ``seed`` choose the deck, or ``calls`` replaces it.
+
+    Raises :class:`UsageError` for an unknown op, dtype or option.
+    """
+    if op not in OPS:
+        raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPS)}")
+    known = OPS[op].options
+    chosen = frozenset(options) if options is not None else known
+    if not chosen <= known:
+        raise UsageError(f"{op} has no option {', '.join(sorted(chosen - known))}; expected {', '.join(sorted(known))}")
+    wanted = tuple(dtypes)
+    for dtype in wanted:
+        numpy_dtype(dtype)
+    adapter = FunctionAdapter(
+        name or getattr(value, "__name__", "function"), op, value, grad, wanted, chosen, tuple(targets), profiles or {}
+    )
+    deck = build(profile=profile, seed=seed, ops=(op,), dtypes=wanted) if calls is None else calls
+    return Report(tuple(run([Target(adapter)], deck)))
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The NumPy dtype of an IO format. Raises :class:`UsageError` if it is unknown or needs a missing package."""
+    if name in ("float64", "float32", "float16"):
+        return np.dtype(name)
+    if name != "bfloat16":
+        raise UsageError(f"unknown dtype {name!r}; expected float64, float32, bfloat16 or float16")
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise UsageError("bfloat16 in plain functions needs the package ml_dtypes; pip install ml_dtypes") from None
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+def _pulled(result: Any) -> Tensor:
+    a = np.asarray(result)
+    return Tensor(a.astype(np.float64), a.dtype.name)

@@ -1,0 +1,51 @@
+"""Truth for a stack of problems: enclosures with special values in place, and allowances per profile, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lossproof.adapters.protocol import Problem
+from lossproof.batch import Batch, stack
+from lossproof.bounds import Allowed, Model, allow
+from lossproof.oracle import balls, fast
+from lossproof.rows import Rows, analyse
+from lossproof.special import Expected, overlay
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Exact results of a batch and the errors that each profile allows."""
+
+    batch: Batch
+    rows: Rows
+    expected: dict[str, Expected]
+    oracle: str
+    _allowed: dict[tuple[str, bool, bool], Allowed] = field(default_factory=dict)
+
+    def allowed(self, profile: str, *, randomly_ordered: bool = False, online: bool = False) -> Allowed:
+        """Allowances under a profile, cached: all targets share them."""
+        key = (profile, randomly_ordered, online)
+        if key not in self._allowed:
+            model = Model(self.batch.fmt, profile)
+            self._allowed[key] = allow(
+                self.batch, self.rows, model, randomly_ordered=randomly_ordered, online=online
+            )
+        return self._allowed[key]
+
+
+def truth(problems: Sequence[Problem], *, precision: int | None = None) -> Truth:
+    """Exact results of problems of one signature.
+
+    float64 is computed with Arb balls at ``precision`` bits (128 unless given), the other dtypes by the fast oracle
+    unless a precision is asked for.
+    """
+    batch = stack(problems)
+    rows = analyse(batch)
+    exact = precision is not None or batch.fmt.name == "float64"
+    core = balls.core(batch, rows, precision or balls.PRECISIONS[0]) if exact else fast.core(batch, rows)
+    w = allow(batch, rows, Model(batch.fmt, "N" if batch.fmt.is_narrow else "W"))
+    expected = overlay(batch, rows, core, np.asarray(w.unjudged))
+    return Truth(batch, rows, expected, f"arb{precision or balls.PRECISIONS[0]}" if exact else "fast")

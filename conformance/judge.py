@@ -1,0 +1,140 @@
+"""The judge: outcome + enclosure + bound -> observation. It knows no framework."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossproof.batch import Bools
+from lossproof.floats import F64, Format
+from lossproof.special import ANY, NAN, NINF, PINF, ZERO, Expected
+
+VERDICTS = (
+    "pass",
+    "convention",
+    "suspect",
+    "unsupported",
+    "waived",
+    "fail",
+    "crash",
+    "timeout",
+    "resource",
+    "unexpected_pass",
+    "error",
+)
+FAILING = frozenset({"fail", "crash", "timeout", "resource", "unexpected_pass", "error"})
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One output of one call on one target, judged.
+
+    ``share`` is the worst error over the allowed error (infinite where a required special value is missing); ``ulp``
+    the worst error in units of the dtype's spacing at the exact value; ``index`` the worst entry in the output's own
+    shape; ``exact`` and ``allowed`` belong to it. ``met`` is the strictest profile whose bound the output meets.
+    """
+
+    id: str
+    output: str
+    target: str
+    verdict: str
+    share: float = 0.0
+    ulp: float = 0.0
+    index: tuple[int, ...] = ()
+    got: float | None = None
+    exact: tuple[float, float] | None = None
+    allowed: float | None = None
+    message: str = ""
+    conventions: dict[str, str] = field(default_factory=dict)
+    profile: str = ""
+    met: str = ""
+    bits: str = ""
+    seconds: float = 0.0
+    waiver: str = ""
+    call: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Entrywise judgement of a stack of outputs, reduced per problem (B,)."""
+
+    ok: Bools
+    undecided: Bools
+    share: F64
+    ulp: F64
+    worst: NDArray[np.intp]
+    entries: Bools
+
+
+def judge(expected: Expected, allowed: F64, got: F64, fmt: Format) -> Judged:
+    """Compare stacked outputs (B, ...) with their enclosures and allowances."""
+    b = got.shape[0]
+    mid, low, rad = expected.exact.mid, expected.exact.low, expected.exact.rad
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        error = np.abs((got - mid) - low)
+        finite = np.isfinite(mid)
+        inside = finite & (error + rad <= allowed)
+        undecided = finite & ~inside & (error - rad <= allowed)
+        special = np.where(np.isnan(mid), np.isnan(got), ~finite & (got == mid))
+        limit = fmt.max * (1 + fmt.u)
+        overflow = np.isinf(got) & finite & (np.sign(got) == np.sign(mid)) & (np.abs(mid) + allowed >= limit)
+        ok = inside | special | overflow | accepted(expected.accept, got)
+        share = np.where(allowed > 0, error / allowed, np.where(error == 0, 0.0, np.inf))
+        share = np.where(ok & ~inside, 0.0, np.where(np.isnan(share), np.inf, share))
+        ulp = np.where(finite & np.isfinite(got), error / fmt.spacing(mid), np.where(ok, 0.0, np.inf))
+    entries = ok
+    ok, undecided, share, ulp = (a.reshape(b, -1) for a in (ok, undecided & ~ok, share, ulp))
+    # Failing entries first, then the largest share: the reader wants the entry that decides the verdict.
+    rank = np.where(ok, share, np.where(np.isnan(share), np.inf, np.maximum(share, 1.0) + 1e6))
+    worst = rank.argmax(axis=1) if rank.shape[1] else np.zeros(b, dtype=np.intp)
+    pick = (np.arange(b), worst)
+    return Judged(
+        ok=ok.all(axis=1),
+        undecided=undecided.any(axis=1),
+        share=share[pick] if share.shape[1] else np.zeros(b),
+        ulp=ulp.max(axis=1, initial=0.0),
+        worst=worst,
+        entries=entries,
+    )
+
+
+def accepted(accept: NDArray[np.uint8], got: F64) -> Bools:
+    """Whether an entry is one of the outcomes that a may-clause lists."""
+    return (
+        ((accept & NAN > 0) & np.isnan(got))
+        | ((accept & PINF > 0) & np.isposinf(got))
+        | ((accept & NINF > 0) & np.isneginf(got))
+        | ((accept & ZERO > 0) & (got == 0))
+        | (accept & ANY > 0)
+    )
+
+
+def conventions(expected: Expected, got: F64, i: int) -> dict[str, str]:
+    """For problem ``i`` of a stack, whose output is ``got``: clause -> the behaviours it shows, joined with ``|``."""
+    clauses = expected.clause[i]
+    if not clauses.any():
+        return {}
+    mid = expected.exact.mid[i]
+    found = {}
+    for clause in np.unique(clauses[clauses > 0]):
+        seen, centre = got[clauses == clause], mid[clauses == clause]
+        other_inf = np.isinf(seen) & (centre != seen)
+        rest = ~np.isnan(seen) & ~other_inf
+        shown = {
+            "nan": np.isnan(seen),
+            "inf": other_inf & (seen > 0),
+            "-inf": other_inf & (seen < 0),
+            "zero": rest & np.isnan(centre),
+            "limit": rest & ~np.isnan(centre),
+        }
+        found[str(clause)] = "|".join(sorted(name for name, where in shown.items() if where.any()))
+    return found
+
+
+def bits_digest(got: F64) -> str:
+    """sha256 of the output's exact values (16 hex digits)."""
+    return hashlib.sha256(np.ascontiguousarray(got, dtype="<f8").tobytes()).hexdigest()[:16]

@@ -1,0 +1,99 @@
+"""The operations of the specification as data, and the validation of problems against them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossproof.adapters.protocol import DTYPES, REDUCTIONS, Problem
+from lossproof.errors import UsageError
+from lossproof.floats import FORMATS
+
+
+@dataclass(frozen=True)
+class Op:
+    """What an op takes and what it answers (SPEC sections 2 and 3)."""
+
+    name: str
+    input: str
+    targets: tuple[str, ...]
+    options: frozenset[str]
+    outputs: tuple[str, ...] = ("value", "vjp")
+
+
+OPS: Mapping[str, Op] = {
+    op.name: op
+    for op in (
+        Op("softmax", "logits", (), frozenset({"axis"})),
+        Op("log_softmax", "logits", (), frozenset({"axis"})),
+        Op("nll_loss", "log_probs", ("index",), frozenset({"axis", "weight", "ignore_index", "reduction"})),
+        Op(
+            "cross_entropy",
+            "logits",
+            ("index", "probability"),
+            frozenset({"axis", "weight", "ignore_index", "reduction", "label_smoothing"}),
+        ),
+    )
+}
+
+
+def value_shape(p: Problem) -> tuple[int, ...]:
+    """Shape of the value of a problem."""
+    if not p.is_loss:
+        return p.x.shape
+    axis = p.axis % p.x.ndim
+    return p.x.shape[:axis] + p.x.shape[axis + 1 :] if p.reduction == "none" else ()
+
+
+def validate(p: Problem) -> None:
+    """Raise :class:`UsageError` unless the problem is one that the specification defines a result for."""
+    _one_of("op", p.op, tuple(OPS))
+    _one_of("dtype", p.dtype, DTYPES)
+    _one_of("reduction", p.reduction, REDUCTIONS)
+    if not 1 <= p.x.ndim or not -p.x.ndim <= p.axis < p.x.ndim:
+        raise UsageError(f"axis {p.axis} is outside logits of shape {p.x.shape}; expected -{p.x.ndim} to {p.x.ndim - 1}")
+    axis = p.axis % p.x.ndim
+    k = p.x.shape[axis]
+    rows = p.x.shape[:axis] + p.x.shape[axis + 1 :]
+    if k == 0:
+        raise UsageError(f"logits of shape {p.x.shape} have K = 0 classes on axis {p.axis}; expected at least one class")
+    if p.is_loss:
+        _validate_target(p, rows, k)
+    elif p.target is not None or p.weight is not None or p.label_smoothing:
+        raise UsageError(f"{p.op} takes no target, weight or label_smoothing; remove them or use cross_entropy")
+    if p.op == "nll_loss" and (p.label_smoothing or p.has_probability_target):
+        raise UsageError("nll_loss takes class indices and no label_smoothing; use cross_entropy for these options")
+    if not 0.0 <= p.label_smoothing <= 1.0:
+        raise UsageError(f"label_smoothing is {p.label_smoothing}; expected a number from 0 to 1")
+    _shape("weight", p.weight, (k,))
+    _shape("cotangent", p.cotangent, value_shape(p))
+    for name in ("x", "target", "weight", "cotangent"):
+        a = getattr(p, name)
+        if a is not None and a.dtype.kind == "f" and not FORMATS[p.dtype].holds(a):
+            raise UsageError(f"{name} holds values that {p.dtype} cannot represent; round it to {p.dtype} first")
+
+
+def _validate_target(p: Problem, rows: tuple[int, ...], k: int) -> None:
+    if p.target is None:
+        raise UsageError(f"{p.op} needs a target; expected class indices of shape {rows} or probabilities of shape {p.x.shape}")
+    if p.has_probability_target:
+        _shape("target", p.target, p.x.shape)
+        return
+    _shape("target", p.target, rows)
+    kept = p.target != p.ignore_index if p.ignore_index is not None else np.ones(p.target.shape, dtype=bool)
+    bad = p.target[kept & ((p.target < 0) | (p.target >= k))]
+    if bad.size:
+        hint = "correct it, or pass it as ignore_index"
+        raise UsageError(f"label {int(bad[0])} is out of range; expected 0 to {k - 1} for K = {k} classes: {hint}")
+
+
+def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"unknown {what} {value!r}; expected one of {', '.join(known)}")
+
+
+def _shape(what: str, a: np.ndarray | None, expected: tuple[int, ...]) -> None:
+    if a is not None and a.shape != expected:
+        raise UsageError(f"{what} has shape {a.shape}; expected {expected}")

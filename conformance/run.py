@@ -1,0 +1,53 @@
+"""The one loop: (targets, calls) -> observations. The command line, pytest and check_implementation are views of it."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from lossproof.batch import signature
+from lossproof.call import Call
+from lossproof.expect import truth
+from lossproof.judge import Observation
+from lossproof.targets import Target
+from lossproof.verdicts import observe
+
+_MAX_STACK_ELEMENTS = 1 << 18
+
+
+@dataclass
+class Clock:
+    """Where the time went, in seconds: inside the targets (by name), in the oracle and in the judge."""
+
+    targets: dict[str, float] = field(default_factory=dict)
+    oracle: float = 0.0
+    judge: float = 0.0
+
+
+def groups(calls: Iterable[Call]) -> Iterator[list[Call]]:
+    """Neighbouring calls of one signature, in stacks small enough for memory."""
+    for _, run in itertools.groupby(calls, key=lambda c: signature(c.problem)):
+        members = list(run)
+        step = max(1, _MAX_STACK_ELEMENTS // max(1, members[0].problem.x.size))
+        for start in range(0, len(members), step):
+            yield members[start : start + step]
+
+
+def run(targets: Sequence[Target], calls: Iterable[Call], clock: Clock | None = None) -> Iterator[Observation]:
+    """Put every call to every target and judge the answers against one truth."""
+    clock = clock if clock is not None else Clock()
+    for group in groups(calls):
+        problems = [c.problem for c in group]
+        start = time.perf_counter()
+        exact = truth(problems)
+        clock.oracle += time.perf_counter() - start
+        for target in targets:
+            start = time.perf_counter()
+            outcomes = list(target.play(problems))
+            clock.targets[target.name] = clock.targets.get(target.name, 0.0) + time.perf_counter() - start
+            start = time.perf_counter()
+            p = problems[0]
+            yield from observe(group, exact, outcomes, target.name, target.declared(p.op, p.dtype))
+            clock.judge += time.perf_counter() - start

@@ -1,0 +1,232 @@
+"""Special values: what SPEC section 4 requires or accepts, entry by entry, on top of the oracle's regular rows.
+
+The centre of an entry is what the clause requires, or the limit where the clause leaves a choice; ``accept`` holds
+the other accepted outcomes; ``clause`` names the may-clause, so that the choice shown is recorded as a convention.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossproof.batch import Batch, Bools
+from lossproof.floats import F64, FLOAT32
+from lossproof.oracle.enclosure import Core, Enclosure
+from lossproof.rows import ALL_NEG, HAS_NAN, MANY_POS, ONE_POS, Rows, label_weights
+
+NAN, PINF, NINF, ZERO, ANY = 1, 2, 4, 8, 16
+OVERFLOW = NAN | PINF | NINF
+Codes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The enclosure of one output with special values in place, and what else is accepted where."""
+
+    exact: Enclosure
+    accept: Codes
+    clause: Codes
+
+
+class _Sheet:
+    """One output under construction. Later rules overwrite earlier ones, so they run in rising precedence."""
+
+    def __init__(self, core: Enclosure) -> None:
+        self.mid, self.low, self.rad = core.mid.copy(), core.low.copy(), core.rad.copy()
+        self.accept = np.zeros(core.mid.shape, dtype=np.uint8)
+        self.clause = np.zeros(core.mid.shape, dtype=np.uint8)
+
+    def put(self, where: Bools, value: F64 | float, *, accept: int = 0, clause: int = 0) -> None:
+        """Require ``value`` exactly, or one of ``accept``."""
+        where = np.broadcast_to(where, self.mid.shape)
+        self.mid[where] = np.broadcast_to(value, self.mid.shape)[where]
+        self.low[where] = self.rad[where] = 0.0
+        self.accept[where], self.clause[where] = accept, clause if accept else 0
+
+    def allow(self, where: Bools, accept: int | Codes, clause: int) -> None:
+        """Accept more, keeping the centre."""
+        where = np.broadcast_to(where, self.mid.shape)
+        self.accept[where] |= np.broadcast_to(np.asarray(accept, dtype=np.uint8), self.mid.shape)[where]
+        self.clause[where] = np.maximum(self.clause[where], clause)
+
+    def done(self) -> Expected:
+        return Expected(Enclosure(self.mid, self.low, self.rad), self.accept, self.clause)
+
+
+def overlay(batch: Batch, rows: Rows, core: Core, unjudged: NDArray[np.bool_]) -> dict[str, Expected]:
+    """Expected results of every output of the batch."""
+    out = {"value": _Sheet(core.value)}
+    if core.vjp is not None:
+        out["vjp"] = _Sheet(core.vjp)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        if not batch.is_loss:
+            _softmax_family(batch, rows, out)
+        else:
+            row = _nll_rows(batch) if batch.op == "nll_loss" else _cross_entropy_rows(batch, rows)
+            _loss_value(batch, rows, out["value"], *row)
+            if "vjp" in out:
+                _loss_gradient(batch, rows, out["vjp"])
+        if unjudged.any():
+            for sheet in out.values():
+                sheet.allow(unjudged.reshape(-1, *[1] * (sheet.mid.ndim - 1)), ANY, 10)
+    return {name: sheet.done() for name, sheet in out.items()}
+
+
+def _at(rows: Rows, kind: int) -> Bools:
+    return (rows.kind == kind)[..., None]
+
+
+def _softmax_family(batch: Batch, rows: Rows, out: dict[str, _Sheet]) -> None:
+    x, log = batch.x, batch.op == "log_softmax"
+    none, one = (-np.inf, 0.0) if log else (0.0, 1.0)
+    pos = np.isposinf(x)
+    value = out["value"]
+    value.put(rows.absent, none)
+    overflow = _row_overflow(batch, rows)[..., None]
+    value.allow(overflow, OVERFLOW, 7)
+    value.put(_at(rows, ALL_NEG) | _at(rows, HAS_NAN), np.nan)
+    value.put(_at(rows, ONE_POS), np.where(pos, one, none), accept=NAN, clause=4)
+    value.put(_at(rows, MANY_POS) & ~pos, none, accept=NAN, clause=4)
+    value.put(_at(rows, MANY_POS) & pos, np.nan)
+    if "vjp" not in out or batch.cot is None:
+        return
+    vjp, v = out["vjp"], batch.cot
+    total = v.sum(-1, keepdims=True)
+    spread = np.abs(v).sum(-1, keepdims=True) * (1.0 if log else 2.0)
+    vjp.allow(overflow | (spread >= _partial_limit(batch)), OVERFLOW, 7)
+    if not log:
+        vjp.put(rows.absent, 0.0)
+    limit = v - np.where(pos, 1.0, 0.0) * total if log else np.zeros_like(v)
+    vjp.put(_at(rows, ALL_NEG) | _at(rows, HAS_NAN), np.nan)
+    _limit_entries(batch, vjp, _at(rows, ONE_POS), limit, np.abs(v).sum(-1, keepdims=True))
+    _limit_entries(batch, vjp, _at(rows, MANY_POS) & ~pos, v if log else np.zeros_like(v), 0.0)
+    vjp.put(_at(rows, MANY_POS) & pos, np.nan)
+
+
+def _limit_entries(batch: Batch, sheet: _Sheet, where: Bools, limit: F64, scale: F64 | float) -> None:
+    # A limit such as v_i - sum v is itself a computed number: its float64 evaluation gets a radius.
+    sheet.put(where, limit, accept=NAN, clause=4)
+    where = np.broadcast_to(where, sheet.mid.shape)
+    sheet.rad[where] = np.broadcast_to(scale * (batch.k + 8) * 2.0**-53, sheet.mid.shape)[where]
+
+
+def _row_overflow(batch: Batch, rows: Rows) -> Bools:
+    """(B, N) rows in which some d_j (or log p_j) overflows the IO format: clause 7 accepts anything but a wrong value."""
+    if batch.op == "nll_loss":
+        return np.zeros(batch.x.shape[:2], dtype=bool)
+    spread = np.maximum(np.abs(rows.d), np.abs(rows.y)).max(-1, initial=0.0)
+    return spread >= batch.fmt.max * (1 - 2 * batch.fmt.u)
+
+
+def _partial_limit(batch: Batch) -> float:
+    """Where partial sums may overflow: the IO format, float32 for float16."""
+    fmt = FLOAT32 if batch.fmt.name == "float16" else batch.fmt
+    return fmt.max * (1 - 2 * fmt.u)
+
+
+def _nll_rows(batch: Batch) -> tuple[F64, Bools, Codes]:
+    """Per row: the special loss, where it replaces the regular one, and what else is accepted."""
+    # sanity check: nll_loss has labels
+    assert batch.y is not None
+    picked = np.take_along_axis(batch.x, batch.y[..., None], axis=-1)[..., 0]
+    w = label_weights(batch)
+    base = -w * picked
+    accept = np.zeros(base.shape, dtype=np.uint8)
+    weightless = np.isinf(picked) & (w == 0)
+    base = np.where(weightless, 0.0, base)
+    accept[weightless] = NAN
+    special = ~np.isfinite(picked) & batch.kept
+    return base, special, np.where(special, accept, 0).astype(np.uint8)
+
+
+def _cross_entropy_rows(batch: Batch, rows: Rows) -> tuple[F64, Bools, Codes]:
+    # With one or more +inf, every other class of the row tends to log p = -inf, as a masked class has it.
+    pos = np.isposinf(batch.x)
+    dominated = (_at(rows, ONE_POS) | _at(rows, MANY_POS)) & ~pos
+    gone = rows.absent | dominated
+    base = np.where((gone & (rows.c > 0)).any(-1), np.inf, rows.row)
+    negative = (gone & (rows.c < 0)).any(-1)
+    base = np.where(negative, np.where(np.isposinf(base), np.nan, -np.inf), base)
+    accept = np.zeros(base.shape, dtype=np.uint8)
+    accept[(gone & _vanishing(batch, rows)).any(-1)] |= NAN
+    infinite = (rows.kind == ONE_POS) | (rows.kind == MANY_POS)
+    base = np.where(infinite & np.isfinite(base), 0.0, base)
+    accept[infinite] |= NAN
+    undefined = (_at(rows, MANY_POS) & pos & (rows.c != 0)).any(-1)
+    undefined |= (rows.kind == ALL_NEG) | (rows.kind == HAS_NAN)
+    base = np.where(undefined, np.nan, base)
+    accept[undefined] = 0
+    special = ((~np.isfinite(base) | infinite | (accept > 0))) & batch.kept
+    overflow = _row_overflow(batch, rows) | (np.abs(rows.row) >= _partial_limit(batch))
+    accept = np.where(batch.kept & overflow, accept | OVERFLOW, accept).astype(np.uint8)
+    return base, special, np.where(batch.kept, accept, 0).astype(np.uint8)
+
+
+def _vanishing(batch: Batch, rows: Rows) -> Bools:
+    """Entries whose product ``c_j log p_j`` may be 0 or NaN where log p_j = -inf (clause 6)."""
+    if batch.q is not None:
+        return rows.c == 0
+    # sanity check: a loss without probabilities has labels
+    assert batch.y is not None
+    targeted = (np.arange(batch.k) == batch.y[..., None]) | (batch.eps > 0)
+    return (rows.c == 0) & targeted
+
+
+def _loss_value(batch: Batch, rows: Rows, sheet: _Sheet, base: F64, special: Bools, accept: Codes) -> None:
+    clause = np.where(accept & OVERFLOW == OVERFLOW, 7, np.where((rows.kind >= ONE_POS), 4, 6)).astype(np.uint8)
+    clause = np.where(accept > 0, clause, 0).astype(np.uint8)
+    if batch.reduction == "none":
+        sheet.put(special & (base != rows.row), base)
+        sheet.put(~batch.kept, 0.0)
+        sheet.accept |= accept
+        sheet.clause[:] = clause
+        return
+    total = np.where(special & ~np.isfinite(base), base, 0.0).sum(1, keepdims=True)
+    infinite = ~np.isfinite(total)
+    mean = batch.reduction == "mean"
+    sheet.put(infinite, total / rows.W if mean else total)
+    pulled = np.bitwise_or.reduce(accept, axis=1)[:, None] if batch.n else np.zeros(sheet.mid.shape, dtype=np.uint8)
+    sheet.accept |= np.where(np.isnan(total), 0, pulled).astype(np.uint8)
+    sheet.clause[:] = np.where(sheet.accept > 0, clause.max(axis=1, initial=0)[:, None], 0)
+    size = np.abs(np.where(np.isfinite(rows.row), rows.row, 0.0)).sum(1, keepdims=True)
+    weights = np.abs(label_weights(batch)).sum(1, keepdims=True)
+    crowded = (size >= _partial_limit(batch)) | (mean & (weights >= _partial_limit(batch)))
+    sheet.allow(crowded & ~np.isnan(total), OVERFLOW, 7)
+    if mean:
+        _empty_mean(batch, rows, sheet, weights)
+
+
+def _empty_mean(batch: Batch, rows: Rows, sheet: _Sheet, weights: F64) -> None:
+    if batch.n == 0:
+        sheet.put(np.ones(sheet.mid.shape, dtype=bool), np.nan)
+        return
+    no_row = ~batch.kept.any(1, keepdims=True)
+    sheet.put((weights == 0) & ~no_row, np.nan, accept=ZERO | PINF | NINF, clause=10)
+    sheet.put(no_row, np.nan, accept=ZERO, clause=10)
+
+
+def _loss_gradient(batch: Batch, rows: Rows, sheet: _Sheet) -> None:
+    # sanity check: a gradient was asked for
+    assert batch.cot is not None
+    pos = np.isposinf(batch.x)
+    kept = batch.kept[..., None]
+    g = rows.g[..., None]
+    if batch.op == "cross_entropy":
+        sheet.allow(kept & _row_overflow(batch, rows)[..., None], OVERFLOW, 7)
+        limit = g * (rows.Q * pos - rows.c)
+        scale = np.abs(g) * (np.abs(rows.Q) + np.abs(rows.c))
+        _limit_entries(batch, sheet, kept & _at(rows, ONE_POS), limit, scale)
+        _limit_entries(batch, sheet, kept & _at(rows, MANY_POS) & ~pos, -g * rows.c, scale)
+        sheet.put(kept & _at(rows, MANY_POS) & pos, np.nan)
+        sheet.put(kept & (_at(rows, ALL_NEG) | _at(rows, HAS_NAN)), np.nan)
+    sheet.put(~kept, 0.0)
+    if batch.op == "cross_entropy":
+        sheet.put(~kept & (rows.kind >= ALL_NEG)[..., None], 0.0, accept=NAN, clause=11)
+    if batch.reduction == "mean" and batch.n:
+        weights = np.abs(label_weights(batch)).sum(1)[:, None, None]
+        no_row = ~batch.kept.any(1)[:, None, None]
+        sheet.allow(weights >= _partial_limit(batch), OVERFLOW, 7)
+        sheet.put((weights == 0) & ~no_row, np.nan, accept=ZERO | PINF | NINF, clause=10)
+        sheet.put(no_row, 0.0, accept=NAN, clause=10)

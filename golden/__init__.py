@@ -1,0 +1,1 @@
+"""Golden data: the worked example with certified enclosures, and the waivers of the built-in adapters."""
