@@ -52,9 +52,10 @@ def _observe_output(
             stacked[i] = flat(outcome.outputs[name].data, call.problem).reshape(layout[1:])
         else:
             trouble[i] = problem
-    bound = getattr(exact.allowed(declared.profile, online=declared.online), name)
-    judged = judge(expected, bound, stacked, fmt)
-    strict = _met_profiles(exact, name, stacked, declared)
+    bounds = _profiles(exact, name, declared)
+    bound = bounds[declared.profile]
+    judgements = {profile: judge(expected, b, stacked, fmt) for profile, b in bounds.items()}
+    judged = judgements[declared.profile]
     graded = _beyond_grade(calls, exact, name, stacked, declared)
     result = []
     for i, call in enumerate(calls):
@@ -64,7 +65,7 @@ def _observe_output(
         if judged.undecided[i]:
             result.append(_escalate(call, name, outcomes[i], target, declared))
             continue
-        met = next((p for p in ("W", "F", "N") if p in strict and strict[p][i]), "")
+        met = next((p for p in ("W", "F", "N") if p in judgements and judgements[p].ok[i]), "")
         result.append(_one(call, name, outcomes[i], target, declared, expected, bound, judged, stacked, i, met, graded[i]))
     return result
 
@@ -72,33 +73,31 @@ def _observe_output(
 def _trouble(base: Observation, call: Call, name: str, outcome: Outcome) -> Observation | None:
     """Errors, missing outputs, and outputs of the wrong shape or dtype."""
     p = call.problem
-    failed = replace(base, share=np.inf, ulp=np.inf, call=call.to_json())
-    where = f"{p.op}({_describe(call)})"
     if outcome.error == "unsupported":
         return replace(base, verdict="unsupported", message=outcome.message)
-    if outcome.error in ("crash", "timeout", "resource"):
-        return replace(failed, verdict=outcome.error, message=f"{where}: {outcome.message}")
-    if outcome.error is not None:
-        return replace(failed, message=f"{where}: raised {outcome.error}: {outcome.message}")
-    if name not in outcome.outputs:
-        return replace(base, verdict="unsupported", message=f"no {name} on offer")
-    got = outcome.outputs[name]
+    verdict, wrong = "fail", ""
     wanted = p.x.shape if name == "vjp" else value_shape(p)
-    if got.data.shape != wanted:
-        return replace(failed, message=f"{where}: {name} has shape {got.data.shape}, expected {wanted}")
-    if got.dtype != p.dtype:
-        return replace(failed, message=f"{where}: {name} has dtype {got.dtype}, expected {p.dtype}")
-    return None
+    got = outcome.outputs.get(name)
+    if outcome.error in ("crash", "timeout", "resource"):
+        verdict, wrong = outcome.error, outcome.message
+    elif outcome.error is not None:
+        wrong = f"raised {outcome.error}: {outcome.message}"
+    elif got is None:
+        return replace(base, verdict="unsupported", message=f"no {name} on offer")
+    elif got.data.shape != wanted:
+        wrong = f"{name} has shape {got.data.shape}, expected {wanted}"
+    elif got.dtype != p.dtype:
+        wrong = f"{name} has dtype {got.dtype}, expected {p.dtype}"
+    if not wrong:
+        return None
+    message = f"{p.op}({_describe(call)}): {wrong}"
+    return replace(base, verdict=verdict, share=np.inf, ulp=np.inf, message=message, call=call.to_json())
 
 
-def _met_profiles(exact: Truth, name: str, stacked: F64, declared: Declared) -> dict[str, np.ndarray]:
-    """For each profile that makes sense for the dtype: which calls meet it."""
+def _profiles(exact: Truth, name: str, declared: Declared) -> dict[str, F64]:
+    """Allowances of one output under each profile that makes sense for the dtype."""
     profiles = {"W", declared.profile} | ({"N"} if exact.batch.fmt.is_narrow else set())
-    met = {}
-    for profile in profiles:
-        bound = getattr(exact.allowed(profile, online=declared.online), name)
-        met[profile] = judge(exact.expected[name], bound, stacked, exact.batch.fmt).ok
-    return met
+    return {p: getattr(exact.allowed(p, online=declared.online), name) for p in sorted(profiles)}
 
 
 def _beyond_grade(calls: Sequence[Call], exact: Truth, name: str, stacked: F64, declared: Declared) -> np.ndarray:
@@ -145,13 +144,12 @@ def _one(call, name, outcome, target, declared, expected, bound, judged: Judged,
     )
     if not stacked[i].size:
         return base
-    lo, hi = expected.exact.bounds()
     at = np.unravel_index(flat_index, stacked[i].shape)
     base = replace(
         base,
         index=_own_index(at, got.shape, p),
         got=float(stacked[i][at]),
-        exact=(float(lo[i][at]), float(hi[i][at])),
+        exact=expected.exact.ends((i, *map(int, at))),
         allowed=float(bound[i][at]),
     )
     if verdict in ("pass", "convention"):

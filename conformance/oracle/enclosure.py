@@ -17,16 +17,12 @@ class Enclosure:
     low: F64
     rad: F64
 
-    def bounds(self) -> tuple[F64, F64]:
-        """Outward rounded ends, as float64."""
-        with np.errstate(invalid="ignore"):
-            slack = self.rad + np.abs(self.low)
-            lo, hi = self.mid - slack, self.mid + slack
-        exact = (slack == 0) | ~np.isfinite(self.mid)
-        return (
-            np.where(exact, self.mid, np.nextafter(lo, -np.inf)),
-            np.where(exact, self.mid, np.nextafter(hi, np.inf)),
-        )
+    def ends(self, at: tuple[int, ...]) -> tuple[float, float]:
+        """Outward rounded ends of one entry, as float64."""
+        mid, slack = float(self.mid[at]), float(self.rad[at] + abs(self.low[at]))
+        if slack == 0 or not np.isfinite(mid):
+            return mid, mid
+        return float(np.nextafter(mid - slack, -np.inf)), float(np.nextafter(mid + slack, np.inf))
 
 
 @dataclass(frozen=True)

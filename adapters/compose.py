@@ -1,0 +1,98 @@
+"""One composition of weight, ignore_index, smoothing and reduction, for frameworks that lack native ones.
+
+It is what a careful user writes with SPEC section 2 in hand. Class axis last; 16-bit inputs are widened to float32
+first and the result is rounded once, so it is profile W in every dtype. Terms that do not take part are selected away
+with ``where``, never multiplied by 0, because 0 * inf is NaN. Each framework supplies six functions of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, List, Optional, Tuple
+
+import numpy as np
+
+from .protocol import Problem
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """The six functions. ``sum`` is over the last axis, or over everything when its second argument is False."""
+
+    cast: Callable[[Any, str], Any]
+    to_last: Callable[[Any, int], Any]
+    log_softmax: Callable[[Any], Any]
+    one_hot: Callable[[Any, int], Any]
+    where: Callable[[Any, Any, Any], Any]
+    sum: Callable[[Any, bool], Any]
+
+
+def wide(dtype: str) -> str:
+    """The dtype that sums are kept in."""
+    return "float64" if dtype == "float64" else "float32"
+
+
+def loss(f: Namespace, p: Problem, x: Any, target: Any, weight: Any) -> Any:
+    """``nll_loss`` or ``cross_entropy`` of ``x`` in its own dtype; ``weight`` may be None."""
+    dtype, k = wide(p.dtype), p.x.shape[p.axis]
+    y = f.cast(f.to_last(x, p.axis), dtype)
+    w = None if weight is None else f.cast(weight, dtype)
+    if p.op == "cross_entropy":
+        y = f.log_softmax(y)
+    if p.has_probability_target:
+        c = f.cast(f.to_last(target, p.axis), dtype)
+        if p.label_smoothing:
+            c = (1.0 - p.label_smoothing) * c + p.label_smoothing / k
+        if w is not None:
+            c = w * c
+        rows = -f.sum(c * _where_used(f, c, y), True)
+        return reduce(f, p, rows, None)
+    check_labels(p)
+    hot = f.one_hot(target, k)
+    rows = -f.sum(f.where(hot, y, 0.0), True)
+    w_y = None if w is None else f.sum(f.where(hot, w, 0.0), True)
+    if w_y is not None:
+        rows = w_y * rows
+    if p.label_smoothing:
+        spread = f.sum(y if w is None else w * _where_used(f, w, y), True) * (p.label_smoothing / k)
+        # eps = 1 leaves nothing of the label's own term, not even where that is infinite.
+        rows = -spread if p.label_smoothing == 1.0 else (1.0 - p.label_smoothing) * rows - spread
+    return select(f, p, rows, target, w_y)
+
+
+def _where_used(f: Namespace, c: Any, y: Any) -> Any:
+    """``y`` with 0 for masked classes that have no coefficient: they contribute nothing. NaN stays."""
+    return f.where((c == 0.0) & (y == -np.inf), 0.0, y)
+
+
+def check_labels(p: Problem) -> None:
+    """A one-hot row of an unknown label is silently zero, so labels are checked beforehand."""
+    # sanity check: losses have targets
+    assert p.target is not None
+    k = p.x.shape[p.axis]
+    bad = (p.target < 0) | (p.target >= k)
+    if p.ignore_index is not None:
+        bad &= p.target != p.ignore_index
+    if bad.any():
+        raise IndexError("label %d is out of range for %d classes" % (int(p.target[bad].flat[0]), k))
+
+
+def select(f: Namespace, p: Problem, rows: Any, target: Any, w_y: Any) -> Any:
+    """Drop ignored rows of index targets, then reduce. ``w_y`` is the weight of each row's label, or None."""
+    if p.ignore_index is None:
+        return reduce(f, p, rows, w_y)
+    kept = target != p.ignore_index
+    rows = f.where(kept, rows, 0.0)
+    counted = f.where(kept, 1.0 if w_y is None else w_y, 0.0) if p.reduction == "mean" else None
+    return reduce(f, p, rows, counted if counted is None else f.cast(counted, wide(p.dtype)))
+
+
+def reduce(f: Namespace, p: Problem, rows: Any, counted: Any) -> Any:
+    """The reduction of wide row losses, rounded once. ``counted``: what each row adds to the denominator; None is 1."""
+    if p.reduction == "none":
+        return f.cast(rows, p.dtype)
+    total = f.sum(rows, False)
+    if p.reduction == "mean":
+        n = p.x.size // p.x.shape[p.axis]
+        total = total / (float(n) if counted is None else f.sum(counted, False))
+    return f.cast(total, p.dtype)

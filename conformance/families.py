@@ -1,0 +1,267 @@
+"""Case families: named ways to make logits, each with the sentence that says what it provokes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossproof.floats import F64, Format
+from lossproof.picker import Picker, bell
+
+Make = Callable[[Picker, Format, int, int], F64]
+LN2 = 0.6931471805599453
+
+
+@dataclass(frozen=True)
+class Family:
+    """A maker of logits ``(n, k)``, exactly representable in the format.
+
+    ``needs`` says which shapes make sense; ``labels`` how targets are chosen: ``any`` class, mostly the ``top`` one,
+    or any class that is not ``masked``. ``random_order`` marks exchangeable classes, for which the statistical grade
+    is meaningful. ``log_probs`` marks families that also make sense as log-probabilities of nll_loss.
+    """
+
+    name: str
+    provokes: str
+    make: Make
+    needs: Callable[[int, int], bool]
+    labels: str = "any"
+    random_order: bool = False
+    log_probs: bool = False
+    regular: bool = True
+
+
+FAMILIES: dict[str, Family] = {}
+
+
+def _several(n: int, k: int) -> bool:
+    return k > 1
+
+
+def family(
+    provokes: str,
+    *,
+    needs: Callable[[int, int], bool] = _several,
+    labels: str = "any",
+    random_order: bool = False,
+    log_probs: bool = False,
+    regular: bool = True,
+) -> Callable[[Make], Make]:
+    """Register a maker under its own name; its result is rounded to the format."""
+
+    def register(make: Make) -> Make:
+        def rounded(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+            return fmt.round(make(pick, fmt, n, k))
+
+        name = make.__name__
+        FAMILIES[name] = Family(name, provokes, rounded, needs, labels, random_order, log_probs, regular)
+        return make
+
+    return register
+
+
+def exp_cliff(fmt: Format) -> float:
+    """The gap at which exp leaves the normal range of the format (float16 works in float32 as often as not)."""
+    return -fmt.emin * LN2
+
+
+def sum_cliff(fmt: Format) -> float:
+    """The gap at which a term no longer changes a sum that starts at 1."""
+    return fmt.precision * LN2
+
+
+def _row_choice(pick: Picker, n: int, k: int) -> F64:
+    """(n, k) indicator of one class in each row."""
+    return (np.arange(k) == (pick.bits(16, (n, 1)) * k >> 16)).astype(np.float64)
+
+
+def _steps(pick: Picker, lo: float, hi: float, shape: tuple[int, ...]) -> F64:
+    """Multiples of 1/256 of the way from lo to hi."""
+    return lo + pick.bits(8, shape) * ((hi - lo) / 256)
+
+
+@family("nothing in particular: unit-scale logits that every implementation gets right", random_order=True, log_probs=True)
+def ordinary(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    return bell(pick, (n, k))
+
+
+@family("one class far ahead: p_y - 1 and log p_y cancel, and an epsilon or a clip shows", labels="top")
+def confident(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    return bell(pick, (n, k)) + _row_choice(pick, n, k) * _steps(pick, 6.0, 24.0, (n, 1))
+
+
+@family("moderate spread: the middle of exp's range, where its relative error and rounded inputs show", random_order=True)
+def hot(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    return bell(pick, (n, k)) * 8
+
+
+@family("a large common offset: exp overflows or vanishes unless the row maximum is subtracted first")
+def offset(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    sign = pick.choice((-1.0, 1.0))
+    size = pick.choice((2.0**7, 2.0**9, 2.0 ** min(fmt.precision - 3, 14), 2.0 ** min(fmt.precision + 2, 15)))
+    return bell(pick, (n, k)) * 4 + sign * size
+
+
+@family("rows at very different offsets: a shift by anything but the row's own maximum under- or overflows")
+def rows_apart(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    size = pick.choice((2.0**7, 2.0**10, 2.0**14))
+    ladder = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)[:, None] * _steps(pick, 0.5, 1.0, (n, 1))
+    return bell(pick, (n, k)) * 4 + size * ladder
+
+
+@family("all logits far below zero: a maximum that starts at 0 makes every exponential vanish")
+def all_negative(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    return -np.abs(bell(pick, (n, k))) * 4 - pick.choice((110.0, 800.0, 4096.0))
+
+
+@family("gaps up to and past exp's underflow: log of an underflowed probability is -inf, a clamp is visible")
+def spread(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    reach = pick.choice((1.25, 2.0, 4.0)) * max(exp_cliff(fmt), 88.0)
+    x = -_steps(pick, 0.0, reach, (n, k))
+    return x - x.max(axis=1, keepdims=True)
+
+
+@family("gaps at the edge of the normal and subnormal range of exp: flushed or overflowing intermediates")
+def cliff(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    edge = exp_cliff(fmt)
+    last = (1 - fmt.emin + fmt.precision - 2) * LN2
+    gaps = np.array([0.0, edge - 0.5, edge + 0.5, last - 0.5, last + 1.0, edge / 2, sum_cliff(fmt), 88.5])
+    which = pick.bits(3, (n, k)) * (1 - _row_choice(pick, n, k))
+    return -gaps[which.astype(np.int64)]
+
+
+@family("all logits equal: every class counts, the sum is exactly K")
+def equal(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    return np.zeros((n, k)) + pick.choice((0.0, 1.0, -3.0, 12.0))
+
+
+@family("two levels: ties for the maximum, and a far level that must neither vanish from log p nor count in the sum")
+def two_level(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    gap = pick.choice((1.0, 12.0, 30.0, 100.0))
+    low = pick.bits(1, (n, k)) * (1 - _row_choice(pick, n, k))
+    return -gap * low
+
+
+@family("ascending classes: the running maximum grows at every step, so an online sum must rescale")
+def ascending(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    step = pick.choice((0.5, 1.0, 2.0)) * min(1.0, 64.0 / k)
+    return np.cumsum(_steps(pick, step / 2, step, (n, k)), axis=1)
+
+
+@family("descending classes: small terms are added to a sum that is already large")
+def descending(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    step = pick.choice((0.5, 1.0, 2.0)) * min(1.0, 64.0 / k)
+    return -np.cumsum(_steps(pick, step / 2, step, (n, k)), axis=1)
+
+
+@family("one class dominates by far: all others are below rounding, their log p is not", labels="any")
+def dominating(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    return _row_choice(pick, n, k) * pick.choice((20.0, 40.0, 90.0, 120.0, 1000.0)) + bell(pick, (n, k)) / 8
+
+
+@family("the last class dominates: dropping it, or padding after it, changes everything", labels="top")
+def last_class(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    return bell(pick, (n, k)) + (np.arange(k) == k - 1) * pick.choice((2.0, 6.0, 10.0))
+
+
+@family("one 0 and many terms just under the roundoff of 1: a sum that starts at 1 stagnates", needs=lambda n, k: k > 2)
+def stagnation(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    gap = sum_cliff(fmt) + 0.01 if pick.integer(0, 1) else 11 * LN2 + 0.01
+    x = np.full((n, k), -gap)
+    x[:, 0] = 0.0
+    return x
+
+
+@family("magnitudes near the format's largest: the shift itself may overflow, the result may not be NaN where it does not")
+def near_overflow(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    top = fmt.max
+    sign = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)[:, None]
+    x = sign * top * _steps(pick, 0.5, 1.0, (n, k))
+    mixed = pick.integer(0, 2) == 0
+    return np.where(mixed & (pick.bits(1, (n, k)) == 1), -x, x)
+
+
+@family("subnormal logits: flushing them is harmless, treating them as special is not", log_probs=True)
+def subnormal(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    return (pick.bits(fmt.precision if fmt.precision < 32 else 32, (n, k)) - pick.bits(3, (n, k))) * fmt.min_subnormal
+
+
+@family(
+    "masked classes at -inf: p exactly 0, log p exactly -inf, gradient finite, and 0 * -inf must not appear",
+    labels="unmasked",
+    log_probs=True,
+    regular=False,
+)
+def masked(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    hide = (pick.bits(1, (n, k)) * (1 - _row_choice(pick, n, k))) > 0
+    return np.where(hide, -np.inf, bell(pick, (n, k)) * 2)
+
+
+@family("the target itself masked at -inf: the loss is +inf, the gradient finite", log_probs=True, regular=False)
+def masked_target(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    hide = (pick.bits(1, (n, k)) * (1 - _row_choice(pick, n, k))) > 0
+    return np.where(hide & (np.arange(n)[:, None] % 2 == 0), -np.inf, bell(pick, (n, k)))
+
+
+@family(
+    "a NaN in one row: that row is NaN, the other rows are unaffected",
+    needs=lambda n, k: n > 1,
+    log_probs=True,
+    regular=False,
+)
+def nan_row(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    x = bell(pick, (n, k))
+    x[pick.integer(0, n - 1), pick.integer(0, k - 1)] = np.nan
+    return x
+
+
+@family("+inf among finite logits: NaN or the one-hot limit, never another finite value", regular=False)
+def positive_infinity(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    x = bell(pick, (n, k))
+    x[pick.integer(0, n - 1), pick.integer(0, k - 1)] = np.inf
+    if pick.integer(0, 1):
+        x[pick.integer(0, n - 1), pick.integer(0, k - 1)] = np.inf
+    return x
+
+
+@family("a row of nothing but -inf: NaN in every entry, not a uniform distribution", needs=lambda n, k: n > 1, regular=False)
+def all_masked_row(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    x = bell(pick, (n, k))
+    x[pick.integer(0, n - 1)] = -np.inf
+    return x
+
+
+@family("two classes: the smallest sum, where the bound is tightest", needs=lambda n, k: k == 2, random_order=True)
+def binary(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    x = bell(pick, (n, k))
+    x[:, 1] = x[:, 0] + np.where(pick.bits(1, (n,)) == 1, 1.0, -1.0) * _steps(pick, 0.0, 16.0, (n,))
+    return x
+
+
+@family("one class: p = 1, log p = 0, gradient 0, whatever the logit", needs=lambda n, k: k == 1)
+def single(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    return bell(pick, (n, k)) * pick.choice((1.0, 64.0, 8192.0))
+
+
+@family(
+    "hundreds of classes: accumulators, padding and blocks of the class loop",
+    needs=lambda n, k: k >= 100,
+    random_order=True,
+    log_probs=True,
+)
+def wide(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    return bell(pick, (n, k)) * pick.choice((0.25, 2.0))
+
+
+@family(
+    "thousands of rows: the accumulator and the denominator of sum and mean",
+    needs=lambda n, k: n >= 1000,
+    random_order=True,
+    log_probs=True,
+)
+def long_batch(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    x = bell(pick, (n, k))
+    x[:, 0] += pick.choice((0.0, 20.0))
+    return x

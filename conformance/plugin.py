@@ -1,0 +1,38 @@
+"""The pytest front door: options for ``pytest --pyargs lossproof.suite``.
+
+This module is loaded by every pytest run in an environment that has lossproof installed, so it registers options and
+nothing else: no import of the engine, no fixture, no hook that runs per test.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register ``--lossproof-*``; the prefix keeps clear of other plugins (``--profile`` is taken)."""
+    group = parser.getgroup("lossproof", "conformance of softmax and cross-entropy (pytest --pyargs lossproof.suite)")
+    group.addoption(
+        "--lossproof-target",
+        action="append",
+        default=[],
+        metavar="TARGET",
+        help="implementation under test, such as torch or jax+jit (repeatable; default: all installed)",
+    )
+    group.addoption("--lossproof-profile", default="default", metavar="NAME", help="deck profile: smoke or default")
+    group.addoption("--lossproof-seed", default=0, type=int, metavar="N", help="seed of the deck and of exploration")
+    group.addoption(
+        "--lossproof-waivers",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="TOML file of known deviations, on top of the shipped ones (repeatable)",
+    )
+    group.addoption(
+        "--lossproof-strict",
+        action="store_true",
+        help="unexpected passes within the versions where the deviation was seen fail",
+    )
