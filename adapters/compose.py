@@ -2,13 +2,13 @@
 
 It is what a careful user writes with SPEC section 2 in hand. Class axis last; 16-bit inputs are widened to float32
 first and the result is rounded once, so it is profile W in every dtype. Terms that do not take part are selected away
-with ``where``, never multiplied by 0, because 0 * inf is NaN. Each framework supplies six functions of its own.
+with ``where``, never multiplied by 0, because 0 * inf is NaN. Each framework supplies its own functions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable
 
 import numpy as np
 
@@ -17,11 +17,12 @@ from .protocol import Problem
 
 @dataclass(frozen=True)
 class Namespace:
-    """The six functions. ``sum`` is over the last axis, or over everything when its second argument is False."""
+    """The functions that a framework supplies, with its own names. ``sum`` is over the last axis, or over everything when its second argument is False."""
 
     cast: Callable[[Any, str], Any]
     to_last: Callable[[Any, int], Any]
-    log_softmax: Callable[[Any], Any]
+    softmax: Callable[[Any, int], Any]
+    log_softmax: Callable[[Any, int], Any]
     one_hot: Callable[[Any, int], Any]
     where: Callable[[Any, Any, Any], Any]
     sum: Callable[[Any, bool], Any]
@@ -33,12 +34,12 @@ def wide(dtype: str) -> str:
 
 
 def loss(f: Namespace, p: Problem, x: Any, target: Any, weight: Any) -> Any:
-    """``nll_loss`` or ``cross_entropy`` of ``x`` in its own dtype; ``weight`` may be None."""
+    """``nll_loss`` or ``cross_entropy`` of ``x`` in its own dtype; ``weight`` may be None. Labels must be checked."""
     dtype, k = wide(p.dtype), p.x.shape[p.axis]
     y = f.cast(f.to_last(x, p.axis), dtype)
     w = None if weight is None else f.cast(weight, dtype)
     if p.op == "cross_entropy":
-        y = f.log_softmax(y)
+        y = f.log_softmax(y, -1)
     if p.has_probability_target:
         c = f.cast(f.to_last(target, p.axis), dtype)
         if p.label_smoothing:
@@ -47,7 +48,6 @@ def loss(f: Namespace, p: Problem, x: Any, target: Any, weight: Any) -> Any:
             c = w * c
         rows = -f.sum(c * _where_used(f, c, y), True)
         return reduce(f, p, rows, None)
-    check_labels(p)
     hot = f.one_hot(target, k)
     rows = -f.sum(f.where(hot, y, 0.0), True)
     w_y = None if w is None else f.sum(f.where(hot, w, 0.0), True)
@@ -67,8 +67,8 @@ def _where_used(f: Namespace, c: Any, y: Any) -> Any:
 
 def check_labels(p: Problem) -> None:
     """A one-hot row of an unknown label is silently zero, so labels are checked beforehand."""
-    # sanity check: losses have targets
-    assert p.target is not None
+    if p.target is None or p.has_probability_target:
+        return
     k = p.x.shape[p.axis]
     bad = (p.target < 0) | (p.target >= k)
     if p.ignore_index is not None:

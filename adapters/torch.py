@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
-from . import literal
+from . import source
 from .protocol import Capabilities, Description, Problem, Support, Tensor
 
 _DTYPES = {
@@ -86,16 +86,16 @@ class TorchAdapter:
         """The call as a program of PyTorch alone."""
         dtype = "torch." + problem.dtype
         body = []
-        for name, a in literal.arrays(problem):
+        for name, a in source.arrays(problem):
             kind = "torch.int64" if a.dtype.kind in "iu" else dtype
-            body.append("%s = torch.tensor(%s, dtype=%s).reshape(%r)" % (name, literal.literal(a), kind, a.shape))
+            body.append("%s = torch.tensor(%s, dtype=%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
         if problem.cotangent is not None:
             body.append("x.requires_grad_()")
         body += ["value = " + _source(problem), 'print("value", value.tolist())']
         if problem.cotangent is not None:
             body += ["(vjp,) = torch.autograd.grad(value, x, cotangent)", 'print("vjp", vjp.tolist())']
         imports = ["import torch", "import torch.nn.functional as F"]
-        return literal.program(literal.title(problem, "torch"), imports, body)
+        return source.program(source.title(problem, "torch"), imports, body)
 
 
 _MESSAGES = (

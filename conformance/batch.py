@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,12 @@ class Batch:
     def k(self) -> int:
         """Classes."""
         return self.x.shape[2]
+
+
+def take(batch: Batch, which: NDArray[np.intp]) -> Batch:
+    """Some of the problems of a batch."""
+    arrays = {f.name: getattr(batch, f.name) for f in fields(batch)}
+    return replace(batch, **{name: a[which] for name, a in arrays.items() if isinstance(a, np.ndarray)})
 
 
 def signature(p: Problem) -> tuple[object, ...]:

@@ -117,20 +117,19 @@ class _Softmax:
 
 
 def _softmax_terms(rows: Rows, m: Model, h: float, growth: F64 | float) -> _Softmax:
-    d, y, p = np.abs(rows.d), rows.y, rows.p
+    d, y = np.abs(rows.d), rows.y
     e_exp = log_loss(m.u_o) + log_loss(2 * EXP_ULP * 2.0**-24) if m.narrow else log_loss(2 * EXP_ULP * m.u_s)
     a = m.c_d * t(m.u_i) * d
     present = ~rows.absent
-    drift = np.sum(np.where(present, np.exp(y + a), 0.0), axis=-1, keepdims=True)
-    A_s = np.log(np.maximum(drift, 1.0)) + e_exp + h * t(m.u_s) + growth
+    # log(sum p exp(a)) as log1p(sum p (exp(a) - 1)): the plain form would carry float64's own roundoff.
+    A_s = np.log1p(np.sum(_p_expm1(rows, a), axis=-1, keepdims=True)) + e_exp + h * t(m.u_s) + growth
     A = a + e_exp + A_s + (0.0 if m.narrow else DIV_ULP * t(m.u_i))
     if m.narrow:
         A_s = A_s + log_loss(m.u_o)
         A = A + 2 * log_loss(m.u_o)
     elif m.sixteen:
         A = A + log_loss(m.u_o)
-    T_p = np.where(A < 1.0, p * _expm1(A), np.exp(np.minimum(y + A, 1.0)) - p)
-    T_p = np.where(present, np.maximum(T_p, 0.0), 0.0) + m.tau
+    T_p = _p_expm1(rows, A) + m.tau
     lam = 2 * LOG_ULP * m.u_s + (m.u_o if m.narrow else 0.0)
     C = m.u_i * d + A_s + lam * (rows.log_s + A_s)
     T_y = C * (1 + m.u_i) + m.u_i * np.abs(y) + m.tau

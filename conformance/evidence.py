@@ -16,27 +16,23 @@ from lossproof.call import Call
 from lossproof.deck import VERSION, digest
 from lossproof.targets import Target
 
-# Threads, instruction sets, precision modes and compilers: prefixes of the variables that can change bits.
-_PREFIXES = (
-    "ATEN_",
-    "CUBLAS_",
-    "CUDA_",
-    "CUDNN_",
-    "DNNL_",
-    "JAX_",
-    "KMP_",
-    "MKL_",
-    "NPY_",
-    "NVIDIA_TF32_OVERRIDE",
-    "OMP_",
-    "ONEDNN_",
-    "OPENBLAS_",
-    "PYTORCH_",
-    "TF_",
-    "TORCH",
-    "TRITON_",
-    "XLA_",
+# Threads, instruction sets, precision modes and compilers: the variables that can change bits. TF_ is no prefix here,
+# because Terraform keeps secrets under it.
+_PREFIXES = ("ATEN_", "CUBLAS_", "CUDA_", "CUDNN_", "DNNL_", "JAX_", "KMP_", "MKL_", "NPY_", "OMP_", "ONEDNN_", "OPENBLAS_")
+_PREFIXES += ("PYTORCH_", "TORCHINDUCTOR_", "TRITON_", "XLA_")
+_NAMES = frozenset(
+    {
+        "NVIDIA_TF32_OVERRIDE",
+        "TF_CUDNN_DETERMINISTIC",
+        "TF_DETERMINISTIC_OPS",
+        "TF_ENABLE_ONEDNN_OPTS",
+        "TF_NUM_INTEROP_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_XLA_FLAGS",
+        "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    }
 )
+_PRIVATE = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")
 _CPU_FLAGS = ("avx", "avx2", "fma", "f16c", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16", "asimd", "sve", "bf16")
 
 
@@ -71,8 +67,9 @@ def describe(target: Target) -> dict[str, Any]:
 
 
 def flags(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables among ``environment`` that can change bits."""
-    return {k: v for k, v in sorted(environment.items()) if k.startswith(_PREFIXES)}
+    """The variables among ``environment`` that can change bits, and none that may hold a secret."""
+    wanted = {k: v for k, v in sorted(environment.items()) if k in _NAMES or k.startswith(_PREFIXES)}
+    return {k: v for k, v in wanted.items() if not any(word in k for word in _PRIVATE)}
 
 
 def cpu() -> dict[str, Any]:

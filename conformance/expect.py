@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lossproof.adapters.protocol import Problem
-from lossproof.batch import Batch, stack
+from lossproof.batch import Batch, stack, take
 from lossproof.bounds import Allowed, Model, allow
-from lossproof.oracle import balls, fast
+from lossproof.oracle import balls, fast, wide
+from lossproof.oracle.enclosure import Core, merge
 from lossproof.rows import Rows, analyse
 from lossproof.special import Expected, overlay
 
@@ -22,7 +23,6 @@ class Truth:
     batch: Batch
     rows: Rows
     expected: dict[str, Expected]
-    oracle: str
     _allowed: dict[tuple[str, bool, bool], Allowed] = field(default_factory=dict)
 
     def allowed(self, profile: str, *, randomly_ordered: bool = False, online: bool = False) -> Allowed:
@@ -39,13 +39,23 @@ class Truth:
 def truth(problems: Sequence[Problem], *, precision: int | None = None) -> Truth:
     """Exact results of problems of one signature.
 
-    float64 is computed with Arb balls at ``precision`` bits (128 unless given), the other dtypes by the fast oracle
-    unless a precision is asked for.
+    float64 is computed in double-double (Arb where that would overflow), the other dtypes in float64, both with
+    certified radii; with a ``precision`` in bits everything is computed with Arb balls.
     """
     batch = stack(problems)
     rows = analyse(batch)
-    exact = precision is not None or batch.fmt.name == "float64"
-    core = balls.core(batch, rows, precision or balls.PRECISIONS[0]) if exact else fast.core(batch, rows)
+    core = _core(batch, rows) if precision is None else balls.core(batch, rows, precision)
     w = allow(batch, rows, Model(batch.fmt, "N" if batch.fmt.is_narrow else "W"))
     expected = overlay(batch, rows, core, np.asarray(w.unjudged))
-    return Truth(batch, rows, expected, f"arb{precision or balls.PRECISIONS[0]}" if exact else "fast")
+    return Truth(batch, rows, expected)
+
+
+def _core(batch: Batch, rows: Rows) -> Core:
+    if batch.fmt.name != "float64":
+        return fast.core(batch, rows)
+    result = wide.core(batch, rows)
+    beyond = np.flatnonzero(~wide.suitable(batch))
+    if not beyond.size:
+        return result
+    few = take(batch, beyond)
+    return merge(result, balls.core(few, analyse(few)), beyond)

@@ -84,7 +84,7 @@ def judge(expected: Expected, allowed: F64, got: F64, fmt: Format) -> Judged:
         overflow = np.isinf(got) & finite & (np.sign(got) == np.sign(mid)) & (np.abs(mid) + allowed >= limit)
         ok = inside | special | overflow | accepted(expected.accept, got)
         share = np.where(allowed > 0, error / allowed, np.where(error == 0, 0.0, np.inf))
-        share = np.where(ok & ~inside, 0.0, np.where(np.isnan(share), np.inf, share))
+        share = np.where(ok & (~inside | np.isinf(allowed)), 0.0, np.where(np.isnan(share), np.inf, share))
         ulp = np.where(finite & np.isfinite(got), error / fmt.spacing(mid), np.where(ok, 0.0, np.inf))
     entries = ok
     ok, undecided, share, ulp = (a.reshape(b, -1) for a in (ok, undecided & ~ok, share, ulp))

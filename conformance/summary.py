@@ -37,9 +37,12 @@ class Cell:
             return
         self.declared = o.profile
         self._judged += 1
-        self._met = max(self._met, _STRICTNESS.index(o.met) if o.met in _STRICTNESS else len(_STRICTNESS) - 1)
+        # A case that took more precision to decide names no profile: it was judged by the declared one.
+        met = o.met or (o.profile if o.verdict in ("pass", "convention", "suspect") else "")
+        self._met = max(self._met, _STRICTNESS.index(met))
         self.share = max(self.share, o.share)
-        if math.isfinite(o.ulp):
+        # A derivative may vanish by cancellation: its error in units of a tiny exact value says nothing.
+        if math.isfinite(o.ulp) and o.output == "value":
             self.ulp = max(self.ulp, o.ulp)
 
 

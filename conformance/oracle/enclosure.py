@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lossproof.floats import F64
 
@@ -31,3 +32,17 @@ class Core:
 
     value: Enclosure
     vjp: Enclosure | None
+
+
+def merge(first: Core, second: Core, into: NDArray[np.intp]) -> Core:
+    """``first`` with the problems ``into`` replaced by those of ``second``."""
+
+    def one(a: Enclosure, b: Enclosure) -> Enclosure:
+        pairs = ((a.mid, b.mid), (a.low, b.low), (a.rad, b.rad))
+        parts = [x.copy() for x, _ in pairs]
+        for part, (_, y) in zip(parts, pairs, strict=True):
+            part[into] = y
+        return Enclosure(*parts)
+
+    vjp = None if first.vjp is None or second.vjp is None else one(first.vjp, second.vjp)
+    return Core(one(first.value, second.value), vjp)

@@ -36,7 +36,6 @@ class Mutant:
     expect: tuple[str, ...] = WIDE_DTYPES
     options: frozenset[str] = frozenset()
     targets: tuple[str, ...] = ("index", "probability")
-    reductions: tuple[str, ...] = ("none", "sum", "mean")
     profiles: Mapping[str, str] = field(default_factory=dict)
     kind: str = "mutant"
     family: str = ""

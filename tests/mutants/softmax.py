@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ml_dtypes  # noqa: F401
 import numpy as np
 
 from .parts import BF16, F16, F32, PLAIN, Array, Softmax, Step, exp_off, one_by_one, over_rows, row_sum, tf32, through, times
@@ -16,7 +15,8 @@ def _mutant(name: str, why: str, of: Softmax | Step, *, expect: tuple[str, ...] 
     return Mutant(name, "softmax", "softmax", why, value, expect=expect, options=options("softmax"), family=family)
 
 
-def _drop_last(x: Array) -> Array:
+def drop_last(x: Array) -> Array:
+    """A loop bound off by one."""
     if x.shape[-1] == 1:
         return PLAIN.p(x)
     return np.concatenate([PLAIN.p(x[..., :-1]), np.zeros_like(x[..., :1])], axis=-1)
@@ -60,7 +60,7 @@ MUTANTS = (
         "the maximum is taken along the batch axis: each class gets a shift of its own, which does not cancel",
         Softmax(shift=lambda x: np.max(x, axis=tuple(range(x.ndim - 1)), keepdims=True)),
     ),
-    _mutant("drop class K-1", "a loop bound off by one: the last class gets no mass", _drop_last, family="last_class"),
+    _mutant("drop class K-1", "a loop bound off by one: the last class gets no mass", drop_last, family="last_class"),
     _mutant(
         "drop K-1 from denominator",
         "the sum stops one class short",

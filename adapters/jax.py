@@ -1,0 +1,133 @@
+"""JAX: ``jax.nn.softmax`` and ``jax.nn.log_softmax``, losses composed over ``jax.numpy``, gradients by ``jax.vjp``."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any, Dict
+
+import jax
+import jax.numpy as jnp
+import jaxlib
+import numpy as np
+
+from . import compose, source
+from .protocol import DTYPES, Capabilities, Description, Problem, Support, Tensor
+
+jax.config.update("jax_enable_x64", True)
+
+_DTYPES = {name: jnp.dtype(name) for name in DTYPES}
+_JAX = compose.Namespace(
+    cast=lambda a, dtype: a.astype(_DTYPES[dtype]),
+    to_last=lambda a, axis: a if axis in (-1, a.ndim - 1) else jnp.moveaxis(a, axis, -1),
+    softmax=jax.nn.softmax,
+    log_softmax=jax.nn.log_softmax,
+    one_hot=lambda labels, k: jax.nn.one_hot(labels, k, dtype=bool),
+    where=jnp.where,
+    sum=lambda a, last: jnp.sum(a, axis=-1 if last else None),
+)
+
+
+class JaxAdapter:
+    """``jax.nn`` as it runs op by op."""
+
+    name = "jax"
+
+    def __init__(self) -> None:
+        how = "JAX has no loss functions: composed from jax.nn.log_softmax in float32 (float64 for float64)"
+        ops = {
+            "softmax": Support("native"),
+            "log_softmax": Support("native"),
+            "nll_loss": Support("composed", ("index",), how),
+            "cross_entropy": Support("composed", note=how),
+        }
+        others = ["%s:%d" % (d.platform, i) for i, d in enumerate(jax.devices()) if d.platform != "cpu"]
+        profiles = {(op, dtype): "W" for op in ("nll_loss", "cross_entropy") for dtype in ("bfloat16", "float16")}
+        self._capabilities = Capabilities(ops=ops, devices=("cpu", *others), profiles=profiles)
+
+    def describe(self) -> Description:
+        """Versions, devices and the flags that can change bits."""
+        versions = {"jax": jax.__version__, "jaxlib": jaxlib.__version__, "numpy": np.__version__}
+        facts = {
+            "devices": ", ".join(sorted({d.device_kind for d in jax.devices()})),
+            "jax_softmax_custom_jvp": str(getattr(jax.config, "jax_softmax_custom_jvp", "")),
+            "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+        }
+        return Description({**versions, "python": platform.python_version()}, facts)
+
+    def capabilities(self) -> Capabilities:
+        """Native softmax and log_softmax, composed losses, on the CPU and on accelerators that are present."""
+        return self._capabilities
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:  # noqa: ARG002 (one mode)
+        """Value, and VJP through ``jax.vjp`` where a cotangent is given."""
+        kind, _, index = device.partition(":")
+        place, dtype = jax.devices(kind)[int(index or 0)], _DTYPES[problem.dtype]
+        compose.check_labels(problem)
+
+        def put(a: Any) -> Any:
+            return None if a is None else jax.device_put(a if a.dtype.kind in "iu" else a.astype(dtype), place)
+
+        with jax.default_device(place):
+            x, target, weight = put(problem.x), put(problem.target), put(problem.weight)
+            if problem.cotangent is None:
+                return {"value": _pull(_value(_JAX, problem, x, target, weight))}
+            value, pull_back = jax.vjp(lambda x: _value(_JAX, problem, x, target, weight), x)
+            (vjp,) = pull_back(put(problem.cotangent))
+            return {"value": _pull(value), "vjp": _pull(vjp)}
+
+    def error_kind(self, error: Exception) -> str:
+        """By exception type; XLA's runtime errors carry a status word."""
+        if isinstance(error, IndexError):
+            return "bad_label"
+        if isinstance(error, jax.errors.JaxRuntimeError):
+            return "resource" if str(error).startswith("RESOURCE_EXHAUSTED") else "internal"
+        if isinstance(error, TypeError):
+            return "bad_shape" if "shape" in str(error) else "bad_dtype"
+        return "bad_shape" if isinstance(error, ValueError) else "internal"
+
+    def script(self, problem: Problem) -> str:
+        """The same computation as a program of JAX alone."""
+        trace = source.Trace()
+        result = _value(_traced(trace), problem, *(source.Symbol(name) for name in ("x", "target", "weight")))
+        body = []
+        for name, a in source.arrays(problem):
+            kind = "int64" if a.dtype.kind in "iu" else problem.dtype
+            body.append("%s = jnp.array(%s, jnp.%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
+        body += ["", "def f(x):", *("    " + line for line in trace.lines), "    return %s" % result, ""]
+        show = 'print("%s", jax.device_get(%s).astype(float).tolist())'
+        if problem.cotangent is None:
+            body += [show % ("value", "f(x)")]
+        else:
+            body += ["value, pull_back = jax.vjp(f, x)", show % ("value", "value")]
+            body += [show % ("vjp", "pull_back(cotangent)[0]")]
+        imports = ["import jax", "import jax.numpy as jnp", 'jax.config.update("jax_enable_x64", True)']
+        return source.program(source.title(problem, "jax"), imports, body)
+
+
+def _value(f: compose.Namespace, p: Problem, x: Any, target: Any, weight: Any) -> Any:
+    if p.op == "softmax":
+        return f.softmax(x, p.axis)
+    if p.op == "log_softmax":
+        return f.log_softmax(x, p.axis)
+    return compose.loss(f, p, x, target, weight if p.weight is not None else None)
+
+
+def _traced(trace: source.Trace) -> compose.Namespace:
+    return compose.Namespace(
+        cast=lambda a, dtype: trace.emit("%s.astype(jnp.%s)", a, dtype),
+        to_last=lambda a, axis: trace.emit("jnp.moveaxis(%s, %s, -1)", a, axis),
+        softmax=lambda a, axis: trace.emit("jax.nn.softmax(%s, axis=%s)", a, axis),
+        log_softmax=lambda a, axis: trace.emit("jax.nn.log_softmax(%s, axis=%s)", a, axis),
+        one_hot=lambda labels, k: trace.emit("jax.nn.one_hot(%s, %s, dtype=bool)", labels, k),
+        where=lambda c, a, b: trace.emit("jnp.where(%s, %s, %s)", c, a, b),
+        sum=lambda a, last: trace.emit("jnp.sum(%s, axis=%s)", a, -1 if last else None),
+    )
+
+
+def _pull(t: Any) -> Tensor:
+    a = np.asarray(t)
+    return Tensor(a.astype(np.float64), a.dtype.name)
+
+
+ADAPTER = JaxAdapter()

@@ -1,0 +1,181 @@
+"""TensorFlow: ``tf.nn``'s own functions; what they lack (weights, smoothing, reductions, NLL) is composed."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from typing import Any, Callable, Dict
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+
+from . import compose, source
+from .protocol import DTYPES, Capabilities, Description, Problem, Support, Tensor
+
+_DTYPES = {name: tf.as_dtype(name) for name in DTYPES}
+
+
+@dataclass(frozen=True)
+class Namespace(compose.Namespace):
+    """TensorFlow has row losses of its own besides."""
+
+    sparse: Callable[[Any, Any], Any]
+    dense: Callable[[Any, Any], Any]
+
+
+def _to_last(a: Any, axis: int) -> Any:
+    rank = len(a.shape)
+    order = [i for i in range(rank) if i != axis % rank] + [axis % rank]
+    return a if order == list(range(rank)) else tf.transpose(a, order)
+
+
+_TF = Namespace(
+    cast=lambda a, dtype: tf.cast(a, _DTYPES[dtype]),
+    to_last=_to_last,
+    softmax=tf.nn.softmax,
+    log_softmax=tf.nn.log_softmax,
+    one_hot=lambda labels, k: tf.one_hot(labels, k, True, False, dtype=tf.bool),
+    where=tf.where,
+    sum=lambda a, last: tf.reduce_sum(a, axis=-1 if last else None),
+    sparse=tf.nn.sparse_softmax_cross_entropy_with_logits,
+    dense=tf.nn.softmax_cross_entropy_with_logits,
+)
+
+
+class TensorFlowAdapter:
+    """``tf.nn`` as it runs op by op on the CPU."""
+
+    name = "tensorflow"
+
+    def __init__(self) -> None:
+        ops = {
+            "softmax": Support("native"),
+            "log_softmax": Support("native"),
+            "nll_loss": Support("composed", ("index",), "TensorFlow has no NLL of log-probabilities"),
+            "cross_entropy": Support(
+                "native",
+                note="row losses of tf.nn.(sparse_)softmax_cross_entropy_with_logits; label weights and reductions "
+                "composed; with smoothing or weighted probabilities composed from tf.nn.log_softmax in float32 or wider",
+            ),
+        }
+        profiles = {("nll_loss", dtype): "W" for dtype in ("bfloat16", "float16")}
+        self._capabilities = Capabilities(ops=ops, profiles=profiles)
+
+    def describe(self) -> Description:
+        """Versions, threads, and the flags that can change bits."""
+        versions = {"tensorflow": tf.__version__, "numpy": np.__version__, "python": platform.python_version()}
+        facts = {
+            "intra_op_threads": str(tf.config.threading.get_intra_op_parallelism_threads()),
+            "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", ""),
+            "TF_NUM_INTRAOP_THREADS": os.environ.get("TF_NUM_INTRAOP_THREADS", ""),
+        }
+        return Description(versions, facts)
+
+    def capabilities(self) -> Capabilities:
+        """Native softmax, log_softmax and row losses, composed rest."""
+        return self._capabilities
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:  # noqa: ARG002 (one mode)
+        """Value, and VJP through ``tf.GradientTape`` where a cotangent is given."""
+        dtype = _DTYPES[problem.dtype]
+        if not _is_native(problem):
+            compose.check_labels(problem)
+
+        def put(a: Any) -> Any:
+            # A copy of its own: TensorFlow may keep the memory of the array that it is given.
+            return None if a is None else tf.constant(a.astype(dtype.as_numpy_dtype if a.dtype.kind == "f" else a.dtype))
+
+        with tf.device("/CPU:0"):
+            x, target, weight = put(problem.x), put(problem.target), put(problem.weight)
+            if problem.cotangent is None:
+                return {"value": _pull(_value(_TF, problem, x, target, weight))}
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(x)
+                value = _value(_TF, problem, x, target, weight)
+            vjp = tape.gradient(value, x, output_gradients=put(problem.cotangent), unconnected_gradients="zero")
+            return {"value": _pull(value), "vjp": _pull(vjp)}
+
+    def error_kind(self, error: Exception) -> str:
+        """By exception type; InvalidArgumentError also by its words."""
+        text = str(error)
+        if isinstance(error, IndexError):
+            return "bad_label"
+        if isinstance(error, tf.errors.InvalidArgumentError):
+            if "label value" in text:
+                return "bad_label"
+            return "bad_dtype" if "as input #" in text and " but is a " in text else "bad_shape"
+        if isinstance(error, tf.errors.ResourceExhaustedError):
+            return "resource"
+        if isinstance(error, (tf.errors.UnimplementedError, tf.errors.NotFoundError)):
+            return "unsupported"
+        if isinstance(error, TypeError):
+            return "bad_dtype"
+        return "bad_shape" if isinstance(error, ValueError) else "internal"
+
+    def script(self, problem: Problem) -> str:
+        """The same computation as a program of TensorFlow alone."""
+        trace = source.Trace()
+        result = _value(_traced(trace), problem, *(source.Symbol(name) for name in ("x", "target", "weight")))
+        body = []
+        for name, a in source.arrays(problem):
+            kind = "int64" if a.dtype.kind in "iu" else problem.dtype
+            body.append("%s = tf.reshape(tf.constant(%s, tf.%s), %r)" % (name, source.constant(a), kind, a.shape))
+        body += ["with tf.GradientTape() as tape:", "    tape.watch(x)", *("    " + line for line in trace.lines)]
+        show = 'print("%s", %s.numpy().astype(float).tolist())'
+        body += ["    value = %s" % result, show % ("value", "value")]
+        if problem.cotangent is not None:
+            body += [show % ("vjp", 'tape.gradient(value, x, cotangent, unconnected_gradients="zero")')]
+        imports = ["import tensorflow as tf", 'tf.config.set_visible_devices([], "GPU")']
+        return source.program(source.title(problem, "tensorflow"), imports, body)
+
+
+def _is_native(p: Problem) -> bool:
+    """Whether TensorFlow's own row losses serve: they take no smoothing, and weights only per row."""
+    return p.op == "cross_entropy" and not p.label_smoothing and not (p.has_probability_target and p.weight is not None)
+
+
+def _value(f: Namespace, p: Problem, x: Any, target: Any, weight: Any) -> Any:
+    if p.op == "softmax":
+        return f.softmax(x, p.axis)
+    if p.op == "log_softmax":
+        return f.log_softmax(x, p.axis)
+    if p.weight is None:
+        weight = None
+    if not _is_native(p):
+        return compose.loss(f, p, x, target, weight)
+    x, wide = f.to_last(x, p.axis), compose.wide(p.dtype)
+    if p.has_probability_target:
+        return compose.reduce(f, p, f.cast(f.dense(f.to_last(target, p.axis), x), wide), None)
+    known = target if p.ignore_index is None else f.where(target != p.ignore_index, target, 0)
+    rows = f.cast(f.sparse(known, x), wide)
+    if weight is None:
+        return compose.select(f, p, rows, target, None)
+    w_y = f.sum(f.where(f.one_hot(known, p.x.shape[p.axis]), f.cast(weight, wide), 0.0), True)
+    return compose.select(f, p, w_y * rows, target, w_y)
+
+
+def _traced(trace: source.Trace) -> Namespace:
+    def to_last(a: Any, axis: int) -> Any:
+        return trace.emit("tf.experimental.numpy.moveaxis(%s, %s, -1)", a, axis) if axis != -1 else a
+
+    return Namespace(
+        cast=lambda a, dtype: trace.emit("tf.cast(%s, tf.%s)", a, dtype),
+        to_last=to_last,
+        softmax=lambda a, axis: trace.emit("tf.nn.softmax(%s, axis=%s)", a, axis),
+        log_softmax=lambda a, axis: trace.emit("tf.nn.log_softmax(%s, axis=%s)", a, axis),
+        one_hot=lambda labels, k: trace.emit("tf.one_hot(%s, %s, True, False, dtype=tf.bool)", labels, k),
+        where=lambda c, a, b: trace.emit("tf.where(%s, %s, %s)", c, a, b),
+        sum=lambda a, last: trace.emit("tf.reduce_sum(%s, axis=%s)", a, -1 if last else None),
+        sparse=lambda y, x: trace.emit("tf.nn.sparse_softmax_cross_entropy_with_logits(labels=%s, logits=%s)", y, x),
+        dense=lambda q, x: trace.emit("tf.nn.softmax_cross_entropy_with_logits(labels=%s, logits=%s)", q, x),
+    )
+
+
+def _pull(t: Any) -> Tensor:
+    return Tensor(t.numpy().astype(np.float64), t.dtype.name)
+
+
+ADAPTER = TensorFlowAdapter()

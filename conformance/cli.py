@@ -1,0 +1,179 @@
+"""The command line. Commands import what they need when they run, so that ``--help`` is instant.
+
+Exit codes: 0 all well, 1 a finding (or a required target is missing), 2 the command could not be understood or
+carried out, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lossproof import __version__
+from lossproof.errors import UsageError
+
+if TYPE_CHECKING:
+    from lossproof.call import Call
+
+_MANY: dict[str, Any] = {"multiple": True, "metavar": "NAME"}
+
+
+class _Commands(click.Group):
+    """A group whose errors are one clear line each, in one form."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run a command; turn every user's mistake into one line and exit code 2."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+        except UsageError as error:
+            _fail(str(error))
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
+            sys.exit(2)
+        except click.ClickException as error:
+            context = getattr(error, "ctx", None)
+            hint = f" (see {context.command_path} --help)" if context else ""
+            _fail(error.format_message().rstrip(".") + hint)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("lossproof: interrupted", err=True)
+            sys.exit(130)
+        except BrokenPipeError:
+            # The reader has seen enough (| head); what is left in the buffer has nowhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> None:
+    click.echo("lossproof: error: " + " ".join(message.split("\n")), err=True)
+    sys.exit(2)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="lossproof")
+def cli() -> None:
+    """Conformance of softmax, log-softmax, NLL and cross-entropy: certified truth, derived bounds, every framework."""
+
+
+@cli.command()
+@click.argument("target", nargs=-1)
+@click.option("--profile", default="default", show_default=True, metavar="NAME", help="Size of the deck: smoke or default.")
+@click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck.")
+@click.option("--record", metavar="FILE", help="Write every observation to FILE (JSON Lines).")
+@click.option("--op", "ops", help="Only this op (repeatable).", **_MANY)
+@click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **_MANY)
+@click.option("--family", "families", help="Only this family of cases (repeatable).", **_MANY)
+@click.option("--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable).")
+@click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
+@click.option("--strict", is_flag=True, help="Unexpected passes and stale waivers fail, in versions they were seen in.")
+@click.option("--quiet", "-q", is_flag=True, help="Only the last line, and the failures.")
+def run(target: tuple[str, ...], **options: Any) -> int:
+    """Judge implementations. TARGET is NAME[+MODE][:DEVICE], such as torch, jax+jit or torch:cuda:0, or all.
+
+    Without a TARGET: every adapter whose framework is installed.
+    """
+    from lossproof.command_run import run_command
+
+    return run_command(target, **options)
+
+
+@cli.command()
+def targets() -> int:
+    """List what can be judged here, and how to install the rest."""
+    from lossproof.command_targets import targets_command
+
+    return targets_command()
+
+
+@cli.group()
+def golden() -> None:
+    """Golden values: certified results that are kept in the package."""
+
+
+@golden.command("check")
+def golden_check() -> int:
+    """Compute the golden values again and compare. Exit code 1 if any drifted."""
+    from lossproof.golden_check import check
+
+    drift = list(check())
+    for line in drift:
+        click.echo(line)
+    click.echo(f"{len(drift)} golden values drifted" if drift else "golden values agree")
+    return 1 if drift else 0
+
+
+@cli.group()
+def deck() -> None:
+    """The cases: what is put to every target."""
+
+
+@deck.command("list")
+@click.option("--profile", default="default", show_default=True, metavar="NAME")
+@click.option("--seed", default=0, show_default=True, type=int, metavar="N")
+@click.option("--op", "ops", **_MANY)
+@click.option("--dtype", "dtypes", **_MANY)
+@click.option("--family", "families", **_MANY)
+def deck_list(profile: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], families: Sequence[str]) -> int:
+    """Print the ids of a deck, one a line."""
+    for call in build(profile, seed, ops, dtypes, families):
+        click.echo(call.id)
+    return 0
+
+
+@cli.command()
+@click.argument("id", required=False, metavar="ID")
+@click.option("--target", metavar="TARGET", help="Also the answer and verdict of this target, and a script for it.")
+@click.option("--profile", default="default", show_default=True, metavar="NAME", help="The deck that has the id.")
+@click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of that deck.")
+@click.option("--record", metavar="FILE", help="Look the id up in a record (it keeps the calls that did not pass).")
+@click.option("--call", "call_file", metavar="FILE", help="A call as JSON, as exploration prints it (- for standard input).")
+@click.option("--full", is_flag=True, help="All entries of large arrays.")
+def explain(id: str | None, target: str | None, **options: Any) -> int:  # noqa: A002
+    """Say everything about one case: inputs, exact result, bounds, a target's answer, a script without lossproof.
+
+    ID may be shortened to its last part.
+    """
+    from lossproof.explain import explain_command
+
+    return explain_command(id, target=target, **options)
+
+
+def build(
+    profile: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], families: Sequence[str]
+) -> list[Call]:
+    """A deck, with every name checked and a suggestion for those that are unknown."""
+    from lossproof.deck import PROFILES
+    from lossproof.deck import build as build_deck
+    from lossproof.families import FAMILIES
+    from lossproof.floats import FORMATS
+    from lossproof.ops import OPS
+
+    one_of("profile", [profile], list(PROFILES))
+    one_of("op", ops, list(OPS))
+    one_of("dtype", dtypes, list(FORMATS))
+    one_of("family", families, [*FAMILIES, "golden"])
+    calls = build_deck(profile=profile, seed=seed, ops=ops or None, dtypes=dtypes or None, families=families or None)
+    if not calls:
+        raise UsageError(f"the {profile} deck has no call of that op, dtype and family; leave out one of the filters")
+    return calls
+
+
+def one_of(what: str, given: Sequence[str], known: Sequence[str]) -> None:
+    """Raise :class:`UsageError` for the first unknown name, with the nearest known one."""
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(f"unknown {what} {name!r}; {hint}expected one of {', '.join(known)}")
+
+
+def main() -> None:
+    """Entry point of the ``lossproof`` command."""
+    cli(prog_name="lossproof")

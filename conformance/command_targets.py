@@ -1,0 +1,43 @@
+"""``lossproof targets``: what can be judged in this environment."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+
+from lossproof.adapters.protocol import DTYPES
+from lossproof.errors import UsageError
+from lossproof.targets import Target, known, parse
+from lossproof.terminal import console
+
+
+def targets_command() -> int:
+    """Print every adapter, installed ones first."""
+    out = console()
+    missing = []
+    for name in known():
+        try:
+            target = parse(name)
+            lines = _lines(target)
+        except UsageError as error:
+            missing.append(str(error))
+            continue
+        for line in lines:
+            out.print(escape(line), soft_wrap=True)
+    if missing:
+        out.print("not here:")
+        for line in missing:
+            out.print(escape(f"  {line}"), soft_wrap=True)
+    return 0
+
+
+def _lines(target: Target) -> list[str]:
+    d, c = target.describe(), target.capabilities
+    versions = " ".join(f"{name} {version}" for name, version in d.versions.items())
+    lines = [f"{target.adapter.name}: {versions}", f"  devices: {', '.join(c.devices)}; modes: {', '.join(c.modes)}"]
+    for how in sorted({s.how for s in c.ops.values()}, reverse=True):
+        lines.append(f"  {how}: {', '.join(op for op, s in c.ops.items() if s.how == how)}")
+    lines += [f"    {op}: {s.note}" for op, s in c.ops.items() if s.note]
+    lines.append(f"  dtypes: {', '.join(d for d in DTYPES if d in c.dtypes)}")
+    if d.facts:
+        lines.append("  " + "; ".join(f"{k}: {v}" for k, v in d.facts.items()))
+    return lines

@@ -1,0 +1,231 @@
+"""``lossproof explain ID``: one case in words and numbers, a target's answer to it, and a script without lossproof."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from rich.markup import escape
+
+from lossproof.adapters.protocol import Outcome, Problem
+from lossproof.call import Call, from_json
+from lossproof.errors import UsageError
+from lossproof.expect import Truth, truth
+from lossproof.families import FAMILIES
+from lossproof.floats import FORMATS
+from lossproof.judge import Observation
+from lossproof.ops import validate
+from lossproof.run import run
+from lossproof.targets import Target, parse
+from lossproof.terminal import console
+from lossproof.verdicts import default_profile
+from lossproof.waivers import book
+
+ENTRIES = 16
+_MEANING = {
+    "softmax": "p = softmax of the logits",
+    "log_softmax": "log p, the logarithm of softmax of the logits",
+    "nll_loss": "negative log-likelihood of the labels under given log-probabilities",
+    "cross_entropy": "cross-entropy of the targets under softmax of the logits",
+}
+
+
+def explain_command(
+    id: str | None,  # noqa: A002
+    *,
+    target: str | None,
+    profile: str,
+    seed: int,
+    record: str | None,
+    call_file: str | None,
+    full: bool,
+) -> int:
+    """Print the explanation."""
+    chosen = parse(target) if target else None
+    call = find(id, profile=profile, seed=seed, record=record, call_file=call_file)
+    out = console()
+    for line in lines(call, chosen, full=full):
+        out.print(escape(line), soft_wrap=True)
+    return 0
+
+
+def find(id: str | None, *, profile: str, seed: int, record: str | None, call_file: str | None) -> Call:  # noqa: A002
+    """The call with this id, or one of which it is the last part. Raises :class:`UsageError` with the nearest ids."""
+    if call_file is not None:
+        return _from_file(call_file)
+    if id is None:
+        raise UsageError("explain needs the ID of a case (lossproof deck list), or --call FILE")
+    if record is not None:
+        calls = list(_recorded(record))
+        place = f"the calls that {record} keeps (those that did not pass)"
+    else:
+        from lossproof.cli import build
+
+        calls = build(profile, seed, (), (), ())
+        place = f"the {profile} deck of seed {seed}"
+    by_id = {c.id: c for c in calls}
+    if id in by_id:
+        return by_id[id]
+    tails = [i for i in by_id if i.endswith("/" + id)]
+    if len(tails) == 1:
+        return by_id[tails[0]]
+    near = tails[:3] or difflib.get_close_matches(id, by_id, n=3, cutoff=0.3)
+    hint = f"nearest: {', '.join(near)}" if near else "see lossproof deck list"
+    raise UsageError(f"{'ambiguous' if tails else 'unknown'} id {id!r} in {place}; {hint}")
+
+
+def _recorded(path: str) -> Iterator[Call]:
+    from lossproof.record import read
+
+    for o in read(path):
+        if o.call is not None:
+            yield from_json(o.call)
+
+
+def _from_file(path: str) -> Call:
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8")
+        data = json.loads(text)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise UsageError(f"cannot read a call from {path}: {getattr(error, 'strerror', None) or error}") from None
+    if not isinstance(data, dict):
+        raise UsageError(f"{path} holds no call; expected the JSON object that lossproof writes")
+    call = from_json(data)
+    validate(call.problem)
+    return call
+
+
+@dataclass(frozen=True)
+class _Listening(Target):
+    """A target whose answers are kept: an explanation shows all of them, an observation only the worst entry."""
+
+    heard: list[Outcome] = field(default_factory=list)
+
+    def play(self, problems):  # type: ignore[no-untyped-def]
+        """Play, and keep what is said."""
+        for outcome in super().play(problems):
+            self.heard.append(outcome)
+            yield outcome
+
+
+def lines(call: Call, target: Target | None, *, full: bool = False) -> Iterator[str]:
+    """The whole explanation, line by line."""
+    p = call.problem
+    yield f"{call.id}"
+    yield f"  {_MEANING.get(p.op, p.op)}, {p.dtype}{_options(p)}"
+    family = FAMILIES.get(call.family)
+    yield f"  family {call.family}: {family.provokes if family else call.provenance or 'not of the deck'}"
+    if call.provenance:
+        yield f"  from: {call.provenance}"
+    yield ""
+    yield "Inputs (decimal digits that round to the value, and exactly in hexadecimal)"
+    for name in ("x", "target", "weight", "cotangent"):
+        yield from _array(name, getattr(p, name), full)
+    exact = truth([p])
+    answer: Outcome | None = None
+    observations: list[Observation] = []
+    if target is not None:
+        ear = _Listening(target.adapter, target.mode, target.device)
+        marks = book([target])
+        observations = [marks.mark(o) for o in run([ear], [call])]
+        answer = ear.heard[0]
+    for name in exact.expected:
+        yield ""
+        yield from _output(exact, name, p, answer, target, next((o for o in observations if o.output == name), None), full)
+    if target is None:
+        yield ""
+        yield "Add --target T for its answer, verdict and a script that needs only its framework."
+        return
+    yield ""
+    yield from _script(target, p)
+
+
+def _options(p: Problem) -> str:
+    parts = [f"axis {p.axis} of {p.x.shape}"]
+    if p.is_loss:
+        parts.append(f"reduction {p.reduction}")
+        parts.append("probability targets" if p.has_probability_target else "index targets")
+    if p.label_smoothing:
+        parts.append(f"label_smoothing {p.label_smoothing!r}")
+    if p.ignore_index is not None:
+        parts.append(f"ignore_index {p.ignore_index}")
+    if p.weight is not None:
+        parts.append("class weights")
+    return ", " + ", ".join(parts)
+
+
+def _array(name: str, a: np.ndarray | None, full: bool) -> Iterator[str]:
+    if a is None:
+        return
+    yield f"  {name} {a.shape}"
+    flat = a.reshape(-1)
+    shown = flat if full else flat[: 2 * ENTRIES]
+    row = a.shape[-1] if a.ndim else 1
+    step = row if row <= 10 else 8
+    for start in range(0, len(shown), step):
+        some = shown[start : start + step]
+        if a.dtype.kind == "f":
+            yield f"    {', '.join(f'{float(v)!r}' for v in some)}    = {' '.join(float(v).hex() for v in some)}"
+        else:
+            yield f"    {', '.join(str(int(v)) for v in some)}"
+    if len(shown) < len(flat):
+        yield f"    ... {len(flat) - len(shown)} more (--full)"
+
+
+def _output(
+    exact: Truth, name: str, p: Problem, answer: Outcome | None, target: Target | None, o: Observation | None, full: bool
+) -> Iterator[str]:
+    expected = exact.expected[name].exact
+    inner = expected.mid.shape[1:]
+    size = int(np.prod(inner))
+    profiles = ["W", "N"] if FORMATS[p.dtype].is_narrow else ["W"]
+    declared = target.declared(p.op, p.dtype) if target else None
+    profile = declared.profile if declared else default_profile(p.dtype)
+    profiles += [profile] if profile not in profiles else []
+    online = declared.online if declared else False
+    allowed = {q: getattr(exact.allowed(q, online=online), name)[0].reshape(-1) for q in profiles}
+    got = None
+    if answer is not None and name in answer.outputs:
+        from lossproof.batch import flat
+
+        got = flat(answer.outputs[name].data, p).reshape(-1)
+        got = got if got.shape == (size,) else None
+    order = np.arange(size)
+    if got is not None and size > ENTRIES:
+        with np.errstate(all="ignore"):
+            distance = np.abs(got - expected.mid[0].reshape(-1)) / allowed[profile]
+        # NaN (a missing or special value) sorts as the worst.
+        order = np.argsort(-np.nan_to_num(distance, nan=np.inf), kind="stable")
+    shown = order if full else order[:ENTRIES]
+    yield f"{name}: exact result in [lo, hi], allowed error per profile" + (" (declared: " + profile + ")" if target else "")
+    for i in shown:
+        at = tuple(int(v) for v in np.unravel_index(int(i), inner))
+        lo, hi = expected.ends((0, *at))
+        truth_text = f"{lo:.17g}" if lo == hi or np.isnan(lo) else f"[{lo:.17g}, {hi:.17g}]"
+        bounds = "  ".join(f"{q} {a[i]:.3g}" for q, a in allowed.items())
+        yield f"  [{', '.join(map(str, at))}] {truth_text}  allowed {bounds}" + (f"  got {got[i]:.17g} = {got[i].hex()}" if got is not None else "")
+    if len(shown) < size:
+        yield f"  ... {size - len(shown)} more entries (--full)" + (", worst first above" if got is not None else "")
+    if o is not None:
+        waived = f" (waiver {o.waiver})" if o.waiver else ""
+        yield f"  {o.target}: {o.verdict}{waived}, {o.share:.3g}x the bound, {o.ulp:.3g} ulp" + (
+            f", conventions {o.conventions}" if o.conventions else ""
+        )
+        if o.message:
+            yield f"  {o.message}"
+
+
+def _script(target: Target, p: Problem) -> Iterator[str]:
+    try:
+        text = target.adapter.script(p)
+    except (NotImplementedError, UsageError) as error:
+        yield f"No script for {target.adapter.name}" + (f": {error}" if str(error) else "")
+        return
+    yield f"Script ({target.adapter.name} only)"
+    yield ""
+    yield from text.splitlines()

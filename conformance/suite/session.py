@@ -1,0 +1,74 @@
+"""What the two test modules share: the chosen targets, deck and waivers, and observations computed once for all."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+
+import pytest
+
+from lossproof import choose
+from lossproof.call import Call
+from lossproof.cli import build
+from lossproof.errors import UsageError
+from lossproof.judge import Observation
+from lossproof.run import run
+from lossproof.targets import Target
+from lossproof.waivers import Book, book
+
+Key = tuple[str, str, str]
+
+
+class Replay:
+    """The deck on the chosen targets, judged lazily: a group of calls is put to every target that still needs it, so
+    that all targets share one truth."""
+
+    def __init__(self, targets: tuple[Target, ...], calls: Iterable[Call], waivers: Book, *, strict: bool) -> None:
+        self.targets = {t.name: t for t in targets}
+        self.waivers = waivers
+        self.strict = strict
+        self.groups: dict[Key, list[Call]] = defaultdict(list)
+        for call in calls:
+            self.groups[call.problem.op, call.problem.dtype, call.family].append(call)
+        self.wanted: dict[Key, set[str]] | None = None
+        self._found: dict[tuple[str, Key], list[Observation]] = {}
+
+    def observations(self, target: str, key: Key) -> list[Observation]:
+        """The observations of one item, and of the same group on the other targets while the truth is at hand."""
+        if (target, key) not in self._found:
+            names = {target} | (self.wanted or {}).get(key, set())
+            found: dict[str, list[Observation]] = {name: [] for name in names}
+            for o in run([t for name, t in self.targets.items() if name in names], self.groups[key]):
+                found[o.target].append(self.waivers.mark(o))
+            self._found.update({(name, key): group for name, group in found.items()})
+        return self._found.pop((target, key))
+
+
+@lru_cache(maxsize=1)
+def replay(
+    targets: tuple[str, ...], profile: str, seed: int, waivers: tuple[str, ...], strict: bool
+) -> Replay:
+    """The replay of these options; collection and the tests share it."""
+    chosen = tuple(choose.targets(targets))
+    return Replay(chosen, build(profile, seed, (), (), ()), book(chosen, waivers), strict=strict)
+
+
+def of(config: pytest.Config) -> Replay:
+    """The replay that the command line asks for. A user's mistake ends the session in one line."""
+    try:
+        return replay(
+            tuple(config.getoption("--lossproof-target")),
+            config.getoption("--lossproof-profile"),
+            config.getoption("--lossproof-seed"),
+            tuple(config.getoption("--lossproof-waivers")),
+            config.getoption("--lossproof-strict"),
+        )
+    except UsageError as error:
+        raise pytest.UsageError(f"lossproof: {error}") from None
+
+
+def shares_truth() -> bool:
+    """Whether one process runs all items: workers of xdist each run their own share, and compute no one else's."""
+    return "PYTEST_XDIST_WORKER" not in os.environ

@@ -1,0 +1,60 @@
+"""Exploration: hypothesis looks for a call that any chosen target gets wrong, and shrinks what it finds.
+
+All targets answer the same draw: drawn separately they would see different inputs. The search climbs on the worst
+share of the bound. Known deviations (waivers) do not stop it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import HealthCheck, given, seed, settings, target
+from hypothesis import strategies as st
+
+from lossproof.explore import calls
+from lossproof.judge import FAILING
+from lossproof.ops import OPS
+from lossproof.run import run
+from lossproof.suite import session
+from lossproof.waivers import verdict
+
+_EXAMPLES = {"smoke": 30}
+_MANY = 300
+
+
+@pytest.mark.parametrize("op", OPS)
+def test_explore(op: str, request: pytest.FixtureRequest) -> None:
+    """No target is outside its bound on any drawn call."""
+    __tracebackhide__ = True
+    replay = session.of(request.config)
+    chosen = [t for t in replay.targets.values() if op in t.capabilities.ops]
+    if not chosen:
+        pytest.skip(f"no chosen target has {op}")
+    dtypes = tuple(dict.fromkeys(d for t in chosen for d in t.capabilities.dtypes))
+    profile = request.config.getoption("--lossproof-profile")
+
+    # Judging is fast, compiling a new shape is not: time limits per example say nothing here.
+    @settings(
+        max_examples=_EXAMPLES.get(profile, _MANY),
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+    @seed(request.config.getoption("--lossproof-seed"))
+    @given(st.data())
+    def search(data: st.DataObject) -> None:
+        __tracebackhide__ = True
+        call = data.draw(calls(op, dtypes), label="call")
+        observations = [replay.waivers.mark(o) for o in run(chosen, [call])]
+        shares = [o.share for o in observations if math.isfinite(o.share) and verdict(o) not in ("waived", "unsupported")]
+        target(max(shares, default=0.0), label=f"worst share of the bound, {op}")
+        bad = [o for o in observations if o.verdict in FAILING and verdict(o) != "waived"]
+        if bad:
+            found = "\n".join(f"{o.target}: {o.message}" for o in bad)
+            as_json = json.dumps(call.to_json(), separators=(",", ":"))
+            hint = f"lossproof explain --call FILE --target {bad[0].target}, FILE holding the call:"
+            pytest.fail(f"{call.id}\n{found}\n{hint}\n{as_json}", pytrace=False)
+
+    search()

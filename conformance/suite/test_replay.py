@@ -1,0 +1,68 @@
+"""Replay: the deck on every chosen target, one item per target, op, dtype and family, one subtest per call.
+
+A case fails when an output lies outside its derived bound, or shows a special value that SPEC section 4 does not
+accept. Known deviations (waivers) are expected failures with their reason.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Sequence
+
+import pytest
+
+from lossproof.judge import FAILING, Observation
+from lossproof.suite import session
+from lossproof.waivers import verdict
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One item per target, op, dtype and family; targets vary fastest, so that they share the truth of a group."""
+    replay = session.of(metafunc.config)
+    items = [(target, key) for key in replay.groups for target in replay.targets]
+    metafunc.parametrize(("target", "key"), items, ids=["-".join((target, *key)) for target, key in items])
+
+
+@pytest.fixture(scope="module")
+def replay(request: pytest.FixtureRequest) -> session.Replay:
+    """The replay, told which of its items were selected."""
+    found = session.of(request.config)
+    if session.shares_truth():
+        found.wanted = {}
+        for item in request.session.items:
+            spec = getattr(item, "callspec", None)
+            if spec is not None and "key" in spec.params and "target" in spec.params:
+                found.wanted.setdefault(spec.params["key"], set()).add(spec.params["target"])
+    return found
+
+
+def test_replay(replay: session.Replay, target: str, key: session.Key, subtests: pytest.Subtests) -> None:
+    """Every output of every call of the group is within its bound."""
+    __tracebackhide__ = True
+    observations = replay.observations(target, key)
+    given = [o for o in observations if o.verdict != "unsupported"]
+    if not given:
+        pytest.skip(observations[0].message)
+    for call_id, outputs in itertools.groupby(given, key=lambda o: o.id):
+        with subtests.test(msg=call_id):
+            _conclude(replay, list(outputs))
+
+
+def _conclude(replay: session.Replay, outputs: Sequence[Observation]) -> None:
+    __tracebackhide__ = True
+    bad = [o for o in outputs if o.verdict in FAILING and verdict(o) != "waived"]
+    if bad:
+        hints = "\n".join(f"{o.message}\n    lossproof explain {o.id} --target {o.target}" for o in bad)
+        pytest.fail(hints, pytrace=False)
+    for o in outputs:
+        if verdict(o) == "unexpected_pass":
+            w = replay.waivers.named(o.waiver)
+            text = f"{o.id} {o.output} passes on {o.target}, waiver {w.name} expects all its cases to deviate ({w.source})"
+            if replay.strict and replay.waivers.is_seen(w):
+                pytest.fail(text, pytrace=False)
+            warnings.warn(text, stacklevel=2)
+    waived = [o for o in outputs if verdict(o) == "waived"]
+    if waived:
+        w = replay.waivers.named(waived[0].waiver)
+        pytest.xfail(f"{w.name}: {w.reason} ({w.issue})")

@@ -1,0 +1,121 @@
+"""The deck: deterministic, within its budgets, valid, and reaching what its families promise."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lossproof.batch import signature
+from lossproof.deck import MENU, PROFILES, build, digest
+from lossproof.errors import UsageError
+from lossproof.families import FAMILIES
+from lossproof.floats import FORMATS
+from lossproof.ops import OPS, validate
+from lossproof.picker import SeededPicker, bell
+
+DIGESTS = Path(__file__).with_name("deck_digests.json")
+PROGRAM = "from lossproof.deck import *; import json; print(json.dumps({p: digest(build(profile=p)) for p in PROFILES}))"
+
+
+@pytest.fixture(scope="module")
+def decks():
+    return {name: build(profile=name) for name in PROFILES}
+
+
+def test_digests_are_the_checked_in_ones(decks):
+    assert {name: digest(calls) for name, calls in decks.items()} == json.loads(DIGESTS.read_text())
+
+
+@pytest.mark.parametrize("disabled", ["AVX512F AVX512CD AVX512_SKX AVX2 FMA3", "AVX512_SKX"])
+def test_digests_do_not_depend_on_cpu_features(disabled):
+    # Features that this machine lacks, or that numpy was built to require, only give a warning.
+    environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": disabled}
+    result = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False)
+    if "baseline" in result.stderr or "ImportError" in result.stderr:
+        pytest.skip("this numpy needs the features that the test disables")
+    assert json.loads(result.stdout) == json.loads(DIGESTS.read_text())
+
+
+def test_another_seed_gives_another_deck(decks):
+    assert digest(build(profile="smoke", seed=1)) != digest(decks["smoke"])
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_budgets(decks, name):
+    calls, budget = decks[name], PROFILES[name].budget
+    assert len({(c.problem.x.shape, c.problem.dtype) for c in calls}) <= budget["pairs"]
+    assert len({signature(c.problem) for c in calls}) <= budget["signatures"]
+    assert len(calls) <= budget["calls"]
+
+
+def test_four_shapes_with_the_worked_example_among_them():
+    assert len(MENU) <= 4
+    assert (2, 4) in MENU
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_calls_are_valid_and_ids_unique(decks, name):
+    calls = decks[name]
+    for call in calls:
+        validate(call.problem)
+    assert len({c.id for c in calls}) == len(calls)
+
+
+def test_neighbours_share_signatures(decks):
+    seen, last = set(), None
+    for call in decks["default"]:
+        current = signature(call.problem)
+        if current != last:
+            assert current not in seen
+            seen.add(current)
+            last = current
+
+
+def test_every_family_and_op_in_every_dtype(decks):
+    pairs = {(c.family, c.problem.dtype) for c in decks["default"]}
+    assert pairs >= {(family, dtype) for family in [*FAMILIES, "golden"] for dtype in FORMATS}
+    assert {(c.problem.op, c.problem.dtype) for c in decks["default"]} == {(op, d) for op in OPS for d in FORMATS}
+
+
+def test_every_option_appears(decks):
+    problems = [c.problem for c in decks["default"]]
+    assert {p.reduction for p in problems} == {"none", "sum", "mean"}
+    assert any(p.label_smoothing for p in problems)
+    assert any(p.weight is not None and p.ignore_index is not None and p.label_smoothing for p in problems)
+    assert any(p.has_probability_target for p in problems)
+    assert {p.axis % p.x.ndim for p in problems if p.x.ndim == 3} == {0, 1, 2}
+
+
+def test_at_least_fifteen_families_each_with_its_sentence():
+    assert len(FAMILIES) >= 15
+    assert len({f.provokes for f in FAMILIES.values()}) == len(FAMILIES)
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_families_stay_in_the_format(name, dtype):
+    f, fmt = FAMILIES[name], FORMATS[dtype]
+    shapes = [(n, k) for n, k in ((2, 4), (408, 1), (24, 17), (4, 1000), (4096, 2)) if f.needs(n, k)]
+    assert shapes
+    for n, k in shapes:
+        x = f.make(SeededPicker(f"{name}{n}{k}"), fmt, n, k)
+        assert x.shape == (n, k)
+        assert fmt.holds(x)
+        assert not f.regular or np.isfinite(x).all()
+
+
+def test_unknown_names_are_usage_errors():
+    for bad in ({"profile": "huge"}, {"ops": ["softmin"]}, {"dtypes": ["float8"]}, {"families": ["nothing"]}):
+        with pytest.raises(UsageError, match="expected one of"):
+            build(**bad)
+
+
+def test_the_bell_is_exact_and_unit_scale():
+    z = bell(SeededPicker("z"), (100_000,))
+    assert np.array_equal(z * 65536 / 1.75, np.rint(z * 65536 / 1.75))
+    assert abs(z.mean()) < 0.02
+    assert abs(z.std() - 1) < 0.02
