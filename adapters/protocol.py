@@ -123,7 +123,10 @@ class UnsupportedProblem(Exception):
 class Adapter(Protocol):
     """An implementation under test. Third parties subclass nothing: a module or an object with these members will do."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The first part of a target string."""
+        ...
 
     def describe(self) -> Description:
         """Versions and build facts of the framework."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,8 +66,9 @@ class Batch:
 
 def take(batch: Batch, which: NDArray[np.intp]) -> Batch:
     """Some of the problems of a batch."""
-    arrays = {f.name: getattr(batch, f.name) for f in fields(batch)}
-    return replace(batch, **{name: a[which] for name, a in arrays.items() if isinstance(a, np.ndarray)})
+    values: dict[str, Any] = {f.name: getattr(batch, f.name) for f in fields(batch)}
+    few: dict[str, Any] = {name: v[which] if isinstance(v, np.ndarray) else v for name, v in values.items()}
+    return Batch(**few)
 
 
 def signature(p: Problem) -> tuple[object, ...]:
@@ -128,7 +130,7 @@ def _given(a: np.ndarray | None) -> np.ndarray:
 
 
 def flat(output: F64, p: Problem) -> F64:
-    """An output of a problem in the batch's layout: (N, K) for class rows, (N,) for reduction none, (1,) for a scalar."""
+    """An output in the batch's layout: (N, K) for class rows, (N,) for reduction none, (1,) for a scalar."""
     if output.shape == p.x.shape and (not p.is_loss or output.ndim == p.x.ndim):
         return rows_first(output, p.axis)
     return output.reshape(-1)

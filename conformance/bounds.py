@@ -6,11 +6,12 @@ of roundings, or a property of a format.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from lossproof.batch import Batch
+from lossproof.batch import Batch, Bools
 from lossproof.floats import F64, Format
 from lossproof.rows import Rows, label_weights
 
@@ -18,6 +19,7 @@ EXP_ULP = 3.0
 LOG_ULP = 4.0
 DIV_ULP = 3.0
 # The formulas themselves are evaluated in float64: fewer than 2^12 roundings each, all terms non-negative.
+Summation = Callable[[int], float]
 _ROUND_UP = 1.0 + 2.0**-40
 _EXP_CAP = 700.0
 
@@ -70,6 +72,13 @@ class Model:
             return 2.0**-23 if self.narrow else 2.0**-25
         return 3.0 * self.fmt.min_normal
 
+    @property
+    def tau_i(self) -> float:
+        """Underflow of one elementwise intermediate: its own format is float32 for float16 outside profile N."""
+        if self.fmt.name == "float16":
+            return 2.0**-25 if self.narrow else 2.0**-126
+        return self.fmt.min_normal
+
 
 @dataclass(frozen=True)
 class Allowed:
@@ -78,7 +87,7 @@ class Allowed:
 
     value: F64
     vjp: F64 | None
-    unjudged: np.ndarray
+    unjudged: Bools
 
 
 def t(u: float) -> float:
@@ -116,13 +125,22 @@ class _Softmax:
     pe: F64  # p exp(G0)
 
 
+def _exp_error(m: Model) -> float:
+    """Largest |log| of a computed exponential over the exact one of the same argument."""
+    return log_loss(2 * EXP_ULP * m.u_s) + (log_loss(m.u_o) if m.narrow else 0.0)
+
+
 def _softmax_terms(rows: Rows, m: Model, h: float, growth: F64 | float) -> _Softmax:
     d, y = np.abs(rows.d), rows.y
-    e_exp = log_loss(m.u_o) + log_loss(2 * EXP_ULP * 2.0**-24) if m.narrow else log_loss(2 * EXP_ULP * m.u_s)
+    e_exp = _exp_error(m)
     a = m.c_d * t(m.u_i) * d
     present = ~rows.absent
     # log(sum p exp(a)) as log1p(sum p (exp(a) - 1)): the plain form would carry float64's own roundoff.
-    A_s = np.log1p(np.sum(_p_expm1(rows, a), axis=-1, keepdims=True)) + e_exp + h * t(m.u_s) + growth
+    A_s = np.log1p(np.sum(_p_expm1(rows, a), axis=-1, keepdims=True)) + e_exp
+    # Exponentials that underflow lose tau_i each: in float16 N as much as the sum's own roundings.
+    fading = np.sum(present & (d > -np.log(2.0 * m.tau_i / m.u_i)), axis=-1, keepdims=True)
+    lost = fading * m.tau_i * np.exp(A_s - rows.log_s)
+    A_s = A_s - np.log1p(-np.minimum(lost, 1.0)) + h * t(m.u_s) + growth
     A = a + e_exp + A_s + (0.0 if m.narrow else DIV_ULP * t(m.u_i))
     if m.narrow:
         A_s = A_s + log_loss(m.u_o)
@@ -135,7 +153,7 @@ def _softmax_terms(rows: Rows, m: Model, h: float, growth: F64 | float) -> _Soft
     T_y = C * (1 + m.u_i) + m.u_i * np.abs(y) + m.tau
     if m.sixteen and not m.narrow:
         T_y = T_y + m.u_o * (np.abs(y) + C)
-    G0 = np.maximum(A, T_y + e_exp)
+    G0 = np.maximum(A, T_y + e_exp + (m.c_d - 1) * t(m.u_i) * (np.abs(y) + T_y))
     pe = np.where(present, np.exp(np.minimum(y + G0, _EXP_CAP)), 0.0)
     return _Softmax(A, T_p, T_y, G0, pe)
 
@@ -151,7 +169,7 @@ def allow(batch: Batch, rows: Rows, m: Model, *, randomly_ordered: bool = False,
         if batch.op == "nll_loss":
             value, vjp, unjudged = _nll(batch, rows, m, h)
         else:
-            growth = _rescalings(batch, rows) * (2 * EXP_ULP + 1) * t(m.u_s) if online else 0.0
+            growth = _rescalings(batch, rows) * (_exp_error(m) + t(m.u_i)) if online else 0.0
             terms = _softmax_terms(rows, m, h(batch.k), growth)
             unjudged = np.zeros(batch.x.shape[0], dtype=bool)
             if batch.op == "cross_entropy":
@@ -182,6 +200,7 @@ def _vjp_softmax(batch: Batch, rows: Rows, m: Model, P: F64, h: float) -> F64 | 
     D = np.sum(p * batch.cot, axis=-1, keepdims=True)
     beta = np.expm1((h + 2) * t(m.u_s) + (2 * m.u_o if m.narrow else 0.0))
     E = np.sum(P * v, -1, keepdims=True) + beta * np.sum((p + P) * v, -1, keepdims=True)
+    E = E + m.tau_i * np.sum(v != 0, -1, keepdims=True)
     k = 6 * m.u_s + (4 * m.u_o if m.narrow else m.u_o if m.sixteen else 0.0)
     spread = v + np.abs(D) + E
     return P * np.abs(batch.cot - D) + (p + P) * E + k * (p + P) * spread + m.tau * (1 + spread)
@@ -198,7 +217,7 @@ def _vjp_log_softmax(batch: Batch, rows: Rows, m: Model, terms: _Softmax, h: flo
     e_v = np.expm1(h * t(m.u_s) + extra) * np.sum(v, -1, keepdims=True)
     inner = V * _p_expm1(rows, G) + pe * e_v
     k = 3 * m.u_i + (m.u_o if m.sixteen else 0.0)
-    return inner + k * (v + pe * (V + e_v)) + m.tau * (2 + V)
+    return inner + k * (v + pe * (V + e_v)) + m.tau * (2 + V + e_v)
 
 
 def _p_expm1(rows: Rows, G: F64) -> F64:
@@ -207,7 +226,7 @@ def _p_expm1(rows: Rows, G: F64) -> F64:
     return np.where(rows.absent, 0.0, np.where(G < 1.0, rows.p * _expm1(G), np.maximum(big, 0.0)))
 
 
-def _nll(batch: Batch, rows: Rows, m: Model, h):  # type: ignore[no-untyped-def]
+def _nll(batch: Batch, rows: Rows, m: Model, h: Summation) -> tuple[F64, F64 | None, Bools]:
     u = m.u_o if m.sixteen else m.u_s
     S = np.abs(rows.row)
     T_row = (u * S if batch.weighted else 0.0 * S) + m.tau
@@ -222,10 +241,11 @@ def _nll(batch: Batch, rows: Rows, m: Model, h):  # type: ignore[no-untyped-def]
     return value, vjp, unjudged
 
 
-def _cross_entropy(batch: Batch, rows: Rows, m: Model, terms: _Softmax, h):  # type: ignore[no-untyped-def]
+def _cross_entropy(batch: Batch, rows: Rows, m: Model, terms: _Softmax, h: Summation) -> tuple[F64, F64 | None, Bools]:
     w = np.broadcast_to(np.abs(batch.w)[:, None, :], batch.x.shape)
     q = _mixed_targets(batch)
-    c = np.abs(rows.c)
+    # Not |c|: where (1 - eps) q and eps / K cancel, the roundings of either remain.
+    c = np.where(batch.kept[..., None], w * q, 0.0)
     used = c != 0
     y = np.where(used, np.abs(rows.y), 0.0)
     f = 2 + np.where(used, 1 + w + q, 0.0)
@@ -233,12 +253,12 @@ def _cross_entropy(batch: Batch, rows: Rows, m: Model, terms: _Softmax, h):  # t
     ST = np.sum(np.where(used, c * terms.T_y, 0.0), -1)
     hk = h(batch.k)
     if batch.hard:
-        n_v, b_v, n_q, n_c = 1.0, (2 if m.narrow else 1), 1.0, 0.0
+        n_v, roundings, n_q, n_c = 1.0, (2 if m.narrow else 1), 1.0, 0.0
     elif not batch.smoothed:
-        n_v, b_v, n_q, n_c = hk + 2, (4 if m.narrow else 1), hk + 3, 3.0
+        n_v, roundings, n_q, n_c = hk + 2, (4 if m.narrow else 1), hk + 3, 3.0
     else:
-        n_v, b_v, n_q, n_c = hk + 7, (8 if m.narrow else 5), hk + 8, 7.0
-    b_v = b_v * log_loss(m.u_o) if m.sixteen else 0.0
+        n_v, roundings, n_q, n_c = hk + 7, (8 if m.narrow else 5), hk + 8, 7.0
+    b_v = roundings * log_loss(m.u_o) if m.sixteen else 0.0
     T_row = ST + np.expm1(n_v * t(m.u_s) + b_v) * (S_full + ST)
     T_row = T_row + m.tau * (1 + used.sum(-1) + np.sum(np.where(used, y * (2 + w + q), 0.0), -1))
     rho_w, unjudged = _denominator_error(batch, m, h)
@@ -253,38 +273,45 @@ def _cross_entropy(batch: Batch, rows: Rows, m: Model, terms: _Softmax, h):  # t
     F = np.sum(f, -1, keepdims=True)
     g = np.abs(rows.g)[..., None]
     r = _scale_error(batch, m, rho_w)
-    vjp = g * (inner + r * (np.abs(rows.Q * rows.p - rows.c) + inner) + m.tau * (Qa + f + rows.p * F))
+    unscaled = np.abs(rows.Q * rows.p - rows.c) + inner
+    vjp = g * (inner + r * unscaled + m.tau * (Qa + f + rows.p * F))
+    if batch.reduction == "mean":
+        # The quotient g = cotangent / denominator may itself underflow.
+        vjp = vjp + m.tau_i * unscaled
     outer = 1.0 + (used + terms.pe * used.sum(-1, keepdims=True) if m.narrow else 0.0)
     return value, vjp + m.tau * outer, unjudged
 
 
 def _mixed_targets(batch: Batch) -> F64:
     if batch.q is not None:
-        return np.abs((1 - batch.eps) * batch.q + batch.eps / batch.k)
+        return (1 - batch.eps) * np.abs(batch.q) + batch.eps / batch.k
     # sanity check: a loss without probabilities has labels
     assert batch.y is not None
     return (1 - batch.eps) * (np.arange(batch.k) == batch.y[..., None]) + batch.eps / batch.k
 
 
-def _denominator_error(batch: Batch, m: Model, h):  # type: ignore[no-untyped-def]
+def _denominator_error(batch: Batch, m: Model, h: Summation) -> tuple[F64, Bools]:
     """Relative error of the computed ``sum w_y`` (B, 1), and where it may reach 1."""
     if not batch.weighted or batch.y is None or batch.reduction != "mean":
         return np.zeros((batch.x.shape[0], 1)), np.zeros(batch.x.shape[0], dtype=bool)
     w = label_weights(batch)
     total = np.sum(np.abs(w), axis=1, keepdims=True)
     ratio = np.where(total == 0, 0.0, total / np.abs(w.sum(axis=1, keepdims=True)))
-    extra = 4 * m.u_o if m.narrow else m.u_o if m.sixteen else 0.0
-    rho = (np.expm1(h(batch.n - 0) * t(m.u_s)) + extra) * ratio
+    rho = np.expm1(h(batch.n) * t(m.u_s)) * ratio
+    if m.narrow:
+        rho = rho + 4 * m.u_o * ratio
+    elif m.sixteen:
+        rho = rho + m.u_o * (1 + rho)
     unjudged = ~(rho < 1)
     return np.where(unjudged, 0.0, rho), unjudged[:, 0]
 
 
 def _scale_error(batch: Batch, m: Model, rho_w: F64) -> F64:
-    rho = rho_w + 4 * m.u_s if batch.reduction == "mean" else np.zeros_like(rho_w)
+    rho = rho_w / (1 - rho_w) + 4 * m.u_s if batch.reduction == "mean" else np.zeros_like(rho_w)
     return (rho + 4 * m.u_i + (3 * m.u_o if m.sixteen else 0.0))[..., None]
 
 
-def _reduce(batch: Batch, rows: Rows, m: Model, h, T_row: F64, S: F64, rho_w: F64, *, terms: int) -> F64:  # type: ignore[no-untyped-def]
+def _reduce(batch: Batch, rows: Rows, m: Model, h: Summation, T_row: F64, S: F64, rho_w: F64, *, terms: int) -> F64:
     """Error of none (B, N), sum (B, 1) or mean (B, 1) from the row errors."""
     kept = batch.kept
     T_row, S = np.where(kept, T_row, 0.0), np.where(kept, S, 0.0)
@@ -299,5 +326,6 @@ def _reduce(batch: Batch, rows: Rows, m: Model, h, T_row: F64, S: F64, rho_w: F6
     W = np.abs(rows.W)
     mean = np.abs(np.sum(np.where(kept, rows.row, 0.0), 1, keepdims=True)) / W
     B = (T_sum / W + mean * rho_w) / (1 - rho_w)
-    f = 3 * m.u_o if m.sixteen else 2 * m.u_s
+    # Division, and a count of rows that may need rounding.
+    f = 3 * m.u_o if m.sixteen else (DIV_ULP + 1) * m.u_s
     return B + f * (np.sum(S, 1, keepdims=True) / W + B) + m.tau

@@ -100,13 +100,19 @@ def from_json(data: dict[str, Any]) -> Call:
         assert set(values) <= {f.name for f in fields(Problem)}
         return Call(Problem(**values), data["family"], data.get("provenance", ""), data.get("random_order", False))
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"not a call: {type(error).__name__} {error}; expected the JSON that lossproof writes") from None
+        raise UsageError(
+            f"not a call: {type(error).__name__} {error}; expected the JSON that lossproof writes"
+        ) from None
 
 
 def rows_first(a: F64, axis: int) -> F64:
     """Move the class axis last and flatten the others: shape ``(N, K)``."""
     moved = np.moveaxis(a, axis, -1)
-    return moved.reshape(-1, moved.shape[-1]) if moved.size else moved.reshape(int(np.prod(moved.shape[:-1])), moved.shape[-1])
+    return (
+        moved.reshape(-1, moved.shape[-1])
+        if moved.size
+        else moved.reshape(int(np.prod(moved.shape[:-1])), moved.shape[-1])
+    )
 
 
 def rows_back(a: F64, shape: tuple[int, ...], axis: int) -> F64:

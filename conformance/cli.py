@@ -64,13 +64,17 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("target", nargs=-1)
-@click.option("--profile", default="default", show_default=True, metavar="NAME", help="Size of the deck: smoke or default.")
+@click.option(
+    "--profile", default="default", show_default=True, metavar="NAME", help="Size of the deck: smoke or default."
+)
 @click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck.")
 @click.option("--record", metavar="FILE", help="Write every observation to FILE (JSON Lines).")
 @click.option("--op", "ops", help="Only this op (repeatable).", **_MANY)
 @click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **_MANY)
 @click.option("--family", "families", help="Only this family of cases (repeatable).", **_MANY)
-@click.option("--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable).")
+@click.option(
+    "--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable)."
+)
 @click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
 @click.option("--strict", is_flag=True, help="Unexpected passes and stale waivers fail, in versions they were seen in.")
 @click.option("--quiet", "-q", is_flag=True, help="Only the last line, and the failures.")
@@ -133,9 +137,11 @@ def deck_list(profile: str, seed: int, ops: Sequence[str], dtypes: Sequence[str]
 @click.option("--profile", default="default", show_default=True, metavar="NAME", help="The deck that has the id.")
 @click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of that deck.")
 @click.option("--record", metavar="FILE", help="Look the id up in a record (it keeps the calls that did not pass).")
-@click.option("--call", "call_file", metavar="FILE", help="A call as JSON, as exploration prints it (- for standard input).")
+@click.option(
+    "--call", "call_file", metavar="FILE", help="A call as JSON, as exploration prints it (- for standard input)."
+)
 @click.option("--full", is_flag=True, help="All entries of large arrays.")
-def explain(id: str | None, target: str | None, **options: Any) -> int:  # noqa: A002
+def explain(id: str | None, target: str | None, **options: Any) -> int:
     """Say everything about one case: inputs, exact result, bounds, a target's answer, a script without lossproof.
 
     ID may be shortened to its last part.
@@ -145,9 +151,7 @@ def explain(id: str | None, target: str | None, **options: Any) -> int:  # noqa:
     return explain_command(id, target=target, **options)
 
 
-def build(
-    profile: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], families: Sequence[str]
-) -> list[Call]:
+def build(profile: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], families: Sequence[str]) -> list[Call]:
     """A deck, with every name checked and a suggestion for those that are unknown."""
     from lossproof.deck import PROFILES
     from lossproof.deck import build as build_deck

@@ -49,7 +49,9 @@ def run_command(
     with contextlib.ExitStack() as stack:
         writer = None
         if record:
-            writer = stack.enter_context(Writer(record, header(chosen, calls, profile=profile, seed=seed, filters=filters)))
+            writer = stack.enter_context(
+                Writer(record, header(chosen, calls, profile=profile, seed=seed, filters=filters))
+            )
         total = len(chosen) * sum(len(c.problem.want) for c in calls)
         tick = stack.enter_context(progress(total, quiet=quiet))
         interrupted = False
@@ -63,7 +65,9 @@ def run_command(
         except KeyboardInterrupt:
             interrupted = True
         if writer and not interrupted:
-            writer.end({"seconds": time.perf_counter() - start, "clock": asdict(clock), "verdicts": dict(summary.total)})
+            writer.end(
+                {"seconds": time.perf_counter() - start, "clock": asdict(clock), "verdicts": dict(summary.total)}
+            )
     out = console()
     reasons = summary.reasons(book, strict=strict, complete=complete and not interrupted)
     show(out, summary, book, clock, complete=complete and not interrupted, quiet=quiet)
@@ -72,4 +76,3 @@ def run_command(
         return 130
     out.print(last_line(summary, names, reasons))
     return 1 if reasons else 0
-

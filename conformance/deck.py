@@ -58,12 +58,26 @@ MENU: dict[tuple[int, ...], tuple[Sig, ...]] = {
     WORKED: _on(1, _ALL) + _on(0, (*_SOFTMAX, _CE[3], _CE[10])),
     CUBE: _on(1, _ALL[:13]) + _on(2, (*_SOFTMAX, _CE[7], _CE[10])) + _on(0, (_SOFTMAX[1], _CE[4], _CE[11])),
     WIDE: _on(1, _ALL) + _on(0, (*_SOFTMAX, _CE[0], _CE[3])),
-    LONG: _on(1, (*_NLL, *_CE, Sig("nll_loss", "sum", "w"), Sig("cross_entropy", "sum"), Sig("cross_entropy", "sum", "q"))),
+    LONG: _on(
+        1, (*_NLL, *_CE, Sig("nll_loss", "sum", "w"), Sig("cross_entropy", "sum"), Sig("cross_entropy", "sum", "q"))
+    ),
 }
 # Big shapes are for what only size provokes: these families, each on every third signature.
 _BIG = frozenset(
-    "ordinary confident offset rows_apart spread equal two_level ascending descending dominating last_class stagnation "
-    "near_overflow masked nan_row wide long_batch binary".split()
+    (
+        *("ordinary", "confident", "offset", "rows_apart", "spread", "equal", "two_level", "ascending", "descending"),
+        *(
+            "dominating",
+            "last_class",
+            "stagnation",
+            "near_overflow",
+            "masked",
+            "nan_row",
+            "wide",
+            "long_batch",
+            "binary",
+        ),
+    )
 )
 _BIG_ELEMENTS, _BIG_SKIP = 1000, 3
 _SMOKE = {
@@ -225,7 +239,7 @@ def _probabilities(pick: Picker, n: int, k: int) -> F64:
 
 def _weights(pick: Picker, k: int) -> F64:
     """Multiples of 1/16 up to 8 with few significant bits; now and then a zero."""
-    w = (1 + pick.bits(4, (k,))) * np.ldexp(1.0, pick.bits(2, (k,)) - 4)
+    w: F64 = np.ldexp((1 + pick.bits(4, (k,))).astype(np.float64), pick.bits(2, (k,)) - 4)
     if pick.integer(0, 3) == 0 and k > 1:
         w[pick.integer(0, k - 1)] = 0.0
     return w
@@ -237,8 +251,7 @@ def _cotangent(pick: Picker, sig: Sig, fmt: Format, shape: tuple[int, ...], rest
         return np.ones(shape) if kind == 0 else fmt.round(_normal(bell(pick, shape)))
     if sig.reduction != "none":
         return np.asarray(pick.choice((1.0, 1.0, -1.0, 0.375, 3.0)))
-    v = fmt.round(_normal(bell(pick, rest)))
-    return v
+    return fmt.round(_normal(bell(pick, rest)))
 
 
 def _normal(v: F64) -> F64:

@@ -18,7 +18,20 @@ from lossproof.targets import Target
 
 # Threads, instruction sets, precision modes and compilers: the variables that can change bits. TF_ is no prefix here,
 # because Terraform keeps secrets under it.
-_PREFIXES = ("ATEN_", "CUBLAS_", "CUDA_", "CUDNN_", "DNNL_", "JAX_", "KMP_", "MKL_", "NPY_", "OMP_", "ONEDNN_", "OPENBLAS_")
+_PREFIXES = (
+    "ATEN_",
+    "CUBLAS_",
+    "CUDA_",
+    "CUDNN_",
+    "DNNL_",
+    "JAX_",
+    "KMP_",
+    "MKL_",
+    "NPY_",
+    "OMP_",
+    "ONEDNN_",
+    "OPENBLAS_",
+)
 _PREFIXES += ("PYTORCH_", "TORCHINDUCTOR_", "TRITON_", "XLA_")
 _NAMES = frozenset(
     {
@@ -33,7 +46,20 @@ _NAMES = frozenset(
     }
 )
 _PRIVATE = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")
-_CPU_FLAGS = ("avx", "avx2", "fma", "f16c", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16", "asimd", "sve", "bf16")
+_CPU_FLAGS = (
+    "avx",
+    "avx2",
+    "fma",
+    "f16c",
+    "avx512f",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_bf16",
+    "amx_fp16",
+    "asimd",
+    "sve",
+    "bf16",
+)
 
 
 def header(

@@ -30,9 +30,7 @@ class Truth:
         key = (profile, randomly_ordered, online)
         if key not in self._allowed:
             model = Model(self.batch.fmt, profile)
-            self._allowed[key] = allow(
-                self.batch, self.rows, model, randomly_ordered=randomly_ordered, online=online
-            )
+            self._allowed[key] = allow(self.batch, self.rows, model, randomly_ordered=randomly_ordered, online=online)
         return self._allowed[key]
 
 

@@ -36,7 +36,7 @@ _MEANING = {
 
 
 def explain_command(
-    id: str | None,  # noqa: A002
+    id: str | None,
     *,
     target: str | None,
     profile: str,
@@ -54,7 +54,7 @@ def explain_command(
     return 0
 
 
-def find(id: str | None, *, profile: str, seed: int, record: str | None, call_file: str | None) -> Call:  # noqa: A002
+def find(id: str | None, *, profile: str, seed: int, record: str | None, call_file: str | None) -> Call:
     """The call with this id, or one of which it is the last part. Raises :class:`UsageError` with the nearest ids."""
     if call_file is not None:
         return _from_file(call_file)
@@ -136,7 +136,9 @@ def lines(call: Call, target: Target | None, *, full: bool = False) -> Iterator[
         answer = ear.heard[0]
     for name in exact.expected:
         yield ""
-        yield from _output(exact, name, p, answer, target, next((o for o in observations if o.output == name), None), full)
+        yield from _output(
+            exact, name, p, answer, target, next((o for o in observations if o.output == name), None), full
+        )
     if target is None:
         yield ""
         yield "Add --target T for its answer, verdict and a script that needs only its framework."
@@ -178,7 +180,13 @@ def _array(name: str, a: np.ndarray | None, full: bool) -> Iterator[str]:
 
 
 def _output(
-    exact: Truth, name: str, p: Problem, answer: Outcome | None, target: Target | None, o: Observation | None, full: bool
+    exact: Truth,
+    name: str,
+    p: Problem,
+    answer: Outcome | None,
+    target: Target | None,
+    o: Observation | None,
+    full: bool,
 ) -> Iterator[str]:
     expected = exact.expected[name].exact
     inner = expected.mid.shape[1:]
@@ -202,13 +210,17 @@ def _output(
         # NaN (a missing or special value) sorts as the worst.
         order = np.argsort(-np.nan_to_num(distance, nan=np.inf), kind="stable")
     shown = order if full else order[:ENTRIES]
-    yield f"{name}: exact result in [lo, hi], allowed error per profile" + (" (declared: " + profile + ")" if target else "")
+    yield f"{name}: exact result in [lo, hi], allowed error per profile" + (
+        " (declared: " + profile + ")" if target else ""
+    )
     for i in shown:
         at = tuple(int(v) for v in np.unravel_index(int(i), inner))
         lo, hi = expected.ends((0, *at))
         truth_text = f"{lo:.17g}" if lo == hi or np.isnan(lo) else f"[{lo:.17g}, {hi:.17g}]"
         bounds = "  ".join(f"{q} {a[i]:.3g}" for q, a in allowed.items())
-        yield f"  [{', '.join(map(str, at))}] {truth_text}  allowed {bounds}" + (f"  got {got[i]:.17g} = {got[i].hex()}" if got is not None else "")
+        yield f"  [{', '.join(map(str, at))}] {truth_text}  allowed {bounds}" + (
+            f"  got {got[i]:.17g} = {got[i].hex()}" if got is not None else ""
+        )
     if len(shown) < size:
         yield f"  ... {size - len(shown)} more entries (--full)" + (", worst first above" if got is not None else "")
     if o is not None:

@@ -81,7 +81,10 @@ def calls(draw: st.DrawFn, op: str, dtypes: Sequence[str] = tuple(FORMATS)) -> C
     axis = pick.choice((-1, *range(len(shape) - 1)))
     k = shape[axis]
     n = int(np.prod(shape)) // k
-    names = [FREE, *(f.name for f in FAMILIES.values() if f.needs(n, k) and (op != "nll_loss" or f.log_probs or k == 1))]
+    names = [
+        FREE,
+        *(f.name for f in FAMILIES.values() if f.needs(n, k) and (op != "nll_loss" or f.log_probs or k == 1)),
+    ]
     name = pick.choice(names)
     with np.errstate(all="ignore"):
         rows = fmt.round(free(pick, fmt, n, k) if name == FREE else FAMILIES[name].make(pick, fmt, n, k))

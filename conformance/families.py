@@ -79,10 +79,12 @@ def _row_choice(pick: Picker, n: int, k: int) -> F64:
 
 def _steps(pick: Picker, lo: float, hi: float, shape: tuple[int, ...]) -> F64:
     """Multiples of 1/256 of the way from lo to hi."""
-    return lo + pick.bits(8, shape) * ((hi - lo) / 256)
+    return np.asarray(lo + pick.bits(8, shape) * ((hi - lo) / 256), dtype=np.float64)
 
 
-@family("nothing in particular: unit-scale logits that every implementation gets right", random_order=True, log_probs=True)
+@family(
+    "nothing in particular: unit-scale logits that every implementation gets right", random_order=True, log_probs=True
+)
 def ordinary(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     return bell(pick, (n, k))
 
@@ -92,7 +94,9 @@ def confident(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     return bell(pick, (n, k)) + _row_choice(pick, n, k) * _steps(pick, 6.0, 24.0, (n, 1))
 
 
-@family("moderate spread: the middle of exp's range, where its relative error and rounded inputs show", random_order=True)
+@family(
+    "moderate spread: the middle of exp's range, where its relative error and rounded inputs show", random_order=True
+)
 def hot(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     return bell(pick, (n, k)) * 8
 
@@ -174,7 +178,9 @@ def stagnation(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     return x
 
 
-@family("magnitudes near the format's largest: the shift itself may overflow, the result may not be NaN where it does not")
+@family(
+    "magnitudes near the format's largest: the shift itself may overflow, the result may not be NaN where it does not"
+)
 def near_overflow(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     top = fmt.max
     sign = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)[:, None]
@@ -185,7 +191,8 @@ def near_overflow(pick: Picker, fmt: Format, n: int, k: int) -> F64:
 
 @family("subnormal logits: flushing them is harmless, treating them as special is not", log_probs=True)
 def subnormal(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    return (pick.bits(fmt.precision if fmt.precision < 32 else 32, (n, k)) - pick.bits(3, (n, k))) * fmt.min_subnormal
+    count = pick.bits(min(fmt.precision, 32), (n, k)) - pick.bits(3, (n, k))
+    return count.astype(np.float64) * fmt.min_subnormal
 
 
 @family(
@@ -226,7 +233,9 @@ def positive_infinity(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     return x
 
 
-@family("a row of nothing but -inf: NaN in every entry, not a uniform distribution", needs=lambda n, k: n > 1, regular=False)
+@family(
+    "a row of nothing but -inf: NaN in every entry, not a uniform distribution", needs=lambda n, k: n > 1, regular=False
+)
 def all_masked_row(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     x = bell(pick, (n, k))
     x[pick.integer(0, n - 1)] = -np.inf

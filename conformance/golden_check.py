@@ -132,7 +132,7 @@ def check(load: Callable[[], dict[str, Any]] = stored) -> list[str]:
             drift.append(f"{name}: stored {entries.get(name)}, recomputed {entry}")
         for index, printed in enumerate(entry.get("published", [])):
             lo, hi = float.fromhex(entry["lo"][index]), float.fromhex(entry["hi"][index])
-            if not {_printed(lo), _printed(hi)} == {printed}:
+            if {_printed(lo), _printed(hi)} != {printed}:
                 drift.append(f"{name}[{index}]: published {printed}, but the exact value lies in [{lo!r}, {hi!r}]")
     return drift
 

@@ -74,6 +74,7 @@ def judge(expected: Expected, allowed: F64, got: F64, fmt: Format) -> Judged:
     """Compare stacked outputs (B, ...) with their enclosures and allowances."""
     b = got.shape[0]
     mid, low, rad = expected.exact.mid, expected.exact.low, expected.exact.rad
+    allowed = np.where(expected.strict, 0.0, allowed)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         error = np.abs((got - mid) - low)
         finite = np.isfinite(mid)
@@ -93,8 +94,8 @@ def judge(expected: Expected, allowed: F64, got: F64, fmt: Format) -> Judged:
     worst = rank.argmax(axis=1) if rank.shape[1] else np.zeros(b, dtype=np.intp)
     pick = (np.arange(b), worst)
     return Judged(
-        ok=ok.all(axis=1),
-        undecided=undecided.any(axis=1),
+        ok=np.asarray(ok.all(axis=1)),
+        undecided=np.asarray(undecided.any(axis=1)),
         share=share[pick] if share.shape[1] else np.zeros(b),
         ulp=ulp.max(axis=1, initial=0.0),
         worst=worst,

@@ -52,13 +52,17 @@ def validate(p: Problem) -> None:
     _one_of("op", p.op, tuple(OPS))
     _one_of("dtype", p.dtype, DTYPES)
     _one_of("reduction", p.reduction, REDUCTIONS)
-    if not 1 <= p.x.ndim or not -p.x.ndim <= p.axis < p.x.ndim:
-        raise UsageError(f"axis {p.axis} is outside logits of shape {p.x.shape}; expected -{p.x.ndim} to {p.x.ndim - 1}")
+    if not p.x.ndim >= 1 or not -p.x.ndim <= p.axis < p.x.ndim:
+        raise UsageError(
+            f"axis {p.axis} is outside logits of shape {p.x.shape}; expected -{p.x.ndim} to {p.x.ndim - 1}"
+        )
     axis = p.axis % p.x.ndim
     k = p.x.shape[axis]
     rows = p.x.shape[:axis] + p.x.shape[axis + 1 :]
     if k == 0:
-        raise UsageError(f"logits of shape {p.x.shape} have K = 0 classes on axis {p.axis}; expected at least one class")
+        raise UsageError(
+            f"logits of shape {p.x.shape} have K = 0 classes on axis {p.axis}; expected at least one class"
+        )
     if p.is_loss:
         _validate_target(p, rows, k)
     elif p.target is not None or p.weight is not None or p.label_smoothing:
@@ -77,7 +81,9 @@ def validate(p: Problem) -> None:
 
 def _validate_target(p: Problem, rows: tuple[int, ...], k: int) -> None:
     if p.target is None:
-        raise UsageError(f"{p.op} needs a target; expected class indices of shape {rows} or probabilities of shape {p.x.shape}")
+        raise UsageError(
+            f"{p.op} needs a target; expected class indices of shape {rows} or probabilities of shape {p.x.shape}"
+        )
     if p.has_probability_target:
         _shape("target", p.target, p.x.shape)
         return

@@ -24,8 +24,8 @@ class Rows:
 
     ``d`` shifted logits; ``p``, ``y`` softmax and log-softmax; ``log_s`` log of the normaliser; ``absent`` the
     -inf entries of a masked row (there d = y = p = 0); ``c = w q'`` the loss coefficients (0 in ignored rows) and
-    ``Q`` their row sum; ``row`` the row loss (0 in rows that are not regular); ``W`` the denominator of the mean; ``g`` the exact row scale of the
-    gradient (SPEC section 3).
+    ``Q`` their row sum; ``row`` the row loss (0 in rows that are not regular); ``W`` the denominator of the mean;
+    ``g`` the row scale of the gradient (SPEC section 3).
     """
 
     kind: NDArray[np.int8]

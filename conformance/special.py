@@ -23,11 +23,15 @@ Codes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Expected:
-    """The enclosure of one output with special values in place, and what else is accepted where."""
+    """The enclosure of one output with special values in place, and what else is accepted where.
+
+    ``strict`` marks entries whose centre a clause requires exactly: there the bound allows nothing.
+    """
 
     exact: Enclosure
     accept: Codes
     clause: Codes
+    strict: Bools
 
 
 class _Sheet:
@@ -37,6 +41,7 @@ class _Sheet:
         self.mid, self.low, self.rad = core.mid.copy(), core.low.copy(), core.rad.copy()
         self.accept = np.zeros(core.mid.shape, dtype=np.uint8)
         self.clause = np.zeros(core.mid.shape, dtype=np.uint8)
+        self.strict = np.zeros(core.mid.shape, dtype=bool)
 
     def put(self, where: Bools, value: F64 | float, *, accept: int = 0, clause: int = 0) -> None:
         """Require ``value`` exactly, or one of ``accept``."""
@@ -44,6 +49,7 @@ class _Sheet:
         self.mid[where] = np.broadcast_to(value, self.mid.shape)[where]
         self.low[where] = self.rad[where] = 0.0
         self.accept[where], self.clause[where] = accept, clause if accept else 0
+        self.strict[where] = True
 
     def allow(self, where: Bools, accept: int | Codes, clause: int) -> None:
         """Accept more, keeping the centre."""
@@ -52,7 +58,7 @@ class _Sheet:
         self.clause[where] = np.maximum(self.clause[where], clause)
 
     def done(self) -> Expected:
-        return Expected(Enclosure(self.mid, self.low, self.rad), self.accept, self.clause)
+        return Expected(Enclosure(self.mid, self.low, self.rad), self.accept, self.clause, self.strict)
 
 
 def overlay(batch: Batch, rows: Rows, core: Core, unjudged: NDArray[np.bool_]) -> dict[str, Expected]:
@@ -109,11 +115,12 @@ def _limit_entries(batch: Batch, sheet: _Sheet, where: Bools, limit: F64, scale:
     # A limit such as v_i - sum v is itself a computed number: its float64 evaluation gets a radius.
     sheet.put(where, limit, accept=NAN, clause=4)
     where = np.broadcast_to(where, sheet.mid.shape)
+    sheet.strict[where] = False
     sheet.rad[where] = np.broadcast_to(scale * (batch.k + 8) * 2.0**-53, sheet.mid.shape)[where]
 
 
 def _row_overflow(batch: Batch, rows: Rows) -> Bools:
-    """(B, N) rows in which some d_j (or log p_j) overflows the IO format: clause 7 accepts anything but a wrong value."""
+    """(B, N) rows in which some d_j or log p_j overflows the IO format (clause 7)."""
     if batch.op == "nll_loss":
         return np.zeros(batch.x.shape[:2], dtype=bool)
     spread = np.maximum(np.abs(rows.d), np.abs(rows.y)).max(-1, initial=0.0)
@@ -158,7 +165,7 @@ def _cross_entropy_rows(batch: Batch, rows: Rows) -> tuple[F64, Bools, Codes]:
     undefined |= (rows.kind == ALL_NEG) | (rows.kind == HAS_NAN)
     base = np.where(undefined, np.nan, base)
     accept[undefined] = 0
-    special = ((~np.isfinite(base) | infinite | (accept > 0))) & batch.kept
+    special = (~np.isfinite(base) | infinite | (accept > 0)) & batch.kept
     overflow = _row_overflow(batch, rows) | (np.abs(rows.row) >= _partial_limit(batch))
     accept = np.where(batch.kept & overflow, accept | OVERFLOW, accept).astype(np.uint8)
     return base, special, np.where(batch.kept, accept, 0).astype(np.uint8)
@@ -178,7 +185,7 @@ def _loss_value(batch: Batch, rows: Rows, sheet: _Sheet, base: F64, special: Boo
     clause = np.where(accept & OVERFLOW == OVERFLOW, 7, np.where((rows.kind >= ONE_POS), 4, 6)).astype(np.uint8)
     clause = np.where(accept > 0, clause, 0).astype(np.uint8)
     if batch.reduction == "none":
-        sheet.put(special & (base != rows.row), base)
+        sheet.put(special & ((base != rows.row) | (rows.kind >= ONE_POS)), base)
         sheet.put(~batch.kept, 0.0)
         sheet.accept |= accept
         sheet.clause[:] = clause
@@ -192,7 +199,7 @@ def _loss_value(batch: Batch, rows: Rows, sheet: _Sheet, base: F64, special: Boo
     sheet.clause[:] = np.where(sheet.accept > 0, clause.max(axis=1, initial=0)[:, None], 0)
     size = np.abs(np.where(np.isfinite(rows.row), rows.row, 0.0)).sum(1, keepdims=True)
     weights = np.abs(label_weights(batch)).sum(1, keepdims=True)
-    crowded = (size >= _partial_limit(batch)) | (mean & (weights >= _partial_limit(batch)))
+    crowded = (size >= _partial_limit(batch)) | (np.full(weights.shape, mean) & (weights >= _partial_limit(batch)))
     sheet.allow(crowded & ~np.isnan(total), OVERFLOW, 7)
     if mean:
         _empty_mean(batch, rows, sheet, weights)
@@ -202,7 +209,7 @@ def _empty_mean(batch: Batch, rows: Rows, sheet: _Sheet, weights: F64) -> None:
     if batch.n == 0:
         sheet.put(np.ones(sheet.mid.shape, dtype=bool), np.nan)
         return
-    no_row = ~batch.kept.any(1, keepdims=True)
+    no_row = ~np.asarray(batch.kept.any(1))[:, None]
     sheet.put((weights == 0) & ~no_row, np.nan, accept=ZERO | PINF | NINF, clause=10)
     sheet.put(no_row, np.nan, accept=ZERO, clause=10)
 
@@ -226,7 +233,7 @@ def _loss_gradient(batch: Batch, rows: Rows, sheet: _Sheet) -> None:
         sheet.put(~kept & (rows.kind >= ALL_NEG)[..., None], 0.0, accept=NAN, clause=11)
     if batch.reduction == "mean" and batch.n:
         weights = np.abs(label_weights(batch)).sum(1)[:, None, None]
-        no_row = ~batch.kept.any(1)[:, None, None]
+        no_row = ~np.asarray(batch.kept.any(1))[:, None, None]
         sheet.allow(weights >= _partial_limit(batch), OVERFLOW, 7)
         sheet.put((weights == 0) & ~no_row, np.nan, accept=ZERO | PINF | NINF, clause=10)
         sheet.put(no_row, 0.0, accept=NAN, clause=10)

@@ -11,6 +11,7 @@ from lossproof.judge import FAILING, Observation
 from lossproof.waivers import Book, symptom, verdict
 
 CellKey = tuple[str, str, str]
+GroupKey = tuple[str, str, str, str, str]
 _STRICTNESS = ("W", "F", "N", "")
 
 
@@ -48,9 +49,10 @@ class Cell:
 
 @dataclass
 class Group:
-    """Failures that likely share a mechanism: one target, op, dtype, family and output."""
+    """Findings that likely share a mechanism: one target, op, dtype, family and output, ``count`` of ``given``."""
 
     count: int = 0
+    given: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     worst: Observation | None = None
 
@@ -67,12 +69,13 @@ class Summary:
     """Everything that the views of a run need, without keeping its observations."""
 
     cells: dict[CellKey, Cell] = field(default_factory=dict)
-    groups: dict[tuple[str, str, str, str, str], Group] = field(default_factory=dict)
-    suspects: dict[tuple[str, str, str, str, str], Group] = field(default_factory=dict)
+    groups: dict[GroupKey, Group] = field(default_factory=dict)
+    suspects: dict[GroupKey, Group] = field(default_factory=dict)
     unexpected: dict[tuple[str, str], Observation] = field(default_factory=dict)
     conventions: dict[tuple[str, str, str], dict[str, dict[str, Counter[str]]]] = field(default_factory=dict)
     unsupported: Counter[tuple[str, str]] = field(default_factory=Counter)
     total: Counter[str] = field(default_factory=Counter)
+    _given: Counter[GroupKey] = field(default_factory=Counter)
 
     def add(self, o: Observation) -> None:
         """Count one observation."""
@@ -81,6 +84,7 @@ class Summary:
         self.total[shown] += 1
         self.cells.setdefault((o.target, op, dtype), Cell()).add(o)
         key = (o.target, op, dtype, family, o.output)
+        self._given[key] += 1
         if shown == "unexpected_pass":
             self.unexpected.setdefault((o.target, o.waiver), o)
         elif shown in FAILING:
@@ -98,6 +102,12 @@ class Summary:
         for o in observations:
             self.add(o)
         return self
+
+    def ranked(self, groups: dict[GroupKey, Group]) -> list[tuple[GroupKey, Group]]:
+        """Groups, worst first."""
+        for key, group in groups.items():
+            group.given = self._given[key]
+        return sorted(groups.items(), key=lambda item: (-(item[1].worst.share if item[1].worst else 0.0), item[0]))
 
     @property
     def failed(self) -> int:
@@ -122,7 +132,10 @@ class Summary:
 
 def behaviours(by_dtype: dict[str, Counter[str]]) -> str:
     """The conventions of one target for a clause: one text if all dtypes agree, else dtype by dtype."""
-    texts = {dtype: "|".join(sorted({part for shown in counts for part in shown.split("|")})) for dtype, counts in by_dtype.items()}
+    texts = {
+        dtype: "|".join(sorted({part for shown in counts for part in shown.split("|")}))
+        for dtype, counts in by_dtype.items()
+    }
     if len(set(texts.values())) == 1:
         return next(iter(texts.values()))
     return "; ".join(f"{dtype}: {text}" for dtype, text in texts.items())

@@ -97,7 +97,9 @@ def load(name: str) -> Adapter:
             f"target {name}: {missing} is not installed or does not import ({error}); pip install 'lossproof[{name}]'"
         ) from error
     if not isinstance(adapter, Adapter):
-        raise UsageError(f"target {name}: {found.value} is not an adapter; expected the members of adapters.protocol.Adapter")
+        raise UsageError(
+            f"target {name}: {found.value} is not an adapter; expected the members of adapters.protocol.Adapter"
+        )
     return adapter
 
 
@@ -105,7 +107,9 @@ def parse(text: str) -> Target:
     """A target from a string such as ``torch``, ``jax+jit`` or ``torch:cuda:0``."""
     match = _SPEC.match(text)
     if not match:
-        raise UsageError(f"cannot read target {text!r}; expected NAME[+MODE][:DEVICE], such as torch, jax+jit or torch:cuda:0")
+        raise UsageError(
+            f"cannot read target {text!r}; expected NAME[+MODE][:DEVICE], such as torch, jax+jit or torch:cuda:0"
+        )
     adapter = load(match["name"])
     c = adapter.capabilities()
     mode, device = match["mode"] or c.modes[0], match["device"] or c.devices[0]

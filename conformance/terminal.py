@@ -14,7 +14,7 @@ from rich.table import Table
 
 from lossproof.judge import VERDICTS, Observation
 from lossproof.run import Clock
-from lossproof.summary import Group, Summary, behaviours
+from lossproof.summary import Group, GroupKey, Summary, behaviours
 from lossproof.waivers import Book
 
 GROUPS_SHOWN = 20
@@ -115,22 +115,17 @@ def _count(verdict: str, n: int) -> str:
     return f"[{_COLOURS.get(verdict, 'bold red')}]{n}[/]" if n else ""
 
 
-def _failures(
-    title: str, groups: dict[tuple[str, str, str, str, str], Group], summary: Summary
-) -> Iterator[RenderableType]:
+def _failures(title: str, groups: dict[GroupKey, Group], summary: Summary) -> Iterator[RenderableType]:
     if not groups:
         return
-    ranked = sorted(groups.items(), key=lambda item: (-(item[1].worst.share if item[1].worst else 0), item[0]))
+    ranked = summary.ranked(groups)
     count = sum(g.count for g in groups.values())
     yield f"[bold]{title}[/]: {count} in {len(groups)} groups, worst first"
     for (target, op, dtype, family, output), group in ranked[:GROUPS_SHOWN]:
         # sanity check: a group has at least one member
         assert group.worst is not None
         kinds = ", ".join(f"{n} {kind}" for kind, n in group.kinds.most_common())
-        cell = summary.cells[target, op, dtype]
-        yield f"  [red]{escape(target)}[/] {op} {dtype} [bold]{escape(family)}[/] {output}: {kinds}" + (
-            f" (of {sum(cell.verdicts.values())} outputs of this op and dtype)" if group.count > 1 else ""
-        )
+        yield f"  [red]{escape(target)}[/] {op} {dtype} [bold]{escape(family)}[/] {output}: {kinds} of {group.given}"
         yield escape(f"    {group.worst.message}")
         yield escape(f"    lossproof explain {group.worst.id} --target {target}")
     if len(ranked) > GROUPS_SHOWN:
@@ -162,7 +157,9 @@ def _conventions(summary: Summary) -> Iterator[RenderableType]:
     for name in ("clause", "op", "output", *names):
         table.add_column(escape(name))
     for (clause, op, output), by_target in sorted(summary.conventions.items(), key=lambda i: (int(i[0][0]), i[0])):
-        table.add_row(clause, op, output, *[escape(behaviours(by_target.get(n, {}))) if n in by_target else "" for n in names])
+        table.add_row(
+            clause, op, output, *[escape(behaviours(by_target.get(n, {}))) if n in by_target else "" for n in names]
+        )
     yield table
 
 

@@ -183,7 +183,7 @@ def loads(text: str, *, source: str, adapter: str) -> list[Waiver]:
     adapter = data.pop("adapter", adapter)
     entries = data.pop("waiver", [])
     if data or not isinstance(entries, list) or not isinstance(adapter, str):
-        raise UsageError(f"{source}: expected [[waiver]] entries and optionally adapter = \"NAME\", got {sorted(data)}")
+        raise UsageError(f'{source}: expected [[waiver]] entries and optionally adapter = "NAME", got {sorted(data)}')
     return [_entry(e, i, source, adapter) for i, e in enumerate(entries, 1)]
 
 
@@ -203,7 +203,9 @@ def _entry(entry: Mapping[str, Any], i: int, source: str, adapter: str) -> Waive
             raise UsageError(f"{where}: field {key!r} is {getattr(w, key)!r}; expected one of {', '.join(options)}")
     for glob in w.cases:
         if "/" not in glob or re.search(r"\s", glob):
-            raise UsageError(f"{where}: field 'cases' has {glob!r}; expected a glob of ids such as cross_entropy/float16/*")
+            raise UsageError(
+                f"{where}: field 'cases' has {glob!r}; expected a glob of ids such as cross_entropy/float16/*"
+            )
     for key, conditions in (("when", [w.when]), ("seen", w.seen), ("until", [w.until])):
         for value in conditions:
             try:
@@ -222,5 +224,3 @@ def _text(where: str, key: str, value: object) -> str | tuple[str, ...]:
     if not isinstance(value, str):
         raise UsageError(f"{where}: field {key!r} is {value!r}; expected a string")
     return value
-
-

@@ -73,7 +73,9 @@ def parse(text: str) -> Condition:
 def _term(text: str) -> Term:
     match = _TERM.match(text)
     if not match:
-        raise UsageError(f"cannot read {text!r}; expected terms such as torch>=2.0,<2.14 or dtype=float16, joined by ' and '")
+        raise UsageError(
+            f"cannot read {text!r}; expected terms such as torch>=2.0,<2.14 or dtype=float16, joined by ' and '"
+        )
     name, rest = match[1], match[2]
     if name in FACTS:
         fact = _FACT.match(rest.strip())
@@ -84,7 +86,9 @@ def _term(text: str) -> Term:
         return Term(name, versions=SpecifierSet(rest))
     except InvalidSpecifier:
         hint = " (use == for a version)" if re.match(r"=[^=]", rest) else ""
-        raise UsageError(f"cannot read {text!r}; expected a version specifier such as {name}>=2.0,<2.14{hint}") from None
+        raise UsageError(
+            f"cannot read {text!r}; expected a version specifier such as {name}>=2.0,<2.14{hint}"
+        ) from None
 
 
 def context(target: Target) -> Context:

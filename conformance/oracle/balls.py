@@ -42,8 +42,9 @@ def enclose(ball: Ball) -> tuple[float, float, float]:
         return mid, 0.0, 0.0
     rest = ball - exactly(mid)
     low = float(rest.mid())
-    rad = float((rest - exactly(low)).abs_upper())
-    return mid, low, float(np.nextafter(rad, np.inf)) if rad else 0.0
+    upper = (rest - exactly(low)).abs_upper()
+    # Not ``float(upper) == 0``: a remainder may lie below the smallest float64.
+    return mid, low, 0.0 if upper == 0 else float(np.nextafter(float(upper), np.inf))
 
 
 def _collect(problems: list[Any]) -> Enclosure:
@@ -80,7 +81,9 @@ def _problem(batch: Batch, rows: Rows, b: int) -> tuple[Any, Any]:
         value = np.array(losses, dtype=object)
     else:
         total = sum(losses, arb(0))
-        value = np.array([total / denominator if batch.reduction == "mean" and denominator != 0 else total], dtype=object)
+        value = np.array(
+            [total / denominator if batch.reduction == "mean" and denominator != 0 else total], dtype=object
+        )
     return value, gradients
 
 
@@ -157,10 +160,10 @@ def _loss_gradient(kept: bool, g: Ball, c: list[Ball], p: dict[int, Ball] | None
 
 
 def certify(make: Callable[[int], Core], relative: F64 | float = 2.0**-60) -> Core:
-    """Raise the precision until every radius is below ``relative`` times the magnitude (or the entry is exact)."""
+    """Raise the precision until every radius is below ``relative`` times the magnitude, or as small as float64 has."""
     for precision in PRECISIONS:
         result = make(precision)
         outputs = [e for e in (result.value, result.vjp) if e is not None]
-        if all(np.all((e.rad == 0) | (e.rad <= relative * np.abs(e.mid)) | np.isinf(e.mid)) for e in outputs):
+        if all(np.all((e.rad <= 2.0**-1073) | (e.rad <= relative * np.abs(e.mid)) | np.isinf(e.mid)) for e in outputs):
             return result
     return result

@@ -7,9 +7,11 @@ splitting never overflows; results that underflow lose at most a few units of 2^
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
+from fractions import Fraction
+from typing import Any, Union
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lossproof.floats import F64
 
@@ -66,12 +68,12 @@ class DD:
             part = part[..., 0::2] + part[..., 1::2]
         return part if part.hi.shape[-1] else lift(np.zeros((*part.hi.shape[:-1], 1)))
 
-    def __getitem__(self, key: object) -> DD:
-        return DD(self.hi[key], self.lo[key])  # type: ignore[index]
+    def __getitem__(self, key: Any) -> DD:
+        return DD(self.hi[key], self.lo[key])
 
-    def where(self, condition: object, other: float) -> DD:
+    def where(self, condition: NDArray[np.bool_], other: float) -> DD:
         """Itself where the condition holds, else a constant."""
-        return DD(np.where(condition, self.hi, other), np.where(condition, self.lo, 0.0))  # type: ignore[arg-type]
+        return DD(np.where(condition, self.hi, other), np.where(condition, self.lo, 0.0))
 
 
 def lift(a: Operand) -> DD:
@@ -135,8 +137,6 @@ def _two_product(a: F64, b: F64) -> tuple[F64, F64]:
 
 
 def _constants() -> tuple[DD, list[DD]]:
-    from fractions import Fraction
-
     # ln 2 = sum 1 / (j 2^j), to 2^-180, as the part that the 32-bit head leaves over.
     ln2 = sum((Fraction(1, j * 2**j) for j in range(1, 190)), Fraction(0))
     return _nearest(ln2 - Fraction(_LN2_HEAD)), [_nearest(Fraction(1, f)) for f in _factorials()]
@@ -149,9 +149,9 @@ def _factorials() -> list[int]:
     return values[::-1]
 
 
-def _nearest(value) -> DD:  # type: ignore[no-untyped-def]
+def _nearest(value: Fraction) -> DD:
     hi = float(value)
-    return DD(np.asarray(hi), np.asarray(float(value - type(value)(hi))))
+    return DD(np.asarray(hi), np.asarray(float(value - Fraction(hi))))
 
 
 _LN2_TAIL, _INVERSE_FACTORIALS = _constants()

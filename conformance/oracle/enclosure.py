@@ -12,7 +12,7 @@ from lossproof.floats import F64
 
 @dataclass(frozen=True)
 class Enclosure:
-    """The exact value lies within ``rad`` of ``mid + low``, entry by entry. ``mid`` may be NaN or infinite (exactly)."""
+    """The exact value lies within ``rad`` of ``mid + low``, entry by entry; ``mid`` may be NaN or infinite, exactly."""
 
     mid: F64
     low: F64

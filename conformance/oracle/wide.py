@@ -23,7 +23,7 @@ def suitable(batch: Batch) -> Bools:
     """(B,) problems within double-double's range; the others go to Arb."""
     parts = [batch.x, batch.w] + ([] if batch.cot is None else [batch.cot])
     big = [np.abs(np.where(np.isfinite(a), a, 0.0)).reshape(a.shape[0], -1).max(axis=1, initial=0.0) for a in parts]
-    return np.max(big, axis=0) < LIMIT / 2.0**40  # type: ignore[no-any-return]
+    return np.max(big, axis=0) < LIMIT / 2.0**40
 
 
 def core(batch: Batch, rows: Rows) -> Core:
@@ -31,7 +31,11 @@ def core(batch: Batch, rows: Rows) -> Core:
     radius = allow(batch, rows, _MODEL)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         value, vjp = _softmax_family(batch, rows) if not batch.is_loss else _loss(batch, rows)
-    outputs = [Enclosure(v.hi, v.lo, r) for v, r in ((value, radius.value), (vjp, radius.vjp)) if v is not None and r is not None]
+    outputs = [
+        Enclosure(v.hi, v.lo, r)
+        for v, r in ((value, radius.value), (vjp, radius.vjp))
+        if v is not None and r is not None
+    ]
     return Core(outputs[0], outputs[1] if len(outputs) > 1 else None)
 
 

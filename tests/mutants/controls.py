@@ -7,19 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
+from .loss import NLL, Case, Loss, row_losses
 from .narrow import FORMATS, op_by_op
 from .parts import (
     PLAIN,
     Array,
-    Case,
-    Loss,
-    NLL,
     Softmax,
     Step,
     one_by_one,
     over_rows,
     over_rows_vjp,
-    row_losses,
     row_max,
     row_sum,
     vjp_log_softmax,
@@ -124,12 +121,16 @@ _FTZ = Softmax(enter=_flushed, gap=_flushed, exp=lambda d: _flushed(np.exp(d)), 
 
 
 def torch_order(case: Case, y: Array, c: Array) -> Array:
-    """``(1 - eps) w_y nll + (eps / K) sum_j w_j (-log p_j)``: two sums, scaled afterwards."""
+    """``(1 - eps) w_y nll + (eps / K) sum_j w_j (-log p_j)``: two sums, scaled afterwards.
+
+    The second sum is held as a multiple of 2^16, which changes no rounding: without it a sum of K log-probabilities
+    overflows where the loss does not, which clause 7 forbids (the mutant is in upstream_losses).
+    """
     if case.labels is None or case.eps == 0:
         return row_losses(case, y, c)
     one = np.zeros_like(y) if case.eps == 1 else (1 - case.eps) * np.where(case.q == 0, 0, case.w * y)
-    all_ = np.where(case.w == 0, 0, case.w * y).sum(axis=-1)
-    total = -(one.sum(axis=-1) + (case.eps / case.k) * all_)
+    held = np.where(case.w == 0, 0, case.w * (y * y.dtype.type(2.0**-16))).sum(axis=-1)
+    total = -(one.sum(axis=-1) + (case.eps / case.k * 2**16) * held)
     return np.where(np.isnan(y).any(axis=-1), np.nan, total).astype(y.dtype)
 
 
@@ -156,7 +157,12 @@ _NARROW = tuple(
     for mutant in (
         replace(m, row=f"{m.op} {dtype} {profile}")
         for m in _softmax(
-            "C(W): fp32 internal", "one rounding to 16 bits", PLAIN.p, PLAIN.y, dtypes=(dtype,), profiles={dtype: profile}
+            "C(W): fp32 internal",
+            "one rounding to 16 bits",
+            PLAIN.p,
+            PLAIN.y,
+            dtypes=(dtype,),
+            profiles={dtype: profile},
         )
     )
 ) + tuple(
@@ -180,7 +186,13 @@ MUTANTS = (
     *_online(7),
     *_softmax("recip*mul", "one division a row", Softmax(divide=lambda e, s: e * (1 / s)).p),
     *_softmax("exp(lsm)", "softmax as the exponential of log-softmax", lambda x: np.exp(PLAIN.y(x))),
-    *_softmax("FTZ", "subnormal inputs, intermediates and results are flushed", _FTZ.p, _FTZ.y, dtypes=(*WIDE_DTYPES, "bfloat16")),
+    *_softmax(
+        "FTZ",
+        "subnormal inputs, intermediates and results are flushed",
+        _FTZ.p,
+        _FTZ.y,
+        dtypes=(*WIDE_DTYPES, "bfloat16"),
+    ),
     *_softmax("log1p form", "log1p of the other terms", PLAIN.p, _log1p),
     *_softmax(
         "exp2(d*log2e)",
@@ -192,25 +204,39 @@ MUTANTS = (
     ),
     *_NARROW,
     _loss("np", "the formula", Loss()),
-    _loss("sequential", "row losses and weights summed one after the other", Loss(total=_sequential, denominator=lambda case: _sequential(case.scale))),
+    _loss(
+        "sequential",
+        "row losses and weights summed one after the other",
+        Loss(total=_sequential, denominator=lambda case: _sequential(case.scale)),
+    ),
     _loss("torch-order", "smoothing as two sums, scaled afterwards", Loss(rows=torch_order)),
-    _loss("saved logp", "the gradient uses the exponential of the saved log-softmax", Loss(prob=lambda x: np.exp(PLAIN.y(x)))),
+    _loss(
+        "saved logp",
+        "the gradient uses the exponential of the saved log-softmax",
+        Loss(prob=lambda x: np.exp(PLAIN.y(x))),
+    ),
     _loss(
         "dense 0 * -inf is NaN",
         "clause 6: a class of probability 0 at -inf may give NaN for probability targets",
         Loss(rows=_zero_times_inf),
         source="tf-dense-xent-neginf-zero-label-nan, optax-softmax-xent-neginf-zero-label (tensorflow#11756, optax#896)",
     ),
-    _loss(
-        "p - w q' for probability targets",
-        "section 3: accepted as a convention where targets do not sum to 1",
-        Loss(slope=_p_minus_c),
-        source="tf-xent-unnormalised-labels-gradient (tensorflow#60314, #2327)",
+    replace(
+        _loss(
+            "p - w q' for probability targets",
+            "section 3: accepted as a convention where targets do not sum to 1",
+            Loss(slope=_p_minus_c),
+            source="tf-xent-unnormalised-labels-gradient (tensorflow#60314, #2327)",
+        ),
+        options=frozenset({"axis", "reduction", "label_smoothing"}),
+        targets=("probability",),
     ),
     _loss(
         "all ignored gives 0",
         "clause 10: the mean over no row may be 0",
-        Loss(mean=lambda case, rows: np.sum(rows) / np.sum(case.scale) if case.kept.any() else np.zeros((), rows.dtype)),
+        Loss(
+            mean=lambda case, rows: np.sum(rows) / np.sum(case.scale) if case.kept.any() else np.zeros((), rows.dtype)
+        ),
         source="paddle-all-ignored-mean-zero, torch-all-ignored-mean-0-but-empty-nan (pytorch#64572)",
     ),
     _loss("np", "the formula", NLL, op="nll_loss"),

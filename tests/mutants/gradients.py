@@ -7,21 +7,19 @@ from collections.abc import Callable
 import numpy as np
 
 from .log_softmax import clip
+from .loss import Case, Loss, slope
 from .losses import over_k_minus_1, unnormalised
 from .parts import (
     BF16,
     F16,
     PLAIN,
     Array,
-    Case,
-    Loss,
     Softmax,
     exp_off,
     one_by_one,
     over_rows,
     over_rows_vjp,
     row_sum,
-    slope,
     tf32,
     through,
     times,
@@ -88,37 +86,87 @@ _PAIRS = (
     *_both("1/(N-1)", "Bessel's correction", _count(lambda n: max(n - 1, 1))),
     *_both("p without -q", "the target's term is lost", Loss(slope=lambda case, p, c: p)),
     *_both("sign flip", "q - p", Loss(leave_grad=np.negative)),
-    *_both("softmax in bf16", "the backward pass recomputes softmax in bfloat16", Loss(prob=Softmax(inner=BF16, total=one_by_one()).p)),
-    *_both("softmax rounded to bf16", "the saved softmax is bfloat16", Loss(prob=Softmax(leave=through(BF16)).p), "confident"),
-    *_both("softmax in fp16", "the backward pass recomputes softmax in float16", Loss(prob=Softmax(inner=F16, total=one_by_one()).p)),
+    *_both(
+        "softmax in bf16",
+        "the backward pass recomputes softmax in bfloat16",
+        Loss(prob=Softmax(inner=BF16, total=one_by_one()).p),
+    ),
+    *_both(
+        "softmax rounded to bf16",
+        "the saved softmax is bfloat16",
+        Loss(prob=Softmax(leave=through(BF16)).p),
+        "confident",
+    ),
+    *_both(
+        "softmax in fp16",
+        "the backward pass recomputes softmax in float16",
+        Loss(prob=Softmax(inner=F16, total=one_by_one()).p),
+    ),
     *_both("logits tf32", "a matrix unit's input format", Loss(prob=Softmax(enter=tf32).p)),
     *_both("saved logp in bf16", "the saved log-softmax is bfloat16", Loss(prob=saved_bf16)),
     *_both("exp err 1e-5", "a polynomial for exp, 80 ulp off", Loss(prob=Softmax(exp=exp_off(1e-5)).p)),
     *_both("exp err 3e-6", "a polynomial for exp, 25 ulp off", Loss(prob=Softmax(exp=exp_off(3e-6)).p), "binary"),
     *_both("result*(1+1e-4)", "a systematic error", Loss(leave_grad=times(1 + 1e-4))),
     *_both("result*(1+1e-5)", "a systematic error", Loss(leave_grad=times(1 + 1e-5))),
-    *_both("fp16 accumulator", "softmax's sum is kept in float16", Loss(prob=Softmax(total=one_by_one(F16)).p), "stagnation"),
-    *_both("clip grad [-1,1]/N*0.999", "the row gradient is clipped just inside its range", Loss(slope=_clipped), "confident"),
-    *_both("naive softmax", "no maximum is subtracted", Loss(prob=Softmax(shift=lambda x: np.zeros_like(x[..., :1])).p), "offset"),
+    *_both(
+        "fp16 accumulator",
+        "softmax's sum is kept in float16",
+        Loss(prob=Softmax(total=one_by_one(F16)).p),
+        "stagnation",
+    ),
+    *_both(
+        "clip grad [-1,1]/N*0.999",
+        "the row gradient is clipped just inside its range",
+        Loss(slope=_clipped),
+        "confident",
+    ),
+    *_both(
+        "naive softmax",
+        "no maximum is subtracted",
+        Loss(prob=Softmax(shift=lambda x: np.zeros_like(x[..., :1])).p),
+        "offset",
+    ),
     *_both("missing grad at class K-1", "the class loop stops one short", Loss(slope=_last_missing)),
-    *_both("1/p * p chain (p clipped 1e-7)", "the gradient goes through a clipped probability", Loss(slope=through_probabilities), "spread"),
+    *_both(
+        "1/p * p chain (p clipped 1e-7)",
+        "the gradient goes through a clipped probability",
+        Loss(slope=through_probabilities),
+        "spread",
+    ),
 )
 
 MUTANTS = (
     *_PAIRS,
     _grad("g_smooth", "eps/(K-1)", "the smoothing mass goes to the other K - 1 classes", Loss(mix=over_k_minus_1)),
     _grad("g_smooth", "grad ignores smoothing", "only the value is smoothed", Loss(mix=_no_mix)),
-    _grad("g_smooth", "unnormalised q", "the target gets no share of the uniform part", Loss(mix=unnormalised, slope=_unscaled)),
+    _grad(
+        "g_smooth",
+        "unnormalised q",
+        "the target gets no share of the uniform part",
+        Loss(mix=unnormalised, slope=_unscaled),
+    ),
     _vjp("vjp_softmax", "missing -p<p,v>", "the Jacobian's rank-one part is lost", lambda x, v: PLAIN.p(x) * v),
-    _vjp("vjp_softmax", "diag only p(1-p)v", "the Jacobian is taken for diagonal", lambda x, v: PLAIN.p(x) * (1 - PLAIN.p(x)) * v),
+    _vjp(
+        "vjp_softmax",
+        "diag only p(1-p)v",
+        "the Jacobian is taken for diagonal",
+        lambda x, v: PLAIN.p(x) * (1 - PLAIN.p(x)) * v,
+    ),
     _vjp(
         "vjp_softmax",
         "<p,v> in bf16",
         "the inner product is rounded to bfloat16",
         lambda x, v: PLAIN.p(x) * (v - through(BF16)(row_sum(PLAIN.p(x) * v))),
     ),
-    _vjp("vjp_softmax", "p in bf16", "the saved softmax is bfloat16", lambda x, v: vjp_softmax(through(BF16)(PLAIN.p(x)), v)),
-    _vjp("vjp_softmax", "result*(1+1e-5)", "a systematic error", lambda x, v: times(1 + 1e-5)(vjp_softmax(PLAIN.p(x), v))),
+    _vjp(
+        "vjp_softmax",
+        "p in bf16",
+        "the saved softmax is bfloat16",
+        lambda x, v: vjp_softmax(through(BF16)(PLAIN.p(x)), v),
+    ),
+    _vjp(
+        "vjp_softmax", "result*(1+1e-5)", "a systematic error", lambda x, v: times(1 + 1e-5)(vjp_softmax(PLAIN.p(x), v))
+    ),
     _vjp("vjp_log_softmax", "sum(v) assumed 1", "right for one-hot cotangents only", lambda x, v: v - PLAIN.p(x)),
     _vjp(
         "vjp_log_softmax",
@@ -126,7 +174,12 @@ MUTANTS = (
         "the sum is rounded to bfloat16",
         lambda x, v: v - PLAIN.p(x) * through(BF16)(row_sum(v)),
     ),
-    _vjp("vjp_log_softmax", "p in bf16", "the saved softmax is bfloat16", lambda x, v: vjp_log_softmax(through(BF16)(PLAIN.p(x)), v)),
+    _vjp(
+        "vjp_log_softmax",
+        "p in bf16",
+        "the saved softmax is bfloat16",
+        lambda x, v: vjp_log_softmax(through(BF16)(PLAIN.p(x)), v),
+    ),
     _vjp(
         "vjp_log_softmax",
         "result*(1+1e-5)",

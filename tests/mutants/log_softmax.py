@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from .parts import BF16, F16, F32, PLAIN, Array, Softmax, Step, exp_off, one_by_one, over_rows, row_max, row_sum, tf32, through, times
+from .parts import (
+    BF16,
+    F16,
+    F32,
+    PLAIN,
+    Array,
+    Softmax,
+    Step,
+    exp_off,
+    one_by_one,
+    over_rows,
+    row_max,
+    row_sum,
+    tf32,
+    through,
+    times,
+)
 from .registry import WIDE_DTYPES, Mutant, options
 
 F64_ONLY = ("float64",)
 
 
-def _mutant(name: str, why: str, of: Softmax | Step, *, expect: tuple[str, ...] = WIDE_DTYPES, family: str = "") -> Mutant:
+def _mutant(
+    name: str, why: str, of: Softmax | Step, *, expect: tuple[str, ...] = WIDE_DTYPES, family: str = ""
+) -> Mutant:
     value = over_rows(of.y if isinstance(of, Softmax) else of)
     row = "log_softmax"
     return Mutant(name, row, row, why, value, expect=expect, options=options("log_softmax"), family=family)
@@ -51,7 +69,9 @@ MUTANTS = (
     _mutant("log(softmax+0.0001)", "an epsilon inside the log", log_of(_plus(1e-4))),
     _mutant("log(softmax+1e-08)", "an epsilon inside the log", log_of(_plus(1e-8)), family="dominating"),
     _mutant("log(softmax+1e-12)", "an epsilon inside the log", log_of(_plus(1e-12)), family="spread"),
-    _mutant("log(clip(softmax,1e-7,1-1e-7))", "Keras' epsilon: log p is never below -16.1", log_of(clip), family="confident"),
+    _mutant(
+        "log(clip(softmax,1e-7,1-1e-7))", "Keras' epsilon: log p is never below -16.1", log_of(clip), family="confident"
+    ),
     _mutant("x-(max+log sum)", "the log of the sum is absorbed by a large maximum", x_minus_lse, family="offset"),
     _mutant("fp16 accumulator", "the sum is kept in float16", Softmax(total=one_by_one(F16)), family="stagnation"),
     _mutant("bf16 accumulator", "the sum is kept in bfloat16", Softmax(total=one_by_one(BF16)), family="stagnation"),
@@ -69,7 +89,9 @@ MUTANTS = (
     ),
     _mutant("result*(1+0.0001)", "a systematic error", Softmax(leave=times(1 + 1e-4))),
     _mutant("result*(1+1e-05)", "a systematic error", Softmax(leave=times(1 + 1e-5))),
-    _mutant("result*(1+1e-06)", "a systematic error of 8 ulp in float32", Softmax(leave=times(1 + 1e-6)), family="spread"),
+    _mutant(
+        "result*(1+1e-06)", "a systematic error of 8 ulp in float32", Softmax(leave=times(1 + 1e-6)), family="spread"
+    ),
     _mutant("log abs err 0.0001", "a coarse log", Softmax(log=_log_off(1e-4))),
     _mutant("log abs err 1e-05", "a coarse log", Softmax(log=_log_off(1e-5))),
     _mutant("log abs err 1e-06", "a log 8 float32 ulp of 1 off", Softmax(log=_log_off(1e-6)), family="binary"),
@@ -80,7 +102,9 @@ MUTANTS = (
         Softmax(total=lambda e: row_sum(e[..., :-1])),
         family="last_class",
     ),
-    _mutant("clamp at -100", "log p is never below -100", Softmax(leave=lambda y: np.maximum(y, -100)), family="spread"),
+    _mutant(
+        "clamp at -100", "log p is never below -100", Softmax(leave=lambda y: np.maximum(y, -100)), family="spread"
+    ),
     _mutant(
         "clamp d at -20",
         "a guard of exp alone: adds 2e-9 to the sum for each far class, below float32's roundoff",

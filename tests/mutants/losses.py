@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from .log_softmax import clip, log_of, x_minus_lse
-from .parts import BF16, F16, PLAIN, Array, Case, Loss, Softmax, mixed, one_by_one, relabelled, row_losses, tf32, through, times
+from .log_softmax import log_of, x_minus_lse
+from .loss import Case, Loss, relabelled, row_losses
+from .parts import BF16, F16, PLAIN, Array, Softmax, one_by_one, tf32, through, times
 from .registry import WIDE_DTYPES, Mutant
 
 F32_BELOW = ("float64",)
@@ -25,7 +26,9 @@ def _weighted(name: str, why: str, of: Loss, *, expect: tuple[str, ...] = WIDE_D
     return _row("wce_mean", name, why, of, frozenset({"axis", "weight", "ignore_index"}), expect, family)
 
 
-def _row(row: str, name: str, why: str, of: Loss, takes: frozenset[str], expect: tuple[str, ...], family: str) -> Mutant:
+def _row(
+    row: str, name: str, why: str, of: Loss, takes: frozenset[str], expect: tuple[str, ...], family: str
+) -> Mutant:
     return Mutant(
         name, "cross_entropy", row, why, of.value, expect=expect, options=takes, targets=("index",), family=family
     )
@@ -120,18 +123,31 @@ def _scaled_numerator(case: Case, q: Array) -> Array:
 
 
 MUTANTS = (
-    _plain("log(softmax)", "the log of an underflowed probability is -inf", Loss(logp=log_of(lambda p: p)), family="spread"),
+    _plain(
+        "log(softmax)", "the log of an underflowed probability is -inf", Loss(logp=log_of(lambda p: p)), family="spread"
+    ),
     _plain(
         "log(clip(p,1e-7))",
         "an epsilon: the loss is never above 16.1",
         Loss(logp=log_of(lambda p: np.maximum(p, p.dtype.type(1e-7)))),
         family="spread",
     ),
-    _plain("log(p+1e-8)", "an epsilon: the loss is never above 18.4", Loss(logp=log_of(lambda p: p + p.dtype.type(1e-8))), family="spread"),
-    _plain("x-(max+log sum)", "the log of the sum is absorbed by a large maximum", Loss(logp=x_minus_lse), family="offset"),
+    _plain(
+        "log(p+1e-8)",
+        "an epsilon: the loss is never above 18.4",
+        Loss(logp=log_of(lambda p: p + p.dtype.type(1e-8))),
+        family="spread",
+    ),
+    _plain(
+        "x-(max+log sum)", "the log of the sum is absorbed by a large maximum", Loss(logp=x_minus_lse), family="offset"
+    ),
     _plain("sum not mean", "mean is not divided", Loss(denominator=lambda case: counted(case, 1))),
-    _plain("mean over N*K", "the mean of the one-hot products", Loss(denominator=lambda case: counted(case, case.x.size))),
-    _plain("mean over N-1", "Bessel's correction", Loss(denominator=lambda case: counted(case, max(case.kept.size - 1, 1)))),
+    _plain(
+        "mean over N*K", "the mean of the one-hot products", Loss(denominator=lambda case: counted(case, case.x.size))
+    ),
+    _plain(
+        "mean over N-1", "Bessel's correction", Loss(denominator=lambda case: counted(case, max(case.kept.size - 1, 1)))
+    ),
     _plain("fp16 batch accumulator", "the batch is summed in float16", batch_sum(F16), family="long_batch"),
     _plain("bf16 batch accumulator", "the batch is summed in bfloat16", batch_sum(BF16), family="long_batch"),
     _plain("label off by one", "labels count from 1", Loss(read=next_label)),
@@ -157,13 +173,19 @@ MUTANTS = (
         "divides by the number of kept rows, not by their weights",
         Loss(denominator=lambda case: counted(case, int(case.kept.sum()))),
     ),
-    _weighted("sum(w) incl. ignored", "weights of ignored rows are counted", Loss(denominator=_label_weights_with_ignored)),
+    _weighted(
+        "sum(w) incl. ignored", "weights of ignored rows are counted", Loss(denominator=_label_weights_with_ignored)
+    ),
     _weighted("ignored rows not masked", "ignored rows are in the numerator", Loss(mean=_ignored_counted)),
     _weighted("weight of predicted class", "weight[argmax x] instead of weight[label]", Loss(mean=_predicted)),
     _weighted("unweighted", "weights are dropped", _weights(np.ones_like)),
     _weighted("sum(w)+1e-8", "a guard below float32's roundoff of the sum", _denominator_plus(1e-8), expect=F32_BELOW),
     _weighted("sum(w)+1e-5", "a guard against division by zero", _denominator_plus(1e-5)),
-    _weighted("w normalised to sum K over classes", "weights are normalised in the numerator only", Loss(weigh=_scaled_numerator)),
+    _weighted(
+        "w normalised to sum K over classes",
+        "weights are normalised in the numerator only",
+        Loss(weigh=_scaled_numerator),
+    ),
     _weighted("w^2", "weights are applied twice", _weights(np.square)),
     _weighted("fp16 weights", "weights are stored in float16", _weights(through(F16))),
     _weighted(

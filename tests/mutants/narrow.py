@@ -67,7 +67,11 @@ def _softmax(name: str) -> Iterator[tuple[str, str, Function]]:
     yield "drop class K-1", "the last class gets no mass", drop_last
     yield "result*(1+2^-10)", "a systematic error", Softmax(leave=times(1 + 2.0**-10)).p
     if name == "float16":
-        yield "FTZ of fp16 subnormals", "results below 2^-14 are flushed", Softmax(leave=lambda p: np.where(p < 2.0**-14, 0, p)).p
+        yield (
+            "FTZ of fp16 subnormals",
+            "results below 2^-14 are flushed",
+            Softmax(leave=lambda p: np.where(p < 2.0**-14, 0, p)).p,
+        )
 
 
 def _log_softmax(name: str) -> Iterator[tuple[str, str, Function]]:
@@ -75,7 +79,11 @@ def _log_softmax(name: str) -> Iterator[tuple[str, str, Function]]:
     yield from ((n, why, s.y) for n, why, s in _shared(name))
     yield "log(softmax) fp32", "the log of an underflowed probability is -inf", log_of(lambda p: p)
     narrow = op_by_op(fmt).p
-    yield "log(softmax) 16-bit", "the log of a 16-bit probability", lambda x: np.log(narrow(x).astype(fmt)).astype(x.dtype)
+    yield (
+        "log(softmax) 16-bit",
+        "the log of a 16-bit probability",
+        lambda x: np.log(narrow(x).astype(fmt)).astype(x.dtype),
+    )
     yield "x-(max+log s) fp32", "the log of the sum is absorbed by a large maximum", x_minus_lse
     yield "x-lse 16-bit", "the log of the sum plus the maximum is rounded to 16 bits", _lse(fmt)
     yield "log(p+1e-8)", "an epsilon inside the log", log_of(lambda p: p + p.dtype.type(1e-8))

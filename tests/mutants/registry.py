@@ -60,10 +60,32 @@ def options(op: str) -> frozenset[str]:
 
 def collect() -> dict[str, Mutant]:
     """All mutants and controls by id."""
-    from . import controls, gradients, log_softmax, losses, narrow, softmax, upstream
+    from . import (
+        controls,
+        gradients,
+        log_softmax,
+        losses,
+        narrow,
+        softmax,
+        upstream,
+        upstream_log_softmax,
+        upstream_options,
+        upstream_smoothing,
+    )
 
     found: dict[str, Mutant] = {}
-    for module in (softmax, log_softmax, losses, gradients, narrow, upstream, controls):
+    for module in (
+        softmax,
+        log_softmax,
+        losses,
+        gradients,
+        narrow,
+        upstream,
+        upstream_log_softmax,
+        upstream_options,
+        upstream_smoothing,
+        controls,
+    ):
         for mutant in module.MUTANTS:
             # sanity check: ids are unique, and a control is expected to survive
             assert mutant.id not in found, mutant.id

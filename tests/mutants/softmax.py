@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from .parts import BF16, F16, F32, PLAIN, Array, Softmax, Step, exp_off, one_by_one, over_rows, row_sum, tf32, through, times
+from .parts import (
+    BF16,
+    F16,
+    F32,
+    PLAIN,
+    Array,
+    Softmax,
+    Step,
+    exp_off,
+    one_by_one,
+    over_rows,
+    row_sum,
+    tf32,
+    through,
+    times,
+)
 from .registry import WIDE_DTYPES, Mutant, options
 
 F64_ONLY = ("float64",)
 
 
-def _mutant(name: str, why: str, of: Softmax | Step, *, expect: tuple[str, ...] = WIDE_DTYPES, family: str = "") -> Mutant:
+def _mutant(
+    name: str, why: str, of: Softmax | Step, *, expect: tuple[str, ...] = WIDE_DTYPES, family: str = ""
+) -> Mutant:
     value = over_rows(of.p if isinstance(of, Softmax) else of)
     return Mutant(name, "softmax", "softmax", why, value, expect=expect, options=options("softmax"), family=family)
 
@@ -54,7 +71,9 @@ MUTANTS = (
         Softmax(shift=lambda x: np.mean(x, axis=-1, keepdims=True)),
         family="dominating",
     ),
-    _mutant("shift by x[0]", "the first class is not the maximum", Softmax(shift=lambda x: x[..., :1]), family="dominating"),
+    _mutant(
+        "shift by x[0]", "the first class is not the maximum", Softmax(shift=lambda x: x[..., :1]), family="dominating"
+    ),
     _mutant(
         "shift by batch max",
         "the maximum is taken along the batch axis: each class gets a shift of its own, which does not cancel",
@@ -97,14 +116,24 @@ MUTANTS = (
     ),
     _mutant("result*(1+0.0001)", "a systematic error", Softmax(leave=times(1 + 1e-4))),
     _mutant("result*(1+1e-05)", "a systematic error", Softmax(leave=times(1 + 1e-5)), family="binary"),
-    _mutant("result*(1+1e-06)", "a systematic error of 8 ulp in float32", Softmax(leave=times(1 + 1e-6)), family="binary"),
+    _mutant(
+        "result*(1+1e-06)", "a systematic error of 8 ulp in float32", Softmax(leave=times(1 + 1e-6)), family="binary"
+    ),
     _mutant(
         "rcp 12-bit",
         "the hardware's approximate reciprocal (1.5 * 2^-12) without a Newton step",
         Softmax(divide=lambda e, s: e * (s.dtype.type(1 + 1.5 * 2.0**-12) / s)),
     ),
-    _mutant("denominator + 0.0001", "a guard against division by zero", Softmax(total=lambda e: row_sum(e) + e.dtype.type(1e-4))),
-    _mutant("denominator + 1e-06", "a guard against division by zero", Softmax(total=lambda e: row_sum(e) + e.dtype.type(1e-6))),
+    _mutant(
+        "denominator + 0.0001",
+        "a guard against division by zero",
+        Softmax(total=lambda e: row_sum(e) + e.dtype.type(1e-4)),
+    ),
+    _mutant(
+        "denominator + 1e-06",
+        "a guard against division by zero",
+        Softmax(total=lambda e: row_sum(e) + e.dtype.type(1e-6)),
+    ),
     _mutant(
         "denominator + 1e-08",
         "a guard below float32's roundoff of a sum that is at least 1",
@@ -129,8 +158,18 @@ MUTANTS = (
         Softmax(gap=lambda d: np.maximum(d, d.dtype.type(-20))),
         family="spread",
     ),
-    _mutant("flush p<1e-30", "a threshold far above the underflow", Softmax(leave=lambda p: np.where(p < 1e-30, 0, p)), family="cliff"),
-    _mutant("flush p<1e-10", "a threshold far above the underflow", Softmax(leave=lambda p: np.where(p < 1e-10, 0, p)), family="spread"),
+    _mutant(
+        "flush p<1e-30",
+        "a threshold far above the underflow",
+        Softmax(leave=lambda p: np.where(p < 1e-30, 0, p)),
+        family="cliff",
+    ),
+    _mutant(
+        "flush p<1e-10",
+        "a threshold far above the underflow",
+        Softmax(leave=lambda p: np.where(p < 1e-10, 0, p)),
+        family="spread",
+    ),
     _mutant(
         "clip p to [1e-7,1-1e-7]",
         "Keras' epsilon applied to the result",
