@@ -54,7 +54,9 @@ def loss(f: Namespace, p: Problem, x: Any, target: Any, weight: Any) -> Any:
     if w_y is not None:
         rows = w_y * rows
     if p.label_smoothing:
-        spread = f.sum(y if w is None else w * _where_used(f, w, y), True) * (p.label_smoothing / k)
+        # eps/K goes inside the sum: the sum of the log-probabilities alone may overflow where the loss does not.
+        share = p.label_smoothing / k
+        spread = f.sum(share * y if w is None else (w * share) * _where_used(f, w, y), True)
         # eps = 1 leaves nothing of the label's own term, not even where that is infinite.
         rows = -spread if p.label_smoothing == 1.0 else (1.0 - p.label_smoothing) * rows - spread
     return select(f, p, rows, target, w_y)

@@ -20,7 +20,6 @@ _DTYPES = {
     "float16": torch.float16,
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
-_WIDE_ON_CPU = {("softmax", "bfloat16"): "W", ("softmax", "float16"): "W"}
 
 
 class TorchAdapter:
@@ -37,7 +36,7 @@ class TorchAdapter:
             "cross_entropy": Support("native"),
         }
         devices = ("cpu", *(["cuda"] if cuda else []), *cuda)
-        self._capabilities = Capabilities(ops=ops, devices=devices, profiles=_WIDE_ON_CPU)
+        self._capabilities = Capabilities(ops=ops, devices=devices)
 
     def describe(self) -> Description:
         """Versions, threads, instruction set and the flags that can change bits."""

@@ -50,7 +50,7 @@ class HypothesisPicker:
 
 
 def free(pick: HypothesisPicker, fmt: Format, n: int, k: int) -> F64:
-    """Arbitrary values of the format: any bit pattern, with the extremes of the format more often than chance has them."""
+    """Arbitrary values of the format: any bit pattern, and its extremes more often than chance has them."""
     table = np.array(
         [0.0, 1.0, -1.0, fmt.max, -fmt.max, fmt.min_normal, fmt.min_subnormal, -0.0, np.inf, -np.inf, np.nan]
     )

@@ -26,7 +26,12 @@ _TEXTS = ("id", "output", "target", "verdict")
 
 def to_line(o: Observation) -> dict[str, Any]:
     """The JSON object of an observation; fields at their defaults are left out."""
-    out = {name: getattr(o, name) for name in _DEFAULTS if getattr(o, name) != _DEFAULTS[name]}
+    out = {}
+    for name, default in _DEFAULTS.items():
+        value = getattr(o, name)
+        # -0.0 equals 0.0, and is another number.
+        if value != default or str(value) != str(default):
+            out[name] = value
     if o.conventions:
         out["conventions"] = o.conventions
     plain: dict[str, Any] = _plain(out)

@@ -1,4 +1,4 @@
-"""What a person sees of a run: progress while it lasts, then tables. Without a terminal: plain text, no live display."""
+"""What a person sees of a run: progress while it lasts, then tables; without a terminal plain text, nothing live."""
 
 from __future__ import annotations
 

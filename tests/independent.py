@@ -76,6 +76,11 @@ class Interval:
         centre = Fraction(mid) + Fraction(low)
         return centre - Fraction(rad) <= self.lo and self.hi <= centre + Fraction(rad)
 
+    def meets(self, mid: float, low: float, rad: float) -> bool:
+        """Whether some of the interval lies within ``rad`` of ``mid + low``: all that can be asked beyond BITS."""
+        centre = Fraction(mid) + Fraction(low)
+        return centre - Fraction(rad) <= self.hi and self.lo <= centre + Fraction(rad)
+
 
 def lift(v: Interval | Number) -> Interval:
     return v if isinstance(v, Interval) else Interval(v)

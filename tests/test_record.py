@@ -133,9 +133,9 @@ def test_foreign_files_are_one_clear_line(tmp_path: Path, content: bytes, messag
 
 
 def test_paths_that_cannot_be_used(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot read record .*: No such file"):
+    with pytest.raises(UsageError, match=r"cannot read record .*: No such file"):
         record.read(tmp_path / "no")
-    with pytest.raises(UsageError, match="cannot read record .*: Is a directory"):
+    with pytest.raises(UsageError, match=r"cannot read record .*: Is a directory"):
         record.read(tmp_path)
     with pytest.raises(UsageError, match="cannot write record"):
         record.Writer(tmp_path / "no" / "r.jsonl", HEADER)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from .views import install, python
 
+BOTH = ("--lossproof-target", "crooked", "--lossproof-target", "numpy")
 SUITE = ("-m", "pytest", "-p", "no:cacheprovider", "--pyargs", "lossproof.suite", "--lossproof-profile", "smoke")
 
 
@@ -25,7 +26,7 @@ def test_items_are_named_by_target_op_dtype_and_family(tmp_path: Path) -> None:
 def test_a_crooked_target_fails_with_message_and_hint(tmp_path: Path) -> None:
     site = install(tmp_path / "site")
     select = ("-k", "test_replay and softmax and float32 and ordinary")
-    result = python(*SUITE, "--lossproof-target", "crooked", "--lossproof-target", "numpy", *select, path=site, cwd=tmp_path)
+    result = python(*SUITE, *BOTH, *select, path=site, cwd=tmp_path)
     assert result.returncode == 1
     assert "lossproof explain softmax/float32/ordinary/" in result.stdout
     assert "x the bound" in result.stdout
@@ -48,7 +49,7 @@ def test_waivers_make_expected_failures(tmp_path: Path) -> None:
 def test_exploration_finds_and_shrinks_a_defect(tmp_path: Path) -> None:
     site = install(tmp_path / "site")
     select = ("-k", "test_explore and softmax and not log_softmax")
-    result = python(*SUITE, "--lossproof-target", "crooked", "--lossproof-target", "numpy", *select, path=site, cwd=tmp_path)
+    result = python(*SUITE, *BOTH, *select, path=site, cwd=tmp_path)
     assert result.returncode == 1
     assert "crooked: softmax(" in result.stdout
     assert "numpy: softmax(" not in result.stdout

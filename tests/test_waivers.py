@@ -68,7 +68,9 @@ def test_a_dtype_that_is_not_known_yet_is_no_obstacle() -> None:
     assert parse("dtype!=float16").holds(Context())
 
 
-@pytest.mark.parametrize("condition", ["torch", "torch=2.0", "torch>=two", "dtype>float16", "and", "device=", "torch>2 or jax>1"])
+@pytest.mark.parametrize(
+    "condition", ["torch", "torch=2.0", "torch>=two", "dtype>float16", "and", "device=", "torch>2 or jax>1"]
+)
 def test_conditions_that_cannot_be_read_say_so(condition: str) -> None:
     with pytest.raises(UsageError, match="cannot read"):
         parse(condition)

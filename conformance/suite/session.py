@@ -47,9 +47,7 @@ class Replay:
 
 
 @lru_cache(maxsize=1)
-def replay(
-    targets: tuple[str, ...], profile: str, seed: int, waivers: tuple[str, ...], strict: bool
-) -> Replay:
+def replay(targets: tuple[str, ...], profile: str, seed: int, waivers: tuple[str, ...], strict: bool) -> Replay:
     """The replay of these options; collection and the tests share it."""
     chosen = tuple(choose.targets(targets))
     return Replay(chosen, build(profile, seed, (), (), ()), book(chosen, waivers), strict=strict)

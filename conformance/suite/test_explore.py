@@ -48,7 +48,8 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
         __tracebackhide__ = True
         call = data.draw(calls(op, dtypes), label="call")
         observations = [replay.waivers.mark(o) for o in run(chosen, [call])]
-        shares = [o.share for o in observations if math.isfinite(o.share) and verdict(o) not in ("waived", "unsupported")]
+        judged = [o for o in observations if verdict(o) not in ("waived", "unsupported")]
+        shares = [o.share for o in judged if math.isfinite(o.share)]
         target(max(shares, default=0.0), label=f"worst share of the bound, {op}")
         bad = [o for o in observations if o.verdict in FAILING and verdict(o) != "waived"]
         if bad:

@@ -58,7 +58,7 @@ def _conclude(replay: session.Replay, outputs: Sequence[Observation]) -> None:
     for o in outputs:
         if verdict(o) == "unexpected_pass":
             w = replay.waivers.named(o.waiver)
-            text = f"{o.id} {o.output} passes on {o.target}, waiver {w.name} expects all its cases to deviate ({w.source})"
+            text = f"{o.id} {o.output} passes on {o.target}, waiver {w.name} expects all to deviate ({w.source})"
             if replay.strict and replay.waivers.is_seen(w):
                 pytest.fail(text, pytrace=False)
             warnings.warn(text, stacklevel=2)
