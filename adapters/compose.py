@@ -17,7 +17,7 @@ from .protocol import Problem
 
 @dataclass(frozen=True)
 class Namespace:
-    """The functions that a framework supplies, with its own names. ``sum`` is over the last axis, or over everything when its second argument is False."""
+    """What a framework supplies under its own names; ``sum`` is over the last axis, or over everything (False)."""
 
     cast: Callable[[Any, str], Any]
     to_last: Callable[[Any, int], Any]
@@ -33,36 +33,39 @@ def wide(dtype: str) -> str:
     return "float64" if dtype == "float64" else "float32"
 
 
+def widen(f: Namespace, p: Problem, a: Any) -> Any:
+    """A tensor of the problem's dtype, in the dtype that sums are kept in."""
+    return a if p.dtype == wide(p.dtype) else f.cast(a, wide(p.dtype))
+
+
 def loss(f: Namespace, p: Problem, x: Any, target: Any, weight: Any) -> Any:
-    """``nll_loss`` or ``cross_entropy`` of ``x`` in its own dtype; ``weight`` may be None. Labels must be checked."""
-    dtype, k = wide(p.dtype), p.x.shape[p.axis]
-    y = f.cast(f.to_last(x, p.axis), dtype)
-    w = None if weight is None else f.cast(weight, dtype)
+    """``nll_loss`` or ``cross_entropy`` of ``x`` in its own dtype. Labels must have been checked."""
+    k, eps = p.x.shape[p.axis], p.label_smoothing
+    y = widen(f, p, f.to_last(x, p.axis))
+    w = None if p.weight is None else widen(f, p, weight)
     if p.op == "cross_entropy":
         y = f.log_softmax(y, -1)
     if p.has_probability_target:
-        c = f.cast(f.to_last(target, p.axis), dtype)
-        if p.label_smoothing:
-            c = (1.0 - p.label_smoothing) * c + p.label_smoothing / k
+        c = widen(f, p, f.to_last(target, p.axis))
+        if eps:
+            c = (1.0 - eps) * c + eps / k
         if w is not None:
             c = w * c
-        rows = -f.sum(c * _where_used(f, c, y), True)
-        return reduce(f, p, rows, None)
+        return reduce(f, p, -f.sum(c * _used(f, c, y), True), None)
     hot = f.one_hot(target, k)
     rows = -f.sum(f.where(hot, y, 0.0), True)
     w_y = None if w is None else f.sum(f.where(hot, w, 0.0), True)
     if w_y is not None:
         rows = w_y * rows
-    if p.label_smoothing:
+    if eps:
         # eps/K goes inside the sum: the sum of the log-probabilities alone may overflow where the loss does not.
-        share = p.label_smoothing / k
-        spread = f.sum(share * y if w is None else (w * share) * _where_used(f, w, y), True)
+        spread = f.sum((eps / k) * y if w is None else (w * (eps / k)) * _used(f, w, y), True)
         # eps = 1 leaves nothing of the label's own term, not even where that is infinite.
-        rows = -spread if p.label_smoothing == 1.0 else (1.0 - p.label_smoothing) * rows - spread
+        rows = -spread if eps == 1.0 else (1.0 - eps) * rows - spread
     return select(f, p, rows, target, w_y)
 
 
-def _where_used(f: Namespace, c: Any, y: Any) -> Any:
+def _used(f: Namespace, c: Any, y: Any) -> Any:
     """``y`` with 0 for masked classes that have no coefficient: they contribute nothing. NaN stays."""
     return f.where((c == 0.0) & (y == -np.inf), 0.0, y)
 
@@ -80,21 +83,21 @@ def check_labels(p: Problem) -> None:
 
 
 def select(f: Namespace, p: Problem, rows: Any, target: Any, w_y: Any) -> Any:
-    """Drop ignored rows of index targets, then reduce. ``w_y`` is the weight of each row's label, or None."""
+    """Drop ignored rows of index targets, then reduce. ``w_y`` is the weight of each row's label, or None for 1."""
     if p.ignore_index is None:
         return reduce(f, p, rows, w_y)
     kept = target != p.ignore_index
     rows = f.where(kept, rows, 0.0)
-    counted = f.where(kept, 1.0 if w_y is None else w_y, 0.0) if p.reduction == "mean" else None
-    return reduce(f, p, rows, counted if counted is None else f.cast(counted, wide(p.dtype)))
+    if p.reduction != "mean":
+        return reduce(f, p, rows, None)
+    return reduce(f, p, rows, f.cast(kept, wide(p.dtype)) if w_y is None else f.where(kept, w_y, 0.0))
 
 
 def reduce(f: Namespace, p: Problem, rows: Any, counted: Any) -> Any:
-    """The reduction of wide row losses, rounded once. ``counted``: what each row adds to the denominator; None is 1."""
-    if p.reduction == "none":
-        return f.cast(rows, p.dtype)
-    total = f.sum(rows, False)
+    """The reduction of wide row losses, rounded once. ``counted``: each row's part of the denominator; None for 1."""
+    if p.reduction != "none":
+        rows = f.sum(rows, False)
     if p.reduction == "mean":
         n = p.x.size // p.x.shape[p.axis]
-        total = total / (float(n) if counted is None else f.sum(counted, False))
-    return f.cast(total, p.dtype)
+        rows = rows / (float(n) if counted is None else f.sum(counted, False))
+    return rows if p.dtype == wide(p.dtype) else f.cast(rows, p.dtype)

@@ -59,7 +59,7 @@ class JaxAdapter:
         """Native softmax and log_softmax, composed losses, on the CPU and on accelerators that are present."""
         return self._capabilities
 
-    def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:  # noqa: ARG002 (one mode)
+    def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Value, and VJP through ``jax.vjp`` where a cotangent is given."""
         kind, _, index = device.partition(":")
         place, dtype = jax.devices(kind)[int(index or 0)], _DTYPES[problem.dtype]
@@ -80,7 +80,7 @@ class JaxAdapter:
         """By exception type; XLA's runtime errors carry a status word."""
         if isinstance(error, IndexError):
             return "bad_label"
-        if isinstance(error, jax.errors.JaxRuntimeError):
+        if isinstance(error, RuntimeError):
             return "resource" if str(error).startswith("RESOURCE_EXHAUSTED") else "internal"
         if isinstance(error, TypeError):
             return "bad_shape" if "shape" in str(error) else "bad_dtype"
@@ -110,13 +110,13 @@ def _value(f: compose.Namespace, p: Problem, x: Any, target: Any, weight: Any) -
         return f.softmax(x, p.axis)
     if p.op == "log_softmax":
         return f.log_softmax(x, p.axis)
-    return compose.loss(f, p, x, target, weight if p.weight is not None else None)
+    return compose.loss(f, p, x, target, weight)
 
 
 def _traced(trace: source.Trace) -> compose.Namespace:
     return compose.Namespace(
         cast=lambda a, dtype: trace.emit("%s.astype(jnp.%s)", a, dtype),
-        to_last=lambda a, axis: trace.emit("jnp.moveaxis(%s, %s, -1)", a, axis),
+        to_last=lambda a, axis: a if axis == -1 else trace.emit("jnp.moveaxis(%s, %s, -1)", a, axis),
         softmax=lambda a, axis: trace.emit("jax.nn.softmax(%s, axis=%s)", a, axis),
         log_softmax=lambda a, axis: trace.emit("jax.nn.log_softmax(%s, axis=%s)", a, axis),
         one_hot=lambda labels, k: trace.emit("jax.nn.one_hot(%s, %s, dtype=bool)", labels, k),

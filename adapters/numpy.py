@@ -7,10 +7,11 @@ four dtypes. It shares no code with the oracle.
 from __future__ import annotations
 
 import platform
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
+from . import source
 from .protocol import Capabilities, Description, Problem, Support, Tensor
 
 _WIDE = {"float64": np.float64, "float32": np.float32, "bfloat16": np.float32, "float16": np.float32}
@@ -57,8 +58,18 @@ class NumpyAdapter:
         return "bad_shape" if isinstance(error, ValueError) else "internal"
 
     def script(self, problem: Problem) -> str:
-        """The plain formula: NumPy has no function of its own for these operations."""
-        raise NotImplementedError
+        """The formulas in straight lines: NumPy has no function of its own for these operations."""
+        wide = "np." + _WIDE[problem.dtype].__name__
+        body = []
+        for name, a in source.arrays(problem):
+            kind = "np.int64" if a.dtype.kind in "iu" else wide
+            body.append("%s = np.array(%s, %s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
+        body += ['np.seterr(all="ignore")', *_lines(problem, wide)]
+        narrowed = {"float16": "%s.astype(np.float16)", "bfloat16": "to_bfloat16(%s)"}.get(problem.dtype, "%s")
+        if problem.dtype == "bfloat16":
+            body = [*_TO_BFLOAT16, *body]
+        body += ['print("%s", %s.astype(float).tolist())' % (out, narrowed % out) for out in problem.want]
+        return source.program(source.title(problem, "numpy"), ["import numpy as np"], body)
 
 
 def narrow(a: np.ndarray, dtype: str) -> np.ndarray:
@@ -148,5 +159,67 @@ def _loss(problem: Problem, x: np.ndarray) -> Tuple[np.ndarray, Optional[np.ndar
     return value, np.where(kept[..., None], g * (total * p - c), 0).astype(wide)
 
 
+def _lines(p: Problem, wide: str) -> List[str]:
+    """The body of a script: what ``_RULES`` computes, for one problem."""
+    out = ["x = np.moveaxis(x, %d, -1)" % p.axis]
+    if p.op == "nll_loss":
+        out += ["p, y = np.zeros_like(x), x"]
+    else:
+        out += [
+            "shifted = x - x.max(axis=-1, keepdims=True)",
+            "broken = np.isnan(shifted).any(axis=-1, keepdims=True)",
+            "others = np.where(np.arange(x.shape[-1]) == x.argmax(axis=-1)[..., None], 0, np.exp(shifted))",
+            "r = others.astype(x.dtype).sum(axis=-1, keepdims=True)",
+            "p = np.where(broken, np.nan, np.exp(shifted) / (1 + r)).astype(x.dtype)",
+            "y = np.where(broken, np.nan, shifted - np.log1p(r)).astype(x.dtype)",
+        ]
+    if p.is_loss:
+        return out + _loss_lines(p, wide)
+    out += ["value = np.moveaxis(%s, -1, %d)" % ("p" if p.op == "softmax" else "y", p.axis)]
+    if p.cotangent is not None:
+        rule = "p * (v - (p * v).sum(axis=-1, keepdims=True))"
+        rule = rule if p.op == "softmax" else "v - p * v.sum(axis=-1, keepdims=True)"
+        out += ["v = np.moveaxis(cotangent, %d, -1)" % p.axis, "vjp = np.moveaxis(%s, -1, %d)" % (rule, p.axis)]
+    return out
+
+
+def _loss_lines(p: Problem, wide: str) -> List[str]:
+    k, eps = p.x.shape[p.axis], p.label_smoothing
+    w = "np.ones(%d, %s)" % (k, wide) if p.weight is None else "weight"
+    if p.has_probability_target:
+        out = ["w, q = %s, np.moveaxis(target, %d, -1)" % (w, p.axis), "kept = np.ones(x.shape[:-1], dtype=bool)"]
+        out += ["scale = kept.astype(%s)" % wide]
+    else:
+        kept = "np.ones(target.shape, dtype=bool)" if p.ignore_index is None else "target != %d" % p.ignore_index
+        out = ["w, kept = %s, %s" % (w, kept), "labels = np.where(kept, target, 0)"]
+        out += ["q = (np.arange(%d) == labels[..., None]).astype(%s)" % (k, wide)]
+        out += ["scale = np.where(kept, w[labels], 0).astype(%s)" % wide]
+    mixed = "((1 - %r) * q + %r / %d).astype(%s)" % (eps, eps, k, wide) if eps else "q"
+    seen = " & (q > 0)" if p.op == "nll_loss" else ""
+    out += [
+        "c = np.where(kept[..., None], w * %s, 0).astype(%s)" % (mixed, wide),
+        "rows = -np.where(c == 0, 0, c * y).sum(axis=-1)",
+        "undefined = (np.isnan(y) & kept[..., None]%s).any(axis=-1)" % seen,
+        "rows = np.where(undefined, np.nan, rows).astype(%s)" % wide,
+        "value, g = np.asarray(rows%s), np.ones_like(rows)" % ("" if p.reduction == "none" else ".sum()"),
+    ]
+    if p.reduction == "mean":
+        out += ["value, g = np.asarray(value / scale.sum(), %s), g / scale.sum()" % wide]
+    if p.cotangent is not None:
+        out += ["g = np.where(kept, g * cotangent, 0).astype(%s)[..., None]" % wide]
+        rule = "np.where(c == 0, 0, -g * c)" if p.op == "nll_loss" else "g * (c.sum(axis=-1, keepdims=True) * p - c)"
+        rule = rule if p.op == "nll_loss" else "np.where(kept[..., None], %s, 0)" % rule
+        out += ["vjp = np.moveaxis(%s.astype(%s), -1, %d)" % (rule, wide, p.axis)]
+    return out
+
+
+_TO_BFLOAT16 = [
+    "def to_bfloat16(a):",
+    '    """Round float32 to the nearest bfloat16, ties to even."""',
+    "    bits = np.ascontiguousarray(a).view(np.uint32)",
+    "    rounded = bits + ((bits >> 16) & 1) + 0x7FFF & 0xFFFF0000",
+    "    return np.where(np.isnan(a), bits & 0xFFFF0000, rounded).astype(np.uint32).view(np.float32).reshape(a.shape)",
+    "",
+]
 _RULES = {"softmax": _softmax, "log_softmax": _log_softmax, "nll_loss": _loss, "cross_entropy": _loss}
 ADAPTER = NumpyAdapter()

@@ -25,7 +25,10 @@ READER = [
 
 
 def constant(a: np.ndarray) -> str:
-    """The entries of an array in C order, as an expression that uses ``read``."""
+    """The entries of an array in C order, as an expression that uses ``read``. Equal rows are written once."""
+    rows = a.reshape(-1, a.shape[-1]) if a.ndim > 1 and a.size else a.reshape(1, -1)
+    if len(rows) > 1 and len({row.tobytes() for row in rows}) == 1:
+        return "%s * %d" % (constant(rows[0]), len(rows))
     number, kind = (str, ", int") if a.dtype.kind in "iu" else (_hex, "")
     tokens = [number(v) for v in a.ravel().tolist()]
     runs = [(token, len(list(same))) for token, same in itertools.groupby(tokens)]

@@ -58,7 +58,7 @@ class TensorFlowAdapter:
             "cross_entropy": Support(
                 "native",
                 note="row losses of tf.nn.(sparse_)softmax_cross_entropy_with_logits; label weights and reductions "
-                "composed; with smoothing or weighted probabilities composed from tf.nn.log_softmax in float32 or wider",
+                "composed; smoothing and weighted probabilities composed from tf.nn.log_softmax in float32 or wider",
             ),
         }
         # Measured: the float16 row losses are wide, the bfloat16 ones are not.
@@ -79,15 +79,15 @@ class TensorFlowAdapter:
         """Native softmax, log_softmax and row losses, composed rest."""
         return self._capabilities
 
-    def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:  # noqa: ARG002 (one mode)
+    def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Value, and VJP through ``tf.GradientTape`` where a cotangent is given."""
-        dtype = _DTYPES[problem.dtype]
+        kind = _DTYPES[problem.dtype].as_numpy_dtype
         if not _is_native(problem):
             compose.check_labels(problem)
 
         def put(a: Any) -> Any:
-            # A copy of its own: TensorFlow may keep the memory of the array that it is given.
-            return None if a is None else tf.constant(a.astype(dtype.as_numpy_dtype if a.dtype.kind == "f" else a.dtype))
+            # astype copies: TensorFlow may keep the memory of the array that it is given.
+            return None if a is None else tf.constant(a.astype(kind if a.dtype.kind == "f" else np.int64))
 
         with tf.device("/CPU:0"):
             x, target, weight = put(problem.x), put(problem.target), put(problem.weight)
@@ -107,7 +107,7 @@ class TensorFlowAdapter:
         if isinstance(error, tf.errors.InvalidArgumentError):
             if "label value" in text:
                 return "bad_label"
-            return "bad_dtype" if "as input #" in text and " but is a " in text else "bad_shape"
+            return "bad_dtype" if "for attr 'T'" in text or "was expected to be a" in text else "bad_shape"
         if isinstance(error, tf.errors.ResourceExhaustedError):
             return "resource"
         if isinstance(error, (tf.errors.UnimplementedError, tf.errors.NotFoundError)):
@@ -143,24 +143,22 @@ def _value(f: Namespace, p: Problem, x: Any, target: Any, weight: Any) -> Any:
         return f.softmax(x, p.axis)
     if p.op == "log_softmax":
         return f.log_softmax(x, p.axis)
-    if p.weight is None:
-        weight = None
     if not _is_native(p):
         return compose.loss(f, p, x, target, weight)
-    x, wide = f.to_last(x, p.axis), compose.wide(p.dtype)
+    x = f.to_last(x, p.axis)
     if p.has_probability_target:
-        return compose.reduce(f, p, f.cast(f.dense(f.to_last(target, p.axis), x), wide), None)
+        return compose.reduce(f, p, compose.widen(f, p, f.dense(f.to_last(target, p.axis), x)), None)
     known = target if p.ignore_index is None else f.where(target != p.ignore_index, target, 0)
-    rows = f.cast(f.sparse(known, x), wide)
-    if weight is None:
+    rows = compose.widen(f, p, f.sparse(known, x))
+    if p.weight is None:
         return compose.select(f, p, rows, target, None)
-    w_y = f.sum(f.where(f.one_hot(known, p.x.shape[p.axis]), f.cast(weight, wide), 0.0), True)
+    w_y = f.sum(f.where(f.one_hot(known, p.x.shape[p.axis]), compose.widen(f, p, weight), 0.0), True)
     return compose.select(f, p, w_y * rows, target, w_y)
 
 
 def _traced(trace: source.Trace) -> Namespace:
     def to_last(a: Any, axis: int) -> Any:
-        return trace.emit("tf.experimental.numpy.moveaxis(%s, %s, -1)", a, axis) if axis != -1 else a
+        return a if axis == -1 else trace.emit("tf.experimental.numpy.moveaxis(%s, %s, -1)", a, axis)
 
     return Namespace(
         cast=lambda a, dtype: trace.emit("tf.cast(%s, tf.%s)", a, dtype),

@@ -58,7 +58,7 @@ class TorchAdapter:
         """Everything native, in four dtypes, on the CPU and on CUDA devices that are present."""
         return self._capabilities
 
-    def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:  # noqa: ARG002 (one mode)
+    def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Value, and VJP through ``torch.autograd.grad`` where a cotangent is given."""
         dtype = _DTYPES[problem.dtype]
         cotangent = problem.cotangent

@@ -26,12 +26,19 @@ _MANY: dict[str, Any] = {"multiple": True, "metavar": "NAME"}
 class _Commands(click.Group):
     """A group whose errors are one clear line each, in one form."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run a command; turn every user's mistake into one line and exit code 2."""
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         try:
-            code = super().main(*args, standalone_mode=False, **extra)
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         except UsageError as error:
             _fail(str(error))
         except click.exceptions.NoArgsIsHelpError as error:

@@ -31,8 +31,11 @@ _PREFIXES = (
     "OMP_",
     "ONEDNN_",
     "OPENBLAS_",
+    "PYTORCH_",
+    "TORCHINDUCTOR_",
+    "TRITON_",
+    "XLA_",
 )
-_PREFIXES += ("PYTORCH_", "TORCHINDUCTOR_", "TRITON_", "XLA_")
 _NAMES = frozenset(
     {
         "NVIDIA_TF32_OVERRIDE",
@@ -100,7 +103,8 @@ def flags(environment: Mapping[str, str]) -> dict[str, str]:
 
 def cpu() -> dict[str, Any]:
     """Model, architecture, count and the instruction sets that libraries dispatch on."""
-    model, features = platform.processor(), []
+    model = platform.processor()
+    features: list[str] = []
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:

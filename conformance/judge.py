@@ -81,8 +81,9 @@ def judge(expected: Expected, allowed: F64, got: F64, fmt: Format) -> Judged:
         inside = finite & (error + rad <= allowed)
         undecided = finite & ~inside & (error - rad <= allowed)
         special = np.where(np.isnan(mid), np.isnan(got), ~finite & (got == mid))
-        limit = fmt.max * (1 + fmt.u)
-        overflow = np.isinf(got) & finite & (np.sign(got) == np.sign(mid)) & (np.abs(mid) + allowed >= limit)
+        # |exact| + bound >= max (1 + u), without forming a sum that float64 cannot hold.
+        beyond = (np.abs(mid) - fmt.max) + allowed >= fmt.max * fmt.u
+        overflow = np.isinf(got) & finite & (np.sign(got) == np.sign(mid)) & beyond
         ok = inside | special | overflow | accepted(expected.accept, got)
         share = np.where(allowed > 0, error / allowed, np.where(error == 0, 0.0, np.inf))
         share = np.where(ok & (~inside | np.isinf(allowed)), 0.0, np.where(np.isnan(share), np.inf, share))

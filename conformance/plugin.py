@@ -1,15 +1,15 @@
 """The pytest front door: options for ``pytest --pyargs lossproof.suite``.
 
 This module is loaded by every pytest run in an environment that has lossproof installed, so it registers options and
-nothing else: no import of the engine, no fixture, no hook that runs per test.
+little else: no import of the engine, no fixture, no hook that runs per test.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pytest
 
-if TYPE_CHECKING:
-    import pytest
+# What is wrong with the options, found while the suite is collected. Raised there it would be an error of a module.
+MISTAKE = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,3 +36,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="unexpected passes within the versions where the deviation was seen fail",
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config) -> None:
+    """End the session in one line and exit code 4 if the suite's options make no sense."""
+    mistake = config.stash.get(MISTAKE, "")
+    if mistake:
+        raise pytest.UsageError(f"lossproof: {mistake}")

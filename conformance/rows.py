@@ -1,7 +1,7 @@
 """Row quantities of a batch in float64, and the class of every row (SPEC section 4).
 
-These are what bounds, special values and the fast oracle share. Rows with NaN or +inf, or with nothing but -inf,
-are computed as if their logits were 0; their results are replaced by ``special``.
+These are what bounds, special values and the fast oracle share. Rows with NaN, or with nothing but -inf, are
+computed as if their logits were 0, rows with +inf as the limit; their results are replaced by ``special``.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Rows:
     ``g``, ``row`` (B, N); ``W`` (B, 1).
 
     ``d`` shifted logits; ``p``, ``y`` softmax and log-softmax; ``log_s`` log of the normaliser; ``absent`` the
-    -inf entries of a masked row (there d = y = p = 0); ``c = w q'`` the loss coefficients (0 in ignored rows) and
-    ``Q`` their row sum; ``row`` the row loss (0 in rows that are not regular); ``W`` the denominator of the mean;
-    ``g`` the row scale of the gradient (SPEC section 3).
+    -inf entries of a masked row, and all but the +inf entries of a row that has them (there d = y = p = 0);
+    ``c = w q'`` the loss coefficients (0 in ignored rows) and ``Q`` their row sum; ``row`` the row loss (0 in rows
+    that are not regular); ``W`` the denominator of the mean; ``g`` the row scale of the gradient (SPEC section 3).
     """
 
     kind: NDArray[np.int8]
@@ -49,6 +49,9 @@ def analyse(batch: Batch) -> Rows:
     if batch.op == "nll_loss":
         regular = np.ones_like(regular)
     absent = np.isneginf(x) & (kind == MASKED)[..., None]
+    if batch.op != "nll_loss":
+        # The limit of a row with +inf: every other class vanishes.
+        absent |= ~np.isposinf(x) & ((kind == ONE_POS) | (kind == MANY_POS))[..., None]
     safe = np.where(regular[..., None] & np.isfinite(x), x, 0.0)
     with np.errstate(over="ignore", under="ignore"):
         m = np.max(np.where(absent, -np.inf, safe), axis=-1, keepdims=True, initial=-np.inf)
@@ -65,8 +68,8 @@ def analyse(batch: Batch) -> Rows:
         y = np.where(absent, 0.0, np.maximum(d - log_s, -top))
     if batch.op == "nll_loss":
         y = safe
-    c = _coefficients(batch)
     with np.errstate(over="ignore", invalid="ignore"):
+        c = _coefficients(batch)
         row = np.where(regular, -np.sum(np.where(c == 0, 0.0, c * y), axis=-1), 0.0)
     return Rows(kind, absent, d, log_s, p, y, c, c.sum(axis=-1, keepdims=True), row, *_scales(batch))
 

@@ -99,24 +99,13 @@ def _softmax_family(batch: Batch, rows: Rows, out: dict[str, _Sheet]) -> None:
     if "vjp" not in out or batch.cot is None:
         return
     vjp, v = out["vjp"], batch.cot
-    total = v.sum(-1, keepdims=True)
     spread = np.abs(v).sum(-1, keepdims=True) * (1.0 if log else 2.0)
     vjp.allow(overflow | (spread >= _partial_limit(batch)), OVERFLOW, 7)
     if not log:
         vjp.put(rows.absent, 0.0)
-    limit = v - np.where(pos, 1.0, 0.0) * total if log else np.zeros_like(v)
     vjp.put(_at(rows, ALL_NEG) | _at(rows, HAS_NAN), np.nan)
-    _limit_entries(batch, vjp, _at(rows, ONE_POS), limit, np.abs(v).sum(-1, keepdims=True))
-    _limit_entries(batch, vjp, _at(rows, MANY_POS) & ~pos, v if log else np.zeros_like(v), 0.0)
+    vjp.allow(_at(rows, ONE_POS) | (_at(rows, MANY_POS) & ~pos), NAN, 4)
     vjp.put(_at(rows, MANY_POS) & pos, np.nan)
-
-
-def _limit_entries(batch: Batch, sheet: _Sheet, where: Bools, limit: F64, scale: F64 | float) -> None:
-    # A limit such as v_i - sum v is itself a computed number: its float64 evaluation gets a radius.
-    sheet.put(where, limit, accept=NAN, clause=4)
-    where = np.broadcast_to(where, sheet.mid.shape)
-    sheet.strict[where] = False
-    sheet.rad[where] = np.broadcast_to(scale * (batch.k + 8) * 2.0**-53, sheet.mid.shape)[where]
 
 
 def _row_overflow(batch: Batch, rows: Rows) -> Bools:
@@ -219,13 +208,9 @@ def _loss_gradient(batch: Batch, rows: Rows, sheet: _Sheet) -> None:
     assert batch.cot is not None
     pos = np.isposinf(batch.x)
     kept = batch.kept[..., None]
-    g = rows.g[..., None]
     if batch.op == "cross_entropy":
         sheet.allow(kept & _row_overflow(batch, rows)[..., None], OVERFLOW, 7)
-        limit = g * (rows.Q * pos - rows.c)
-        scale = np.abs(g) * (np.abs(rows.Q) + np.abs(rows.c))
-        _limit_entries(batch, sheet, kept & _at(rows, ONE_POS), limit, scale)
-        _limit_entries(batch, sheet, kept & _at(rows, MANY_POS) & ~pos, -g * rows.c, scale)
+        sheet.allow(kept & (_at(rows, ONE_POS) | (_at(rows, MANY_POS) & ~pos)), NAN, 4)
         sheet.put(kept & _at(rows, MANY_POS) & pos, np.nan)
         sheet.put(kept & (_at(rows, ALL_NEG) | _at(rows, HAS_NAN)), np.nan)
     sheet.put(~kept, 0.0)

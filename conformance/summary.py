@@ -104,10 +104,16 @@ class Summary:
         return self
 
     def ranked(self, groups: dict[GroupKey, Group]) -> list[tuple[GroupKey, Group]]:
-        """Groups, worst first."""
-        for key, group in groups.items():
+        """Groups, worst first; but one of each kind (target, op, output, symptom) before the second of any."""
+        by_share = sorted(groups.items(), key=lambda item: (-(item[1].worst.share if item[1].worst else 0.0), item[0]))
+        turns: Counter[tuple[str, ...]] = Counter()
+        order = []
+        for key, group in by_share:
             group.given = self._given[key]
-        return sorted(groups.items(), key=lambda item: (-(item[1].worst.share if item[1].worst else 0.0), item[0]))
+            kind = (key[0], key[1], key[4], group.kinds.most_common(1)[0][0])
+            order.append((turns[kind], key, group))
+            turns[kind] += 1
+        return [(key, group) for _, key, group in sorted(order, key=lambda item: item[0])]
 
     @property
     def failed(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,9 @@ from lossproof.errors import UsageError
 from lossproof.verdicts import Declared, default_profile
 
 GROUP = "lossproof.adapters"
+# Frameworks read these when they are imported. One thread each unless the user says otherwise: the calls are small, idle
+# threads spin, and thread counts change bits.
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 _SPEC = re.compile(r"^(?P<name>[A-Za-z_][\w.-]*?)(\+(?P<mode>[\w-]+))?(:(?P<device>[a-z]+(:\d+)?))?$")
 
 
@@ -86,6 +90,8 @@ def known() -> dict[str, EntryPoint]:
 
 def load(name: str) -> Adapter:
     """Import an adapter. Raises :class:`UsageError` if it is unknown or its framework is not installed."""
+    for variable in THREADS:
+        os.environ.setdefault(variable, "1")
     found = known().get(name)
     if found is None:
         raise UsageError(f"unknown target {name!r}; expected one of {', '.join(known()) or 'none installed'}")

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from .views import install, python
 
 from lossproof import deck, record
 from lossproof.cli import cli
+
+from .views import install, python
 
 SMOKE = ("--profile", "smoke")
 
@@ -78,7 +79,8 @@ def test_quiet_prints_the_last_line_and_the_failures(crooked: Path) -> None:
 def waiver(path: Path, *, expect: str = "some", seen: str = "1.2.0", cases: str = "softmax/*") -> str:
     path.write_text(
         f"adapter = 'crooked'\n[[waiver]]\nname = 'one-percent'\ncases = '{cases}'\n"
-        f"symptom = 'inaccurate'\noutput = 'value'\nexpect = '{expect}'\nreason = 'off by 1 %'\nissue = 'https://example.org/1'\nseen = '{seen}'\n"
+        f"symptom = 'inaccurate'\noutput = 'value'\nexpect = '{expect}'\n"
+        f"reason = 'off by 1 %'\nissue = 'https://example.org/1'\nseen = '{seen}'\n"
     )
     return str(path)
 

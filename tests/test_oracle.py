@@ -226,14 +226,18 @@ def test_confident_rows_have_full_relative_accuracy() -> None:
 
 def test_one_class_is_exact() -> None:
     for dtype, x in itertools.product(FORMATS, (0.0, -3.0, 1024.0, FORMATS["float16"].max)):
-        p = Problem("cross_entropy", dtype, np.array([[x]]), np.array([0]), np.array([3.0]), np.array(0.5), label_smoothing=0.1)
+        p = Problem(
+            "cross_entropy", dtype, np.array([[x]]), np.array([0]), np.array([3.0]), np.array(0.5), label_smoothing=0.1
+        )
         core = cores(p, 128)[0]
         assert core.vjp is not None
         assert core.value.mid[0, 0] == core.value.rad[0, 0] == 0
         assert core.vjp.mid[0, 0, 0] == core.vjp.low[0, 0, 0] == 0
         assert core.vjp.rad[0, 0, 0] <= 1e-37
         for op, want in (("softmax", 1.0), ("log_softmax", 0.0)):
-            one = cores(Problem(op, dtype, np.array([[x]]), cotangent=np.array([[0.7 if dtype == "float64" else 0.5]])), 128)[0]
+            one = cores(
+                Problem(op, dtype, np.array([[x]]), cotangent=np.array([[0.7 if dtype == "float64" else 0.5]])), 128
+            )[0]
             assert one.vjp is not None
             assert (one.value.mid[0, 0, 0], one.value.rad[0, 0, 0]) == (want, 0.0)
             assert (one.vjp.mid[0, 0, 0], one.vjp.rad[0, 0, 0]) == (0.0, 0.0)

@@ -78,7 +78,9 @@ def test_the_wheel_holds_exactly_the_tree(wheel: Path, tree: Path) -> None:
     for package, folder in FOLDERS.items():
         for path in (tree / folder).rglob("*"):
             if path.is_file():
-                expected[f"{package.replace('.', '/')}/{path.relative_to(tree / folder).as_posix()}"] = path.read_bytes()
+                expected[f"{package.replace('.', '/')}/{path.relative_to(tree / folder).as_posix()}"] = (
+                    path.read_bytes()
+                )
     # sanity check: the walk has found the tree
     assert {"lossproof/__init__.py", "lossproof/adapters/protocol.py", "lossproof/golden/py.typed"} <= set(expected)
     info = f"lossproof-{PROJECT['version']}.dist-info/"
@@ -262,7 +264,17 @@ def test_the_plugin_costs_other_projects_nothing() -> None:
 
 def test_the_suite_is_found_by_its_import_name(tmp_path: Path) -> None:
     options = ("--lossproof-target", "numpy", "--lossproof-profile", "smoke")
-    arguments = ("-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "--pyargs", "lossproof.suite", *options)
+    arguments = (
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--pyargs",
+        "lossproof.suite",
+        *options,
+    )
     done = python(*arguments, path=tmp_path, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "numpy" in done.stdout
@@ -272,7 +284,9 @@ def test_the_suite_is_found_by_its_import_name(tmp_path: Path) -> None:
 def adopted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the out-of-tree adapter installed in it: an unpacked wheel is an installation."""
     source = tmp_path_factory.mktemp("adopter") / "source"
-    shutil.copytree(ROOT / "tests" / "adopter", source, ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__"))
+    shutil.copytree(
+        ROOT / "tests" / "adopter", source, ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
+    )
     installed = tmp_path_factory.mktemp("installed")
     with zipfile.ZipFile(build("wheel", source, tmp_path_factory.mktemp("wheel"))) as archive:
         archive.extractall(installed)

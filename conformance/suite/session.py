@@ -12,7 +12,6 @@ import pytest
 from lossproof import choose
 from lossproof.call import Call
 from lossproof.cli import build
-from lossproof.errors import UsageError
 from lossproof.judge import Observation
 from lossproof.run import run
 from lossproof.targets import Target
@@ -54,19 +53,16 @@ def replay(targets: tuple[str, ...], profile: str, seed: int, waivers: tuple[str
 
 
 def of(config: pytest.Config) -> Replay:
-    """The replay that the command line asks for. A user's mistake ends the session in one line."""
-    try:
-        return replay(
-            tuple(config.getoption("--lossproof-target")),
-            config.getoption("--lossproof-profile"),
-            config.getoption("--lossproof-seed"),
-            tuple(config.getoption("--lossproof-waivers")),
-            config.getoption("--lossproof-strict"),
-        )
-    except UsageError as error:
-        raise pytest.UsageError(f"lossproof: {error}") from None
+    """The replay that the command line asks for. Raises :class:`UsageError` for options that make no sense."""
+    return replay(
+        tuple(config.getoption("--lossproof-target")),
+        config.getoption("--lossproof-profile"),
+        config.getoption("--lossproof-seed"),
+        tuple(config.getoption("--lossproof-waivers")),
+        config.getoption("--lossproof-strict"),
+    )
 
 
-def shares_truth() -> bool:
+def alone() -> bool:
     """Whether one process runs all items: workers of xdist each run their own share, and compute no one else's."""
     return "PYTEST_XDIST_WORKER" not in os.environ

@@ -12,14 +12,23 @@ from collections.abc import Sequence
 
 import pytest
 
+from lossproof.errors import UsageError
 from lossproof.judge import FAILING, Observation
+from lossproof.plugin import MISTAKE
 from lossproof.suite import session
 from lossproof.waivers import verdict
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One item per target, op, dtype and family; targets vary fastest, so that they share the truth of a group."""
-    replay = session.of(metafunc.config)
+    try:
+        replay = session.of(metafunc.config)
+    except UsageError as error:
+        if not session.alone():
+            raise  # in a worker of xdist, the error of a module is the shortest report there is
+        metafunc.config.stash[MISTAKE] = str(error)
+        metafunc.parametrize(("target", "key"), [])
+        return
     items = [(target, key) for key in replay.groups for target in replay.targets]
     metafunc.parametrize(("target", "key"), items, ids=["-".join((target, *key)) for target, key in items])
 
@@ -28,7 +37,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def replay(request: pytest.FixtureRequest) -> session.Replay:
     """The replay, told which of its items were selected."""
     found = session.of(request.config)
-    if session.shares_truth():
+    if session.alone():
         found.wanted = {}
         for item in request.session.items:
             spec = getattr(item, "callspec", None)
@@ -47,11 +56,24 @@ def test_replay(replay: session.Replay, target: str, key: session.Key, subtests:
     for call_id, outputs in itertools.groupby(given, key=lambda o: o.id):
         with subtests.test(msg=call_id):
             _conclude(replay, list(outputs))
+    # Subtests that are expected to fail show with -v only; the item says it in any case.
+    waived = [o for o in given if verdict(o) == "waived"]
+    if waived and not any(_is_bad(o) for o in given):
+        pytest.xfail(f"{len(waived)} of {len(given)} outputs waived; {_reason(replay, waived[0])}")
+
+
+def _is_bad(o: Observation) -> bool:
+    return o.verdict in FAILING and verdict(o) != "waived"
+
+
+def _reason(replay: session.Replay, o: Observation) -> str:
+    w = replay.waivers.named(o.waiver)
+    return f"{w.name}: {w.reason} ({w.issue})"
 
 
 def _conclude(replay: session.Replay, outputs: Sequence[Observation]) -> None:
     __tracebackhide__ = True
-    bad = [o for o in outputs if o.verdict in FAILING and verdict(o) != "waived"]
+    bad = [o for o in outputs if _is_bad(o)]
     if bad:
         hints = "\n".join(f"{o.message}\n    lossproof explain {o.id} --target {o.target}" for o in bad)
         pytest.fail(hints, pytrace=False)
@@ -64,5 +86,4 @@ def _conclude(replay: session.Replay, outputs: Sequence[Observation]) -> None:
             warnings.warn(text, stacklevel=2)
     waived = [o for o in outputs if verdict(o) == "waived"]
     if waived:
-        w = replay.waivers.named(waived[0].waiver)
-        pytest.xfail(f"{w.name}: {w.reason} ({w.issue})")
+        pytest.xfail(_reason(replay, waived[0]))

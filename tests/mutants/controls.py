@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from .loss import NLL, Case, Loss, row_losses
+from .mutant import ALL_DTYPES, WIDE_DTYPES, Mutant, options
 from .narrow import FORMATS, op_by_op
 from .parts import (
     PLAIN,
@@ -22,7 +23,6 @@ from .parts import (
     vjp_log_softmax,
     vjp_softmax,
 )
-from .registry import ALL_DTYPES, WIDE_DTYPES, Mutant, options
 
 ALL_WIDE = {"bfloat16": "W", "float16": "W"}
 
@@ -219,7 +219,7 @@ MUTANTS = (
         "dense 0 * -inf is NaN",
         "clause 6: a class of probability 0 at -inf may give NaN for probability targets",
         Loss(rows=_zero_times_inf),
-        source="tf-dense-xent-neginf-zero-label-nan, optax-softmax-xent-neginf-zero-label (tensorflow#11756, optax#896)",
+        source="tf-dense-xent-neginf-zero-label-nan, optax-softmax-xent-neginf-zero-label (optax#896)",
     ),
     replace(
         _loss(

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 
 from lossproof.adapters.protocol import Problem
 from lossproof.call import Call
+from lossproof.families import FAMILIES
 from lossproof.judge import FAILING
 from lossproof.run import groups, run
 
-from .registry import Mutant, collect
+from .mutant import Mutant
+from .registry import collect
 
 
 @dataclass
@@ -66,11 +68,33 @@ def matrix(mutants: Mapping[str, Mutant], calls: Iterable[Call], *, processes: i
     """(mutant id, dtype) -> what became of it. Mutants that no call applies to are absent."""
     jobs = [(group, [m.id for m in mutants.values() if takes(m, group[0].problem)]) for group in groups(calls)]
     jobs = sorted((job for job in jobs if job[1]), key=_cost, reverse=True)
-    result: Matrix = {}
+    if processes == 1 or "fork" not in multiprocessing.get_all_start_methods():
+        return _merged(map(_play, jobs))
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        for part in pool.imap_unordered(_play, jobs):
-            for key, kill in part.items():
-                result.setdefault(key, Kill()).add(kill)
+        return _merged(pool.imap_unordered(_play, jobs))
+
+
+def distinct(mutants: Mapping[str, Mutant], matrix: Matrix) -> dict[str, list[str]]:
+    """Family -> the mutants that it kills and ``ordinary`` does not, in some dtype.
+
+    Mutants that take weights or ignore_index are left out: these options are drawn anew for each call, so that it may
+    be they and not the logits that make the difference.
+    """
+    found: dict[str, set[str]] = {name: set() for name in FAMILIES}
+    for (name, _), kill in matrix.items():
+        mutant = mutants[name]
+        by_chance = mutant.kind == "control" or {"weight", "ignore_index"} & mutant.options
+        if not by_chance and "ordinary" not in kill.families:
+            for family in kill.families:
+                found.setdefault(family, set()).add(name)
+    return {family: sorted(names) for family, names in found.items()}
+
+
+def _merged(parts: Iterable[Matrix]) -> Matrix:
+    result: Matrix = {}
+    for part in parts:
+        for key, kill in part.items():
+            result.setdefault(key, Kill()).add(kill)
     return result
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from .log_softmax import log_of, x_minus_lse
 from .loss import Case, Loss, relabelled, row_losses
+from .mutant import WIDE_DTYPES, Mutant
 from .parts import BF16, F16, PLAIN, Array, Softmax, one_by_one, tf32, through, times
-from .registry import WIDE_DTYPES, Mutant
 
 F32_BELOW = ("float64",)
 
@@ -187,7 +187,10 @@ MUTANTS = (
         Loss(weigh=_scaled_numerator),
     ),
     _weighted("w^2", "weights are applied twice", _weights(np.square)),
-    _weighted("fp16 weights", "weights are stored in float16", _weights(through(F16))),
+    replace(
+        _weighted("fp16 weights", "weights are stored in float16", _weights(through(F16)), expect=()),
+        gaps=dict.fromkeys(WIDE_DTYPES, "all weights are float16 numbers"),
+    ),
     _weighted(
         "fp16 sum(w)",
         "the denominator is summed in float16",

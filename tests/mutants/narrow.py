@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from .log_softmax import log_of, x_minus_lse
-from .parts import BF16, F16, Array, Function, Softmax, one_by_one, over_rows, row_max, times, truncated
-from .registry import Mutant, options
+from .mutant import Mutant, options
+from .parts import BF16, F16, Array, Function, Softmax, one_by_one, over_rows, row_max, times, truncated, zero
 from .softmax import drop_last
 
 FORMATS = {"bfloat16": BF16, "float16": F16}
@@ -33,11 +33,6 @@ def wide_total(e: Array) -> Array:
 def op_by_op(fmt: np.dtype) -> Softmax:  # type: ignore[type-arg]
     """Every elementwise result in 16 bits."""
     return Softmax(inner=fmt, total=wide_total)
-
-
-def zero(x: Array) -> Array:
-    """No shift."""
-    return np.zeros_like(x[..., :1])
 
 
 def _lse(fmt: np.dtype) -> Function:  # type: ignore[type-arg]

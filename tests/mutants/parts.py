@@ -67,6 +67,11 @@ def row_max(x: Array) -> Array:
     return np.max(x, axis=-1, keepdims=True)
 
 
+def zero(x: Array) -> Array:
+    """No shift."""
+    return np.zeros_like(x[..., :1])
+
+
 def row_sum(e: Array) -> Array:
     """NumPy's pairwise sum of each row."""
     return np.sum(e, axis=-1, keepdims=True)

@@ -1,95 +1,46 @@
-"""What a mutant and a control are, and the list of all of them."""
+"""The list of all mutants and controls, and the rows of the kill table that they must cover."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+import functools
+import json
+from pathlib import Path
+from typing import Any
 
-from lossproof.check import FunctionAdapter
-from lossproof.ops import OPS
-from lossproof.targets import Target
-
-from .parts import Function
-
-TABLE = "TOLERANCES kill table"
-WIDE_DTYPES = ("float64", "float32")
-ALL_DTYPES = (*WIDE_DTYPES, "bfloat16", "float16")
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A wrong implementation that the suite must kill, or a correct one (kind ``control``) that it must not touch.
-
-    ``row`` is the kill table's name for the kind of problem (``ce_mean`` is cross_entropy with index targets and
-    reduction mean); ``why`` the mechanism; ``expect`` the dtypes in which it must be killed, a subset of ``dtypes``,
-    in which it runs: elsewhere it is below rounding. ``family`` names families that were made for it. ``source`` is the
-    kill table or a bug of bugs.json with its upstream reference.
-    """
-
-    name: str
-    op: str
-    row: str
-    why: str
-    value: Function
-    grad: Function | None = None
-    dtypes: tuple[str, ...] = WIDE_DTYPES
-    expect: tuple[str, ...] = WIDE_DTYPES
-    options: frozenset[str] = frozenset()
-    targets: tuple[str, ...] = ("index", "probability")
-    profiles: Mapping[str, str] = field(default_factory=dict)
-    kind: str = "mutant"
-    family: str = ""
-    source: str = TABLE
-
-    @property
-    def id(self) -> str:
-        """Unique, readable name."""
-        return f"{self.row}: {self.name}"
-
-    def target(self) -> Target:
-        """The mutant as the engine sees it."""
-        known = {f.name for f in fields(FunctionAdapter)}
-        given = {k: v for k, v in vars(self).items() if k in known} | {"name": self.id}
-        return Target(FunctionAdapter(**given))
+from . import (
+    controls,
+    gradients,
+    log_softmax,
+    losses,
+    narrow,
+    softmax,
+    upstream,
+    upstream_labels,
+    upstream_log_softmax,
+    upstream_options,
+    upstream_smoothing,
+)
+from .mutant import Mutant
 
 
-def options(op: str) -> frozenset[str]:
-    """Everything that an op takes."""
-    return OPS[op].options
-
-
+@functools.cache
 def collect() -> dict[str, Mutant]:
     """All mutants and controls by id."""
-    from . import (
-        controls,
-        gradients,
-        log_softmax,
-        losses,
-        narrow,
-        softmax,
-        upstream,
-        upstream_log_softmax,
-        upstream_options,
-        upstream_smoothing,
-    )
-
+    modules = (softmax, log_softmax, losses, gradients, narrow)
+    upstreams = (upstream, upstream_log_softmax, upstream_options, upstream_labels, upstream_smoothing)
     found: dict[str, Mutant] = {}
-    for module in (
-        softmax,
-        log_softmax,
-        losses,
-        gradients,
-        narrow,
-        upstream,
-        upstream_log_softmax,
-        upstream_options,
-        upstream_smoothing,
-        controls,
-    ):
+    for module in (*modules, *upstreams, controls):
         for mutant in module.MUTANTS:
-            # sanity check: ids are unique, and a control is expected to survive
+            # sanity check: ids are unique, a gap is not expected to be killed, a control must survive
             assert mutant.id not in found, mutant.id
             assert set(mutant.expect) <= set(mutant.dtypes), mutant.id
+            assert set(mutant.gaps) <= set(mutant.dtypes) - set(mutant.expect), mutant.id
             assert (mutant.kind == "control") <= (mutant.expect == ()), mutant.id
             found[mutant.id] = mutant
     return found
+
+
+def manifest() -> list[dict[str, Any]]:
+    """The rows of the kill table."""
+    rows: list[dict[str, Any]] = json.loads((Path(__file__).parent / "manifest.json").read_text())["rows"]
+    return rows

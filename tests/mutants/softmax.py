@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .mutant import WIDE_DTYPES, Mutant, options
 from .parts import (
     BF16,
     F16,
@@ -19,8 +20,8 @@ from .parts import (
     tf32,
     through,
     times,
+    zero,
 )
-from .registry import WIDE_DTYPES, Mutant, options
 
 F64_ONLY = ("float64",)
 
@@ -62,7 +63,7 @@ MUTANTS = (
     _mutant(
         "naive exp (no shift)",
         "exp of a raw logit overflows past 88 (709 in float64); of a very negative row all terms vanish",
-        Softmax(shift=lambda x: np.zeros_like(x[..., :1])),
+        Softmax(shift=zero),
         family="offset",
     ),
     _mutant(
@@ -162,7 +163,7 @@ MUTANTS = (
         "flush p<1e-30",
         "a threshold far above the underflow",
         Softmax(leave=lambda p: np.where(p < 1e-30, 0, p)),
-        family="cliff",
+        family="spread",
     ),
     _mutant(
         "flush p<1e-10",

@@ -1,4 +1,4 @@
-"""Upstream bugs of softmax, or of it and log_softmax, that a plain function can show. Each names its entry of bugs.json."""
+"""Upstream bugs of softmax, or of it and log_softmax. Each names its entry of bugs.json."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .bugs import both, bug
 from .parts import (
     F16,
     PLAIN,
@@ -18,42 +19,9 @@ from .parts import (
     row_sum,
     through,
     vjp_softmax,
+    wide,
+    zero,
 )
-from .registry import ALL_DTYPES, Mutant, options
-
-
-def bug(
-    op: str,
-    name: str,
-    why: str,
-    source: str,
-    value: Function | None = None,
-    grad: Function | None = None,
-    *,
-    expect: tuple[str, ...] = ALL_DTYPES,
-    family: str = "",
-) -> Mutant:
-    correct = over_rows(PLAIN.p if op == "softmax" else PLAIN.y)
-    return Mutant(
-        name,
-        op,
-        f"upstream {op}",
-        why,
-        value or correct,
-        grad,
-        dtypes=expect,
-        expect=expect,
-        options=options(op),
-        family=family,
-        source=source,
-    )
-
-
-def _both(
-    name: str, why: str, source: str, of: Softmax, *, expect: tuple[str, ...] = ALL_DTYPES, family: str = ""
-) -> tuple[Mutant, ...]:
-    forms = (("softmax", of.p), ("log_softmax", of.y))
-    return tuple(bug(op, name, why, source, over_rows(f), expect=expect, family=family) for op, f in forms)
 
 
 def by_storage(f: Callable[[Array], Array]) -> Function:
@@ -70,14 +38,14 @@ def _vjp_by_storage(x: Array, cotangent: Array, *, axis: int = -1) -> Array:
     p = over_rows(PLAIN.p)(x, axis=axis)
     moved = np.moveaxis(p, axis, -1).shape
     with np.errstate(all="ignore"):
-        v = np.moveaxis(cotangent, axis, -1).astype(PLAIN.p(x.astype(np.float64)).dtype)
+        v = np.moveaxis(cotangent, axis, -1).astype(wide(x.dtype))
         out = vjp_softmax(np.ascontiguousarray(p).reshape(moved).astype(v.dtype), v)
         return np.moveaxis(out.astype(x.dtype), -1, axis)
 
 
 def _unshifted_inner(x: Array, *, axis: int = -1) -> Array:
     last = axis in (-1, x.ndim - 1)
-    return over_rows(PLAIN.p if last else Softmax(shift=lambda a: np.zeros_like(a[..., :1])).p)(x, axis=axis)
+    return over_rows(PLAIN.p if last else Softmax(shift=zero).p)(x, axis=axis)
 
 
 def _in_place(x: Array, *, axis: int = -1) -> Array:
@@ -106,15 +74,17 @@ def _odd_width(x: Array) -> Array:
     return Softmax(total=lambda e: row_sum(e[..., : k - k % 32])).p(x) if lost else PLAIN.p(x)
 
 
+FINITE = Softmax(enter=lambda x: np.where(np.isposinf(x), np.finfo(np.float32).max, x).astype(x.dtype))
+
 MUTANTS = (
-    *_both(
+    *both(
         "maximum starts at 0",
         "padding lanes hold 0 instead of -inf, so the maximum is never negative and every exponential vanishes",
         "onnxruntime-cuda-half-softmax-infinity (microsoft/onnxruntime#20059)",
         Softmax(shift=lambda x: np.maximum(row_max(x), 0)),
         family="all_negative",
     ),
-    *_both(
+    *both(
         "shifted logits clipped at -64",
         "p is never below 1.6e-28 and log p never below -64",
         "paddle-softmax-clip-minus-64 (PaddlePaddle/Paddle#9686)",
@@ -122,42 +92,52 @@ MUTANTS = (
         expect=("float64", "float32", "bfloat16"),
         family="spread",
     ),
-    *_both(
+    *both(
         "shift by the maximum of the whole batch",
         "rows far below the largest one vanish",
         "rows_apart: the one-pass kernel of a flattened tensor",
         Softmax(shift=lambda x: np.max(x, keepdims=True)),
         family="rows_apart",
     ),
-    *_both(
+    *both(
         "mask of finite value",
         "-inf is replaced by -10000: masked classes keep a finite log p",
         "unsloth-softcap-padding-mass (unslothai/unsloth#10616), the constant of fp16 attention masks",
         Softmax(enter=lambda x: np.where(np.isneginf(x), x.dtype.type(-10000), x)),
-        family="masked, all_masked_row",
+        family="all_masked_row",
     ),
-    *_both(
+    bug(
+        "log_softmax",
+        "infinite logits made finite",
+        "nan_to_num before the exponential",
+        "torch-compile-scaled-softmax-hides-nan (pytorch/pytorch#161150)",
+        over_rows(FINITE.y),
+        family="positive_infinity",
+    ),
+    bug(
+        "softmax",
         "infinite logits made finite",
         "nan_to_num before the exponential: two +inf share the mass",
         "torch-compile-scaled-softmax-hides-nan (pytorch/pytorch#161150)",
-        Softmax(enter=lambda x: np.where(np.isposinf(x), np.finfo(np.float32).max, x).astype(x.dtype)),
-        family="positive_infinity",
+        over_rows(FINITE.p),
+        expect=("float16",),
+        gap="two +inf in one row are left to chance",
     ),
-    *_both(
+    *both(
         "NaN taken for a masked class",
         "the guard of an online softmax is written x > -inf and skips NaN",
         "torch-linear-cross-entropy-masked-row (pytorch/pytorch#195829)",
         Softmax(enter=lambda x: np.where(x > -np.inf, x, -np.inf).astype(x.dtype)),
         family="nan_row",
     ),
-    *_both(
+    *both(
         "zero taken for padding",
         "a mask x != 0 hides logits that are 0 (or subnormal, where inputs are flushed)",
         "burn-pad-tokens-in-denominator, its relative (tracel-ai/burn#5568)",
         Softmax(enter=lambda x: np.where(np.abs(x) < np.finfo(np.float32).tiny, -np.inf, x).astype(x.dtype)),
-        family="equal, subnormal",
+        family="equal",
     ),
-    *_both(
+    *both(
         "mean subtracted first",
         "the row is centred before its maximum is subtracted: the row sum overflows, and a large offset is rounded",
         "near_overflow: a fused layer norm in front of softmax",
@@ -165,7 +145,7 @@ MUTANTS = (
         expect=("float64", "float32"),
         family="near_overflow",
     ),
-    *_both(
+    *both(
         "class copies counted twice",
         "gathered logits given to the vocabulary-parallel kernel: every rank counts its copy",
         "megatron-gathered-logits-log-tp (NVIDIA/Megatron-LM#7452)",
@@ -241,5 +221,6 @@ MUTANTS = (
         "torch-cuda-f64-odd-width (pytorch/pytorch#143644)",
         over_rows(_odd_width),
         expect=("float64",),
+        gap="no odd class count between 513 and 1023",
     ),
 )

@@ -1,4 +1,4 @@
-"""Upstream bugs of label smoothing, probability targets and gradients of the losses. Each names its entry of bugs.json."""
+"""Upstream bugs of smoothing, probability targets and gradients. Each names its entry of bugs.json."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from .bugs import INDEX, loss_bug
 from .log_softmax import clip, log_of
 from .loss import Case, Loss, mixed, slope, weighted_targets
 from .losses import over_k_minus_1
-from .parts import F16, PLAIN, Array, Step, row_sum, same, through, vjp_softmax
-from .upstream_options import INDEX, bug
+from .parts import F16, PLAIN, Array, Step, over_rows, row_sum, same, through, vjp_softmax
 
 
 def _ignored_unmasked(case: Case, rows: Array) -> Array:
@@ -53,7 +53,7 @@ def _uniform_sum(rounded: Step) -> Callable[[Case, Array, Array], Array]:
 
 def _stores_p(x: Array, *, axis: int = -1, **keywords: object) -> Array:
     value = Loss().value(x, axis=axis, **keywords)  # type: ignore[arg-type]
-    x[...] = np.moveaxis(PLAIN.p(np.moveaxis(x, axis, -1).astype(np.float64)).astype(x.dtype), -1, axis)
+    x[...] = over_rows(PLAIN.p)(x, axis=axis)
     return value
 
 
@@ -79,21 +79,21 @@ def _renormalised(case: Case) -> Case:
 
 
 MUTANTS = (
-    bug(
+    loss_bug(
         "uniform part counts ignored rows",
         "the one-hot part is masked, the uniform part is not",
         "torch-ls-counts-ignored-rows (pytorch/pytorch#73205), tinygrad-ls-ignore-index (tinygrad/tinygrad#3570)",
         Loss(read=_onehot_masked, mask=_ignored_unmasked),
         targets=INDEX,
     ),
-    bug(
+    loss_bug(
         "uniform part divided by all rows",
         "the mean of the uniform part counts ignored rows",
         "torch-ls-inrange-ignore-mean-denominator (pytorch/pytorch#69511)",
         Loss(mean=_two_means),
         targets=INDEX,
     ),
-    bug(
+    loss_bug(
         "sum of log-probabilities in float16",
         "K log K is rounded to float16, or infinite, before it is multiplied by eps / K",
         "torch-ls-fp16-large-vocab-inf, hf-labelsmoother-fp16-inf (huggingface/transformers#10674)",
@@ -102,7 +102,7 @@ MUTANTS = (
         expect=("float16",),
         family="spread",
     ),
-    bug(
+    loss_bug(
         "sum of log-probabilities overflows",
         "K times a log-probability is infinite where the loss is not",
         "torch-ls-fp16-large-vocab-inf, in wide formats (clause 7)",
@@ -111,7 +111,7 @@ MUTANTS = (
         expect=("float32", "bfloat16"),
         family="near_overflow",
     ),
-    bug(
+    loss_bug(
         "one-hot times log-probabilities",
         "0 * -inf is NaN for a masked class that is not the target",
         "tf-xla-sparse-xent-neginf-nan (tensorflow/tensorflow#40606), tinygrad-sce-neginf-nan-and-oob-zero",
@@ -119,7 +119,7 @@ MUTANTS = (
         targets=INDEX,
         family="masked",
     ),
-    bug(
+    loss_bug(
         "probabilities clipped to [1e-7, 1-1e-7]",
         "the loss saturates at 16.1",
         "keras-cce-probs-clipped-1e-7 (keras-team/keras#17634)",
@@ -127,66 +127,67 @@ MUTANTS = (
         expect=("float64", "float32", "bfloat16"),
         family="spread",
     ),
-    bug(
+    loss_bug(
         "arguments swapped",
         "-sum p log q instead of -sum q log p",
         "keras-theano-sparse-swapped-args (keras-team/keras#7512)",
         Loss(rows=lambda case, y, c: -np.sum(np.exp(y) * np.log(mixed(case)), axis=-1, dtype=y.dtype)),
         targets=("probability",),
     ),
-    bug(
+    loss_bug(
         "smoothing dropped",
         "the option is accepted and not passed on",
         "liger-flce-label-smoothing-dropped (linkedin/Liger-Kernel#243)",
         Loss(mix=lambda case: case.q),
     ),
-    bug(
+    loss_bug(
         "smoothing mask inverted",
         "ignored rows are kept and the others zeroed",
         "sockeye-ls-metric-inverted-ignore (awslabs/sockeye#200)",
         Loss(mask=_inverted),
         targets=INDEX,
     ),
-    bug(
+    loss_bug(
         "smoothing over the other classes",
         "(1 - e K/(K-1)) nll + e/(K-1) sum: the mass of e goes to K - 1 classes",
         "fastai-ls-formula-c-over-c-minus-1 (fastai/fastai#1814)",
         Loss(mix=over_k_minus_1),
         targets=INDEX,
     ),
-    bug(
+    loss_bug(
         "smoothing (1 - e/K) q + e/K",
         "the mass is more than 1",
         "ls-formula-variants-in-the-wild (ildoonet/pytorch-randaugment#30)",
         _affine(lambda e, k: 1 - e / k, lambda e, k: e / k),
     ),
-    bug(
+    loss_bug(
         "smoothing (1 - e) q + 1/K",
         "the uniform part is not scaled by e",
         "ls-formula-variants-in-the-wild (TimDettmers/ConvE#55)",
         _affine(lambda e, k: 1 - e, lambda e, k: 1 / k),
     ),
-    bug(
+    loss_bug(
         "smoothing (1 - e) q + (1 - e)/K",
         "the uniform part is scaled by the wrong factor",
         "ls-formula-variants-in-the-wild (AlexeyAB/darknet#5207)",
         _affine(lambda e, k: 1 - e, lambda e, k: (1 - e) / k),
     ),
-    bug(
+    loss_bug(
         "targets renormalised",
         "q / sum q: rows that do not sum to 1 lose their mass",
         "SPEC section 2: q is not renormalised",
         Loss(read=_renormalised),
+        gap="no probability targets whose sum is not 1",
         targets=("probability",),
     ),
-    bug(
+    loss_bug(
         "p - w q' with weights",
         "weights are folded into the framework's labels, whose gradient assumes that they sum to 1",
         "tf-xent-unnormalised-labels-gradient (tensorflow/tensorflow#60314)",
         Loss(slope=lambda case, p, c: p - c),
         targets=("probability",),
     ),
-    bug(
+    loss_bug(
         "gradient through 1/p",
         "-q/p times the Jacobian: NaN where p underflows",
         "theano-log-of-softmax-grad-nan (Theano/Theano#3162)",
@@ -194,14 +195,14 @@ MUTANTS = (
         targets=("probability",),
         family="spread",
     ),
-    bug(
+    loss_bug(
         "softmax stored in the logits",
         "the forward pass overwrites the logits, from which the backward pass recomputes",
         "unsloth-inplace-logits (unslothai/unsloth#5002)",
         Loss(),
         value=_stores_p,
     ),
-    bug(
+    loss_bug(
         "log of softmax",
         "the log of an underflowed probability is -inf",
         "onnx-reference-log-of-softmax, logsoftmax-lowered-to-log-softmax-converters (apple/coremltools#2763)",

@@ -1,0 +1,84 @@
+"""``python -m tests.mutants``: the kill matrix. Exit code 1 if a mutant survives or a control is killed."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lossproof.deck import build
+
+from .kill import Kill, Matrix, distinct, matrix
+from .mutant import Mutant
+from .registry import collect
+
+
+def main() -> int:
+    """Run every mutant and control against the default deck and print what became of each."""
+    start = time.perf_counter()
+    mutants, deck = collect(), build()
+    found = matrix(mutants, deck)
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    console.print(_table(mutants, found))
+    apart = distinct(mutants, found)
+    needed = ", ".join(f"{family} {len(names)}" for family, names in apart.items() if names)
+    console.print(f"families that kill what ordinary does not: {needed}")
+    idle = ", ".join(family for family, names in apart.items() if not names and family != "ordinary")
+    console.print(f"families that do not: {idle or 'none'}")
+    wrong = verdicts(mutants, found)
+    controls = sum(m.kind == "control" for m in mutants.values())
+    took = time.perf_counter() - start
+    console.print(f"{len(mutants) - controls} mutants, {controls} controls, {len(deck)} calls, {took:.0f} s")
+    for line in wrong:
+        console.print(f"[bold red]{escape(line)}[/]")
+    return 1 if wrong else 0
+
+
+def verdicts(mutants: dict[str, Mutant], found: Matrix) -> list[str]:
+    """Everything that is not as expected, in words."""
+    lines = []
+    for m in mutants.values():
+        for dtype in m.dtypes:
+            kill = found.get((m.id, dtype), Kill())
+            if not kill.judged:
+                lines.append(f"{m.id} {dtype}: no call of the deck applies")
+            elif m.kind == "control" and kill.killed:
+                lines.append(f"{m.id} {dtype}: a control is killed: {kill.message}")
+            elif dtype in m.expect and not kill.killed:
+                lines.append(f"{m.id} {dtype}: survives, worst {kill.worst:.3g} of the bound in {kill.judged} outputs")
+            elif dtype in m.gaps and kill.killed:
+                lines.append(f"{m.id} {dtype}: is killed now; move it from gaps to expect")
+    return lines
+
+
+def _table(mutants: dict[str, Mutant], found: Matrix) -> Table:
+    table = Table("mutant", "dtype", "result", "failing", "worst", "families (failing calls)", box=None, pad_edge=False)
+    for m in mutants.values():
+        for dtype in m.dtypes:
+            kill = found.get((m.id, dtype), Kill())
+            table.add_row(
+                escape(m.id),
+                dtype,
+                _result(m, dtype, kill),
+                f"{kill.failing}/{kill.judged}",
+                f"{kill.worst:.3g}",
+                ", ".join(f"{name} {n}" for name, n in kill.families.most_common(4)),
+            )
+    return table
+
+
+def _result(m: Mutant, dtype: str, kill: Kill) -> str:
+    if m.kind == "control":
+        return "[bold red]control killed[/]" if kill.killed else "[green]untouched[/]"
+    if kill.killed:
+        return "[green]killed[/]"
+    if dtype in m.expect:
+        return "[bold red]SURVIVED[/]"
+    return f"[yellow]gap: {escape(m.gaps[dtype])}[/]" if dtype in m.gaps else "below rounding"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

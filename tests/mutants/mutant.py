@@ -1,0 +1,62 @@
+"""What a mutant and a control are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+from lossproof.check import FunctionAdapter
+from lossproof.ops import OPS
+from lossproof.targets import Target
+
+from .parts import Function
+
+TABLE = "TOLERANCES kill table"
+WIDE_DTYPES = ("float64", "float32")
+ALL_DTYPES = (*WIDE_DTYPES, "bfloat16", "float16")
+# For mistakes that do not depend on the format: one wide format and one 16-bit format (profile N).
+ONE_OF_EACH = ("float32", "float16")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A wrong implementation that the suite must kill, or a correct one (kind ``control``) that it must not touch.
+
+    ``row`` is the kill table's name for the kind of problem (``ce_mean`` is cross_entropy with index targets and
+    reduction mean); ``why`` the mechanism; ``expect`` the dtypes in which it must be killed, a subset of ``dtypes``,
+    in which it runs: elsewhere it is below rounding, or ``gaps`` says what the deck lacks. To close a gap, add the
+    family or option to the deck and move the dtype to ``expect``; the test fails until both are done. ``family`` names
+    families that were made for it. ``source`` is the kill table or a bug of bugs.json with its upstream reference.
+    """
+
+    name: str
+    op: str
+    row: str
+    why: str
+    value: Function
+    grad: Function | None = None
+    dtypes: tuple[str, ...] = WIDE_DTYPES
+    expect: tuple[str, ...] = WIDE_DTYPES
+    options: frozenset[str] = frozenset()
+    targets: tuple[str, ...] = ("index", "probability")
+    profiles: Mapping[str, str] = field(default_factory=dict)
+    gaps: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "mutant"
+    family: str = ""
+    source: str = TABLE
+
+    @property
+    def id(self) -> str:
+        """Unique, readable name."""
+        return f"{self.row}: {self.name}"
+
+    def target(self) -> Target:
+        """The mutant as the engine sees it."""
+        known = {f.name for f in fields(FunctionAdapter)}
+        given = {k: v for k, v in vars(self).items() if k in known} | {"name": self.id}
+        return Target(FunctionAdapter(**given))
+
+
+def options(op: str) -> frozenset[str]:
+    """Everything that an op takes."""
+    return OPS[op].options

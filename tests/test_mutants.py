@@ -1,0 +1,91 @@
+"""The deck kills every wrong implementation of ``tests/mutants`` and touches no correct one.
+
+To add a mutant, see ``tests/mutants/__init__.py``; to accept that the deck cannot kill one yet, give it ``gaps``.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from lossproof.deck import build
+from lossproof.families import FAMILIES
+
+pytest.importorskip("ml_dtypes")
+
+from .mutants.kill import Matrix, distinct, matrix
+from .mutants.mutant import TABLE
+from .mutants.registry import collect, manifest
+
+MUTANTS = collect()
+WRONG = [m for m in MUTANTS.values() if m.kind == "mutant"]
+CONTROLS = [m for m in MUTANTS.values() if m.kind == "control"]
+# Families that kill nothing that ordinary logits of the same shapes do not kill, and why they stay in the deck.
+REDUNDANT = {
+    "ordinary": "the yardstick",
+    "wide": "the shape (4, 1000) is in the deck with ordinary logits as well; needed by decks without it",
+}
+
+
+@pytest.fixture(scope="session")
+def kills() -> Matrix:
+    """One run of everything: truth is shared by all mutants."""
+    return matrix(MUTANTS, build())
+
+
+@pytest.mark.parametrize("mutant", WRONG, ids=lambda m: m.id)
+def test_killed(kills, mutant):
+    for dtype in mutant.expect:
+        kill = kills[mutant.id, dtype]
+        assert kill.killed, f"{mutant.why}: worst share {kill.worst:.3g} in {kill.judged} {dtype} outputs"
+    for dtype, gap in mutant.gaps.items():
+        kill = kills[mutant.id, dtype]
+        assert not kill.killed, f"the gap is closed ({gap}): move {dtype} from gaps to expect"
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda m: m.id)
+def test_untouched(kills, control):
+    for dtype in control.dtypes:
+        kill = kills[control.id, dtype]
+        assert kill.judged > 0, "no call applies to it"
+        assert not kill.killed, f"{control.why}: {kill.message}"
+
+
+@pytest.mark.parametrize("mutant", [m for m in WRONG if m.family], ids=lambda m: m.id)
+def test_killed_by_the_family_made_for_it(kills, mutant):
+    names = {name.strip() for name in mutant.family.split(",")}
+    # sanity check: families exist
+    assert names <= set(FAMILIES)
+    seen = {family for dtype in mutant.expect for family in kills[mutant.id, dtype].families}
+    assert names <= seen, f"killed by {sorted(seen)} only"
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_every_family_is_needed(kills, family):
+    found = distinct(MUTANTS, kills)[family]
+    if family in REDUNDANT:
+        assert not found, f"{family} is needed after all: {found}"
+    else:
+        assert found, f"{family} kills no mutant that ordinary logits do not kill"
+
+
+def test_the_registry_is_the_kill_table():
+    rows = {(r["op"], r["mutant"]): (set(r["killed"]), set(r["killed"]) | set(r["below"])) for r in manifest()}
+    table = [m for m in WRONG if m.source == TABLE]
+    have = {(m.row, m.name): (set(m.expect) | set(m.gaps), set(m.dtypes)) for m in table}
+    # sanity check: no row is listed twice
+    assert len(rows) == len(manifest())
+    assert len(have) == len(table)
+    assert have == rows
+
+
+def test_the_table_has_139_rows_of_wide_formats():
+    plain = [r for r in manifest() if " " not in r["op"] and r["op"] != "wce_mean"]
+    assert len(plain) == 139
+    assert sum("float32" in r["killed"] for r in plain) == 131
+    assert all("float64" in r["killed"] for r in plain)
+
+
+def test_every_mutant_says_where_it_comes_from():
+    for mutant in MUTANTS.values():
+        assert mutant.why
+        assert mutant.source
