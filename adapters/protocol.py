@@ -19,6 +19,8 @@ except ImportError:  # pragma: no cover
 OPS = ("softmax", "log_softmax", "nll_loss", "cross_entropy")
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 REDUCTIONS = ("none", "sum", "mean")
+OUTPUTS = ("value", "vjp", "jvp", "hvp", "grad_target", "mixed")
+LAYOUTS = ("contiguous", "transposed", "stepped", "reversed", "expanded", "offset", "fortran")
 ERROR_KINDS = ("bad_label", "bad_shape", "bad_dtype", "bad_option", "unsupported", "resource", "internal")
 
 
@@ -30,9 +32,13 @@ class Problem:
     converts them to its own tensors of that dtype without rounding.
 
     ``x``          logits (``nll_loss``: log-probabilities), any rank >= 1, class axis ``axis`` of size K
-    ``target``     int64 class indices (shape of ``x`` without ``axis``), float64 probabilities (shape of ``x``), or None
+    ``target``     int64 labels (shape of ``x`` without ``axis``), float64 probabilities (shape of ``x``), or None
     ``weight``     float64 ``(K,)`` class weights, or None
     ``cotangent``  upstream gradient, the shape of the value, or None where only the value is wanted
+    ``tangent``    direction in ``x`` for the JVP and the HVP, the shape of ``x``, or None
+    ``wrt_target`` whether the gradient with respect to probability targets is wanted too
+    ``target_tangent`` direction in the probabilities for the mixed second derivative, the shape of ``x``, or None
+    ``layout``     how the input lies in memory; see ``layouts``
     """
 
     op: str
@@ -45,6 +51,10 @@ class Problem:
     reduction: str = "mean"
     ignore_index: Optional[int] = None
     label_smoothing: float = 0.0
+    tangent: Optional[np.ndarray] = None
+    wrt_target: bool = False
+    target_tangent: Optional[np.ndarray] = None
+    layout: str = "contiguous"
 
     @property
     def is_loss(self) -> bool:
@@ -58,8 +68,18 @@ class Problem:
 
     @property
     def want(self) -> Tuple[str, ...]:
-        """The outputs asked for: the value, and the VJP where a cotangent is given."""
-        return ("value",) if self.cotangent is None else ("value", "vjp")
+        """The outputs asked for, by what is given: see the fields."""
+        given = self.cotangent is not None
+        second = given and self.tangent is not None and self.op in ("log_softmax", "cross_entropy")
+        asked = {
+            "value": True,
+            "vjp": given,
+            "jvp": self.tangent is not None,
+            "hvp": second,
+            "grad_target": given and self.wrt_target,
+            "mixed": given and self.wrt_target and self.target_tangent is not None,
+        }
+        return tuple(name for name in OUTPUTS if asked[name])
 
 
 @dataclass(frozen=True)
@@ -95,7 +115,8 @@ class Capabilities:
 
     ``profiles`` declares error profiles where they differ from the default (W for float64 and float32, N for the
     16-bit formats): ``{(op, dtype): "W" | "N" | "F"}``. ``online`` declares kernels that rescale partial sums when
-    the running maximum grows.
+    the running maximum grows. ``normalised_targets`` declares functions that document ``sum q = 1``; the two label
+    flags declare the conventions of SPEC section 4, clause 13.
     """
 
     ops: Mapping[str, Support]
@@ -105,6 +126,11 @@ class Capabilities:
     profiles: Mapping[Tuple[str, str], str] = field(default_factory=dict)
     online: bool = False
     compile_cost: str = "none"
+    outputs: Tuple[str, ...] = ("value", "vjp")
+    layouts: Tuple[str, ...] = ("contiguous",)
+    normalised_targets: bool = False
+    wraps_negative_labels: bool = False
+    zeroes_unknown_labels: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +147,7 @@ class UnsupportedProblem(Exception):
 
 @runtime_checkable
 class Adapter(Protocol):
-    """An implementation under test. Third parties subclass nothing: a module or an object with these members will do."""
+    """An implementation under test. Nothing is subclassed: a module or an object with these members will do."""
 
     @property
     def name(self) -> str:

@@ -23,7 +23,9 @@ class Batch:
     ``x`` (B, N, K); ``y`` (B, N) class indices with ignored rows set to 0, or None; ``q`` (B, N, K) probability
     targets, or None; ``w`` (B, K) class weights (ones when absent); ``kept`` (B, N) rows that are not ignored;
     ``eps`` (B, 1, 1) label smoothing; ``cot`` the cotangent: (B, N, K) for softmax and log_softmax, (B, N) for
-    reduction none, (B, 1) for sum and mean, None where only values are wanted.
+    reduction none, (B, 1) for sum and mean, None where only values are wanted. ``tan`` and ``tan_q`` (B, N, K) are
+    directions in the logits and in the probabilities, ``outputs`` the names of what is wanted; ``unnormalised`` says
+    that some row of probability targets does not sum to 1.
     """
 
     op: str
@@ -37,6 +39,10 @@ class Batch:
     kept: Bools
     eps: F64
     cot: F64 | None
+    tan: F64 | None = None
+    tan_q: F64 | None = None
+    outputs: tuple[str, ...] = ("value", "vjp")
+    unnormalised: bool = False
 
     @property
     def is_loss(self) -> bool:
@@ -83,7 +89,8 @@ def signature(p: Problem) -> tuple[object, ...]:
         p.weight is not None,
         p.label_smoothing > 0,
         p.ignore_index is not None,
-        p.cotangent is not None,
+        p.want,
+        p.layout,
     )
 
 
@@ -120,7 +127,15 @@ def stack(problems: Sequence[Problem]) -> Batch:
         kept=kept,
         eps=np.array([p.label_smoothing for p in problems], dtype=np.float64)[:, None, None],
         cot=cot,
+        tan=_rows_of([p.tangent for p in problems], first.axis),
+        tan_q=_rows_of([p.target_tangent for p in problems], first.axis),
+        outputs=first.want,
+        unnormalised=q is not None and bool(np.any(q.sum(axis=-1) != 1.0)),
     )
+
+
+def _rows_of(arrays: Sequence[np.ndarray | None], axis: int) -> F64 | None:
+    return None if arrays[0] is None else np.stack([rows_first(_given(a), axis) for a in arrays])
 
 
 def _given(a: np.ndarray | None) -> np.ndarray:

@@ -168,9 +168,10 @@ def _calls(
             big = int(np.prod(shape)) > _BIG_ELEMENTS
             suitable = [f for f in suitable if not big or f.name in _BIG]
             skip = max(profile.skip, _BIG_SKIP if big else 1)
+            # The draws are the same in every dtype, so that conventions can be compared across dtypes.
             for order, f in enumerate(suitable):
                 if (order + position) % skip == 0 and f.name in families:
-                    key = f"{VERSION}/{seed}/{f.name}/{dtype}/{shape}/{sig}"
+                    key = f"{VERSION}/{seed}/{f.name}/{shape}/{sig}"
                     yield make_call(SeededPicker(key), f, sig, shape, FORMATS[dtype], provenance=f"seed {seed}")
 
 
@@ -188,7 +189,7 @@ def make_call(pick: Picker, f: Family, sig: Sig, shape: tuple[int, ...], fmt: Fo
     weight, ignore, eps = None, None, 0.0
     if is_loss:
         target, ignore = _targets(pick, f, sig, rows, fmt)
-        weight = _weights(pick, k) if "w" in sig.uses else None
+        weight = _weights(pick, fmt, k) if "w" in sig.uses else None
         eps = pick.choice((0.1, 0.1, 0.3, 0.0009765625, 1.0)) if "s" in sig.uses else 0.0
     x = np.moveaxis(rows.reshape(*rest, k), -1, axis)
     if target is not None:
@@ -237,9 +238,10 @@ def _probabilities(pick: Picker, n: int, k: int) -> F64:
     return q
 
 
-def _weights(pick: Picker, k: int) -> F64:
-    """Multiples of 1/16 up to 8 with few significant bits; now and then a zero."""
-    w: F64 = np.ldexp((1 + pick.bits(4, (k,))).astype(np.float64), pick.bits(2, (k,)) - 4)
+def _weights(pick: Picker, fmt: Format, k: int) -> F64:
+    """Between 1/16 and 8, with few significant bits or with all that the format has; now and then a zero."""
+    fine = pick.bits(32, (k,)) * (2.0**-32 * pick.integer(0, 1))
+    w = fmt.round(np.ldexp(1 + pick.bits(4, (k,)) + fine, pick.bits(2, (k,)) - 4))
     if pick.integer(0, 3) == 0 and k > 1:
         w[pick.integer(0, k - 1)] = 0.0
     return w

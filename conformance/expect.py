@@ -9,11 +9,13 @@ import numpy as np
 
 from lossproof.adapters.protocol import Problem
 from lossproof.batch import Batch, stack, take
-from lossproof.bounds import Allowed, Model, allow
+from lossproof.bounds import Allowed, allow
+from lossproof.model import Model
 from lossproof.oracle import balls, fast, wide
 from lossproof.oracle.enclosure import Core, merge
 from lossproof.rows import Rows, analyse
-from lossproof.special import Expected, overlay
+from lossproof.sheet import Expected
+from lossproof.special import overlay
 
 
 @dataclass(frozen=True)

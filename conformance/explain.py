@@ -196,7 +196,7 @@ def _output(
     profile = declared.profile if declared else default_profile(p.dtype)
     profiles += [profile] if profile not in profiles else []
     online = declared.online if declared else False
-    allowed = {q: getattr(exact.allowed(q, online=online), name)[0].reshape(-1) for q in profiles}
+    allowed = {q: exact.allowed(q, online=online).outputs[name][0].reshape(-1) for q in profiles}
     got = None
     if answer is not None and name in answer.outputs:
         from lossproof.batch import flat

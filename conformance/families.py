@@ -104,7 +104,7 @@ def hot(pick: Picker, fmt: Format, n: int, k: int) -> F64:
 @family("a large common offset: exp overflows or vanishes unless the row maximum is subtracted first")
 def offset(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     sign = pick.choice((-1.0, 1.0))
-    size = pick.choice((2.0**7, 2.0**9, 2.0 ** min(fmt.precision - 3, 14), 2.0 ** min(fmt.precision + 2, 15)))
+    size = pick.choice((2.0**7, 2.0**9, 2.0 ** (fmt.precision - 3), 2.0 ** min(fmt.precision + 2, 15)))
     return bell(pick, (n, k)) * 4 + sign * size
 
 
@@ -227,9 +227,12 @@ def nan_row(pick: Picker, fmt: Format, n: int, k: int) -> F64:
 @family("+inf among finite logits: NaN or the one-hot limit, never another finite value", regular=False)
 def positive_infinity(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     x = bell(pick, (n, k))
-    x[pick.integer(0, n - 1), pick.integer(0, k - 1)] = np.inf
-    if pick.integer(0, 1):
-        x[pick.integer(0, n - 1), pick.integer(0, k - 1)] = np.inf
+    row, first = pick.integer(0, n - 1), pick.integer(0, k - 1)
+    x[row, first] = np.inf
+    other = pick.integer(0, 2)
+    if other:
+        # A second one: in the same row, where it makes NaN, or in another.
+        x[(row + other - 1) % n, (first + 1) % k] = np.inf
     return x
 
 

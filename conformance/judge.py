@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lossproof.batch import Bools
 from lossproof.floats import F64, Format
-from lossproof.special import ANY, NAN, NINF, PINF, ZERO, Expected
+from lossproof.sheet import ANY, NAN, NINF, PINF, ZERO, Expected
 
 VERDICTS = (
     "pass",
@@ -77,6 +77,10 @@ def judge(expected: Expected, allowed: F64, got: F64, fmt: Format) -> Judged:
     allowed = np.where(expected.strict, 0.0, allowed)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         error = np.abs((got - mid) - low)
+        if expected.other is not None:
+            # Two formulas are accepted: an entry is measured against the nearer one.
+            second = np.abs((got - expected.other.mid) - expected.other.low)
+            error = np.where(expected.strict, error, np.fmin(error, second))
         finite = np.isfinite(mid)
         inside = finite & (error + rad <= allowed)
         undecided = finite & ~inside & (error - rad <= allowed)
@@ -115,13 +119,12 @@ def accepted(accept: NDArray[np.uint8], got: F64) -> Bools:
     )
 
 
-def conventions(expected: Expected, got: F64, i: int) -> dict[str, str]:
+def conventions(expected: Expected, got: F64, i: int, allowed: F64) -> dict[str, str]:
     """For problem ``i`` of a stack, whose output is ``got``: clause -> the behaviours it shows, joined with ``|``."""
-    clauses = expected.clause[i]
+    clauses, mid = expected.clause[i], expected.exact.mid[i]
+    found = {} if expected.other is None else _formula(expected.exact.mid[i], expected.other.mid[i], got, allowed[i])
     if not clauses.any():
-        return {}
-    mid = expected.exact.mid[i]
-    found = {}
+        return found
     for clause in np.unique(clauses[clauses > 0]):
         seen, centre = got[clauses == clause], mid[clauses == clause]
         other_inf = np.isinf(seen) & (centre != seen)
@@ -135,6 +138,16 @@ def conventions(expected: Expected, got: F64, i: int) -> dict[str, str]:
         }
         found[str(clause)] = "|".join(sorted(name for name, where in shown.items() if where.any()))
     return found
+
+
+def _formula(first: F64, second: F64, got: F64, allowed: F64) -> dict[str, str]:
+    """Which of the two gradients of unnormalised targets is shown, where they can be told apart (SPEC section 3)."""
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(first - second) > 4 * allowed
+        nearer = np.abs(got - first) <= np.abs(got - second)
+    shown = {"Q p - w q'": nearer & apart, "p - w q'": ~nearer & apart}
+    names = sorted(name for name, where in shown.items() if where.any())
+    return {"3": "|".join(names)} if names else {}
 
 
 def bits_digest(got: F64) -> str:

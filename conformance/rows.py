@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossproof.batch import Batch, Bools
-from lossproof.floats import F64
+from lossproof.floats import F64, FLOAT32
 
 FINITE, MASKED, ALL_NEG, ONE_POS, MANY_POS, HAS_NAN = range(6)
 
@@ -115,3 +115,17 @@ def _scales(batch: Batch) -> tuple[F64, F64]:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         g = batch.cot / denominator if batch.reduction == "mean" else batch.cot
     return denominator, np.where(batch.kept, np.nan_to_num(g, nan=0.0, posinf=0.0, neginf=0.0), 0.0)
+
+
+def row_overflow(batch: Batch, rows: Rows) -> Bools:
+    """(B, N) rows in which some d_j or log p_j overflows the IO format (clause 7)."""
+    if batch.op == "nll_loss":
+        return np.zeros(batch.x.shape[:2], dtype=bool)
+    spread = np.maximum(np.abs(rows.d), np.abs(rows.y)).max(-1, initial=0.0)
+    return spread >= batch.fmt.max * (1 - 2 * batch.fmt.u)
+
+
+def partial_limit(batch: Batch) -> float:
+    """Where partial sums may overflow: the IO format, float32 for float16."""
+    fmt = FLOAT32 if batch.fmt.name == "float16" else batch.fmt
+    return fmt.max * (1 - 2 * fmt.u)

@@ -6,66 +6,22 @@ the other accepted outcomes; ``clause`` names the may-clause, so that the choice
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lossproof.batch import Batch, Bools
-from lossproof.floats import F64, FLOAT32
-from lossproof.oracle.enclosure import Core, Enclosure
-from lossproof.rows import ALL_NEG, HAS_NAN, MANY_POS, ONE_POS, Rows, label_weights
-
-NAN, PINF, NINF, ZERO, ANY = 1, 2, 4, 8, 16
-OVERFLOW = NAN | PINF | NINF
-Codes = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Expected:
-    """The enclosure of one output with special values in place, and what else is accepted where.
-
-    ``strict`` marks entries whose centre a clause requires exactly: there the bound allows nothing.
-    """
-
-    exact: Enclosure
-    accept: Codes
-    clause: Codes
-    strict: Bools
-
-
-class _Sheet:
-    """One output under construction. Later rules overwrite earlier ones, so they run in rising precedence."""
-
-    def __init__(self, core: Enclosure) -> None:
-        self.mid, self.low, self.rad = core.mid.copy(), core.low.copy(), core.rad.copy()
-        self.accept = np.zeros(core.mid.shape, dtype=np.uint8)
-        self.clause = np.zeros(core.mid.shape, dtype=np.uint8)
-        self.strict = np.zeros(core.mid.shape, dtype=bool)
-
-    def put(self, where: Bools, value: F64 | float, *, accept: int = 0, clause: int = 0) -> None:
-        """Require ``value`` exactly, or one of ``accept``."""
-        where = np.broadcast_to(where, self.mid.shape)
-        self.mid[where] = np.broadcast_to(value, self.mid.shape)[where]
-        self.low[where] = self.rad[where] = 0.0
-        self.accept[where], self.clause[where] = accept, clause if accept else 0
-        self.strict[where] = True
-
-    def allow(self, where: Bools, accept: int | Codes, clause: int) -> None:
-        """Accept more, keeping the centre."""
-        where = np.broadcast_to(where, self.mid.shape)
-        self.accept[where] |= np.broadcast_to(np.asarray(accept, dtype=np.uint8), self.mid.shape)[where]
-        self.clause[where] = np.maximum(self.clause[where], clause)
-
-    def done(self) -> Expected:
-        return Expected(Enclosure(self.mid, self.low, self.rad), self.accept, self.clause, self.strict)
+from lossproof.derivatives import later_derivatives
+from lossproof.floats import F64
+from lossproof.oracle.enclosure import Core
+from lossproof.rows import ALL_NEG, HAS_NAN, MANY_POS, ONE_POS, Rows, label_weights, partial_limit, row_overflow
+from lossproof.sheet import ANY, NAN, NINF, OVERFLOW, PINF, ZERO, Codes, Expected, Sheet
 
 
 def overlay(batch: Batch, rows: Rows, core: Core, unjudged: NDArray[np.bool_]) -> dict[str, Expected]:
     """Expected results of every output of the batch."""
-    out = {"value": _Sheet(core.value)}
-    if core.vjp is not None:
-        out["vjp"] = _Sheet(core.vjp)
+    out = {name: Sheet(enclosure) for name, enclosure in core.items() if ":" not in name}
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         if not batch.is_loss:
             _softmax_family(batch, rows, out)
@@ -74,23 +30,27 @@ def overlay(batch: Batch, rows: Rows, core: Core, unjudged: NDArray[np.bool_]) -
             _loss_value(batch, rows, out["value"], *row)
             if "vjp" in out:
                 _loss_gradient(batch, rows, out["vjp"])
+        later_derivatives(batch, rows, out)
         if unjudged.any():
             for sheet in out.values():
                 sheet.allow(unjudged.reshape(-1, *[1] * (sheet.mid.ndim - 1)), ANY, 10)
-    return {name: sheet.done() for name, sheet in out.items()}
+    expected = {name: sheet.done() for name, sheet in out.items()}
+    if "vjp:other" in core:
+        expected["vjp"] = replace(expected["vjp"], other=core["vjp:other"])
+    return expected
 
 
 def _at(rows: Rows, kind: int) -> Bools:
     return (rows.kind == kind)[..., None]
 
 
-def _softmax_family(batch: Batch, rows: Rows, out: dict[str, _Sheet]) -> None:
+def _softmax_family(batch: Batch, rows: Rows, out: dict[str, Sheet]) -> None:
     x, log = batch.x, batch.op == "log_softmax"
     none, one = (-np.inf, 0.0) if log else (0.0, 1.0)
     pos = np.isposinf(x)
     value = out["value"]
     value.put(rows.absent, none)
-    overflow = _row_overflow(batch, rows)[..., None]
+    overflow = row_overflow(batch, rows)[..., None]
     value.allow(overflow, OVERFLOW, 7)
     value.put(_at(rows, ALL_NEG) | _at(rows, HAS_NAN), np.nan)
     value.put(_at(rows, ONE_POS), np.where(pos, one, none), accept=NAN, clause=4)
@@ -100,26 +60,12 @@ def _softmax_family(batch: Batch, rows: Rows, out: dict[str, _Sheet]) -> None:
         return
     vjp, v = out["vjp"], batch.cot
     spread = np.abs(v).sum(-1, keepdims=True) * (1.0 if log else 2.0)
-    vjp.allow(overflow | (spread >= _partial_limit(batch)), OVERFLOW, 7)
+    vjp.allow(overflow | (spread >= partial_limit(batch)), OVERFLOW, 7)
     if not log:
         vjp.put(rows.absent, 0.0)
     vjp.put(_at(rows, ALL_NEG) | _at(rows, HAS_NAN), np.nan)
     vjp.allow(_at(rows, ONE_POS) | (_at(rows, MANY_POS) & ~pos), NAN, 4)
     vjp.put(_at(rows, MANY_POS) & pos, np.nan)
-
-
-def _row_overflow(batch: Batch, rows: Rows) -> Bools:
-    """(B, N) rows in which some d_j or log p_j overflows the IO format (clause 7)."""
-    if batch.op == "nll_loss":
-        return np.zeros(batch.x.shape[:2], dtype=bool)
-    spread = np.maximum(np.abs(rows.d), np.abs(rows.y)).max(-1, initial=0.0)
-    return spread >= batch.fmt.max * (1 - 2 * batch.fmt.u)
-
-
-def _partial_limit(batch: Batch) -> float:
-    """Where partial sums may overflow: the IO format, float32 for float16."""
-    fmt = FLOAT32 if batch.fmt.name == "float16" else batch.fmt
-    return fmt.max * (1 - 2 * fmt.u)
 
 
 def _nll_rows(batch: Batch) -> tuple[F64, Bools, Codes]:
@@ -155,7 +101,7 @@ def _cross_entropy_rows(batch: Batch, rows: Rows) -> tuple[F64, Bools, Codes]:
     base = np.where(undefined, np.nan, base)
     accept[undefined] = 0
     special = (~np.isfinite(base) | infinite | (accept > 0)) & batch.kept
-    overflow = _row_overflow(batch, rows) | (np.abs(rows.row) >= _partial_limit(batch))
+    overflow = row_overflow(batch, rows) | (np.abs(rows.row) >= partial_limit(batch))
     accept = np.where(batch.kept & overflow, accept | OVERFLOW, accept).astype(np.uint8)
     return base, special, np.where(batch.kept, accept, 0).astype(np.uint8)
 
@@ -170,7 +116,7 @@ def _vanishing(batch: Batch, rows: Rows) -> Bools:
     return (rows.c == 0) & targeted
 
 
-def _loss_value(batch: Batch, rows: Rows, sheet: _Sheet, base: F64, special: Bools, accept: Codes) -> None:
+def _loss_value(batch: Batch, rows: Rows, sheet: Sheet, base: F64, special: Bools, accept: Codes) -> None:
     clause = np.where(accept & OVERFLOW == OVERFLOW, 7, np.where((rows.kind >= ONE_POS), 4, 6)).astype(np.uint8)
     clause = np.where(accept > 0, clause, 0).astype(np.uint8)
     if batch.reduction == "none":
@@ -188,13 +134,13 @@ def _loss_value(batch: Batch, rows: Rows, sheet: _Sheet, base: F64, special: Boo
     sheet.clause[:] = np.where(sheet.accept > 0, clause.max(axis=1, initial=0)[:, None], 0)
     size = np.abs(np.where(np.isfinite(rows.row), rows.row, 0.0)).sum(1, keepdims=True)
     weights = np.abs(label_weights(batch)).sum(1, keepdims=True)
-    crowded = (size >= _partial_limit(batch)) | (np.full(weights.shape, mean) & (weights >= _partial_limit(batch)))
+    crowded = (size >= partial_limit(batch)) | (np.full(weights.shape, mean) & (weights >= partial_limit(batch)))
     sheet.allow(crowded & ~np.isnan(total), OVERFLOW, 7)
     if mean:
         _empty_mean(batch, rows, sheet, weights)
 
 
-def _empty_mean(batch: Batch, rows: Rows, sheet: _Sheet, weights: F64) -> None:
+def _empty_mean(batch: Batch, rows: Rows, sheet: Sheet, weights: F64) -> None:
     if batch.n == 0:
         sheet.put(np.ones(sheet.mid.shape, dtype=bool), np.nan)
         return
@@ -203,13 +149,13 @@ def _empty_mean(batch: Batch, rows: Rows, sheet: _Sheet, weights: F64) -> None:
     sheet.put(no_row, np.nan, accept=ZERO, clause=10)
 
 
-def _loss_gradient(batch: Batch, rows: Rows, sheet: _Sheet) -> None:
+def _loss_gradient(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     # sanity check: a gradient was asked for
     assert batch.cot is not None
     pos = np.isposinf(batch.x)
     kept = batch.kept[..., None]
     if batch.op == "cross_entropy":
-        sheet.allow(kept & _row_overflow(batch, rows)[..., None], OVERFLOW, 7)
+        sheet.allow(kept & row_overflow(batch, rows)[..., None], OVERFLOW, 7)
         sheet.allow(kept & (_at(rows, ONE_POS) | (_at(rows, MANY_POS) & ~pos)), NAN, 4)
         sheet.put(kept & _at(rows, MANY_POS) & pos, np.nan)
         sheet.put(kept & (_at(rows, ALL_NEG) | _at(rows, HAS_NAN)), np.nan)
@@ -219,6 +165,6 @@ def _loss_gradient(batch: Batch, rows: Rows, sheet: _Sheet) -> None:
     if batch.reduction == "mean" and batch.n:
         weights = np.abs(label_weights(batch)).sum(1)[:, None, None]
         no_row = ~np.asarray(batch.kept.any(1))[:, None, None]
-        sheet.allow(weights >= _partial_limit(batch), OVERFLOW, 7)
+        sheet.allow(weights >= partial_limit(batch), OVERFLOW, 7)
         sheet.put((weights == 0) & ~no_row, np.nan, accept=ZERO | PINF | NINF, clause=10)
         sheet.put(no_row, 0.0, accept=NAN, clause=10)

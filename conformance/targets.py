@@ -14,8 +14,8 @@ from lossproof.errors import UsageError
 from lossproof.verdicts import Declared, default_profile
 
 GROUP = "lossproof.adapters"
-# Frameworks read these when they are imported. One thread each unless the user says otherwise: the calls are small, idle
-# threads spin, and thread counts change bits.
+# Frameworks read these when they are imported. One thread each unless the user says otherwise: the calls are small,
+# idle threads spin, and thread counts change bits.
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 _SPEC = re.compile(r"^(?P<name>[A-Za-z_][\w.-]*?)(\+(?P<mode>[\w-]+))?(:(?P<device>[a-z]+(:\d+)?))?$")
 

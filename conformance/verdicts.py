@@ -15,7 +15,7 @@ from lossproof.floats import F64, FORMATS
 from lossproof.judge import Judged, Observation, bits_digest, conventions, judge
 from lossproof.messages import message, own_index, trouble
 from lossproof.oracle.balls import PRECISIONS
-from lossproof.special import Expected
+from lossproof.sheet import Expected
 
 # Below this many terms the statistical summation constant equals the hard one.
 _GRADED_TERMS = 83
@@ -57,8 +57,7 @@ class _Stack:
 
     def bound(self, profile: str, *, randomly_ordered: bool = False) -> F64:
         allowed = self.exact.allowed(profile, randomly_ordered=randomly_ordered, online=self.declared.online)
-        bound: F64 = getattr(allowed, self.name)
-        return bound
+        return allowed.outputs[self.name]
 
     def judge(self, profile: str, *, randomly_ordered: bool = False) -> Judged:
         bound = self.bound(profile, randomly_ordered=randomly_ordered)
@@ -121,7 +120,7 @@ def _escalate(base: Observation, call: Call, stack: _Stack, i: int) -> Observati
 
 def _one(base: Observation, call: Call, stack: _Stack, judged: Judged, i: int, *, beyond: bool) -> Observation:
     got = stack.got[i]
-    shown = conventions(stack.expected, got, i)
+    shown = conventions(stack.expected, got, i, stack.bound(stack.declared.profile))
     # Clause 7 excuses an overflow; an exact result needs no excuse.
     shown = {clause: how for clause, how in shown.items() if (clause, how) != ("7", "limit")}
     verdict = "fail" if not judged.ok[i] else "suspect" if beyond else "convention" if shown else "pass"

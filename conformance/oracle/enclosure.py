@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,12 +27,8 @@ class Enclosure:
         return float(np.nextafter(mid - slack, -np.inf)), float(np.nextafter(mid + slack, np.inf))
 
 
-@dataclass(frozen=True)
-class Core:
-    """Enclosures of the outputs of regular rows, in the batch's layout (SPEC sections 2 and 3)."""
-
-    value: Enclosure
-    vjp: Enclosure | None
+# Enclosures of the outputs of regular rows, by name, in the batch's layout (SPEC sections 2 and 3).
+Core = Mapping[str, Enclosure]
 
 
 def merge(first: Core, second: Core, into: NDArray[np.intp]) -> Core:
@@ -44,5 +41,4 @@ def merge(first: Core, second: Core, into: NDArray[np.intp]) -> Core:
             part[into] = y
         return Enclosure(*parts)
 
-    vjp = None if first.vjp is None or second.vjp is None else one(first.vjp, second.vjp)
-    return Core(one(first.value, second.value), vjp)
+    return {name: one(first[name], second[name]) for name in first}

@@ -17,7 +17,7 @@ from lossproof.rows import MASKED, Rows, label_weights
 
 @dataclass(frozen=True)
 class _Parts:
-    """p, log p (for nll_loss: the input itself) and, of losses, c = w q', Q, the weights w' = (1-eps) w, the row scale g."""
+    """p, log p (nll_loss: the input itself) and, of losses, c = w q', its row sum Q, the denominator W, the scale g."""
 
     p: Num
     y: Num
@@ -31,10 +31,12 @@ def outputs(s: Numbers, batch: Batch, rows: Rows) -> dict[str, Num]:
     """Every output that the batch asks for."""
     parts = _parts(s, batch, rows)
     if batch.op == "softmax":
-        return _softmax(s, batch, parts)
-    if batch.op == "log_softmax":
-        return _log_softmax(s, batch, parts)
-    return _loss(s, batch, rows, parts)
+        found = _softmax(s, batch, parts)
+    elif batch.op == "log_softmax":
+        found = _log_softmax(s, batch, parts)
+    else:
+        found = _loss(s, batch, rows, parts)
+    return {name: a for name, a in found.items() if name.split(":")[0] in batch.outputs}
 
 
 def _parts(s: Numbers, batch: Batch, rows: Rows) -> _Parts:
@@ -130,14 +132,16 @@ def _loss(s: Numbers, batch: Batch, rows: Rows, parts: _Parts) -> dict[str, Num]
     slope = -parts.c if nll else parts.Q * parts.p - parts.c
     if batch.cot is not None:
         out["vjp"] = parts.g * slope
+        if batch.unnormalised:
+            # The other accepted gradient where targets do not sum to 1 (SPEC section 3).
+            out["vjp:other"] = parts.g * (parts.p - parts.c)
     if batch.tan is not None:
         t = s.exact(batch.tan)
         out["jvp"] = _reduced(s, batch, s.sum(slope * t)[..., 0], parts.W)
-        if batch.cot is not None:
-            bent = t * s.exact(np.zeros_like(batch.x)) if nll else _tangent(s, parts.p, t)
-            out["hvp"] = parts.g * (parts.Q * bent)
-    if batch.wants_target_gradient:
-        out["grad_target"] = -(parts.g * _inner_weights(s, batch) * parts.y)
+        if batch.cot is not None and not nll:
+            out["hvp"] = parts.g * (parts.Q * _tangent(s, parts.p, t))
+    if "grad_target" in batch.outputs:
+        out["grad_target"] = -(parts.g * (_inner_weights(s, batch) * parts.y))
         if batch.tan_q is not None:
             u = _inner_weights(s, batch) * s.exact(batch.tan_q)
             out["mixed"] = parts.g * (parts.p * s.sum(u) - u)
