@@ -153,7 +153,8 @@ def _softmax_terms(rows: Rows, m: Model, h: float, growth: F64 | float) -> _Soft
     T_y = C * (1 + m.u_i) + m.u_i * np.abs(y) + m.tau
     if m.sixteen and not m.narrow:
         T_y = T_y + m.u_o * (np.abs(y) + C)
-    G0 = np.maximum(A, T_y + e_exp + (m.c_d - 1) * t(m.u_i) * (np.abs(y) + T_y))
+    again = (m.c_d - 1) * t(m.u_i)  # not times (|y| + T_y): that sum may overflow where the product does not
+    G0 = np.maximum(A, T_y + e_exp + again * np.abs(y) + again * T_y)
     pe = np.where(present, np.exp(np.minimum(y + G0, _EXP_CAP)), 0.0)
     return _Softmax(A, T_p, T_y, G0, pe)
 
