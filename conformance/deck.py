@@ -257,7 +257,7 @@ def _cotangent(pick: Picker, sig: Sig, fmt: Format, shape: tuple[int, ...], rest
 
 
 def _normal(v: F64) -> F64:
-    # Clause 9: cotangents in the deck are 0 or large enough that no product in the formulas is subnormal.
+    # Clause 9: cotangents in the deck are 0 or far from the underflow range.
     return np.where(np.abs(v) < 2.0**-6, 0.0, v)
 
 

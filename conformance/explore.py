@@ -22,7 +22,7 @@ from lossproof.ops import OPS, value_shape
 
 T = TypeVar("T")
 # The deck's small shapes (a compiler has seen them), and smaller ones for shrinking.
-SHAPES: tuple[tuple[int, ...], ...] = ((1, 1), (1, 2), WORKED, (3, 5), CUBE)
+SHAPES: tuple[tuple[int, ...], ...] = ((1, 2), WORKED, (3, 5), CUBE, (2, 1))
 FREE = "free"
 _IGNORED = (-100, -1, 255, 0)
 
@@ -92,7 +92,7 @@ def calls(draw: st.DrawFn, op: str, dtypes: Sequence[str] = tuple(FORMATS)) -> C
         rows = -np.abs(rows)
     options = _loss_options(pick, op, fmt, FAMILIES.get(name), rows) if op in ("nll_loss", "cross_entropy") else {}
     problem = _shaped(op, fmt.name, rows, shape, axis, options)
-    if pick.integer(0, 3):
+    if pick.integer(0, 3) and _judgeable(problem):
         cotangent = _moderate(pick, fmt, value_shape(problem)) if pick.integer(0, 1) else np.ones(value_shape(problem))
         problem = Problem(**{**problem.__dict__, "cotangent": cotangent})
     return Call(problem, name, "explored")
@@ -108,10 +108,7 @@ def _loss_options(pick: HypothesisPicker, op: str, fmt: Format, family: Family |
     if "label_smoothing" in known and pick.integer(0, 1):
         out["label_smoothing"] = pick.choice((0.1, 0.5, 2.0**-10, 1.0, 0.3))
     if "probability" in OPS[op].targets and pick.integer(0, 2) == 2:
-        q = pick.bits(7, (n, k)) / 128.0
-        total = pick.integer(0, 1)
-        out["target"] = q if total else (np.arange(k) == pick.bits(16, (n, 1)) * k >> 16).astype(np.float64)
-        return out
+        return out | {"target": _probabilities(pick, n, k)}
     labels = pick.bits(16, (n,)) * k >> 16
     if family is not None and family.labels == "unmasked":
         labels = np.where(np.isneginf(rows[np.arange(n), labels]), np.argmax(rows, axis=1), labels)
@@ -119,6 +116,26 @@ def _loss_options(pick: HypothesisPicker, op: str, fmt: Format, family: Family |
         out["ignore_index"] = pick.choice(_IGNORED)
         labels = np.where(pick.bits(2, (n,)) == 1, out["ignore_index"], labels)
     return out | {"target": labels}
+
+
+def _probabilities(pick: HypothesisPicker, n: int, k: int) -> F64:
+    """Multiples of 1/128: one-hot, with sum exactly 1, or with any sum."""
+    kind = pick.choice(("one-hot", "normalised", "any"))
+    if kind == "any":
+        return pick.bits(7, (n, k)) / 128.0
+    if kind == "one-hot":
+        return (np.arange(k) == pick.bits(16, (n, 1)) * k >> 16).astype(np.float64)
+    cuts = np.sort(pick.bits(7, (n, k - 1)), axis=1)
+    return np.diff(cuts, axis=1, prepend=0, append=128) / 128.0
+
+
+def _judgeable(p: Problem) -> bool:
+    """Whether a gradient has one exact value: targets that do not sum to 1 leave a choice (SPEC section 3)."""
+    if not p.has_probability_target:
+        return True
+    # sanity check: has_probability_target says so
+    assert p.target is not None
+    return bool(np.all(p.target.sum(axis=p.axis) == 1.0))
 
 
 def _moderate(pick: HypothesisPicker, fmt: Format, shape: tuple[int, ...]) -> F64:

@@ -66,7 +66,7 @@ class Format:
         if self.name == "float64":
             return a
         quantum = self.spacing(a)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             rounded = np.where(np.isfinite(a), np.rint(a / quantum) * quantum, a)
         return np.where(np.abs(rounded) > self.max, np.copysign(np.inf, a), rounded)
 

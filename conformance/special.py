@@ -159,9 +159,13 @@ def _loss_gradient(batch: Batch, rows: Rows, sheet: Sheet) -> None:
         sheet.allow(kept & (_at(rows, ONE_POS) | (_at(rows, MANY_POS) & ~pos)), NAN, 4)
         sheet.put(kept & _at(rows, MANY_POS) & pos, np.nan)
         sheet.put(kept & (_at(rows, ALL_NEG) | _at(rows, HAS_NAN)), np.nan)
+    else:
+        # The loss does not depend on the other entries (SPEC section 3).
+        sheet.put(kept & (rows.c == 0), 0.0)
+    scale = np.abs(rows.g)[..., None] * np.maximum(1.0, np.abs(rows.c).sum(-1, keepdims=True))
+    sheet.allow(kept & (scale >= partial_limit(batch)), OVERFLOW | ZERO, 10)
     sheet.put(~kept, 0.0)
-    if batch.op == "cross_entropy":
-        sheet.put(~kept & (rows.kind >= ALL_NEG)[..., None], 0.0, accept=NAN, clause=11)
+    sheet.put(~kept & (rows.kind >= ALL_NEG)[..., None], 0.0, accept=NAN, clause=11)
     if batch.reduction == "mean" and batch.n:
         weights = np.abs(label_weights(batch)).sum(1)[:, None, None]
         no_row = ~np.asarray(batch.kept.any(1))[:, None, None]

@@ -18,7 +18,9 @@ from lossproof.ops import OPS, validate
 from lossproof.picker import SeededPicker, bell
 
 DIGESTS = Path(__file__).with_name("deck_digests.json")
-PROGRAM = "from lossproof.deck import *; import json; print(json.dumps({p: digest(build(profile=p)) for p in PROFILES}))"
+PROGRAM = (
+    "from lossproof.deck import *; import json; print(json.dumps({p: digest(build(profile=p)) for p in PROFILES}))"
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,9 @@ def test_digests_are_the_checked_in_ones(decks):
 def test_digests_do_not_depend_on_cpu_features(disabled):
     # Features that this machine lacks, or that numpy was built to require, only give a warning.
     environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": disabled}
-    result = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False
+    )
     if "baseline" in result.stderr or "ImportError" in result.stderr:
         pytest.skip("this numpy needs the features that the test disables")
     assert json.loads(result.stdout) == json.loads(DIGESTS.read_text())

@@ -59,7 +59,7 @@ def test_the_step_by_step_formula_prints_the_same_decimals():
 
 
 def test_the_step_by_step_formula_passes_the_golden_calls():
-    calls = [c for c in build(families=["golden"], ops=["cross_entropy"], dtypes=["float64", "float32"])]
+    calls = build(families=["golden"], ops=["cross_entropy"], dtypes=["float64", "float32"])
     assert calls
     report = check_implementation(step_by_step, op="cross_entropy", calls=calls, dtypes=("float64", "float32"))
     report.raise_on_failure()
@@ -71,4 +71,6 @@ def test_the_numpy_adapter_prints_the_same_decimals():
     softmax = ADAPTER.evaluate(Problem("softmax", "float64", x), "cpu", "eager")["value"].data
     assert [f"{v:.4f}" for v in softmax.ravel()] == PUBLISHED["softmax"]
     smooth = Problem("cross_entropy", "float64", x, y, label_smoothing=EPS)
-    assert f"{ADAPTER.evaluate(smooth, 'cpu', 'eager')['value'].data:.4f}" == PUBLISHED["smoothed_cross_entropy_mean"][0]
+    assert (
+        f"{ADAPTER.evaluate(smooth, 'cpu', 'eager')['value'].data:.4f}" == PUBLISHED["smoothed_cross_entropy_mean"][0]
+    )

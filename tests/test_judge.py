@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lossproof.floats import FLOAT16, FLOAT32, FLOAT64, FORMATS
 from lossproof.judge import FAILING, VERDICTS, Judged, accepted, bits_digest, conventions, judge
 from lossproof.oracle.enclosure import Enclosure
-from lossproof.special import ANY, NAN, NINF, OVERFLOW, PINF, ZERO, Expected
+from lossproof.sheet import ANY, NAN, NINF, OVERFLOW, PINF, ZERO, Expected
 
 N, INF = math.nan, math.inf
 CODES = {NAN: [N], PINF: [INF], NINF: [-INF], ZERO: [0.0, -0.0]}
@@ -160,9 +160,13 @@ def test_one_entry_is_ok_undecided_or_neither_and_nothing_is_nan(
 def test_conventions_name_what_is_shown() -> None:
     e = expect([1.0, -INF, 0.0, N], accept=[NAN] * 4, clause=[4, 4, 6, 10])
     got = np.array([1.0, N, 0.0, 0.0])
-    assert conventions(e, got, 0) == {"4": "limit|nan", "6": "limit", "10": "zero"}
-    assert conventions(e, np.array([INF, -INF, N, -INF]), 0) == {"4": "inf|limit", "6": "nan", "10": "-inf"}
-    assert conventions(expect([1.0]), np.array([1.0]), 0) == {}
+    assert conventions(e, got, 0, np.zeros((1, 1))) == {"4": "limit|nan", "6": "limit", "10": "zero"}
+    assert conventions(e, np.array([INF, -INF, N, -INF]), 0, np.zeros((1, 1))) == {
+        "4": "inf|limit",
+        "6": "nan",
+        "10": "-inf",
+    }
+    assert conventions(expect([1.0]), np.array([1.0]), 0, np.zeros((1, 1))) == {}
 
 
 def test_digest_of_bits() -> None:

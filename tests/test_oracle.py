@@ -107,10 +107,9 @@ def entries(p: Problem, e: Enclosure, rows: bool) -> list[tuple[float, float, fl
 def check(p: Problem, core: Core, *, finer: bool = False) -> int:
     """Every independent interval lies in its enclosure (meets it, if that is finer); the number of entries compared."""
     value, vjp = exact(p)
-    pairs = list(zip(value, entries(p, core.value, rows=not p.is_loss), strict=True))
+    pairs = list(zip(value, entries(p, core["value"], rows=not p.is_loss), strict=True))
     if vjp is not None:
-        assert core.vjp is not None
-        pairs += list(zip(vjp, entries(p, core.vjp, rows=True), strict=True))
+        pairs += list(zip(vjp, entries(p, core["vjp"], rows=True), strict=True))
     for want, (mid, low, rad) in pairs:
         if want == -math.inf:
             continue
@@ -135,7 +134,7 @@ def test_every_oracle_contains_the_independent_value(dtype: str) -> None:
         scale = SCALES[dtype][number % len(SCALES[dtype])]
         p = make(dtype, sig, shape, axis, scale, seed=number)
         fast = truth([p]).expected
-        count += check(p, Core(fast["value"].exact, fast["vjp"].exact))
+        count += check(p, {name: e.exact for name, e in fast.items()})
         count += check(p, cores(p, 128)[0])
     assert count > 2000
 
@@ -146,7 +145,7 @@ def test_precision_is_monotone(scale: float) -> None:
         p = make("float64", sig, (2, 3), -1, scale, seed=3)
         results = cores(p, 64, 128, 256, 512)
         for coarse, fine in itertools.pairwise(results):
-            for a, b in ((coarse.value, fine.value), (coarse.vjp, fine.vjp)):
+            for a, b in ((coarse["value"], fine["value"]), (coarse["vjp"], fine["vjp"])):
                 assert a is not None
                 assert b is not None
                 # An enclosure holds its centre in two doubles: 105 bits are the finest it can tell.
@@ -168,17 +167,16 @@ def test_certify_raises_the_precision_until_the_radius_is_small() -> None:
         return balls.core(batch, rows, precision)
 
     result = balls.certify(attempt)
-    assert result.vjp is not None
     assert tried == [128, 256, 512, 1024]
-    assert np.all(result.vjp.rad <= 2.0**-60 * np.abs(result.vjp.mid))
+    assert np.all(result["vjp"].rad <= 2.0**-60 * np.abs(result["vjp"].mid))
     check(p, result, finer=True)
-    coarse = balls.core(batch, rows, 128).vjp
+    coarse = balls.core(batch, rows, 128)["vjp"]
     assert coarse is not None
     assert coarse.rad[0, 0, 0] > 1e10 * abs(coarse.mid[0, 0, 0]) or coarse.mid[0, 0, 0] == 0
 
 
 def test_certify_gives_up_at_the_last_precision() -> None:
-    never = Core(Enclosure(np.ones(1), np.zeros(1), np.ones(1)), None)
+    never = {"value": Enclosure(np.ones(1), np.zeros(1), np.ones(1))}
     tried = []
     assert balls.certify(lambda precision: tried.append(precision) or never) is never
     assert tried == list(balls.PRECISIONS)
@@ -190,15 +188,15 @@ def test_certify_accepts_what_float64_cannot_resolve() -> None:
     tried = []
     result = balls.certify(lambda precision: tried.append(precision) or balls.core(batch, analyse(batch), precision))
     assert tried == [128]
-    assert 0 < result.value.rad[0, 0, 1] <= 2.0**-1073
+    assert 0 < result["value"].rad[0, 0, 1] <= 2.0**-1073
 
 
 def test_a_remainder_below_the_smallest_float64_still_has_a_radius() -> None:
     for gap in (800.0, 5000.0, 1e300):
         p = Problem("softmax", "float64", np.array([[0.0, -gap]]), cotangent=np.array([[1.0, 0.5]]))
         for core in cores(p, 128, 256):
-            assert core.value.mid[0, 0, 1] == 0
-            assert core.value.rad[0, 0, 1] > 0
+            assert core["value"].mid[0, 0, 1] == 0
+            assert core["value"].rad[0, 0, 1] > 0
             check(p, core)
 
 
@@ -220,7 +218,7 @@ def test_confident_rows_have_full_relative_accuracy() -> None:
         assert e.rad[0, 0, 0] <= relative * 4.25e-18
         want = -independent.log1p(exp(-40))
         assert want.within(float(e.mid[0, 0, 0]), float(e.low[0, 0, 0]), float(e.rad[0, 0, 0]))
-    arb = cores(Problem("log_softmax", "float64", x), 128)[0].value
+    arb = cores(Problem("log_softmax", "float64", x), 128)[0]["value"]
     assert arb.rad[0, 0, 0] <= 2.0**-100 * 4.25e-18
 
 
@@ -230,17 +228,15 @@ def test_one_class_is_exact() -> None:
             "cross_entropy", dtype, np.array([[x]]), np.array([0]), np.array([3.0]), np.array(0.5), label_smoothing=0.1
         )
         core = cores(p, 128)[0]
-        assert core.vjp is not None
-        assert core.value.mid[0, 0] == core.value.rad[0, 0] == 0
-        assert core.vjp.mid[0, 0, 0] == core.vjp.low[0, 0, 0] == 0
-        assert core.vjp.rad[0, 0, 0] <= 1e-37
+        assert core["value"].mid[0, 0] == core["value"].rad[0, 0] == 0
+        assert core["vjp"].mid[0, 0, 0] == core["vjp"].low[0, 0, 0] == 0
+        assert core["vjp"].rad[0, 0, 0] <= 1e-37
         for op, want in (("softmax", 1.0), ("log_softmax", 0.0)):
             one = cores(
                 Problem(op, dtype, np.array([[x]]), cotangent=np.array([[0.7 if dtype == "float64" else 0.5]])), 128
             )[0]
-            assert one.vjp is not None
-            assert (one.value.mid[0, 0, 0], one.value.rad[0, 0, 0]) == (want, 0.0)
-            assert (one.vjp.mid[0, 0, 0], one.vjp.rad[0, 0, 0]) == (0.0, 0.0)
+            assert (one["value"].mid[0, 0, 0], one["value"].rad[0, 0, 0]) == (want, 0.0)
+            assert (one["vjp"].mid[0, 0, 0], one["vjp"].rad[0, 0, 0]) == (0.0, 0.0)
 
 
 def closed_forms() -> list[tuple[list[float], list[Interval]]]:
@@ -287,6 +283,6 @@ def test_independent_series_match_known_digits() -> None:
 def test_the_comparison_can_fail() -> None:
     p = make("float64", SIGNATURES[0], (2, 3), -1, 1.0, seed=1)
     core = cores(p, 128)[0]
-    shifted = Enclosure(core.value.mid, core.value.low + 1e-30, core.value.rad)
+    shifted = Enclosure(core["value"].mid, core["value"].low + 1e-30, core["value"].rad)
     with pytest.raises(AssertionError):
-        check(p, Core(shifted, core.vjp))
+        check(p, {"value": shifted, "vjp": core["vjp"]})

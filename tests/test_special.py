@@ -27,7 +27,7 @@ def entries(p: Problem, output: str, got: object) -> np.ndarray:
     exact = truth([p])
     shape = exact.expected[output].exact.mid.shape
     stacked = np.asarray(got, dtype=np.float64).reshape(shape)
-    allowed = getattr(exact.allowed(profile(p.dtype)), output)
+    allowed = exact.allowed(profile(p.dtype)).outputs[output]
     judged = judge(exact.expected[output], allowed, stacked, FORMATS[p.dtype])
     assert bool(judged.ok[0]) == bool(judged.entries[0].all())
     return judged.entries[0]
@@ -44,7 +44,12 @@ def swap(row: Iterable[float], at: int, value: float) -> list[float]:
 
 def shown(p: Problem, output: str, got: object) -> dict[str, str]:
     expected = truth([p]).expected[output]
-    return conventions(expected, np.asarray(got, dtype=np.float64).reshape(expected.exact.mid.shape)[0], 0)
+    return conventions(
+        expected,
+        np.asarray(got, dtype=np.float64).reshape(expected.exact.mid.shape)[0],
+        0,
+        np.zeros(expected.exact.mid.shape),
+    )
 
 
 def softmax(dtype: str, x: Rows, v: Rows | None = None) -> Problem:

@@ -12,9 +12,10 @@ from lossproof.batch import Batch
 from lossproof.floats import F64
 from lossproof.oracle.enclosure import Core, Enclosure
 from lossproof.oracle.formulas import outputs
-from lossproof.oracle.numbers import Balls, precision
+from lossproof.oracle.numbers import Balls, enclose, precision
 from lossproof.rows import Rows
 
+__all__ = ["PRECISIONS", "certify", "core", "enclose", "exactly"]
 PRECISIONS = (128, 256, 512, 1024, 2048, 4096)
 
 
@@ -31,9 +32,11 @@ def exactly(a: float) -> Any:
 
 
 def certify(make: Callable[[int], Core], relative: F64 | float = 2.0**-60) -> Core:
-    """Raise the precision until every radius is below ``relative`` times the magnitude (or the entry is exact)."""
+    """Raise the precision until every radius is below ``relative`` times the magnitude, or as small as float64 has."""
     for bits in PRECISIONS:
         result = make(bits)
-        if all(np.all((e.rad <= relative * np.abs(e.mid)) | np.isinf(e.mid)) for e in result.values()):
+        if all(
+            np.all((e.rad <= 2.0**-1073) | (e.rad <= relative * np.abs(e.mid)) | np.isinf(e.mid)) for e in result.values()
+        ):
             return result
     return result

@@ -148,8 +148,9 @@ def enclose(ball: Any) -> tuple[float, float, float]:
         return mid, 0.0, 0.0
     rest = ball - arb(mid)
     low = float(rest.mid())
-    rad = float((rest - arb(low)).abs_upper())
-    return mid, low, float(np.nextafter(rad, np.inf)) if rad else 0.0
+    upper = (rest - arb(low)).abs_upper()
+    # Not ``float(upper) == 0``: a remainder may lie below the smallest float64.
+    return mid, low, 0.0 if upper == 0 else float(np.nextafter(float(upper), np.inf))
 
 
 class precision:  # noqa: N801

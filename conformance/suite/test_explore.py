@@ -39,6 +39,9 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
     @settings(
         max_examples=_EXAMPLES.get(profile, _MANY),
         deadline=None,
+        # With a database hypothesis ranks every example by the index of its bytes, which takes 40 times as long as
+        # judging it; and a failure is printed whole, to be kept with --call.
+        database=None,
         suppress_health_check=list(HealthCheck),
         print_blob=False,
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from .loss import NLL, Case, Loss, row_losses
-from .mutant import ALL_DTYPES, WIDE_DTYPES, Mutant, options
+from .mutant import ALL_DTYPES, TABLE, WIDE_DTYPES, Mutant, options
 from .narrow import FORMATS, op_by_op
 from .parts import (
     PLAIN,
@@ -71,7 +71,7 @@ def _loss(name: str, why: str, of: Loss, *, op: str = "cross_entropy", source: s
         targets=targets,
         profiles=ALL_WIDE,
         kind="control",
-        **({"source": source} if source else {}),
+        source=source or TABLE,
     )
 
 

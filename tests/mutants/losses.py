@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def counted(case: Case, n: int) -> Array:
     return np.asarray(n, case.x.dtype)
 
 
-def batch_sum(fmt: np.dtype) -> Loss:  # type: ignore[type-arg]
+def batch_sum(fmt: np.dtype[Any]) -> Loss:
     """The losses of the batch are summed one after the other in a format."""
     return Loss(total=lambda rows: one_by_one(fmt)(rows.reshape(-1))[0])
 
@@ -53,7 +54,7 @@ def next_label(case: Case) -> Case:
 
 def _without_last(case: Case, rows: Array) -> Array:
     flat = rows.reshape(-1)
-    return np.mean(flat[:-1] if flat.size > 1 else flat, dtype=flat.dtype)
+    return np.asarray(np.mean(flat[:-1] if flat.size > 1 else flat, dtype=flat.dtype))
 
 
 def over_k_minus_1(case: Case) -> Array:

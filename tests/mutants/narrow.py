@@ -7,6 +7,7 @@ which is why a profile is declared for each op and dtype and why a drop from W t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -30,12 +31,12 @@ def wide_total(e: Array) -> Array:
     return np.sum(e, axis=-1, keepdims=True, dtype=np.float32).astype(e.dtype)
 
 
-def op_by_op(fmt: np.dtype) -> Softmax:  # type: ignore[type-arg]
+def op_by_op(fmt: np.dtype[Any]) -> Softmax:
     """Every elementwise result in 16 bits."""
     return Softmax(inner=fmt, total=wide_total)
 
 
-def _lse(fmt: np.dtype) -> Function:  # type: ignore[type-arg]
+def _lse(fmt: np.dtype[Any]) -> Function:
     def y(x: Array) -> Array:
         x = x.astype(fmt)
         m = row_max(x)

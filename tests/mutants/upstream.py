@@ -112,6 +112,7 @@ MUTANTS = (
         "nan_to_num before the exponential",
         "torch-compile-scaled-softmax-hides-nan (pytorch/pytorch#161150)",
         over_rows(FINITE.y),
+        expect=("float32",),
         family="positive_infinity",
     ),
     bug(
