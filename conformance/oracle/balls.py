@@ -35,8 +35,10 @@ def certify(make: Callable[[int], Core], relative: F64 | float = 2.0**-60) -> Co
     """Raise the precision until every radius is below ``relative`` times the magnitude, or as small as float64 has."""
     for bits in PRECISIONS:
         result = make(bits)
-        if all(
-            np.all((e.rad <= 2.0**-1073) | (e.rad <= relative * np.abs(e.mid)) | np.isinf(e.mid)) for e in result.values()
-        ):
+        if all(_tight(e, relative) for e in result.values()):
             return result
     return result
+
+
+def _tight(e: Enclosure, relative: F64 | float) -> bool:
+    return bool(np.all((e.rad <= 2.0**-1073) | (e.rad <= relative * np.abs(e.mid)) | np.isinf(e.mid)))
