@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,9 +53,9 @@ def install(site: Path) -> Path:
 
 def python(*arguments: str, path: Path | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run this interpreter, with ``path`` in front of the installed packages."""
-    import os
-
-    environment = dict(os.environ) | ({"PYTHONPATH": str(path)} if path else {})
+    # The pytest that runs this test is none of the business of the one that it starts.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    environment |= {"PYTHONPATH": str(path)} if path else {}
     return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, env=environment, cwd=cwd, check=False, timeout=300
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
@@ -63,6 +62,6 @@ def of(config: pytest.Config) -> Replay:
     )
 
 
-def alone() -> bool:
+def alone(config: pytest.Config) -> bool:
     """Whether one process runs all items: workers of xdist each run their own share, and compute no one else's."""
-    return "PYTEST_XDIST_WORKER" not in os.environ
+    return not hasattr(config, "workerinput")

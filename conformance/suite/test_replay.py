@@ -24,7 +24,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         replay = session.of(metafunc.config)
     except UsageError as error:
-        if not session.alone():
+        if not session.alone(metafunc.config):
             raise  # in a worker of xdist, the error of a module is the shortest report there is
         metafunc.config.stash[MISTAKE] = str(error)
         metafunc.parametrize(("target", "key"), [])
@@ -37,7 +37,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def replay(request: pytest.FixtureRequest) -> session.Replay:
     """The replay, told which of its items were selected."""
     found = session.of(request.config)
-    if session.alone():
+    if session.alone(request.config):
         found.wanted = {}
         for item in request.session.items:
             spec = getattr(item, "callspec", None)
