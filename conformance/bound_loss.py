@@ -55,7 +55,8 @@ def nll_loss(batch: Batch, rows: Rows, m: Model, h: Summation) -> tuple[dict[str
     """All outputs of nll_loss, and where the denominator may vanish."""
     u = m.u_o if m.sixteen else m.u_s
     S = np.abs(rows.row)
-    T_row = (u * S if batch.weighted else 0.0 * S) + m.tau
+    # A log-probability may be flushed before the weight scales it.
+    T_row = (u * S if batch.weighted else 0.0 * S) + m.tau * (1 + np.abs(label_weights(batch)))
     rho_w, unjudged = denominator_error(batch, m, h)
     out = {"value": reduced(batch, rows, m, h, rows.row, T_row, S, rho_w, terms=batch.n)}
     w = np.abs(label_weights(batch))[..., None]

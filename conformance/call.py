@@ -14,27 +14,32 @@ from lossproof.adapters.protocol import Problem
 from lossproof.errors import UsageError
 from lossproof.floats import F64, from_hex, hex_list
 
-_ARRAYS = ("x", "target", "weight", "cotangent")
-_SCALARS = ("op", "dtype", "axis", "reduction", "ignore_index", "label_smoothing")
+_ARRAYS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
+_SCALARS = ("op", "dtype", "axis", "reduction", "ignore_index", "label_smoothing", "wrt_target", "layout")
+_DEFAULTS = {"wrt_target": False, "layout": "contiguous"}
+TIERS = ("core", "full", "free")
 
 
 @dataclass(frozen=True)
 class Call:
     """A problem, the family that made it, and where it came from.
 
-    ``random_order`` marks logits in random order, for which the statistical quality grade is meaningful.
+    ``tier`` says how dear its signature may be: ``core`` ones go to every target, ``full`` ones to all but those that
+    compile dearly, ``free`` ones only where a new shape costs nothing. ``random_order`` marks logits in random order,
+    for which the statistical quality grade is meaningful.
     """
 
     problem: Problem
     family: str
     provenance: str = ""
     random_order: bool = False
+    tier: str = "full"
 
     @cached_property
     def digest(self) -> str:
         """Eight hexadecimal digits of the problem's exact content."""
         p = self.problem
-        h = hashlib.sha256(json.dumps([getattr(p, k) for k in _SCALARS]).encode())
+        h = hashlib.sha256(json.dumps(_scalars(p)).encode())
         for name in _ARRAYS:
             a = getattr(p, name)
             h.update(name.encode() if a is None else name.encode() + str((a.dtype.kind, a.shape)).encode())
@@ -52,13 +57,18 @@ class Call:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that :func:`from_json` turns back into the same call, bit for bit."""
-        out: dict[str, Any] = {k: getattr(self.problem, k) for k in _SCALARS}
+        out: dict[str, Any] = _scalars(self.problem)
         for name in _ARRAYS:
             a = getattr(self.problem, name)
             if a is not None:
                 key, data = ("hex", hex_list(a)) if a.dtype.kind == "f" else ("int", a.ravel().tolist())
                 out[name] = {"shape": list(a.shape), key: data}
         return out | {"family": self.family, "provenance": self.provenance, "random_order": self.random_order}
+
+
+def _scalars(p: Problem) -> dict[str, Any]:
+    values = {k: getattr(p, k) for k in _SCALARS}
+    return {k: v for k, v in values.items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
 
 
 def detail(p: Problem) -> str:
@@ -80,13 +90,18 @@ def detail(p: Problem) -> str:
         parts.append("w")
     if p.ignore_index is not None:
         parts.append(f"ig{p.ignore_index}")
+    parts += [letter for letter, given in (("t", p.tangent), ("m", p.target_tangent)) if given is not None]
+    if p.wrt_target and p.target_tangent is None:
+        parts.append("d")
+    if p.layout != "contiguous":
+        parts.append(p.layout)
     return "-".join(parts)
 
 
 def from_json(data: dict[str, Any]) -> Call:
     """Rebuild a call. Raises :class:`UsageError` with the missing or wrong field."""
     try:
-        values: dict[str, Any] = {k: data[k] for k in _SCALARS}
+        values: dict[str, Any] = {k: data[k] if k not in _DEFAULTS else data.get(k, _DEFAULTS[k]) for k in _SCALARS}
         for name in _ARRAYS:
             entry = data.get(name)
             if entry is not None:

@@ -19,7 +19,8 @@ class Family:
     """A maker of logits ``(n, k)``, exactly representable in the format.
 
     ``needs`` says which shapes make sense; ``labels`` how targets are chosen: ``any`` class, mostly the ``top`` one,
-    or any class that is not ``masked``. ``random_order`` marks exchangeable classes, for which the statistical grade
+    any class that is not ``unmasked`` away, or any
+    class with exactly the rows ``ignored`` that hold something else than finite logits. ``random_order`` marks exchangeable classes, for which the statistical grade
     is meaningful. ``log_probs`` marks families that also make sense as log-probabilities of nll_loss.
     """
 
@@ -277,3 +278,47 @@ def long_batch(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     x = bell(pick, (n, k))
     x[:, 0] += pick.choice((0.0, 20.0))
     return x
+
+
+@family(
+    "ignored rows that hold NaN, infinities or nothing but -inf: they may leak into sums, means and gradients",
+    needs=lambda n, k: n > 1,
+    labels="ignored",
+    log_probs=True,
+    regular=False,
+)
+def ignored_garbage(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    x = bell(pick, (n, k))
+    first = pick.integer(0, 1) * (n - 1)
+    x[first] = pick.choice((np.nan, np.inf, -np.inf))
+    if n > 2:
+        x[n // 2, pick.integer(0, k - 1)] = pick.choice((np.nan, np.inf, -np.inf))
+    return x
+
+
+@family(
+    "the first block of classes at -inf: an online running maximum starts at -inf, and -inf minus -inf is NaN",
+    needs=lambda n, k: k > 8,
+    labels="unmasked",
+    log_probs=True,
+    regular=False,
+)
+def late_start(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    x = np.cumsum(_steps(pick, 0.0, min(1.0, 64.0 / k), (n, k)), axis=1)
+    hidden = k // 2 if pick.integer(0, 1) else k - 1
+    x[:, :hidden] = -np.inf
+    return x
+
+
+@family("each half of the format's exponent range: scaling or squaring an exponential leaves it", log_probs=True)
+def half_cliff(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    half = exp_cliff(fmt) / 2
+    gaps = np.array([0.0, half - 0.25, half + 0.25, (fmt.precision + 1) * LN2, 2 * sum_cliff(fmt), 5.5, 16.5, 43.75])
+    which = pick.bits(3, (n, k)) * (1 - _row_choice(pick, n, k))
+    return -gaps[which.astype(np.int64)]
+
+
+@family("the largest possible spread that still has a finite difference: a product with log2(e) overflows")
+def scaled_overflow(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    top = fmt.max * 0.49
+    return np.where(_row_choice(pick, n, k) > 0, top, top * _steps(pick, -1.0, 0.75, (n, k)))

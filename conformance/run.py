@@ -19,16 +19,20 @@ _MAX_STACK_ELEMENTS = 1 << 18
 
 @dataclass
 class Clock:
-    """Where the time went, in seconds: inside the targets (by name), in the oracle and in the judge."""
+    """Where the time went, in seconds: inside the targets (by name), in the oracle and in the judge.
+
+    ``withheld`` counts the calls that a target was not given, because their tier is too dear for it.
+    """
 
     targets: dict[str, float] = field(default_factory=dict)
+    withheld: dict[str, int] = field(default_factory=dict)
     oracle: float = 0.0
     judge: float = 0.0
 
 
 def groups(calls: Iterable[Call]) -> Iterator[list[Call]]:
     """Neighbouring calls of one signature, in stacks small enough for memory."""
-    for _, run in itertools.groupby(calls, key=lambda c: signature(c.problem)):
+    for _, run in itertools.groupby(calls, key=lambda c: (c.tier, signature(c.problem))):
         members = list(run)
         step = max(1, _MAX_STACK_ELEMENTS // max(1, members[0].problem.x.size))
         for start in range(0, len(members), step):
@@ -40,10 +44,16 @@ def run(targets: Sequence[Target], calls: Iterable[Call], clock: Clock | None = 
     clock = clock if clock is not None else Clock()
     for group in groups(calls):
         problems = [c.problem for c in group]
+        given = [t for t in targets if t.takes(group[0].tier)]
+        for target in targets:
+            if target not in given:
+                clock.withheld[target.name] = clock.withheld.get(target.name, 0) + len(group)
+        if not given:
+            continue
         start = time.perf_counter()
         exact = truth(problems)
         clock.oracle += time.perf_counter() - start
-        for target in targets:
+        for target in given:
             start = time.perf_counter()
             outcomes = list(target.play(problems))
             clock.targets[target.name] = clock.targets.get(target.name, 0.0) + time.perf_counter() - start

@@ -49,6 +49,15 @@ class Target:
         c = self.capabilities
         return Declared(c.profiles.get((op, dtype), default_profile(dtype)), c.online)
 
+    def takes(self, tier: str) -> bool:
+        """Whether calls of a tier are worth their compilation here: see ``Call.tier``."""
+        return (
+            tier
+            in {"none": ("core", "full", "free"), "cheap": ("core", "full"), "dear": ("core",)}[
+                self.capabilities.compile_cost
+            ]
+        )
+
     def supports(self, p: Problem) -> str:
         """Empty if the problem is within the capabilities, else the reason why not."""
         c = self.capabilities
@@ -97,8 +106,8 @@ def load(name: str) -> Adapter:
         raise UsageError(f"unknown target {name!r}; expected one of {', '.join(known()) or 'none installed'}")
     try:
         adapter = found.load()
-    except ImportError as error:
-        missing = error.name or name
+    except Exception as error:  # foreign code: a broken installation can raise anything
+        missing = getattr(error, "name", None) or name
         raise UsageError(
             f"target {name}: {missing} is not installed or does not import ({error}); pip install 'lossproof[{name}]'"
         ) from error

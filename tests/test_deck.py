@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lossproof.adapters.protocol import LAYOUTS, OUTPUTS
 from lossproof.batch import signature
 from lossproof.deck import MENU, PROFILES, build, digest
 from lossproof.errors import UsageError
@@ -51,9 +52,16 @@ def test_another_seed_gives_another_deck(decks):
 @pytest.mark.parametrize("name", PROFILES)
 def test_budgets(decks, name):
     calls, budget = decks[name], PROFILES[name].budget
-    assert len({(c.problem.x.shape, c.problem.dtype) for c in calls}) <= budget["pairs"]
-    assert len({signature(c.problem) for c in calls}) <= budget["signatures"]
+    compiled = [c for c in calls if c.tier != "free"]
+    assert len({(c.problem.x.shape, c.problem.dtype) for c in compiled}) <= budget["pairs"]
+    assert len({signature(c.problem) for c in compiled}) <= budget["signatures"]
+    assert len({signature(c.problem) for c in compiled if c.tier == "core"}) <= budget["core"]
     assert len(calls) <= budget["calls"]
+
+
+def test_every_op_and_dtype_has_core_signatures(decks):
+    core = {(c.problem.op, c.problem.dtype) for c in decks["default"] if c.tier == "core"}
+    assert core == {(op, d) for op in OPS for d in FORMATS}
 
 
 def test_four_shapes_with_the_worked_example_among_them():
@@ -92,6 +100,11 @@ def test_every_option_appears(decks):
     assert any(p.weight is not None and p.ignore_index is not None and p.label_smoothing for p in problems)
     assert any(p.has_probability_target for p in problems)
     assert {p.axis % p.x.ndim for p in problems if p.x.ndim == 3} == {0, 1, 2}
+    assert {p.layout for p in problems} == set(LAYOUTS)
+    assert {name for p in problems for name in p.want} == set(OUTPUTS)
+    assert {p.x.ndim for p in problems} == {1, 2, 3, 4, 5}
+    assert any(p.weight is not None and p.weight.sum() < 0 for p in problems)
+    assert any(p.target is not None and not p.target.size for p in problems)
 
 
 def test_at_least_fifteen_families_each_with_its_sentence():

@@ -24,7 +24,8 @@ class Enclosure:
         mid, slack = float(self.mid[at]), float(self.rad[at] + abs(self.low[at]))
         if slack == 0 or not np.isfinite(mid):
             return mid, mid
-        return float(np.nextafter(mid - slack, -np.inf)), float(np.nextafter(mid + slack, np.inf))
+        with np.errstate(over="ignore"):
+            return float(np.nextafter(mid - slack, -np.inf)), float(np.nextafter(mid + slack, np.inf))
 
 
 # Enclosures of the outputs of regular rows, by name, in the batch's layout (SPEC sections 2 and 3).
