@@ -17,6 +17,8 @@ from lossproof.floats import F64, from_hex, hex_list
 _ARRAYS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
 _SCALARS = ("op", "dtype", "axis", "reduction", "ignore_index", "label_smoothing", "wrt_target", "layout")
 _DEFAULTS = {"wrt_target": False, "layout": "contiguous"}
+# Added after ids were in use: absent, they leave a digest as it was.
+_LATER = ("tangent", "target_tangent")
 TIERS = ("core", "full", "free")
 
 
@@ -39,9 +41,13 @@ class Call:
     def digest(self) -> str:
         """Eight hexadecimal digits of the problem's exact content."""
         p = self.problem
-        h = hashlib.sha256(json.dumps(_scalars(p)).encode())
+        scalars = _scalars(p)
+        extras = {k: scalars.pop(k) for k in _DEFAULTS if k in scalars}
+        h = hashlib.sha256(json.dumps([*scalars.values(), *([extras] if extras else [])]).encode())
         for name in _ARRAYS:
             a = getattr(p, name)
+            if a is None and name in _LATER:
+                continue
             h.update(name.encode() if a is None else name.encode() + str((a.dtype.kind, a.shape)).encode())
             if a is not None:
                 # NaN payloads differ between machines; the sign of zero is content.

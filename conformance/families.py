@@ -18,10 +18,10 @@ LN2 = 0.6931471805599453
 class Family:
     """A maker of logits ``(n, k)``, exactly representable in the format.
 
-    ``needs`` says which shapes make sense; ``labels`` how targets are chosen: ``any`` class, mostly the ``top`` one,
-    any class that is not ``unmasked`` away, or any
-    class with exactly the rows ``ignored`` that hold something else than finite logits. ``random_order`` marks exchangeable classes, for which the statistical grade
-    is meaningful. ``log_probs`` marks families that also make sense as log-probabilities of nll_loss.
+    ``needs`` says which shapes make sense; ``labels`` how targets are chosen: ``any`` class, mostly the ``top`` one, or
+    an ``unmasked`` one; ``ignored`` families have exactly those rows ignored that hold something else than finite
+    logits. ``random_order`` marks exchangeable classes, for which the statistical grade is meaningful. ``log_probs``
+    marks families that also make sense as log-probabilities of nll_loss, ``regular`` those of finite logits.
     """
 
     name: str

@@ -114,7 +114,10 @@ def _dropped(pick: Picker, f: Family, rows: F64) -> np.ndarray:
     drop = pick.bits(2, (n,)) == 0
     if kind == 0:
         return np.full(n, True)
-    return np.asarray(np.arange(n) == (0 if kind == 1 else n - 1)) if kind <= 2 else drop
+    if kind <= 2:
+        drop = np.zeros(n, dtype=bool)
+        drop[0 if kind == 1 else n - 1] = True
+    return drop
 
 
 def _probabilities(pick: Picker, n: int, k: int) -> F64:

@@ -79,7 +79,7 @@ def test_calls_are_valid_and_ids_unique(decks, name):
 
 def test_neighbours_share_signatures(decks):
     seen, last = set(), None
-    for call in decks["default"]:
+    for call in (c for c in decks["default"] if c.tier != "free"):
         current = signature(call.problem)
         if current != last:
             assert current not in seen
