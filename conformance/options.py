@@ -109,7 +109,7 @@ def _dropped(pick: Picker, f: Family, rows: F64) -> np.ndarray:
     """Which rows are ignored: some, the first, the last, all; of ``garbage`` families exactly those that hold it."""
     n = len(rows)
     if f.labels == "ignored":
-        return ~np.isfinite(rows).all(axis=1)
+        return np.asarray(~np.isfinite(rows).all(axis=1))
     kind = pick.integer(0, 7)
     drop = pick.bits(2, (n,)) == 0
     if kind == 0:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from lossproof.batch import signature
 from lossproof.call import Call
+from lossproof.conventions import Ledger
 from lossproof.expect import truth
 from lossproof.judge import Observation
 from lossproof.targets import Target
@@ -42,6 +43,7 @@ def groups(calls: Iterable[Call]) -> Iterator[list[Call]]:
 def run(targets: Sequence[Target], calls: Iterable[Call], clock: Clock | None = None) -> Iterator[Observation]:
     """Put every call to every target and judge the answers against one truth."""
     clock = clock if clock is not None else Clock()
+    ledgers = {t.adapter.name: Ledger(t.adapter.name) for t in targets}
     for group in groups(calls):
         problems = [c.problem for c in group]
         given = [t for t in targets if t.takes(group[0].tier)]
@@ -59,5 +61,10 @@ def run(targets: Sequence[Target], calls: Iterable[Call], clock: Clock | None = 
             clock.targets[target.name] = clock.targets.get(target.name, 0.0) + time.perf_counter() - start
             start = time.perf_counter()
             p = problems[0]
-            yield from observe(group, exact, outcomes, target.name, target.declared(p.op, p.dtype))
+            found = observe(group, exact, outcomes, target.name, target.declared(p.op, p.dtype))
+            for i, observation in enumerate(found):
+                ledgers[target.adapter.name].add(group[i // len(exact.expected)], observation)
             clock.judge += time.perf_counter() - start
+            yield from found
+    for ledger in ledgers.values():
+        yield from ledger.verdicts()

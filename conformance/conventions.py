@@ -1,0 +1,50 @@
+"""Consistency of conventions: what a may-clause leaves open, an adapter decides once (SPEC section 4).
+
+The deck draws the same special values in every dtype, so conventions are compared call by call: the same call in
+another dtype, mode or device of the adapter must show the same behaviour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from lossproof.call import Call, detail
+from lossproof.families import FAMILIES
+from lossproof.judge import Observation
+
+# Overflow depends on the format, flushing is recorded as found, label dtypes are the caller's.
+EXEMPT = frozenset({"7", "9", "12", "determinism", "batch"})
+FAMILY = "convention"
+
+
+@dataclass
+class Ledger:
+    """Conventions that one adapter has shown: ``seen[key][where] = shown``."""
+
+    adapter: str
+    seen: dict[tuple[str, str, str, str], dict[str, str]] = field(default_factory=dict)
+
+    def add(self, call: Call, o: Observation) -> None:
+        """Take note of an observation."""
+        f = FAMILIES.get(call.family)
+        if not o.conventions or f is None or f.regular:
+            return
+        same = f"{call.family}/{detail(call.problem)}"
+        for clause, shown in o.conventions.items():
+            if clause not in EXEMPT:
+                where = f"{call.problem.dtype} on {o.target}"
+                self.seen.setdefault((clause, call.problem.op, o.output, same), {})[where] = shown
+
+    def verdicts(self) -> Iterator[Observation]:
+        """One observation for each clause, op and output: a failure names the first call that differs."""
+        first: dict[tuple[str, str, str], str] = {}
+        for (clause, op, output, same), shown in self.seen.items():
+            key = (clause, op, output)
+            if len(set(shown.values())) > 1:
+                first.setdefault(key, f"{same} shows " + "; ".join(f"{how} in {where}" for where, how in shown.items()))
+        for clause, op, output in dict.fromkeys(key[:3] for key in self.seen):
+            text = first.get((clause, op, output), "")
+            message = f"{op}: {output} shows different conventions under clause {clause}: {text}" if text else ""
+            case = f"{op}/all/{FAMILY}/clause-{clause}/{output}"
+            yield Observation(case, output, self.adapter, "fail" if text else "pass", message=message)
