@@ -56,7 +56,7 @@ def nll_loss(batch: Batch, rows: Rows, m: Model, h: Summation) -> tuple[dict[str
     u = m.u_o if m.sixteen else m.u_s
     S = np.abs(rows.row)
     # A log-probability may be flushed before the weight scales it.
-    T_row = (u * S if batch.weighted else 0.0 * S) + m.tau * (1 + np.abs(label_weights(batch)))
+    T_row = u * S + m.tau * (1 + np.abs(label_weights(batch))) if batch.weighted else np.full_like(S, m.tau)
     rho_w, unjudged = denominator_error(batch, m, h)
     out = {"value": reduced(batch, rows, m, h, rows.row, T_row, S, rho_w, terms=batch.n)}
     w = np.abs(label_weights(batch))[..., None]
@@ -156,7 +156,12 @@ def _slope(x: _Loss, Q: F64, Qa: F64, c: F64, exact: F64, g: F64, r: F64) -> F64
         # The quotient g = cotangent / denominator may itself underflow.
         bound = bound + m.tau_i * unscaled
     outer = 1.0 + (x.used + x.terms.pe * x.used.sum(-1, keepdims=True) if m.narrow else 0.0)
-    return bound + m.tau * outer
+    bound = bound + m.tau * outer
+    if x.batch.weighted and not x.batch.hard:
+        # g eps / K (or g q) may underflow before the weight scales it.
+        w = np.where(x.used, x.w, 0.0)
+        bound = bound + m.tau_i * (w + x.terms.pe * np.sum(w, -1, keepdims=True))
+    return bound
 
 
 def _jvp(batch: Batch, rows: Rows, m: Model, h: Summation, T: F64, slope: F64, rho_w: F64) -> F64:

@@ -206,7 +206,8 @@ def _written_loss(p: Problem, w: list[Written]) -> tuple[list[float], list[list[
         S.append(sum(abs(a * b) for a, b in zip(c, y, strict=True)))
         losses.append(-sum(a * b for a, b in zip(c, y, strict=True)))
         if nll:
-            T_row.append(((u_o if b16 else u) * S[i] if p.weight is not None else 0) + tau)
+            # Amendment 10: a log-probability may be flushed before the weight scales it.
+            T_row.append((u_o if b16 else u) * S[i] + tau * (1 + abs(labels[i])) if p.weight is not None else tau)
             continue
         ST = sum(abs(a) * b for a, b in zip(c, w[i].Tls, strict=True))
         used = sum(v != 0 for v in c)
@@ -256,7 +257,10 @@ def _written_loss(p: Problem, w: list[Written]) -> tuple[list[float], list[list[
             T = abs(g) * (inner + r * z + tau * (Qa + f_row[j] + pj * F))
             # Amendment 7: the quotient g may underflow.
             T += m.tau_i * z if p.reduction == "mean" else 0
-            row.append(T + tau * (1 + (((c[j] != 0) + pj * math.exp(G0) * used) if m.N else 0)))
+            T += tau * (1 + (((c[j] != 0) + pj * math.exp(G0) * used) if m.N else 0))
+            # Amendment 9: g eps / K may underflow before the weight scales it.
+            ws = [abs(weight[i]) if c[i] else 0.0 for i in range(k)]
+            row.append(T + (m.tau_i * (ws[j] + pj * math.exp(G0) * sum(ws)) if p.weight is not None and not hard else 0))
         vjp.append(row)
     return value, vjp
 
@@ -737,6 +741,28 @@ def test_amendment_7_a_scale_that_underflows_in_float16() -> None:
     assert allowed is not None
     assert share(p, "N", "vjp", got) <= 1
     assert abs(exact) > 2 * (allowed[0, 0, 0] - 2.0**-25 * 51)
+
+
+def test_amendment_9_a_share_that_underflows_before_its_weight() -> None:
+    # float16 op by op, one row: (g eps / K) / 2^14 is 3.6e-9 and rounds to 0; times the weight 2^10 it is 3.6e-6.
+    k, eps, weights = 17, 2.0**-10, np.array([2.0**10] + [2.0**14] * 16)
+    p = Problem(
+        "cross_entropy",
+        "float16",
+        np.zeros((1, k)),
+        np.array([1]),
+        weights,
+        np.array(1.0),
+        label_smoothing=eps,
+    )
+    f16 = np.float16
+    share_of_one = f16(f16(eps / k) / f16(2.0**14))
+    assert share_of_one == 0
+    hard = f16(f16(1 - eps) / f16(2.0**14)) * weights.astype(f16)[1]
+    pulled = -share_of_one * weights.astype(f16)
+    pulled[1] -= hard
+    got = (pulled - f16(1 / 17) * f16(pulled.astype(F32).sum())).astype(np.float64)
+    assert share(p, "N", "vjp", got[None]) <= 1
 
 
 def test_amendment_8_signed_probability_targets_cancel_the_smoothing() -> None:
