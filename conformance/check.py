@@ -19,6 +19,13 @@ from lossproof.run import run
 from lossproof.targets import Target
 
 Function = Callable[..., Any]
+# What a derivative takes beside x, in order.
+_DIRECTIONS = {
+    "jvp": ("tangent",),
+    "hvp": ("cotangent", "tangent"),
+    "grad_target": ("cotangent",),
+    "mixed": ("cotangent", "target_tangent"),
+}
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,8 @@ class FunctionAdapter:
     options: frozenset[str] = frozenset({"axis", "weight", "ignore_index", "reduction", "label_smoothing"})
     targets: tuple[str, ...] = ("index", "probability")
     profiles: Mapping[str, str] = field(default_factory=dict)
+    derivatives: Mapping[str, Function] = field(default_factory=dict)
+    online: bool = False
 
     def describe(self) -> Description:
         """The interpreter; a plain function has no version."""
@@ -41,7 +50,9 @@ class FunctionAdapter:
     def capabilities(self) -> Capabilities:
         """One op, on the CPU."""
         profiles = {(self.op, dtype): profile for dtype, profile in self.profiles.items()}
-        return Capabilities({self.op: Support("native", self.targets)}, self.dtypes, profiles=profiles)
+        support = {self.op: Support("native", self.targets)}
+        outputs = ("value", *(("vjp",) if self.grad else ()), *self.derivatives)
+        return Capabilities(support, self.dtypes, profiles=profiles, online=self.online, outputs=outputs)
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
         """Call the functions with arrays of the problem's own dtype."""
@@ -52,6 +63,10 @@ class FunctionAdapter:
         out = {"value": _pulled(value)}
         if problem.cotangent is not None and self.grad is not None:
             out["vjp"] = _pulled(self.grad(x, problem.cotangent.astype(dtype), **keywords))
+        for name in problem.want:
+            if name in self.derivatives:
+                given = [getattr(problem, field).astype(dtype) for field in _DIRECTIONS[name]]
+                out[name] = _pulled(self.derivatives[name](x, *given, **keywords))
         return out
 
     def _keywords(self, problem: Problem, dtype: np.dtype[Any]) -> dict[str, Any]:
@@ -119,6 +134,8 @@ def check_implementation(
     options: Iterable[str] | None = None,
     targets: Iterable[str] = ("index", "probability"),
     profiles: Mapping[str, str] | None = None,
+    derivatives: Mapping[str, Function] | None = None,
+    online: bool = False,
     profile: str = "default",
     seed: int = 0,
     calls: Iterable[Call] | None = None,
@@ -129,13 +146,21 @@ def check_implementation(
     for nll_loss, and also ``label_smoothing`` for cross_entropy. ``grad(x, cotangent, *, ...)`` takes the same
     keywords and returns the gradient with respect to ``x``. NumPy arrays in and out, of the dtype under test
     (bfloat16 needs the package ml_dtypes). ``options`` names the keywords that the function takes, if not all:
-    calls that need others are not judged. ``profiles`` maps a dtype to a declared error profile W, N or F.
+    calls that need others are not judged. ``derivatives`` may hold ``jvp(x, tangent, ...)``,
+    ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)`` and
+    ``mixed(x, cotangent, target_tangent, ...)``. ``online`` declares partial sums that are rescaled when the running
+    maximum grows. ``profiles`` maps a dtype to a declared error profile W, N or F.
     ``profile`` and ``seed`` choose the deck, or ``calls`` replaces it.
 
     Raises :class:`UsageError` for an unknown op, dtype or option.
     """
     if op not in OPS:
         raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPS)}")
+    later = derivatives or {}
+    if not set(later) <= set(_DIRECTIONS):
+        raise UsageError(
+            f"unknown derivative {', '.join(sorted(set(later) - set(_DIRECTIONS)))}; expected {', '.join(_DIRECTIONS)}"
+        )
     known = OPS[op].options
     chosen = frozenset(options) if options is not None else known
     if not chosen <= known:
@@ -144,7 +169,16 @@ def check_implementation(
     for dtype in wanted:
         numpy_dtype(dtype)
     adapter = FunctionAdapter(
-        name or getattr(value, "__name__", "function"), op, value, grad, wanted, chosen, tuple(targets), profiles or {}
+        name or getattr(value, "__name__", "function"),
+        op,
+        value,
+        grad,
+        wanted,
+        chosen,
+        tuple(targets),
+        profiles or {},
+        later,
+        online,
     )
     deck = build(profile=profile, seed=seed, ops=(op,), dtypes=wanted) if calls is None else calls
     return Report(tuple(run([Target(adapter)], deck)))
