@@ -7,13 +7,14 @@ four dtypes. It shares no code with the oracle.
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
-from . import source
+from . import layouts, source
 from .numpy_source import TO_BFLOAT16, lines
-from .protocol import OUTPUTS, Capabilities, Description, Problem, Support, Tensor
+from .protocol import LAYOUTS, OUTPUTS, Capabilities, Description, Problem, Support, Tensor
 
 _WIDE = {"float64": np.float64, "float32": np.float32, "bfloat16": np.float32, "float16": np.float32}
 
@@ -23,12 +24,7 @@ class NumpyAdapter:
 
     name = "numpy"
 
-    def describe(self) -> Description:
-        """NumPy's version and the CPU features it uses."""
-        return Description({"numpy": np.__version__}, {"python": platform.python_version()})
-
-    def capabilities(self) -> Capabilities:
-        """All ops and dtypes, on the CPU."""
+    def __init__(self) -> None:
         profiles = {(op, dtype): "W" for op in _RULES for dtype in ("bfloat16", "float16")}
         ops = {
             "softmax": Support("native"),
@@ -36,12 +32,24 @@ class NumpyAdapter:
             "nll_loss": Support("native", ("index",)),
             "cross_entropy": Support("native"),
         }
-        return Capabilities(ops=ops, profiles=profiles, outputs=OUTPUTS)
+        self._capabilities = Capabilities(ops=ops, profiles=profiles, outputs=OUTPUTS, layouts=LAYOUTS)
+
+    def describe(self) -> Description:
+        """NumPy's version and the CPU features it uses."""
+        return Description({"numpy": np.__version__}, {"python": platform.python_version()})
+
+    def capabilities(self) -> Capabilities:
+        """All ops, dtypes, outputs and layouts, on the CPU."""
+        return self._capabilities
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Every output that the problem asks for, analytically."""
         wide = _WIDE[problem.dtype]
-        x = np.moveaxis(problem.x.astype(wide), problem.axis, -1)
+        plans = layouts.of_problem(problem)
+        if plans:
+            laid = {name: layouts.lay(getattr(problem, name).astype(wide), plan) for name, plan in plans}
+            problem = replace(problem, **laid)
+        x = np.moveaxis(problem.x.astype(wide, copy=False), problem.axis, -1)
         with np.errstate(all="ignore"):
             found = _RULES[problem.op](problem, x)
         out = {}
@@ -65,11 +73,11 @@ class NumpyAdapter:
         for name, a in source.arrays(problem):
             kind = "np.int64" if a.dtype.kind in "iu" else wide
             body.append("%s = np.array(%s, %s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
-        body += ['np.seterr(all="ignore")', *lines(problem, wide)]
+        body += ['np.seterr(all="ignore")', *layouts.numpy_source(problem), *lines(problem, wide)]
         narrowed = {"float16": "%s.astype(np.float16)", "bfloat16": "to_bfloat16(%s)"}.get(problem.dtype, "%s")
         if problem.dtype == "bfloat16":
             body = [*TO_BFLOAT16, *body]
-        body += ['print("%s", %s.astype(float).tolist())' % (out, narrowed % out) for out in problem.want[:2]]
+        body += ['print("%s", %s.astype(float).tolist())' % (out, narrowed % out) for out in problem.want]
         return source.program(source.title(problem, "numpy"), ["import numpy as np"], body)
 
 
@@ -101,7 +109,7 @@ def _stable(x: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
 
 
 def _rows(a: Optional[np.ndarray], problem: Problem, wide: Any) -> Optional[np.ndarray]:
-    return None if a is None else np.moveaxis(a.astype(wide), problem.axis, -1)
+    return None if a is None else np.moveaxis(a.astype(wide, copy=False), problem.axis, -1)
 
 
 def _total(a: np.ndarray) -> np.ndarray:
@@ -149,7 +157,7 @@ def _loss(problem: Problem, x: np.ndarray) -> Dict[str, np.ndarray]:
         out["jvp"] = _reduced(problem, (slope * t).sum(axis=-1).astype(wide), scale)
     if problem.cotangent is None:
         return out
-    g = np.broadcast_to(problem.cotangent.astype(wide), kept.shape)
+    g = np.broadcast_to(problem.cotangent.astype(wide, copy=False), kept.shape)
     g = np.where(kept, g / scale.sum() if problem.reduction == "mean" else g, 0).astype(wide)[..., None]
     out["vjp"] = np.where(c == 0, 0, g * slope) if nll else np.where(kept[..., None], g * slope, 0)
     if t is not None and not nll:

@@ -21,18 +21,34 @@ def lines(p: Problem, wide: str) -> List[str]:
             "p = np.where(broken, np.nan, np.exp(shifted) / (1 + r)).astype(x.dtype)",
             "y = np.where(broken, np.nan, shifted - np.log1p(r)).astype(x.dtype)",
         ]
+    if p.tangent is not None:
+        out += ["t = np.moveaxis(tangent, %d, -1)" % p.axis]
     if p.is_loss:
         return out + _loss_lines(p, wide)
-    out += ["value = np.moveaxis(%s, -1, %d)" % ("p" if p.op == "softmax" else "y", p.axis)]
+    out += [_back(p, "value", "p" if p.op == "softmax" else "y")]
     if p.cotangent is not None:
-        rule = "p * (v - (p * v).sum(axis=-1, keepdims=True))"
-        rule = rule if p.op == "softmax" else "v - p * v.sum(axis=-1, keepdims=True)"
-        out += ["v = np.moveaxis(cotangent, %d, -1)" % p.axis, "vjp = np.moveaxis(%s, -1, %d)" % (rule, p.axis)]
+        out += ["v = np.moveaxis(cotangent, %d, -1)" % p.axis]
+        out += [_back(p, "vjp", _TANGENT % ("v", "v") if p.op == "softmax" else "v - p * %s" % _total("v"))]
+    if "jvp" in p.want:
+        out += [_back(p, "jvp", _TANGENT % ("t", "t") if p.op == "softmax" else "t - %s" % _total("p * t"))]
+    if "hvp" in p.want:
+        out += [_back(p, "hvp", "-%s * (%s)" % (_total("v"), _TANGENT % ("t", "t")))]
     return out
 
 
+_TANGENT = "p * (%s - (p * %s).sum(axis=-1, keepdims=True))"
+
+
+def _total(expression: str) -> str:
+    return "%s.sum(axis=-1, keepdims=True)" % (expression if expression.isidentifier() else "(%s)" % expression)
+
+
+def _back(p: Problem, name: str, rule: str) -> str:
+    return "%s = np.moveaxis(%s, -1, %d)" % (name, rule, p.axis)
+
+
 def _loss_lines(p: Problem, wide: str) -> List[str]:
-    k, eps = p.x.shape[p.axis], p.label_smoothing
+    k, eps, nll = p.x.shape[p.axis], p.label_smoothing, p.op == "nll_loss"
     w = "np.ones(%d, %s)" % (k, wide) if p.weight is None else "weight"
     if p.has_probability_target:
         out = ["w, q = %s, np.moveaxis(target, %d, -1)" % (w, p.axis), "kept = np.ones(x.shape[:-1], dtype=bool)"]
@@ -43,22 +59,40 @@ def _loss_lines(p: Problem, wide: str) -> List[str]:
         out += ["q = (np.arange(%d) == labels[..., None]).astype(%s)" % (k, wide)]
         out += ["scale = np.where(kept, w[labels], 0).astype(%s)" % wide]
     mixed = "((1 - %r) * q + %r / %d).astype(%s)" % (eps, eps, k, wide) if eps else "q"
-    seen = " & (q > 0)" if p.op == "nll_loss" else ""
+    seen = " & (q > 0)" if nll else ""
     out += [
         "c = np.where(kept[..., None], w * %s, 0).astype(%s)" % (mixed, wide),
         "rows = -np.where(c == 0, 0, c * y).sum(axis=-1)",
         "undefined = (np.isnan(y) & kept[..., None]%s).any(axis=-1)" % seen,
         "rows = np.where(undefined, np.nan, rows).astype(%s)" % wide,
-        "value, g = np.asarray(rows%s), np.ones_like(rows)" % ("" if p.reduction == "none" else ".sum()"),
+        "value = %s" % _reduced(p, "rows", wide),
+        "slope = %s" % ("-c" if nll else "np.where(kept[..., None], %s * p - c, 0)" % _total("c")),
     ]
-    if p.reduction == "mean":
-        out += ["value, g = np.asarray(value / scale.sum(), %s), g / scale.sum()" % wide]
-    if p.cotangent is not None:
-        out += ["g = np.where(kept, g * cotangent, 0).astype(%s)[..., None]" % wide]
-        rule = "np.where(c == 0, 0, -g * c)" if p.op == "nll_loss" else "g * (c.sum(axis=-1, keepdims=True) * p - c)"
-        rule = rule if p.op == "nll_loss" else "np.where(kept[..., None], %s, 0)" % rule
-        out += ["vjp = np.moveaxis(%s.astype(%s), -1, %d)" % (rule, wide, p.axis)]
-    return out
+    if "jvp" in p.want:
+        out += ["jvp = %s" % _reduced(p, "(slope * t).sum(axis=-1).astype(%s)" % wide, wide)]
+    if p.cotangent is None:
+        return out
+    g = "np.broadcast_to(cotangent, kept.shape)" + (" / scale.sum()" if p.reduction == "mean" else "")
+    out += ["g = np.where(kept, %s, 0).astype(%s)[..., None]" % (g, wide)]
+    rules = {
+        "vjp": "np.where(c == 0, 0, g * slope)" if nll else "np.where(kept[..., None], g * slope, 0)",
+        "hvp": "np.where(kept[..., None], g * %s * (%s), 0)" % (_total("c"), _TANGENT % ("t", "t")),
+        "grad_target": "np.where(g * inner == 0, 0, -(g * inner * y))",
+        "mixed": "g * (p * %s - inner * u)" % _total("inner * u"),
+    }
+    if "grad_target" in p.want:
+        out += ["inner = (w * (1 - %r)).astype(%s)" % (eps, wide)]
+    if "mixed" in p.want:
+        out += ["u = np.moveaxis(target_tangent, %d, -1)" % p.axis]
+    return out + [_back(p, name, "(%s).astype(%s)" % (rule, wide)) for name, rule in rules.items() if name in p.want]
+
+
+def _reduced(p: Problem, rows: str, wide: str) -> str:
+    """The reduction of a row's values, or of its JVP."""
+    if p.reduction == "none":
+        return rows
+    total = "%s.sum()" % rows
+    return "np.asarray(%s, %s)" % (total + (" / scale.sum()" if p.reduction == "mean" else ""), wide)
 
 
 TO_BFLOAT16 = [

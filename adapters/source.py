@@ -37,7 +37,8 @@ def constant(a: np.ndarray) -> str:
 
 def arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:
     """The arrays of a problem by the names that scripts give them."""
-    named = (("x", p.x), ("target", p.target), ("weight", p.weight), ("cotangent", p.cotangent))
+    names = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
+    named = ((name, getattr(p, name)) for name in names)
     return [(name, a) for name, a in named if a is not None]
 
 

@@ -43,7 +43,9 @@ def main() -> None:
     for name in options.targets or [t.name for t in installed()]:
         imported, framework, oracle, judge, total, calls = measure(name, options.profile)
         parts = (framework, oracle, judge, total - framework - oracle - judge)
-        table.add_row(name, f"{imported:.2f}", *(f"{p:.2f} ({p / total:.0%})" for p in parts), f"{total:.2f}", str(calls))
+        table.add_row(
+            name, f"{imported:.2f}", *(f"{p:.2f} ({p / total:.0%})" for p in parts), f"{total:.2f}", str(calls)
+        )
     Console().print(table)
 
 

@@ -1,0 +1,119 @@
+"""False alarms: judge very many elements of implementations that are right, and count.
+
+    python benchmarks/soak.py [TARGET ...] [--elements 1e8] [--cell 1e5]
+
+Every family is put to every op in float32 and float64 on batches of thousands of rows, seed after seed, until every
+(op, dtype, family) cell has ``--cell`` elements on each target and all targets together have ``--elements``. A failure
+that no waiver explains ends the run with exit code 1; so does a cell that stays too small.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from lossproof.adapters.protocol import Problem
+from lossproof.call import Call
+from lossproof.families import FAMILIES
+from lossproof.floats import FORMATS
+from lossproof.ops import OPS, value_shape
+from lossproof.options import Sig, make_call
+from lossproof.picker import SeededPicker
+from lossproof.run import run
+from lossproof.targets import installed, parse
+from lossproof.waivers import book
+
+DTYPES = ("float64", "float32")
+SIGS = {
+    "softmax": (Sig("softmax"),),
+    "log_softmax": (Sig("log_softmax"),),
+    "nll_loss": (Sig("nll_loss", "mean", "wi"), Sig("nll_loss", "none")),
+    "cross_entropy": (
+        Sig("cross_entropy", "mean", "wi"),
+        Sig("cross_entropy", "none", "sw"),
+        Sig("cross_entropy", "mean", "qs"),
+        Sig("cross_entropy", "sum", "si"),
+    ),
+}
+SHAPES = ((4096, 4), (16384, 1), (1024, 17), (32, 1000), (4096, 2))
+
+
+Cell = tuple[str, str, str]
+
+
+def possible(op: str, family: str) -> bool:
+    """Whether a family has a meaning for an op."""
+    return FAMILIES[family].labels != "ignored" or any("i" in sig.uses for sig in SIGS[op])
+
+
+def calls(round_: int, cells: set[Cell]) -> Iterator[Call]:
+    """One round: for each cell that wants more the next signature, on every shape that suits the family."""
+    for op, sigs in SIGS.items():
+        for dtype in DTYPES:
+            for shape in SHAPES:
+                for f in FAMILIES.values():
+                    sig = sigs[round_ % len(sigs)]
+                    fits = f.needs(*shape) and (f.labels != "ignored" or "i" in sig.uses)
+                    if fits and (op, dtype, f.name) in cells:
+                        key = f"soak/{round_}/{f.name}/{shape}/{sig}"
+                        yield make_call(SeededPicker(key), f, sig, shape, FORMATS[dtype], provenance="soak")
+
+
+def elements(p: Problem, output: str) -> int:
+    """How many entries of an output are judged."""
+    return p.x.size if output != "value" else int(np.prod(value_shape(p)))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("targets", nargs="*")
+    parser.add_argument("--elements", type=float, default=1e8)
+    parser.add_argument("--cell", type=float, default=1e5)
+    parser.add_argument("--rounds", type=int, default=64)
+    options = parser.parse_args()
+    targets = [parse(name) for name in options.targets] or installed()
+    counts: Counter[tuple[str, str, str, str]] = Counter()
+    verdicts: Counter[tuple[str, str]] = Counter()
+    bad: list[str] = []
+    cells = {(op, dtype, f) for op in OPS for dtype in DTYPES for f in FAMILIES if possible(op, f)}
+    wanting = cells
+    for round_ in range(options.rounds):
+        batch = list(calls(round_, wanting))
+        known = {c.id: c for c in batch}
+        for o in map(book(targets).mark, run(targets, batch)):
+            verdicts[o.target, "waived" if o.waiver else o.verdict] += 1
+            call = known.get(o.id)
+            if call is not None:
+                counts[o.target, *o.id.split("/")[:2], call.family] += elements(call.problem, o.output)
+            if o.verdict == "fail" and not o.waiver:
+                bad.append(f"{o.target}: {o.message}")
+        total = sum(counts.values())
+        least = min(counts[t.name, op, dtype, f] for t in targets for op, dtype, f in cells)
+        print(f"round {round_ + 1}: {total:.3g} elements, smallest cell {least:.3g}, {len(bad)} failures", flush=True)
+        if total >= options.elements:
+            wanting = {c for c in cells if min(counts[t.name, *c] for t in targets) < options.cell}
+            if not wanting:
+                break
+    table = Table(title="elements judged")
+    for column in ("target", "op", "dtype", "elements", "smallest cell"):
+        table.add_column(column)
+    for t in targets:
+        for op in OPS:
+            for dtype in DTYPES:
+                row = [counts[t.name, op, dtype, f] for f in FAMILIES if possible(op, f)]
+                table.add_row(t.name, op, dtype, f"{sum(row):,}", f"{min(row):,}")
+    Console().print(table)
+    print(dict(verdicts))
+    print("\n".join(bad[:20]))
+    print(f"{total:,} elements, smallest cell {least:,}, {len(bad)} failures")
+    return 1 if bad or total < options.elements or least < options.cell else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

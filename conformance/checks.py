@@ -1,0 +1,175 @@
+"""Checks: what takes more than one call, or answers that are no numbers. The loop treats them as calls.
+
+A check is its first call, with companions and a judge of its own. So it has an id of the same form
+(``op/dtype/relation/NAME-details/digest``) and record, tables, waivers, pytest and ``check_implementation`` see ordinary
+observations. See ``relations`` and ``error_calls`` for the two kinds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from lossproof.adapters.protocol import Outcome, Problem
+from lossproof.call import Call, detail
+from lossproof.expect import Truth, truth
+from lossproof.judge import Observation
+from lossproof.messages import trouble
+from lossproof.targets import Target
+
+RELATION, ERROR = "relation", "error"
+INPUTS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
+
+
+class Exact:
+    """Truth of single problems, computed when first asked for and shared by all targets."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Problem, Truth]] = {}
+
+    def __call__(self, p: Problem) -> Truth:
+        """The truth of a problem (the same object, not an equal one)."""
+        if id(p) not in self._known:
+            # The problem is kept as well, so that its id is not given to another one.
+            self._known[id(p)] = (p, truth([p]))
+        return self._known[id(p)][1]
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What a judge sees: a target's outcomes in the order of the calls, follow-ups last.
+
+    ``modified`` names the inputs that changed during the first call of a watched check.
+    """
+
+    check: Check
+    target: Target
+    calls: tuple[Call, ...]
+    outcomes: tuple[Outcome, ...]
+    exact: Exact
+    modified: tuple[str, ...] = ()
+
+    def blank(self, output: str) -> Observation:
+        """An observation of one output, to be filled in."""
+        p = self.check.problem
+        return Observation(
+            self.check.id,
+            output,
+            self.target.name,
+            "fail",
+            profile=self.target.declared(p.op, p.dtype).profile,
+            seconds=sum(o.seconds for o in self.outcomes),
+        )
+
+
+Judge = Callable[[Hearing], list[Observation]]
+# Calls that depend on the outcomes of the first ones: an implementation's own outputs as the next inputs.
+Follow = Callable[[Sequence[Outcome]], Sequence[Call]]
+
+
+@dataclass(frozen=True)
+class Check(Call):
+    """Calls with a judge: ``problem`` is the first one's, ``others`` are its companions in the order of play.
+
+    ``outputs`` are those judged, one observation each; ``reshapes`` marks companions of another shape, which only
+    targets that compile nothing are given; ``isolate`` calls that may crash a process; ``watched`` checks compare the
+    inputs before and after. A ``layout`` is asked only of targets that declare it.
+    """
+
+    name: str = ""
+    others: tuple[Call, ...] = ()
+    outputs: tuple[str, ...] = ("value",)
+    judge: Judge = field(default=lambda hearing: [], repr=False)
+    follow: Follow | None = field(default=None, repr=False)
+    reshapes: bool = False
+    isolate: bool = False
+    watched: bool = False
+    layout: str = "contiguous"
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Everything to be played at first."""
+        return (Call(self.problem, self.family, self.provenance), *self.others)
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight hexadecimal digits of the name and of all calls."""
+        return hashlib.sha256("/".join([self.name, *(c.digest for c in self.calls)]).encode()).hexdigest()[:8]
+
+    @cached_property
+    def id(self) -> str:
+        """``op/dtype/relation/NAME-details/digest``."""
+        p = self.problem
+        return f"{p.op}/{p.dtype}/{self.family}/{self.name}-{detail(p)}/{self.digest}"
+
+
+def outputs(call: Call) -> tuple[str, ...]:
+    """The outputs that observations of a call or check are about."""
+    return call.outputs if isinstance(call, Check) else call.problem.want
+
+
+def refusal(check: Check, target: Target) -> str:
+    """Why a target is not given a check; empty if it is."""
+    c = target.capabilities
+    if check.reshapes and c.compile_cost != "none":
+        return f"{target.name} compiles for each shape: not given relations that change shapes"
+    if check.layout not in c.layouts:
+        return f"{target.adapter.name} has no layout {check.layout}"
+    return ""
+
+
+def play(check: Check, target: Target, exact: Exact) -> Hearing:
+    """Put a check's calls to a target, and those that follow from its answers."""
+    calls = check.calls
+    problems = [_private(c.problem) if check.watched else c.problem for c in calls]
+    outcomes = list(target.play(problems))
+    hearing = Hearing(check, target, calls, tuple(outcomes), exact, changed(check.problem, problems[0]))
+    if check.follow is None or broken(hearing, "value") is not None:
+        return hearing
+    more = tuple(check.follow(outcomes))
+    outcomes += target.play([c.problem for c in more])
+    return replace(hearing, calls=calls + more, outcomes=tuple(outcomes))
+
+
+def hear(check: Check, target: Target, hearing: Hearing | None) -> list[Observation]:
+    """The observations of a check on a target; without a hearing it was not given."""
+    if hearing is None:
+        text, profile = refusal(check, target), target.declared(check.problem.op, check.problem.dtype).profile
+        return [
+            Observation(check.id, name, target.name, "unsupported", message=text, profile=profile)
+            for name in check.outputs
+        ]
+    return check.judge(hearing)
+
+
+def broken(hearing: Hearing, output: str) -> Observation | None:
+    """The observation of the first call that has no such output of the right shape and dtype; None if all have."""
+    for call, outcome in zip(hearing.calls, hearing.outcomes, strict=True):
+        name = output if output in call.problem.want else "value"
+        found = trouble(replace(hearing.blank(output), output=name), call, outcome)
+        if found is not None:
+            text = f"{hearing.check.name}: {found.message}" if found.verdict != "unsupported" else found.message
+            return replace(found, output=output, message=text)
+    return None
+
+
+def changed(before: Problem, after: Problem) -> tuple[str, ...]:
+    """The inputs that are no longer what they were, bit for bit."""
+    pairs = [(name, getattr(before, name), getattr(after, name)) for name in INPUTS if hasattr(before, name)]
+    return tuple(name for name, a, b in pairs if a is not None and a.tobytes() != b.tobytes())
+
+
+def _private(p: Problem) -> Problem:
+    """A copy whose arrays are nobody else's."""
+    arrays = {name: getattr(p, name) for name in INPUTS if hasattr(p, name)}
+    return replace(p, **{name: np.array(a) for name, a in arrays.items() if a is not None})
+
+
+def select(calls: Iterable[Call], families: Iterable[str] | None) -> list[Call]:
+    """Those of some families; all if none is named."""
+    wanted = frozenset(families or ())
+    return [c for c in calls if not wanted or c.family in wanted]
