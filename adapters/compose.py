@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from .protocol import Problem
+from .protocol import REDUCTIONS, Problem
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,12 @@ def widen(f: Namespace, p: Problem, a: Any) -> Any:
     return a if p.dtype == wide(p.dtype) else f.cast(a, wide(p.dtype))
 
 
-def loss(f: Namespace, p: Problem, x: Any, target: Any, weight: Any) -> Any:
-    """``nll_loss`` or ``cross_entropy`` of ``x`` in its own dtype. Labels must have been checked."""
+def loss(f: Namespace, p: Problem, x: Any, target: Any, weight: Any, *, select_used: bool = True) -> Any:
+    """``nll_loss`` or ``cross_entropy`` of ``x`` in its own dtype. Labels must have been checked.
+
+    The gradient with respect to probabilities is taken without ``select_used``: what is selected away has none, but
+    the loss grows without limit with the probability of a masked class, also where that is 0.
+    """
     k, eps = p.x.shape[p.axis], p.label_smoothing
     y = widen(f, p, f.to_last(x, p.axis))
     w = None if p.weight is None else widen(f, p, weight)
@@ -51,7 +55,7 @@ def loss(f: Namespace, p: Problem, x: Any, target: Any, weight: Any) -> Any:
             c = (1.0 - eps) * c + eps / k
         if w is not None:
             c = w * c
-        return reduce(f, p, -f.sum(c * _used(f, c, y), True), None)
+        return reduce(f, p, -f.sum(c * (_used(f, c, y) if select_used else y), True), None)
     hot = f.one_hot(target, k)
     rows = -f.sum(f.where(hot, y, 0.0), True)
     w_y = None if w is None else f.sum(f.where(hot, w, 0.0), True)
@@ -62,7 +66,7 @@ def loss(f: Namespace, p: Problem, x: Any, target: Any, weight: Any) -> Any:
         spread = f.sum((eps / k) * y if w is None else (w * (eps / k)) * _used(f, w, y), True)
         # eps = 1 leaves nothing of the label's own term, not even where that is infinite.
         rows = -spread if eps == 1.0 else (1.0 - eps) * rows - spread
-    return select(f, p, rows, target, w_y)
+    return drop_ignored(f, p, rows, target, w_y)
 
 
 def _used(f: Namespace, c: Any, y: Any) -> Any:
@@ -82,7 +86,7 @@ def check_labels(p: Problem) -> None:
         raise IndexError("label %d is out of range for %d classes" % (int(p.target[bad].flat[0]), k))
 
 
-def select(f: Namespace, p: Problem, rows: Any, target: Any, w_y: Any) -> Any:
+def drop_ignored(f: Namespace, p: Problem, rows: Any, target: Any, w_y: Any) -> Any:
     """Drop ignored rows of index targets, then reduce. ``w_y`` is the weight of each row's label, or None for 1."""
     if p.ignore_index is None:
         return reduce(f, p, rows, w_y)
@@ -95,6 +99,8 @@ def select(f: Namespace, p: Problem, rows: Any, target: Any, w_y: Any) -> Any:
 
 def reduce(f: Namespace, p: Problem, rows: Any, counted: Any) -> Any:
     """The reduction of wide row losses, rounded once. ``counted``: each row's part of the denominator; None for 1."""
+    if p.reduction not in REDUCTIONS:
+        raise ValueError("unknown reduction %r" % p.reduction)
     if p.reduction != "none":
         rows = f.sum(rows, False)
     if p.reduction == "mean":

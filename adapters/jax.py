@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ import jaxlib
 import numpy as np
 
 from . import compose, source
-from .protocol import DTYPES, Capabilities, Description, Problem, Support, Tensor
+from .protocol import DTYPES, OUTPUTS, Capabilities, Description, Problem, Support, Tensor
 
 jax.config.update("jax_enable_x64", True)
 
@@ -43,7 +43,7 @@ class JaxAdapter:
         }
         others = ["%s:%d" % (d.platform, i) for i, d in enumerate(jax.devices()) if d.platform != "cpu"]
         profiles = {(op, dtype): "W" for op in ("nll_loss", "cross_entropy") for dtype in ("bfloat16", "float16")}
-        self._capabilities = Capabilities(ops=ops, devices=("cpu", *others), profiles=profiles)
+        self._capabilities = Capabilities(ops=ops, devices=("cpu", *others), profiles=profiles, outputs=OUTPUTS)
 
     def describe(self) -> Description:
         """Versions, devices and the flags that can change bits."""
@@ -60,7 +60,7 @@ class JaxAdapter:
         return self._capabilities
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
-        """Value, and VJP through ``jax.vjp`` where a cotangent is given."""
+        """Value, gradients through ``jax.vjp``, nested where asked, and directions through ``jax.jvp``."""
         kind, _, index = device.partition(":")
         place, dtype = jax.devices(kind)[int(index or 0)], _DTYPES[problem.dtype]
         compose.check_labels(problem)
@@ -70,11 +70,36 @@ class JaxAdapter:
 
         with jax.default_device(place):
             x, target, weight = put(problem.x), put(problem.target), put(problem.weight)
-            if problem.cotangent is None:
-                return {"value": _pull(_value(_JAX, problem, x, target, weight))}
-            value, pull_back = jax.vjp(lambda x: _value(_JAX, problem, x, target, weight), x)
-            (vjp,) = pull_back(put(problem.cotangent))
-            return {"value": _pull(value), "vjp": _pull(vjp)}
+            want, cotangent, tangent = problem.want, put(problem.cotangent), put(problem.tangent)
+
+            def f(x: Any) -> Any:
+                return _value(_JAX, problem, x, target, weight)
+
+            def gradient(x: Any) -> Any:
+                return jax.vjp(f, x)[1](cotangent)[0]
+
+            def target_gradient(x: Any) -> Any:
+                def of_target(q: Any) -> Any:
+                    return _value(_JAX, problem, x, q, weight, select_used=False)
+
+                return jax.vjp(of_target, target)[1](cotangent)[0]
+
+            out = {}
+            if "vjp" in want:
+                out["value"], pull_back = jax.vjp(f, x)
+                (out["vjp"],) = pull_back(cotangent)
+            else:
+                out["value"] = f(x)
+            if "jvp" in want:
+                _, out["jvp"] = jax.jvp(f, (x,), (tangent,))
+            if "hvp" in want:
+                _, out["hvp"] = jax.jvp(gradient, (x,), (tangent,))
+            if "mixed" in want:
+                out["grad_target"], pull_back = jax.vjp(target_gradient, x)
+                (out["mixed"],) = pull_back(put(problem.target_tangent))
+            elif "grad_target" in want:
+                out["grad_target"] = target_gradient(x)
+            return {name: _pull(t) for name, t in out.items()}
 
     def error_kind(self, error: Exception) -> str:
         """By exception type; XLA's runtime errors carry a status word."""
@@ -88,29 +113,49 @@ class JaxAdapter:
 
     def script(self, problem: Problem) -> str:
         """The same computation as a program of JAX alone."""
-        trace = source.Trace()
-        result = _value(_traced(trace), problem, *(source.Symbol(name) for name in ("x", "target", "weight")))
         body = []
         for name, a in source.arrays(problem):
             kind = "int64" if a.dtype.kind in "iu" else problem.dtype
             body.append("%s = jnp.array(%s, jnp.%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
-        body += ["", "def f(x):", *("    " + line for line in trace.lines), "    return %s" % result, ""]
-        show = 'print("%s", jax.device_get(%s).astype(float).tolist())'
-        if problem.cotangent is None:
-            body += [show % ("value", "f(x)")]
-        else:
-            body += ["value, pull_back = jax.vjp(f, x)", show % ("value", "value")]
-            body += [show % ("vjp", "pull_back(cotangent)[0]")]
+        body += ["", *_function("f", "x", problem), *_derivatives(problem)]
+        body += ['print("%s", jax.device_get(%s).astype(float).tolist())' % (name, name) for name in problem.want]
         imports = ["import jax", "import jax.numpy as jnp", 'jax.config.update("jax_enable_x64", True)']
         return source.program(source.title(problem, "jax"), imports, body)
 
 
-def _value(f: compose.Namespace, p: Problem, x: Any, target: Any, weight: Any) -> Any:
+def _value(f: compose.Namespace, p: Problem, x: Any, target: Any, weight: Any, *, select_used: bool = True) -> Any:
     if p.op == "softmax":
         return f.softmax(x, p.axis)
     if p.op == "log_softmax":
         return f.log_softmax(x, p.axis)
-    return compose.loss(f, p, x, target, weight)
+    return compose.loss(f, p, x, target, weight, select_used=select_used)
+
+
+def _function(name: str, arguments: str, p: Problem, *, select_used: bool = True) -> List[str]:
+    trace = source.Trace()
+    symbols = (source.Symbol(name) for name in ("x", "target", "weight"))
+    result = _value(_traced(trace), p, *symbols, select_used=select_used)
+    lines = ["    " + line for line in trace.lines]
+    return ["def %s(%s):" % (name, arguments), *lines, "    return %s" % result, ""]
+
+
+def _derivatives(p: Problem) -> List[str]:
+    """Every output that is asked for, line by line."""
+    want = p.want
+    out = ["value = f(x)"]
+    if "vjp" in want:
+        out = ["value, pull_back = jax.vjp(f, x)", "vjp, = pull_back(cotangent)"]
+    if "jvp" in want:
+        out.append("_, jvp = jax.jvp(f, (x,), (tangent,))")
+    if "hvp" in want:
+        out.append("_, hvp = jax.jvp(lambda x: jax.vjp(f, x)[1](cotangent)[0], (x,), (tangent,))")
+    if "grad_target" in want:
+        inner = "jax.vjp(lambda q: of_target(x, q), target)[1](cotangent)[0]"
+        out += ["", *_function("of_target", "x, target", p, select_used=False)]
+        out.append("grad_target = %s" % inner)
+    if "mixed" in want:
+        out += ["_, pull_back = jax.vjp(lambda x: %s, x)" % inner, "mixed, = pull_back(target_tangent)"]
+    return out
 
 
 def _traced(trace: source.Trace) -> compose.Namespace:

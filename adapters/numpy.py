@@ -14,7 +14,7 @@ import numpy as np
 
 from . import layouts, source
 from .numpy_source import TO_BFLOAT16, lines
-from .protocol import LAYOUTS, OUTPUTS, Capabilities, Description, Problem, Support, Tensor
+from .protocol import LAYOUTS, OUTPUTS, REDUCTIONS, Capabilities, Description, Problem, Support, Tensor
 
 _WIDE = {"float64": np.float64, "float32": np.float32, "bfloat16": np.float32, "float16": np.float32}
 
@@ -190,6 +190,8 @@ def _targets(problem: Problem, x: np.ndarray, w: np.ndarray) -> Tuple[np.ndarray
 def _reduced(problem: Problem, rows: np.ndarray, scale: np.ndarray) -> np.ndarray:
     if problem.reduction == "none":
         return rows
+    if problem.reduction not in REDUCTIONS:
+        raise ValueError("unknown reduction %r" % problem.reduction)
     total = rows.sum()
     return np.asarray(total / scale.sum() if problem.reduction == "mean" else total, rows.dtype)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List, Tuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import compose, source
-from .protocol import DTYPES, Capabilities, Description, Problem, Support, Tensor
+from .protocol import DTYPES, OUTPUTS, Capabilities, Description, Problem, Support, Tensor
 
 _DTYPES = {name: tf.as_dtype(name) for name in DTYPES}
 
@@ -63,7 +63,7 @@ class TensorFlowAdapter:
         }
         # Measured: the float16 row losses are wide, the bfloat16 ones are not.
         profiles = {("nll_loss", "bfloat16"): "W", ("nll_loss", "float16"): "W", ("cross_entropy", "float16"): "W"}
-        self._capabilities = Capabilities(ops=ops, profiles=profiles)
+        self._capabilities = Capabilities(ops=ops, profiles=profiles, outputs=OUTPUTS)
 
     def describe(self) -> Description:
         """Versions, threads, and the flags that can change bits."""
@@ -80,7 +80,7 @@ class TensorFlowAdapter:
         return self._capabilities
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
-        """Value, and VJP through ``tf.GradientTape`` where a cotangent is given."""
+        """Value, gradients through ``tf.GradientTape``, nested where asked, and the JVP through forward mode."""
         kind = _DTYPES[problem.dtype].as_numpy_dtype
         if not _is_native(problem):
             compose.check_labels(problem)
@@ -91,13 +91,33 @@ class TensorFlowAdapter:
 
         with tf.device("/CPU:0"):
             x, target, weight = put(problem.x), put(problem.target), put(problem.weight)
-            if problem.cotangent is None:
-                return {"value": _pull(_value(_TF, problem, x, target, weight))}
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(x)
-                value = _value(_TF, problem, x, target, weight)
-            vjp = tape.gradient(value, x, output_gradients=put(problem.cotangent), unconnected_gradients="zero")
-            return {"value": _pull(value), "vjp": _pull(vjp)}
+            want, cotangent, tangent = problem.want, put(problem.cotangent), put(problem.tangent)
+
+            def f() -> Any:
+                return _value(_TF, problem, x, target, weight)
+
+            def of_target() -> Any:
+                return _value(_TF, problem, x, target, weight, select_used=False)
+
+            out = {}
+            if "vjp" in want:
+                out["value"], out["vjp"] = _gradient(f, x, cotangent)
+            else:
+                out["value"] = f()
+            if "jvp" in want:
+                with tf.autodiff.ForwardAccumulator(x, tangent) as forward:
+                    value = f()
+                out["jvp"] = forward.jvp(value, unconnected_gradients="zero")
+            if "hvp" in want:
+                _, out["hvp"] = _gradient(lambda: _gradient(f, x, cotangent)[1], x, tangent)
+            if "mixed" in want:
+                direction = put(problem.target_tangent)
+                out["grad_target"], out["mixed"] = _gradient(
+                    lambda: _gradient(of_target, target, cotangent)[1], x, direction
+                )
+            elif "grad_target" in want:
+                _, out["grad_target"] = _gradient(of_target, target, cotangent)
+            return {name: _pull(t) for name, t in out.items()}
 
     def error_kind(self, error: Exception) -> str:
         """By exception type; InvalidArgumentError also by its words."""
@@ -118,19 +138,32 @@ class TensorFlowAdapter:
 
     def script(self, problem: Problem) -> str:
         """The same computation as a program of TensorFlow alone."""
-        trace = source.Trace()
-        result = _value(_traced(trace), problem, *(source.Symbol(name) for name in ("x", "target", "weight")))
         body = []
         for name, a in source.arrays(problem):
             kind = "int64" if a.dtype.kind in "iu" else problem.dtype
             body.append("%s = tf.reshape(tf.constant(%s, tf.%s), %r)" % (name, source.constant(a), kind, a.shape))
-        body += ["with tf.GradientTape() as tape:", "    tape.watch(x)", *("    " + line for line in trace.lines)]
-        show = 'print("%s", %s.numpy().astype(float).tolist())'
-        body += ["    value = %s" % result, show % ("value", "value")]
-        if problem.cotangent is not None:
-            body += [show % ("vjp", 'tape.gradient(value, x, cotangent, unconnected_gradients="zero")')]
+        body += ["", *GRADIENT, *_function("f", problem), *_derivatives(problem)]
+        body += ['print("%s", %s.numpy().astype(float).tolist())' % (name, name) for name in problem.want]
         imports = ["import tensorflow as tf", 'tf.config.set_visible_devices([], "GPU")']
         return source.program(source.title(problem, "tensorflow"), imports, body)
+
+
+def _gradient(f: Callable[[], Any], x: Any, cotangent: Any) -> Tuple[Any, Any]:
+    """What a function gives, and the gradient of its product with a cotangent. Nested for second derivatives."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        value = f()
+    return value, tape.gradient(value, x, cotangent, unconnected_gradients="zero")
+
+
+GRADIENT = [
+    "def gradient(f, x, cotangent):",
+    "    with tf.GradientTape() as tape:",
+    "        tape.watch(x)",
+    "        value = f()",
+    '    return value, tape.gradient(value, x, cotangent, unconnected_gradients="zero")',
+    "",
+]
 
 
 def _is_native(p: Problem) -> bool:
@@ -138,22 +171,46 @@ def _is_native(p: Problem) -> bool:
     return p.op == "cross_entropy" and not p.label_smoothing and not (p.has_probability_target and p.weight is not None)
 
 
-def _value(f: Namespace, p: Problem, x: Any, target: Any, weight: Any) -> Any:
+def _value(f: Namespace, p: Problem, x: Any, target: Any, weight: Any, *, select_used: bool = True) -> Any:
     if p.op == "softmax":
         return f.softmax(x, p.axis)
     if p.op == "log_softmax":
         return f.log_softmax(x, p.axis)
     if not _is_native(p):
-        return compose.loss(f, p, x, target, weight)
+        return compose.loss(f, p, x, target, weight, select_used=select_used)
     x = f.to_last(x, p.axis)
     if p.has_probability_target:
         return compose.reduce(f, p, compose.widen(f, p, f.dense(f.to_last(target, p.axis), x)), None)
     known = target if p.ignore_index is None else f.where(target != p.ignore_index, target, 0)
     rows = compose.widen(f, p, f.sparse(known, x))
     if p.weight is None:
-        return compose.select(f, p, rows, target, None)
+        return compose.drop_ignored(f, p, rows, target, None)
     w_y = f.sum(f.where(f.one_hot(known, p.x.shape[p.axis]), compose.widen(f, p, weight), 0.0), True)
-    return compose.select(f, p, w_y * rows, target, w_y)
+    return compose.drop_ignored(f, p, w_y * rows, target, w_y)
+
+
+def _function(name: str, p: Problem, *, select_used: bool = True) -> List[str]:
+    trace = source.Trace()
+    symbols = (source.Symbol(name) for name in ("x", "target", "weight"))
+    result = _value(_traced(trace), p, *symbols, select_used=select_used)
+    return ["def %s():" % name, *("    " + line for line in trace.lines), "    return %s" % result, ""]
+
+
+def _derivatives(p: Problem) -> List[str]:
+    """Every output that is asked for, line by line."""
+    want = p.want
+    out = ["value, vjp = gradient(f, x, cotangent)" if "vjp" in want else "value = f()"]
+    if "jvp" in want:
+        out += ["with tf.autodiff.ForwardAccumulator(x, tangent) as forward:", "    y = f()"]
+        out.append('jvp = forward.jvp(y, unconnected_gradients="zero")')
+    if "hvp" in want:
+        out.append("_, hvp = gradient(lambda: gradient(f, x, cotangent)[1], x, tangent)")
+    if "grad_target" in want:
+        out += ["", *_function("of_target", p, select_used=False)]
+        inner = "gradient(of_target, target, cotangent)"
+        mixed = "grad_target, mixed = gradient(lambda: %s[1], x, target_tangent)" % inner
+        out.append(mixed if "mixed" in want else "_, grad_target = %s" % inner)
+    return out
 
 
 def _traced(trace: source.Trace) -> Namespace:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import Any, Dict
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 import torch
+import torch.autograd.forward_ad as fw
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
-from . import source
-from .protocol import Capabilities, Description, Problem, Support, Tensor
+from . import layouts, source
+from .protocol import LAYOUTS, OUTPUTS, Capabilities, Description, Problem, Support, Tensor
 
 _DTYPES = {
     "float64": torch.float64,
@@ -36,7 +37,9 @@ class TorchAdapter:
             "cross_entropy": Support("native"),
         }
         devices = ("cpu", *(["cuda"] if cuda else []), *cuda)
-        self._capabilities = Capabilities(ops=ops, devices=devices)
+        # PyTorch has no negative strides.
+        offered = tuple(layout for layout in LAYOUTS if layout != "reversed")
+        self._capabilities = Capabilities(ops=ops, devices=devices, outputs=OUTPUTS, layouts=offered)
 
     def describe(self) -> Description:
         """Versions, threads, instruction set and the flags that can change bits."""
@@ -59,16 +62,31 @@ class TorchAdapter:
         return self._capabilities
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
-        """Value, and VJP through ``torch.autograd.grad`` where a cotangent is given."""
-        dtype = _DTYPES[problem.dtype]
-        cotangent = problem.cotangent
-        x = torch.tensor(problem.x, dtype=dtype, device=device, requires_grad=cotangent is not None)
-        value = _apply(problem, x, dtype, device)
-        out = {"value": _pull(value)}
-        if cotangent is not None:
-            (vjp,) = torch.autograd.grad(value, x, torch.tensor(cotangent, dtype=dtype, device=device))
-            out["vjp"] = _pull(vjp)
-        return out
+        """Value, gradients through ``torch.autograd.grad``, twice where asked, and the JVP through forward AD."""
+        dtype, want = _DTYPES[problem.dtype], problem.want
+        given = {name: _put(a, dtype, device) for name, a in source.arrays(problem)}
+        for name, plan in layouts.of_problem(problem):
+            given[name] = layouts.lay(given[name], plan)
+        x, target, weight = given["x"], given.get("target"), given.get("weight")
+        leaves = [x] if target is None or "grad_target" not in want else [x, target]
+        for leaf in leaves if "vjp" in want else []:
+            leaf.requires_grad_()
+        value = _apply(problem, x, target, weight)
+        out = {"value": value}
+        if "vjp" in want:
+            twice = "hvp" in want or "mixed" in want
+            grads = torch.autograd.grad(value, leaves, given["cotangent"], create_graph=twice)
+            out.update(zip(("vjp", "grad_target"), grads))
+            if "hvp" in want:
+                (out["hvp"],) = torch.autograd.grad(grads[0], x, given["tangent"], retain_graph="mixed" in want)
+            if "mixed" in want:
+                (out["mixed"],) = torch.autograd.grad(grads[1], x, given["target_tangent"])
+        if "jvp" in want:
+            with torch.no_grad(), fw.dual_level():
+                # A dual number has the strides of x for its tangent too, which cannot be if entries share memory.
+                dual = fw.make_dual(x.detach(), given["tangent"])
+                out["jvp"] = fw.unpack_dual(_apply(problem, dual, target, weight)).tangent
+        return {name: _pull(t) for name, t in out.items()}
 
     def error_kind(self, error: Exception) -> str:
         """By exception type first, then by the words of PyTorch's messages."""
@@ -88,12 +106,11 @@ class TorchAdapter:
         for name, a in source.arrays(problem):
             kind = "torch.int64" if a.dtype.kind in "iu" else dtype
             body.append("%s = torch.tensor(%s, dtype=%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
-        if problem.cotangent is not None:
-            body.append("x.requires_grad_()")
-        body += ["value = " + _source(problem), 'print("value", value.tolist())']
-        if problem.cotangent is not None:
-            body += ["(vjp,) = torch.autograd.grad(value, x, cotangent)", 'print("vjp", vjp.tolist())']
+        body += [*layouts.torch_source(problem), *_derivatives(problem)]
+        body += ['print("%s", %s.tolist())' % (name, name) for name in problem.want]
         imports = ["import torch", "import torch.nn.functional as F"]
+        if "jvp" in problem.want:
+            imports.insert(1, "import torch.autograd.forward_ad as fw")
         return source.program(source.title(problem, "torch"), imports, body)
 
 
@@ -115,28 +132,26 @@ _MESSAGES = (
 )
 
 
-def _apply(p: Problem, x: torch.Tensor, dtype: torch.dtype, device: str) -> torch.Tensor:
+def _put(a: np.ndarray, dtype: torch.dtype, device: str) -> torch.Tensor:
+    return torch.tensor(a, dtype=dtype if a.dtype.kind == "f" else torch.int64, device=device)
+
+
+def _apply(
+    p: Problem, x: torch.Tensor, target: Optional[torch.Tensor], weight: Optional[torch.Tensor]
+) -> torch.Tensor:
     if p.op == "softmax":
         return F.softmax(x, dim=p.axis)
     if p.op == "log_softmax":
         return F.log_softmax(x, dim=p.axis)
     # sanity check: losses have targets
-    assert p.target is not None
+    assert target is not None
     if x.dim() > 2 or p.axis % x.dim() == 0:
-        x = x.movedim(p.axis, min(1, x.dim() - 1))
-    weight = None if p.weight is None else torch.tensor(p.weight, dtype=dtype, device=device)
+        to = min(1, x.dim() - 1)
+        x = x.movedim(p.axis, to)
+        target = target.movedim(p.axis, to) if p.has_probability_target else target
     ignore = _ignored_label(p)
     if p.op == "nll_loss":
-        target = torch.tensor(p.target, device=device)
         return F.nll_loss(x, target, weight, ignore_index=ignore, reduction=p.reduction)
-    if not p.has_probability_target:
-        target = torch.tensor(p.target, device=device)
-        return F.cross_entropy(
-            x, target, weight, ignore_index=ignore, reduction=p.reduction, label_smoothing=p.label_smoothing
-        )
-    target = torch.tensor(p.target, dtype=dtype, device=device)
-    if x.dim() > 2 or p.axis % x.dim() == 0:
-        target = target.movedim(p.axis, min(1, x.dim() - 1))
     return F.cross_entropy(
         x, target, weight, ignore_index=ignore, reduction=p.reduction, label_smoothing=p.label_smoothing
     )
@@ -151,12 +166,33 @@ def _ignored_label(p: Problem) -> int:
     return min(-100, int(p.target.min(initial=0)) - 1)
 
 
-def _source(p: Problem) -> str:
+def _derivatives(p: Problem) -> List[str]:
+    """Every output that is asked for, line by line."""
+    want = p.want
+    leaves = "[x, target]" if "grad_target" in want else "[x]"
+    names = "vjp, grad_target" if "grad_target" in want else "vjp,"
+    out = ["for leaf in %s:" % leaves, "    leaf.requires_grad_()"] if "vjp" in want else []
+    out.append("value = " + _source(p, "x"))
+    if "vjp" in want:
+        twice = ", create_graph=True" if "hvp" in want or "mixed" in want else ""
+        out.append("(%s) = torch.autograd.grad(value, %s, cotangent%s)" % (names, leaves, twice))
+    if "hvp" in want:
+        keep = ", retain_graph=True" if "mixed" in want else ""
+        out.append("(hvp,) = torch.autograd.grad(vjp, x, tangent%s)" % keep)
+    if "mixed" in want:
+        out.append("(mixed,) = torch.autograd.grad(grad_target, x, target_tangent)")
+    if "jvp" in want:
+        out += ["with torch.no_grad(), fw.dual_level():", "    dual = fw.make_dual(x.detach(), tangent)"]
+        out.append("    jvp = fw.unpack_dual(%s).tangent" % _source(p, "dual"))
+    return out
+
+
+def _source(p: Problem, x: str) -> str:
     if not p.is_loss:
-        return "F.%s(x, dim=%d)" % (p.op, p.axis)
+        return "F.%s(%s, dim=%d)" % (p.op, x, p.axis)
     dim = min(1, p.x.ndim - 1)
     move = "" if p.axis % p.x.ndim == dim else ".movedim(%d, %d)" % (p.axis, dim)
-    args = ["x" + move, "target" + (move if p.has_probability_target else "")]
+    args = [x + move, "target" + (move if p.has_probability_target else "")]
     if p.weight is not None:
         args.append("weight=weight")
     args.append("ignore_index=%d" % _ignored_label(p))

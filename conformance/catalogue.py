@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 
+from lossproof import relations  # noqa: F401 (registers them)
 from lossproof import transforms as tr
-from lossproof.adapters.protocol import Problem
+from lossproof.adapters.protocol import DTYPES, OPS, Problem
 from lossproof.call import Call
-from lossproof.checks import ERROR, RELATION, Check, select
+from lossproof.checks import ERROR, RELATION, Check
 from lossproof.deck import VERSION, build
 from lossproof.error_calls import error_checks
 from lossproof.families import FAMILIES
 from lossproof.picker import SeededPicker
-from lossproof.relations import RELATIONS, Relation
+from lossproof.relation_kit import RELATIONS, Relation
 
 KINDS = (RELATION, ERROR)
 # Relations are about structure, not size: the deck's small shapes are enough.
@@ -34,51 +34,42 @@ def checks(
     """
     ops, dtypes = (tuple(given) if given is not None else None for given in (ops, dtypes))
     wanted = tuple(families or ())
-    plain = [f for f in wanted if f not in KINDS]
+    values = [name for name in wanted if name not in KINDS]
     found: list[Call] = []
-    deck: list[Call] | None = None
+    if values:
+        found += build(profile=profile, seed=seed, ops=ops, dtypes=dtypes, families=values)
     if not wanted or RELATION in wanted:
-        # Relations are drawn from the whole deck of an op and dtype, so that filters do not change them.
+        # Relations are drawn from all calls of an op and dtype, so that filters change none of them.
         deck = build(profile=profile, seed=seed, ops=ops, dtypes=dtypes)
-    if not wanted:
-        found += deck or []
-    elif plain or deck is None:
-        found += build(profile=profile, seed=seed, ops=ops, dtypes=dtypes, families=plain) if plain else []
-    if deck is not None:
-        found += relation_checks(deck, profile=profile, seed=seed)
+        found += [*(deck if not wanted else ()), *relation_checks(deck, profile=profile, seed=seed)]
     if not wanted or ERROR in wanted:
-        smoke = profile == "smoke"
-        found += error_checks(ops=ops, dtypes=("float32",) if smoke and not dtypes else dtypes)
-    return select(found, wanted)
-
-
-def digest(calls: Iterable[Call]) -> str:
-    """sha256 of the ids, which contain the digests of all inputs; of value calls alone it is the deck's digest."""
-    h = hashlib.sha256(f"deck {VERSION}".encode())
-    for call in calls:
-        h.update(call.id.encode() + b"\n")
-    return h.hexdigest()
+        found += error_checks(ops=ops, dtypes=(dtypes or ("float32",)) if profile == "smoke" else dtypes)
+    return found
 
 
 def relation_checks(deck: Sequence[Call], *, profile: str = "default", seed: int = 0) -> list[Check]:
     """A sample: one instance of each relation and variant for each op and dtype, from finite calls of small shape.
 
-    A profile that is not ``default`` gets float32 only, and every third layout.
+    The smoke profile gets the first variants, in float32 where the deck has it.
     """
     by: dict[tuple[str, str], list[Problem]] = {}
     for call in deck:
         p = call.problem
         family = FAMILIES.get(call.family)
-        if p.x.size <= _ELEMENTS and p.x.ndim > 1 and (family is None or family.regular) and tr.finite(tr.bare(p)):
+        regular = (family is None or family.regular) and call.tier != "free"
+        if regular and p.x.size <= _ELEMENTS and tr.lively(tr.bare(p)):
             by.setdefault((p.op, p.dtype), []).append(tr.bare(p))
     found: dict[str, Check] = {}
+    smoke = profile == "smoke"
     dtypes = {dtype for _, dtype in by}
     for (op, dtype), problems in by.items():
-        if profile == "smoke" and dtype != "float32" and "float32" in dtypes:
+        if smoke and dtype != "float32" and "float32" in dtypes:
             continue
+        phase = OPS.index(op) + DTYPES.index(dtype)
         for r in RELATIONS.values():
-            for variant in r.variants if op in r.ops else ():
-                check = _instance(r, variant, problems, seed)
+            variants = r.variants[:1] if smoke else r.variants
+            for i, variant in enumerate(variants if op in r.ops else ()):
+                check = _instance(r, variant, problems, seed) if (i + phase) % r.every == 0 or smoke else None
                 if check is not None:
                     found.setdefault(check.id, check)
     return list(found.values())
@@ -102,8 +93,7 @@ def _instance(r: Relation, variant: str, problems: Sequence[Problem], seed: int)
             outputs=tuple(name for name in plan.outputs if name in base.want),
             judge=plan.judged(),
             follow=plan.follow,
-            reshapes=r.reshapes,
+            tier="free" if r.reshapes else "full",
             watched=r.watched,
-            layout=others[0].layout if r.name == "layout" else "contiguous",
         )
     return None

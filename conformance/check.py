@@ -11,7 +11,8 @@ import numpy as np
 
 from lossproof.adapters.protocol import Capabilities, Description, Problem, Support, Tensor, UnsupportedProblem
 from lossproof.call import Call
-from lossproof.deck import build
+from lossproof.catalogue import checks
+from lossproof.checks import ERROR
 from lossproof.errors import UsageError
 from lossproof.judge import FAILING, Observation
 from lossproof.ops import OPS
@@ -21,6 +22,7 @@ from lossproof.targets import Target
 Function = Callable[..., Any]
 # What a derivative takes beside x, in order.
 _DIRECTIONS = {
+    "vjp": ("cotangent",),
     "jvp": ("tangent",),
     "hvp": ("cotangent", "tangent"),
     "grad_target": ("cotangent",),
@@ -58,15 +60,13 @@ class FunctionAdapter:
         """Call the functions with arrays of the problem's own dtype."""
         dtype = numpy_dtype(problem.dtype)
         keywords = self._keywords(problem, dtype)
-        x = problem.x.astype(dtype)
-        value = self.value(x, **keywords)
-        out = {"value": _pulled(value)}
-        if problem.cotangent is not None and self.grad is not None:
-            out["vjp"] = _pulled(self.grad(x, problem.cotangent.astype(dtype), **keywords))
+        out = {"value": _called(self.value, {"x": problem.x.astype(dtype)}, keywords)}
+        functions = {"vjp": self.grad, **self.derivatives}
         for name in problem.want:
-            if name in self.derivatives:
-                given = [getattr(problem, field).astype(dtype) for field in _DIRECTIONS[name]]
-                out[name] = _pulled(self.derivatives[name](x, *given, **keywords))
+            function = functions.get(name)
+            if function is not None:
+                arrays = {field: getattr(problem, field).astype(dtype) for field in ("x", *_DIRECTIONS[name])}
+                out[name] = _called(function, arrays, keywords)
         return out
 
     def _keywords(self, problem: Problem, dtype: np.dtype[Any]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class FunctionAdapter:
             # sanity check: losses have targets
             assert target is not None
             given |= {
-                "target": target.astype(dtype) if problem.has_probability_target else target,
+                "target": target.astype(dtype) if problem.has_probability_target else target.copy(),
                 "weight": None if problem.weight is None else problem.weight.astype(dtype),
                 "ignore_index": problem.ignore_index,
                 "reduction": problem.reduction,
@@ -139,6 +139,7 @@ def check_implementation(
     profile: str = "default",
     seed: int = 0,
     calls: Iterable[Call] | None = None,
+    errors: bool = False,
 ) -> Report:
     """Judge a plain function against certified truth within derived bounds.
 
@@ -150,17 +151,17 @@ def check_implementation(
     ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)`` and
     ``mixed(x, cotangent, target_tangent, ...)``. ``online`` declares partial sums that are rescaled when the running
     maximum grows. ``profiles`` maps a dtype to a declared error profile W, N or F.
-    ``profile`` and ``seed`` choose the deck, or ``calls`` replaces it.
+    ``profile`` and ``seed`` choose the deck and the relations, or ``calls`` replaces them; with ``errors`` the answers
+    to invalid input are judged, too.
 
     Raises :class:`UsageError` for an unknown op, dtype or option.
     """
     if op not in OPS:
         raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPS)}")
     later = derivatives or {}
-    if not set(later) <= set(_DIRECTIONS):
-        raise UsageError(
-            f"unknown derivative {', '.join(sorted(set(later) - set(_DIRECTIONS)))}; expected {', '.join(_DIRECTIONS)}"
-        )
+    if not set(later) <= set(_DIRECTIONS) - {"vjp"}:
+        unknown = ", ".join(sorted(set(later) - set(_DIRECTIONS) | {"vjp"} & set(later)))
+        raise UsageError(f"unknown derivative {unknown}; expected {', '.join(list(_DIRECTIONS)[1:])}")
     known = OPS[op].options
     chosen = frozenset(options) if options is not None else known
     if not chosen <= known:
@@ -180,8 +181,10 @@ def check_implementation(
         later,
         online,
     )
-    deck = build(profile=profile, seed=seed, ops=(op,), dtypes=wanted) if calls is None else calls
-    return Report(tuple(run([Target(adapter)], deck)))
+    if calls is None:
+        calls = checks(profile=profile, seed=seed, ops=(op,), dtypes=wanted)
+        calls = [c for c in calls if errors or c.family != ERROR]
+    return Report(tuple(run([Target(adapter)], calls)))
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
@@ -195,6 +198,20 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     except ImportError:
         raise UsageError("bfloat16 in plain functions needs the package ml_dtypes; pip install ml_dtypes") from None
     return np.dtype(ml_dtypes.bfloat16)
+
+
+class InputModified(Exception):  # noqa: N818 (an answer of the function, not a fault of the suite)
+    """A function has written into an array that it was given."""
+
+
+def _called(function: Function, arrays: Mapping[str, Any], keywords: Mapping[str, Any]) -> Tensor:
+    given = {**arrays, **keywords}
+    before = {name: a.copy() for name, a in given.items() if isinstance(a, np.ndarray)}
+    result = _pulled(function(*arrays.values(), **keywords))
+    modified = [name for name, a in before.items() if a.tobytes() != given[name].tobytes()]
+    if modified:
+        raise InputModified(f"{getattr(function, '__name__', 'the function')} modifies its input {', '.join(modified)}")
+    return result
 
 
 def _pulled(result: Any) -> Tensor:

@@ -1,16 +1,17 @@
 """Checks: what takes more than one call, or answers that are no numbers. The loop treats them as calls.
 
 A check is its first call, with companions and a judge of its own. So it has an id of the same form
-(``op/dtype/relation/NAME-details/digest``) and record, tables, waivers, pytest and ``check_implementation`` see ordinary
-observations. See ``relations`` and ``error_calls`` for the two kinds.
+(``op/dtype/relation/NAME-details/digest``), and record, tables, waivers, pytest and ``check_implementation`` see
+ordinary observations. See ``relations`` and ``error_calls`` for the two kinds.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -75,9 +76,8 @@ Follow = Callable[[Sequence[Outcome]], Sequence[Call]]
 class Check(Call):
     """Calls with a judge: ``problem`` is the first one's, ``others`` are its companions in the order of play.
 
-    ``outputs`` are those judged, one observation each; ``reshapes`` marks companions of another shape, which only
-    targets that compile nothing are given; ``isolate`` calls that may crash a process; ``watched`` checks compare the
-    inputs before and after. A ``layout`` is asked only of targets that declare it.
+    ``outputs`` are those judged, one observation each; ``isolate`` marks calls that may crash a process; ``watched``
+    checks compare the inputs before and after. Companions of another shape put a check into the tier ``free``.
     """
 
     name: str = ""
@@ -85,10 +85,8 @@ class Check(Call):
     outputs: tuple[str, ...] = ("value",)
     judge: Judge = field(default=lambda hearing: [], repr=False)
     follow: Follow | None = field(default=None, repr=False)
-    reshapes: bool = False
     isolate: bool = False
     watched: bool = False
-    layout: str = "contiguous"
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -112,16 +110,6 @@ def outputs(call: Call) -> tuple[str, ...]:
     return call.outputs if isinstance(call, Check) else call.problem.want
 
 
-def refusal(check: Check, target: Target) -> str:
-    """Why a target is not given a check; empty if it is."""
-    c = target.capabilities
-    if check.reshapes and c.compile_cost != "none":
-        return f"{target.name} compiles for each shape: not given relations that change shapes"
-    if check.layout not in c.layouts:
-        return f"{target.adapter.name} has no layout {check.layout}"
-    return ""
-
-
 def play(check: Check, target: Target, exact: Exact) -> Hearing:
     """Put a check's calls to a target, and those that follow from its answers."""
     calls = check.calls
@@ -133,17 +121,6 @@ def play(check: Check, target: Target, exact: Exact) -> Hearing:
     more = tuple(check.follow(outcomes))
     outcomes += target.play([c.problem for c in more])
     return replace(hearing, calls=calls + more, outcomes=tuple(outcomes))
-
-
-def hear(check: Check, target: Target, hearing: Hearing | None) -> list[Observation]:
-    """The observations of a check on a target; without a hearing it was not given."""
-    if hearing is None:
-        text, profile = refusal(check, target), target.declared(check.problem.op, check.problem.dtype).profile
-        return [
-            Observation(check.id, name, target.name, "unsupported", message=text, profile=profile)
-            for name in check.outputs
-        ]
-    return check.judge(hearing)
 
 
 def broken(hearing: Hearing, output: str) -> Observation | None:
@@ -159,17 +136,11 @@ def broken(hearing: Hearing, output: str) -> Observation | None:
 
 def changed(before: Problem, after: Problem) -> tuple[str, ...]:
     """The inputs that are no longer what they were, bit for bit."""
-    pairs = [(name, getattr(before, name), getattr(after, name)) for name in INPUTS if hasattr(before, name)]
+    pairs = [(name, getattr(before, name), getattr(after, name)) for name in INPUTS]
     return tuple(name for name, a, b in pairs if a is not None and a.tobytes() != b.tobytes())
 
 
 def _private(p: Problem) -> Problem:
     """A copy whose arrays are nobody else's."""
-    arrays = {name: getattr(p, name) for name in INPUTS if hasattr(p, name)}
-    return replace(p, **{name: np.array(a) for name, a in arrays.items() if a is not None})
-
-
-def select(calls: Iterable[Call], families: Iterable[str] | None) -> list[Call]:
-    """Those of some families; all if none is named."""
-    wanted = frozenset(families or ())
-    return [c for c in calls if not wanted or c.family in wanted]
+    copies: dict[str, Any] = {name: np.array(a) for name in INPUTS if (a := getattr(p, name)) is not None}
+    return replace(p, **copies)

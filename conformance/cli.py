@@ -159,9 +159,9 @@ def explain(id: str | None, target: str | None, **options: Any) -> int:
 
 
 def build(profile: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], families: Sequence[str]) -> list[Call]:
-    """A deck, with every name checked and a suggestion for those that are unknown."""
+    """A deck with its relations and error calls; every name checked, with a suggestion for those that are unknown."""
+    from lossproof.catalogue import KINDS, checks
     from lossproof.deck import PROFILES
-    from lossproof.deck import build as build_deck
     from lossproof.families import FAMILIES
     from lossproof.floats import FORMATS
     from lossproof.ops import OPS
@@ -169,8 +169,8 @@ def build(profile: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], fa
     one_of("profile", [profile], list(PROFILES))
     one_of("op", ops, list(OPS))
     one_of("dtype", dtypes, list(FORMATS))
-    one_of("family", families, [*FAMILIES, "golden"])
-    calls = build_deck(profile=profile, seed=seed, ops=ops or None, dtypes=dtypes or None, families=families or None)
+    one_of("family", families, [*FAMILIES, "golden", *KINDS])
+    calls = checks(profile=profile, seed=seed, ops=ops or None, dtypes=dtypes or None, families=families or None)
     if not calls:
         raise UsageError(f"the {profile} deck has no call of that op, dtype and family; leave out one of the filters")
     return calls

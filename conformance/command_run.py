@@ -10,6 +10,7 @@ from dataclasses import asdict
 import click
 
 from lossproof import choose
+from lossproof.checks import outputs
 from lossproof.cli import build
 from lossproof.evidence import header
 from lossproof.record import Writer
@@ -52,7 +53,7 @@ def run_command(
             writer = stack.enter_context(
                 Writer(record, header(chosen, calls, profile=profile, seed=seed, filters=filters))
             )
-        total = len(chosen) * sum(len(c.problem.want) for c in calls)
+        total = len(chosen) * sum(len(outputs(c)) for c in calls)
         tick = stack.enter_context(progress(total, quiet=quiet))
         interrupted = False
         try:

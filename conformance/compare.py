@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -36,15 +37,17 @@ class Answer:
         allowed = self.allowed * size + np.abs(self.got * factor) * U
         return Answer(self.got * factor, allowed, self.sure, self.centre * factor, self.radius * size)
 
-    def at(self, where: object) -> Answer:
+    def at(self, where: Any) -> Answer:
         """Some of the entries."""
-        parts = (np.asarray(a)[where] for a in (self.got, self.allowed, self.sure, self.centre, self.radius))  # type: ignore[index]
+        parts = (np.asarray(a)[where] for a in (self.got, self.allowed, self.sure, self.centre, self.radius))
         return Answer(*parts)
 
     def total(self) -> Answer:
         """The sum over the last axis, rounded once (``math.fsum``)."""
         got, allowed = _sums(self.got), _sums(self.allowed) * (1 + 4 * U)
-        return Answer(got, allowed + np.abs(got) * U, self.sure.all(-1), _sums(self.centre), _sums(self.radius))
+        return Answer(
+            got, allowed + np.abs(got) * U, np.asarray(self.sure.all(-1)), _sums(self.centre), _sums(self.radius)
+        )
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from lossproof.call import Call, detail
+from lossproof.checks import ERROR, Check
 from lossproof.families import FAMILIES
 from lossproof.judge import Observation
 
-# Overflow depends on the format, flushing is recorded as found, label dtypes are the caller's.
+# Overflow depends on the format, flushing is recorded as found, label dtypes are the caller's. Whether an unknown
+# label is an error or NaN is recorded as found, too.
 EXEMPT = frozenset({"7", "9", "12", "determinism", "batch"})
 FAMILY = "convention"
 
@@ -28,11 +30,13 @@ class Ledger:
     def add(self, call: Call, o: Observation) -> None:
         """Take note of an observation."""
         f = FAMILIES.get(call.family)
-        if not o.conventions or f is None or f.regular:
+        invalid = isinstance(call, Check) and call.family == ERROR
+        if not o.conventions or (not invalid and (f is None or f.regular)):
             return
-        same = f"{call.family}/{detail(call.problem)}"
+        name = f"{call.name}-" if isinstance(call, Check) else ""
+        same = f"{call.family}/{name}{detail(call.problem)}"
         for clause, shown in o.conventions.items():
-            if clause not in EXEMPT:
+            if clause not in EXEMPT and not (clause == "13" and (shown == "nan" or shown.startswith("error:"))):
                 where = f"{call.problem.dtype} on {o.target}"
                 self.seen.setdefault((clause, call.problem.op, o.output, same), {})[where] = shown
 

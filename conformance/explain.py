@@ -14,8 +14,10 @@ from rich.markup import escape
 
 from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.call import Call, from_json
+from lossproof.checks import ERROR, RELATION, Check
 from lossproof.errors import UsageError
 from lossproof.expect import Truth, truth
+from lossproof.explain_check import check_lines
 from lossproof.families import FAMILIES
 from lossproof.floats import FORMATS
 from lossproof.judge import Observation
@@ -60,7 +62,7 @@ def find(id: str | None, *, profile: str, seed: int, record: str | None, call_fi
         return _from_file(call_file)
     if id is None:
         raise UsageError("explain needs the ID of a case (lossproof deck list), or --call FILE")
-    if record is not None:
+    if record is not None and not {RELATION, ERROR} & set(id.split("/")):
         calls = list(_recorded(record))
         place = f"the calls that {record} keeps (those that did not pass)"
     else:
@@ -115,6 +117,9 @@ class _Listening(Target):
 
 def lines(call: Call, target: Target | None, *, full: bool = False) -> Iterator[str]:
     """The whole explanation, line by line."""
+    if isinstance(call, Check):
+        yield from check_lines(call, target, _array, full=full)
+        return
     p = call.problem
     yield f"{call.id}"
     yield f"  {_MEANING.get(p.op, p.op)}, {p.dtype}{_options(p)}"

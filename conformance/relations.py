@@ -6,74 +6,22 @@ register it with the sentence that a failure prints. Tolerances are sums of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from lossproof import transforms as tr
 from lossproof.adapters.protocol import LAYOUTS, OPS, Outcome, Problem
 from lossproof.call import Call
-from lossproof.checks import RELATION, Follow, Hearing, Judge
-from lossproof.compare import Answer, Compare, Sides, against, equal, graded, joined, relation_judge
+from lossproof.checks import RELATION, Hearing
+from lossproof.compare import Answer, Sides, against, equal, graded, joined
 from lossproof.judge import Observation
 from lossproof.picker import Picker
+from lossproof.relation_kit import Plan, relation
 
 SOFTMAX, LOSSES = ("softmax", "log_softmax"), ("nll_loss", "cross_entropy")
 TINY_EPS = 2.0**-60
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The problems of one instance, and their judge (or the sides that an ordinary judge compares)."""
-
-    problems: tuple[Problem, ...]
-    compare: Compare | None = None
-    outputs: tuple[str, ...] = ("value", "vjp")
-    follow: Follow | None = None
-    judge: Judge | None = None
-
-    def judged(self) -> Judge:
-        """The judge."""
-        if self.judge is not None:
-            return self.judge
-        # sanity check: a plan has either
-        assert self.compare is not None
-        return relation_judge(self.compare)
-
-
-@dataclass(frozen=True)
-class Relation:
-    """A relation: ``plan(problem, pick, variant)`` gives None where it does not apply. ``variants`` are instances."""
-
-    name: str
-    says: str
-    plan: Callable[[Problem, Picker, str], Plan | None]
-    ops: tuple[str, ...] = OPS
-    variants: tuple[str, ...] = ("",)
-    reshapes: bool = False
-    watched: bool = False
-
-
-RELATIONS: dict[str, Relation] = {}
-
-
-def relation(
-    name: str,
-    says: str,
-    *,
-    ops: tuple[str, ...] = OPS,
-    variants: tuple[str, ...] = ("",),
-    reshapes: bool = False,
-    watched: bool = False,
-) -> Callable[[Callable[[Problem, Picker, str], Plan | None]], Callable[[Problem, Picker, str], Plan | None]]:
-    """Register a plan."""
-
-    def register(plan: Callable[[Problem, Picker, str], Plan | None]) -> Callable[[Problem, Picker, str], Plan | None]:
-        RELATIONS[name] = Relation(name, says, plan, ops, variants, reshapes, watched)
-        return plan
-
-    return register
 
 
 def _same(output: str, answers: Sequence[Answer]) -> Sides:
@@ -85,9 +33,7 @@ def _sum_to_one(p: Problem, pick: Picker, variant: str) -> Plan:
     return Plan((replace(p, cotangent=None),), lambda output, a: against(a[0].total(), 1.0), ("value",))
 
 
-@relation(
-    "gradient-sum", "the gradient of a row with respect to its logits sums to 0", ops=(*SOFTMAX, "cross_entropy")
-)
+@relation("gradient-sum", "the gradient of a row with respect to its logits sums to 0", ops=(*SOFTMAX, "cross_entropy"))
 def _gradient_sum(p: Problem, pick: Picker, variant: str) -> Plan | None:
     if p.cotangent is None or (p.has_probability_target and np.any(tr.flatten(p).target.sum(-1) != 1.0)):  # type: ignore[union-attr]
         return None
@@ -239,14 +185,17 @@ def _weight_scale(p: Problem, pick: Picker, variant: str) -> Plan | None:
     "any shape and class axis gives the results of the flattened problem",
     variants=("ax0", "ax1", "ax2"),
     reshapes=True,
+    every=3,
 )
 def _flatten(p: Problem, pick: Picker, variant: str) -> Plan | None:
-    if p.axis % p.x.ndim != int(variant[-1]) or p.x.ndim < 3:
+    if p.x.ndim < 3:
         return None
-    return Plan((p, tr.flatten(p)), _same)
+    f, axis = tr.flatten(p), int(variant[-1])
+    shape = np.moveaxis(p.x, p.axis, axis).shape
+    return Plan((tr.unflatten(f, replace(p, x=np.empty(shape), axis=axis)), f), _same)
 
 
-@relation("layout", "how the input lies in memory changes nothing", variants=LAYOUTS[1:])
+@relation("layout", "how the input lies in memory changes nothing", variants=LAYOUTS[1:], every=3)
 def _layout(p: Problem, pick: Picker, variant: str) -> Plan:
     if variant == "expanded":
         f = tr.flatten(p)
@@ -262,7 +211,7 @@ def _other_rows(p: Problem, pick: Picker, variant: str) -> Plan | None:
     f = tr.per_row(tr.flatten(p))
     if f.x.shape[0] < 2:
         return None
-    x = f.x[:, ::-1].copy() * (1.0 if p.op == "nll_loss" else -1.0)
+    x = f.x[:, ::-1].copy() * (0.5 if p.op == "nll_loss" else -1.0)
     x[0] = f.x[0]
     first = slice(1)
     calls = (tr.unflatten(f, p), tr.unflatten(replace(f, x=x), p))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lossproof.batch import signature
 from lossproof.call import Call
+from lossproof.checks import Check, Exact, play
 from lossproof.conventions import Ledger
 from lossproof.expect import truth
 from lossproof.judge import Observation
@@ -32,8 +33,10 @@ class Clock:
 
 
 def groups(calls: Iterable[Call]) -> Iterator[list[Call]]:
-    """Neighbouring calls of one signature, in stacks small enough for memory."""
-    for _, run in itertools.groupby(calls, key=lambda c: (c.tier, signature(c.problem))):
+    """Neighbouring calls of one signature, in stacks small enough for memory; checks one by one."""
+    for _, run in itertools.groupby(
+        calls, key=lambda c: c.id if isinstance(c, Check) else (c.tier, signature(c.problem))
+    ):
         members = list(run)
         step = max(1, _MAX_STACK_ELEMENTS // max(1, members[0].problem.x.size))
         for start in range(0, len(members), step):
@@ -52,6 +55,9 @@ def run(targets: Sequence[Target], calls: Iterable[Call], clock: Clock | None = 
                 clock.withheld[target.name] = clock.withheld.get(target.name, 0) + len(group)
         if not given:
             continue
+        if isinstance(group[0], Check):
+            yield from _check(group[0], given, clock, ledgers)
+            continue
         start = time.perf_counter()
         exact = truth(problems)
         clock.oracle += time.perf_counter() - start
@@ -68,3 +74,20 @@ def run(targets: Sequence[Target], calls: Iterable[Call], clock: Clock | None = 
             yield from found
     for ledger in ledgers.values():
         yield from ledger.verdicts()
+
+
+def _check(
+    check: Check, targets: Sequence[Target], clock: Clock, ledgers: Mapping[str, Ledger]
+) -> Iterator[Observation]:
+    """A check on every target; the truths that its judge asks for are shared."""
+    exact = Exact()
+    for target in targets:
+        start = time.perf_counter()
+        hearing = play(check, target, exact)
+        clock.targets[target.name] = clock.targets.get(target.name, 0.0) + time.perf_counter() - start
+        start = time.perf_counter()
+        found = check.judge(hearing)
+        for observation in found:
+            ledgers[target.adapter.name].add(check, observation)
+        clock.judge += time.perf_counter() - start
+        yield from found

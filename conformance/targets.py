@@ -69,6 +69,8 @@ class Target:
         kind = "probability" if p.has_probability_target else "index"
         if p.target is not None and kind not in support.targets:
             return f"{self.adapter.name}'s {p.op} takes no {kind} targets"
+        if p.layout not in c.layouts:
+            return f"{self.adapter.name} has no layout {p.layout}"
         return ""
 
     def play(self, problems: Iterable[Problem]) -> Iterator[Outcome]:

@@ -156,7 +156,7 @@ def _conventions(summary: Summary) -> Iterator[RenderableType]:
     table = Table(title="Conventions shown (clauses of SPEC section 4)", title_justify="left")
     for name in ("clause", "op", "output", *names):
         table.add_column(escape(name))
-    for (clause, op, output), by_target in sorted(summary.conventions.items(), key=lambda i: (int(i[0][0]), i[0])):
+    for (clause, op, output), by_target in sorted(summary.conventions.items(), key=lambda i: (i[0][0].rjust(2), i[0])):
         table.add_row(
             clause, op, output, *[escape(behaviours(by_target.get(n, {}))) if n in by_target else "" for n in names]
         )

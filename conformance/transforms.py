@@ -24,6 +24,11 @@ def finite(p: Problem) -> bool:
     return bool(all(np.isfinite(a).all() for a in arrays) and np.abs(p.x).max(initial=0) < FORMATS[p.dtype].max / 16)
 
 
+def lively(p: Problem) -> bool:
+    """Whether a finite problem has classes that differ: where all are equal, most mistakes are invisible."""
+    return finite(p) and bool(np.ptp(p.x, axis=p.axis).max(initial=0) >= 1)
+
+
 def flatten(p: Problem) -> Problem:
     """Rows and classes alone."""
     target, cot = p.target, p.cotangent
@@ -94,7 +99,9 @@ def coarse(x: F64, dtype: str) -> tuple[F64, float]:
     step = np.ldexp(1.0, max(int(top), fmt.emin + fmt.precision))
     moved = np.rint(x / grid) * grid
     # sanity check: adding the step rounds nowhere
-    assert all(fmt.holds(a) and np.array_equal(a - sign * step, moved) for sign in (1, -1) for a in [moved + sign * step])
+    assert all(
+        fmt.holds(a) and np.array_equal(a - sign * step, moved) for sign in (1, -1) for a in [moved + sign * step]
+    )
     return moved, float(step)
 
 

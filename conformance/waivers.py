@@ -18,12 +18,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from lossproof.adapters.protocol import OUTPUTS as ALL_OUTPUTS
 from lossproof.errors import UsageError
 from lossproof.judge import Observation
 from lossproof.targets import Target
 from lossproof.when import Condition, Context, context, parse
 
-OUTPUTS = ("value", "vjp", "*")
+OUTPUTS = (*ALL_OUTPUTS, "*")
 EXPECTS = ("all", "some")
 SYMPTOMS = ("inaccurate", "nonfinite", "finite", "error")
 _REQUIRED = ("name", "cases", "symptom", "reason", "issue", "seen")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from lossproof.deck import build
+from lossproof.catalogue import checks
 from lossproof.families import FAMILIES
 
 pytest.importorskip("ml_dtypes")
@@ -29,7 +29,7 @@ REDUNDANT = {
 @pytest.fixture(scope="session")
 def kills() -> Matrix:
     """One run of everything: truth is shared by all mutants."""
-    return matrix(MUTANTS, build())
+    return matrix(MUTANTS, checks())
 
 
 @pytest.mark.parametrize("mutant", WRONG, ids=lambda m: m.id)

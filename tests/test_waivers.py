@@ -9,6 +9,7 @@ import pytest
 
 from lossproof import waivers
 from lossproof.adapters.numpy import ADAPTER
+from lossproof.adapters.protocol import OUTPUTS
 from lossproof.errors import UsageError
 from lossproof.judge import Observation
 from lossproof.targets import Target
@@ -107,6 +108,13 @@ def test_a_failure_is_waived_and_keeps_its_raw_verdict() -> None:
     assert (marked.verdict, marked.waiver, verdict(marked)) == ("fail", "n", "waived")
     assert b.waived == {"n": 1}
     assert b.stale() == []
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_waiver_may_speak_of_any_one_output(output: str) -> None:
+    b = book(f"output = '{output}'")
+    assert b.mark(replace(FAIL, output=output)).waiver == "n"
+    assert not b.mark(replace(FAIL, output=next(o for o in OUTPUTS if o != output))).waiver
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ for n, weight, gap, loss, gradient in CASES:
     value.backward()
     got, slope = value.item(), x.grad[0, 1].item()
     ok = ok and math.isclose(got, loss, rel_tol=0.02) and math.isclose(slope, gradient, rel_tol=0.02)
-    print(f"{n} rows of weight {weight}: loss observed {got}, exact {loss}; gradient observed {slope}, exact {gradient}")
+    print(
+        f"{n} rows of weight {weight}: loss observed {got}, exact {loss}; gradient observed {slope}, exact {gradient}"
+    )
 print("torch", torch.__version__)
 sys.exit(0 if ok else 1)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lossproof.deck import build
+from lossproof.catalogue import checks
 
 from .kill import Kill, Matrix, distinct, matrix
 from .mutant import Mutant
@@ -19,7 +19,7 @@ from .registry import collect
 def main() -> int:
     """Run every mutant and control against the default deck and print what became of each."""
     start = time.perf_counter()
-    mutants, deck = collect(), build()
+    mutants, deck = collect(), checks()
     found = matrix(mutants, deck)
     console = Console(width=None if sys.stdout.isatty() else 180)
     console.print(_table(mutants, found))

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .loss import Loss
-from .mutant import ONE_OF_EACH, Mutant, options
+from .mutant import ALL_WIDE, ONE_OF_EACH, Mutant, options
 from .parts import PLAIN, Function, Softmax, over_rows
 
 INDEX = ("index",)
@@ -23,6 +25,9 @@ def bug(
     expect: tuple[str, ...] = ONE_OF_EACH,
     family: str = "",
     gap: str = "",
+    derivatives: Mapping[str, Function] | None = None,
+    allowed: str = "",
+    parent: str = "",
 ) -> Mutant:
     """An entry of softmax or log_softmax."""
     correct = over_rows(PLAIN.p if op == "softmax" else PLAIN.y)
@@ -34,11 +39,15 @@ def bug(
         value or correct,
         grad,
         dtypes=expect,
-        expect=() if gap else expect,
+        expect=() if gap or allowed else expect,
         gaps=dict.fromkeys(expect, gap) if gap else {},
         options=options(op),
         family=family,
         source=source,
+        profiles={d: p for d, p in ALL_WIDE.items() if d in expect},
+        derivatives=derivatives or {},
+        allowed=allowed,
+        parent=parent,
     )
 
 
@@ -64,6 +73,9 @@ def loss_bug(
     grad: Function | None = None,
     family: str = "",
     gap: str = "",
+    derivatives: Mapping[str, Function] | None = None,
+    allowed: str = "",
+    parent: str = "",
 ) -> Mutant:
     """An entry of a loss."""
     return Mutant(
@@ -74,10 +86,14 @@ def loss_bug(
         value or of.value,
         grad or of.grad,
         dtypes=expect,
-        expect=() if gap else expect,
+        expect=() if gap or allowed else expect,
         gaps=dict.fromkeys(expect, gap) if gap else {},
         options=options(op) if takes is None else takes,
         targets=INDEX if op == "nll_loss" else targets,
         family=family,
         source=source,
+        profiles={d: p for d, p in ALL_WIDE.items() if d in expect},
+        derivatives=derivatives or {},
+        allowed=allowed,
+        parent=parent,
     )

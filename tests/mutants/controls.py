@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from .later import Later, row_derivatives
 from .loss import NLL, Case, Loss, row_losses
-from .mutant import ALL_DTYPES, TABLE, WIDE_DTYPES, Mutant, options
+from .mutant import ALL_DTYPES, ALL_WIDE, TABLE, WIDE_DTYPES, Mutant, options
 from .narrow import FORMATS, op_by_op
 from .parts import (
     PLAIN,
@@ -23,9 +24,6 @@ from .parts import (
     vjp_log_softmax,
     vjp_softmax,
 )
-
-ALL_WIDE = {"bfloat16": "W", "float16": "W"}
-
 
 def _softmax(
     name: str,
@@ -51,12 +49,15 @@ def _softmax(
             options=options(op),
             profiles={k: v for k, v in profiles.items() if k in dtypes},
             kind="control",
+            derivatives=row_derivatives(op, p),
         )
         for op, f, rule in forms
     )
 
 
-def _loss(name: str, why: str, of: Loss, *, op: str = "cross_entropy", source: str = "") -> Mutant:
+def _loss(
+    name: str, why: str, of: Loss, *, op: str = "cross_entropy", source: str = "", allowed: str = ""
+) -> Mutant:
     targets = ("index",) if op == "nll_loss" else ("index", "probability")
     return Mutant(
         name,
@@ -72,6 +73,8 @@ def _loss(name: str, why: str, of: Loss, *, op: str = "cross_entropy", source: s
         profiles=ALL_WIDE,
         kind="control",
         source=source or TABLE,
+        derivatives=Later(of).functions(op),
+        allowed=allowed,
     )
 
 
@@ -139,7 +142,7 @@ def _exp2(d: Array) -> Array:
 
 
 def _sequential(a: Array) -> Array:
-    return one_by_one()(a.reshape(-1))[0]
+    return one_by_one()(a.reshape(-1))[0] if a.size else np.zeros((), a.dtype)
 
 
 def _zero_times_inf(case: Case, y: Array, c: Array) -> Array:
@@ -219,6 +222,7 @@ MUTANTS = (
         "dense 0 * -inf is NaN",
         "clause 6: a class of probability 0 at -inf may give NaN for probability targets",
         Loss(rows=_zero_times_inf),
+        allowed="section 4, clause 6",
         source="tf-dense-xent-neginf-zero-label-nan, optax-softmax-xent-neginf-zero-label (optax#896)",
     ),
     replace(
@@ -226,6 +230,7 @@ MUTANTS = (
             "p - w q' for probability targets",
             "section 3: accepted as a convention where targets do not sum to 1",
             Loss(slope=_p_minus_c),
+            allowed="section 3",
             source="tf-xent-unnormalised-labels-gradient (tensorflow#60314, #2327)",
         ),
         options=frozenset({"axis", "reduction", "label_smoothing"}),
@@ -235,8 +240,11 @@ MUTANTS = (
         "all ignored gives 0",
         "clause 10: the mean over no row may be 0",
         Loss(
-            mean=lambda case, rows: np.sum(rows) / np.sum(case.scale) if case.kept.any() else np.zeros((), rows.dtype)
+            mean=lambda case, rows: np.zeros((), rows.dtype)
+            if case.kept.size and not case.kept.any()
+            else np.sum(rows) / np.sum(case.scale)
         ),
+        allowed="section 4, clause 10",
         source="paddle-all-ignored-mean-zero, torch-all-ignored-mean-0-but-empty-nan (pytorch#64572)",
     ),
     _loss("np", "the formula", NLL, op="nll_loss"),

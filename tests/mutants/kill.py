@@ -7,14 +7,27 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lossproof.adapters.protocol import Problem
-from lossproof.call import Call
-from lossproof.families import FAMILIES
-from lossproof.judge import FAILING
-from lossproof.run import groups, run
+import numpy as np
 
+from lossproof.adapters.protocol import Outcome, Problem
+from lossproof.call import Call
+from lossproof.checks import Check, Exact
+from lossproof.checks import play as play_check
+from lossproof.conventions import FAMILY, Ledger
+from lossproof.expect import truth
+from lossproof.families import FAMILIES
+from lossproof.judge import FAILING, Observation
+from lossproof.run import groups
+from lossproof.verdicts import Declared, default_profile
+
+from .judging import Found, answers, found
 from .mutant import Mutant
 from .registry import collect
+
+Job = tuple[Sequence[Call], Sequence[str]]
+# What a forked worker inherits: judges of checks are closures, which no queue carries.
+_jobs: list[Job] = []
+Seen = dict[tuple[str, str, str, str], dict[str, str]]
 
 
 @dataclass
@@ -22,6 +35,7 @@ class Kill:
     """What the deck makes of one mutant in one dtype: outputs judged and failing, failing calls by family.
 
     ``worst`` is the largest share of the bound, infinite where a special value is wrong; ``message`` belongs to it.
+    ``seen`` are the conventions shown, ``differing`` counts outputs that differ from the parent's in any bit.
     """
 
     judged: int = 0
@@ -29,6 +43,8 @@ class Kill:
     worst: float = 0.0
     message: str = ""
     families: Counter[str] = field(default_factory=Counter)
+    seen: Seen = field(default_factory=dict)
+    differing: Counter[str] = field(default_factory=Counter)
 
     @property
     def killed(self) -> bool:
@@ -43,6 +59,19 @@ class Kill:
         self.failing += other.failing
         self.worst = max(self.worst, other.worst)
         self.families.update(other.families)
+        self.seen |= other.seen
+        self.differing.update(other.differing)
+
+    def note(self, f: Found, ledger: Ledger) -> None:
+        """Take note of one output."""
+        self.judged += 1
+        ledger.add(f.call, Observation(f.call.id, f.output, ledger.adapter, "pass", conventions=f.conventions))
+        if f.failed:
+            self.failing += 1
+            self.families[f.call.family] += 1
+            if f.share >= self.worst:
+                self.message = f.message
+        self.worst = max(self.worst, f.share)
 
 
 Matrix = dict[tuple[str, str], Kill]
@@ -50,7 +79,8 @@ Matrix = dict[tuple[str, str], Kill]
 
 def takes(mutant: Mutant, p: Problem) -> bool:
     """Whether a call is within a mutant's options; the engine would only count it as unsupported."""
-    if (p.op, p.dtype in mutant.dtypes) != (mutant.op, True):
+    if (p.op, p.dtype in mutant.dtypes, p.layout) != (mutant.op, True, "contiguous"):
+        # FunctionAdapter lays nothing out.
         return False
     if not p.is_loss:
         return True
@@ -70,8 +100,9 @@ def matrix(mutants: Mapping[str, Mutant], calls: Iterable[Call], *, processes: i
     jobs = sorted((job for job in jobs if job[1]), key=_cost, reverse=True)
     if processes == 1 or "fork" not in multiprocessing.get_all_start_methods():
         return _merged(map(_play, jobs))
+    _jobs[:] = jobs
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        return _merged(pool.imap_unordered(_play, jobs))
+        return _merged(pool.imap_unordered(_play_number, range(len(jobs)), chunksize=4))
 
 
 def distinct(mutants: Mapping[str, Mutant], matrix: Matrix) -> dict[str, list[str]]:
@@ -80,14 +111,14 @@ def distinct(mutants: Mapping[str, Mutant], matrix: Matrix) -> dict[str, list[st
     Mutants that take weights or ignore_index are left out: these options are drawn anew for each call, so that it may
     be they and not the logits that make the difference.
     """
-    found: dict[str, set[str]] = {name: set() for name in FAMILIES}
+    result: dict[str, set[str]] = {name: set() for name in FAMILIES}
     for (name, _), kill in matrix.items():
         mutant = mutants[name]
         by_chance = mutant.kind == "control" or {"weight", "ignore_index"} & mutant.options
         if not by_chance and "ordinary" not in kill.families:
             for family in kill.families:
-                found.setdefault(family, set()).add(name)
-    return {family: sorted(names) for family, names in found.items()}
+                result.setdefault(family, set()).add(name)
+    return {family: sorted(names) for family, names in result.items()}
 
 
 def _merged(parts: Iterable[Matrix]) -> Matrix:
@@ -95,28 +126,89 @@ def _merged(parts: Iterable[Matrix]) -> Matrix:
     for part in parts:
         for key, kill in part.items():
             result.setdefault(key, Kill()).add(kill)
+    _unequal_conventions(result)
     return result
 
 
-def _cost(job: tuple[Sequence[Call], Sequence[str]]) -> int:
+def _unequal_conventions(result: Matrix) -> None:
+    """A convention that is not the same in all dtypes fails in each of them."""
+    ledgers: dict[str, Ledger] = {}
+    for (name, _), kill in result.items():
+        ledger = ledgers.setdefault(name, Ledger(name))
+        for key, shown in kill.seen.items():
+            ledger.seen.setdefault(key, {}).update(shown)
+    for (name, _), kill in result.items():
+        for o in ledgers[name].verdicts():
+            if o.verdict in FAILING:
+                kill.add(Kill(1, 1, 0.0, o.message, Counter([FAMILY])))
+                kill.message = kill.message or o.message
+
+
+def _cost(job: Job) -> int:
     return len(job[1]) * sum(c.problem.x.size + 1000 for c in job[0])
 
 
-def _play(job: tuple[Sequence[Call], Sequence[str]]) -> Matrix:
+def _play_number(i: int) -> Matrix:
+    return _play(_jobs[i])
+
+
+def _play(job: Job) -> Matrix:
     calls, ids = job
-    known = collect()
-    by_id = {c.id: c for c in calls}
+    if isinstance(calls[0], Check):
+        return _play_check(calls[0], ids)
+    problems = [c.problem for c in calls]
+    exact, dtype = truth(problems), problems[0].dtype
     result: Matrix = {}
-    for o in run([known[i].target() for i in ids], calls):
-        call = by_id[o.id]
-        kill = result.setdefault((o.target, call.problem.dtype), Kill())
-        if o.verdict == "unsupported":
-            continue
-        kill.judged += 1
-        if o.verdict in FAILING:
-            kill.failing += 1
-            kill.families[call.family] += 1
-            if o.share >= kill.worst:
-                kill.message = o.message
-        kill.worst = max(kill.worst, o.share)
+    for name in ids:
+        mutant = collect()[name]
+        declared = Declared(mutant.profiles.get(dtype, default_profile(dtype)), mutant.online)
+        kill, ledger = result.setdefault((name, dtype), Kill()), Ledger(name)
+        for f in found(calls, exact, answers(mutant.adapter(), problems), declared):
+            kill.note(f, ledger)
+        kill.seen = ledger.seen
+        if mutant.allowed:
+            kill.differing.update(_difference(mutant, calls))
     return result
+
+
+def _difference(mutant: Mutant, calls: Sequence[Call]) -> Counter[str]:
+    """Families of the calls on which a mutant and its parent differ: in any bit of what both offer, or in kind."""
+    problems = [c.problem for c in calls]
+    sides = [answers(m.adapter(), problems) for m in (mutant, collect()[mutant.reference])]
+    result: Counter[str] = Counter()
+    for call, mine, parents in zip(calls, *sides, strict=True):
+        result[call.family] += _unlike([mine], [parents])
+    return +result
+
+
+def _play_check(check: Check, ids: Sequence[str]) -> Matrix:
+    """Relations and error calls judge themselves."""
+    exact, result = Exact(), {}
+    dtype, label = check.problem.dtype, f"{check.family} {check.name}"
+    for name in ids:
+        mutant = collect()[name]
+        hearing = play_check(check, mutant.target(), exact)
+        kill = Kill()
+        for o in check.judge(hearing):
+            if o.verdict == "unsupported":
+                continue
+            bad = o.verdict in FAILING
+            kill.add(Kill(1, int(bad), o.share if bad else 0.0, o.message, Counter([label] if bad else [])))
+        if mutant.allowed:
+            parent = play_check(check, collect()[mutant.reference].target(), exact)
+            kill.differing[label] += _unlike(hearing.outcomes, parent.outcomes)
+            kill.differing = +kill.differing
+        result[name, dtype] = kill
+    return result
+
+
+def _unlike(mine: Sequence[Outcome], parents: Sequence[Outcome]) -> bool:
+    """Whether any outcome differs in kind, or any value in its bits."""
+    return any(
+        a.error != b.error
+        or any(
+            not np.array_equal(a.outputs[name].data, b.outputs[name].data, equal_nan=True)
+            for name in set(a.outputs) & set(b.outputs)
+        )
+        for a, b in zip(mine, parents, strict=False)
+    )

@@ -87,10 +87,20 @@ def slope(case: Case, p: Array, c: Array) -> Array:
     return row_sum(c) * p - c
 
 
+def known_labels(case: Case) -> Case:
+    """A clean error for a label out of range (SPEC section 4, clause 13) and for an unknown reduction (clause 15)."""
+    if case.reduction not in ("none", "sum", "mean"):
+        raise ValueError(f"unknown reduction {case.reduction!r}")
+    if case.labels is not None and (case.kept & ((case.labels < 0) | (case.labels >= case.k))).any():
+        raise IndexError("label out of range")
+    return case
+
+
 @dataclass(frozen=True)
 class Loss:
     """Cross-entropy, step by step. ``count`` is the denominator of the gradient, if not that of the value."""
 
+    guard: Callable[[Case], Case] = known_labels
     read: Callable[[Case], Case] = same
     logp: Step = PLAIN.y
     prob: Step = PLAIN.p
@@ -102,6 +112,7 @@ class Loss:
     denominator: Callable[[Case], Array] = sum_of_weights
     count: Callable[[Case], Array] | None = None
     mean: Callable[[Case, Array], Array] | None = None
+    upstream: Callable[[Case, Array], Array] = lambda case, v: v
     slope: Callable[[Case, Array, Array], Array] = slope
     mask_slope: Callable[[Case, Array], Array] = zero_ignored
     leave: Step = same
@@ -111,16 +122,12 @@ class Loss:
         self,
         x: Array,
         *,
-        target: Array,
-        weight: Array | None = None,
-        ignore_index: int | None = None,
         reduction: str = "mean",
-        axis: int = -1,
-        label_smoothing: float = 0.0,
+        **options: Any,
     ) -> Array:
         """The loss."""
         with np.errstate(all="ignore"):
-            case = self.read(_case(x, target, weight, ignore_index, reduction, axis, label_smoothing))
+            case = self.case(x, reduction=reduction, **options)
             rows = self.mask(case, self.rows(case, self.logp(case.x), self.weigh(case, self.mix(case))))
             if reduction == "none":
                 out = rows
@@ -131,24 +138,29 @@ class Loss:
                 out = out / self.denominator(case) if reduction == "mean" else out
             return np.asarray(self.leave(np.asarray(out))).astype(x.dtype)
 
+    def row_scale(self, case: Case, cotangent: Array) -> Array:
+        """The scale of each row's gradient: the cotangent, divided for a mean."""
+        g = self.upstream(case, cotangent.astype(case.x.dtype))[..., None]
+        return g / (self.count or self.denominator)(case) if case.reduction == "mean" else g
+
+    def case(self, x: Array, **options: Any) -> Case:
+        """The arguments as they are read."""
+        given = {"weight": None, "ignore_index": None, "reduction": "mean", "axis": -1, "label_smoothing": 0.0, **options}
+        names = ("target", "weight", "ignore_index", "reduction", "axis", "label_smoothing")
+        return self.read(self.guard(_case(x, *(given[name] for name in names))))  # type: ignore[arg-type]
+
     def grad(
         self,
         x: Array,
         cotangent: Array,
         *,
-        target: Array,
-        weight: Array | None = None,
-        ignore_index: int | None = None,
-        reduction: str = "mean",
         axis: int = -1,
-        label_smoothing: float = 0.0,
+        **options: Any,
     ) -> Array:
         """The gradient with respect to ``x``."""
         with np.errstate(all="ignore"):
-            case = self.read(_case(x, target, weight, ignore_index, reduction, axis, label_smoothing))
-            g = cotangent.astype(case.x.dtype)[..., None]
-            if reduction == "mean":
-                g = g / (self.count or self.denominator)(case)
+            case = self.case(x, axis=axis, **options)
+            g = self.row_scale(case, cotangent)
             z = self.slope(case, self.prob(case.x), self.weigh(case, self.mix(case)))
             out = self.leave_grad(self.mask_slope(case, g * z))
             return np.moveaxis(out.astype(x.dtype), -1, axis)

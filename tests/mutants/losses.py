@@ -188,10 +188,7 @@ MUTANTS = (
         Loss(weigh=_scaled_numerator),
     ),
     _weighted("w^2", "weights are applied twice", _weights(np.square)),
-    replace(
-        _weighted("fp16 weights", "weights are stored in float16", _weights(through(F16)), expect=()),
-        gaps=dict.fromkeys(WIDE_DTYPES, "all weights are float16 numbers"),
-    ),
+    _weighted("fp16 weights", "weights are stored in float16", _weights(through(F16))),
     _weighted(
         "fp16 sum(w)",
         "the denominator is summed in float16",

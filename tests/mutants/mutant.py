@@ -16,6 +16,8 @@ WIDE_DTYPES = ("float64", "float32")
 ALL_DTYPES = (*WIDE_DTYPES, "bfloat16", "float16")
 # For mistakes that do not depend on the format: one wide format and one 16-bit format (profile N).
 ONE_OF_EACH = ("float32", "float16")
+# What the correct parents declare: they compute 16-bit formats in float32 and round once.
+ALL_WIDE = {"bfloat16": "W", "float16": "W"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Mutant:
     in which it runs: elsewhere it is below rounding, or ``gaps`` says what the deck lacks. To close a gap, add the
     family or option to the deck and move the dtype to ``expect``; the test fails until both are done. ``family`` names
     families that were made for it. ``source`` is the kill table or a bug of bugs.json with its upstream reference.
+    ``allowed`` names the clause that lets it live: then only the difference from its ``parent`` (by default the plain
+    control of its op, whose profile and conventions it declares) shows it, in bits, grade or convention.
     """
 
     name: str
@@ -40,21 +44,34 @@ class Mutant:
     options: frozenset[str] = frozenset()
     targets: tuple[str, ...] = ("index", "probability")
     profiles: Mapping[str, str] = field(default_factory=dict)
+    derivatives: Mapping[str, Function] = field(default_factory=dict)
+    online: bool = False
     gaps: Mapping[str, str] = field(default_factory=dict)
     kind: str = "mutant"
     family: str = ""
     source: str = TABLE
+    allowed: str = ""
+    parent: str = ""
 
     @property
     def id(self) -> str:
         """Unique, readable name."""
         return f"{self.row}: {self.name}"
 
-    def target(self) -> Target:
-        """The mutant as the engine sees it."""
+    @property
+    def reference(self) -> str:
+        """The id of the parent."""
+        return self.parent or f"control {self.op}: np"
+
+    def adapter(self) -> FunctionAdapter:
+        """The mutant as an adapter."""
         known = {f.name for f in fields(FunctionAdapter)}
         given = {k: v for k, v in vars(self).items() if k in known} | {"name": self.id}
-        return Target(FunctionAdapter(**given))
+        return FunctionAdapter(**given)
+
+    def target(self) -> Target:
+        """The mutant as the engine sees it."""
+        return Target(self.adapter())
 
 
 def options(op: str) -> frozenset[str]:

@@ -27,8 +27,14 @@ BELOW_N = {
 
 
 def wide_total(e: Array) -> Array:
-    """The row sum in float32, rounded to the format of the terms: what profile N promises."""
-    return np.sum(e, axis=-1, keepdims=True, dtype=np.float32).astype(e.dtype)
+    """The row sum in float32, rounded to the precision of the terms: what profile N promises.
+
+    A sum that is beyond the range of the terms' format stays in float32: 70 000 classes must not make it infinite
+    (SPEC section 4, clause 7).
+    """
+    exact = np.sum(e, axis=-1, keepdims=True, dtype=np.float32)
+    rounded = exact.astype(e.dtype)
+    return exact if np.isinf(rounded).any() else rounded
 
 
 def op_by_op(fmt: np.dtype[Any]) -> Softmax:

@@ -61,7 +61,6 @@ MUTANTS = (
         "torch-nll-negative-weight-zero-grad (pytorch/pytorch#64256)",
         replace(NLL, mask_slope=_zero_if_not_positive),
         op="nll_loss",
-        gap="no negative weights",
     ),
     loss_bug(
         "float16 sum and count",

@@ -177,7 +177,6 @@ MUTANTS = (
         "q / sum q: rows that do not sum to 1 lose their mass",
         "SPEC section 2: q is not renormalised",
         Loss(read=_renormalised),
-        gap="no probability targets whose sum is not 1",
         targets=("probability",),
     ),
     loss_bug(

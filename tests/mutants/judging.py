@@ -1,0 +1,106 @@
+"""The lean path of the engine: one stack of outputs against one truth, verdicts and conventions and nothing else.
+
+``run`` writes messages, profiles met and JSON for each output, which takes longer than all judging. Here only what a
+kill needs is made; an undecided output goes the engine's own way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossproof.adapters.protocol import Outcome, Problem, UnsupportedProblem
+from lossproof.batch import flat
+from lossproof.call import Call
+from lossproof.check import FunctionAdapter
+from lossproof.expect import Truth
+from lossproof.judge import FAILING, Judged, conventions, judge
+from lossproof.messages import own_index
+from lossproof.ops import value_shape
+from lossproof.verdicts import Declared, observe
+
+
+@dataclass(frozen=True)
+class Found:
+    """One output of one call: ``got`` is None where the mutant raised or returned another shape or dtype."""
+
+    call: Call
+    output: str
+    failed: bool
+    share: float
+    message: str
+    conventions: dict[str, str]
+    got: np.ndarray | None
+
+
+def answers(adapter: FunctionAdapter, problems: Sequence[Problem]) -> list[Outcome]:
+    """What ``Target.play`` gives, without asking for the capabilities each time."""
+    return [_answer(adapter, p) for p in problems]
+
+
+def _answer(adapter: FunctionAdapter, problem: Problem) -> Outcome:
+    try:
+        return Outcome(adapter.evaluate(problem, "cpu", "eager"))
+    except UnsupportedProblem as error:
+        return Outcome(error="unsupported", message=str(error))
+    except Exception as error:  # the boundary to foreign code
+        return Outcome(error="internal", message=f"{type(error).__name__}: {error}")
+
+
+def found(calls: Sequence[Call], exact: Truth, outcomes: Sequence[Outcome], declared: Declared) -> Iterator[Found]:
+    """Every output that the mutant offers, judged."""
+    bounds = exact.allowed(declared.profile, online=declared.online).outputs
+    for name, expected in exact.expected.items():
+        got = np.full(expected.exact.mid.shape, np.nan)
+        wrong = [_trouble(name, c.problem, o) for c, o in zip(calls, outcomes, strict=True)]
+        if all(w is None for w in wrong):
+            continue
+        for i, (call, outcome) in enumerate(zip(calls, outcomes, strict=True)):
+            if wrong[i] == "":
+                got[i] = flat(outcome.outputs[name].data, call.problem).reshape(got.shape[1:])
+        judged = judge(expected, bounds[name], got, exact.batch.fmt)
+        for i, call in enumerate(calls):
+            text = wrong[i]
+            if text is None:
+                continue
+            if text:
+                yield Found(call, name, True, np.inf, f"{call.id} {name}: {text}", {}, None)
+                continue
+            failed, share = not judged.ok[i], float(judged.share[i])
+            if judged.undecided[i]:
+                o = next(o for o in _engine(call, exact, outcomes[i], declared) if o.output == name)
+                failed, share = o.verdict in FAILING, o.share
+            shown = conventions(expected, got[i], i, bounds[name])
+            yield Found(call, name, failed, share, _message(name, call, judged, got, i) if failed else "", shown, got[i])
+
+
+def _engine(call: Call, exact: Truth, outcome: Outcome, declared: Declared):  # type: ignore[no-untyped-def]
+    return observe([call], _truth(call), [outcome], "mutant", declared)
+
+
+def _truth(call: Call) -> Truth:
+    from lossproof.expect import truth
+
+    return truth([call.problem])
+
+
+def _trouble(name: str, p: Problem, outcome: Outcome) -> str | None:
+    """None if the output is not on offer, what is wrong with its form, or nothing."""
+    if outcome.error is not None:
+        return None if outcome.error == "unsupported" else outcome.message
+    got = outcome.outputs.get(name)
+    if got is None:
+        return None
+    wanted = value_shape(p) if name in ("value", "jvp") else p.x.shape
+    if got.data.shape != wanted:
+        return f"shape {got.data.shape}, expected {wanted}"
+    return "" if got.dtype == p.dtype else f"dtype {got.dtype}, expected {p.dtype}"
+
+
+def _message(name: str, call: Call, judged: Judged, got: np.ndarray, i: int) -> str:
+    if not got[i].size:
+        return call.id
+    at = tuple(int(v) for v in np.unravel_index(int(judged.worst[i]), got.shape[1:]))
+    return f"{call.id} {name}: got {got[(i, *at)]:.9g} at {own_index(at, call.problem, name)}, {judged.share[i]:.3g}x"

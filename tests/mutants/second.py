@@ -1,0 +1,290 @@
+"""Mutants of JVPs, second derivatives and gradients with respect to targets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .bugs import INDEX, bug, loss_bug
+from .later import Later, row_derivatives, y_scale
+from .loss import NLL, Case, Loss
+from .parts import BF16, PLAIN, Array, Function, row_sum, through, vjp_softmax
+from .mutant import Mutant
+
+SIBLING = "sibling of "
+HESSIAN = "tf-second-derivative-xent-wrong (tensorflow/tensorflow#4897)"
+HYPER = "tf-xent-hypergradient-wrt-labels-zero (tensorflow/tensorflow#56349)"
+JVP = "optax-weighted-logsoftmax-jvp-nan (google-deepmind/optax#1016)"
+CORRECT = Loss()
+DENSE = ("probability",)
+
+
+def _rows(op: str, name: str, why: str, source: str, **steps: Callable[..., Array]) -> Mutant:
+    return bug(op, name, why, source, derivatives=row_derivatives(op, PLAIN.p, **steps))  # type: ignore[arg-type]
+
+
+def _loss(name: str, why: str, source: str, of: Later, *, targets: tuple[str, ...] = ("index", "probability")) -> Mutant:
+    return loss_bug(name, why, source, CORRECT, derivatives=of.functions(), targets=targets)
+
+
+def _nll(name: str, why: str, source: str, f: Function) -> Mutant:
+    return loss_bug(name, why, source, NLL, op="nll_loss", derivatives={"jvp": f}, targets=INDEX)
+
+
+def _jvp_of_log(case: Case, p: Array, c: Array, v: Array) -> Array:
+    y = PLAIN.y(case.x)
+    return np.sum(-c * (v - row_sum(p * v)) + 0 * y, axis=-1, dtype=v.dtype)
+
+
+def _unmasked_hessian(case: Case, cotangent: Array) -> Array:
+    return CORRECT.row_scale(case, cotangent)
+
+
+def _sum_scale(case: Case, cotangent: Array) -> Array:
+    return cotangent.astype(case.x.dtype)[..., None]
+
+
+def _first_scale(case: Case, cotangent: Array) -> Array:
+    g = CORRECT.row_scale(case, cotangent)
+    return np.broadcast_to(g.reshape(-1)[:1], g.shape).copy() if g.size else g
+
+
+def _clipped_log(case: Case, g: Array, y: Array) -> Array:
+    return -(g * (y_scale(case) * case.w)) * np.maximum(y, y.dtype.type(-16))
+
+
+MUTANTS = (
+    _rows("softmax", "jvp without -<p, v>", "the JVP is p v", SIBLING + JVP, jvp=lambda x, v: PLAIN.p(x) * v),
+    _rows(
+        "softmax",
+        "jvp: <p, v> not scaled by p",
+        "p v - <p, v>",
+        SIBLING + JVP,
+        jvp=lambda x, v: PLAIN.p(x) * v - row_sum(PLAIN.p(x) * v),
+    ),
+    _rows(
+        "softmax",
+        "jvp diagonal only",
+        "p (1 - p) v",
+        SIBLING + JVP,
+        jvp=lambda x, v: PLAIN.p(x) * (1 - PLAIN.p(x)) * v,
+    ),
+    _rows(
+        "softmax",
+        "jvp with the direction's mean",
+        "p (v - mean v)",
+        SIBLING + JVP,
+        jvp=lambda x, v: PLAIN.p(x) * (v - np.mean(v, axis=-1, keepdims=True)),
+    ),
+    _rows(
+        "softmax",
+        "jvp with p in bfloat16",
+        "the saved softmax is bfloat16",
+        SIBLING + "te-ce-bf16-buffer-reuse (NVIDIA/TransformerEngine#3193)",
+        jvp=lambda x, v: vjp_softmax(through(BF16)(PLAIN.p(x)), v),
+    ),
+    _rows("log_softmax", "jvp without -<p, v>", "the JVP is the direction", SIBLING + JVP, jvp=lambda x, v: v),
+    _rows(
+        "log_softmax",
+        "jvp is the VJP",
+        "v - p sum v: the transpose of the Jacobian",
+        SIBLING + JVP,
+        jvp=lambda x, v: v - PLAIN.p(x) * row_sum(v),
+    ),
+    _rows(
+        "log_softmax",
+        "jvp NaN at masked classes",
+        "the rule multiplies a zero tangent by log p = -inf",
+        JVP,
+        jvp=lambda x, v: v - row_sum(PLAIN.p(x) * v) + 0 * PLAIN.y(x),
+    ),
+    _rows(
+        "log_softmax",
+        "second derivative 0",
+        "the backward pass is taken for a constant",
+        HESSIAN,
+        hvp=lambda x, c, v: np.zeros_like(x),
+    ),
+    _rows(
+        "log_softmax",
+        "sign of the second derivative",
+        "the minus of -(sum c) is lost",
+        SIBLING + HESSIAN,
+        hvp=lambda x, c, v: row_sum(c) * vjp_softmax(PLAIN.p(x), v),
+    ),
+    _rows(
+        "log_softmax",
+        "second derivative for sum c = 1",
+        "right for one-hot cotangents only",
+        SIBLING + HESSIAN,
+        hvp=lambda x, c, v: -vjp_softmax(PLAIN.p(x), v),
+    ),
+    _rows(
+        "log_softmax",
+        "second derivative without -<p, v>",
+        "the derivative of softmax is taken for diagonal",
+        SIBLING + HESSIAN,
+        hvp=lambda x, c, v: -row_sum(c) * PLAIN.p(x) * v,
+    ),
+    _loss(
+        "jvp NaN at masked classes",
+        "0 times the log of a masked probability",
+        JVP,
+        Later(jvp_rows=_jvp_of_log),
+    ),
+    _loss(
+        "jvp without -<p, v>",
+        "-<c, v>: the normaliser is taken for a constant",
+        SIBLING + JVP,
+        Later(jvp_rows=lambda case, p, c, v: -np.sum(c * v, axis=-1)),
+    ),
+    _loss(
+        "jvp without Q",
+        "<p - c, v>: weights are not in the first term",
+        SIBLING + JVP,
+        Later(jvp_rows=lambda case, p, c, v: np.sum((p - c) * v, axis=-1)),
+        targets=INDEX,
+    ),
+    _loss(
+        "jvp of the sum",
+        "the reduction is not applied to the tangent",
+        SIBLING + JVP,
+        Later(Loss(denominator=lambda case: np.ones((), case.x.dtype))),
+    ),
+    _loss(
+        "jvp counts ignored rows",
+        "the tangent of ignored rows is not masked",
+        SIBLING + "paddle-ignored-rows-get-gradient",
+        Later(Loss(mask=lambda case, rows: rows)),
+        targets=INDEX,
+    ),
+    _loss(
+        "second derivative 0",
+        "the fused backward output is taken for a constant",
+        HESSIAN,
+        Later(hvp_rows=lambda case, p, c, v: np.zeros_like(p)),
+    ),
+    _loss(
+        "sign of the second derivative",
+        "-Q p (v - <p, v>)",
+        SIBLING + HESSIAN,
+        Later(hvp_rows=lambda case, p, c, v: -row_sum(c) * vjp_softmax(p, v)),
+    ),
+    _loss(
+        "second derivative without -<p, v>",
+        "Q p v",
+        SIBLING + HESSIAN,
+        Later(hvp_rows=lambda case, p, c, v: row_sum(c) * p * v),
+    ),
+    _loss(
+        "second derivative without Q",
+        "p (v - <p, v>): weights are lost",
+        SIBLING + HESSIAN,
+        Later(hvp_rows=lambda case, p, c, v: vjp_softmax(p, v)),
+    ),
+    _loss(
+        "Gauss-Newton with targets",
+        "p (v - <q, v>): the target's distribution instead of the model's",
+        SIBLING + HESSIAN,
+        Later(hvp_rows=lambda case, p, c, v: row_sum(c) * p * v - p * row_sum(c * v)),
+    ),
+    _loss(
+        "second derivative of ignored rows",
+        "ignored rows are masked in the gradient only",
+        SIBLING + "paddle-ignored-rows-get-gradient",
+        Later(Loss(mask_slope=lambda case, z: z), scale=_unmasked_hessian),
+        targets=INDEX,
+    ),
+    _loss(
+        "second derivative of the sum",
+        "the mean's denominator is lost in the second pass",
+        SIBLING + HESSIAN,
+        Later(scale=_sum_scale),
+        targets=INDEX,
+    ),
+    _loss(
+        "second derivatives with the first cotangent",
+        "the cotangent of row 0 is used for all rows",
+        SIBLING + HYPER,
+        Later(scale=_first_scale),
+        targets=DENSE,
+    ),
+    _loss(
+        "no gradient for targets",
+        "labels are taken for constants",
+        SIBLING + HYPER,
+        Later(target_rows=lambda case, g, y: np.zeros_like(y)),
+        targets=DENSE,
+    ),
+    _loss(
+        "target gradient without 1 - eps",
+        "smoothing is not differentiated",
+        SIBLING + HYPER,
+        Later(target_rows=lambda case, g, y: -(g * case.w) * y),
+        targets=DENSE,
+    ),
+    _loss(
+        "target gradient without weights",
+        "-g log p",
+        SIBLING + HYPER,
+        Later(target_rows=lambda case, g, y: -g * y_scale(case) * y),
+        targets=DENSE,
+    ),
+    _loss(
+        "target gradient clipped",
+        "log p is never below -16: the gradient disagrees with the value",
+        SIBLING + "keras-cce-probs-clipped-1e-7",
+        Later(target_rows=_clipped_log),
+        targets=DENSE,
+    ),
+    _loss(
+        "target gradient 0 where the target is 0",
+        "classes of weight 0 are dropped before the derivative is taken",
+        "jax-logsumexp-b-zero-gradient (jax-ml/jax#20291), in the targets",
+        Later(target_rows=lambda case, g, y: np.where(case.q == 0, 0, -(g * (y_scale(case) * case.w)) * y)),
+        targets=DENSE,
+    ),
+    _loss(
+        "target gradient of opposite sign",
+        "g log p",
+        SIBLING + HYPER,
+        Later(target_rows=lambda case, g, y: g * (y_scale(case) * case.w) * y),
+        targets=DENSE,
+    ),
+    _loss(
+        "mixed derivative 0",
+        "the logit gradient is taken for a constant in the labels",
+        HYPER,
+        Later(mixed_rows=lambda case, p, u: np.zeros_like(p)),
+        targets=DENSE,
+    ),
+    _loss(
+        "mixed derivative -w u",
+        "right only for directions that keep the sum of the targets",
+        HYPER,
+        Later(mixed_rows=lambda case, p, u: -y_scale(case) * case.w * u),
+        targets=DENSE,
+    ),
+    _loss(
+        "mixed derivative without 1 - eps",
+        "smoothing is not differentiated",
+        SIBLING + HYPER,
+        Later(mixed_rows=lambda case, p, u: p * row_sum(case.w * u) - case.w * u),
+        targets=DENSE,
+    ),
+    _loss(
+        "mixed derivative without weights",
+        "p sum u - u",
+        SIBLING + HYPER,
+        Later(mixed_rows=lambda case, p, u: y_scale(case) * (p * row_sum(u) - u)),
+        targets=DENSE,
+    ),
+    _nll("jvp without weights", "-v at the target", SIBLING + JVP, Later(Loss(**{**vars(NLL), "weigh": lambda case, q: q})).jvp),
+    _nll(
+        "jvp of all classes",
+        "the direction is summed over the classes",
+        SIBLING + JVP,
+        Later(NLL, jvp_rows=lambda case, p, c, v: -np.sum(row_sum(c) * v, axis=-1)).jvp,
+    ),
+)
