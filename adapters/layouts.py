@@ -107,8 +107,7 @@ def torch_source(problem: Problem) -> List[str]:
         repeat = "" if p.expand is None else ".expand(%s.shape)" % name
         buffer = "%s.new_full((%d,), float('nan'))" % (name, p.size)
         out.append(
-            "%s = %s.as_strided(%r, %r, %d).copy_(%s)%s"
-            % (name, buffer, p.shape, p.strides, p.offset, source, repeat)
+            "%s = %s.as_strided(%r, %r, %d).copy_(%s)%s" % (name, buffer, p.shape, p.strides, p.offset, source, repeat)
         )
     return out
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -63,7 +63,7 @@ class TorchAdapter:
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Value, gradients through ``torch.autograd.grad``, twice where asked, and the JVP through forward AD."""
-        dtype, want = _DTYPES[problem.dtype], problem.want
+        dtype, want = _DTYPES[problem.dtype], _offered(problem)
         given = {name: _put(a, dtype, device) for name, a in source.arrays(problem)}
         for name, plan in layouts.of_problem(problem):
             given[name] = layouts.lay(given[name], plan)
@@ -83,7 +83,6 @@ class TorchAdapter:
                 (out["mixed"],) = torch.autograd.grad(grads[1], x, given["target_tangent"])
         if "jvp" in want:
             with torch.no_grad(), fw.dual_level():
-                # A dual number has the strides of x for its tangent too, which cannot be if entries share memory.
                 dual = fw.make_dual(x.detach(), given["tangent"])
                 out["jvp"] = fw.unpack_dual(_apply(problem, dual, target, weight)).tangent
         return {name: _pull(t) for name, t in out.items()}
@@ -107,9 +106,9 @@ class TorchAdapter:
             kind = "torch.int64" if a.dtype.kind in "iu" else dtype
             body.append("%s = torch.tensor(%s, dtype=%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
         body += [*layouts.torch_source(problem), *_derivatives(problem)]
-        body += ['print("%s", %s.tolist())' % (name, name) for name in problem.want]
+        body += ['print("%s", %s.tolist())' % (name, name) for name in _offered(problem)]
         imports = ["import torch", "import torch.nn.functional as F"]
-        if "jvp" in problem.want:
+        if "jvp" in _offered(problem):
             imports.insert(1, "import torch.autograd.forward_ad as fw")
         return source.program(source.title(problem, "torch"), imports, body)
 
@@ -132,13 +131,17 @@ _MESSAGES = (
 )
 
 
+def _offered(p: Problem) -> Tuple[str, ...]:
+    """What is wanted, but for JVPs of expanded inputs: a dual number's tangent has the strides of its primal, and
+    ``make_dual`` refuses to copy a tangent into entries that share memory."""
+    return p.want if p.layout != "expanded" else tuple(name for name in p.want if name != "jvp")
+
+
 def _put(a: np.ndarray, dtype: torch.dtype, device: str) -> torch.Tensor:
     return torch.tensor(a, dtype=dtype if a.dtype.kind == "f" else torch.int64, device=device)
 
 
-def _apply(
-    p: Problem, x: torch.Tensor, target: Optional[torch.Tensor], weight: Optional[torch.Tensor]
-) -> torch.Tensor:
+def _apply(p: Problem, x: torch.Tensor, target: Optional[torch.Tensor], weight: Optional[torch.Tensor]) -> torch.Tensor:
     if p.op == "softmax":
         return F.softmax(x, dim=p.axis)
     if p.op == "log_softmax":
@@ -168,7 +171,7 @@ def _ignored_label(p: Problem) -> int:
 
 def _derivatives(p: Problem) -> List[str]:
     """Every output that is asked for, line by line."""
-    want = p.want
+    want = _offered(p)
     leaves = "[x, target]" if "grad_target" in want else "[x]"
     names = "vjp, grad_target" if "grad_target" in want else "vjp,"
     out = ["for leaf in %s:" % leaves, "    leaf.requires_grad_()"] if "vjp" in want else []

@@ -139,7 +139,9 @@ def _value(x: _Loss) -> F64:
         n, roundings = hk + 7, (8 if m.narrow else 5)
     b = roundings * log_loss(m.u_o) if m.sixteen else 0.0
     T_row = ST + np.expm1(n * t(m.u_s) + b) * (S + ST)
-    T_row = T_row + m.tau * (1 + x.used.sum(-1) + np.sum(np.where(x.used, x.y * (2 + x.w + x.q), 0.0), -1))
+    # tau inside the sum: y may be so large that the sum alone would overflow.
+    lost = np.sum(np.where(x.used, (m.tau * x.y) * (2 + x.w + x.q), 0.0), -1)
+    T_row = T_row + m.tau * (1 + x.used.sum(-1)) + lost
     terms = x.batch.n if x.batch.hard else x.batch.n * x.batch.k
     return reduced(x.batch, x.rows, m, x.h, x.rows.row, T_row, S, x.rho_w, terms=terms)
 

@@ -31,6 +31,9 @@ def _undefined(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     if batch.is_loss and batch.reduction == "mean":
         empty |= (label_weights(batch).sum(1) == 0)[:, None]
     _spread(sheet, odd | empty, ANY, 0)
+    if sheet.mid.ndim == 3:
+        # As for the gradient row of an ignored row (clause 11).
+        sheet.allow(((rows.kind > MASKED) & ~batch.kept)[..., None], NAN, 11)
     _spread(sheet, crowded, OVERFLOW, 7)
 
 

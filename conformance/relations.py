@@ -21,7 +21,7 @@ from lossproof.picker import Picker
 from lossproof.relation_kit import Plan, relation
 
 SOFTMAX, LOSSES = ("softmax", "log_softmax"), ("nll_loss", "cross_entropy")
-TINY_EPS = 2.0**-60
+TINY_EPS = 2.0**-1000
 
 
 def _same(output: str, answers: Sequence[Answer]) -> Sides:
@@ -124,7 +124,7 @@ def _concatenation(p: Problem, pick: Picker, variant: str) -> Plan | None:
     return Plan((f, *parts), lambda output, a: equal(joined(a[1:]), a[0]))
 
 
-@relation("no-smoothing", "smoothing by 2^-60 is no smoothing", ops=("cross_entropy",), variants=("", "q"))
+@relation("no-smoothing", "smoothing by 2^-1000 is no smoothing", ops=("cross_entropy",), variants=("", "q"))
 def _no_smoothing(p: Problem, pick: Picker, variant: str) -> Plan | None:
     if p.has_probability_target != (variant == "q"):
         return None

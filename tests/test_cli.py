@@ -10,7 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lossproof import deck, record
+from lossproof.catalogue import checks
+from lossproof.checks import outputs
 from lossproof.cli import cli
+from lossproof.families import FAMILIES
 
 from .views import install, python
 
@@ -34,10 +37,13 @@ def test_a_correct_target_is_ok(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     last = result.stdout.splitlines()[-1]
     assert last.startswith("OK (numpy: ")
-    calls = deck.build(profile="smoke")
+    calls = checks(profile="smoke")
     seen = list(record.read(path))
-    assert len(seen) == sum(len(c.problem.want) for c in calls)
-    assert {o.id for o in seen} == {c.id for c in calls}
+    judged = [o for o in seen if o.id.split("/")[2] != "convention"]
+    assert {o.id for o in judged} == {c.id for c in calls}
+    # An error of an invalid call is one observation, whatever it was asked for.
+    regular = {c.id: len(outputs(c)) for c in calls if c.family != "error"}
+    assert sum(o.id in regular for o in judged) == sum(regular.values())
     end = record.read(path).end()
     assert end is not None
     assert end["observations"] == len(seen)
@@ -47,8 +53,10 @@ def test_the_table_counts_every_observation() -> None:
     result = lossproof("run", "numpy", *SMOKE, "--op", "softmax", "--dtype", "float32")
     row = next(line for line in result.stdout.splitlines() if "softmax" in line and "float32" in line)
     numbers = [int(n) for n in re.findall(r" (\d+) ", row.replace("│", " ")) if n]
-    calls = deck.build(profile="smoke", ops=["softmax"], dtypes=["float32"])
-    assert sum(numbers[:2]) == sum(len(c.problem.want) for c in calls)
+    calls = checks(profile="smoke", ops=["softmax"], dtypes=["float32"], families=[*FAMILIES, "golden", "relation"])
+    errors = [c for c in checks(profile="smoke", ops=["softmax"], dtypes=["float32"]) if c.family == "error"]
+    counted = sum(numbers[:2])
+    assert sum(len(outputs(c)) for c in calls) + len(errors) <= counted <= sum(len(outputs(c)) for c in calls + errors)
 
 
 def test_failures_are_grouped_explained_and_counted(crooked: Path, tmp_path: Path) -> None:
@@ -104,7 +112,7 @@ def test_unexpected_passes_fail_under_strict_in_the_versions_they_were_seen_in(
     crooked: Path, tmp_path: Path, seen: str, strict_code: int
 ) -> None:
     file = waiver(tmp_path / "w.toml", expect="all", seen=seen, cases="log_softmax/*")
-    arguments = ("run", "crooked", *SMOKE, "--op", "log_softmax", "--family", "ordinary", "--waivers", file)
+    arguments = ("run", "crooked", *SMOKE, "--op", "log_softmax", "--family", "golden", "--waivers", file)
     relaxed = lossproof(*arguments)
     assert relaxed.exit_code == 0
     assert "unexpected pass on crooked" in relaxed.stdout
@@ -185,7 +193,7 @@ def test_explain_says_what_the_case_is_about() -> None:
 
 def test_deck_list_prints_ids() -> None:
     result = lossproof("deck", "list", *SMOKE, "--op", "softmax")
-    assert result.stdout.split() == [c.id for c in deck.build(profile="smoke", ops=["softmax"])]
+    assert result.stdout.split() == [c.id for c in checks(profile="smoke", ops=["softmax"])]
 
 
 def test_golden_check() -> None:
@@ -233,3 +241,17 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     result = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert result.stdout.count("\n") == 1
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("family", ["relation", "error"])
+def test_relations_and_errors_are_families(family: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    result = lossproof("run", "numpy", *SMOKE, "--family", family, "--record", str(path))
+    assert result.exit_code == 0, result.output
+    ids = [o.id for o in record.read(path)]
+    assert {i.split("/")[2] for i in ids} - {"convention"} == {family}
+    told = lossproof("explain", ids[0], "--target", "numpy", *SMOKE)
+    assert told.exit_code == 0, told.output
+    assert ids[0] in told.stdout
+    assert "Call 1" in told.stdout
+    assert "numpy: " in told.stdout

@@ -1,4 +1,7 @@
-"""``python -m tests.mutants``: the kill matrix. Exit code 1 if a mutant survives or a control is killed."""
+"""``python -m tests.mutants``: the kill matrix. Exit code 1 if a mutant survives or a control is killed.
+
+F: the verdict is fail. D: a clause allows it, and only the difference from its parent shows it (grade, convention, bits).
+"""
 
 from __future__ import annotations
 
@@ -47,10 +50,14 @@ def verdicts(mutants: dict[str, Mutant], found: Matrix) -> list[str]:
                 lines.append(f"{m.id} {dtype}: no call of the deck applies")
             elif m.kind == "control" and kill.killed:
                 lines.append(f"{m.id} {dtype}: a control is killed: {kill.message}")
+            elif m.allowed and kill.killed:
+                lines.append(f"{m.id} {dtype}: is killed although {m.allowed} allows it: {kill.message}")
             elif dtype in m.expect and not kill.killed:
                 lines.append(f"{m.id} {dtype}: survives, worst {kill.worst:.3g} of the bound in {kill.judged} outputs")
             elif dtype in m.gaps and kill.killed:
                 lines.append(f"{m.id} {dtype}: is killed now; move it from gaps to expect")
+        if m.allowed and not any(found[m.id, dtype].differing for dtype in m.dtypes if (m.id, dtype) in found):
+            lines.append(f"{m.id}: cannot be told from its parent {m.reference}")
     return lines
 
 
@@ -74,7 +81,9 @@ def _result(m: Mutant, dtype: str, kill: Kill) -> str:
     if m.kind == "control":
         return "[bold red]control killed[/]" if kill.killed else "[green]untouched[/]"
     if kill.killed:
-        return "[green]killed[/]"
+        return "[green]F[/]"
+    if m.allowed:
+        return f"[cyan]D: {escape(m.allowed)}[/]"
     if dtype in m.expect:
         return "[bold red]SURVIVED[/]"
     return f"[yellow]gap: {escape(m.gaps[dtype])}[/]" if dtype in m.gaps else "below rounding"

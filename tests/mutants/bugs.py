@@ -52,11 +52,20 @@ def bug(
 
 
 def both(
-    name: str, why: str, source: str, of: Softmax, *, expect: tuple[str, ...] = ONE_OF_EACH, family: str = ""
+    name: str,
+    why: str,
+    source: str,
+    of: Softmax,
+    *,
+    expect: tuple[str, ...] = ONE_OF_EACH,
+    family: str = "",
+    allowed: str = "",
 ) -> tuple[Mutant, ...]:
     """One mistake in both."""
     forms = (("softmax", of.p), ("log_softmax", of.y))
-    return tuple(bug(op, name, why, source, over_rows(f), expect=expect, family=family) for op, f in forms)
+    return tuple(
+        bug(op, name, why, source, over_rows(f), expect=expect, family=family, allowed=allowed) for op, f in forms
+    )
 
 
 def loss_bug(

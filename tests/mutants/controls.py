@@ -25,6 +25,7 @@ from .parts import (
     vjp_softmax,
 )
 
+
 def _softmax(
     name: str,
     why: str,
@@ -55,9 +56,7 @@ def _softmax(
     )
 
 
-def _loss(
-    name: str, why: str, of: Loss, *, op: str = "cross_entropy", source: str = "", allowed: str = ""
-) -> Mutant:
+def _loss(name: str, why: str, of: Loss, *, op: str = "cross_entropy", source: str = "", allowed: str = "") -> Mutant:
     targets = ("index",) if op == "nll_loss" else ("index", "probability")
     return Mutant(
         name,
@@ -240,9 +239,11 @@ MUTANTS = (
         "all ignored gives 0",
         "clause 10: the mean over no row may be 0",
         Loss(
-            mean=lambda case, rows: np.zeros((), rows.dtype)
-            if case.kept.size and not case.kept.any()
-            else np.sum(rows) / np.sum(case.scale)
+            mean=lambda case, rows: (
+                np.zeros((), rows.dtype)
+                if case.kept.size and not case.kept.any()
+                else np.sum(rows) / np.sum(case.scale)
+            )
         ),
         allowed="section 4, clause 10",
         source="paddle-all-ignored-mean-zero, torch-all-ignored-mean-0-but-empty-nan (pytorch#64572)",

@@ -73,7 +73,9 @@ def found(calls: Sequence[Call], exact: Truth, outcomes: Sequence[Outcome], decl
                 o = next(o for o in _engine(call, exact, outcomes[i], declared) if o.output == name)
                 failed, share = o.verdict in FAILING, o.share
             shown = conventions(expected, got[i], i, bounds[name])
-            yield Found(call, name, failed, share, _message(name, call, judged, got, i) if failed else "", shown, got[i])
+            yield Found(
+                call, name, failed, share, _message(name, call, judged, got, i) if failed else "", shown, got[i]
+            )
 
 
 def _engine(call: Call, exact: Truth, outcome: Outcome, declared: Declared):  # type: ignore[no-untyped-def]

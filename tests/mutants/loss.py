@@ -145,9 +145,7 @@ class Loss:
 
     def case(self, x: Array, **options: Any) -> Case:
         """The arguments as they are read."""
-        given = {"weight": None, "ignore_index": None, "reduction": "mean", "axis": -1, "label_smoothing": 0.0, **options}
-        names = ("target", "weight", "ignore_index", "reduction", "axis", "label_smoothing")
-        return self.read(self.guard(_case(x, *(given[name] for name in names))))  # type: ignore[arg-type]
+        return self.read(self.guard(_case(x, **options)))
 
     def grad(
         self,
@@ -171,22 +169,23 @@ NLL = Loss(logp=same, prob=same, rows=picked, slope=lambda case, p, c: -c)
 
 def _case(
     x: Array,
+    *,
     target: Array,
-    weight: Array | None,
-    ignore_index: int | None,
-    reduction: str,
-    axis: int,
-    eps: float,
+    weight: Array | None = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+    axis: int = -1,
+    label_smoothing: float = 0.0,
 ) -> Case:
     rows = np.moveaxis(x, axis, -1).astype(wide(x.dtype))
     k = rows.shape[-1]
     w = np.ones(k, rows.dtype) if weight is None else weight.astype(rows.dtype)
     kept = np.ones(rows.shape[:-1], dtype=bool)
     labels = None
-    if target.dtype.kind == "i":
+    if target.dtype.kind in "iu":
         labels = target
         kept = kept if ignore_index is None else target != ignore_index
         q = (np.arange(k) == target[..., None]).astype(rows.dtype)
     else:
         q = np.moveaxis(target, axis, -1).astype(rows.dtype)
-    return Case(rows, labels, q, w, weight is not None, kept, eps, reduction, ignore_index, x.dtype)
+    return Case(rows, labels, q, w, weight is not None, kept, label_smoothing, reduction, ignore_index, x.dtype)

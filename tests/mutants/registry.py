@@ -13,12 +13,17 @@ from . import (
     log_softmax,
     losses,
     narrow,
+    second,
     softmax,
     upstream,
     upstream_labels,
     upstream_log_softmax,
     upstream_options,
     upstream_smoothing,
+    wrong_gradients,
+    wrong_labels,
+    wrong_losses,
+    wrong_values,
 )
 from .mutant import Mutant
 
@@ -29,7 +34,8 @@ def collect() -> dict[str, Mutant]:
     modules = (softmax, log_softmax, losses, gradients, narrow)
     upstreams = (upstream, upstream_log_softmax, upstream_options, upstream_labels, upstream_smoothing)
     found: dict[str, Mutant] = {}
-    for module in (*modules, *upstreams, controls):
+    others = (second, wrong_values, wrong_losses, wrong_labels, wrong_gradients)
+    for module in (*modules, *upstreams, *others, controls):
         for mutant in module.MUTANTS:
             # sanity check: ids are unique, a gap is not expected to be killed, a control must survive
             assert mutant.id not in found, mutant.id

@@ -9,13 +9,13 @@ import numpy as np
 from .bugs import INDEX, bug, loss_bug
 from .later import Later, row_derivatives, y_scale
 from .loss import NLL, Case, Loss
-from .parts import BF16, PLAIN, Array, Function, row_sum, through, vjp_softmax
 from .mutant import Mutant
+from .parts import BF16, PLAIN, Array, Function, row_sum, through, vjp_softmax
 
 SIBLING = "sibling of "
-HESSIAN = "tf-second-derivative-xent-wrong (tensorflow/tensorflow#4897)"
-HYPER = "tf-xent-hypergradient-wrt-labels-zero (tensorflow/tensorflow#56349)"
-JVP = "optax-weighted-logsoftmax-jvp-nan (google-deepmind/optax#1016)"
+HESSIAN = "tf-second-derivative-xent-wrong"
+HYPER = "tf-xent-hypergradient-wrt-labels-zero"
+JVP = "optax-weighted-logsoftmax-jvp-nan"
 CORRECT = Loss()
 DENSE = ("probability",)
 
@@ -24,7 +24,9 @@ def _rows(op: str, name: str, why: str, source: str, **steps: Callable[..., Arra
     return bug(op, name, why, source, derivatives=row_derivatives(op, PLAIN.p, **steps))  # type: ignore[arg-type]
 
 
-def _loss(name: str, why: str, source: str, of: Later, *, targets: tuple[str, ...] = ("index", "probability")) -> Mutant:
+def _loss(
+    name: str, why: str, source: str, of: Later, *, targets: tuple[str, ...] = ("index", "probability")
+) -> Mutant:
     return loss_bug(name, why, source, CORRECT, derivatives=of.functions(), targets=targets)
 
 
@@ -81,7 +83,7 @@ MUTANTS = (
         "softmax",
         "jvp with p in bfloat16",
         "the saved softmax is bfloat16",
-        SIBLING + "te-ce-bf16-buffer-reuse (NVIDIA/TransformerEngine#3193)",
+        SIBLING + "te-ce-bf16-buffer-reuse",
         jvp=lambda x, v: vjp_softmax(through(BF16)(PLAIN.p(x)), v),
     ),
     _rows("log_softmax", "jvp without -<p, v>", "the JVP is the direction", SIBLING + JVP, jvp=lambda x, v: v),
@@ -241,7 +243,7 @@ MUTANTS = (
     _loss(
         "target gradient 0 where the target is 0",
         "classes of weight 0 are dropped before the derivative is taken",
-        "jax-logsumexp-b-zero-gradient (jax-ml/jax#20291), in the targets",
+        "jax-logsumexp-b-zero-gradient",
         Later(target_rows=lambda case, g, y: np.where(case.q == 0, 0, -(g * (y_scale(case) * case.w)) * y)),
         targets=DENSE,
     ),
@@ -280,7 +282,12 @@ MUTANTS = (
         Later(mixed_rows=lambda case, p, u: y_scale(case) * (p * row_sum(u) - u)),
         targets=DENSE,
     ),
-    _nll("jvp without weights", "-v at the target", SIBLING + JVP, Later(Loss(**{**vars(NLL), "weigh": lambda case, q: q})).jvp),
+    _nll(
+        "jvp without weights",
+        "-v at the target",
+        SIBLING + JVP,
+        Later(Loss(**{**vars(NLL), "weigh": lambda case, q: q})).jvp,
+    ),
     _nll(
         "jvp of all classes",
         "the direction is summed over the classes",
