@@ -7,7 +7,7 @@ between the entries is NaN, so that a kernel that reads past its strides shows i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
@@ -59,15 +59,15 @@ def _strides(shape: Tuple[int, ...], order: List[int]) -> Tuple[int, ...]:
     return tuple(strides)
 
 
-def of_problem(problem: Problem) -> List[Tuple[str, Plan]]:
+def of_problem(problem: Problem) -> Dict[str, Plan]:
     """Which arrays of a problem are laid out, and how: the input, and a cotangent of more than one entry.
 
     A cotangent that differs along the axis that ``expanded`` repeats stays as it is.
     """
     if problem.layout == "contiguous":
-        return []
+        return {}
     axis = problem.axis % problem.x.ndim
-    plans = []
+    plans = {}
     for name, a in (("x", problem.x), ("cotangent", problem.cotangent)):
         if a is None or not a.ndim:
             continue
@@ -77,7 +77,7 @@ def of_problem(problem: Problem) -> List[Tuple[str, Plan]]:
             if name == "x":
                 raise UnsupportedProblem("layout expanded needs logits that are constant along axis %d" % rows)
             continue
-        plans.append((name, plan(problem.layout, a.shape, rows)))
+        plans[name] = plan(problem.layout, a.shape, rows)
     return plans
 
 
@@ -102,7 +102,7 @@ def lay(a: Any, plan: Plan) -> Any:
 def torch_source(problem: Problem) -> List[str]:
     """Lines of a program that lay out the tensors of a problem."""
     out = []
-    for name, p in of_problem(problem):
+    for name, p in of_problem(problem).items():
         source = name if p.expand is None else "%s.narrow(%d, 0, %d)" % (name, p.expand, p.shape[p.expand])
         repeat = "" if p.expand is None else ".expand(%s.shape)" % name
         buffer = "%s.new_full((%d,), float('nan'))" % (name, p.size)
@@ -115,7 +115,7 @@ def torch_source(problem: Problem) -> List[str]:
 def numpy_source(problem: Problem) -> List[str]:
     """The same for arrays of NumPy."""
     out = []
-    for name, p in of_problem(problem):
+    for name, p in of_problem(problem).items():
         first = name if p.expand is None else "%s.take(range(%d), axis=%d)" % (name, p.shape[p.expand], p.expand)
         out += [
             "buffer = np.full(%d, np.nan, %s.dtype)" % (p.size, name),

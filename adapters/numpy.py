@@ -47,7 +47,7 @@ class NumpyAdapter:
         wide = _WIDE[problem.dtype]
         plans = layouts.of_problem(problem)
         if plans:
-            laid = {name: layouts.lay(getattr(problem, name).astype(wide), plan) for name, plan in plans}
+            laid = {name: layouts.lay(getattr(problem, name).astype(wide), plan) for name, plan in plans.items()}
             problem = replace(problem, **laid)
         x = np.moveaxis(problem.x.astype(wide, copy=False), problem.axis, -1)
         with np.errstate(all="ignore"):

@@ -64,26 +64,32 @@ class TorchAdapter:
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Value, gradients through ``torch.autograd.grad``, twice where asked, and the JVP through forward AD."""
         dtype, want = _DTYPES[problem.dtype], _offered(problem)
-        given = {name: _put(a, dtype, device) for name, a in source.arrays(problem)}
-        for name, plan in layouts.of_problem(problem):
-            given[name] = layouts.lay(given[name], plan)
-        x, target, weight = given["x"], given.get("target"), given.get("weight")
-        leaves = [x] if target is None or "grad_target" not in want else [x, target]
+
+        def put(a: Optional[np.ndarray]) -> Any:
+            kind = dtype if a is not None and a.dtype.kind == "f" else torch.int64
+            return None if a is None else torch.tensor(a, dtype=kind, device=device)
+
+        x, target, weight, cotangent = (put(a) for a in (problem.x, problem.target, problem.weight, problem.cotangent))
+        if problem.layout != "contiguous":
+            plans = layouts.of_problem(problem)
+            x = layouts.lay(x, plans["x"])
+            cotangent = layouts.lay(cotangent, plans["cotangent"]) if "cotangent" in plans else cotangent
+        leaves = [x, target] if "grad_target" in want else [x]
         for leaf in leaves if "vjp" in want else []:
             leaf.requires_grad_()
         value = _apply(problem, x, target, weight)
         out = {"value": value}
         if "vjp" in want:
             twice = "hvp" in want or "mixed" in want
-            grads = torch.autograd.grad(value, leaves, given["cotangent"], create_graph=twice)
+            grads = torch.autograd.grad(value, leaves, cotangent, create_graph=twice)
             out.update(zip(("vjp", "grad_target"), grads))
             if "hvp" in want:
-                (out["hvp"],) = torch.autograd.grad(grads[0], x, given["tangent"], retain_graph="mixed" in want)
+                (out["hvp"],) = torch.autograd.grad(grads[0], x, put(problem.tangent), retain_graph="mixed" in want)
             if "mixed" in want:
-                (out["mixed"],) = torch.autograd.grad(grads[1], x, given["target_tangent"])
+                (out["mixed"],) = torch.autograd.grad(grads[1], x, put(problem.target_tangent))
         if "jvp" in want:
             with torch.no_grad(), fw.dual_level():
-                dual = fw.make_dual(x.detach(), given["tangent"])
+                dual = fw.make_dual(x.detach(), put(problem.tangent))
                 out["jvp"] = fw.unpack_dual(_apply(problem, dual, target, weight)).tangent
         return {name: _pull(t) for name, t in out.items()}
 
@@ -135,10 +141,6 @@ def _offered(p: Problem) -> Tuple[str, ...]:
     """What is wanted, but for JVPs of expanded inputs: a dual number's tangent has the strides of its primal, and
     ``make_dual`` refuses to copy a tangent into entries that share memory."""
     return p.want if p.layout != "expanded" else tuple(name for name in p.want if name != "jvp")
-
-
-def _put(a: np.ndarray, dtype: torch.dtype, device: str) -> torch.Tensor:
-    return torch.tensor(a, dtype=dtype if a.dtype.kind == "f" else torch.int64, device=device)
 
 
 def _apply(p: Problem, x: torch.Tensor, target: Optional[torch.Tensor], weight: Optional[torch.Tensor]) -> torch.Tensor:

@@ -20,8 +20,7 @@ from lossproof.judge import Observation
 from lossproof.picker import Picker
 from lossproof.relation_kit import Plan, relation
 
-SOFTMAX, LOSSES = ("softmax", "log_softmax"), ("nll_loss", "cross_entropy")
-TINY_EPS = 2.0**-1000
+SOFTMAX, LOSSES, TINY_EPS = OPS[:2], OPS[2:], 2.0**-1000
 
 
 def _same(output: str, answers: Sequence[Answer]) -> Sides:

@@ -258,3 +258,18 @@ def test_sides_are_compared_within_the_sum_of_bounds() -> None:
     sides = equal(answer(1.0, 0.25), answer(1.5, 0.5))
     assert sides.allowed[0] == 0.75
     assert answer(1.0, 0.25).scaled(-2.0).allowed[0] >= 0.5
+
+
+def test_options_that_a_function_lacks_are_unsupported() -> None:
+    def loss(x: np.ndarray, *, target: np.ndarray, axis: int) -> np.ndarray:
+        rows = np.moveaxis(x, axis, -1).astype(np.float64).reshape(-1, x.shape[axis])
+        top = rows.max(axis=-1, keepdims=True)
+        log = rows - top - np.log(np.exp(rows - top).sum(axis=-1, keepdims=True))
+        return np.asarray(-log[np.arange(len(log)), target.reshape(-1)].mean(), dtype=x.dtype)
+
+    with np.errstate(all="ignore"):
+        report = check_implementation(
+            loss, op="cross_entropy", dtypes=["float32"], options=["axis"], targets=["index"], profile="smoke"
+        )
+    assert {"pass", "unsupported"} <= {o.verdict for o in report.observations}
+    assert not [o.message for o in report.failures if "raised" in o.message]

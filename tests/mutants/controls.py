@@ -179,10 +179,17 @@ _NARROW = tuple(
         profiles={dtype: "N"},
     )
 )
+_FMAX = Softmax(shift=lambda x: np.fmax.reduce(x, axis=-1, keepdims=True))
 _SEQUENTIAL = Softmax(total=one_by_one())
 
 MUTANTS = (
     *_softmax("np", "shift, exp, pairwise sum, divide", PLAIN.p, PLAIN.y),
+    *_softmax(
+        "NaN-dropping maximum",
+        "np.fmax: the maximum skips NaN, the sum does not (clause 1)",
+        _FMAX.p,
+        _FMAX.y,
+    ),
     *_softmax("sequential sum", "the plainest loop", _SEQUENTIAL.p, _SEQUENTIAL.y),
     *_online(1),
     *_online(7),

@@ -88,9 +88,7 @@ def slope(case: Case, p: Array, c: Array) -> Array:
 
 
 def known_labels(case: Case) -> Case:
-    """A clean error for a label out of range (SPEC section 4, clause 13) and for an unknown reduction (clause 15)."""
-    if case.reduction not in ("none", "sum", "mean"):
-        raise ValueError(f"unknown reduction {case.reduction!r}")
+    """A clean error for a label out of range (SPEC section 4, clause 13)."""
     if case.labels is not None and (case.kept & ((case.labels < 0) | (case.labels >= case.k))).any():
         raise IndexError("label out of range")
     return case
@@ -177,6 +175,8 @@ def _case(
     axis: int = -1,
     label_smoothing: float = 0.0,
 ) -> Case:
+    if reduction not in ("none", "sum", "mean"):
+        raise ValueError(f"unknown reduction {reduction!r}")
     rows = np.moveaxis(x, axis, -1).astype(wide(x.dtype))
     k = rows.shape[-1]
     w = np.ones(k, rows.dtype) if weight is None else weight.astype(rows.dtype)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .bugs import INDEX, loss_bug
 from .loss import NLL, Case, Loss, known_labels, relabelled, row_losses
-from .mutant import ALL_DTYPES, Mutant
+from .mutant import ALL_DTYPES, ONE_OF_EACH, Mutant
 from .parts import BF16, PLAIN, Array, same
 
 SIBLING = "sibling of "
@@ -83,6 +83,14 @@ def _narrowed(fmt: type | np.dtype) -> Callable[[Array, int | None, int], Array]
     return rule
 
 
+# What would show it: an unknown label that is not the sentinel and rounds to it.
+_UNSEEN = {
+    "float16": "no label 2049 with ignore_index 2048",
+    "float32": "no label 2^24 + 1 with ignore_index 2^24",
+    "float64": "no label 2^53 + 1 with ignore_index 2^53",
+}
+
+
 def _casts() -> Iterator[Mutant]:
     for fmt in (np.int8, np.uint8, np.int16, np.int32):
         yield loss_bug(
@@ -106,6 +114,7 @@ def _casts() -> Iterator[Mutant]:
             SENTINEL,
             Loss(guard=_ignoring(_narrowed(float_))),
             targets=INDEX,
+            gap=_UNSEEN.get(name, ""),
         )
     for name, half in (("float16", np.float16), ("bfloat16", BF16)):
         yield loss_bug(
@@ -114,6 +123,8 @@ def _casts() -> Iterator[Mutant]:
             CAST,
             Loss(read=_as(half)),
             targets=INDEX,
+            # Labels above 2048 need as many classes, which the deck has in 16 bit only.
+            expect=("bfloat16", "float16") if name == "float16" else ONE_OF_EACH,
         )
 
 
@@ -244,6 +255,7 @@ MUTANTS = (
         SENTINEL,
         Loss(guard=_ignoring(_default_too(-100))),
         targets=INDEX,
+        gap="no label -100 without ignore_index",
     ),
     loss_bug(
         "255 ignored without being asked",
@@ -251,6 +263,7 @@ MUTANTS = (
         SENTINEL,
         Loss(guard=_ignoring(_default_too(255))),
         targets=INDEX,
+        gap="no label 255 without ignore_index",
     ),
     loss_bug(
         "labels from the sentinel on ignored",
@@ -271,6 +284,14 @@ MUTANTS = (
             )
         ),
         targets=("probability",),
+        gap="no ignore_index that is the likeliest class of probability targets",
+    ),
+    loss_bug(
+        "class of ignore_index dropped from probability targets",
+        "its column is set to 0",
+        "SPEC section 4, clause 14",
+        Loss(read=lambda case: replace(case, q=_without_column(case))),
+        targets=("probability",),
     ),
     loss_bug(
         "error for labels of more axes with ignore_index",
@@ -283,7 +304,7 @@ MUTANTS = (
         "row offset in 16 bits",
         "the row's offset i K is held in 16 bits and wraps at 65536: an index overflow scaled down",
         SIBLING + "torch-cuda-softmax-over-2^32, torch-cuda-nll2d-backward-int32, paddle-softmax-ce-int32-overflow",
-        Loss(logp=lambda x: _wrapped_rows(PLAIN.y(x))),
+        Loss(logp=lambda x: _wrapped_rows(PLAIN.y(x)), prob=lambda x: _wrapped_rows(PLAIN.p(x))),
         targets=INDEX,
         expect=("bfloat16", "float16"),
     ),
@@ -294,6 +315,12 @@ def _flat_only(case: Case) -> Case:
     if case.labels is not None and case.ignore_index is not None and case.labels.ndim > 1:
         raise ValueError("shapes do not match")
     return case
+
+
+def _without_column(case: Case) -> Array:
+    if case.labels is not None or case.ignore_index is None:
+        return case.q
+    return np.where(np.arange(case.k) == case.ignore_index, 0, case.q).astype(case.x.dtype)
 
 
 def _wrapped_rows(y: Array) -> Array:
