@@ -153,6 +153,44 @@ MUTANTS = (
         _ROW_COUNT,
         takes=frozenset({"axis", "ignore_index", "reduction"}),
         targets=INDEX,
+        gap="no unweighted mean with ignore_index",
+    ),
+    loss_bug(
+        "weights dropped by sum",
+        "only mean and none know the weights",
+        WEIGHT,
+        Loss(weigh=lambda case, q: q if case.reduction == "sum" and case.labels is not None else case.w * q),
+        targets=INDEX,
+    ),
+    loss_bug(
+        "smoothing dropped by sum",
+        "only mean and none know the option",
+        SIBLING + "liger-flce-label-smoothing-dropped",
+        Loss(mix=lambda case: case.q if case.reduction == "sum" and case.labels is not None else mixed(case)),
+        targets=INDEX,
+    ),
+    loss_bug(
+        "smoothing dropped for probability targets without weights",
+        "the branch for soft labels reads the option only together with weights",
+        SIBLING + "liger-flce-label-smoothing-dropped",
+        Loss(mix=lambda case: mixed(case) if case.labels is not None or case.weighted else case.q),
+        targets=DENSE,
+    ),
+    loss_bug(
+        "nll: weights dropped by none",
+        "the unreduced branch does not know the weights",
+        WEIGHT,
+        replace(NLL, weigh=lambda case, q: q if case.reduction == "none" else case.w * q),
+        op="nll_loss",
+    ),
+    loss_bug(
+        "nll: ignored rows kept by none",
+        "the unreduced branch does not know ignore_index: the sentinel is taken for class 0",
+        SIBLING + "torch-nll-none-uninitialised-ignored",
+        replace(
+            NLL, mask=lambda case, rows: np.where(case.kept, rows, -case.x[..., 0] if case.reduction == "none" else 0)
+        ),
+        op="nll_loss",
     ),
     loss_bug(
         "kept rows counted, weighted",
