@@ -79,24 +79,33 @@ def cross_entropy(
     x = _loss(batch, rows, m, terms, h, rho_w)
     out = {"value": _value(x)}
     if batch.cot is not None:
-        slope = rows.Q * rows.p - rows.c
-        out["vjp"] = _slope(x, x.Q, x.Qa, x.c, slope, x.g, x.r)
-        if batch.unnormalised:
-            ones = np.ones_like(x.Q)
-            other = _slope(x, ones, np.maximum(ones, x.Qa), x.c, rows.p - rows.c, x.g, x.r)
-            out["vjp"] = np.maximum(out["vjp"], other)
+        for Q, Qa, slope in _formulas(x):
+            _widen(out, "vjp", _slope(x, Q, Qa, x.c, slope, x.g, x.r))
     if batch.tan is not None:
         plain = 4 * m.u_i + (3 * m.u_o if m.sixteen else 0.0)
-        slope = rows.Q * rows.p - rows.c
-        T = _slope(x, x.Q, x.Qa, x.c, slope, np.ones_like(x.Q), np.full_like(x.Q, plain))
-        out["jvp"] = _jvp(batch, rows, m, h, T, slope, rho_w)
-        if batch.cot is not None:
-            out["hvp"] = _hvp(x, batch.tan)
+        for Q, Qa, slope in _formulas(x):
+            T = _slope(x, Q, Qa, x.c, slope, np.ones_like(Q), np.full_like(Q, plain))
+            _widen(out, "jvp", _jvp(batch, rows, m, h, T, slope, rho_w))
+            if batch.cot is not None:
+                _widen(out, "hvp", _hvp(x, batch.tan, Q, Qa))
     if "grad_target" in batch.outputs:
         out["grad_target"] = _grad_target(x)
         if batch.tan_q is not None:
             out["mixed"] = _mixed(x, batch.tan_q)
     return out, unjudged
+
+
+def _formulas(x: _Loss) -> list[tuple[F64, F64, F64]]:
+    """``Q``, ``sum |c|`` and the slope of the gradient; of unnormalised targets both that SPEC section 3 accepts."""
+    found = [(x.Q, x.Qa, x.rows.Q * x.rows.p - x.rows.c)]
+    if x.batch.unnormalised:
+        ones = np.ones_like(x.Q)
+        found.append((ones, np.maximum(ones, x.Qa), x.rows.p - x.rows.c))
+    return found
+
+
+def _widen(out: dict[str, F64], name: str, bound: F64) -> None:
+    out[name] = np.maximum(out[name], bound) if name in out else bound
 
 
 def _loss(batch: Batch, rows: Rows, m: Model, terms: SoftmaxTerms, h: Summation, rho_w: F64) -> _Loss:
@@ -179,7 +188,7 @@ def _jvp(batch: Batch, rows: Rows, m: Model, h: Summation, T: F64, slope: F64, r
     return reduced(batch, rows, m, h, exact, T_row, S, rho_w, terms=batch.n * batch.k)
 
 
-def _hvp(x: _Loss, v: F64) -> F64:
+def _hvp(x: _Loss, v: F64, Q: F64, Qa: F64) -> F64:
     """Error of ``g Q p o (v - <p, v>)``."""
     m, rows = x.m, x.rows
     T = tangent_softmax(rows, m, v, p_expm1(rows, x.terms.G0) + m.tau, x.h(x.batch.k))
@@ -187,7 +196,7 @@ def _hvp(x: _Loss, v: F64) -> F64:
     Z = np.abs(rows.p * (v - D))
     n = 2.0 if x.batch.hard else x.h(x.batch.k) + 8
     e = np.expm1(n * t(m.u_s) + (3 * m.u_o if m.sixteen else 0.0))
-    bound = (x.g * x.Q * T + e * x.g * x.Qa * (Z + T)) * (1 + x.r) + x.r * x.g * x.Q * Z
+    bound = (x.g * Q * T + e * x.g * Qa * (Z + T)) * (1 + x.r) + x.r * x.g * Q * Z
     return bound + m.tau * (1 + (1 + x.g) * x.F * (np.abs(v) + np.abs(D)))
 
 

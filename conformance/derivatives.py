@@ -31,6 +31,8 @@ def _undefined(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     if batch.is_loss and batch.reduction == "mean":
         empty |= (label_weights(batch).sum(1) == 0)[:, None]
     _spread(sheet, odd | empty, ANY, 0)
+    if batch.n == 0 and batch.reduction == "mean":
+        sheet.allow(np.ones(sheet.mid.shape, dtype=bool), ANY, 0)
     if sheet.mid.ndim == 3:
         # As for the gradient row of an ignored row (clause 11).
         sheet.allow(((rows.kind > MASKED) & ~batch.kept)[..., None], NAN, 11)
@@ -53,3 +55,6 @@ def _target_gradient(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     masked = rows.absent & (rows.kind == MASKED)[..., None]
     sheet.put(masked, np.sign(factor) * np.inf)
     sheet.put(masked & (factor == 0), 0.0, accept=NAN, clause=6)
+    # The product g log p may overflow before the weight scales it down.
+    limit = partial_limit(batch)
+    sheet.allow(~masked & (np.abs(rows.g[..., None] * rows.y) >= limit), OVERFLOW, 7)

@@ -35,9 +35,9 @@ def overlay(batch: Batch, rows: Rows, core: Core, unjudged: NDArray[np.bool_]) -
             for sheet in out.values():
                 sheet.allow(unjudged.reshape(-1, *[1] * (sheet.mid.ndim - 1)), ANY, 10)
     expected = {name: sheet.done() for name, sheet in out.items()}
-    if "vjp:other" in core:
-        expected["vjp"] = replace(expected["vjp"], other=core["vjp:other"])
-    return expected
+    return {
+        name: replace(e, other=core[f"{name}:other"]) if f"{name}:other" in core else e for name, e in expected.items()
+    }
 
 
 def _at(rows: Rows, kind: int) -> Bools:

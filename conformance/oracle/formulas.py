@@ -138,8 +138,13 @@ def _loss(s: Numbers, batch: Batch, rows: Rows, parts: _Parts) -> dict[str, Num]
     if batch.tan is not None:
         t = s.exact(batch.tan)
         out["jvp"] = _reduced(s, batch, s.sum(slope * t)[..., 0], parts.W)
-        if batch.cot is not None and not nll:
-            out["hvp"] = parts.g * (parts.Q * _tangent(s, parts.p, t))
+        bent = None if nll or batch.cot is None else _tangent(s, parts.p, t)
+        if bent is not None:
+            out["hvp"] = parts.g * (parts.Q * bent)
+        if batch.unnormalised:
+            out["jvp:other"] = _reduced(s, batch, s.sum((parts.p - parts.c) * t)[..., 0], parts.W)
+            if bent is not None:
+                out["hvp:other"] = parts.g * bent
     if "grad_target" in batch.outputs:
         out["grad_target"] = -(parts.g * (_inner_weights(s, batch) * parts.y))
         if batch.tan_q is not None:

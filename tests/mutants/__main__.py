@@ -1,6 +1,7 @@
 """``python -m tests.mutants``: the kill matrix. Exit code 1 if a mutant survives or a control is killed.
 
-F: the verdict is fail. D: a clause allows it, and only the difference from its parent shows it (grade, convention, bits).
+F: the verdict is fail. D: a clause allows it, and only the difference from its parent shows it (in grade, convention or
+bits). ``--table`` writes docs/mutants.md as well.
 """
 
 from __future__ import annotations

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from .algorithms import FTZ, exp2, log1p, online, p_minus_c, sequential, torch_order, zero_times_inf
 from .later import Later, row_derivatives
-from .loss import NLL, Case, Loss, row_losses
+from .loss import NLL, Loss
 from .mutant import ALL_DTYPES, ALL_WIDE, TABLE, WIDE_DTYPES, Mutant, options
 from .narrow import FORMATS, op_by_op
 from .parts import (
@@ -19,8 +20,6 @@ from .parts import (
     one_by_one,
     over_rows,
     over_rows_vjp,
-    row_max,
-    row_sum,
     vjp_log_softmax,
     vjp_softmax,
 )
@@ -77,22 +76,6 @@ def _loss(name: str, why: str, of: Loss, *, op: str = "cross_entropy", source: s
     )
 
 
-def online(block: int) -> Step:
-    """Blocks with a running maximum and a rescaled running sum, as in flash attention: the normaliser."""
-
-    def steps(x: Array) -> tuple[Array, Array]:
-        m, s = np.full_like(x[..., :1], -np.inf), np.zeros_like(x[..., :1])
-        for start in range(0, x.shape[-1], block):
-            part = x[..., start : start + block]
-            new = np.maximum(m, row_max(part))
-            safe = np.where(np.isneginf(new), 0, new).astype(x.dtype)
-            s = s * np.exp(m - safe) + row_sum(np.exp(part - safe))
-            m = new
-        return m, s
-
-    return steps  # type: ignore[return-value]
-
-
 def _online(block: int) -> tuple[Mutant, ...]:
     steps = online(block)
 
@@ -105,51 +88,6 @@ def _online(block: int) -> tuple[Mutant, ...]:
         return (x - m) - np.log(s)
 
     return _softmax(f"online blocks of {block}", "the running sum is rescaled whenever the maximum grows", p, y)
-
-
-def _log1p(x: Array) -> Array:
-    d, e, _ = PLAIN.steps(x)
-    top = np.argmax(x, axis=-1)[..., None]
-    broken = np.isnan(d).any(axis=-1, keepdims=True)
-    np.put_along_axis(e, top, 0, axis=-1)
-    return np.where(broken, np.nan, d - np.log1p(row_sum(e))).astype(x.dtype)
-
-
-def _flushed(a: Array) -> Array:
-    return np.where(np.abs(a) < np.finfo(a.dtype).tiny, 0, a).astype(a.dtype)
-
-
-_FTZ = Softmax(enter=_flushed, gap=_flushed, exp=lambda d: _flushed(np.exp(d)), leave=_flushed)
-
-
-def torch_order(case: Case, y: Array, c: Array) -> Array:
-    """``(1 - eps) w_y nll + (eps / K) sum_j w_j (-log p_j)``: two sums, scaled afterwards.
-
-    The second sum is held as a multiple of 2^16, which changes no rounding: without it a sum of K log-probabilities
-    overflows where the loss does not, which clause 7 forbids (the mutant is in upstream_losses).
-    """
-    if case.labels is None or case.eps == 0:
-        return row_losses(case, y, c)
-    one = np.zeros_like(y) if case.eps == 1 else (1 - case.eps) * np.where(case.q == 0, 0, case.w * y)
-    held = np.where(case.w == 0, 0, case.w * (y * y.dtype.type(2.0**-16))).sum(axis=-1)
-    total = -(one.sum(axis=-1) + (case.eps / case.k * 2**16) * held)
-    return np.where(np.isnan(y).any(axis=-1), np.nan, total).astype(y.dtype)
-
-
-def _exp2(d: Array) -> Array:
-    return np.exp2(d * d.dtype.type(np.log2(np.e)))
-
-
-def _sequential(a: Array) -> Array:
-    return one_by_one()(a.reshape(-1))[0] if a.size else np.zeros((), a.dtype)
-
-
-def _zero_times_inf(case: Case, y: Array, c: Array) -> Array:
-    return row_losses(case, y, c) if case.labels is not None else -np.sum(c * y, axis=-1, dtype=y.dtype)
-
-
-def _p_minus_c(case: Case, p: Array, c: Array) -> Array:
-    return p - c if case.labels is None else row_sum(c) * p - c
 
 
 _NARROW = tuple(
@@ -198,16 +136,16 @@ MUTANTS = (
     *_softmax(
         "FTZ",
         "subnormal inputs, intermediates and results are flushed",
-        _FTZ.p,
-        _FTZ.y,
+        FTZ.p,
+        FTZ.y,
         dtypes=(*WIDE_DTYPES, "bfloat16"),
     ),
-    *_softmax("log1p form", "log1p of the other terms", PLAIN.p, _log1p),
+    *_softmax("log1p form", "log1p of the other terms", PLAIN.p, log1p),
     *_softmax(
         "exp2(d*log2e)",
         "a hardware power of two: the argument is rounded three times (profile F)",
-        Softmax(exp=_exp2).p,
-        Softmax(exp=_exp2).y,
+        Softmax(exp=exp2).p,
+        Softmax(exp=exp2).y,
         dtypes=WIDE_DTYPES,
         profiles={"float64": "F", "float32": "F"},
     ),
@@ -216,7 +154,7 @@ MUTANTS = (
     _loss(
         "sequential",
         "row losses and weights summed one after the other",
-        Loss(total=_sequential, denominator=lambda case: _sequential(case.scale)),
+        Loss(total=sequential, denominator=lambda case: sequential(case.scale)),
     ),
     _loss("torch-order", "smoothing as two sums, scaled afterwards", Loss(rows=torch_order)),
     _loss(
@@ -227,7 +165,7 @@ MUTANTS = (
     _loss(
         "dense 0 * -inf is NaN",
         "clause 6: a class of probability 0 at -inf may give NaN for probability targets",
-        Loss(rows=_zero_times_inf),
+        Loss(rows=zero_times_inf),
         allowed="section 4, clause 6",
         source="tf-dense-xent-neginf-zero-label-nan, optax-softmax-xent-neginf-zero-label (optax#896)",
     ),
@@ -235,7 +173,7 @@ MUTANTS = (
         _loss(
             "p - w q' for probability targets",
             "section 3: accepted as a convention where targets do not sum to 1",
-            Loss(slope=_p_minus_c),
+            Loss(slope=p_minus_c),
             allowed="section 3",
             source="tf-xent-unnormalised-labels-gradient (tensorflow#60314, #2327)",
         ),

@@ -109,15 +109,16 @@ def distinct(mutants: Mapping[str, Mutant], matrix: Matrix) -> dict[str, list[st
     """Family -> the mutants that it kills and ``ordinary`` does not, in some dtype.
 
     Mutants that take weights or ignore_index are left out: these options are drawn anew for each call, so that it may
-    be they and not the logits that make the difference.
+    be they and not the logits that make the difference; not so for the family that the mutant was made for.
     """
     result: dict[str, set[str]] = {name: set() for name in FAMILIES}
     for (name, _), kill in matrix.items():
         mutant = mutants[name]
-        by_chance = mutant.kind == "control" or {"weight", "ignore_index"} & mutant.options
-        if not by_chance and "ordinary" not in kill.families:
+        by_chance = {"weight", "ignore_index"} & mutant.options
+        if mutant.kind == "mutant" and "ordinary" not in kill.families:
             for family in kill.families:
-                result.setdefault(family, set()).add(name)
+                if not by_chance or family in mutant.family.split(", "):
+                    result.setdefault(family, set()).add(name)
     return {family: sorted(names) for family, names in result.items()}
 
 

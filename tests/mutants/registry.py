@@ -14,16 +14,25 @@ from . import (
     losses,
     narrow,
     second,
+    second_rows,
     softmax,
     upstream,
     upstream_labels,
     upstream_log_softmax,
     upstream_options,
     upstream_smoothing,
+    wrong_cotangents,
     wrong_gradients,
+    wrong_kernels,
     wrong_labels,
     wrong_losses,
+    wrong_nll,
+    wrong_sentinels,
+    wrong_smoothing,
+    wrong_special,
     wrong_values,
+    wrong_vjps,
+    wrong_weights,
 )
 from .mutant import Mutant
 
@@ -34,7 +43,10 @@ def collect() -> dict[str, Mutant]:
     modules = (softmax, log_softmax, losses, gradients, narrow)
     upstreams = (upstream, upstream_log_softmax, upstream_options, upstream_labels, upstream_smoothing)
     found: dict[str, Mutant] = {}
-    others = (second, wrong_values, wrong_losses, wrong_labels, wrong_gradients)
+    values = (wrong_values, wrong_special, wrong_kernels)
+    options = (wrong_losses, wrong_nll, wrong_weights, wrong_smoothing, wrong_labels, wrong_sentinels)
+    backward = (wrong_gradients, wrong_cotangents, wrong_vjps, second, second_rows)
+    others = (*values, *options, *backward)
     for module in (*modules, *upstreams, *others, controls):
         for mutant in module.MUTANTS:
             # sanity check: ids are unique, a gap is not expected to be killed, a control must survive

@@ -1,27 +1,23 @@
-"""Mutants of JVPs, second derivatives and gradients with respect to targets."""
+"""Mutants of the JVP, the second derivatives and the target gradient of cross-entropy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from .bugs import INDEX, bug, loss_bug
-from .later import Later, row_derivatives, y_scale
-from .loss import NLL, Case, Loss
+from .bugs import INDEX, loss_bug
+from .later import Later, y_scale
+from .loss import Case, Loss
 from .mutant import Mutant
-from .parts import BF16, PLAIN, Array, Function, row_sum, through, vjp_softmax
+from .parts import PLAIN, Array, row_sum, vjp_softmax
+from .second_rows import HESSIAN, JVP, SIBLING
 
-SIBLING = "sibling of "
-HESSIAN = "tf-second-derivative-xent-wrong"
 HYPER = "tf-xent-hypergradient-wrt-labels-zero"
-JVP = "optax-weighted-logsoftmax-jvp-nan"
+
+
 CORRECT = Loss()
+
+
 DENSE = ("probability",)
-
-
-def _rows(op: str, name: str, why: str, source: str, *, gap: str = "", **steps: Callable[..., Array]) -> Mutant:
-    return bug(op, name, why, source, derivatives=row_derivatives(op, PLAIN.p, **steps), gap=gap)
 
 
 def _loss(
@@ -30,17 +26,17 @@ def _loss(
     return loss_bug(name, why, source, CORRECT, derivatives=of.functions(), targets=targets)
 
 
-def _nll(name: str, why: str, source: str, f: Function) -> Mutant:
-    return loss_bug(name, why, source, NLL, op="nll_loss", derivatives={"jvp": f}, targets=INDEX)
-
-
 def _jvp_of_log(case: Case, p: Array, c: Array, v: Array) -> Array:
     y = PLAIN.y(case.x)
     return np.sum(-c * (v - row_sum(p * v)) + 0 * y, axis=-1, dtype=v.dtype)
 
 
-def _unmasked_hessian(case: Case, cotangent: Array) -> Array:
-    return CORRECT.row_scale(case, cotangent)
+def _clamped_hessian(case: Case, p: Array, c: Array, v: Array) -> Array:
+    total = row_sum(c)
+    if case.labels is not None:
+        clamped = case.w[np.clip(case.labels, 0, case.k - 1)][..., None]
+        total = np.where(case.kept[..., None], total, clamped).astype(p.dtype)
+    return total * vjp_softmax(p, v)
 
 
 def _sum_scale(case: Case, cotangent: Array) -> Array:
@@ -57,79 +53,6 @@ def _clipped_log(case: Case, g: Array, y: Array) -> Array:
 
 
 MUTANTS = (
-    _rows("softmax", "jvp without -<p, v>", "the JVP is p v", SIBLING + JVP, jvp=lambda x, v: PLAIN.p(x) * v),
-    _rows(
-        "softmax",
-        "jvp: <p, v> not scaled by p",
-        "p v - <p, v>",
-        SIBLING + JVP,
-        jvp=lambda x, v: PLAIN.p(x) * v - row_sum(PLAIN.p(x) * v),
-    ),
-    _rows(
-        "softmax",
-        "jvp diagonal only",
-        "p (1 - p) v",
-        SIBLING + JVP,
-        jvp=lambda x, v: PLAIN.p(x) * (1 - PLAIN.p(x)) * v,
-    ),
-    _rows(
-        "softmax",
-        "jvp with the direction's mean",
-        "p (v - mean v)",
-        SIBLING + JVP,
-        jvp=lambda x, v: PLAIN.p(x) * (v - np.mean(v, axis=-1, keepdims=True)),
-    ),
-    _rows(
-        "softmax",
-        "jvp with p in bfloat16",
-        "the saved softmax is bfloat16",
-        SIBLING + "te-ce-bf16-buffer-reuse",
-        jvp=lambda x, v: vjp_softmax(through(BF16)(PLAIN.p(x)), v),
-    ),
-    _rows("log_softmax", "jvp without -<p, v>", "the JVP is the direction", SIBLING + JVP, jvp=lambda x, v: v),
-    _rows(
-        "log_softmax",
-        "jvp is the VJP",
-        "v - p sum v: the transpose of the Jacobian",
-        SIBLING + JVP,
-        jvp=lambda x, v: v - PLAIN.p(x) * row_sum(v),
-    ),
-    _rows(
-        "log_softmax",
-        "jvp NaN at masked classes",
-        "the rule multiplies a zero tangent by log p = -inf",
-        JVP,
-        jvp=lambda x, v: v - row_sum(PLAIN.p(x) * v) + 0 * PLAIN.y(x),
-        gap="no JVP of log_softmax with masked classes",
-    ),
-    _rows(
-        "log_softmax",
-        "second derivative 0",
-        "the backward pass is taken for a constant",
-        HESSIAN,
-        hvp=lambda x, c, v: np.zeros_like(x),
-    ),
-    _rows(
-        "log_softmax",
-        "sign of the second derivative",
-        "the minus of -(sum c) is lost",
-        SIBLING + HESSIAN,
-        hvp=lambda x, c, v: row_sum(c) * vjp_softmax(PLAIN.p(x), v),
-    ),
-    _rows(
-        "log_softmax",
-        "second derivative for sum c = 1",
-        "right for one-hot cotangents only",
-        SIBLING + HESSIAN,
-        hvp=lambda x, c, v: -vjp_softmax(PLAIN.p(x), v),
-    ),
-    _rows(
-        "log_softmax",
-        "second derivative without -<p, v>",
-        "the derivative of softmax is taken for diagonal",
-        SIBLING + HESSIAN,
-        hvp=lambda x, c, v: -row_sum(c) * PLAIN.p(x) * v,
-    ),
     _loss(
         "jvp NaN at masked classes",
         "0 times the log of a masked probability",
@@ -194,9 +117,9 @@ MUTANTS = (
     ),
     _loss(
         "second derivative of ignored rows",
-        "ignored rows are masked in the gradient only",
+        "ignored rows, with a clamped label, are masked in the gradient only",
         SIBLING + "paddle-ignored-rows-get-gradient",
-        Later(Loss(mask_slope=lambda case, z: z), scale=_unmasked_hessian),
+        Later(Loss(mask_slope=lambda case, z: z), hvp_rows=_clamped_hessian),
         targets=INDEX,
     ),
     _loss(
@@ -282,17 +205,5 @@ MUTANTS = (
         SIBLING + HYPER,
         Later(mixed_rows=lambda case, p, u: y_scale(case) * (p * row_sum(u) - u)),
         targets=DENSE,
-    ),
-    _nll(
-        "jvp without weights",
-        "-v at the target",
-        SIBLING + JVP,
-        Later(Loss(**{**vars(NLL), "weigh": lambda case, q: q})).jvp,
-    ),
-    _nll(
-        "jvp of all classes",
-        "the direction is summed over the classes",
-        SIBLING + JVP,
-        Later(NLL, jvp_rows=lambda case, p, c, v: -np.sum(row_sum(c) * v, axis=-1)).jvp,
     ),
 )

@@ -1,46 +1,25 @@
-"""Gradients: what becomes of the cotangent, the mask, the weights and the axis in the backward pass."""
+"""Gradients of cross-entropy: masks, weights, denominators and axes of the backward pass."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
 import numpy as np
 
-from .bugs import INDEX, bug, loss_bug
-from .loss import NLL, Case, Loss, mixed, slope
-from .mutant import Mutant
+from .bugs import INDEX, loss_bug
+from .loss import Case, Loss, mixed, slope
 from .parts import (
     BF16,
     PLAIN,
     Array,
-    Function,
     Softmax,
-    over_rows,
-    over_rows_vjp,
     row_sum,
     through,
-    vjp_log_softmax,
-    vjp_softmax,
 )
+from .wrong_cotangents import _grad
 
 SIBLING = "sibling of "
-COTANGENT = "SPEC section 3: upstream cotangents"
+
+
 IGNORED = SIBLING + "paddle-ignored-rows-get-gradient"
-DENSE = ("probability",)
-
-
-def _spread(change: Callable[[Array], Array]) -> Callable[[Case, Array], Array]:
-    """The cotangent of reduction none, changed."""
-    return lambda case, v: np.broadcast_to(change(v), v.shape).astype(v.dtype) if v.ndim and v.size else v
-
-
-def _grad(name: str, why: str, source: str, of: Loss, **given: object) -> Mutant:
-    return loss_bug(name, why, source, Loss(), grad=of.grad, **given)  # type: ignore[arg-type]
-
-
-def _vjp(op: str, name: str, why: str, source: str, f: Callable[[Array, Array], Array], **given: object) -> Mutant:
-    return bug(op, name, why, source, grad=over_rows_vjp(f), **given)  # type: ignore[arg-type]
 
 
 def _clamped_onehot(case: Case, p: Array, c: Array) -> Array:
@@ -60,36 +39,9 @@ def _leaves(case: Case, z: Array) -> Array:
     return z
 
 
-def _neighbour_axis(rule: Callable[[Array, Array], Array]) -> Function:
-    """The sum of the vector-Jacobian product runs over the neighbouring axis."""
-
-    def grad(x: Array, cotangent: Array, *, axis: int = -1) -> Array:
-        if x.ndim == 1:
-            return over_rows_vjp(lambda r, v: rule(PLAIN.p(r), v))(x, cotangent, axis=axis)
-        with np.errstate(all="ignore"):
-            p = over_rows(PLAIN.p)(x, axis=axis).astype(np.float64)
-            v = cotangent.astype(np.float64)
-            other = axis - 1
-            out = rule(np.moveaxis(p, other, -1), np.moveaxis(v, other, -1))
-            return np.moveaxis(out, -1, other).astype(x.dtype)
-
-    return grad
-
-
 def _wrong_axis_loss(x: Array, cotangent: Array, *, axis: int = -1, **options: object) -> Array:
     of = Loss(prob=lambda r: PLAIN.p(np.swapaxes(r, -1, 0)).swapaxes(-1, 0) if r.ndim > 1 else PLAIN.p(r))
     return of.grad(x, cotangent, axis=axis, **options)  # type: ignore[arg-type]
-
-
-def _reversed_cotangent(case: Case, v: Array) -> Array:
-    return v[..., ::-1] if v.ndim else v
-
-
-def _half_scaled(x: Array, cotangent: Array, **options: object) -> Array:
-    """The cotangent reaches ``Q p`` and not the target's term."""
-    of = Loss(slope=lambda case, p, c: row_sum(c) * p)
-    target = Loss(slope=lambda case, p, c: -c, upstream=lambda case, v: np.ones_like(v))
-    return of.grad(x, cotangent, **options) + target.grad(x, cotangent, **options)  # type: ignore[arg-type]
 
 
 def _row_weights(case: Case, p: Array, c: Array) -> Array:
@@ -102,41 +54,6 @@ def _flushed(a: Array) -> Array:
 
 
 MUTANTS = (
-    _grad(
-        "cotangent ignored",
-        "the gradient of reduction none is taken for the sum's",
-        COTANGENT,
-        Loss(upstream=_spread(np.ones_like)),
-    ),
-    _grad(
-        "scalar cotangent ignored",
-        "mean and sum are the last node: the cotangent is taken for 1",
-        COTANGENT,
-        Loss(upstream=lambda case, v: v if v.ndim else np.ones_like(v)),
-    ),
-    _grad(
-        "first cotangent for all rows",
-        "cotangent[0] is broadcast",
-        COTANGENT,
-        Loss(upstream=_spread(lambda v: v.reshape(-1)[0])),
-    ),
-    _grad("mean of the cotangent", "a non-uniform cotangent is averaged", COTANGENT, Loss(upstream=_spread(np.mean))),
-    _grad("sum of the cotangent", "summed instead of applied row by row", COTANGENT, Loss(upstream=_spread(np.sum))),
-    _grad(
-        "cotangent applied twice",
-        "in the fused forward pass and again",
-        COTANGENT,
-        Loss(upstream=lambda case, v: v * v),
-    ),
-    _grad("absolute cotangent", "the sign is lost", COTANGENT, Loss(upstream=lambda case, v: np.abs(v))),
-    _grad("cotangent reversed", "rows in the other order", COTANGENT, Loss(upstream=_reversed_cotangent)),
-    _grad(
-        "cotangent divides",
-        "1/g, as a loss scale would",
-        COTANGENT,
-        Loss(upstream=lambda case, v: np.where(v == 0, 0, 1 / v).astype(v.dtype)),
-    ),
-    loss_bug("cotangent for p only", "g Q p - w q'", COTANGENT, Loss(), grad=_half_scaled, targets=INDEX),
     _grad(
         "gradient of ignored rows with a clamped label",
         "p - onehot(clamp(y)) where the row is ignored",
@@ -281,136 +198,5 @@ MUTANTS = (
         "rows are scattered into the next ones",
         SIBLING + "torch-cuda-nll2d-backward-int32",
         Loss(leave_grad=lambda z: np.roll(z.reshape(-1, z.shape[-1]), 1, axis=0).reshape(z.shape)),
-    ),
-    bug(
-        "softmax",
-        "gradient summed over the neighbouring axis",
-        "<p, v> runs over rows",
-        SIBLING + "torch-softmax-backward-noncontiguous-output",
-        grad=_neighbour_axis(vjp_softmax),
-    ),
-    bug(
-        "log_softmax",
-        "gradient summed over the neighbouring axis",
-        "sum v runs over rows",
-        SIBLING + "nnlib-logsoftmax-grad-overflow",
-        grad=_neighbour_axis(vjp_log_softmax),
-    ),
-    _vjp(
-        "softmax",
-        "cotangent ignored",
-        "taken for 1: the gradient is 0",
-        COTANGENT,
-        lambda x, v: vjp_softmax(PLAIN.p(x), np.ones_like(v)),
-    ),
-    _vjp(
-        "softmax",
-        "cotangent of the first class",
-        "v_0 for all classes",
-        COTANGENT,
-        lambda x, v: vjp_softmax(PLAIN.p(x), np.broadcast_to(v[..., :1], v.shape)),
-    ),
-    _vjp(
-        "softmax",
-        "mean instead of <p, v>",
-        "right for equal logits",
-        COTANGENT,
-        lambda x, v: PLAIN.p(x) * (v - np.mean(v, axis=-1, keepdims=True)),
-    ),
-    _vjp(
-        "softmax",
-        "gradient of log-softmax",
-        "v - p sum v",
-        SIBLING + "tf-softmax-gpu-returns-logsoftmax",
-        lambda x, v: vjp_log_softmax(PLAIN.p(x), v),
-    ),
-    _vjp(
-        "softmax",
-        "gradient with p squared",
-        "the outer product's diagonal is lost",
-        COTANGENT,
-        lambda x, v: vjp_softmax(PLAIN.p(x), v) - PLAIN.p(x) ** 2 * v,
-    ),
-    _vjp(
-        "log_softmax",
-        "gradient of softmax",
-        "p (v - <p, v>)",
-        SIBLING + "mlpack-logsoftmax-backward",
-        lambda x, v: vjp_softmax(PLAIN.p(x), v),
-    ),
-    _vjp(
-        "log_softmax",
-        "cotangent ignored",
-        "taken for 1",
-        COTANGENT,
-        lambda x, v: vjp_log_softmax(PLAIN.p(x), np.ones_like(v)),
-    ),
-    _vjp(
-        "log_softmax",
-        "uniform instead of p",
-        "v - mean v: right for equal logits",
-        COTANGENT,
-        lambda x, v: v - np.mean(v, axis=-1, keepdims=True),
-    ),
-    _vjp(
-        "log_softmax",
-        "p - v",
-        "the sign",
-        SIBLING + "mlpack-logsoftmax-backward",
-        lambda x, v: PLAIN.p(x) * row_sum(v) - v,
-    ),
-    loss_bug(
-        "nll: cotangent ignored",
-        "taken for 1",
-        COTANGENT,
-        NLL,
-        op="nll_loss",
-        grad=replace(NLL, upstream=_spread(np.ones_like)).grad,
-    ),
-    loss_bug(
-        "nll: first cotangent for all rows",
-        "cotangent[0] is broadcast",
-        COTANGENT,
-        NLL,
-        op="nll_loss",
-        grad=replace(NLL, upstream=_spread(lambda v: v.reshape(-1)[0])).grad,
-    ),
-    loss_bug(
-        "nll: gradient without weights",
-        "-1 at the target",
-        SIBLING + "torch-nll-negative-weight-zero-grad",
-        NLL,
-        op="nll_loss",
-        grad=replace(NLL, weigh=lambda case, q: q).grad,
-    ),
-    loss_bug(
-        "nll: gradient over all rows",
-        "1/N where the value divides by weights",
-        SIBLING + "torch-nll-negative-weight-zero-grad",
-        NLL,
-        op="nll_loss",
-        grad=replace(NLL, count=lambda case: np.asarray(case.kept.size, case.x.dtype)).grad,
-    ),
-    loss_bug(
-        "nll: gradient in all classes",
-        "the target's gradient is not scattered",
-        SIBLING + "torch-cuda-nll2d-backward-int32",
-        NLL,
-        op="nll_loss",
-        grad=replace(NLL, slope=lambda case, p, c: np.broadcast_to(-row_sum(c), c.shape)).grad,
-    ),
-    loss_bug(
-        "nll: gradient of ignored rows",
-        "the sentinel is clamped to class 0",
-        IGNORED,
-        NLL,
-        op="nll_loss",
-        grad=replace(
-            NLL,
-            read=lambda case: replace(
-                case, q=np.where(case.kept[..., None], case.q, np.arange(case.k) == 0).astype(case.x.dtype)
-            ),
-            mask_slope=_leaves,
-        ).grad,
     ),
 )
