@@ -15,6 +15,7 @@ pytest.importorskip("ml_dtypes")
 from .mutants.kill import Matrix, distinct, matrix
 from .mutants.mutant import TABLE
 from .mutants.registry import collect, manifest
+from .mutants.table import PATH, bugs, cited, render
 
 MUTANTS = collect()
 WRONG = [m for m in MUTANTS.values() if m.kind == "mutant"]
@@ -37,6 +38,10 @@ def test_killed(kills, mutant):
     for dtype in mutant.expect:
         kill = kills[mutant.id, dtype]
         assert kill.killed, f"{mutant.why}: worst share {kill.worst:.3g} in {kill.judged} {dtype} outputs"
+    if mutant.allowed:
+        seen = [kills[mutant.id, dtype] for dtype in mutant.dtypes]
+        assert not any(kill.killed for kill in seen), f"killed although {mutant.allowed} allows it: {seen[0].message}"
+        assert any(kill.differing for kill in seen), f"no bit differs from {mutant.reference}"
     for dtype, gap in mutant.gaps.items():
         kill = kills[mutant.id, dtype]
         assert not kill.killed, f"the gap is closed ({gap}): move {dtype} from gaps to expect"
@@ -83,6 +88,17 @@ def test_the_table_has_139_rows_of_wide_formats():
     assert len(plain) == 139
     assert sum("float32" in r["killed"] for r in plain) == 131
     assert all("float64" in r["killed"] for r in plain)
+
+
+def test_every_upstream_bug_has_a_mutant_or_a_reason():
+    own = {name for m in MUTANTS.values() for name in cited(m)[0]}
+    assert len(bugs()) == 105
+    for bug in bugs():
+        assert (bug["id"] in own) != ("why_not" in bug), bug["id"]
+
+
+def test_the_table_of_upstream_bugs_is_current(kills):
+    assert PATH.read_text(encoding="utf-8") == render(MUTANTS, kills), "run python -m tests.mutants --table"
 
 
 def test_every_mutant_says_where_it_comes_from():

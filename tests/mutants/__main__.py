@@ -18,6 +18,7 @@ from lossproof.catalogue import checks
 from .kill import Kill, Matrix, distinct, matrix
 from .mutant import Mutant
 from .registry import collect
+from .table import PATH, render
 
 
 def main() -> int:
@@ -27,6 +28,8 @@ def main() -> int:
     found = matrix(mutants, deck)
     console = Console(width=None if sys.stdout.isatty() else 180)
     console.print(_table(mutants, found))
+    if "--table" in sys.argv[1:]:
+        PATH.write_text(render(mutants, found), encoding="utf-8")
     apart = distinct(mutants, found)
     needed = ", ".join(f"{family} {len(names)}" for family, names in apart.items() if names)
     console.print(f"families that kill what ordinary does not: {needed}")

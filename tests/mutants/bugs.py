@@ -12,6 +12,8 @@ from .mutant import ALL_WIDE, ONE_OF_EACH, Mutant, options
 from .parts import PLAIN, Function, Softmax, over_rows
 
 INDEX = ("index",)
+# In a source: not the bug itself but a mistake of its kind.
+SIBLING = "sibling of "
 
 
 def bug(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .bugs import INDEX, loss_bug
+from .bugs import INDEX, SIBLING, loss_bug
 from .later import Later, y_scale
 from .loss import Case, Loss
 from .mutant import Mutant
 from .parts import PLAIN, Array, row_sum, vjp_softmax
-from .second_rows import HESSIAN, JVP, SIBLING
+from .second_rows import HESSIAN, JVP
 
 HYPER = "tf-xent-hypergradient-wrt-labels-zero"
 

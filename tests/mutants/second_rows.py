@@ -6,14 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .bugs import INDEX, bug, loss_bug
+from .bugs import INDEX, SIBLING, bug, loss_bug
 from .later import Later, row_derivatives
 from .loss import NLL, Loss
 from .mutant import Mutant
 from .parts import BF16, PLAIN, Array, Function, row_sum, through, vjp_softmax
-
-SIBLING = "sibling of "
-
 
 HESSIAN = "tf-second-derivative-xent-wrong"
 

@@ -17,12 +17,12 @@ from .parts import (
 COTANGENT = "SPEC section 3: upstream cotangents"
 
 
-def _spread(change: Callable[[Array], Array]) -> Callable[[Case, Array], Array]:
+def spread(change: Callable[[Array], Array]) -> Callable[[Case, Array], Array]:
     """The cotangent of reduction none, changed."""
     return lambda case, v: np.broadcast_to(change(v), v.shape).astype(v.dtype) if v.ndim and v.size else v
 
 
-def _grad(name: str, why: str, source: str, of: Loss, **given: object) -> Mutant:
+def from_rule(name: str, why: str, source: str, of: Loss, **given: object) -> Mutant:
     return loss_bug(name, why, source, Loss(), grad=of.grad, **given)  # type: ignore[arg-type]
 
 
@@ -38,35 +38,37 @@ def _half_scaled(x: Array, cotangent: Array, **options: object) -> Array:
 
 
 MUTANTS = (
-    _grad(
+    from_rule(
         "cotangent ignored",
         "the gradient of reduction none is taken for the sum's",
         COTANGENT,
-        Loss(upstream=_spread(np.ones_like)),
+        Loss(upstream=spread(np.ones_like)),
     ),
-    _grad(
+    from_rule(
         "scalar cotangent ignored",
         "mean and sum are the last node: the cotangent is taken for 1",
         COTANGENT,
         Loss(upstream=lambda case, v: v if v.ndim else np.ones_like(v)),
     ),
-    _grad(
+    from_rule(
         "first cotangent for all rows",
         "cotangent[0] is broadcast",
         COTANGENT,
-        Loss(upstream=_spread(lambda v: v.reshape(-1)[0])),
+        Loss(upstream=spread(lambda v: v.reshape(-1)[0])),
     ),
-    _grad("mean of the cotangent", "a non-uniform cotangent is averaged", COTANGENT, Loss(upstream=_spread(np.mean))),
-    _grad("sum of the cotangent", "summed instead of applied row by row", COTANGENT, Loss(upstream=_spread(np.sum))),
-    _grad(
+    from_rule(
+        "mean of the cotangent", "a cotangent that differs by row is averaged", COTANGENT, Loss(upstream=spread(np.mean))
+    ),
+    from_rule("sum of the cotangent", "summed instead of applied row by row", COTANGENT, Loss(upstream=spread(np.sum))),
+    from_rule(
         "cotangent applied twice",
         "in the fused forward pass and again",
         COTANGENT,
         Loss(upstream=lambda case, v: v * v),
     ),
-    _grad("absolute cotangent", "the sign is lost", COTANGENT, Loss(upstream=lambda case, v: np.abs(v))),
-    _grad("cotangent reversed", "rows in the other order", COTANGENT, Loss(upstream=_reversed_cotangent)),
-    _grad(
+    from_rule("absolute cotangent", "the sign is lost", COTANGENT, Loss(upstream=lambda case, v: np.abs(v))),
+    from_rule("cotangent reversed", "rows in the other order", COTANGENT, Loss(upstream=_reversed_cotangent)),
+    from_rule(
         "cotangent divides",
         "1/g, as a loss scale would",
         COTANGENT,

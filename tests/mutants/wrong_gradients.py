@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .bugs import INDEX, loss_bug
+from .bugs import INDEX, SIBLING, loss_bug
 from .loss import Case, Loss, mixed, slope
 from .parts import (
     BF16,
@@ -14,10 +14,7 @@ from .parts import (
     row_sum,
     through,
 )
-from .wrong_cotangents import _grad
-
-SIBLING = "sibling of "
-
+from .wrong_cotangents import from_rule
 
 IGNORED = SIBLING + "paddle-ignored-rows-get-gradient"
 
@@ -35,7 +32,7 @@ def _uniform_of_ignored(case: Case, p: Array, c: Array) -> Array:
     return np.where(case.kept[..., None], slope(case, p, c), case.eps * ignored)
 
 
-def _leaves(case: Case, z: Array) -> Array:
+def leaves(case: Case, z: Array) -> Array:
     return z
 
 
@@ -54,21 +51,21 @@ def _flushed(a: Array) -> Array:
 
 
 MUTANTS = (
-    _grad(
+    from_rule(
         "gradient of ignored rows with a clamped label",
         "p - onehot(clamp(y)) where the row is ignored",
         IGNORED,
-        Loss(slope=_clamped_onehot, mask_slope=_leaves),
+        Loss(slope=_clamped_onehot, mask_slope=leaves),
         targets=INDEX,
     ),
-    _grad(
+    from_rule(
         "gradient of the uniform part in ignored rows",
         "the smoothing term is not masked",
         IGNORED,
-        Loss(slope=_uniform_of_ignored, mask_slope=_leaves),
+        Loss(slope=_uniform_of_ignored, mask_slope=leaves),
         targets=INDEX,
     ),
-    _grad(
+    from_rule(
         "mask by multiplication in the gradient",
         "0 times the NaN of an ignored row",
         IGNORED,
@@ -77,45 +74,45 @@ MUTANTS = (
         expect=("float32", "float16"),
         allowed="section 4, clause 11",
     ),
-    _grad(
+    from_rule(
         "gradient over all rows",
         "1/N where the value divides by the kept rows",
         IGNORED,
         Loss(count=lambda case: np.asarray(case.kept.size, case.x.dtype)),
         targets=INDEX,
     ),
-    _grad(
+    from_rule(
         "gradient of the sum for mean",
         "the denominator is lost in the backward pass",
         SIBLING + "torch-nll-negative-weight-zero-grad",
         Loss(count=lambda case: np.ones((), case.x.dtype)),
     ),
-    _grad(
+    from_rule(
         "gradient without weights",
         "p - q'",
         SIBLING + "paddle-weighted-ce-wrong",
         Loss(slope=lambda case, p, c: p - mixed(case)),
         targets=INDEX,
     ),
-    _grad(
+    from_rule(
         "gradient with the class's weight",
         "w_i (p_i - q'_i)",
         SIBLING + "paddle-weighted-ce-wrong",
         Loss(slope=_row_weights),
     ),
-    _grad(
+    from_rule(
         "weights twice in the gradient",
         "the row scale holds the weight already",
         SIBLING + "paddle-weighted-ce-wrong",
         Loss(weigh=lambda case, q: case.w * case.w * q),
     ),
-    _grad(
+    from_rule(
         "gradient without smoothing",
         "only the value is smoothed",
         SIBLING + "liger-flce-label-smoothing-dropped",
         Loss(mix=lambda case: case.q),
     ),
-    _grad(
+    from_rule(
         "gradient with smoothing of p",
         "(1 - eps) p - q'",
         SIBLING + "ls-formula-variants-in-the-wild",
@@ -128,28 +125,28 @@ MUTANTS = (
         Loss(),
         grad=_wrong_axis_loss,
     ),
-    _grad(
+    from_rule(
         "gradient rounded to bfloat16 before the target is subtracted",
         "the softmax buffer is bfloat16",
         "te-ce-bf16-buffer-reuse",
         Loss(prob=Softmax(leave=through(BF16)).p),
         family="confident",
     ),
-    _grad(
+    from_rule(
         "gradient zero below float16's normal range",
         "subnormal gradients are flushed",
         SIBLING + "onnxruntime-webgpu-f16-softmax-sum",
         Loss(leave_grad=_flushed),
         expect=("float16",),
     ),
-    _grad(
+    from_rule(
         "gradient 0 where p saturates",
         "clipped probabilities have no derivative",
         "keras-cce-probs-clipped-1e-7",
         Loss(slope=lambda case, p, c: np.where((p < 1e-7) | (p > 1 - 1e-7), 0, slope(case, p, c))),
         family="confident",
     ),
-    _grad(
+    from_rule(
         "infinite loss has gradient NaN",
         "a masked target's gradient goes through its loss",
         SIBLING + "nnlib-logsoftmax-grad-overflow",
@@ -160,40 +157,40 @@ MUTANTS = (
         ),
         family="masked_target",
     ),
-    _grad(
+    from_rule(
         "NaN rows get gradient 0",
         "nan_to_num in the backward pass",
         SIBLING + "torch-linear-cross-entropy-masked-row",
         Loss(slope=lambda case, p, c: np.nan_to_num(slope(case, p, c))),
         family="nan_row",
     ),
-    _grad(
+    from_rule(
         "a NaN row spoils the batch",
         "the gradient is divided by the sum of all losses",
         SIBLING + "torch-linear-cross-entropy-masked-row",
         Loss(leave_grad=lambda z: z + 0 * np.sum(z)),
         family="nan_row",
     ),
-    _grad(
+    from_rule(
         "p - q' at the target only",
         "the other classes get no gradient",
         SIBLING + "mlpack-logsoftmax-backward",
         Loss(slope=lambda case, p, c: slope(case, p, c) * (case.q > 0)),
         targets=INDEX,
     ),
-    _grad(
+    from_rule(
         "onehot at the wrong class",
         "the target is subtracted one class further",
         SIBLING + "mlpack-logsoftmax-backward",
         Loss(slope=lambda case, p, c: row_sum(c) * p - np.roll(c, 1, axis=-1)),
     ),
-    _grad(
+    from_rule(
         "second moment",
         "p - q' is squared",
         SIBLING + "mlpack-logsoftmax-backward",
         Loss(slope=lambda case, p, c: np.square(slope(case, p, c))),
     ),
-    _grad(
+    from_rule(
         "gradient in random order",
         "rows are scattered into the next ones",
         SIBLING + "torch-cuda-nll2d-backward-int32",

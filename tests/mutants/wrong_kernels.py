@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .bugs import both, bug
+from .bugs import SIBLING, both, bug
 from .mutant import ALL_DTYPES
 from .parts import (
     F16,
@@ -22,7 +22,6 @@ from .parts import (
     through,
     vjp_softmax,
 )
-from .wrong_special import SIBLING
 from .wrong_values import HALF
 
 WIDTH = SIBLING + "colossalai-fused-softmax-length-200"

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .bugs import INDEX, loss_bug
+from .bugs import INDEX, SIBLING, loss_bug
 from .loss import NLL, Case, Loss, known_labels, row_losses
 from .mutant import ALL_DTYPES
 from .parts import PLAIN, Array, same
-from .wrong_sentinels import SIBLING, _relabel
+from .wrong_sentinels import with_labels
 
 OOB = "torch-cuda-nll-oob-silent"
 
@@ -84,35 +84,35 @@ MUTANTS = (
         "negative labels wrap",
         "-1 is the last class, which nobody declared",
         SIBLING + "keras3-oob-label-silent-zero",
-        Loss(guard=lambda case: known_labels(_relabel(lambda y, k: np.where((y < 0) & (y >= -k), y + k, y))(case))),
+        Loss(guard=lambda case: known_labels(with_labels(lambda y, k: np.where((y < 0) & (y >= -k), y + k, y))(case))),
         targets=INDEX,
     ),
     loss_bug(
         "labels modulo K",
         "every label is some class",
         SIBLING + OOB,
-        Loss(guard=_relabel(lambda y, k: y % max(k, 1))),
+        Loss(guard=with_labels(lambda y, k: y % max(k, 1))),
         targets=INDEX,
     ),
     loss_bug(
         "labels clamped to K - 1",
         "an unknown label is the first or last class",
         SIBLING + OOB,
-        Loss(guard=_relabel(lambda y, k: np.clip(y, 0, k - 1))),
+        Loss(guard=with_labels(lambda y, k: np.clip(y, 0, k - 1))),
         targets=INDEX,
     ),
     loss_bug(
         "labels clamped to K - 2",
         "the bound of the clamp is off by one",
         SIBLING + OOB,
-        Loss(read=_relabel(lambda y, k: np.minimum(y, max(k - 2, 0)))),
+        Loss(read=with_labels(lambda y, k: np.minimum(y, max(k - 2, 0)))),
         targets=INDEX,
     ),
     loss_bug(
         "labels minus one",
         "labels count from 1 in the kernel",
         SIBLING + OOB,
-        Loss(read=_relabel(lambda y, k: np.maximum(y - 1, 0))),
+        Loss(read=with_labels(lambda y, k: np.maximum(y - 1, 0))),
         targets=INDEX,
     ),
     loss_bug(

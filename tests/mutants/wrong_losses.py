@@ -7,13 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from .bugs import INDEX, loss_bug
+from .bugs import INDEX, SIBLING, loss_bug
 from .loss import Case, Loss, row_losses
 from .mutant import ALL_DTYPES
 from .parts import F16, F32, Array, Softmax, one_by_one, through
-
-SIBLING = "sibling of "
-
 
 COUNT = SIBLING + "torch-mlir-sce-ignore-index-mean"
 
@@ -24,7 +21,7 @@ DENSE = ("probability",)
 SECTION_2 = "SPEC section 2"
 
 
-def _denominator(f: Callable[[Case], object]) -> Loss:
+def denominator(f: Callable[[Case], object]) -> Loss:
     return Loss(denominator=lambda case: np.asarray(f(case), case.x.dtype))
 
 
@@ -97,15 +94,15 @@ MUTANTS = (
         targets=INDEX,
         family="ignored_garbage",
     ),
-    loss_bug("one row too many in the count", "N + 1", COUNT, _denominator(lambda case: case.kept.size + 1)),
+    loss_bug("one row too many in the count", "N + 1", COUNT, denominator(lambda case: case.kept.size + 1)),
     loss_bug(
-        "dense mean over the mass", "sum q instead of N", COUNT, _denominator(lambda case: case.q.sum()), targets=DENSE
+        "dense mean over the mass", "sum q instead of N", COUNT, denominator(lambda case: case.q.sum()), targets=DENSE
     ),
     loss_bug(
         "dense rows of no mass dropped",
         "rows whose targets are 0 are left out of the count",
         COUNT,
-        _denominator(lambda case: (case.q.sum(-1) != 0).sum()),
+        denominator(lambda case: (case.q.sum(-1) != 0).sum()),
         targets=DENSE,
     ),
     loss_bug(

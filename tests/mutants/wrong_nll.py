@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from .bugs import loss_bug
+from .bugs import SIBLING, loss_bug
 from .loss import NLL
 from .parts import row_sum
-from .wrong_losses import SECTION_2, SIBLING
+from .wrong_losses import SECTION_2
 from .wrong_weights import WEIGHT
 
 MUTANTS = (

@@ -7,13 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from .bugs import INDEX, loss_bug
+from .bugs import INDEX, SIBLING, loss_bug
 from .loss import NLL, Case, Loss, known_labels, relabelled
 from .mutant import ONE_OF_EACH, Mutant
 from .parts import BF16, Array
-
-SIBLING = "sibling of "
-
 
 SENTINEL = SIBLING + "flaggems-default-ignore-not-ignored"
 
@@ -21,7 +18,7 @@ SENTINEL = SIBLING + "flaggems-default-ignore-not-ignored"
 CAST = SIBLING + "tf-keras-sparse-labels-cast-to-half"
 
 
-def _relabel(change: Callable[[Array, int], Array]) -> Callable[[Case], Case]:
+def with_labels(change: Callable[[Array, int], Array]) -> Callable[[Case], Case]:
     def read(case: Case) -> Case:
         return case if case.labels is None else relabelled(case, change(case.labels, case.k))
 
@@ -29,7 +26,7 @@ def _relabel(change: Callable[[Array, int], Array]) -> Callable[[Case], Case]:
 
 
 def _as(fmt: type | np.dtype) -> Callable[[Case], Case]:  # type: ignore[type-arg]
-    return _relabel(lambda labels, k: labels.astype(fmt).astype(np.int64))
+    return with_labels(lambda labels, k: labels.astype(fmt).astype(np.int64))
 
 
 def _checked(read: Callable[[Case], Case]) -> Callable[[Case], Case]:

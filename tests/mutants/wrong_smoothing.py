@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .bugs import INDEX, loss_bug
+from .bugs import INDEX, SIBLING, loss_bug
 from .loss import Case, Loss, mixed
 from .parts import Array
-from .wrong_losses import DENSE, SIBLING
-from .wrong_weights import WEIGHT, _raises
+from .wrong_losses import DENSE
+from .wrong_weights import WEIGHT, raises
 
 SMOOTH = SIBLING + "ls-formula-variants-in-the-wild"
 
@@ -110,6 +110,6 @@ MUTANTS = (
         "smoothing cannot be compiled",
         "the meta path raises for label_smoothing > 0",
         "torch-compile-label-smoothing-fails",
-        Loss(read=_raises(lambda case: case.eps > 0)),
+        Loss(read=raises(lambda case: case.eps > 0)),
     ),
 )

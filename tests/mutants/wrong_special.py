@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .bugs import both, bug
+from .bugs import SIBLING, both, bug
 from .parts import (
     F16,
     PLAIN,
@@ -17,9 +17,6 @@ from .parts import (
     row_sum,
     vjp_softmax,
 )
-
-SIBLING = "sibling of "
-
 
 MASK = SIBLING + "unsloth-softcap-padding-mass"
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .bugs import bug, loss_bug
+from .bugs import SIBLING, bug, loss_bug
 from .loss import NLL
 from .mutant import Mutant
 from .parts import (
@@ -20,8 +20,8 @@ from .parts import (
     vjp_log_softmax,
     vjp_softmax,
 )
-from .wrong_cotangents import COTANGENT, _spread
-from .wrong_gradients import IGNORED, SIBLING, _leaves
+from .wrong_cotangents import COTANGENT, spread
+from .wrong_gradients import IGNORED, leaves
 
 
 def _vjp(op: str, name: str, why: str, source: str, f: Callable[[Array, Array], Array], **given: object) -> Mutant:
@@ -128,7 +128,7 @@ MUTANTS = (
         COTANGENT,
         NLL,
         op="nll_loss",
-        grad=replace(NLL, upstream=_spread(np.ones_like)).grad,
+        grad=replace(NLL, upstream=spread(np.ones_like)).grad,
     ),
     loss_bug(
         "nll: first cotangent for all rows",
@@ -136,7 +136,7 @@ MUTANTS = (
         COTANGENT,
         NLL,
         op="nll_loss",
-        grad=replace(NLL, upstream=_spread(lambda v: v.reshape(-1)[0])).grad,
+        grad=replace(NLL, upstream=spread(lambda v: v.reshape(-1)[0])).grad,
     ),
     loss_bug(
         "nll: gradient without weights",
@@ -173,7 +173,7 @@ MUTANTS = (
             read=lambda case: replace(
                 case, q=np.where(case.kept[..., None], case.q, np.arange(case.k) == 0).astype(case.x.dtype)
             ),
-            mask_slope=_leaves,
+            mask_slope=leaves,
         ).grad,
     ),
 )

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .bugs import INDEX, loss_bug
+from .bugs import INDEX, SIBLING, loss_bug
 from .loss import Case, Loss, mixed
 from .losses import weights_at
 from .parts import PLAIN, Array, row_sum
-from .wrong_losses import COUNT, DENSE, SIBLING, _denominator
+from .wrong_losses import COUNT, DENSE, denominator
 
 WEIGHT = SIBLING + "paddle-weighted-ce-wrong"
 
@@ -29,7 +29,7 @@ def _unweighted_uniform(case: Case, q: Array) -> Array:
     return case.w * (1 - case.eps) * case.q + (q - (1 - case.eps) * case.q) if case.eps else case.w * q
 
 
-def _raises(when: Callable[[Case], bool]) -> Callable[[Case], Case]:
+def raises(when: Callable[[Case], bool]) -> Callable[[Case], Case]:
     def read(case: Case) -> Case:
         if when(case):
             raise RuntimeError("cannot trace this")
@@ -38,7 +38,7 @@ def _raises(when: Callable[[Case], bool]) -> Callable[[Case], Case]:
     return read
 
 
-_ROW_COUNT = _denominator(lambda case: case.kept.size)
+_ROW_COUNT = denominator(lambda case: case.kept.size)
 
 
 MUTANTS = (
@@ -84,7 +84,7 @@ MUTANTS = (
         "kept rows counted, weighted",
         "sum / #kept: another named reduction",
         "burn-pad-tokens-in-denominator",
-        _denominator(lambda case: case.kept.sum()),
+        denominator(lambda case: case.kept.sum()),
         takes=frozenset({"axis", "weight", "reduction"}),
         targets=INDEX,
     ),
@@ -92,14 +92,14 @@ MUTANTS = (
         "dense mean over weights",
         "sum w q instead of N",
         COUNT,
-        _denominator(lambda case: (case.w * case.q).sum()),
+        denominator(lambda case: (case.w * case.q).sum()),
         targets=DENSE,
     ),
     loss_bug(
         "smoothed mean over smoothed weights",
         "sum w q' instead of sum w_y",
         COUNT,
-        _denominator(lambda case: (case.kept[..., None] * case.w * mixed(case)).sum()),
+        denominator(lambda case: (case.kept[..., None] * case.w * mixed(case)).sum()),
         targets=INDEX,
     ),
     loss_bug(
@@ -160,7 +160,7 @@ MUTANTS = (
         "weighted probability targets cannot be compiled",
         "the check of weight.numel() raises",
         "torch-compile-dynamic-prob-weight-fails",
-        Loss(read=_raises(lambda case: case.labels is None and case.weighted)),
+        Loss(read=raises(lambda case: case.labels is None and case.weighted)),
         targets=DENSE,
     ),
     loss_bug(
