@@ -91,8 +91,9 @@ def _name(m: Mutant) -> str:
 def _shows(m: Mutant) -> str:
     if m.allowed:
         return f"D: {m.allowed}"
-    parts = [f"F in {', '.join(m.expect)}"] if m.expect else []
-    return "; ".join(parts + [f"gap in {', '.join(m.gaps)}: {next(iter(m.gaps.values()))}"] if m.gaps else parts)
+    killed = [f"F in {', '.join(m.expect)}"] if m.expect else []
+    gaps = [f"gap in {', '.join(m.gaps)}: {next(iter(m.gaps.values()))}"] if m.gaps else []
+    return "; ".join(killed + gaps)
 
 
 def _families(m: Mutant, kills: Matrix) -> str:

@@ -57,7 +57,10 @@ MUTANTS = (
         Loss(upstream=spread(lambda v: v.reshape(-1)[0])),
     ),
     from_rule(
-        "mean of the cotangent", "a cotangent that differs by row is averaged", COTANGENT, Loss(upstream=spread(np.mean))
+        "mean of the cotangent",
+        "averaged over the rows",
+        COTANGENT,
+        Loss(upstream=spread(np.mean)),
     ),
     from_rule("sum of the cotangent", "summed instead of applied row by row", COTANGENT, Loss(upstream=spread(np.sum))),
     from_rule(
