@@ -15,7 +15,7 @@ from lossproof.catalogue import checks
 from lossproof.checks import ERROR
 from lossproof.errors import UsageError
 from lossproof.judge import FAILING, Observation
-from lossproof.ops import OPS
+from lossproof.ops import OPS, validate
 from lossproof.run import run
 from lossproof.targets import Target
 
@@ -185,6 +185,12 @@ def check_implementation(
     if calls is None:
         calls = checks(profile=profile, seed=seed, ops=(op,), dtypes=wanted)
         calls = [c for c in calls if errors or c.family != ERROR]
+    else:
+        calls = list(calls)
+        for call in calls:
+            # Calls of the deck's kinds may be invalid on purpose; a caller's own values may not.
+            if type(call) is Call:
+                validate(call.problem)
     return Report(tuple(run([Target(adapter)], calls)))
 
 

@@ -68,8 +68,9 @@ def row_losses(case: Case, y: Array, c: Array) -> Array:
 
 
 def picked(case: Case, y: Array, c: Array) -> Array:
-    """nll_loss: the other log-probabilities are not looked at."""
-    return -np.sum(np.where(c == 0, 0, c * y), axis=-1, dtype=y.dtype)
+    """nll_loss: the other log-probabilities are not looked at; a NaN is NaN, whatever its weight (clause 1)."""
+    unused = (case.q == 0) | ((c == 0) & ~np.isnan(y))
+    return -np.sum(np.where(unused, 0, c * y), axis=-1, dtype=y.dtype)
 
 
 def zero_ignored(case: Case, a: Array) -> Array:

@@ -14,6 +14,14 @@ from .wrong_weights import WEIGHT
 
 MUTANTS = (
     loss_bug(
+        "nll: a weight of 0 hides NaN",
+        "classes of weight 0 are left out: the NaN of the target entry does not reach the loss",
+        SIBLING + "torch-refs-nll-ignore-index-gather",
+        replace(NLL, rows=lambda case, y, c: -np.sum(np.where(c == 0, 0, c * y), axis=-1, dtype=y.dtype)),
+        op="nll_loss",
+        gap="no label of weight 0 at a NaN",
+    ),
+    loss_bug(
         "nll: weights dropped by none",
         "the unreduced branch does not know the weights",
         WEIGHT,

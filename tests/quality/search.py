@@ -13,8 +13,7 @@ from lossproof.explore import calls
 from lossproof.judge import FAILING
 from lossproof.run import run
 from lossproof.suite.test_explore import _MANY
-
-from ..mutants.mutant import Mutant
+from tests.mutants.mutant import Mutant
 
 
 class _Hit(Exception):  # noqa: N818 - what is looked for is no error
