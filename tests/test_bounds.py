@@ -260,7 +260,8 @@ def _written_loss(p: Problem, w: list[Written]) -> tuple[list[float], list[list[
             T += tau * (1 + (((c[j] != 0) + pj * math.exp(G0) * used) if m.N else 0))
             # Amendment 9: g eps / K may underflow before the weight scales it.
             ws = [abs(weight[i]) if c[i] else 0.0 for i in range(k)]
-            row.append(T + (m.tau_i * (ws[j] + pj * math.exp(G0) * sum(ws)) if p.weight is not None and not hard else 0))
+            early = m.tau_i * (ws[j] + pj * math.exp(G0) * sum(ws))
+            row.append(T + (early if p.weight is not None and not hard else 0))
         vjp.append(row)
     return value, vjp
 
