@@ -23,7 +23,6 @@ CONTROLS = [m for m in MUTANTS.values() if m.kind == "control"]
 # Families that kill nothing that ordinary logits of the same shapes do not kill, and why they stay in the deck.
 REDUNDANT = {
     "ordinary": "the yardstick",
-    "wide": "the shape (4, 1000) is in the deck with ordinary logits as well; needed by decks without it",
 }
 
 

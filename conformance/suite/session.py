@@ -39,7 +39,8 @@ class Replay:
             names = {target} | (self.wanted or {}).get(key, set())
             found: dict[str, list[Observation]] = {name: [] for name in names}
             for o in run([t for name, t in self.targets.items() if name in names], self.groups[key]):
-                found[o.target].append(self.waivers.mark(o))
+                if o.target in found:
+                    found[o.target].append(self.waivers.mark(o))
             self._found.update({(name, key): group for name, group in found.items()})
         return self._found.pop((target, key))
 

@@ -83,7 +83,7 @@ MUTANTS = (
             mask=lambda case, rows: rows * case.kept,
         ),
         op="nll_loss",
-        family="masked, nan_row",
+        family="ignored_garbage",
     ),
     loss_bug(
         "none leaves ignored rows unwritten",
