@@ -9,10 +9,12 @@ import pytest
 
 from lossproof.catalogue import checks
 from lossproof.families import FAMILIES
+from lossproof.judge import FAILING
+from lossproof.run import run
 
 pytest.importorskip("ml_dtypes")
 
-from .mutants.kill import Matrix, distinct, matrix
+from .mutants.kill import Matrix, distinct, matrix, takes
 from .mutants.mutant import TABLE
 from .mutants.registry import collect, manifest
 from .mutants.table import PATH, bugs, cited, render
@@ -104,3 +106,23 @@ def test_every_mutant_says_where_it_comes_from():
     for mutant in MUTANTS.values():
         assert mutant.why
         assert mutant.source
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "upstream cross_entropy: one-hot times log-probabilities",
+        "upstream nll_loss: bounds checked in the reduced branch only",
+        "upstream log_softmax: no gradient",
+        "control log_softmax: online blocks of 7",
+    ],
+)
+def test_the_lean_path_gives_the_engine_s_verdicts(name):
+    mutant = MUTANTS[name]
+    deck = checks(profile="smoke", ops=(mutant.op,))
+    lean = matrix({name: mutant}, deck, processes=1)
+    calls = [c for c in deck if takes(mutant, c.problem)]
+    failing = [o for o in run([mutant.target()], calls) if o.verdict in FAILING]
+    assert sum(kill.failing for kill in lean.values()) == len(failing)
+    # sanity check: wrong ones fail
+    assert bool(failing) == (mutant.kind == "mutant")
