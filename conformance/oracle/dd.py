@@ -84,11 +84,6 @@ def lift(a: Operand) -> DD:
     return DD(hi, np.zeros_like(hi))
 
 
-def difference(a: F64, b: F64) -> DD:
-    """``a - b`` exactly."""
-    return DD(*_two_sum(a, -b))
-
-
 def exp(x: DD) -> DD:
     """exp of arguments at most 0 (or small): reduction by ln 2, a Taylor polynomial of expm1, repeated squaring."""
     k = np.rint(np.maximum(x.hi, -1100.0) * 1.4426950408889634)
