@@ -59,13 +59,15 @@ def loss(f: Namespace, p: Problem, x: Any, target: Any, weight: Any, *, select_u
     hot = f.one_hot(target, k)
     rows = -f.sum(f.where(hot, y, 0.0), True)
     w_y = None if w is None else f.sum(f.where(hot, w, 0.0), True)
-    if w_y is not None:
+    if w_y is not None and not eps:
         rows = w_y * rows
     if eps:
+        # 1 - eps goes to the weight first: weight times loss alone may overflow where the smoothed loss does not.
+        own = 1.0 - eps if w_y is None else (1.0 - eps) * w_y
         # eps/K goes inside the sum: the sum of the log-probabilities alone may overflow where the loss does not.
         spread = f.sum((eps / k) * y if w is None else (w * (eps / k)) * _used(f, w, y), True)
         # eps = 1 leaves nothing of the label's own term, not even where that is infinite.
-        rows = -spread if eps == 1.0 else (1.0 - eps) * rows - spread
+        rows = -spread if eps == 1.0 else own * rows - spread
     return drop_ignored(f, p, rows, target, w_y)
 
 

@@ -88,7 +88,7 @@ def show(out: Console, summary: Summary, book: Book, clock: Clock, *, complete: 
         *_failures("Suspects (inside the bound, outside the statistical grade)", summary.suspects, summary),
         *_waivers(summary, book, complete=complete),
         *_conventions(summary),
-        *_unsupported(summary),
+        *_unsupported(summary, clock),
         _time(clock),
     ):
         out.print(part)
@@ -165,7 +165,9 @@ def _conventions(summary: Summary) -> Iterator[RenderableType]:
     yield table
 
 
-def _unsupported(summary: Summary) -> Iterator[RenderableType]:
+def _unsupported(summary: Summary, clock: Clock) -> Iterator[RenderableType]:
+    for target, n in sorted(clock.withheld.items()):
+        yield escape(f"{target}: {n} calls withheld, whose new shapes it would have to compile (tier free)")
     if summary.unsupported:
         yield "[bold]Not given[/] (outside the declared capabilities)"
         for (target, reason), n in sorted(summary.unsupported.items(), key=lambda i: (i[0][0], -i[1])):
