@@ -9,12 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from lossproof.batch import Batch, Bools
-from lossproof.bounds import allow
 from lossproof.floats import Format
 from lossproof.model import Model
+from lossproof.oracle.certified import evaluate
 from lossproof.oracle.dd import LIMIT
-from lossproof.oracle.enclosure import Core, Enclosure
-from lossproof.oracle.formulas import outputs
+from lossproof.oracle.enclosure import Core
 from lossproof.oracle.numbers import DoubleDouble
 from lossproof.rows import Rows
 
@@ -31,7 +30,4 @@ def suitable(batch: Batch) -> Bools:
 
 def core(batch: Batch, rows: Rows) -> Core:
     """Enclosures of all outputs of a batch of suitable problems."""
-    radius = allow(batch, rows, _MODEL).outputs
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        found = outputs(DoubleDouble(), batch, rows)
-    return {name: Enclosure(a.hi, a.lo, radius[name.split(":")[0]]) for name, a in found.items()}
+    return evaluate(DoubleDouble(), _MODEL, batch, rows)
