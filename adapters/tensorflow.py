@@ -16,6 +16,14 @@ from . import compose, source
 from .protocol import DTYPES, OUTPUTS, Capabilities, Description, Problem, Support, Tensor
 
 _DTYPES = {name: tf.as_dtype(name) for name in DTYPES}
+# Infinity minus infinity in the shift (kernels of softmax differ); the composition has no ignore_index for
+# probabilities.
+_CONVENTIONS = {
+    **{("4", op, output): "nan" for op in ("log_softmax", "cross_entropy") for output in ("value", "vjp")},
+    ("4", "softmax", "vjp"): "nan",
+    ("11", "nll_loss", "vjp"): "limit",
+    **{("14", "cross_entropy", output): "no effect" for output in ("value", "vjp")},
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class TensorFlowAdapter:
         }
         # Measured: the float16 row losses are wide, the bfloat16 ones are not.
         profiles = {("nll_loss", "bfloat16"): "W", ("nll_loss", "float16"): "W"}
-        self._capabilities = Capabilities(ops=ops, profiles=profiles, outputs=OUTPUTS)
+        self._capabilities = Capabilities(ops=ops, profiles=profiles, outputs=OUTPUTS, conventions=_CONVENTIONS)
 
     def describe(self) -> Description:
         """Versions, threads, and the flags that can change bits."""

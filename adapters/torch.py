@@ -21,6 +21,15 @@ _DTYPES = {
     "float16": torch.float16,
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+# Infinity minus infinity in the shift; the derivative of what is computed, for targets of any sum and for ignored
+# rows of nll_loss; "ignore_index is only applicable when the target contains class indices" (documentation).
+_CONVENTIONS = {
+    ("3", "cross_entropy", "vjp"): "Q p - w q'",
+    **{("4", op, output): "nan" for op in ("softmax", "log_softmax", "cross_entropy") for output in ("value", "vjp")},
+    ("11", "nll_loss", "vjp"): "limit",
+    ("14", "cross_entropy", "value"): "error:bad_option|no effect",
+    ("14", "cross_entropy", "vjp"): "no effect",
+}
 
 
 class TorchAdapter:
@@ -39,7 +48,9 @@ class TorchAdapter:
         devices = ("cpu", *(["cuda"] if cuda else []), *cuda)
         # PyTorch has no negative strides.
         offered = tuple(layout for layout in LAYOUTS if layout != "reversed")
-        self._capabilities = Capabilities(ops=ops, devices=devices, outputs=OUTPUTS, layouts=offered)
+        self._capabilities = Capabilities(
+            ops=ops, devices=devices, outputs=OUTPUTS, layouts=offered, conventions=_CONVENTIONS
+        )
 
     def describe(self) -> Description:
         """Versions, threads, instruction set and the flags that can change bits."""
