@@ -131,7 +131,7 @@ class JaxAdapter:
         """The same computation as a program of JAX alone."""
         body = []
         for name, a in source.arrays(problem):
-            kind = "int64" if a.dtype.kind in "iu" else problem.dtype
+            kind = a.dtype.name if a.dtype.kind in "iu" else problem.dtype
             body.append("%s = jnp.array(%s, jnp.%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
         body += ["", *_function("f", "x", problem), *_derivatives(problem)]
         body += ['print("%s", jax.device_get(%s).astype(float).tolist())' % (name, name) for name in problem.want]

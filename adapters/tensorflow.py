@@ -94,8 +94,8 @@ class TensorFlowAdapter:
             compose.check_labels(problem)
 
         def put(a: Any) -> Any:
-            # astype copies: TensorFlow may keep the memory of the array that it is given.
-            return None if a is None else tf.constant(a.astype(kind if a.dtype.kind == "f" else np.int64))
+            # astype copies: TensorFlow may keep the memory of the array that it is given. Labels keep their own type.
+            return None if a is None else tf.constant(a.astype(kind if a.dtype.kind == "f" else a.dtype))
 
         with tf.device("/CPU:0"):
             x, target, weight = put(problem.x), put(problem.target), put(problem.weight)
@@ -135,7 +135,7 @@ class TensorFlowAdapter:
         if isinstance(error, tf.errors.InvalidArgumentError):
             if "label value" in text:
                 return "bad_label"
-            return "bad_dtype" if "for attr 'T'" in text or "was expected to be a" in text else "bad_shape"
+            return "bad_dtype" if "for attr 'T" in text or "was expected to be a" in text else "bad_shape"
         if isinstance(error, tf.errors.ResourceExhaustedError):
             return "resource"
         if isinstance(error, (tf.errors.UnimplementedError, tf.errors.NotFoundError)):
@@ -148,7 +148,7 @@ class TensorFlowAdapter:
         """The same computation as a program of TensorFlow alone."""
         body = []
         for name, a in source.arrays(problem):
-            kind = "int64" if a.dtype.kind in "iu" else problem.dtype
+            kind = a.dtype.name if a.dtype.kind in "iu" else problem.dtype
             body.append("%s = tf.reshape(tf.constant(%s, tf.%s), %r)" % (name, source.constant(a), kind, a.shape))
         body += ["", *GRADIENT, *_function("f", problem), *_derivatives(problem)]
         body += ['print("%s", %s.numpy().astype(float).tolist())' % (name, name) for name in problem.want]
