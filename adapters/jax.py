@@ -104,6 +104,8 @@ class JaxAdapter:
             if "vjp" in want:
                 out["value"], pull_back = jax.vjp(f, x)
                 (out["vjp"],) = pull_back(cotangent)
+                if "vjp_again" in want:
+                    (out["vjp_again"],) = pull_back(cotangent)
             else:
                 out["value"] = f(x)
             if "jvp" in want:
@@ -161,6 +163,8 @@ def _derivatives(p: Problem) -> List[str]:
     out = ["value = f(x)"]
     if "vjp" in want:
         out = ["value, pull_back = jax.vjp(f, x)", "vjp, = pull_back(cotangent)"]
+    if "vjp_again" in want:
+        out.append("vjp_again, = pull_back(cotangent)")
     if "jvp" in want:
         out.append("_, jvp = jax.jvp(f, (x,), (tangent,))")
     if "hvp" in want:

@@ -43,7 +43,7 @@ class NumpyAdapter:
             "cross_entropy": Support("native"),
         }
         self._capabilities = Capabilities(
-            ops=ops, profiles=profiles, outputs=OUTPUTS, layouts=LAYOUTS, conventions=_CONVENTIONS
+            ops=ops, profiles=profiles, outputs=OUTPUTS, layouts=LAYOUTS, conventions=_CONVENTIONS, out_dtypes=True
         )
 
     def describe(self) -> Description:
@@ -56,7 +56,7 @@ class NumpyAdapter:
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Every output that the problem asks for, analytically."""
-        wide = _WIDE[problem.dtype]
+        wide = _WIDE[problem.result_dtype]
         plans = layouts.of_problem(problem)
         if plans:
             laid = {name: layouts.lay(getattr(problem, name).astype(wide), plan) for name, plan in plans.items()}
@@ -64,12 +64,15 @@ class NumpyAdapter:
         x = np.moveaxis(problem.x.astype(wide, copy=False), problem.axis, -1)
         with np.errstate(all="ignore"):
             found = _RULES[problem.op](problem, x)
+            if "vjp_again" in problem.want:
+                found["vjp_again"] = _RULES[problem.op](problem, x)["vjp"]
         out = {}
         for name, a in found.items():
             a = np.asarray(a, dtype=wide)
             if a.shape == x.shape and not (problem.is_loss and name in ("value", "jvp")):
                 a = np.moveaxis(a, -1, problem.axis)
-            out[name] = Tensor(narrow(a, problem.dtype), problem.dtype)
+            dtype = problem.result_dtype if name in ("value", "jvp") else problem.dtype
+            out[name] = Tensor(narrow(a, dtype), dtype)
         return out
 
     def error_kind(self, error: Exception) -> str:
@@ -80,24 +83,28 @@ class NumpyAdapter:
 
     def script(self, problem: Problem) -> str:
         """The formulas in straight lines: NumPy has no function of its own for these operations."""
-        wide = "np." + _WIDE[problem.dtype].__name__
+        wide = "np." + _WIDE[problem.result_dtype].__name__
         body = []
         for name, a in source.arrays(problem):
             kind = "np.int64" if a.dtype.kind in "iu" else wide
             body.append("%s = np.array(%s, %s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
         body += ['np.seterr(all="ignore")', *layouts.numpy_source(problem), *lines(problem, wide)]
-        narrowed = {"float16": "%s.astype(np.float16)", "bfloat16": "to_bfloat16(%s)"}.get(problem.dtype, "%s")
         if problem.dtype == "bfloat16":
             body = [*TO_BFLOAT16, *body]
-        body += ['print("%s", %s.astype(float).tolist())' % (out, narrowed % out) for out in problem.want]
+        for out in problem.want:
+            kind = problem.result_dtype if out in ("value", "jvp") else problem.dtype
+            back = {"float16": "%s.astype(np.float16)", "bfloat16": "to_bfloat16(%s)"}.get(kind, "%s")
+            if kind == "float32" and wide == "np.float64":
+                back = "%s.astype(np.float32)"
+            body.append('print("%s", %s.astype(float).tolist())' % (out, back % out))
         return source.program(source.title(problem, "numpy"), ["import numpy as np"], body)
 
 
 def narrow(a: np.ndarray, dtype: str) -> np.ndarray:
-    """Round float32 to the IO dtype, once, and widen exactly to float64."""
-    if dtype == "float16":
+    """Round a wide array to the IO dtype, once, and widen exactly to float64."""
+    if dtype in ("float32", "float16"):
         with np.errstate(over="ignore"):
-            return a.astype(np.float16).astype(np.float64)
+            return a.astype(dtype).astype(np.float64)
     if dtype == "bfloat16":
         bits = np.ascontiguousarray(a, dtype=np.float32).view(np.uint32)
         even = ((bits >> np.uint32(16)) & np.uint32(1)) + np.uint32(0x7FFF)

@@ -9,6 +9,11 @@ from .protocol import Problem
 
 def lines(p: Problem, wide: str) -> List[str]:
     """The body of a script: what the adapter computes, for one problem."""
+    again = ["vjp_again = vjp  # no state is kept between two passes"] if "vjp_again" in p.want else []
+    return _forward(p, wide) + again
+
+
+def _forward(p: Problem, wide: str) -> List[str]:
     out = ["x = np.moveaxis(x, %d, -1)" % p.axis]
     if p.op == "nll_loss":
         out += ["p, y = np.zeros_like(x), x"]
@@ -98,7 +103,7 @@ def _reduced(p: Problem, rows: str, wide: str) -> str:
 TO_BFLOAT16 = [
     "def to_bfloat16(a):",
     '    """Round float32 to the nearest bfloat16, ties to even."""',
-    "    bits = np.ascontiguousarray(a).view(np.uint32)",
+    "    bits = np.ascontiguousarray(a, np.float32).view(np.uint32)",
     "    rounded = bits + ((bits >> 16) & 1) + 0x7FFF & 0xFFFF0000",
     "    return np.where(np.isnan(a), bits & 0xFFFF0000, rounded).astype(np.uint32).view(np.float32).reshape(a.shape)",
     "",

@@ -19,7 +19,7 @@ except ImportError:  # pragma: no cover
 OPS = ("softmax", "log_softmax", "nll_loss", "cross_entropy")
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 REDUCTIONS = ("none", "sum", "mean")
-OUTPUTS = ("value", "vjp", "jvp", "hvp", "grad_target", "mixed")
+OUTPUTS = ("value", "vjp", "jvp", "hvp", "grad_target", "mixed", "vjp_again")
 LAYOUTS = ("contiguous", "transposed", "stepped", "reversed", "expanded", "offset", "fortran")
 ERROR_KINDS = ("bad_label", "bad_shape", "bad_dtype", "bad_option", "unsupported", "resource", "internal")
 
@@ -39,6 +39,9 @@ class Problem:
     ``wrt_target`` whether the gradient with respect to probability targets is wanted too
     ``target_tangent`` direction in the probabilities for the mixed second derivative, the shape of ``x``, or None
     ``layout``     how the input lies in memory; see ``layouts``
+    ``out_dtype``  the dtype of the value (and of the cotangent) where it is wider than the input's, or None: softmax
+                   and log_softmax of the input converted first; the gradient comes back in ``dtype``
+    ``repeat_backward`` whether the VJP is wanted a second time, from the same forward pass, as ``vjp_again``
     """
 
     op: str
@@ -55,6 +58,13 @@ class Problem:
     wrt_target: bool = False
     target_tangent: Optional[np.ndarray] = None
     layout: str = "contiguous"
+    out_dtype: Optional[str] = None
+    repeat_backward: bool = False
+
+    @property
+    def result_dtype(self) -> str:
+        """The dtype of the value."""
+        return self.out_dtype or self.dtype
 
     @property
     def is_loss(self) -> bool:
@@ -78,6 +88,7 @@ class Problem:
             "hvp": second,
             "grad_target": given and self.wrt_target,
             "mixed": given and self.wrt_target and self.target_tangent is not None,
+            "vjp_again": given and self.repeat_backward,
         }
         return tuple(name for name in OUTPUTS if asked[name])
 
@@ -119,7 +130,8 @@ class Capabilities:
     flags declare the conventions of SPEC section 4, clause 13. ``conventions`` declares what the framework intends
     where SPEC leaves a choice: ``{(clause, op, output): behaviours}``, in the words of the run's table of conventions
     and joined with ``|`` where there are several (``{("4", "softmax", "value"): "nan"}``). A run that shows another
-    behaviour fails; what is not declared is recorded.
+    behaviour fails; what is not declared is recorded. ``out_dtypes`` says that softmax and log_softmax can be asked
+    for a wider dtype than their input's.
     """
 
     ops: Mapping[str, Support]
@@ -135,6 +147,7 @@ class Capabilities:
     wraps_negative_labels: bool = False
     zeroes_unknown_labels: bool = False
     conventions: Mapping[Tuple[str, str, str], str] = field(default_factory=dict)
+    out_dtypes: bool = False
 
 
 @dataclass(frozen=True)

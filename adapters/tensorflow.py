@@ -108,7 +108,9 @@ class TensorFlowAdapter:
                 return _value(_TF, problem, x, target, weight, select_used=False)
 
             out = {}
-            if "vjp" in want:
+            if "vjp_again" in want:
+                out["value"], out["vjp"], out["vjp_again"] = _gradient_twice(f, x, cotangent)
+            elif "vjp" in want:
                 out["value"], out["vjp"] = _gradient(f, x, cotangent)
             else:
                 out["value"] = f()
@@ -164,6 +166,15 @@ def _gradient(f: Callable[[], Any], x: Any, cotangent: Any) -> Tuple[Any, Any]:
     return value, tape.gradient(value, x, cotangent, unconnected_gradients="zero")
 
 
+def _gradient_twice(f: Callable[[], Any], x: Any, cotangent: Any) -> Tuple[Any, Any, Any]:
+    """What a function gives, and its gradient from two backward passes over one tape."""
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        value = f()
+    first, second = (tape.gradient(value, x, cotangent, unconnected_gradients="zero") for _ in range(2))
+    return value, first, second
+
+
 GRADIENT = [
     "def gradient(f, x, cotangent):",
     "    with tf.GradientTape() as tape:",
@@ -208,6 +219,10 @@ def _derivatives(p: Problem) -> List[str]:
     """Every output that is asked for, line by line."""
     want = p.want
     out = ["value, vjp = gradient(f, x, cotangent)" if "vjp" in want else "value = f()"]
+    if "vjp_again" in want:
+        once = 'tape.gradient(value, x, cotangent, unconnected_gradients="zero")'
+        out = ["with tf.GradientTape(persistent=True) as tape:", "    tape.watch(x)", "    value = f()"]
+        out += ["vjp, vjp_again = (%s for _ in range(2))" % once]
     if "jvp" in want:
         out += ["with tf.autodiff.ForwardAccumulator(x, tangent) as forward:", "    y = f()"]
         out.append('jvp = forward.jvp(y, unconnected_gradients="zero")')

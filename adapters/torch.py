@@ -49,7 +49,7 @@ class TorchAdapter:
         # PyTorch has no negative strides.
         offered = tuple(layout for layout in LAYOUTS if layout != "reversed")
         self._capabilities = Capabilities(
-            ops=ops, devices=devices, outputs=OUTPUTS, layouts=offered, conventions=_CONVENTIONS
+            ops=ops, devices=devices, outputs=OUTPUTS, layouts=offered, conventions=_CONVENTIONS, out_dtypes=True
         )
 
     def describe(self) -> Description:
@@ -81,6 +81,8 @@ class TorchAdapter:
             return None if a is None else torch.tensor(a, dtype=dtype if a.dtype.kind == "f" else None, device=device)
 
         x, target, weight, cotangent = (put(a) for a in (problem.x, problem.target, problem.weight, problem.cotangent))
+        if problem.out_dtype is not None and problem.cotangent is not None:
+            cotangent = torch.tensor(problem.cotangent, dtype=_DTYPES[problem.out_dtype], device=device)
         if problem.layout != "contiguous":
             plans = layouts.of_problem(problem)
             x = layouts.lay(x, plans["x"])
@@ -92,8 +94,11 @@ class TorchAdapter:
         out = {"value": value}
         if "vjp" in want:
             twice = "hvp" in want or "mixed" in want
-            grads = torch.autograd.grad(value, leaves, cotangent, create_graph=twice)
+            again = "vjp_again" in want
+            grads = torch.autograd.grad(value, leaves, cotangent, retain_graph=twice or again, create_graph=twice)
             out.update(zip(("vjp", "grad_target"), grads))
+            if again:
+                (out["vjp_again"],) = torch.autograd.grad(value, x, cotangent, retain_graph=twice)
             if "hvp" in want:
                 (out["hvp"],) = torch.autograd.grad(grads[0], x, put(problem.tangent), retain_graph="mixed" in want)
             if "mixed" in want:
@@ -120,6 +125,7 @@ class TorchAdapter:
         body = []
         for name, a in source.arrays(problem):
             kind = a.dtype.name if a.dtype.kind in "iu" else problem.dtype
+            kind = problem.result_dtype if name == "cotangent" else kind
             body.append("%s = torch.tensor(%s, dtype=torch.%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
         body += [*layouts.torch_source(problem), *_derivatives(problem)]
         body += ['print("%s", %s.tolist())' % (name, name) for name in _offered(problem)]
@@ -155,9 +161,9 @@ def _offered(p: Problem) -> Tuple[str, ...]:
 
 def _apply(p: Problem, x: torch.Tensor, target: Optional[torch.Tensor], weight: Optional[torch.Tensor]) -> torch.Tensor:
     if p.op == "softmax":
-        return F.softmax(x, dim=p.axis)
+        return F.softmax(x, dim=p.axis, dtype=_DTYPES.get(p.out_dtype or ""))
     if p.op == "log_softmax":
-        return F.log_softmax(x, dim=p.axis)
+        return F.log_softmax(x, dim=p.axis, dtype=_DTYPES.get(p.out_dtype or ""))
     # sanity check: losses have targets
     assert target is not None
     if x.dim() > 2 or p.axis % x.dim() == 0:
@@ -190,7 +196,11 @@ def _derivatives(p: Problem) -> List[str]:
     out.append("value = " + _source(p, "x"))
     if "vjp" in want:
         twice = ", create_graph=True" if "hvp" in want or "mixed" in want else ""
-        out.append("(%s) = torch.autograd.grad(value, %s, cotangent%s)" % (names, leaves, twice))
+        keep = ", retain_graph=True" if "vjp_again" in want else ""
+        out.append("(%s) = torch.autograd.grad(value, %s, cotangent%s%s)" % (names, leaves, keep, twice))
+        if "vjp_again" in want:
+            keep = ", retain_graph=True" if twice else ""
+            out.append("(vjp_again,) = torch.autograd.grad(value, x, cotangent%s)" % keep)
     if "hvp" in want:
         keep = ", retain_graph=True" if "mixed" in want else ""
         out.append("(hvp,) = torch.autograd.grad(vjp, x, tangent%s)" % keep)
@@ -204,7 +214,8 @@ def _derivatives(p: Problem) -> List[str]:
 
 def _source(p: Problem, x: str) -> str:
     if not p.is_loss:
-        return "F.%s(%s, dim=%d)" % (p.op, x, p.axis)
+        kind = "" if p.out_dtype is None else ", dtype=torch.%s" % p.out_dtype
+        return "F.%s(%s, dim=%d%s)" % (p.op, x, p.axis, kind)
     dim = min(1, p.x.ndim - 1)
     move = "" if p.axis % p.x.ndim == dim else ".movedim(%d, %d)" % (p.axis, dim)
     args = [x + move, "target" + (move if p.has_probability_target else "")]

@@ -25,7 +25,8 @@ class Batch:
     ``eps`` (B, 1, 1) label smoothing; ``cot`` the cotangent: (B, N, K) for softmax and log_softmax, (B, N) for
     reduction none, (B, 1) for sum and mean, None where only values are wanted. ``tan`` and ``tan_q`` (B, N, K) are
     directions in the logits and in the probabilities, ``outputs`` the names of what is wanted; ``unnormalised`` says
-    that some row of probability targets does not sum to 1.
+    that some row of probability targets does not sum to 1. ``fmt`` is the format of the value; ``back`` that of the
+    gradients where they are rounded back to narrower inputs, or None.
     """
 
     op: str
@@ -43,6 +44,11 @@ class Batch:
     tan_q: F64 | None = None
     outputs: tuple[str, ...] = ("value", "vjp")
     unnormalised: bool = False
+    back: Format | None = None
+
+    def format_of(self, output: str) -> Format:
+        """The format that an output is rounded to."""
+        return self.fmt if self.back is None or output in ("value", "jvp") else self.back
 
     @property
     def is_loss(self) -> bool:
@@ -91,6 +97,7 @@ def signature(p: Problem) -> tuple[object, ...]:
         p.ignore_index is not None,
         p.want,
         p.layout,
+        p.out_dtype,
     )
 
 
@@ -117,7 +124,7 @@ def stack(problems: Sequence[Problem]) -> Batch:
         cot = np.stack([rows_first(c, first.axis) if not first.is_loss else c.reshape(-1) for c in cots])
     return Batch(
         op=first.op,
-        fmt=FORMATS[first.dtype],
+        fmt=FORMATS[first.result_dtype],
         reduction=first.reduction if first.is_loss else "",
         x=x,
         y=y,
@@ -132,6 +139,7 @@ def stack(problems: Sequence[Problem]) -> Batch:
         outputs=first.want,
         # With one class the gradient is 0 whatever the target (SPEC section 4, clause 8).
         unnormalised=q is not None and k > 1 and bool(np.any(q.sum(axis=-1) != 1.0)),
+        back=FORMATS[first.dtype] if first.out_dtype is not None else None,
     )
 
 

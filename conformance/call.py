@@ -15,8 +15,19 @@ from lossproof.errors import UsageError
 from lossproof.floats import F64, from_hex, hex_list
 
 _ARRAYS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
-_SCALARS = ("op", "dtype", "axis", "reduction", "ignore_index", "label_smoothing", "wrt_target", "layout")
-_DEFAULTS = {"wrt_target": False, "layout": "contiguous"}
+_SCALARS = (
+    "op",
+    "dtype",
+    "axis",
+    "reduction",
+    "ignore_index",
+    "label_smoothing",
+    "wrt_target",
+    "layout",
+    "out_dtype",
+    "repeat_backward",
+)
+_DEFAULTS = {"wrt_target": False, "layout": "contiguous", "out_dtype": None, "repeat_backward": False}
 # Added after ids were in use: absent, they leave a digest as it was.
 _LATER = ("tangent", "target_tangent")
 LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
@@ -103,6 +114,10 @@ def detail(p: Problem) -> str:
         parts.append("d")
     if p.layout != "contiguous":
         parts.append(p.layout)
+    if p.out_dtype is not None:
+        parts.append(f"to-{p.out_dtype}")
+    if p.repeat_backward:
+        parts.append("twice")
     return "-".join(parts)
 
 

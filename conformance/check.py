@@ -53,8 +53,15 @@ class FunctionAdapter:
         """One op, on the CPU."""
         profiles = {(self.op, dtype): profile for dtype, profile in self.profiles.items()}
         support = {self.op: Support("native", self.targets)}
-        outputs = ("value", *(("vjp",) if self.grad else ()), *self.derivatives)
-        return Capabilities(support, self.dtypes, profiles=profiles, online=self.online, outputs=outputs)
+        outputs = ("value", *(("vjp", "vjp_again") if self.grad else ()), *self.derivatives)
+        return Capabilities(
+            support,
+            self.dtypes,
+            profiles=profiles,
+            online=self.online,
+            outputs=outputs,
+            out_dtypes="out_dtype" in self.options,
+        )
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
         """Call the functions with arrays of the problem's own dtype."""
@@ -65,12 +72,21 @@ class FunctionAdapter:
         for name in problem.want:
             function = functions.get(name)
             if function is not None:
-                arrays = {field: getattr(problem, field).astype(dtype) for field in ("x", *_DIRECTIONS[name])}
+                arrays = {field: self._array(problem, field) for field in ("x", *_DIRECTIONS[name])}
                 out[name] = _called(function, arrays, keywords)
+                if name == "vjp" and problem.repeat_backward:
+                    # The same arrays: an implementation may have kept something of the first time.
+                    out["vjp_again"] = _called(function, arrays, keywords)
         return out
+
+    def _array(self, problem: Problem, name: str) -> Any:
+        dtype = problem.result_dtype if name == "cotangent" else problem.dtype
+        return getattr(problem, name).astype(numpy_dtype(dtype))
 
     def _keywords(self, problem: Problem, dtype: np.dtype[Any]) -> dict[str, Any]:
         given: dict[str, Any] = {"axis": problem.axis}
+        if problem.out_dtype is not None:
+            given["out_dtype"] = numpy_dtype(problem.out_dtype)
         if problem.is_loss:
             target = problem.target
             # sanity check: losses have targets
@@ -148,7 +164,8 @@ def check_implementation(
     for nll_loss, and also ``label_smoothing`` for cross_entropy. ``grad(x, cotangent, *, ...)`` takes the same
     keywords and returns the gradient with respect to ``x``. NumPy arrays in and out, of the dtype under test
     (bfloat16 needs the package ml_dtypes). ``options`` names the keywords that the function takes, if not all:
-    calls that need others are not judged. ``derivatives`` may hold ``jvp(x, tangent, ...)``,
+    calls that need others are not judged; ``out_dtype`` among them says that softmax and log_softmax take that keyword,
+    a wider dtype for their result. ``derivatives`` may hold ``jvp(x, tangent, ...)``,
     ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)`` and
     ``mixed(x, cotangent, target_tangent, ...)``. ``online`` declares partial sums that are rescaled when the running
     maximum grows. ``profiles`` maps a dtype to a declared error profile W, N or F.
@@ -165,8 +182,9 @@ def check_implementation(
         raise UsageError(f"unknown derivative {unknown}; expected {', '.join(list(_DIRECTIONS)[1:])}")
     known = OPS[op].options
     chosen = frozenset(options) if options is not None else known
-    if not chosen <= known:
-        raise UsageError(f"{op} has no option {', '.join(sorted(chosen - known))}; expected {', '.join(sorted(known))}")
+    if not chosen <= known | OPS[op].extras:
+        unknown = ", ".join(sorted(chosen - known - OPS[op].extras))
+        raise UsageError(f"{op} has no option {unknown}; expected {', '.join(sorted(known | OPS[op].extras))}")
     wanted = tuple(dtypes)
     for dtype in wanted:
         numpy_dtype(dtype)

@@ -62,7 +62,7 @@ class Hearing:
             output,
             self.target.name,
             "fail",
-            profile=self.target.declared(p.op, p.dtype).profile,
+            profile=self.target.declared(p.op, p.result_dtype).profile,
             seconds=sum(o.seconds for o in self.outcomes),
         )
 

@@ -99,19 +99,20 @@ def _judge_output(hearing: Hearing, name: str, compare: Compare) -> Observation:
     trouble = broken(hearing, name)
     if trouble is not None:
         return trouble
-    answers = [_answer(hearing, i, name) for i in range(len(hearing.calls))]
+    answers = [answer(hearing, i, name) for i in range(len(hearing.calls))]
     with np.errstate(all="ignore"):
         return decide(hearing.blank(name), hearing, compare(name, answers), answers[0].got)
 
 
-def _answer(hearing: Hearing, i: int, name: str) -> Answer:
+def answer(hearing: Hearing, i: int, name: str) -> Answer:
+    """One output of the i-th call, with its bound; the value where the call has no such output."""
     p = hearing.calls[i].problem
     name = name if name in p.want else "value"
-    exact, declared = hearing.exact(p), hearing.target.declared(p.op, p.dtype)
+    exact, declared = hearing.exact(p), hearing.target.declared(p.op, p.result_dtype)
     expected = exact.expected[name]
     mid, low, rad = (a[0] for a in (expected.exact.mid, expected.exact.low, expected.exact.rad))
     allowed = np.where(expected.strict, 0.0, exact.allowed(declared.profile, online=declared.online).outputs[name])[0]
-    sure = np.isfinite(mid) & (expected.accept[0] == 0) & (np.abs(mid) + allowed < exact.batch.fmt.max)
+    sure = np.isfinite(mid) & (expected.accept[0] == 0) & (np.abs(mid) + allowed < exact.batch.format_of(name).max)
     if expected.other is not None:
         sure = np.zeros_like(sure)
     got = flat(hearing.outcomes[i].outputs[name].data, p).reshape(mid.shape)

@@ -28,8 +28,8 @@ def trouble(base: Observation, call: Call, outcome: Outcome) -> Observation | No
         return replace(base, verdict="unsupported", message=f"no {name} on offer")
     elif got.data.shape != wanted:
         wrong = f"{name} has shape {got.data.shape}, expected {wanted}"
-    elif got.dtype != p.dtype:
-        wrong = f"{name} has dtype {got.dtype}, expected {p.dtype}"
+    elif got.dtype != (kind := p.result_dtype if name in ("value", "jvp") else p.dtype):
+        wrong = f"{name} has dtype {got.dtype}, expected {kind}"
     if not wrong:
         return None
     return replace(

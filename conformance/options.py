@@ -79,9 +79,9 @@ def make_call(
         reduction=sig.reduction if sig.is_loss else "mean",
         ignore_index=ignore,
         label_smoothing=eps,
-        tangent=_direction(pick, fmt, shape) if "t" in sig.uses else None,
+        tangent=direction(pick, fmt, shape) if "t" in sig.uses else None,
         wrt_target="d" in sig.uses,
-        target_tangent=_direction(pick, fmt, shape) if "m" in sig.uses else None,
+        target_tangent=direction(pick, fmt, shape) if "m" in sig.uses else None,
         layout=sig.layout,
     )
     return Call(problem, f.name, provenance, f.random_order, tier)
@@ -152,16 +152,17 @@ def _weights(pick: Picker, fmt: Format, k: int) -> F64:
 def _cotangent(pick: Picker, sig: Sig, fmt: Format, shape: tuple[int, ...], rest: tuple[int, ...]) -> F64:
     if not sig.is_loss:
         kind = pick.integer(0, 3)
-        return np.ones(shape) if kind == 0 else _direction(pick, fmt, shape)
+        return np.ones(shape) if kind == 0 else direction(pick, fmt, shape)
     if sig.reduction != "none":
         return np.asarray(pick.choice((1.0, 1.0, -1.0, 0.375, 3.0)))
-    v = _direction(pick, fmt, rest)
+    v = direction(pick, fmt, rest)
     if v.size > 1 and pick.integer(0, 1):
         v.reshape(-1)[0] = 0.0
     return v
 
 
-def _direction(pick: Picker, fmt: Format, shape: tuple[int, ...]) -> F64:
+def direction(pick: Picker, fmt: Format, shape: tuple[int, ...]) -> F64:
+    """A direction or a cotangent of this shape, with as many bits as the format and the draw have."""
     # Clause 9: cotangents and directions in the deck are 0 or far from the underflow range.
     v = bell(pick, shape)
     return fmt.round(np.where(np.abs(v) < 2.0**-6, 0.0, v))

@@ -14,8 +14,8 @@ import numpy as np
 from lossproof import transforms as tr
 from lossproof.adapters.protocol import LAYOUTS, OPS, Outcome, Problem
 from lossproof.call import Call
-from lossproof.checks import RELATION, Hearing
-from lossproof.compare import Answer, Sides, against, equal, graded, joined
+from lossproof.checks import RELATION, Hearing, broken
+from lossproof.compare import Answer, Sides, against, answer, decide, equal, graded, joined
 from lossproof.judge import Observation
 from lossproof.picker import Picker
 from lossproof.relation_kit import Plan, relation
@@ -232,17 +232,42 @@ def _repetition(p: Problem, pick: Picker, variant: str) -> Plan:
     return Plan((p, replace(p)), lambda output, a: graded(a[1], a[0], "determinism"))
 
 
+def _again_judge(hearing: Hearing) -> list[Observation]:
+    """The second gradient against the truth, its bits against the first, and the inputs against what they were."""
+    first, name = "vjp", "vjp_again"
+    trouble = broken(hearing, name) or broken(hearing, first)
+    if trouble is not None:
+        return [replace(trouble, output=name)]
+    once, twice = (answer(hearing, 0, output) for output in (first, name))
+    sides = against(twice, once.centre)
+    sides = replace(sides, allowed=sides.allowed + twice.radius, grades=graded(twice, once, "determinism").grades)
+    with np.errstate(all="ignore"):
+        found = decide(hearing.blank(name), hearing, sides, twice.got)
+    return [_unmodified(hearing, found)]
+
+
+def _unmodified(hearing: Hearing, found: Observation) -> Observation:
+    if not hearing.modified:
+        return found
+    message = f"{hearing.check.problem.op}: {hearing.check.name}: modified its input {', '.join(hearing.modified)}"
+    return replace(found, verdict="fail", message=message, share=np.inf, call=hearing.check.to_json())
+
+
+@relation("repeated-backward", "a second backward pass gives the gradient of the first", watched=True)
+def _repeated_backward(p: Problem, pick: Picker, variant: str) -> Plan | None:
+    if p.cotangent is None:
+        return None
+    return Plan((replace(p, repeat_backward=True),), outputs=("vjp_again",), judge=_again_judge)
+
+
 def _purity_judge(hearing: Hearing) -> list[Observation]:
     base, outcome = hearing.blank("value"), hearing.outcomes[0]
     if outcome.error == "unsupported":
         return [replace(base, verdict="unsupported", message=outcome.message)]
-    text = f"modified its input {', '.join(hearing.modified)}" if hearing.modified else ""
     if outcome.error is not None:
-        text = f"raised {outcome.error}: {outcome.message}"
-    if not text:
-        return [replace(base, verdict="pass")]
-    message = f"{hearing.check.problem.op}: purity: {text}"
-    return [replace(base, message=message, share=np.inf, call=hearing.check.to_json())]
+        message = f"{hearing.check.problem.op}: purity: raised {outcome.error}: {outcome.message}"
+        return [replace(base, message=message, share=np.inf, call=hearing.check.to_json())]
+    return [_unmodified(hearing, replace(base, verdict="pass"))]
 
 
 @relation("purity", "the inputs are not modified", watched=True)

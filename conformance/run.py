@@ -67,7 +67,7 @@ def run(targets: Sequence[Target], calls: Iterable[Call], clock: Clock | None = 
             clock.targets[target.name] = clock.targets.get(target.name, 0.0) + time.perf_counter() - start
             start = time.perf_counter()
             p = problems[0]
-            found = observe(group, exact, outcomes, target.name, target.declared(p.op, p.dtype))
+            found = observe(group, exact, outcomes, target.name, target.declared(p.op, p.result_dtype))
             for i, observation in enumerate(found):
                 ledgers[target.adapter.name].add(group[i // len(exact.expected)], observation)
             clock.judge += time.perf_counter() - start

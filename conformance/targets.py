@@ -71,6 +71,8 @@ class Target:
             return f"{self.adapter.name}'s {p.op} takes no {kind} targets"
         if p.layout not in c.layouts:
             return f"{self.adapter.name} has no layout {p.layout}"
+        if p.out_dtype is not None and not c.out_dtypes:
+            return f"{self.adapter.name} offers no output dtype wider than the input"
         return ""
 
     def play(self, problems: Iterable[Problem]) -> Iterator[Outcome]:

@@ -61,7 +61,7 @@ class _Stack:
 
     def judge(self, profile: str, *, randomly_ordered: bool = False) -> Judged:
         bound = self.bound(profile, randomly_ordered=randomly_ordered)
-        return judge(self.expected, bound, self.got, self.exact.batch.fmt)
+        return judge(self.expected, bound, self.got, self.exact.batch.format_of(self.name))
 
 
 def _observe_output(

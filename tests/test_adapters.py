@@ -118,6 +118,14 @@ def test_masked_class_without_probability(adapter: Adapter) -> None:
             assert o.verdict not in FAILING, o.message
 
 
+def test_a_second_backward_pass(adapter: Adapter) -> None:
+    for name in ("softmax", "log_softmax-cube", "nll_loss", "cross_entropy", "probabilities"):
+        p = replace(PROBLEMS[name], repeat_backward=True)
+        out = adapter.evaluate(p, "cpu", "eager")
+        assert set(out) == set(p.want) == {*PROBLEMS[name].want, "vjp_again"}
+        np.testing.assert_array_equal(out["vjp_again"].data, out["vjp"].data)
+
+
 def test_only_what_is_asked_for(adapter: Adapter) -> None:
     p = replace(PROBLEMS["probabilities"], tangent=None, wrt_target=False)
     assert set(adapter.evaluate(p, "cpu", "eager")) == {"value", "vjp"}
@@ -221,6 +229,11 @@ def test_scripts_print_what_evaluate_returns(adapter: Adapter, tmp_path: Path) -
     labels = PROBLEMS["nll_loss"].target
     assert labels is not None
     problems.append(replace(PROBLEMS["nll_loss"], target=labels.astype(np.uint8)))
+    twice = ("softmax", "cross_entropy", "probabilities")
+    problems += [replace(PROBLEMS[name], repeat_backward=True) for name in twice]
+    if adapter.capabilities().out_dtypes:
+        wide = replace(PROBLEMS["softmax-cube"], out_dtype="float32")
+        problems += [wide, replace(wide, op="log_softmax", dtype="float32", out_dtype="float64")]
     for layout in adapter.capabilities().layouts[1:]:
         p = PROBLEMS["softmax-cube"]
         problems.append(replace(constant_rows(p) if layout == "expanded" else p, layout=layout))

@@ -13,6 +13,7 @@ from . import (
     log_softmax,
     losses,
     narrow,
+    repeated,
     second,
     second_rows,
     softmax,
@@ -45,7 +46,7 @@ def collect() -> dict[str, Mutant]:
     found: dict[str, Mutant] = {}
     values = (wrong_values, wrong_special, wrong_kernels)
     options = (wrong_losses, wrong_nll, wrong_weights, wrong_smoothing, wrong_labels, wrong_sentinels)
-    backward = (wrong_gradients, wrong_cotangents, wrong_vjps, second, second_rows)
+    backward = (wrong_gradients, wrong_cotangents, wrong_vjps, second, second_rows, repeated)
     others = (*values, *options, *backward)
     for module in (*modules, *upstreams, *others, controls):
         for mutant in module.MUTANTS:
