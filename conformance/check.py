@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from lossproof.adapters.protocol import Capabilities, Description, Problem, Support, Tensor, UnsupportedProblem
+from lossproof.adapters import layouts
+from lossproof.adapters.protocol import (
+    LAYOUTS,
+    Capabilities,
+    Description,
+    Problem,
+    Support,
+    Tensor,
+    UnsupportedProblem,
+)
 from lossproof.call import Call
 from lossproof.catalogue import checks
 from lossproof.checks import ERROR
@@ -54,18 +63,26 @@ class FunctionAdapter:
         profiles = {(self.op, dtype): profile for dtype, profile in self.profiles.items()}
         support = {self.op: Support("native", self.targets)}
         outputs = ("value", *(("vjp",) if self.grad else ()), *self.derivatives)
-        return Capabilities(support, self.dtypes, profiles=profiles, online=self.online, outputs=outputs)
+        return Capabilities(
+            support, self.dtypes, profiles=profiles, online=self.online, outputs=outputs, layouts=LAYOUTS
+        )
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
-        """Call the functions with arrays of the problem's own dtype."""
+        """Call the functions with arrays of the problem's own dtype, which lie in memory as the problem says."""
         dtype = numpy_dtype(problem.dtype)
+        plans = layouts.of_problem(problem)
         keywords = self._keywords(problem, dtype)
-        out = {"value": _called(self.value, {"x": problem.x.astype(dtype)}, keywords)}
+
+        def given(name: str) -> Any:
+            a = getattr(problem, name).astype(dtype)
+            return layouts.lay(a, plans[name]) if name in plans else a
+
+        out = {"value": _called(self.value, {"x": given("x")}, keywords)}
         functions = {"vjp": self.grad, **self.derivatives}
         for name in problem.want:
             function = functions.get(name)
             if function is not None:
-                arrays = {field: getattr(problem, field).astype(dtype) for field in ("x", *_DIRECTIONS[name])}
+                arrays = {field: given(field) for field in ("x", *_DIRECTIONS[name])}
                 out[name] = _called(function, arrays, keywords)
         return out
 
