@@ -100,7 +100,7 @@ def last_class(pick: Picker, fmt: Format, n: int, k: int) -> F64:
 
 
 @family(
-    "the largest class is a late one, far above all others: with the maximum of the first lanes or blocks exp overflows",
+    "a late class is the largest by far: with the maximum of the first lanes or blocks exp overflows",
     needs=lambda n, k: k > 16,
 )
 def late_peak(pick: Picker, fmt: Format, n: int, k: int) -> F64:
