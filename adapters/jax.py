@@ -17,6 +17,14 @@ from .protocol import DTYPES, OUTPUTS, Capabilities, Description, Problem, Suppo
 jax.config.update("jax_enable_x64", True)
 
 _DTYPES = {name: jnp.dtype(name) for name in DTYPES}
+# Infinity minus infinity in the shift; JAX differentiates what is computed; the composition has no ignore_index for
+# probabilities.
+_CONVENTIONS = {
+    ("3", "cross_entropy", "vjp"): "Q p - w q'",
+    **{("4", op, output): "nan" for op in ("softmax", "log_softmax", "cross_entropy") for output in ("value", "vjp")},
+    ("11", "nll_loss", "vjp"): "limit",
+    **{("14", "cross_entropy", output): "no effect" for output in ("value", "vjp")},
+}
 _JAX = compose.Namespace(
     cast=lambda a, dtype: a.astype(_DTYPES[dtype]),
     to_last=lambda a, axis: a if axis in (-1, a.ndim - 1) else jnp.moveaxis(a, axis, -1),
@@ -45,7 +53,12 @@ class JaxAdapter:
         profiles = {(op, dtype): "W" for op in ("nll_loss", "cross_entropy") for dtype in ("bfloat16", "float16")}
         # Each operation is compiled for each new shape: 0.2 to 0.9 s for a signature, measured.
         self._capabilities = Capabilities(
-            ops=ops, devices=("cpu", *others), profiles=profiles, outputs=OUTPUTS, compile_cost="cheap"
+            ops=ops,
+            devices=("cpu", *others),
+            profiles=profiles,
+            outputs=OUTPUTS,
+            compile_cost="cheap",
+            conventions=_CONVENTIONS,
         )
 
     def describe(self) -> Description:
@@ -118,7 +131,7 @@ class JaxAdapter:
         """The same computation as a program of JAX alone."""
         body = []
         for name, a in source.arrays(problem):
-            kind = "int64" if a.dtype.kind in "iu" else problem.dtype
+            kind = a.dtype.name if a.dtype.kind in "iu" else problem.dtype
             body.append("%s = jnp.array(%s, jnp.%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
         body += ["", *_function("f", "x", problem), *_derivatives(problem)]
         body += ['print("%s", jax.device_get(%s).astype(float).tolist())' % (name, name) for name in problem.want]

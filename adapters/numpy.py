@@ -18,6 +18,16 @@ from .protocol import LAYOUTS, OUTPUTS, REDUCTIONS, Capabilities, Description, P
 
 _WIDE = {"float64": np.float64, "float32": np.float32, "bfloat16": np.float32, "float16": np.float32}
 
+# What the formulas below were written to do: infinity minus infinity in the shift is left alone, ignored rows have no
+# gradient whatever they hold.
+_CONVENTIONS = {
+    ("3", "cross_entropy", "vjp"): "Q p - w q'",
+    **{("4", op, output): "nan" for op in ("softmax", "log_softmax", "cross_entropy") for output in ("value", "vjp")},
+    **{("11", "cross_entropy", output): "limit" for output in ("vjp", "hvp")},
+    ("11", "nll_loss", "vjp"): "limit",
+    **{("14", "cross_entropy", output): "no effect" for output in ("value", "vjp")},
+}
+
 
 class NumpyAdapter:
     """Stable softmax family in NumPy."""
@@ -32,7 +42,9 @@ class NumpyAdapter:
             "nll_loss": Support("native", ("index",)),
             "cross_entropy": Support("native"),
         }
-        self._capabilities = Capabilities(ops=ops, profiles=profiles, outputs=OUTPUTS, layouts=LAYOUTS)
+        self._capabilities = Capabilities(
+            ops=ops, profiles=profiles, outputs=OUTPUTS, layouts=LAYOUTS, conventions=_CONVENTIONS
+        )
 
     def describe(self) -> Description:
         """NumPy's version and the CPU features it uses."""

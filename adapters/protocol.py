@@ -116,7 +116,10 @@ class Capabilities:
     ``profiles`` declares error profiles where they differ from the default (W for float64 and float32, N for the
     16-bit formats): ``{(op, dtype): "W" | "N" | "F"}``. ``online`` declares kernels that rescale partial sums when
     the running maximum grows. ``normalised_targets`` declares functions that document ``sum q = 1``; the two label
-    flags declare the conventions of SPEC section 4, clause 13.
+    flags declare the conventions of SPEC section 4, clause 13. ``conventions`` declares what the framework intends
+    where SPEC leaves a choice: ``{(clause, op, output): behaviours}``, in the words of the run's table of conventions
+    and joined with ``|`` where there are several (``{("4", "softmax", "value"): "nan"}``). A run that shows another
+    behaviour fails; what is not declared is recorded.
     """
 
     ops: Mapping[str, Support]
@@ -131,6 +134,7 @@ class Capabilities:
     normalised_targets: bool = False
     wraps_negative_labels: bool = False
     zeroes_unknown_labels: bool = False
+    conventions: Mapping[Tuple[str, str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

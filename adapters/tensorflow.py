@@ -16,6 +16,14 @@ from . import compose, source
 from .protocol import DTYPES, OUTPUTS, Capabilities, Description, Problem, Support, Tensor
 
 _DTYPES = {name: tf.as_dtype(name) for name in DTYPES}
+# Infinity minus infinity in the shift (kernels of softmax differ); the composition has no ignore_index for
+# probabilities.
+_CONVENTIONS = {
+    **{("4", op, output): "nan" for op in ("log_softmax", "cross_entropy") for output in ("value", "vjp")},
+    ("4", "softmax", "vjp"): "nan",
+    ("11", "nll_loss", "vjp"): "limit",
+    **{("14", "cross_entropy", output): "no effect" for output in ("value", "vjp")},
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class TensorFlowAdapter:
         }
         # Measured: the float16 row losses are wide, the bfloat16 ones are not.
         profiles = {("nll_loss", "bfloat16"): "W", ("nll_loss", "float16"): "W"}
-        self._capabilities = Capabilities(ops=ops, profiles=profiles, outputs=OUTPUTS)
+        self._capabilities = Capabilities(ops=ops, profiles=profiles, outputs=OUTPUTS, conventions=_CONVENTIONS)
 
     def describe(self) -> Description:
         """Versions, threads, and the flags that can change bits."""
@@ -86,8 +94,8 @@ class TensorFlowAdapter:
             compose.check_labels(problem)
 
         def put(a: Any) -> Any:
-            # astype copies: TensorFlow may keep the memory of the array that it is given.
-            return None if a is None else tf.constant(a.astype(kind if a.dtype.kind == "f" else np.int64))
+            # astype copies: TensorFlow may keep the memory of the array that it is given. Labels keep their own type.
+            return None if a is None else tf.constant(a.astype(kind if a.dtype.kind == "f" else a.dtype))
 
         with tf.device("/CPU:0"):
             x, target, weight = put(problem.x), put(problem.target), put(problem.weight)
@@ -127,7 +135,7 @@ class TensorFlowAdapter:
         if isinstance(error, tf.errors.InvalidArgumentError):
             if "label value" in text:
                 return "bad_label"
-            return "bad_dtype" if "for attr 'T'" in text or "was expected to be a" in text else "bad_shape"
+            return "bad_dtype" if "for attr 'T" in text or "was expected to be a" in text else "bad_shape"
         if isinstance(error, tf.errors.ResourceExhaustedError):
             return "resource"
         if isinstance(error, (tf.errors.UnimplementedError, tf.errors.NotFoundError)):
@@ -140,7 +148,7 @@ class TensorFlowAdapter:
         """The same computation as a program of TensorFlow alone."""
         body = []
         for name, a in source.arrays(problem):
-            kind = "int64" if a.dtype.kind in "iu" else problem.dtype
+            kind = a.dtype.name if a.dtype.kind in "iu" else problem.dtype
             body.append("%s = tf.reshape(tf.constant(%s, tf.%s), %r)" % (name, source.constant(a), kind, a.shape))
         body += ["", *GRADIENT, *_function("f", problem), *_derivatives(problem)]
         body += ['print("%s", %s.numpy().astype(float).tolist())' % (name, name) for name in problem.want]

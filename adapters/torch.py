@@ -21,6 +21,15 @@ _DTYPES = {
     "float16": torch.float16,
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+# Infinity minus infinity in the shift; the derivative of what is computed, for targets of any sum and for ignored
+# rows of nll_loss; "ignore_index is only applicable when the target contains class indices" (documentation).
+_CONVENTIONS = {
+    ("3", "cross_entropy", "vjp"): "Q p - w q'",
+    **{("4", op, output): "nan" for op in ("softmax", "log_softmax", "cross_entropy") for output in ("value", "vjp")},
+    ("11", "nll_loss", "vjp"): "limit",
+    ("14", "cross_entropy", "value"): "error:bad_option|no effect",
+    ("14", "cross_entropy", "vjp"): "no effect",
+}
 
 
 class TorchAdapter:
@@ -39,7 +48,9 @@ class TorchAdapter:
         devices = ("cpu", *(["cuda"] if cuda else []), *cuda)
         # PyTorch has no negative strides.
         offered = tuple(layout for layout in LAYOUTS if layout != "reversed")
-        self._capabilities = Capabilities(ops=ops, devices=devices, outputs=OUTPUTS, layouts=offered)
+        self._capabilities = Capabilities(
+            ops=ops, devices=devices, outputs=OUTPUTS, layouts=offered, conventions=_CONVENTIONS
+        )
 
     def describe(self) -> Description:
         """Versions, threads, instruction set and the flags that can change bits."""
@@ -66,8 +77,8 @@ class TorchAdapter:
         dtype, want = _DTYPES[problem.dtype], _offered(problem)
 
         def put(a: Optional[np.ndarray]) -> Any:
-            kind = dtype if a is not None and a.dtype.kind == "f" else torch.int64
-            return None if a is None else torch.tensor(a, dtype=kind, device=device)
+            # Labels keep their own type: whether it is accepted is PyTorch's answer.
+            return None if a is None else torch.tensor(a, dtype=dtype if a.dtype.kind == "f" else None, device=device)
 
         x, target, weight, cotangent = (put(a) for a in (problem.x, problem.target, problem.weight, problem.cotangent))
         if problem.layout != "contiguous":
@@ -106,11 +117,10 @@ class TorchAdapter:
 
     def script(self, problem: Problem) -> str:
         """The call as a program of PyTorch alone."""
-        dtype = "torch." + problem.dtype
         body = []
         for name, a in source.arrays(problem):
-            kind = "torch.int64" if a.dtype.kind in "iu" else dtype
-            body.append("%s = torch.tensor(%s, dtype=%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
+            kind = a.dtype.name if a.dtype.kind in "iu" else problem.dtype
+            body.append("%s = torch.tensor(%s, dtype=torch.%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
         body += [*layouts.torch_source(problem), *_derivatives(problem)]
         body += ['print("%s", %s.tolist())' % (name, name) for name in _offered(problem)]
         imports = ["import torch", "import torch.nn.functional as F"]

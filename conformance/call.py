@@ -19,6 +19,7 @@ _SCALARS = ("op", "dtype", "axis", "reduction", "ignore_index", "label_smoothing
 _DEFAULTS = {"wrt_target": False, "layout": "contiguous"}
 # Added after ids were in use: absent, they leave a digest as it was.
 _LATER = ("tangent", "target_tangent")
+LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
 TIERS = ("core", "full", "free")
 
 
@@ -68,7 +69,8 @@ class Call:
             a = getattr(self.problem, name)
             if a is not None:
                 key, data = ("hex", hex_list(a)) if a.dtype.kind == "f" else ("int", a.ravel().tolist())
-                out[name] = {"shape": list(a.shape), key: data}
+                kind = {} if a.dtype.kind == "f" or a.dtype == np.int64 else {"dtype": a.dtype.name}
+                out[name] = {"shape": list(a.shape), key: data, **kind}
         return out | {"family": self.family, "provenance": self.provenance, "random_order": self.random_order}
 
 
@@ -115,7 +117,7 @@ def from_json(data: dict[str, Any]) -> Call:
                 values[name] = (
                     from_hex(entry["hex"], shape)
                     if "hex" in entry
-                    else np.array(entry["int"], dtype=np.int64).reshape(shape)
+                    else np.array(entry["int"], dtype=_integer(entry.get("dtype", "int64"))).reshape(shape)
                 )
         # sanity check: the JSON form covers every field of a problem
         assert set(values) <= {f.name for f in fields(Problem)}
@@ -124,6 +126,12 @@ def from_json(data: dict[str, Any]) -> Call:
         raise UsageError(
             f"not a call: {type(error).__name__} {error}; expected the JSON that lossproof writes"
         ) from None
+
+
+def _integer(name: str) -> np.dtype[Any]:
+    if name not in LABEL_DTYPES:
+        raise ValueError(f"label dtype {name!r}, expected one of {', '.join(LABEL_DTYPES)}")
+    return np.dtype(name)
 
 
 def rows_first(a: F64, axis: int) -> F64:

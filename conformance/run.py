@@ -46,7 +46,7 @@ def groups(calls: Iterable[Call]) -> Iterator[list[Call]]:
 def run(targets: Sequence[Target], calls: Iterable[Call], clock: Clock | None = None) -> Iterator[Observation]:
     """Put every call to every target and judge the answers against one truth."""
     clock = clock if clock is not None else Clock()
-    ledgers = {t.adapter.name: Ledger(t.adapter.name) for t in targets}
+    ledgers = {t.adapter.name: Ledger(t.adapter.name, t.capabilities.conventions) for t in targets}
     for group in groups(calls):
         problems = [c.problem for c in group]
         given = [t for t in targets if t.takes(group[0].tier)]

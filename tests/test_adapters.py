@@ -188,11 +188,39 @@ def test_errors(adapter: Adapter) -> None:
     assert "internal" in ERROR_KINDS
 
 
+# What each framework takes as labels besides int64; in TensorFlow its own row loss, which has no smoothing.
+LABELS = {
+    "numpy": ("int32", "int16", "int8", "uint8"),
+    "torch": ("uint8",),
+    "tensorflow": ("int32",),
+    "jax": ("int32", "int16", "int8", "uint8"),
+}
+
+
+@pytest.mark.parametrize("kind", ["int32", "int16", "int8", "uint8"])
+def test_labels_keep_their_type(adapter: Adapter, kind: str) -> None:
+    """A framework that refuses a type of labels must be seen to refuse it."""
+    p = replace(PROBLEMS["cross_entropy"], tangent=None, ignore_index=None)
+    assert p.target is not None
+    narrow = replace(p, target=p.target.astype(kind))
+    if kind in LABELS[adapter.name]:
+        same, other = (adapter.evaluate(q, "cpu", "eager") for q in (p, narrow))
+        for output in same:
+            np.testing.assert_array_equal(same[output].data, other[output].data)
+        return
+    with pytest.raises(Exception) as caught:  # noqa: PT011 (every framework has its own)
+        adapter.evaluate(narrow, "cpu", "eager")
+    assert adapter.error_kind(caught.value) == "bad_dtype", caught.value
+
+
 def test_scripts_print_what_evaluate_returns(adapter: Adapter, tmp_path: Path) -> None:
     """Each in a fresh namespace, all in one process: importing a framework takes seconds."""
     problems = list(PROBLEMS.values())
     masked = np.where(np.arange(5) == 0, -INF, PROBLEMS["probabilities"].x)
     problems.append(replace(PROBLEMS["probabilities"], x=masked, weight=weights(5), tangent=None))
+    labels = PROBLEMS["nll_loss"].target
+    assert labels is not None
+    problems.append(replace(PROBLEMS["nll_loss"], target=labels.astype(np.uint8)))
     for layout in adapter.capabilities().layouts[1:]:
         p = PROBLEMS["softmax-cube"]
         problems.append(replace(constant_rows(p) if layout == "expanded" else p, layout=layout))
