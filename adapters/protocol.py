@@ -19,6 +19,7 @@ except ImportError:  # pragma: no cover
 OPS = ("softmax", "log_softmax", "nll_loss", "cross_entropy")
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 REDUCTIONS = ("none", "sum", "mean")
+MEANS = ("mean", "mean_over_rows", "mean_over_kept")
 OUTPUTS = ("value", "vjp", "jvp", "hvp", "grad_target", "mixed")
 LAYOUTS = ("contiguous", "transposed", "stepped", "reversed", "expanded", "offset", "fortran")
 ERROR_KINDS = ("bad_label", "bad_shape", "bad_dtype", "bad_option", "unsupported", "resource", "internal")
@@ -115,8 +116,9 @@ class Capabilities:
 
     ``profiles`` declares error profiles where they differ from the default (W for float64 and float32, N for the
     16-bit formats): ``{(op, dtype): "W" | "N" | "F"}``. ``online`` declares kernels that rescale partial sums when
-    the running maximum grows. ``normalised_targets`` declares functions that document ``sum q = 1``; the two label
-    flags declare the conventions of SPEC section 4, clause 13.
+    the running maximum grows. ``normalised_targets`` declares functions that document ``sum q = 1``: they get no other
+    targets. ``mean`` names what the reduction ``mean`` of index targets divides by, if not by the weights of the labels:
+    one of ``MEANS``. The two label flags declare the conventions of SPEC section 4, clause 13.
     """
 
     ops: Mapping[str, Support]
@@ -129,6 +131,7 @@ class Capabilities:
     outputs: Tuple[str, ...] = ("value", "vjp")
     layouts: Tuple[str, ...] = ("contiguous",)
     normalised_targets: bool = False
+    mean: str = "mean"
     wraps_negative_labels: bool = False
     zeroes_unknown_labels: bool = False
 

@@ -226,7 +226,7 @@ def _mixed_targets(batch: Batch) -> F64:
 
 def denominator_error(batch: Batch, m: Model, h: Summation) -> tuple[F64, Bools]:
     """Relative error of the computed ``sum w_y`` (B, 1), and where it may reach 1."""
-    if not batch.weighted or batch.y is None or batch.reduction != "mean":
+    if not batch.weighted or batch.y is None or batch.reduction != "mean" or batch.mean != "mean":
         return np.zeros((batch.x.shape[0], 1)), np.zeros(batch.x.shape[0], dtype=bool)
     w = label_weights(batch)
     total = np.sum(np.abs(w), axis=1, keepdims=True)

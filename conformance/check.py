@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lossproof.adapters.protocol import Capabilities, Description, Problem, Support, Tensor, UnsupportedProblem
+from lossproof.adapters.protocol import MEANS, Capabilities, Description, Problem, Support, Tensor, UnsupportedProblem
 from lossproof.call import Call
 from lossproof.catalogue import checks
 from lossproof.checks import ERROR
@@ -44,6 +44,8 @@ class FunctionAdapter:
     profiles: Mapping[str, str] = field(default_factory=dict)
     derivatives: Mapping[str, Function] = field(default_factory=dict)
     online: bool = False
+    mean: str = "mean"
+    normalised_targets: bool = False
 
     def describe(self) -> Description:
         """The interpreter; a plain function has no version."""
@@ -54,7 +56,15 @@ class FunctionAdapter:
         profiles = {(self.op, dtype): profile for dtype, profile in self.profiles.items()}
         support = {self.op: Support("native", self.targets)}
         outputs = ("value", *(("vjp",) if self.grad else ()), *self.derivatives)
-        return Capabilities(support, self.dtypes, profiles=profiles, online=self.online, outputs=outputs)
+        return Capabilities(
+            support,
+            self.dtypes,
+            profiles=profiles,
+            online=self.online,
+            outputs=outputs,
+            normalised_targets=self.normalised_targets,
+            mean=self.mean,
+        )
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
         """Call the functions with arrays of the problem's own dtype."""
@@ -137,6 +147,8 @@ def check_implementation(
     profiles: Mapping[str, str] | None = None,
     derivatives: Mapping[str, Function] | None = None,
     online: bool = False,
+    mean: str = "mean",
+    normalised_targets: bool = False,
     profile: str = "default",
     seed: int = 0,
     calls: Iterable[Call] | None = None,
@@ -151,14 +163,18 @@ def check_implementation(
     calls that need others are not judged. ``derivatives`` may hold ``jvp(x, tangent, ...)``,
     ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)`` and
     ``mixed(x, cotangent, target_tangent, ...)``. ``online`` declares partial sums that are rescaled when the running
-    maximum grows. ``profiles`` maps a dtype to a declared error profile W, N or F.
+    maximum grows. ``profiles`` maps a dtype to a declared error profile W, N or F. ``mean`` says what the reduction
+    ``mean`` of index targets is if it does not divide by the weights of the labels: ``mean_over_rows`` (all rows) or
+    ``mean_over_kept`` (those not ignored). ``normalised_targets`` declares that probabilities must sum to 1.
     ``profile`` and ``seed`` choose the deck and the relations, or ``calls`` replaces them; with ``errors`` the answers
     to invalid input are judged, too.
 
-    Raises :class:`UsageError` for an unknown op, dtype or option.
+    Raises :class:`UsageError` for an unknown op, dtype, option or mean.
     """
     if op not in OPS:
         raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPS)}")
+    if mean not in MEANS:
+        raise UsageError(f"unknown mean {mean!r}; expected one of {', '.join(MEANS)}")
     later = derivatives or {}
     if not set(later) <= set(_DIRECTIONS) - {"vjp"}:
         unknown = ", ".join(sorted(set(later) - set(_DIRECTIONS) | {"vjp"} & set(later)))
@@ -181,6 +197,8 @@ def check_implementation(
         profiles or {},
         later,
         online,
+        mean,
+        normalised_targets,
     )
     if calls is None:
         calls = checks(profile=profile, seed=seed, ops=(op,), dtypes=wanted)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from lossproof.batch import Batch
-from lossproof.rows import MASKED, Rows, label_weights, partial_limit, row_overflow
+from lossproof.rows import MASKED, Rows, counted, partial_limit, row_overflow
 from lossproof.sheet import ANY, NAN, OVERFLOW, Sheet
 
 
@@ -29,7 +29,7 @@ def _undefined(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     crowded = crowded | (np.asarray(spread) >= partial_limit(batch))
     empty = np.zeros(odd.shape, dtype=bool)
     if batch.is_loss and batch.reduction == "mean":
-        empty |= (label_weights(batch).sum(1) == 0)[:, None]
+        empty |= (counted(batch).sum(1) == 0)[:, None]
     _spread(sheet, odd | empty, ANY, 0)
     if batch.n == 0 and batch.reduction == "mean":
         sheet.allow(np.ones(sheet.mid.shape, dtype=bool), ANY, 0)
