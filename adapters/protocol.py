@@ -20,7 +20,9 @@ OPS = ("softmax", "log_softmax", "nll_loss", "cross_entropy")
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 REDUCTIONS = ("none", "sum", "mean")
 MEANS = ("mean", "mean_over_rows", "mean_over_kept")
-OUTPUTS = ("value", "vjp", "jvp", "hvp", "grad_target", "mixed")
+OUTPUTS = ("value", "vjp", "jvp", "hvp", "grad_target", "mixed", "jvp_target")
+# Those of the value's shape; the others have that of the logits.
+REDUCED = ("value", "jvp", "jvp_target")
 LAYOUTS = ("contiguous", "transposed", "stepped", "reversed", "expanded", "offset", "fortran")
 ERROR_KINDS = ("bad_label", "bad_shape", "bad_dtype", "bad_option", "unsupported", "resource", "internal")
 
@@ -38,7 +40,8 @@ class Problem:
     ``cotangent``  upstream gradient, the shape of the value, or None where only the value is wanted
     ``tangent``    direction in ``x`` for the JVP and the HVP, the shape of ``x``, or None
     ``wrt_target`` whether the gradient with respect to probability targets is wanted too
-    ``target_tangent`` direction in the probabilities for the mixed second derivative, the shape of ``x``, or None
+    ``target_tangent`` direction in the probabilities for the JVP in them and the mixed second derivative, the shape of
+                   ``x``, or None
     ``layout``     how the input lies in memory; see ``layouts``
     """
 
@@ -71,7 +74,7 @@ class Problem:
     def want(self) -> Tuple[str, ...]:
         """The outputs asked for, by what is given: see the fields."""
         given = self.cotangent is not None
-        second = given and self.tangent is not None and self.op in ("log_softmax", "cross_entropy")
+        second = given and self.tangent is not None and self.op != "softmax"
         asked = {
             "value": True,
             "vjp": given,
@@ -79,6 +82,7 @@ class Problem:
             "hvp": second,
             "grad_target": given and self.wrt_target,
             "mixed": given and self.wrt_target and self.target_tangent is not None,
+            "jvp_target": self.has_probability_target and self.target_tangent is not None,
         }
         return tuple(name for name in OUTPUTS if asked[name])
 

@@ -27,6 +27,7 @@ _DIRECTIONS = {
     "hvp": ("cotangent", "tangent"),
     "grad_target": ("cotangent",),
     "mixed": ("cotangent", "target_tangent"),
+    "jvp_target": ("target_tangent",),
 }
 
 
@@ -161,8 +162,8 @@ def check_implementation(
     keywords and returns the gradient with respect to ``x``. NumPy arrays in and out, of the dtype under test
     (bfloat16 needs the package ml_dtypes). ``options`` names the keywords that the function takes, if not all:
     calls that need others are not judged. ``derivatives`` may hold ``jvp(x, tangent, ...)``,
-    ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)`` and
-    ``mixed(x, cotangent, target_tangent, ...)``. ``online`` declares partial sums that are rescaled when the running
+    ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)``,
+    ``mixed(x, cotangent, target_tangent, ...)`` and ``jvp_target(x, target_tangent, ...)``. ``online`` declares partial sums that are rescaled when the running
     maximum grows. ``profiles`` maps a dtype to a declared error profile W, N or F. ``mean`` says what the reduction
     ``mean`` of index targets is if it does not divide by the weights of the labels: ``mean_over_rows`` (all rows) or
     ``mean_over_kept`` (those not ignored). ``normalised_targets`` declares that probabilities must sum to 1.

@@ -1,4 +1,4 @@
-"""Special values of the JVP, the second derivatives and the gradient with respect to probability targets.
+"""Special values of JVPs, second derivatives and the gradient with respect to probability targets.
 
 SPEC section 4 speaks of values, logit gradients and d/dq. The other outputs are judged on rows of finite and masked
 logits, where section 3 defines them; elsewhere any answer is accepted.
@@ -15,11 +15,13 @@ from lossproof.sheet import ANY, NAN, OVERFLOW, Sheet
 
 def later_derivatives(batch: Batch, rows: Rows, out: dict[str, Sheet]) -> None:
     """Write the rules onto the sheets of the outputs that are there."""
-    for name in ("jvp", "hvp", "grad_target", "mixed"):
+    for name in ("jvp", "hvp", "grad_target", "mixed", "jvp_target"):
         if name in out:
             _undefined(batch, rows, out[name])
     if "grad_target" in out:
         _target_gradient(batch, rows, out["grad_target"])
+    if "jvp_target" in out:
+        _target_jvp(batch, rows, out["jvp_target"])
 
 
 def _undefined(batch: Batch, rows: Rows, sheet: Sheet) -> None:
@@ -58,3 +60,14 @@ def _target_gradient(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     # The product g log p may overflow before the weight scales it down.
     limit = partial_limit(batch)
     sheet.allow(~masked & (np.abs(rows.g[..., None] * rows.y) >= limit), OVERFLOW, 7)
+
+
+def _target_jvp(batch: Batch, rows: Rows, sheet: Sheet) -> None:
+    """A direction that gives masked classes mass has no finite derivative; one that gives them none may meet 0 * inf."""
+    # sanity check: the signature asks for it
+    assert batch.tan_q is not None
+    factor = (1.0 - batch.eps) * batch.w[:, None, :] * batch.tan_q
+    masked = rows.absent & (rows.kind == MASKED)[..., None]
+    _spread(sheet, (masked & (factor == 0)).any(-1), NAN, 6)
+    _spread(sheet, (masked & (factor != 0)).any(-1), ANY, 0)
+    _spread(sheet, np.abs(batch.tan_q * rows.y).sum(-1) >= partial_limit(batch), OVERFLOW, 7)

@@ -99,6 +99,7 @@ def _reductions(p: Problem, pick: Picker, variant: str) -> Plan | None:
     three = (replace(p, reduction="sum", cotangent=one), none, replace(p, reduction="mean", cotangent=one))
     if none.cotangent is None:
         three = tuple(replace(q, cotangent=None) for q in three)  # type: ignore[assignment]
+
     def compare(output: str, a: Sequence[Answer]) -> Sides:
         both = (a[0], a[0]) if output == "value" else (a[0].at(None), a[0].at(None))
         rows = a[1].total().at(None) if output == "value" else a[1].at(None)

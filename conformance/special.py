@@ -15,7 +15,17 @@ from lossproof.batch import Batch, Bools
 from lossproof.derivatives import later_derivatives
 from lossproof.floats import F64
 from lossproof.oracle.enclosure import Core
-from lossproof.rows import ALL_NEG, HAS_NAN, MANY_POS, ONE_POS, Rows, counted, label_weights, partial_limit, row_overflow
+from lossproof.rows import (
+    ALL_NEG,
+    HAS_NAN,
+    MANY_POS,
+    ONE_POS,
+    Rows,
+    counted,
+    label_weights,
+    partial_limit,
+    row_overflow,
+)
 from lossproof.sheet import ANY, NAN, NINF, OVERFLOW, PINF, ZERO, Codes, Expected, Sheet
 
 

@@ -139,12 +139,16 @@ def _loss(s: Numbers, batch: Batch, rows: Rows, parts: _Parts) -> dict[str, Num]
         t = s.exact(batch.tan)
         out["jvp"] = _reduced(s, batch, s.sum(slope * t)[..., 0], parts.W)
         bent = None if nll or batch.cot is None else _tangent(s, parts.p, t)
-        if bent is not None:
-            out["hvp"] = parts.g * (parts.Q * bent)
+        if batch.cot is not None:
+            # The gradient of nll_loss does not depend on its input.
+            out["hvp"] = zero[..., None] + s.exact(np.zeros_like(batch.x)) if nll else parts.g * (parts.Q * bent)
         if batch.unnormalised:
             out["jvp:other"] = _reduced(s, batch, s.sum((parts.p - parts.c) * t)[..., 0], parts.W)
             if bent is not None:
                 out["hvp:other"] = parts.g * bent
+    if "jvp_target" in batch.outputs:
+        along = s.select(regular, zero - s.sum(_inner_weights(s, batch) * s.exact(batch.tan_q) * parts.y)[..., 0])
+        out["jvp_target"] = _reduced(s, batch, along, parts.W)
     if "grad_target" in batch.outputs:
         out["grad_target"] = -(parts.g * (_inner_weights(s, batch) * parts.y))
         if batch.tan_q is not None:
