@@ -121,8 +121,8 @@ class Capabilities:
     ``profiles`` declares error profiles where they differ from the default (W for float64 and float32, N for the
     16-bit formats): ``{(op, dtype): "W" | "N" | "F"}``. ``online`` declares kernels that rescale partial sums when
     the running maximum grows. ``normalised_targets`` declares functions that document ``sum q = 1``: they get no other
-    targets. ``mean`` names what the reduction ``mean`` of index targets divides by, if not by the weights of the labels:
-    one of ``MEANS``. The two label flags declare the conventions of SPEC section 4, clause 13.
+    targets. ``mean``, one of ``MEANS``, names the reduction ``mean`` of index targets if it does not divide by the
+    weights of the labels. The two label flags declare the conventions of SPEC section 4, clause 13.
     """
 
     ops: Mapping[str, Support]

@@ -9,7 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from lossproof.adapters.protocol import MEANS, Capabilities, Description, Problem, Support, Tensor, UnsupportedProblem
+from lossproof.adapters import layouts
+from lossproof.adapters.protocol import (
+    LAYOUTS,
+    MEANS,
+    Capabilities,
+    Description,
+    Problem,
+    Support,
+    Tensor,
+    UnsupportedProblem,
+)
 from lossproof.call import Call
 from lossproof.catalogue import checks
 from lossproof.checks import ERROR
@@ -63,20 +73,27 @@ class FunctionAdapter:
             profiles=profiles,
             online=self.online,
             outputs=outputs,
+            layouts=LAYOUTS,
             normalised_targets=self.normalised_targets,
             mean=self.mean,
         )
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
-        """Call the functions with arrays of the problem's own dtype."""
+        """Call the functions with arrays of the problem's own dtype and layout."""
         dtype = numpy_dtype(problem.dtype)
         keywords = self._keywords(problem, dtype)
-        out = {"value": _called(self.value, {"x": problem.x.astype(dtype)}, keywords)}
+        plans = layouts.of_problem(problem)
+
+        def given(name: str) -> Any:
+            a = getattr(problem, name).astype(dtype)
+            return layouts.lay(a, plans[name]) if name in plans else a
+
+        out = {"value": _called(self.value, {"x": given("x")}, keywords)}
         functions = {"vjp": self.grad, **self.derivatives}
         for name in problem.want:
             function = functions.get(name)
             if function is not None:
-                arrays = {field: getattr(problem, field).astype(dtype) for field in ("x", *_DIRECTIONS[name])}
+                arrays = {field: given(field) for field in ("x", *_DIRECTIONS[name])}
                 out[name] = _called(function, arrays, keywords)
         return out
 
@@ -163,10 +180,13 @@ def check_implementation(
     (bfloat16 needs the package ml_dtypes). ``options`` names the keywords that the function takes, if not all:
     calls that need others are not judged. ``derivatives`` may hold ``jvp(x, tangent, ...)``,
     ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)``,
-    ``mixed(x, cotangent, target_tangent, ...)`` and ``jvp_target(x, target_tangent, ...)``. ``online`` declares partial sums that are rescaled when the running
-    maximum grows. ``profiles`` maps a dtype to a declared error profile W, N or F. ``mean`` says what the reduction
-    ``mean`` of index targets is if it does not divide by the weights of the labels: ``mean_over_rows`` (all rows) or
-    ``mean_over_kept`` (those not ignored). ``normalised_targets`` declares that probabilities must sum to 1.
+    ``mixed(x, cotangent, target_tangent, ...)`` and ``jvp_target(x, target_tangent, ...)``.
+
+    ``profiles`` maps a dtype to a declared error profile W, N or F; ``online`` declares partial sums that are rescaled
+    when the running maximum grows. ``mean`` says what the reduction ``mean`` of index targets is if it does not divide
+    by the weights of the labels: ``mean_over_rows`` (all rows) or ``mean_over_kept`` (those not ignored).
+    ``normalised_targets`` declares that probabilities must sum to 1. The function meets arrays in every memory layout.
+
     ``profile`` and ``seed`` choose the deck and the relations, or ``calls`` replaces them; with ``errors`` the answers
     to invalid input are judged, too.
 

@@ -63,7 +63,7 @@ def _target_gradient(batch: Batch, rows: Rows, sheet: Sheet) -> None:
 
 
 def _target_jvp(batch: Batch, rows: Rows, sheet: Sheet) -> None:
-    """A direction that gives masked classes mass has no finite derivative; one that gives them none may meet 0 * inf."""
+    """A direction with mass at masked classes has no finite derivative; one without may meet 0 * inf (clause 6)."""
     # sanity check: the signature asks for it
     assert batch.tan_q is not None
     factor = (1.0 - batch.eps) * batch.w[:, None, :] * batch.tan_q

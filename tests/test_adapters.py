@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from lossproof.adapters import layouts
-from lossproof.adapters.protocol import ERROR_KINDS, LAYOUTS, Adapter, Problem, UnsupportedProblem
+from lossproof.adapters.protocol import ERROR_KINDS, LAYOUTS, REDUCED, Adapter, Problem, UnsupportedProblem
 from lossproof.call import Call
 from lossproof.errors import UsageError
 from lossproof.floats import FORMATS
