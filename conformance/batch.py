@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossproof.adapters.protocol import Problem
+from lossproof.adapters.protocol import MEANS, Problem
 from lossproof.call import rows_first
 from lossproof.floats import F64, FORMATS, Format
 
@@ -25,7 +25,7 @@ class Batch:
     ``eps`` (B, 1, 1) label smoothing; ``cot`` the cotangent: (B, N, K) for softmax and log_softmax, (B, N) for
     reduction none, (B, 1) for sum and mean, None where only values are wanted. ``tan`` and ``tan_q`` (B, N, K) are
     directions in the logits and in the probabilities, ``outputs`` the names of what is wanted; ``unnormalised`` says
-    that some row of probability targets does not sum to 1.
+    that some row of probability targets does not sum to 1. ``mean`` says which mean the reduction ``mean`` is.
     """
 
     op: str
@@ -43,6 +43,7 @@ class Batch:
     tan_q: F64 | None = None
     outputs: tuple[str, ...] = ("value", "vjp")
     unnormalised: bool = False
+    mean: str = "mean"
 
     @property
     def is_loss(self) -> bool:
@@ -118,7 +119,7 @@ def stack(problems: Sequence[Problem]) -> Batch:
     return Batch(
         op=first.op,
         fmt=FORMATS[first.dtype],
-        reduction=first.reduction if first.is_loss else "",
+        reduction="" if not first.is_loss else "mean" if first.reduction in MEANS else first.reduction,
         x=x,
         y=y,
         q=q,
@@ -132,6 +133,7 @@ def stack(problems: Sequence[Problem]) -> Batch:
         outputs=first.want,
         # With one class the gradient is 0 whatever the target (SPEC section 4, clause 8).
         unnormalised=q is not None and k > 1 and bool(np.any(q.sum(axis=-1) != 1.0)),
+        mean=first.reduction if first.reduction in MEANS else "mean",
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from lossproof.adapters import layouts
 from lossproof.adapters.protocol import (
     LAYOUTS,
+    MEANS,
     Capabilities,
     Description,
     Problem,
@@ -36,6 +37,7 @@ _DIRECTIONS = {
     "hvp": ("cotangent", "tangent"),
     "grad_target": ("cotangent",),
     "mixed": ("cotangent", "target_tangent"),
+    "jvp_target": ("target_tangent",),
 }
 
 
@@ -53,6 +55,8 @@ class FunctionAdapter:
     profiles: Mapping[str, str] = field(default_factory=dict)
     derivatives: Mapping[str, Function] = field(default_factory=dict)
     online: bool = False
+    mean: str = "mean"
+    normalised_targets: bool = False
 
     def describe(self) -> Description:
         """The interpreter; a plain function has no version."""
@@ -64,14 +68,21 @@ class FunctionAdapter:
         support = {self.op: Support("native", self.targets)}
         outputs = ("value", *(("vjp",) if self.grad else ()), *self.derivatives)
         return Capabilities(
-            support, self.dtypes, profiles=profiles, online=self.online, outputs=outputs, layouts=LAYOUTS
+            support,
+            self.dtypes,
+            profiles=profiles,
+            online=self.online,
+            outputs=outputs,
+            layouts=LAYOUTS,
+            normalised_targets=self.normalised_targets,
+            mean=self.mean,
         )
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
-        """Call the functions with arrays of the problem's own dtype, which lie in memory as the problem says."""
+        """Call the functions with arrays of the problem's own dtype and layout."""
         dtype = numpy_dtype(problem.dtype)
-        plans = layouts.of_problem(problem)
         keywords = self._keywords(problem, dtype)
+        plans = layouts.of_problem(problem)
 
         def given(name: str) -> Any:
             a = getattr(problem, name).astype(dtype)
@@ -154,6 +165,8 @@ def check_implementation(
     profiles: Mapping[str, str] | None = None,
     derivatives: Mapping[str, Function] | None = None,
     online: bool = False,
+    mean: str = "mean",
+    normalised_targets: bool = False,
     profile: str = "default",
     seed: int = 0,
     calls: Iterable[Call] | None = None,
@@ -166,16 +179,23 @@ def check_implementation(
     keywords and returns the gradient with respect to ``x``. NumPy arrays in and out, of the dtype under test
     (bfloat16 needs the package ml_dtypes). ``options`` names the keywords that the function takes, if not all:
     calls that need others are not judged. ``derivatives`` may hold ``jvp(x, tangent, ...)``,
-    ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)`` and
-    ``mixed(x, cotangent, target_tangent, ...)``. ``online`` declares partial sums that are rescaled when the running
-    maximum grows. ``profiles`` maps a dtype to a declared error profile W, N or F.
+    ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)``,
+    ``mixed(x, cotangent, target_tangent, ...)`` and ``jvp_target(x, target_tangent, ...)``.
+
+    ``profiles`` maps a dtype to a declared error profile W, N or F; ``online`` declares partial sums that are rescaled
+    when the running maximum grows. ``mean`` says what the reduction ``mean`` of index targets is if it does not divide
+    by the weights of the labels: ``mean_over_rows`` (all rows) or ``mean_over_kept`` (those not ignored).
+    ``normalised_targets`` declares that probabilities must sum to 1. The function meets arrays in every memory layout.
+
     ``profile`` and ``seed`` choose the deck and the relations, or ``calls`` replaces them; with ``errors`` the answers
     to invalid input are judged, too.
 
-    Raises :class:`UsageError` for an unknown op, dtype or option.
+    Raises :class:`UsageError` for an unknown op, dtype, option or mean.
     """
     if op not in OPS:
         raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPS)}")
+    if mean not in MEANS:
+        raise UsageError(f"unknown mean {mean!r}; expected one of {', '.join(MEANS)}")
     later = derivatives or {}
     if not set(later) <= set(_DIRECTIONS) - {"vjp"}:
         unknown = ", ".join(sorted(set(later) - set(_DIRECTIONS) | {"vjp"} & set(later)))
@@ -198,6 +218,8 @@ def check_implementation(
         profiles or {},
         later,
         online,
+        mean,
+        normalised_targets,
     )
     if calls is None:
         calls = checks(profile=profile, seed=seed, ops=(op,), dtypes=wanted)

@@ -21,11 +21,12 @@ LOGITS = np.array([[0.5, -1.0, 2.0, 0.25], [1.5, 0.0, -0.75, 1.0]])
 LOG_PROBS = -np.array([[1.0, 2.0, 0.5, 3.0], [0.25, 4.0, 1.0, 2.0]])
 TARGETS = np.array([[0.5, 0.25, 0.25, 0.0], [0.0, 0.125, 0.0, 0.875]])
 WEIGHTS = np.array([0.5, 2.0, 1.0, 4.0])
-# The last ones are label 1 if the upper bits are lost.
-UNKNOWN = {"minus-one": -1, "k": K, "minus-five": -K - 1, "minus-hundred": -100, "255": 255, "far": -(2**62)}
-# Labels one above an ignore_index that float16, float32 or float64 takes for the same number.
-_NEAR = {"float16": 2**11, "float32": 2**24, "float64": 2**53}
+# -100 and 255 are what frameworks ignore by default: nothing is ignored that was not asked for.
+UNKNOWN = {"minus-one": -1, "k": K, "minus-five": -K - 1, "far": -(2**62), "minus-hundred": -100, "void": 255}
+# Label 1 if the upper bits are lost.
 WRAPPED = {"8-bit": 2**8 + 1, "16-bit": 2**16 + 1, "32-bit": 2**32 + 1}
+# Sentinels that the label above rounds to in a format of so many bits.
+ROUNDED = {"11-bit": 2**11, "24-bit": 2**24, "53-bit": 2**53}
 # Like unknown labels, these have made kernels read other memory.
 _CRASH_PRONE = frozenset({"no-classes", "labels-long", "labels-short", "weight-short", "target-narrow"})
 
@@ -103,11 +104,8 @@ def _labels(op: str, dtype: str) -> Iterator[Case]:
         yield Case(f"ignored-{name}", "12", text, p, (Reading("", ((1.0, p),)),), errors=False)
     for name, label in {**UNKNOWN, **WRAPPED}.items():
         yield Case(name, "13", *_unknown(valid, label))
-    for name, ignore in _NEAR.items():
-        what, p, readings = _unknown(valid, ignore + 1)
-        p = replace(p, ignore_index=ignore)
-        # The rows that are valid are not ignored, either way.
-        yield Case(f"beside-{name}", "13", f"{what}, ignore_index {ignore}", p, readings)
+    for name, ignore in ROUNDED.items():
+        yield Case(f"beside-{name}", "13", *_unknown(replace(valid, ignore_index=ignore), ignore + 1))
     for kind in (np.int32, np.int16):
         text = f"labels of type {kind.__name__} with ignored rows: the same result or an error"
         same = loss(op, dtype, target=np.array([-100, 2]), ignore_index=-100, reduction="mean")
@@ -151,7 +149,7 @@ def _options(op: str, dtype: str) -> Iterator[Case]:
         return
     dense = loss(op, dtype, target=TARGETS)
     # The likeliest classes of the two rows are among them.
-    for ignore in (1, 0, 3, -100, 255):
+    for ignore in (0, 1, 3, -100, 255):
         text = f"ignore_index {ignore} with probability targets: no effect or an error"
         p = replace(dense, ignore_index=ignore)
         yield Case(f"ignore-{ignore}", "14", text, p, (Reading("no effect", ((1.0, dense),)),))

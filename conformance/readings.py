@@ -127,7 +127,7 @@ def _scale(p: Problem, row: int) -> float:
 
 
 def _exact(hearing: Hearing, p: Problem, name: str) -> tuple[F64, F64]:
-    exact, declared = hearing.exact(p), hearing.target.declared(p.op, p.dtype)
+    exact, declared = hearing.truth(p), hearing.target.declared(p.op, p.dtype)
     expected = exact.expected[name]
     bound = exact.allowed(declared.profile, online=declared.online).outputs[name]
     e = expected.exact
