@@ -94,11 +94,11 @@ class JaxAdapter:
             def gradient(x: Any) -> Any:
                 return jax.vjp(f, x)[1](cotangent)[0]
 
-            def target_gradient(x: Any) -> Any:
-                def of_target(q: Any) -> Any:
-                    return _value(_JAX, problem, x, q, weight, select_used=False)
+            def of_target(x: Any, q: Any) -> Any:
+                return _value(_JAX, problem, x, q, weight, select_used=False)
 
-                return jax.vjp(of_target, target)[1](cotangent)[0]
+            def target_gradient(x: Any) -> Any:
+                return jax.vjp(lambda q: of_target(x, q), target)[1](cotangent)[0]
 
             out = {}
             if "vjp" in want:
@@ -117,6 +117,8 @@ class JaxAdapter:
                 (out["mixed"],) = pull_back(put(problem.target_tangent))
             elif "grad_target" in want:
                 out["grad_target"] = target_gradient(x)
+            if "jvp_target" in want:
+                _, out["jvp_target"] = jax.jvp(lambda q: of_target(x, q), (target,), (put(problem.target_tangent),))
             return {name: _pull(t) for name, t in out.items()}
 
     def error_kind(self, error: Exception) -> str:
@@ -169,12 +171,15 @@ def _derivatives(p: Problem) -> List[str]:
         out.append("_, jvp = jax.jvp(f, (x,), (tangent,))")
     if "hvp" in want:
         out.append("_, hvp = jax.jvp(lambda x: jax.vjp(f, x)[1](cotangent)[0], (x,), (tangent,))")
-    if "grad_target" in want:
-        inner = "jax.vjp(lambda q: of_target(x, q), target)[1](cotangent)[0]"
+    inner = "jax.vjp(lambda q: of_target(x, q), target)[1](cotangent)[0]"
+    if "grad_target" in want or "jvp_target" in want:
         out += ["", *_function("of_target", "x, target", p, select_used=False)]
+    if "grad_target" in want:
         out.append("grad_target = %s" % inner)
     if "mixed" in want:
         out += ["_, pull_back = jax.vjp(lambda x: %s, x)" % inner, "mixed, = pull_back(target_tangent)"]
+    if "jvp_target" in want:
+        out.append("_, jvp_target = jax.jvp(lambda q: of_target(x, q), (target,), (target_tangent,))")
     return out
 
 

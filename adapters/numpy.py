@@ -14,7 +14,7 @@ import numpy as np
 
 from . import layouts, source
 from .numpy_source import TO_BFLOAT16, lines
-from .protocol import LAYOUTS, OUTPUTS, REDUCTIONS, Capabilities, Description, Problem, Support, Tensor
+from .protocol import LAYOUTS, OUTPUTS, REDUCED, REDUCTIONS, Capabilities, Description, Problem, Support, Tensor
 
 _WIDE = {"float64": np.float64, "float32": np.float32, "bfloat16": np.float32, "float16": np.float32}
 
@@ -69,9 +69,9 @@ class NumpyAdapter:
         out = {}
         for name, a in found.items():
             a = np.asarray(a, dtype=wide)
-            if a.shape == x.shape and not (problem.is_loss and name in ("value", "jvp")):
+            if a.shape == x.shape and not (problem.is_loss and name in REDUCED):
                 a = np.moveaxis(a, -1, problem.axis)
-            dtype = problem.result_dtype if name in ("value", "jvp") else problem.dtype
+            dtype = problem.result_dtype if name in REDUCED else problem.dtype
             out[name] = Tensor(narrow(a, dtype), dtype)
         return out
 
@@ -92,7 +92,7 @@ class NumpyAdapter:
         if problem.dtype == "bfloat16":
             body = [*TO_BFLOAT16, *body]
         for out in problem.want:
-            kind = problem.result_dtype if out in ("value", "jvp") else problem.dtype
+            kind = problem.result_dtype if out in REDUCED else problem.dtype
             back = {"float16": "%s.astype(np.float16)", "bfloat16": "to_bfloat16(%s)"}.get(kind, "%s")
             if kind == "float32" and wide == "np.float64":
                 back = "%s.astype(np.float32)"
@@ -174,16 +174,21 @@ def _loss(problem: Problem, x: np.ndarray) -> Dict[str, np.ndarray]:
     t = _rows(problem.tangent, problem, wide)
     if t is not None:
         out["jvp"] = _reduced(problem, (slope * t).sum(axis=-1).astype(wide), scale)
+    u = _rows(problem.target_tangent, problem, wide)
+    if u is not None:
+        out["jvp_target"] = _reduced(
+            problem, -np.where(inner * u == 0, 0, inner * u * y).sum(axis=-1).astype(wide), scale
+        )
     if problem.cotangent is None:
         return out
     g = np.broadcast_to(problem.cotangent.astype(wide, copy=False), kept.shape)
     g = np.where(kept, g / scale.sum() if problem.reduction == "mean" else g, 0).astype(wide)[..., None]
     out["vjp"] = np.where(c == 0, 0, g * slope) if nll else np.where(kept[..., None], g * slope, 0)
-    if t is not None and not nll:
+    if t is not None:
+        # Of nll_loss, whose p is 0 here, this is 0.
         out["hvp"] = np.where(kept[..., None], g * _total(c) * (p * (t - _total(p * t))), 0)
     if problem.wrt_target:
         out["grad_target"] = np.where(g * inner == 0, 0, -(g * inner * y))
-        u = _rows(problem.target_tangent, problem, wide)
         if u is not None:
             out["mixed"] = g * (p * _total(inner * u) - inner * u)
     return out

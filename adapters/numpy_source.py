@@ -75,6 +75,12 @@ def _loss_lines(p: Problem, wide: str) -> List[str]:
     ]
     if "jvp" in p.want:
         out += ["jvp = %s" % _reduced(p, "(slope * t).sum(axis=-1).astype(%s)" % wide, wide)]
+    if "grad_target" in p.want or "jvp_target" in p.want:
+        out += ["inner = (w * (1 - %r)).astype(%s)" % (eps, wide)]
+    if "jvp_target" in p.want:
+        out += ["u = np.moveaxis(target_tangent, %d, -1)" % p.axis]
+        along = "-np.where(inner * u == 0, 0, inner * u * y).sum(axis=-1).astype(%s)" % wide
+        out += ["jvp_target = %s" % _reduced(p, "(%s)" % along, wide)]
     if p.cotangent is None:
         return out
     g = "np.broadcast_to(cotangent, kept.shape)" + (" / scale.sum()" if p.reduction == "mean" else "")
@@ -85,10 +91,6 @@ def _loss_lines(p: Problem, wide: str) -> List[str]:
         "grad_target": "np.where(g * inner == 0, 0, -(g * inner * y))",
         "mixed": "g * (p * %s - inner * u)" % _total("inner * u"),
     }
-    if "grad_target" in p.want:
-        out += ["inner = (w * (1 - %r)).astype(%s)" % (eps, wide)]
-    if "mixed" in p.want:
-        out += ["u = np.moveaxis(target_tangent, %d, -1)" % p.axis]
     return out + [_back(p, name, "(%s).astype(%s)" % (rule, wide)) for name, rule in rules.items() if name in p.want]
 
 

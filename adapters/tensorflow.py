@@ -127,6 +127,10 @@ class TensorFlowAdapter:
                 )
             elif "grad_target" in want:
                 _, out["grad_target"] = _gradient(of_target, target, cotangent)
+            if "jvp_target" in want:
+                with tf.autodiff.ForwardAccumulator(target, put(problem.target_tangent)) as forward:
+                    value = of_target()
+                out["jvp_target"] = forward.jvp(value, unconnected_gradients="zero")
             return {name: _pull(t) for name, t in out.items()}
 
     def error_kind(self, error: Exception) -> str:
@@ -228,11 +232,15 @@ def _derivatives(p: Problem) -> List[str]:
         out.append('jvp = forward.jvp(y, unconnected_gradients="zero")')
     if "hvp" in want:
         out.append("_, hvp = gradient(lambda: gradient(f, x, cotangent)[1], x, tangent)")
-    if "grad_target" in want:
+    if "grad_target" in want or "jvp_target" in want:
         out += ["", *_function("of_target", p, select_used=False)]
+    if "grad_target" in want:
         inner = "gradient(of_target, target, cotangent)"
         mixed = "grad_target, mixed = gradient(lambda: %s[1], x, target_tangent)" % inner
         out.append(mixed if "mixed" in want else "_, grad_target = %s" % inner)
+    if "jvp_target" in want:
+        out += ["with tf.autodiff.ForwardAccumulator(target, target_tangent) as forward:", "    y = of_target()"]
+        out.append('jvp_target = forward.jvp(y, unconnected_gradients="zero")')
     return out
 
 

@@ -100,13 +100,17 @@ class TorchAdapter:
             if again:
                 (out["vjp_again"],) = torch.autograd.grad(value, x, cotangent, retain_graph=twice)
             if "hvp" in want:
-                (out["hvp"],) = torch.autograd.grad(grads[0], x, put(problem.tangent), retain_graph="mixed" in want)
+                out["hvp"] = _again(grads[0], x, put(problem.tangent), keep="mixed" in want)
             if "mixed" in want:
                 (out["mixed"],) = torch.autograd.grad(grads[1], x, put(problem.target_tangent))
         if "jvp" in want:
             with torch.no_grad(), fw.dual_level():
                 dual = fw.make_dual(x.detach(), put(problem.tangent))
                 out["jvp"] = fw.unpack_dual(_apply(problem, dual, target, weight)).tangent
+        if "jvp_target" in want:
+            with torch.no_grad(), fw.dual_level():
+                dual = fw.make_dual(target.detach(), put(problem.target_tangent))
+                out["jvp_target"] = fw.unpack_dual(_apply(problem, x.detach(), dual, weight)).tangent
         return {name: _pull(t) for name, t in out.items()}
 
     def error_kind(self, error: Exception) -> str:
@@ -130,7 +134,7 @@ class TorchAdapter:
         body += [*layouts.torch_source(problem), *_derivatives(problem)]
         body += ['print("%s", %s.tolist())' % (name, name) for name in _offered(problem)]
         imports = ["import torch", "import torch.nn.functional as F"]
-        if "jvp" in _offered(problem):
+        if {"jvp", "jvp_target"} & set(_offered(problem)):
             imports.insert(1, "import torch.autograd.forward_ad as fw")
         return source.program(source.title(problem, "torch"), imports, body)
 
@@ -187,6 +191,14 @@ def _ignored_label(p: Problem) -> int:
     return min(-100, int(p.target.min(initial=0)) - 1)
 
 
+def _again(gradient: torch.Tensor, x: torch.Tensor, direction: torch.Tensor, *, keep: bool) -> torch.Tensor:
+    """The second derivative. A gradient without a graph does not depend on the input (``nll_loss`` is linear), which
+    ``torch.autograd.grad`` refuses and ``torch.autograd.functional.hvp`` answers with 0."""
+    if not gradient.requires_grad:
+        return torch.zeros_like(x)
+    return torch.autograd.grad(gradient, x, direction, retain_graph=keep)[0]
+
+
 def _derivatives(p: Problem) -> List[str]:
     """Every output that is asked for, line by line."""
     want = _offered(p)
@@ -203,12 +215,19 @@ def _derivatives(p: Problem) -> List[str]:
             out.append("(vjp_again,) = torch.autograd.grad(value, x, cotangent%s)" % keep)
     if "hvp" in want:
         keep = ", retain_graph=True" if "mixed" in want else ""
-        out.append("(hvp,) = torch.autograd.grad(vjp, x, tangent%s)" % keep)
+        if p.op == "nll_loss":
+            out.append("hvp = torch.zeros_like(x)  # the gradient has no graph: it does not depend on x")
+        else:
+            out.append("(hvp,) = torch.autograd.grad(vjp, x, tangent%s)" % keep)
     if "mixed" in want:
         out.append("(mixed,) = torch.autograd.grad(grad_target, x, target_tangent)")
     if "jvp" in want:
         out += ["with torch.no_grad(), fw.dual_level():", "    dual = fw.make_dual(x.detach(), tangent)"]
         out.append("    jvp = fw.unpack_dual(%s).tangent" % _source(p, "dual"))
+    if "jvp_target" in want:
+        call = _source(p, "x.detach()").replace("target", "dual", 1)
+        out += ["with torch.no_grad(), fw.dual_level():", "    dual = fw.make_dual(target.detach(), target_tangent)"]
+        out.append("    jvp_target = fw.unpack_dual(%s).tangent" % call)
     return out
 
 

@@ -21,7 +21,7 @@ from lossproof.explain_check import check_lines
 from lossproof.families import FAMILIES
 from lossproof.floats import FORMATS
 from lossproof.judge import Observation
-from lossproof.ops import validate
+from lossproof.ops import solved_by, validate
 from lossproof.run import run
 from lossproof.targets import Target, parse
 from lossproof.terminal import console
@@ -131,7 +131,7 @@ def lines(call: Call, target: Target | None, *, full: bool = False) -> Iterator[
     yield "Inputs (decimal digits that round to the value, and exactly in hexadecimal)"
     for name in INPUTS:
         yield from _array(name, getattr(p, name), full)
-    exact = truth([p])
+    exact = truth([solved_by(p, target.capabilities.mean) if target else p])
     answer: Outcome | None = None
     observations: list[Observation] = []
     if target is not None:

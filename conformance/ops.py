@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,6 +46,11 @@ def value_shape(p: Problem) -> tuple[int, ...]:
         return p.x.shape
     axis = p.axis % p.x.ndim
     return p.x.shape[:axis] + p.x.shape[axis + 1 :] if p.reduction == "none" else ()
+
+
+def solved_by(p: Problem, mean: str) -> Problem:
+    """The problem that a target solves whose reduction ``mean`` of index targets is the one named (SPEC section 2)."""
+    return p if p.reduction != "mean" or not p.is_loss or p.has_probability_target else replace(p, reduction=mean)
 
 
 def validate(p: Problem) -> None:

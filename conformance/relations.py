@@ -91,21 +91,22 @@ def _one_hot(p: Problem, pick: Picker, variant: str) -> Plan | None:
 
 @relation("reductions", "the mean times its denominator is the sum, and the sum is that of the rows", ops=LOSSES)
 def _reductions(p: Problem, pick: Picker, variant: str) -> Plan | None:
-    parts = tr.denominator(p)
-    total = float(parts.sum())
-    if not np.isfinite(total) or total == 0:
+    weights = float(tr.denominator(p).sum())
+    if not np.isfinite(weights) or weights == 0:
         return None
     one = np.ones(())
     none = tr.per_row(replace(p, reduction="sum"))
     three = (replace(p, reduction="sum", cotangent=one), none, replace(p, reduction="mean", cotangent=one))
     if none.cotangent is None:
         three = tuple(replace(q, cotangent=None) for q in three)  # type: ignore[assignment]
-    # The denominator is a sum of a few weights in float64; one more product rounds once.
-    slack = 2.0**-53 * (len(parts) * float(np.abs(parts).sum()) / abs(total))
 
     def compare(output: str, a: Sequence[Answer]) -> Sides:
         both = (a[0], a[0]) if output == "value" else (a[0].at(None), a[0].at(None))
         rows = a[1].total().at(None) if output == "value" else a[1].at(None)
+        parts = a[2].counted
+        total = float(parts.sum())
+        # The denominator is a sum of a few weights in float64; one more product rounds once.
+        slack = 2.0**-53 * (len(parts) * float(np.abs(parts).sum()) / abs(total))
         mean = a[2].scaled(total)
         mean = replace(mean, allowed=mean.allowed + np.abs(mean.got) * slack)
         return equal(joined((rows, mean if output == "value" else mean.at(None))), joined(both))
@@ -142,16 +143,13 @@ def _composition(p: Problem, pick: Picker, variant: str) -> Plan | None:
     if p.has_probability_target or p.label_smoothing:
         return None
     p = replace(p, cotangent=None)
-    scale = tr.denominator(p)
-    if p.reduction == "mean":
-        total = scale.sum()
-        if total == 0:
-            return None
-        scale = scale / total
+    weights = tr.denominator(p)
+    if p.reduction == "mean" and weights.sum() == 0:
+        return None
     # sanity check: index targets
     assert p.target is not None
     y = p.target.reshape(-1)
-    at = (np.arange(y.size), np.where(scale == 0, 0, y))
+    at = (np.arange(y.size), np.where(weights == 0, 0, y))
     log = Problem("log_softmax", p.dtype, p.x, axis=p.axis)
 
     def follow(outcomes: Sequence[Outcome]) -> list[Call]:
@@ -159,6 +157,7 @@ def _composition(p: Problem, pick: Picker, variant: str) -> Plan | None:
 
     def compare(output: str, a: Sequence[Answer]) -> Sides:
         # NLL is linear: the error of each log-probability arrives times its weight, rounded a few times here.
+        scale = weights / a[0].counted.sum() if p.reduction == "mean" else weights
         part = np.abs(scale) * a[1].at(at).allowed * (1 + 2.0**-40)
         carried = part if p.reduction == "none" else np.atleast_1d(part.sum())
         sure = a[1].at(at).sure
@@ -174,9 +173,13 @@ def _weight_scale(p: Problem, pick: Picker, variant: str) -> Plan | None:
     if p.weight is None:
         return None
     factor = pick.choice((0.25, 2.0, 4.0))
-    unchanged = p.reduction == "mean" and not p.has_probability_target
-    by = 1.0 if unchanged else factor
-    return Plan((p, replace(p, weight=p.weight * factor)), lambda output, a: equal(a[1], a[0].scaled(by)))
+
+    def compare(output: str, a: Sequence[Answer]) -> Sides:
+        # A mean over the weights of labels has them above and below, exactly.
+        below = a[1].counted.sum() / a[0].counted.sum() if p.reduction == "mean" else 1.0
+        return equal(a[1], a[0].scaled(factor / below))
+
+    return Plan((p, replace(p, weight=p.weight * factor)), compare)
 
 
 @relation(
