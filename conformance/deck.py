@@ -19,6 +19,7 @@ from lossproof.options import Sig, make_call
 from lossproof.picker import SeededPicker
 from lossproof.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, combinations, is_core, moved
 from lossproof.sweeps import sweeps
+from lossproof.widened import widened
 
 VERSION = 3
 
@@ -130,6 +131,7 @@ def _calls(
                 at = moved(sig, 1 - position % 2)
                 yield from _of_signature(at, _SMALL, dtype, seed, "free", position, _COMBINED_SKIP, families)
         yield from sweeps(dtype, seed, ops, families, VERSION)
+        yield from widened(dtype, seed, ops, families, VERSION)
         yield from (c for c in crafted(dtype) if c.problem.op in ops and c.family in families)
 
 

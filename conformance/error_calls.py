@@ -108,9 +108,9 @@ def _labels(op: str, dtype: str) -> Iterator[Case]:
         yield Case(f"beside-{name}", "13", *_unknown(replace(valid, ignore_index=ignore), ignore + 1))
     for kind in (np.int32, np.int16):
         text = f"labels of type {kind.__name__} with ignored rows: the same result or an error"
-        same = loss(op, dtype, target=np.array([-100, 2]), ignore_index=-100, reduction="mean")
-        p = replace(same, target=np.array([-100, 2], dtype=kind))
-        yield Case(f"{kind.__name__}-ignored", "12", text, p, (Reading("accepted", ((1.0, same),)),))
+        wide = loss(op, dtype, target=np.array([-100, 2]), ignore_index=-100, reduction="mean")
+        p = replace(wide, target=np.array([-100, 2], dtype=kind))
+        yield Case(f"{kind.__name__}-ignored", "12", text, p, (Reading("accepted", ((1.0, wide),)),))
     for name, label in (("k", K), ("8-bit", 2**8 + 1), ("minus-one", -1)):
         yield Case(f"{name}-weighted", "13", *_unknown(loss(op, dtype, weight=WEIGHTS), label))
         yield Case(f"{name}-mean", "13", *_unknown(loss(op, dtype, reduction="mean"), label))
