@@ -117,11 +117,12 @@ class FunctionAdapter:
             }
             if self.op == "cross_entropy":
                 given["label_smoothing"] = problem.label_smoothing
-        defaults = {"axis": -1, "weight": None, "ignore_index": None, "reduction": "mean", "label_smoothing": 0.0}
+        defaults = {"axis": -1, "ignore_index": None, "reduction": "mean", "label_smoothing": 0.0}
         for name in [n for n in given if n != "target" and n not in self.options]:
             at_end = name == "axis" and problem.axis % problem.x.ndim == problem.x.ndim - 1
-            # Weights are arrays: they differ from the default by being there.
-            if not at_end and (given[name] is not None if name == "weight" else given[name] != defaults[name]):
+            # Weights are arrays, and NumPy takes None for float64: these differ from the default by being there.
+            by_being = name in ("weight", "out_dtype")
+            if not at_end and (given[name] is not None if by_being else given[name] != defaults[name]):
                 raise UnsupportedProblem(f"{self.name} takes no {name}")
             del given[name]
         return given

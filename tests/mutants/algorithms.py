@@ -47,7 +47,9 @@ def torch_order(case: Case, y: Array, c: Array) -> Array:
     """
     if case.labels is None or case.eps == 0:
         return row_losses(case, y, c)
-    one = np.zeros_like(y) if case.eps == 1 else (1 - case.eps) * np.where(case.q == 0, 0, case.w * y)
+    # The weight is scaled first: weight times loss alone may overflow where the smoothed loss does not.
+    own = ((1 - case.eps) * case.w).astype(y.dtype)
+    one = np.zeros_like(y) if case.eps == 1 else np.where(case.q == 0, 0, own * y)
     held = np.where(case.w == 0, 0, case.w * (y * y.dtype.type(2.0**-16))).sum(axis=-1)
     total = -(one.sum(axis=-1) + (case.eps / case.k * 2**16) * held)
     return np.where(np.isnan(y).any(axis=-1), np.nan, total).astype(y.dtype)
