@@ -104,6 +104,44 @@ def targets() -> int:
 
 
 @cli.group()
+def env() -> None:
+    """Environments with other releases, made once and kept: what TARGET@NAME runs in."""
+
+
+@env.command("create")
+@click.argument("name")
+@click.argument("requirement", nargs=-1)
+@click.option("--python", metavar="VERSION|PATH", help="Its Python, such as 3.8; by default the one that runs this.")
+@click.option("--force", is_flag=True, help="Replace an environment of that name.")
+def env_create(name: str, requirement: tuple[str, ...], python: str | None, force: bool) -> int:
+    """Make environment NAME of REQUIREMENTs such as torch==1.12.1, and NumPy, or keep the one that is there.
+
+    With uv where it is on PATH, else with venv and pip; the user's pip configuration holds. Old releases often need
+    older companions than they ask for, such as 'numpy<2'.
+    """
+    from lossproof.command_env import create_command
+
+    return create_command(name, requirement, python=python, force=force)
+
+
+@env.command("list")
+def env_list() -> int:
+    """List the environments."""
+    from lossproof.command_env import list_command
+
+    return list_command()
+
+
+@env.command("remove")
+@click.argument("name", nargs=-1, required=True)
+def env_remove(name: tuple[str, ...]) -> int:
+    """Delete environments."""
+    from lossproof.command_env import remove_command
+
+    return remove_command(name)
+
+
+@cli.group()
 def golden() -> None:
     """Golden values: certified results that are kept in the package."""
 
