@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lossproof.adapters.protocol import Problem
 from lossproof.batch import signature
 from lossproof.call import Call
 from lossproof.checks import Check, Exact, play
 from lossproof.conventions import Ledger
-from lossproof.expect import truth
+from lossproof.expect import Truth, truth
 from lossproof.judge import Observation
+from lossproof.ops import solved_by
 from lossproof.targets import Target
 from lossproof.verdicts import observe
 
@@ -46,7 +48,7 @@ def groups(calls: Iterable[Call]) -> Iterator[list[Call]]:
 def run(targets: Sequence[Target], calls: Iterable[Call], clock: Clock | None = None) -> Iterator[Observation]:
     """Put every call to every target and judge the answers against one truth."""
     clock = clock if clock is not None else Clock()
-    ledgers = {t.adapter.name: Ledger(t.adapter.name) for t in targets}
+    ledgers = {t.adapter.name: Ledger(t.adapter.name, t.capabilities.conventions) for t in targets}
     for group in groups(calls):
         problems = [c.problem for c in group]
         given = [t for t in targets if t.takes(group[0].tier)]
@@ -59,21 +61,35 @@ def run(targets: Sequence[Target], calls: Iterable[Call], clock: Clock | None = 
             yield from _check(group[0], given, clock, ledgers)
             continue
         start = time.perf_counter()
-        exact = truth(problems)
+        truths = _truths(problems, {t.capabilities.mean for t in given})
         clock.oracle += time.perf_counter() - start
         for target in given:
+            exact = truths[target.capabilities.mean]
             start = time.perf_counter()
             outcomes = list(target.play(problems))
             clock.targets[target.name] = clock.targets.get(target.name, 0.0) + time.perf_counter() - start
             start = time.perf_counter()
             p = problems[0]
-            found = observe(group, exact, outcomes, target.name, target.declared(p.op, p.dtype))
+            found = observe(group, exact, outcomes, target.name, target.declared(p.op, p.result_dtype))
             for i, observation in enumerate(found):
                 ledgers[target.adapter.name].add(group[i // len(exact.expected)], observation)
             clock.judge += time.perf_counter() - start
             yield from found
     for ledger in ledgers.values():
         yield from ledger.verdicts()
+
+
+def _truths(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth]:
+    """The truth of the problems for each mean that a target declares; one for all where there is no mean."""
+    by_reduction: dict[str, Truth] = {}
+    found = {}
+    for mean in means:
+        solved = [solved_by(p, mean) for p in problems]
+        reduction = solved[0].reduction
+        if reduction not in by_reduction:
+            by_reduction[reduction] = truth(solved)
+        found[mean] = by_reduction[reduction]
+    return found
 
 
 def _check(

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
+import numpy as np
+
 from lossproof.adapters.protocol import Adapter, Capabilities, Description, Outcome, Problem, UnsupportedProblem
 from lossproof.errors import UsageError
 from lossproof.verdicts import Declared, default_profile
@@ -47,7 +49,7 @@ class Target:
     def declared(self, op: str, dtype: str) -> Declared:
         """The error profile that the adapter declares for an op and dtype."""
         c = self.capabilities
-        return Declared(c.profiles.get((op, dtype), default_profile(dtype)), c.online)
+        return Declared(c.profiles.get((op, dtype), default_profile(dtype)), c.online, c.mean)
 
     def takes(self, tier: str) -> bool:
         """Whether calls of a tier are worth their compilation here: see ``Call.tier``."""
@@ -69,8 +71,12 @@ class Target:
         kind = "probability" if p.has_probability_target else "index"
         if p.target is not None and kind not in support.targets:
             return f"{self.adapter.name}'s {p.op} takes no {kind} targets"
+        if c.normalised_targets and not _normalised(p):
+            return f"{self.adapter.name}'s {p.op} takes only targets that sum to 1"
         if p.layout not in c.layouts:
             return f"{self.adapter.name} has no layout {p.layout}"
+        if p.out_dtype is not None and not c.out_dtypes:
+            return f"{self.adapter.name} offers no output dtype wider than the input"
         return ""
 
     def play(self, problems: Iterable[Problem]) -> Iterator[Outcome]:
@@ -92,6 +98,11 @@ class Target:
                 yield Outcome(error=self.adapter.error_kind(error), message=text, seconds=time.perf_counter() - start)
             else:
                 yield Outcome(outputs=outputs, seconds=time.perf_counter() - start)
+
+
+def _normalised(p: Problem) -> bool:
+    """Whether every row of probability targets sums to 1, exactly: the deck's are multiples of powers of two."""
+    return p.target is None or not p.has_probability_target or bool(np.all(p.target.sum(axis=p.axis) == 1.0))
 
 
 def known() -> dict[str, EntryPoint]:
