@@ -92,12 +92,18 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an implementation answered: its outputs by name, or an error of the taxonomy."""
+    """What an implementation answered: its outputs by name, or an error of the taxonomy.
+
+    ``error`` may also be ``crash`` or ``timeout``: the process ended, or gave no answer in time. ``note`` says what is
+    remarkable about the way to an answer; ``modified`` names the inputs that a watched call has written into.
+    """
 
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
     error: Optional[str] = None
     message: str = ""
     seconds: float = 0.0
+    note: str = ""
+    modified: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -234,9 +234,9 @@ def _repetition(p: Problem, pick: Picker, variant: str) -> Plan:
 
 def _purity_judge(hearing: Hearing) -> list[Observation]:
     base, outcome = hearing.blank("value"), hearing.outcomes[0]
-    if outcome.error == "unsupported":
-        return [replace(base, verdict="unsupported", message=outcome.message)]
-    text = f"modified its input {', '.join(hearing.modified)}" if hearing.modified else ""
+    if outcome.error in ("unsupported", "crash", "timeout", "resource"):
+        return [replace(base, verdict=outcome.error, message=outcome.message)]
+    text = f"modified its input {', '.join(outcome.modified)}" if outcome.modified else ""
     if outcome.error is not None:
         text = f"raised {outcome.error}: {outcome.message}"
     if not text:
