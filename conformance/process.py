@@ -20,6 +20,7 @@ _TICK = 0.05
 # A library that prints without end may not fill the disk.
 _MOST_STDERR = 1 << 24
 _TAIL = 600
+_PRINTED = 1 << 14
 _FAREWELL = 2.0
 
 
@@ -162,9 +163,12 @@ class Process:
         return Fault("crash", f"the process died of {name}", self._tail(), alone=first)
 
     def _tail(self) -> str:
+        """The end of what was printed, or what surrounds the interpreter's own report of a fatal error."""
         size = os.fstat(self._stderr.fileno()).st_size
-        data = os.pread(self._stderr.fileno(), _TAIL, max(0, size - _TAIL))
-        return " ".join(data.decode("utf-8", "replace").split())
+        text = os.pread(self._stderr.fileno(), _PRINTED, max(0, size - _PRINTED)).decode("utf-8", "replace")
+        fatal = text.rfind("Fatal Python error")
+        start = max(0, len(text) - _TAIL if fatal < 0 else fatal - _TAIL // 3)
+        return " ".join(text[start : start + _TAIL].split())
 
     def kill(self) -> None:
         """End the process and its children at once."""
