@@ -22,6 +22,9 @@ REDUCTIONS = ("none", "sum", "mean")
 OUTPUTS = ("value", "vjp", "jvp", "hvp", "grad_target", "mixed")
 LAYOUTS = ("contiguous", "transposed", "stepped", "reversed", "expanded", "offset", "fortran")
 ERROR_KINDS = ("bad_label", "bad_shape", "bad_dtype", "bad_option", "unsupported", "resource", "internal")
+# How many threads frameworks use is read from these when they are imported (the last is XLA's for the CPU), and changes
+# bits: what they were belongs to the evidence.
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC")
 
 
 @dataclass(frozen=True)

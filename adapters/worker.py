@@ -20,12 +20,10 @@ import numpy as np
 
 from . import local, wire
 from .compiled import keep_compiled
-from .protocol import Adapter, Outcome
+from .protocol import THREADS, Adapter, Outcome
 from .wire import Message
 
 _CHUNK = 1 << 16
-# Thread counts change bits: what they were belongs to the evidence.
-THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -38,6 +38,7 @@ _PREFIXES = (
 )
 _NAMES = frozenset(
     {
+        "NPROC",
         "NVIDIA_TF32_OVERRIDE",
         "TF_CUDNN_DETERMINISTIC",
         "TF_DETERMINISTIC_OPS",

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import platformdirs
 
+from lossproof.adapters.protocol import THREADS
 from lossproof.errors import UsageError
 
-# Frameworks read these when they are imported. One thread each unless the user says otherwise: the calls are small,
-# idle threads spin, and thread counts change bits. Targets share the cores by running side by side.
-THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+# One thread each unless the user says otherwise: the calls are small, idle threads spin, and the bits are then the same
+# whatever machine it is and whatever runs beside. Targets share the cores by running side by side.
+ONE_THREAD = dict.fromkeys(THREADS, "1")
 TIMEOUT = 120.0
 _GIB = 2**30
 
@@ -68,7 +69,7 @@ def _own_path() -> list[str]:
 
 def environment() -> dict[str, str]:
     """The environment variables of every worker: this process's own, and what it leaves open about threads."""
-    return dict.fromkeys(THREADS, "1") | dict(os.environ)
+    return ONE_THREAD | dict(os.environ)
 
 
 def adapters_folder() -> Path:

@@ -42,6 +42,7 @@ class Process:
     def __init__(self, launch: Launch, limits: Processes) -> None:
         self.limits = limits
         self.asked = 0
+        self._heard = 0
         self._reader = wire.Reader()
         self._stderr = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (it lives as long as the process)
         fcntl.fcntl(self._stderr, fcntl.F_SETFL, fcntl.fcntl(self._stderr, fcntl.F_GETFL) | os.O_APPEND)
@@ -92,6 +93,7 @@ class Process:
                         more = self._read()
                         for message in self._messages(first):
                             wanted, first, began = wanted - 1, False, time.monotonic()
+                            self._heard = self._printed()
                             yield message
                         if wanted and not more:
                             raise self._ended(first)
@@ -129,8 +131,9 @@ class Process:
 
     def _watch(self, seconds: float, first: bool) -> None:
         """The limits: time for a call, resident memory; and whether the process is there."""
-        if os.fstat(self._stderr.fileno()).st_size > _MOST_STDERR:
+        if self._printed() > _MOST_STDERR:
             os.ftruncate(self._stderr.fileno(), 0)
+            self._heard = 0
         limits, used = self.limits, resident_memory(self._process.pid)
         if used > limits.most_memory:
             self.kill()
@@ -163,12 +166,17 @@ class Process:
         return Fault("crash", f"the process died of {name}", self._tail(), alone=first)
 
     def _tail(self) -> str:
-        """The end of what was printed, or what surrounds the interpreter's own report of a fatal error."""
-        size = os.fstat(self._stderr.fileno()).st_size
-        text = os.pread(self._stderr.fileno(), _PRINTED, max(0, size - _PRINTED)).decode("utf-8", "replace")
+        """The end of what was printed since the last answer, or what surrounds the report of a fatal error in it."""
+        size = self._printed()
+        text = os.pread(self._stderr.fileno(), _PRINTED, max(0, self._heard, size - _PRINTED)).decode(
+            "utf-8", "replace"
+        )
         fatal = text.rfind("Fatal Python error")
         start = max(0, len(text) - _TAIL if fatal < 0 else fatal - _TAIL // 3)
         return " ".join(text[start : start + _TAIL].split())
+
+    def _printed(self) -> int:
+        return os.fstat(self._stderr.fileno()).st_size
 
     def kill(self) -> None:
         """End the process and its children at once."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from lossproof.adapters import local
 from lossproof.adapters.protocol import Adapter, Capabilities, Description, Outcome, Problem
 from lossproof.errors import UsageError
-from lossproof.launch import THREADS
+from lossproof.launch import ONE_THREAD
 from lossproof.verdicts import Declared, default_profile
 
 GROUP = "lossproof.adapters"
@@ -167,8 +167,8 @@ def load(name: str) -> Adapter:
 
 
 def _load(s: Spec) -> Adapter:
-    for variable in THREADS:
-        os.environ.setdefault(variable, "1")
+    for variable, value in ONE_THREAD.items():
+        os.environ.setdefault(variable, value)
     try:
         return local.load(s.value)
     except Exception as error:  # foreign code: a broken installation can raise anything
