@@ -76,6 +76,7 @@ def cli() -> None:
 )
 @click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck.")
 @click.option("--record", metavar="FILE", help="Write every observation to FILE (JSON Lines).")
+@click.option("--resume", is_flag=True, help="Finish the record of a run that was cut short, if there is one.")
 @click.option("--op", "ops", help="Only this op (repeatable).", **_MANY)
 @click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **_MANY)
 @click.option("--family", "families", help="Only this family of cases (repeatable).", **_MANY)

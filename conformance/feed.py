@@ -19,9 +19,9 @@ _MOST_WAITING = 1 << 26
 _SMALL = 1 << 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
-    """Neighbouring calls of one signature, or one check."""
+    """Neighbouring calls of one signature, or one check. Equal only to itself."""
 
     calls: tuple[Call, ...]
 

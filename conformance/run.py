@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from lossproof.batch import signature
 from lossproof.call import Call
@@ -17,6 +18,7 @@ from lossproof.expect import Truth, truth
 from lossproof.feed import Ahead, Answers, Direct, Feed, Group
 from lossproof.judge import Observation
 from lossproof.launch import cores
+from lossproof.resume import Tape
 from lossproof.targets import Player, Target
 from lossproof.verdicts import observe
 
@@ -40,15 +42,20 @@ class Clock:
     waiting: float = 0.0
     oracle: float = 0.0
     judge: float = 0.0
+    _seen: set[object] = field(default_factory=set, repr=False)
 
-    def add(self, target: Target, group: Group, answers: Answers, seen: set[object]) -> None:
-        """Count the calls of a group; ``seen`` holds the signatures that came before."""
+    def facts(self) -> dict[str, Any]:
+        """Everything, for a record."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "_seen"}
+
+    def add(self, target: Target, group: Group, answers: Answers) -> None:
+        """Count the calls of a group."""
         self.targets[target.name] = self.targets.get(target.name, 0.0) + answers.seconds
         calls = answers.hearing.calls if answers.hearing else group.calls
         for call, outcome in zip(calls, answers.outcomes, strict=True):
             key = (target.name, signature(call.problem))
-            if key not in seen:
-                seen.add(key)
+            if key not in self._seen:
+                self._seen.add(key)
                 self.first[target.name] = self.first.get(target.name, 0.0) + outcome.seconds
 
     def close(self, targets: Iterable[Target]) -> None:
@@ -72,49 +79,87 @@ def groups(calls: Iterable[Call]) -> Iterator[list[Call]]:
             yield members[start : start + step]
 
 
+@dataclass(frozen=True)
+class Unit:
+    """One target and one group."""
+
+    target: Target
+    group: Group
+
+    @property
+    def name(self) -> str:
+        """The target's name."""
+        return self.target.name
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of the calls."""
+        return frozenset(c.id for c in self.group.calls)
+
+
+def plan(targets: Sequence[Target], calls: Iterable[Call]) -> list[Unit]:
+    """Who is asked what, in the order of the observations."""
+    stacked = [Group(tuple(group)) for group in groups(calls)]
+    return [Unit(target, group) for group in stacked for target in targets if target.takes(group.tier)]
+
+
 def run(
-    targets: Sequence[Target], calls: Iterable[Call], clock: Clock | None = None, *, jobs: int = 0
+    targets: Sequence[Target],
+    calls: Iterable[Call],
+    clock: Clock | None = None,
+    *,
+    jobs: int = 0,
+    tape: Tape | None = None,
 ) -> Iterator[Observation]:
     """Put every call to every target and judge the answers against one truth.
 
     Targets in processes of their own are asked side by side, ``jobs`` at once (0: one for each core), ahead of the
-    judge. The order of the observations is that of the calls, whoever answers first.
+    judge. The order of the observations is that of the calls, whoever answers first. What a ``tape`` has is taken from
+    there.
     """
     clock = clock if clock is not None else Clock()
-    stacked = [Group(tuple(group)) for group in groups(calls)]
+    calls = list(calls)
     ledgers = {t.adapter.name: Ledger(t.adapter.name) for t in targets}
-    slots = threading.Semaphore(jobs or cores())
-    seen: set[object] = set()
+    units, done = plan(targets, calls), len(tape.sizes) if tape else 0
+    for target in targets:
+        withheld = sum(not target.takes(call.tier) for call in calls)
+        clock.withheld |= {target.name: withheld} if withheld else {}
+    for unit, found in zip(units, tape.units() if tape else (), strict=False):
+        by_id = {c.id: c for c in unit.group.calls}
+        for observation in found:
+            ledgers[unit.target.adapter.name].add(by_id[observation.id], observation)
+        yield from found
     with ExitStack() as stack:
-        feeds: dict[str, Feed] = {}
-        for target in targets:
-            if isinstance(target.adapter, Player):
-                given = [group for group in stacked if target.takes(group.tier)]
-                feeds[target.name] = Ahead(target, given, slots)
-            else:
-                feeds[target.name] = Direct(target)
-            stack.callback(feeds[target.name].close)
-        for group in stacked:
-            exact: Truth | Exact | None = None
-            for target in targets:
-                if not target.takes(group.tier):
-                    clock.withheld[target.name] = clock.withheld.get(target.name, 0) + len(group.calls)
-                    continue
-                start = time.perf_counter()
-                if exact is None:
-                    is_check = isinstance(group.calls[0], Check)
-                    exact = Exact() if is_check else truth([c.problem for c in group.calls])
-                heard = time.perf_counter()
-                answers = feeds[target.name].take(group)
-                taken = time.perf_counter()
-                found = judged(target, group, answers, exact, ledgers[target.adapter.name])
-                clock.oracle += heard - start
-                clock.waiting += taken - heard
-                clock.judge += time.perf_counter() - taken
-                clock.add(target, group, answers, seen)
-                yield from found
+        slots = threading.Semaphore(jobs or cores())
+        feeds = {t.name: stack.enter_context(closing(_feed(t, units[done:], slots))) for t in targets}
+        for group, several in itertools.groupby(units[done:], key=lambda unit: unit.group):
+            yield from _group(group, [unit.target for unit in several], feeds, ledgers, clock)
     for ledger in ledgers.values():
         yield from ledger.verdicts()
+
+
+def _feed(target: Target, units: Sequence[Unit], slots: threading.Semaphore) -> Feed:
+    if not isinstance(target.adapter, Player):
+        return Direct(target)
+    return Ahead(target, [unit.group for unit in units if unit.target is target], slots)
+
+
+def _group(
+    group: Group, targets: Sequence[Target], feeds: Mapping[str, Feed], ledgers: Mapping[str, Ledger], clock: Clock
+) -> Iterator[Observation]:
+    """One group on every target that is given it."""
+    start = time.perf_counter()
+    exact = Exact() if isinstance(group.calls[0], Check) else truth([c.problem for c in group.calls])
+    clock.oracle += time.perf_counter() - start
+    for target in targets:
+        start = time.perf_counter()
+        answers = feeds[target.name].take(group)
+        taken = time.perf_counter()
+        found = judged(target, group, answers, exact, ledgers[target.adapter.name])
+        clock.waiting += taken - start
+        clock.judge += time.perf_counter() - taken
+        clock.add(target, group, answers)
+        yield from found
 
 
 def judged(target: Target, group: Group, answers: Answers, exact: Truth | Exact, ledger: Ledger) -> list[Observation]:
