@@ -17,6 +17,14 @@ from .protocol import DTYPES, OUTPUTS, Capabilities, Description, Problem, Suppo
 jax.config.update("jax_enable_x64", True)
 
 _DTYPES = {name: jnp.dtype(name) for name in DTYPES}
+# Infinity minus infinity in the shift; JAX differentiates what is computed; the composition has no ignore_index for
+# probabilities.
+_CONVENTIONS = {
+    ("3", "cross_entropy", "vjp"): "Q p - w q'",
+    **{("4", op, output): "nan" for op in ("softmax", "log_softmax", "cross_entropy") for output in ("value", "vjp")},
+    ("11", "nll_loss", "vjp"): "limit",
+    **{("14", "cross_entropy", output): "no effect" for output in ("value", "vjp")},
+}
 _JAX = compose.Namespace(
     cast=lambda a, dtype: a.astype(_DTYPES[dtype]),
     to_last=lambda a, axis: a if axis in (-1, a.ndim - 1) else jnp.moveaxis(a, axis, -1),
@@ -45,7 +53,12 @@ class JaxAdapter:
         profiles = {(op, dtype): "W" for op in ("nll_loss", "cross_entropy") for dtype in ("bfloat16", "float16")}
         # Each operation is compiled for each new shape: 0.2 to 0.9 s for a signature, measured.
         self._capabilities = Capabilities(
-            ops=ops, devices=("cpu", *others), profiles=profiles, outputs=OUTPUTS, compile_cost="cheap"
+            ops=ops,
+            devices=("cpu", *others),
+            profiles=profiles,
+            outputs=OUTPUTS,
+            compile_cost="cheap",
+            conventions=_CONVENTIONS,
         )
 
     def describe(self) -> Description:
@@ -81,16 +94,18 @@ class JaxAdapter:
             def gradient(x: Any) -> Any:
                 return jax.vjp(f, x)[1](cotangent)[0]
 
-            def target_gradient(x: Any) -> Any:
-                def of_target(q: Any) -> Any:
-                    return _value(_JAX, problem, x, q, weight, select_used=False)
+            def of_target(x: Any, q: Any) -> Any:
+                return _value(_JAX, problem, x, q, weight, select_used=False)
 
-                return jax.vjp(of_target, target)[1](cotangent)[0]
+            def target_gradient(x: Any) -> Any:
+                return jax.vjp(lambda q: of_target(x, q), target)[1](cotangent)[0]
 
             out = {}
             if "vjp" in want:
                 out["value"], pull_back = jax.vjp(f, x)
                 (out["vjp"],) = pull_back(cotangent)
+                if "vjp_again" in want:
+                    (out["vjp_again"],) = pull_back(cotangent)
             else:
                 out["value"] = f(x)
             if "jvp" in want:
@@ -102,6 +117,8 @@ class JaxAdapter:
                 (out["mixed"],) = pull_back(put(problem.target_tangent))
             elif "grad_target" in want:
                 out["grad_target"] = target_gradient(x)
+            if "jvp_target" in want:
+                _, out["jvp_target"] = jax.jvp(lambda q: of_target(x, q), (target,), (put(problem.target_tangent),))
             return {name: _pull(t) for name, t in out.items()}
 
     def error_kind(self, error: Exception) -> str:
@@ -118,7 +135,7 @@ class JaxAdapter:
         """The same computation as a program of JAX alone."""
         body = []
         for name, a in source.arrays(problem):
-            kind = "int64" if a.dtype.kind in "iu" else problem.dtype
+            kind = a.dtype.name if a.dtype.kind in "iu" else problem.dtype
             body.append("%s = jnp.array(%s, jnp.%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
         body += ["", *_function("f", "x", problem), *_derivatives(problem)]
         body += ['print("%s", jax.device_get(%s).astype(float).tolist())' % (name, name) for name in problem.want]
@@ -148,16 +165,21 @@ def _derivatives(p: Problem) -> List[str]:
     out = ["value = f(x)"]
     if "vjp" in want:
         out = ["value, pull_back = jax.vjp(f, x)", "vjp, = pull_back(cotangent)"]
+    if "vjp_again" in want:
+        out.append("vjp_again, = pull_back(cotangent)")
     if "jvp" in want:
         out.append("_, jvp = jax.jvp(f, (x,), (tangent,))")
     if "hvp" in want:
         out.append("_, hvp = jax.jvp(lambda x: jax.vjp(f, x)[1](cotangent)[0], (x,), (tangent,))")
-    if "grad_target" in want:
-        inner = "jax.vjp(lambda q: of_target(x, q), target)[1](cotangent)[0]"
+    inner = "jax.vjp(lambda q: of_target(x, q), target)[1](cotangent)[0]"
+    if "grad_target" in want or "jvp_target" in want:
         out += ["", *_function("of_target", "x, target", p, select_used=False)]
+    if "grad_target" in want:
         out.append("grad_target = %s" % inner)
     if "mixed" in want:
         out += ["_, pull_back = jax.vjp(lambda x: %s, x)" % inner, "mixed, = pull_back(target_tangent)"]
+    if "jvp_target" in want:
+        out.append("_, jvp_target = jax.jvp(lambda q: of_target(x, q), (target,), (target_tangent,))")
     return out
 
 

@@ -64,9 +64,18 @@ def refusal(name: str, capabilities: Capabilities, p: Problem) -> str:
     kind = "probability" if p.has_probability_target else "index"
     if p.target is not None and kind not in support.targets:
         return "%s's %s takes no %s targets" % (name, p.op, kind)
+    if capabilities.normalised_targets and not _normalised(p):
+        return "%s's %s takes only targets that sum to 1" % (name, p.op)
     if p.layout not in capabilities.layouts:
         return "%s has no layout %s" % (name, p.layout)
+    if p.out_dtype is not None and not capabilities.out_dtypes:
+        return "%s offers no output dtype wider than the input" % name
     return ""
+
+
+def _normalised(p: Problem) -> bool:
+    """Whether every row of probability targets sums to 1, exactly: the deck's are multiples of powers of two."""
+    return p.target is None or not p.has_probability_target or bool(np.all(p.target.sum(axis=p.axis) == 1.0))
 
 
 def answer(adapter: Adapter, problem: Problem, device: str, mode: str, *, watch: bool = False) -> Outcome:

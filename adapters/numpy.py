@@ -14,9 +14,19 @@ import numpy as np
 
 from . import layouts, source
 from .numpy_source import TO_BFLOAT16, lines
-from .protocol import LAYOUTS, OUTPUTS, REDUCTIONS, Capabilities, Description, Problem, Support, Tensor
+from .protocol import LAYOUTS, OUTPUTS, REDUCED, REDUCTIONS, Capabilities, Description, Problem, Support, Tensor
 
 _WIDE = {"float64": np.float64, "float32": np.float32, "bfloat16": np.float32, "float16": np.float32}
+
+# What the formulas below were written to do: infinity minus infinity in the shift is left alone, ignored rows have no
+# gradient whatever they hold.
+_CONVENTIONS = {
+    ("3", "cross_entropy", "vjp"): "Q p - w q'",
+    **{("4", op, output): "nan" for op in ("softmax", "log_softmax", "cross_entropy") for output in ("value", "vjp")},
+    **{("11", "cross_entropy", output): "limit" for output in ("vjp", "hvp")},
+    ("11", "nll_loss", "vjp"): "limit",
+    **{("14", "cross_entropy", output): "no effect" for output in ("value", "vjp")},
+}
 
 
 class NumpyAdapter:
@@ -32,7 +42,9 @@ class NumpyAdapter:
             "nll_loss": Support("native", ("index",)),
             "cross_entropy": Support("native"),
         }
-        self._capabilities = Capabilities(ops=ops, profiles=profiles, outputs=OUTPUTS, layouts=LAYOUTS)
+        self._capabilities = Capabilities(
+            ops=ops, profiles=profiles, outputs=OUTPUTS, layouts=LAYOUTS, conventions=_CONVENTIONS, out_dtypes=True
+        )
 
     def describe(self) -> Description:
         """NumPy's version and the CPU features it uses."""
@@ -44,7 +56,7 @@ class NumpyAdapter:
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Every output that the problem asks for, analytically."""
-        wide = _WIDE[problem.dtype]
+        wide = _WIDE[problem.result_dtype]
         plans = layouts.of_problem(problem)
         if plans:
             laid = {name: layouts.lay(getattr(problem, name).astype(wide), plan) for name, plan in plans.items()}
@@ -52,12 +64,15 @@ class NumpyAdapter:
         x = np.moveaxis(problem.x.astype(wide, copy=False), problem.axis, -1)
         with np.errstate(all="ignore"):
             found = _RULES[problem.op](problem, x)
+            if "vjp_again" in problem.want:
+                found["vjp_again"] = _RULES[problem.op](problem, x)["vjp"]
         out = {}
         for name, a in found.items():
             a = np.asarray(a, dtype=wide)
-            if a.shape == x.shape and not (problem.is_loss and name in ("value", "jvp")):
+            if a.shape == x.shape and not (problem.is_loss and name in REDUCED):
                 a = np.moveaxis(a, -1, problem.axis)
-            out[name] = Tensor(narrow(a, problem.dtype), problem.dtype)
+            dtype = problem.result_dtype if name in REDUCED else problem.dtype
+            out[name] = Tensor(narrow(a, dtype), dtype)
         return out
 
     def error_kind(self, error: Exception) -> str:
@@ -68,24 +83,28 @@ class NumpyAdapter:
 
     def script(self, problem: Problem) -> str:
         """The formulas in straight lines: NumPy has no function of its own for these operations."""
-        wide = "np." + _WIDE[problem.dtype].__name__
+        wide = "np." + _WIDE[problem.result_dtype].__name__
         body = []
         for name, a in source.arrays(problem):
             kind = "np.int64" if a.dtype.kind in "iu" else wide
             body.append("%s = np.array(%s, %s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
         body += ['np.seterr(all="ignore")', *layouts.numpy_source(problem), *lines(problem, wide)]
-        narrowed = {"float16": "%s.astype(np.float16)", "bfloat16": "to_bfloat16(%s)"}.get(problem.dtype, "%s")
         if problem.dtype == "bfloat16":
             body = [*TO_BFLOAT16, *body]
-        body += ['print("%s", %s.astype(float).tolist())' % (out, narrowed % out) for out in problem.want]
+        for out in problem.want:
+            kind = problem.result_dtype if out in REDUCED else problem.dtype
+            back = {"float16": "%s.astype(np.float16)", "bfloat16": "to_bfloat16(%s)"}.get(kind, "%s")
+            if kind == "float32" and wide == "np.float64":
+                back = "%s.astype(np.float32)"
+            body.append('print("%s", %s.astype(float).tolist())' % (out, back % out))
         return source.program(source.title(problem, "numpy"), ["import numpy as np"], body)
 
 
 def narrow(a: np.ndarray, dtype: str) -> np.ndarray:
-    """Round float32 to the IO dtype, once, and widen exactly to float64."""
-    if dtype == "float16":
+    """Round a wide array to the IO dtype, once, and widen exactly to float64."""
+    if dtype in ("float32", "float16"):
         with np.errstate(over="ignore"):
-            return a.astype(np.float16).astype(np.float64)
+            return a.astype(dtype).astype(np.float64)
     if dtype == "bfloat16":
         bits = np.ascontiguousarray(a, dtype=np.float32).view(np.uint32)
         even = ((bits >> np.uint32(16)) & np.uint32(1)) + np.uint32(0x7FFF)
@@ -155,16 +174,21 @@ def _loss(problem: Problem, x: np.ndarray) -> Dict[str, np.ndarray]:
     t = _rows(problem.tangent, problem, wide)
     if t is not None:
         out["jvp"] = _reduced(problem, (slope * t).sum(axis=-1).astype(wide), scale)
+    u = _rows(problem.target_tangent, problem, wide)
+    if u is not None:
+        out["jvp_target"] = _reduced(
+            problem, -np.where(inner * u == 0, 0, inner * u * y).sum(axis=-1).astype(wide), scale
+        )
     if problem.cotangent is None:
         return out
     g = np.broadcast_to(problem.cotangent.astype(wide, copy=False), kept.shape)
     g = np.where(kept, g / scale.sum() if problem.reduction == "mean" else g, 0).astype(wide)[..., None]
     out["vjp"] = np.where(c == 0, 0, g * slope) if nll else np.where(kept[..., None], g * slope, 0)
-    if t is not None and not nll:
+    if t is not None:
+        # Of nll_loss, whose p is 0 here, this is 0.
         out["hvp"] = np.where(kept[..., None], g * _total(c) * (p * (t - _total(p * t))), 0)
     if problem.wrt_target:
         out["grad_target"] = np.where(g * inner == 0, 0, -(g * inner * y))
-        u = _rows(problem.target_tangent, problem, wide)
         if u is not None:
             out["mixed"] = g * (p * _total(inner * u) - inner * u)
     return out

@@ -9,6 +9,11 @@ from .protocol import Problem
 
 def lines(p: Problem, wide: str) -> List[str]:
     """The body of a script: what the adapter computes, for one problem."""
+    again = ["vjp_again = vjp  # no state is kept between two passes"] if "vjp_again" in p.want else []
+    return _forward(p, wide) + again
+
+
+def _forward(p: Problem, wide: str) -> List[str]:
     out = ["x = np.moveaxis(x, %d, -1)" % p.axis]
     if p.op == "nll_loss":
         out += ["p, y = np.zeros_like(x), x"]
@@ -70,6 +75,12 @@ def _loss_lines(p: Problem, wide: str) -> List[str]:
     ]
     if "jvp" in p.want:
         out += ["jvp = %s" % _reduced(p, "(slope * t).sum(axis=-1).astype(%s)" % wide, wide)]
+    if "grad_target" in p.want or "jvp_target" in p.want:
+        out += ["inner = (w * (1 - %r)).astype(%s)" % (eps, wide)]
+    if "jvp_target" in p.want:
+        out += ["u = np.moveaxis(target_tangent, %d, -1)" % p.axis]
+        along = "-np.where(inner * u == 0, 0, inner * u * y).sum(axis=-1).astype(%s)" % wide
+        out += ["jvp_target = %s" % _reduced(p, "(%s)" % along, wide)]
     if p.cotangent is None:
         return out
     g = "np.broadcast_to(cotangent, kept.shape)" + (" / scale.sum()" if p.reduction == "mean" else "")
@@ -80,10 +91,6 @@ def _loss_lines(p: Problem, wide: str) -> List[str]:
         "grad_target": "np.where(g * inner == 0, 0, -(g * inner * y))",
         "mixed": "g * (p * %s - inner * u)" % _total("inner * u"),
     }
-    if "grad_target" in p.want:
-        out += ["inner = (w * (1 - %r)).astype(%s)" % (eps, wide)]
-    if "mixed" in p.want:
-        out += ["u = np.moveaxis(target_tangent, %d, -1)" % p.axis]
     return out + [_back(p, name, "(%s).astype(%s)" % (rule, wide)) for name, rule in rules.items() if name in p.want]
 
 
@@ -98,7 +105,7 @@ def _reduced(p: Problem, rows: str, wide: str) -> str:
 TO_BFLOAT16 = [
     "def to_bfloat16(a):",
     '    """Round float32 to the nearest bfloat16, ties to even."""',
-    "    bits = np.ascontiguousarray(a).view(np.uint32)",
+    "    bits = np.ascontiguousarray(a, np.float32).view(np.uint32)",
     "    rounded = bits + ((bits >> 16) & 1) + 0x7FFF & 0xFFFF0000",
     "    return np.where(np.isnan(a), bits & 0xFFFF0000, rounded).astype(np.uint32).view(np.float32).reshape(a.shape)",
     "",

@@ -19,7 +19,10 @@ except ImportError:  # pragma: no cover
 OPS = ("softmax", "log_softmax", "nll_loss", "cross_entropy")
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 REDUCTIONS = ("none", "sum", "mean")
-OUTPUTS = ("value", "vjp", "jvp", "hvp", "grad_target", "mixed")
+MEANS = ("mean", "mean_over_rows", "mean_over_kept")
+OUTPUTS = ("value", "vjp", "jvp", "hvp", "grad_target", "mixed", "jvp_target", "vjp_again")
+# Those of the value's shape; the others have that of the logits.
+REDUCED = ("value", "jvp", "jvp_target")
 LAYOUTS = ("contiguous", "transposed", "stepped", "reversed", "expanded", "offset", "fortran")
 ERROR_KINDS = ("bad_label", "bad_shape", "bad_dtype", "bad_option", "unsupported", "resource", "internal")
 # How many threads frameworks use is read from these when they are imported (the last is XLA's for the CPU), and changes
@@ -40,8 +43,12 @@ class Problem:
     ``cotangent``  upstream gradient, the shape of the value, or None where only the value is wanted
     ``tangent``    direction in ``x`` for the JVP and the HVP, the shape of ``x``, or None
     ``wrt_target`` whether the gradient with respect to probability targets is wanted too
-    ``target_tangent`` direction in the probabilities for the mixed second derivative, the shape of ``x``, or None
+    ``target_tangent`` direction in the probabilities for the JVP in them and the mixed second derivative, the shape of
+                   ``x``, or None
     ``layout``     how the input lies in memory; see ``layouts``
+    ``out_dtype``  the dtype of the value (and of the cotangent) where it is wider than the input's, or None: softmax
+                   and log_softmax of the input converted first; the gradient comes back in ``dtype``
+    ``repeat_backward`` whether the VJP is wanted a second time, from the same forward pass, as ``vjp_again``
     """
 
     op: str
@@ -58,6 +65,13 @@ class Problem:
     wrt_target: bool = False
     target_tangent: Optional[np.ndarray] = None
     layout: str = "contiguous"
+    out_dtype: Optional[str] = None
+    repeat_backward: bool = False
+
+    @property
+    def result_dtype(self) -> str:
+        """The dtype of the value."""
+        return self.out_dtype or self.dtype
 
     @property
     def is_loss(self) -> bool:
@@ -73,7 +87,7 @@ class Problem:
     def want(self) -> Tuple[str, ...]:
         """The outputs asked for, by what is given: see the fields."""
         given = self.cotangent is not None
-        second = given and self.tangent is not None and self.op in ("log_softmax", "cross_entropy")
+        second = given and self.tangent is not None and self.op != "softmax"
         asked = {
             "value": True,
             "vjp": given,
@@ -81,6 +95,8 @@ class Problem:
             "hvp": second,
             "grad_target": given and self.wrt_target,
             "mixed": given and self.wrt_target and self.target_tangent is not None,
+            "jvp_target": self.has_probability_target and self.target_tangent is not None,
+            "vjp_again": given and self.repeat_backward,
         }
         return tuple(name for name in OUTPUTS if asked[name])
 
@@ -124,8 +140,13 @@ class Capabilities:
 
     ``profiles`` declares error profiles where they differ from the default (W for float64 and float32, N for the
     16-bit formats): ``{(op, dtype): "W" | "N" | "F"}``. ``online`` declares kernels that rescale partial sums when
-    the running maximum grows. ``normalised_targets`` declares functions that document ``sum q = 1``; the two label
-    flags declare the conventions of SPEC section 4, clause 13.
+    the running maximum grows. ``normalised_targets`` declares functions that document ``sum q = 1``: they get no other
+    targets. ``mean``, one of ``MEANS``, names the reduction ``mean`` of index targets if it does not divide by the
+    weights of the labels. The two label flags declare the conventions of SPEC section 4, clause 13. ``conventions``
+    declares what the framework intends where SPEC leaves a choice: ``{(clause, op, output): behaviours}``, in the words
+    of the run's table of conventions and joined with ``|`` where there are several (``{("4", "softmax", "value"):
+    "nan"}``). A run that shows another behaviour fails; what is not declared is recorded. ``out_dtypes`` says
+    that softmax and log_softmax can be asked for a wider dtype than their input's.
     """
 
     ops: Mapping[str, Support]
@@ -138,8 +159,11 @@ class Capabilities:
     outputs: Tuple[str, ...] = ("value", "vjp")
     layouts: Tuple[str, ...] = ("contiguous",)
     normalised_targets: bool = False
+    mean: str = "mean"
     wraps_negative_labels: bool = False
     zeroes_unknown_labels: bool = False
+    conventions: Mapping[Tuple[str, str, str], str] = field(default_factory=dict)
+    out_dtypes: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,14 @@ from . import compose, source
 from .protocol import DTYPES, OUTPUTS, Capabilities, Description, Problem, Support, Tensor
 
 _DTYPES = {name: tf.as_dtype(name) for name in DTYPES}
+# Infinity minus infinity in the shift (kernels of softmax differ); the composition has no ignore_index for
+# probabilities.
+_CONVENTIONS = {
+    **{("4", op, output): "nan" for op in ("log_softmax", "cross_entropy") for output in ("value", "vjp")},
+    ("4", "softmax", "vjp"): "nan",
+    ("11", "nll_loss", "vjp"): "limit",
+    **{("14", "cross_entropy", output): "no effect" for output in ("value", "vjp")},
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class TensorFlowAdapter:
         }
         # Measured: the float16 row losses are wide, the bfloat16 ones are not.
         profiles = {("nll_loss", "bfloat16"): "W", ("nll_loss", "float16"): "W"}
-        self._capabilities = Capabilities(ops=ops, profiles=profiles, outputs=OUTPUTS)
+        self._capabilities = Capabilities(ops=ops, profiles=profiles, outputs=OUTPUTS, conventions=_CONVENTIONS)
 
     def describe(self) -> Description:
         """Versions, threads, and the flags that can change bits."""
@@ -86,8 +94,8 @@ class TensorFlowAdapter:
             compose.check_labels(problem)
 
         def put(a: Any) -> Any:
-            # astype copies: TensorFlow may keep the memory of the array that it is given.
-            return None if a is None else tf.constant(a.astype(kind if a.dtype.kind == "f" else np.int64))
+            # astype copies: TensorFlow may keep the memory of the array that it is given. Labels keep their own type.
+            return None if a is None else tf.constant(a.astype(kind if a.dtype.kind == "f" else a.dtype))
 
         with tf.device("/CPU:0"):
             x, target, weight = put(problem.x), put(problem.target), put(problem.weight)
@@ -100,7 +108,9 @@ class TensorFlowAdapter:
                 return _value(_TF, problem, x, target, weight, select_used=False)
 
             out = {}
-            if "vjp" in want:
+            if "vjp_again" in want:
+                out["value"], out["vjp"], out["vjp_again"] = _gradient_twice(f, x, cotangent)
+            elif "vjp" in want:
                 out["value"], out["vjp"] = _gradient(f, x, cotangent)
             else:
                 out["value"] = f()
@@ -117,6 +127,10 @@ class TensorFlowAdapter:
                 )
             elif "grad_target" in want:
                 _, out["grad_target"] = _gradient(of_target, target, cotangent)
+            if "jvp_target" in want:
+                with tf.autodiff.ForwardAccumulator(target, put(problem.target_tangent)) as forward:
+                    value = of_target()
+                out["jvp_target"] = forward.jvp(value, unconnected_gradients="zero")
             return {name: _pull(t) for name, t in out.items()}
 
     def error_kind(self, error: Exception) -> str:
@@ -127,7 +141,7 @@ class TensorFlowAdapter:
         if isinstance(error, tf.errors.InvalidArgumentError):
             if "label value" in text:
                 return "bad_label"
-            return "bad_dtype" if "for attr 'T'" in text or "was expected to be a" in text else "bad_shape"
+            return "bad_dtype" if "for attr 'T" in text or "was expected to be a" in text else "bad_shape"
         if isinstance(error, tf.errors.ResourceExhaustedError):
             return "resource"
         if isinstance(error, (tf.errors.UnimplementedError, tf.errors.NotFoundError)):
@@ -140,7 +154,7 @@ class TensorFlowAdapter:
         """The same computation as a program of TensorFlow alone."""
         body = []
         for name, a in source.arrays(problem):
-            kind = "int64" if a.dtype.kind in "iu" else problem.dtype
+            kind = a.dtype.name if a.dtype.kind in "iu" else problem.dtype
             body.append("%s = tf.reshape(tf.constant(%s, tf.%s), %r)" % (name, source.constant(a), kind, a.shape))
         body += ["", *GRADIENT, *_function("f", problem), *_derivatives(problem)]
         body += ['print("%s", %s.numpy().astype(float).tolist())' % (name, name) for name in problem.want]
@@ -154,6 +168,15 @@ def _gradient(f: Callable[[], Any], x: Any, cotangent: Any) -> Tuple[Any, Any]:
         tape.watch(x)
         value = f()
     return value, tape.gradient(value, x, cotangent, unconnected_gradients="zero")
+
+
+def _gradient_twice(f: Callable[[], Any], x: Any, cotangent: Any) -> Tuple[Any, Any, Any]:
+    """What a function gives, and its gradient from two backward passes over one tape."""
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        value = f()
+    first, second = (tape.gradient(value, x, cotangent, unconnected_gradients="zero") for _ in range(2))
+    return value, first, second
 
 
 GRADIENT = [
@@ -200,16 +223,24 @@ def _derivatives(p: Problem) -> List[str]:
     """Every output that is asked for, line by line."""
     want = p.want
     out = ["value, vjp = gradient(f, x, cotangent)" if "vjp" in want else "value = f()"]
+    if "vjp_again" in want:
+        once = 'tape.gradient(value, x, cotangent, unconnected_gradients="zero")'
+        out = ["with tf.GradientTape(persistent=True) as tape:", "    tape.watch(x)", "    value = f()"]
+        out += ["vjp, vjp_again = (%s for _ in range(2))" % once]
     if "jvp" in want:
         out += ["with tf.autodiff.ForwardAccumulator(x, tangent) as forward:", "    y = f()"]
         out.append('jvp = forward.jvp(y, unconnected_gradients="zero")')
     if "hvp" in want:
         out.append("_, hvp = gradient(lambda: gradient(f, x, cotangent)[1], x, tangent)")
-    if "grad_target" in want:
+    if "grad_target" in want or "jvp_target" in want:
         out += ["", *_function("of_target", p, select_used=False)]
+    if "grad_target" in want:
         inner = "gradient(of_target, target, cotangent)"
         mixed = "grad_target, mixed = gradient(lambda: %s[1], x, target_tangent)" % inner
         out.append(mixed if "mixed" in want else "_, grad_target = %s" % inner)
+    if "jvp_target" in want:
+        out += ["with tf.autodiff.ForwardAccumulator(target, target_tangent) as forward:", "    y = of_target()"]
+        out.append('jvp_target = forward.jvp(y, unconnected_gradients="zero")')
     return out
 
 

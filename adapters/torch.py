@@ -21,6 +21,15 @@ _DTYPES = {
     "float16": torch.float16,
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+# Infinity minus infinity in the shift; the derivative of what is computed, for targets of any sum and for ignored
+# rows of nll_loss; "ignore_index is only applicable when the target contains class indices" (documentation).
+_CONVENTIONS = {
+    ("3", "cross_entropy", "vjp"): "Q p - w q'",
+    **{("4", op, output): "nan" for op in ("softmax", "log_softmax", "cross_entropy") for output in ("value", "vjp")},
+    ("11", "nll_loss", "vjp"): "limit",
+    ("14", "cross_entropy", "value"): "error:bad_option|no effect",
+    ("14", "cross_entropy", "vjp"): "no effect",
+}
 
 
 class TorchAdapter:
@@ -39,7 +48,9 @@ class TorchAdapter:
         devices = ("cpu", *(["cuda"] if cuda else []), *cuda)
         # PyTorch has no negative strides.
         offered = tuple(layout for layout in LAYOUTS if layout != "reversed")
-        self._capabilities = Capabilities(ops=ops, devices=devices, outputs=OUTPUTS, layouts=offered)
+        self._capabilities = Capabilities(
+            ops=ops, devices=devices, outputs=OUTPUTS, layouts=offered, conventions=_CONVENTIONS, out_dtypes=True
+        )
 
     def describe(self) -> Description:
         """Versions, threads, instruction set and the flags that can change bits."""
@@ -66,10 +77,12 @@ class TorchAdapter:
         dtype, want = _DTYPES[problem.dtype], _offered(problem)
 
         def put(a: Optional[np.ndarray]) -> Any:
-            kind = dtype if a is not None and a.dtype.kind == "f" else torch.int64
-            return None if a is None else torch.tensor(a, dtype=kind, device=device)
+            # Labels keep their own type: whether it is accepted is PyTorch's answer.
+            return None if a is None else torch.tensor(a, dtype=dtype if a.dtype.kind == "f" else None, device=device)
 
         x, target, weight, cotangent = (put(a) for a in (problem.x, problem.target, problem.weight, problem.cotangent))
+        if problem.out_dtype is not None and problem.cotangent is not None:
+            cotangent = torch.tensor(problem.cotangent, dtype=_DTYPES[problem.out_dtype], device=device)
         if problem.layout != "contiguous":
             plans = layouts.of_problem(problem)
             x = layouts.lay(x, plans["x"])
@@ -81,16 +94,23 @@ class TorchAdapter:
         out = {"value": value}
         if "vjp" in want:
             twice = "hvp" in want or "mixed" in want
-            grads = torch.autograd.grad(value, leaves, cotangent, create_graph=twice)
+            again = "vjp_again" in want
+            grads = torch.autograd.grad(value, leaves, cotangent, retain_graph=twice or again, create_graph=twice)
             out.update(zip(("vjp", "grad_target"), grads))
+            if again:
+                (out["vjp_again"],) = torch.autograd.grad(value, x, cotangent, retain_graph=twice)
             if "hvp" in want:
-                (out["hvp"],) = torch.autograd.grad(grads[0], x, put(problem.tangent), retain_graph="mixed" in want)
+                out["hvp"] = _again(grads[0], x, put(problem.tangent), keep="mixed" in want)
             if "mixed" in want:
                 (out["mixed"],) = torch.autograd.grad(grads[1], x, put(problem.target_tangent))
         if "jvp" in want:
             with torch.no_grad(), fw.dual_level():
                 dual = fw.make_dual(x.detach(), put(problem.tangent))
                 out["jvp"] = fw.unpack_dual(_apply(problem, dual, target, weight)).tangent
+        if "jvp_target" in want:
+            with torch.no_grad(), fw.dual_level():
+                dual = fw.make_dual(target.detach(), put(problem.target_tangent))
+                out["jvp_target"] = fw.unpack_dual(_apply(problem, x.detach(), dual, weight)).tangent
         return {name: _pull(t) for name, t in out.items()}
 
     def error_kind(self, error: Exception) -> str:
@@ -106,15 +126,15 @@ class TorchAdapter:
 
     def script(self, problem: Problem) -> str:
         """The call as a program of PyTorch alone."""
-        dtype = "torch." + problem.dtype
         body = []
         for name, a in source.arrays(problem):
-            kind = "torch.int64" if a.dtype.kind in "iu" else dtype
-            body.append("%s = torch.tensor(%s, dtype=%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
+            kind = a.dtype.name if a.dtype.kind in "iu" else problem.dtype
+            kind = problem.result_dtype if name == "cotangent" else kind
+            body.append("%s = torch.tensor(%s, dtype=torch.%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
         body += [*layouts.torch_source(problem), *_derivatives(problem)]
         body += ['print("%s", %s.tolist())' % (name, name) for name in _offered(problem)]
         imports = ["import torch", "import torch.nn.functional as F"]
-        if "jvp" in _offered(problem):
+        if {"jvp", "jvp_target"} & set(_offered(problem)):
             imports.insert(1, "import torch.autograd.forward_ad as fw")
         return source.program(source.title(problem, "torch"), imports, body)
 
@@ -145,9 +165,9 @@ def _offered(p: Problem) -> Tuple[str, ...]:
 
 def _apply(p: Problem, x: torch.Tensor, target: Optional[torch.Tensor], weight: Optional[torch.Tensor]) -> torch.Tensor:
     if p.op == "softmax":
-        return F.softmax(x, dim=p.axis)
+        return F.softmax(x, dim=p.axis, dtype=_DTYPES.get(p.out_dtype or ""))
     if p.op == "log_softmax":
-        return F.log_softmax(x, dim=p.axis)
+        return F.log_softmax(x, dim=p.axis, dtype=_DTYPES.get(p.out_dtype or ""))
     # sanity check: losses have targets
     assert target is not None
     if x.dim() > 2 or p.axis % x.dim() == 0:
@@ -171,6 +191,14 @@ def _ignored_label(p: Problem) -> int:
     return min(-100, int(p.target.min(initial=0)) - 1)
 
 
+def _again(gradient: torch.Tensor, x: torch.Tensor, direction: torch.Tensor, *, keep: bool) -> torch.Tensor:
+    """The second derivative. A gradient without a graph does not depend on the input (``nll_loss`` is linear), which
+    ``torch.autograd.grad`` refuses and ``torch.autograd.functional.hvp`` answers with 0."""
+    if not gradient.requires_grad:
+        return torch.zeros_like(x)
+    return torch.autograd.grad(gradient, x, direction, retain_graph=keep)[0]
+
+
 def _derivatives(p: Problem) -> List[str]:
     """Every output that is asked for, line by line."""
     want = _offered(p)
@@ -180,21 +208,33 @@ def _derivatives(p: Problem) -> List[str]:
     out.append("value = " + _source(p, "x"))
     if "vjp" in want:
         twice = ", create_graph=True" if "hvp" in want or "mixed" in want else ""
-        out.append("(%s) = torch.autograd.grad(value, %s, cotangent%s)" % (names, leaves, twice))
+        keep = ", retain_graph=True" if "vjp_again" in want else ""
+        out.append("(%s) = torch.autograd.grad(value, %s, cotangent%s%s)" % (names, leaves, keep, twice))
+        if "vjp_again" in want:
+            keep = ", retain_graph=True" if twice else ""
+            out.append("(vjp_again,) = torch.autograd.grad(value, x, cotangent%s)" % keep)
     if "hvp" in want:
         keep = ", retain_graph=True" if "mixed" in want else ""
-        out.append("(hvp,) = torch.autograd.grad(vjp, x, tangent%s)" % keep)
+        if p.op == "nll_loss":
+            out.append("hvp = torch.zeros_like(x)  # the gradient has no graph: it does not depend on x")
+        else:
+            out.append("(hvp,) = torch.autograd.grad(vjp, x, tangent%s)" % keep)
     if "mixed" in want:
         out.append("(mixed,) = torch.autograd.grad(grad_target, x, target_tangent)")
     if "jvp" in want:
         out += ["with torch.no_grad(), fw.dual_level():", "    dual = fw.make_dual(x.detach(), tangent)"]
         out.append("    jvp = fw.unpack_dual(%s).tangent" % _source(p, "dual"))
+    if "jvp_target" in want:
+        call = _source(p, "x.detach()").replace("target", "dual", 1)
+        out += ["with torch.no_grad(), fw.dual_level():", "    dual = fw.make_dual(target.detach(), target_tangent)"]
+        out.append("    jvp_target = fw.unpack_dual(%s).tangent" % call)
     return out
 
 
 def _source(p: Problem, x: str) -> str:
     if not p.is_loss:
-        return "F.%s(%s, dim=%d)" % (p.op, x, p.axis)
+        kind = "" if p.out_dtype is None else ", dtype=torch.%s" % p.out_dtype
+        return "F.%s(%s, dim=%d%s)" % (p.op, x, p.axis, kind)
     dim = min(1, p.x.ndim - 1)
     move = "" if p.axis % p.x.ndim == dim else ".movedim(%d, %d)" % (p.axis, dim)
     args = [x + move, "target" + (move if p.has_probability_target else "")]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossproof.adapters.protocol import Problem
+from lossproof.adapters.protocol import MEANS, REDUCED, Problem
 from lossproof.call import rows_first
 from lossproof.floats import F64, FORMATS, Format
 
@@ -25,7 +25,8 @@ class Batch:
     ``eps`` (B, 1, 1) label smoothing; ``cot`` the cotangent: (B, N, K) for softmax and log_softmax, (B, N) for
     reduction none, (B, 1) for sum and mean, None where only values are wanted. ``tan`` and ``tan_q`` (B, N, K) are
     directions in the logits and in the probabilities, ``outputs`` the names of what is wanted; ``unnormalised`` says
-    that some row of probability targets does not sum to 1.
+    that some row of probability targets does not sum to 1. ``mean`` says which mean the reduction ``mean`` is. ``fmt``
+    is the format of the value; ``back`` that of gradients that are rounded back to narrower inputs, or None.
     """
 
     op: str
@@ -43,6 +44,12 @@ class Batch:
     tan_q: F64 | None = None
     outputs: tuple[str, ...] = ("value", "vjp")
     unnormalised: bool = False
+    mean: str = "mean"
+    back: Format | None = None
+
+    def format_of(self, output: str) -> Format:
+        """The format that an output is rounded to."""
+        return self.fmt if self.back is None or output in REDUCED else self.back
 
     @property
     def is_loss(self) -> bool:
@@ -91,6 +98,7 @@ def signature(p: Problem) -> tuple[object, ...]:
         p.ignore_index is not None,
         p.want,
         p.layout,
+        p.out_dtype,
     )
 
 
@@ -117,8 +125,8 @@ def stack(problems: Sequence[Problem]) -> Batch:
         cot = np.stack([rows_first(c, first.axis) if not first.is_loss else c.reshape(-1) for c in cots])
     return Batch(
         op=first.op,
-        fmt=FORMATS[first.dtype],
-        reduction=first.reduction if first.is_loss else "",
+        fmt=FORMATS[first.result_dtype],
+        reduction="" if not first.is_loss else "mean" if first.reduction in MEANS else first.reduction,
         x=x,
         y=y,
         q=q,
@@ -132,6 +140,8 @@ def stack(problems: Sequence[Problem]) -> Batch:
         outputs=first.want,
         # With one class the gradient is 0 whatever the target (SPEC section 4, clause 8).
         unnormalised=q is not None and k > 1 and bool(np.any(q.sum(axis=-1) != 1.0)),
+        mean=first.reduction if first.reduction in MEANS else "mean",
+        back=FORMATS[first.dtype] if first.out_dtype is not None else None,
     )
 
 

@@ -67,7 +67,10 @@ def nll_loss(batch: Batch, rows: Rows, m: Model, h: Summation) -> tuple[dict[str
         out["vjp"] = np.where(taken, g * w * r, 0.0) + m.tau * (1 + g + w)
     if batch.tan is not None:
         slope = np.where(taken, w * (4 * m.u_i + (3 * m.u_o if m.sixteen else 0.0)), 0.0) + m.tau * (2 + w)
-        out["jvp"] = _jvp(batch, rows, m, h, slope, -rows.c, rho_w)
+        out["jvp"] = _jvp(batch, rows, m, h, slope, -rows.c, rho_w, batch.tan)
+        if batch.cot is not None:
+            # Nothing is computed: the gradient does not depend on the input.
+            out["hvp"] = np.zeros_like(batch.x)
     return out, unjudged
 
 
@@ -85,13 +88,15 @@ def cross_entropy(
         plain = 4 * m.u_i + (3 * m.u_o if m.sixteen else 0.0)
         for Q, Qa, slope in _formulas(x):
             T = _slope(x, Q, Qa, x.c, slope, np.ones_like(Q), np.full_like(Q, plain))
-            _widen(out, "jvp", _jvp(batch, rows, m, h, T, slope, rho_w))
+            _widen(out, "jvp", _jvp(batch, rows, m, h, T, slope, rho_w, batch.tan))
             if batch.cot is not None:
                 _widen(out, "hvp", _hvp(x, batch.tan, Q, Qa))
     if "grad_target" in batch.outputs:
         out["grad_target"] = _grad_target(x)
         if batch.tan_q is not None:
             out["mixed"] = _mixed(x, batch.tan_q)
+    if "jvp_target" in batch.outputs and batch.tan_q is not None:
+        out["jvp_target"] = _jvp_target(x, batch.tan_q)
     return out, unjudged
 
 
@@ -175,16 +180,25 @@ def _slope(x: _Loss, Q: F64, Qa: F64, c: F64, exact: F64, g: F64, r: F64) -> F64
     return bound
 
 
-def _jvp(batch: Batch, rows: Rows, m: Model, h: Summation, T: F64, slope: F64, rho_w: F64) -> F64:
-    """Error of ``<Q p - c, v>`` row by row, then of the reduction; ``T`` is the error of the slope."""
-    # sanity check: the signature asks for a JVP
-    assert batch.tan is not None
-    v = np.abs(batch.tan)
+def _jvp(
+    batch: Batch,
+    rows: Rows,
+    m: Model,
+    h: Summation,
+    T: F64,
+    slope: F64,
+    rho_w: F64,
+    tangent: F64,
+    lost: F64 | float = 0.0,
+) -> F64:
+    """Error of ``<slope, tangent>`` row by row, then of the reduction; ``T`` is the error of the slope, ``lost`` what
+    underflows on the way to a row."""
+    v = np.abs(tangent)
     S = np.sum(v * np.abs(slope), -1)
     ST = np.sum(v * T, -1)
     beta = np.expm1(h(batch.k) * t(m.u_s)) + (2 * m.u_o if m.sixteen else 0.0)
-    T_row = ST + beta * (S + ST) + m.tau * (1 + np.sum(v != 0, -1))
-    exact = np.sum(slope * batch.tan, -1)
+    T_row = ST + beta * (S + ST) + m.tau * (1 + np.sum(v != 0, -1)) + lost
+    exact = np.sum(slope * tangent, -1)
     return reduced(batch, rows, m, h, exact, T_row, S, rho_w, terms=batch.n * batch.k)
 
 
@@ -209,6 +223,17 @@ def _grad_target(x: _Loss) -> F64:
     return x.g * (1 - eps) * x.w * (T + k * (y + T)) + m.tau * (1 + y * (1 + x.g + x.w))
 
 
+def _jvp_target(x: _Loss, u: F64) -> F64:
+    """Error of ``<-(1 - eps) w log p, u>``, then of the reduction: by the gradient, or by products with u first."""
+    m, eps = x.m, x.batch.eps
+    y, T = np.abs(x.rows.y), x.terms.T_y
+    k = 4 * m.u_i + (4 * m.u_o if m.sixteen else 0.0)
+    T = (1 - eps) * x.w * (T + k * (y + T)) + m.tau * (1 + y * (2 + x.w))
+    lost = m.tau * np.sum(np.where(u != 0, y * (2 + x.w), 0.0), -1)
+    slope = -(1 - eps) * x.batch.w[:, None, :] * x.rows.y
+    return _jvp(x.batch, x.rows, m, x.h, T, slope, x.rho_w, u, lost)
+
+
 def _mixed(x: _Loss, u: F64) -> F64:
     """Error of ``g (1 - eps) (p_i sum_j w_j u_j - w_i u_i)``: the slope with c = (1 - eps) w u."""
     signed = (1 - x.batch.eps) * x.batch.w[:, None, :] * u
@@ -226,7 +251,7 @@ def _mixed_targets(batch: Batch) -> F64:
 
 def denominator_error(batch: Batch, m: Model, h: Summation) -> tuple[F64, Bools]:
     """Relative error of the computed ``sum w_y`` (B, 1), and where it may reach 1."""
-    if not batch.weighted or batch.y is None or batch.reduction != "mean":
+    if not batch.weighted or batch.y is None or batch.reduction != "mean" or batch.mean != "mean":
         return np.zeros((batch.x.shape[0], 1)), np.zeros(batch.x.shape[0], dtype=bool)
     w = label_weights(batch)
     total = np.sum(np.abs(w), axis=1, keepdims=True)

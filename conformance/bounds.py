@@ -22,7 +22,7 @@ from lossproof.bound_softmax import (
     tangent_softmax,
     vjp_log_softmax,
 )
-from lossproof.floats import F64
+from lossproof.floats import F64, Format
 from lossproof.model import Model, hard_sum, random_sum, t
 from lossproof.rows import Rows
 
@@ -60,6 +60,16 @@ def allow(batch: Batch, rows: Rows, m: Model, *, randomly_ordered: bool = False,
             else:
                 outputs = _log_softmax(batch, rows, m, terms, h(batch.k))
     return Allowed({name: _clean(a) for name, a in outputs.items()}, unjudged)
+
+
+def rounded_back(bound: F64, exact: F64, fmt: Format) -> F64:
+    """Error of a gradient that is computed within ``bound`` in a wider format and rounded once to ``fmt``.
+
+    ``exact`` is the magnitude of the exact gradient. Subnormal results may be flushed but in float16.
+    """
+    lost = fmt.min_subnormal / 2 if fmt.name == "float16" else fmt.min_normal
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _clean(bound + fmt.u * (exact + bound) + lost)
 
 
 def _clean(a: F64) -> F64:

@@ -15,10 +15,22 @@ from lossproof.errors import UsageError
 from lossproof.floats import F64, from_hex, hex_list
 
 _ARRAYS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
-_SCALARS = ("op", "dtype", "axis", "reduction", "ignore_index", "label_smoothing", "wrt_target", "layout")
-_DEFAULTS = {"wrt_target": False, "layout": "contiguous"}
+_SCALARS = (
+    "op",
+    "dtype",
+    "axis",
+    "reduction",
+    "ignore_index",
+    "label_smoothing",
+    "wrt_target",
+    "layout",
+    "out_dtype",
+    "repeat_backward",
+)
+_DEFAULTS = {"wrt_target": False, "layout": "contiguous", "out_dtype": None, "repeat_backward": False}
 # Added after ids were in use: absent, they leave a digest as it was.
 _LATER = ("tangent", "target_tangent")
+LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
 TIERS = ("core", "full", "free")
 
 
@@ -68,7 +80,8 @@ class Call:
             a = getattr(self.problem, name)
             if a is not None:
                 key, data = ("hex", hex_list(a)) if a.dtype.kind == "f" else ("int", a.ravel().tolist())
-                out[name] = {"shape": list(a.shape), key: data}
+                kind = {} if a.dtype.kind == "f" or a.dtype == np.int64 else {"dtype": a.dtype.name}
+                out[name] = {"shape": list(a.shape), key: data, **kind}
         return out | {"family": self.family, "provenance": self.provenance, "random_order": self.random_order}
 
 
@@ -101,6 +114,10 @@ def detail(p: Problem) -> str:
         parts.append("d")
     if p.layout != "contiguous":
         parts.append(p.layout)
+    if p.out_dtype is not None:
+        parts.append(f"to-{p.out_dtype}")
+    if p.repeat_backward:
+        parts.append("twice")
     return "-".join(parts)
 
 
@@ -115,7 +132,7 @@ def from_json(data: dict[str, Any]) -> Call:
                 values[name] = (
                     from_hex(entry["hex"], shape)
                     if "hex" in entry
-                    else np.array(entry["int"], dtype=np.int64).reshape(shape)
+                    else np.array(entry["int"], dtype=_integer(entry.get("dtype", "int64"))).reshape(shape)
                 )
         # sanity check: the JSON form covers every field of a problem
         assert set(values) <= {f.name for f in fields(Problem)}
@@ -124,6 +141,12 @@ def from_json(data: dict[str, Any]) -> Call:
         raise UsageError(
             f"not a call: {type(error).__name__} {error}; expected the JSON that lossproof writes"
         ) from None
+
+
+def _integer(name: str) -> np.dtype[Any]:
+    if name not in LABEL_DTYPES:
+        raise ValueError(f"label dtype {name!r}, expected one of {', '.join(LABEL_DTYPES)}")
+    return np.dtype(name)
 
 
 def rows_first(a: F64, axis: int) -> F64:

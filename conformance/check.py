@@ -9,7 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from lossproof.adapters.protocol import Capabilities, Description, Problem, Support, Tensor, UnsupportedProblem
+from lossproof.adapters import layouts
+from lossproof.adapters.protocol import (
+    LAYOUTS,
+    MEANS,
+    Capabilities,
+    Description,
+    Problem,
+    Support,
+    Tensor,
+    UnsupportedProblem,
+)
 from lossproof.call import Call
 from lossproof.catalogue import checks
 from lossproof.checks import ERROR
@@ -27,6 +37,7 @@ _DIRECTIONS = {
     "hvp": ("cotangent", "tangent"),
     "grad_target": ("cotangent",),
     "mixed": ("cotangent", "target_tangent"),
+    "jvp_target": ("target_tangent",),
 }
 
 
@@ -44,6 +55,8 @@ class FunctionAdapter:
     profiles: Mapping[str, str] = field(default_factory=dict)
     derivatives: Mapping[str, Function] = field(default_factory=dict)
     online: bool = False
+    mean: str = "mean"
+    normalised_targets: bool = False
 
     def describe(self) -> Description:
         """The interpreter; a plain function has no version."""
@@ -53,24 +66,45 @@ class FunctionAdapter:
         """One op, on the CPU."""
         profiles = {(self.op, dtype): profile for dtype, profile in self.profiles.items()}
         support = {self.op: Support("native", self.targets)}
-        outputs = ("value", *(("vjp",) if self.grad else ()), *self.derivatives)
-        return Capabilities(support, self.dtypes, profiles=profiles, online=self.online, outputs=outputs)
+        outputs = ("value", *(("vjp", "vjp_again") if self.grad else ()), *self.derivatives)
+        return Capabilities(
+            support,
+            self.dtypes,
+            profiles=profiles,
+            online=self.online,
+            outputs=outputs,
+            out_dtypes="out_dtype" in self.options,
+            layouts=LAYOUTS,
+            normalised_targets=self.normalised_targets,
+            mean=self.mean,
+        )
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
-        """Call the functions with arrays of the problem's own dtype."""
+        """Call the functions with arrays of the problem's own dtype and layout."""
         dtype = numpy_dtype(problem.dtype)
         keywords = self._keywords(problem, dtype)
-        out = {"value": _called(self.value, {"x": problem.x.astype(dtype)}, keywords)}
+        plans = layouts.of_problem(problem)
+
+        def given(name: str) -> Any:
+            a = getattr(problem, name).astype(numpy_dtype(problem.result_dtype) if name == "cotangent" else dtype)
+            return layouts.lay(a, plans[name]) if name in plans else a
+
+        out = {"value": _called(self.value, {"x": given("x")}, keywords)}
         functions = {"vjp": self.grad, **self.derivatives}
         for name in problem.want:
             function = functions.get(name)
             if function is not None:
-                arrays = {field: getattr(problem, field).astype(dtype) for field in ("x", *_DIRECTIONS[name])}
+                arrays = {field: given(field) for field in ("x", *_DIRECTIONS[name])}
                 out[name] = _called(function, arrays, keywords)
+                if name == "vjp" and problem.repeat_backward:
+                    # The same arrays: an implementation may have kept something of the first time.
+                    out["vjp_again"] = _called(function, arrays, keywords)
         return out
 
     def _keywords(self, problem: Problem, dtype: np.dtype[Any]) -> dict[str, Any]:
         given: dict[str, Any] = {"axis": problem.axis}
+        if problem.out_dtype is not None:
+            given["out_dtype"] = numpy_dtype(problem.out_dtype)
         if problem.is_loss:
             target = problem.target
             # sanity check: losses have targets
@@ -137,6 +171,8 @@ def check_implementation(
     profiles: Mapping[str, str] | None = None,
     derivatives: Mapping[str, Function] | None = None,
     online: bool = False,
+    mean: str = "mean",
+    normalised_targets: bool = False,
     profile: str = "default",
     seed: int = 0,
     calls: Iterable[Call] | None = None,
@@ -148,25 +184,34 @@ def check_implementation(
     for nll_loss, and also ``label_smoothing`` for cross_entropy. ``grad(x, cotangent, *, ...)`` takes the same
     keywords and returns the gradient with respect to ``x``. NumPy arrays in and out, of the dtype under test
     (bfloat16 needs the package ml_dtypes). ``options`` names the keywords that the function takes, if not all:
-    calls that need others are not judged. ``derivatives`` may hold ``jvp(x, tangent, ...)``,
-    ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)`` and
-    ``mixed(x, cotangent, target_tangent, ...)``. ``online`` declares partial sums that are rescaled when the running
-    maximum grows. ``profiles`` maps a dtype to a declared error profile W, N or F.
+    calls that need others are not judged; ``out_dtype`` among them says that softmax and log_softmax take that keyword,
+    a wider dtype for their result. ``derivatives`` may hold ``jvp(x, tangent, ...)``,
+    ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)``,
+    ``mixed(x, cotangent, target_tangent, ...)`` and ``jvp_target(x, target_tangent, ...)``.
+
+    ``profiles`` maps a dtype to a declared error profile W, N or F; ``online`` declares partial sums that are rescaled
+    when the running maximum grows. ``mean`` says what the reduction ``mean`` of index targets is if it does not divide
+    by the weights of the labels: ``mean_over_rows`` (all rows) or ``mean_over_kept`` (those not ignored).
+    ``normalised_targets`` declares that probabilities must sum to 1. The function meets arrays in every memory layout.
+
     ``profile`` and ``seed`` choose the deck and the relations, or ``calls`` replaces them; with ``errors`` the answers
     to invalid input are judged, too.
 
-    Raises :class:`UsageError` for an unknown op, dtype or option.
+    Raises :class:`UsageError` for an unknown op, dtype, option or mean.
     """
     if op not in OPS:
         raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPS)}")
+    if mean not in MEANS:
+        raise UsageError(f"unknown mean {mean!r}; expected one of {', '.join(MEANS)}")
     later = derivatives or {}
     if not set(later) <= set(_DIRECTIONS) - {"vjp"}:
         unknown = ", ".join(sorted(set(later) - set(_DIRECTIONS) | {"vjp"} & set(later)))
         raise UsageError(f"unknown derivative {unknown}; expected {', '.join(list(_DIRECTIONS)[1:])}")
     known = OPS[op].options
     chosen = frozenset(options) if options is not None else known
-    if not chosen <= known:
-        raise UsageError(f"{op} has no option {', '.join(sorted(chosen - known))}; expected {', '.join(sorted(known))}")
+    if not chosen <= known | OPS[op].extras:
+        unknown = ", ".join(sorted(chosen - known - OPS[op].extras))
+        raise UsageError(f"{op} has no option {unknown}; expected {', '.join(sorted(known | OPS[op].extras))}")
     wanted = tuple(dtypes)
     for dtype in wanted:
         numpy_dtype(dtype)
@@ -181,6 +226,8 @@ def check_implementation(
         profiles or {},
         later,
         online,
+        mean,
+        normalised_targets,
     )
     if calls is None:
         calls = checks(profile=profile, seed=seed, ops=(op,), dtypes=wanted)

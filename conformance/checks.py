@@ -17,6 +17,7 @@ from lossproof.call import Call, detail
 from lossproof.expect import Truth, truth
 from lossproof.judge import Observation
 from lossproof.messages import trouble
+from lossproof.ops import solved_by
 from lossproof.targets import Target
 
 RELATION, ERROR = "relation", "error"
@@ -27,14 +28,16 @@ class Exact:
     """Truth of single problems, computed when first asked for and shared by all targets."""
 
     def __init__(self) -> None:
-        self._known: dict[int, tuple[Problem, Truth]] = {}
+        self._known: dict[tuple[int, str], tuple[Problem, Truth]] = {}
 
-    def __call__(self, p: Problem) -> Truth:
-        """The truth of a problem (the same object, not an equal one)."""
-        if id(p) not in self._known:
+    def __call__(self, p: Problem, mean: str = "mean") -> Truth:
+        """The truth of a problem (the same object, not an equal one) for targets whose reduction ``mean`` is that."""
+        solved = solved_by(p, mean)
+        key = (id(p), solved.reduction)
+        if key not in self._known:
             # The problem is kept as well, so that its id is not given to another one.
-            self._known[id(p)] = (p, truth([p]))
-        return self._known[id(p)][1]
+            self._known[key] = (p, truth([solved]))
+        return self._known[key][1]
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,15 @@ class Hearing:
     outcomes: tuple[Outcome, ...]
     exact: Exact
 
+    @property
+    def modified(self) -> tuple[str, ...]:
+        """The inputs that changed during the first call of a watched check."""
+        return self.outcomes[0].modified
+
+    def truth(self, p: Problem) -> Truth:
+        """The truth of a problem as the target solves it."""
+        return self.exact(p, self.target.capabilities.mean)
+
     def blank(self, output: str) -> Observation:
         """An observation of one output, to be filled in."""
         p = self.check.problem
@@ -55,7 +67,7 @@ class Hearing:
             output,
             self.target.name,
             "fail",
-            profile=self.target.declared(p.op, p.dtype).profile,
+            profile=self.target.declared(p.op, p.result_dtype).profile,
             seconds=sum(o.seconds for o in self.outcomes),
             note="; ".join(o.note for o in self.outcomes if o.note),
         )

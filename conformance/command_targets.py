@@ -36,6 +36,8 @@ def _lines(target: Target) -> list[str]:
         lines.append(f"  {how}: {', '.join(op for op, s in c.ops.items() if s.how == how)}")
     lines += [f"    {op}: {s.note}" for op, s in c.ops.items() if s.note]
     lines.append(f"  dtypes: {', '.join(d for d in DTYPES if d in c.dtypes)}")
+    if c.mean != "mean":
+        lines.append(f"  reduction mean is {c.mean}")
     if d.facts:
         lines.append("  " + "; ".join(f"{k}: {v}" for k, v in d.facts.items()))
     return lines

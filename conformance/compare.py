@@ -15,6 +15,7 @@ from lossproof.checks import Hearing, Judge, broken
 from lossproof.floats import F64
 from lossproof.judge import Observation, bits_digest
 from lossproof.messages import own_index
+from lossproof.rows import counted
 
 # One rounding of the judge's own float64 arithmetic.
 U = 2.0**-53
@@ -23,31 +24,36 @@ U = 2.0**-53
 @dataclass(frozen=True)
 class Answer:
     """One output of one call in rows: (N, K), (N,) or (1,). ``sure`` entries have a finite exact value, no clause that
-    leaves a choice, and no overflow within the bound; ``centre`` is within ``radius`` of the exact value."""
+    leaves a choice, and no overflow within the bound; ``centre`` is within ``radius`` of the exact value.
+
+    ``counted`` (N,) is what each row of the call adds to the denominator of the target's mean.
+    """
 
     got: F64
     allowed: F64
     sure: Bools
     centre: F64
     radius: F64
+    counted: F64
 
     def scaled(self, factor: float) -> Answer:
         """Multiplied by an exact factor, with the rounding of the product."""
         size = abs(factor)
         allowed = self.allowed * size + np.abs(self.got * factor) * U
-        return Answer(self.got * factor, allowed, self.sure, self.centre * factor, self.radius * size)
+        return replace(
+            self, got=self.got * factor, allowed=allowed, centre=self.centre * factor, radius=self.radius * size
+        )
 
     def at(self, where: Any) -> Answer:
         """Some of the entries."""
         parts = (np.asarray(a)[where] for a in (self.got, self.allowed, self.sure, self.centre, self.radius))
-        return Answer(*parts)
+        return Answer(*parts, self.counted)
 
     def total(self) -> Answer:
         """The sum over the last axis, rounded once (``math.fsum``)."""
         got, allowed = _sums(self.got), _sums(self.allowed) * (1 + 4 * U)
-        return Answer(
-            got, allowed + np.abs(got) * U, np.asarray(self.sure.all(-1)), _sums(self.centre), _sums(self.radius)
-        )
+        sure, centre, radius = np.asarray(self.sure.all(-1)), _sums(self.centre), _sums(self.radius)
+        return Answer(got, allowed + np.abs(got) * U, sure, centre, radius, self.counted)
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def graded(a: Answer, b: Answer, grade: str) -> Sides:
 def joined(answers: Sequence[Answer]) -> Answer:
     """Answers one after the other along the first axis."""
     parts = [(a.got, a.allowed, a.sure, a.centre, a.radius) for a in answers]
-    return Answer(*(np.concatenate(p) for p in zip(*parts, strict=True)))
+    return Answer(*(np.concatenate(p) for p in zip(*parts, strict=True)), answers[0].counted)
 
 
 def against(a: Answer, right: F64 | float) -> Sides:
@@ -99,23 +105,24 @@ def _judge_output(hearing: Hearing, name: str, compare: Compare) -> Observation:
     trouble = broken(hearing, name)
     if trouble is not None:
         return trouble
-    answers = [_answer(hearing, i, name) for i in range(len(hearing.calls))]
+    answers = [answer(hearing, i, name) for i in range(len(hearing.calls))]
     with np.errstate(all="ignore"):
         return decide(hearing.blank(name), hearing, compare(name, answers), answers[0].got)
 
 
-def _answer(hearing: Hearing, i: int, name: str) -> Answer:
+def answer(hearing: Hearing, i: int, name: str) -> Answer:
+    """One output of the i-th call, with its bound; the value where the call has no such output."""
     p = hearing.calls[i].problem
     name = name if name in p.want else "value"
-    exact, declared = hearing.exact(p), hearing.target.declared(p.op, p.dtype)
+    exact, declared = hearing.truth(p), hearing.target.declared(p.op, p.result_dtype)
     expected = exact.expected[name]
     mid, low, rad = (a[0] for a in (expected.exact.mid, expected.exact.low, expected.exact.rad))
     allowed = np.where(expected.strict, 0.0, exact.allowed(declared.profile, online=declared.online).outputs[name])[0]
-    sure = np.isfinite(mid) & (expected.accept[0] == 0) & (np.abs(mid) + allowed < exact.batch.fmt.max)
+    sure = np.isfinite(mid) & (expected.accept[0] == 0) & (np.abs(mid) + allowed < exact.batch.format_of(name).max)
     if expected.other is not None:
         sure = np.zeros_like(sure)
     got = flat(hearing.outcomes[i].outputs[name].data, p).reshape(mid.shape)
-    return Answer(got, allowed, sure, mid, np.abs(low) + rad)
+    return Answer(got, allowed, sure, mid, np.abs(low) + rad, counted(exact.batch)[0])
 
 
 def decide(base: Observation, hearing: Hearing, sides: Sides, first: F64) -> Observation:

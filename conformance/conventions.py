@@ -1,12 +1,13 @@
 """Consistency of conventions: what a may-clause leaves open, an adapter decides once (SPEC section 4).
 
 The deck draws the same special values in every dtype, so conventions are compared call by call: the same call in
-another dtype, mode or device of the adapter must show the same behaviour.
+another dtype, mode or device of the adapter must show the same behaviour. Where the adapter declares what it intends,
+every call must show that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lossproof.call import Call, detail
@@ -14,41 +15,66 @@ from lossproof.checks import ERROR, Check
 from lossproof.families import FAMILIES
 from lossproof.judge import Observation
 
-# Overflow depends on the format, flushing is recorded as found, label dtypes are the caller's. Whether an unknown
-# label is an error or NaN is recorded as found, too.
+# Overflow depends on the format, flushing is recorded as found, label dtypes are the caller's.
 EXEMPT = frozenset({"7", "9", "12", "determinism", "batch"})
+# Targets do not depend on the format, so the gradient of unnormalised ones is compared in every family. In families of
+# finite logits the other clauses speak of results at the edge of a format's range.
+ANYWHERE = frozenset({"3"})
 FAMILY = "convention"
 
 
 @dataclass
 class Ledger:
-    """Conventions that one adapter has shown: ``seen[key][where] = shown``."""
+    """Conventions that one adapter has shown, ``seen[key][where] = shown``, and those that it declares."""
 
     adapter: str
+    declared: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
     seen: dict[tuple[str, str, str, str], dict[str, str]] = field(default_factory=dict)
 
     def add(self, call: Call, o: Observation) -> None:
         """Take note of an observation."""
         f = FAMILIES.get(call.family)
         invalid = isinstance(call, Check) and call.family == ERROR
-        if not o.conventions or (not invalid and (f is None or f.regular)):
-            return
+        special = invalid or (f is not None and not f.regular)
         name = f"{call.name}-" if isinstance(call, Check) else ""
         same = f"{call.family}/{name}{detail(call.problem)}"
         for clause, shown in o.conventions.items():
-            if clause not in EXEMPT and not (clause == "13" and (shown == "nan" or shown.startswith("error:"))):
+            if clause not in EXEMPT and (special or clause in ANYWHERE):
                 where = f"{call.problem.dtype} on {o.target}"
-                self.seen.setdefault((clause, call.problem.op, o.output, same), {})[where] = shown
+                self.seen.setdefault((clause, call.problem.op, o.output, same), {})[where] = _compared(clause, o, shown)
 
     def verdicts(self) -> Iterator[Observation]:
-        """One observation for each clause, op and output: a failure names the first call that differs."""
-        first: dict[tuple[str, str, str], str] = {}
+        """One observation for each clause, op and output: a failure names the first call that contradicts what is
+        declared, or else the first one that differs."""
+        strays: dict[tuple[str, str, str], str] = {}
+        apart: dict[tuple[str, str, str], str] = {}
         for (clause, op, output, same), shown in self.seen.items():
             key = (clause, op, output)
-            if len(set(shown.values())) > 1:
-                first.setdefault(key, f"{same} shows " + "; ".join(f"{how} in {where}" for where, how in shown.items()))
+            intended = self.declared.get(key)
+            stray = (
+                {} if intended is None else {where: how for where, how in shown.items() if not _within(how, intended)}
+            )
+            if stray:
+                strays.setdefault(key, f"contradicts the declared {intended!r}: {_said(same, stray)}")
+            elif len(set(shown.values())) > 1:
+                apart.setdefault(key, f"shows different conventions: {_said(same, shown)}")
         for clause, op, output in dict.fromkeys(key[:3] for key in self.seen):
-            text = first.get((clause, op, output), "")
-            message = f"{op}: {output} shows different conventions under clause {clause}: {text}" if text else ""
+            key = (clause, op, output)
+            text = strays.get(key) or apart.get(key, "")
+            message = f"{op}: {output}, clause {clause}, {text}" if text else ""
             case = f"{op}/all/{FAMILY}/clause-{clause}/{output}"
             yield Observation(case, output, self.adapter, "fail" if text else "pass", message=message)
+
+
+def _within(shown: str, declared: str) -> bool:
+    return set(shown.split("|")) <= set(declared.split("|"))
+
+
+def _said(same: str, shown: Mapping[str, str]) -> str:
+    return f"{same} shows " + "; ".join(f"{how} in {where}" for where, how in shown.items())
+
+
+def _compared(clause: str, o: Observation, shown: str) -> str:
+    """Whether an unknown label is an error or NaN is recorded as found; that it is either must be the same."""
+    either = clause == "13" and o.output == "value" and (shown == "nan" or shown.startswith("error:"))
+    return "an error or NaN" if either else shown

@@ -4,66 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, Problem
 from lossproof.call import Call
+from lossproof.crafted import crafted
 from lossproof.errors import UsageError
 from lossproof.families import FAMILIES, Family
 from lossproof.floats import FORMATS
 from lossproof.ops import OPS
 from lossproof.options import Sig, make_call
 from lossproof.picker import SeededPicker
+from lossproof.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, combinations, is_core, moved
 from lossproof.sweeps import sweeps
+from lossproof.widened import widened
 
-VERSION = 2
+VERSION = 3
 
-_SOFTMAX = (Sig("softmax"), Sig("log_softmax"))
-_NLL = (Sig("nll_loss", "none"), Sig("nll_loss", "mean", "wi"))
-_CE = (
-    Sig("cross_entropy", "mean"),
-    Sig("cross_entropy", "none"),
-    Sig("cross_entropy", "sum", "i"),
-    Sig("cross_entropy", "mean", "s"),
-    Sig("cross_entropy", "none", "sw"),
-    Sig("cross_entropy", "mean", "w"),
-    Sig("cross_entropy", "mean", "wi"),
-    Sig("cross_entropy", "mean", "swi"),
-    Sig("cross_entropy", "none", "si"),
-    Sig("cross_entropy", "mean", "q"),
-    Sig("cross_entropy", "none", "qw"),
-    Sig("cross_entropy", "mean", "qsw"),
-)
-# Directions for the JVP and second derivatives, gradients with respect to targets, targets of any sum.
-_SECOND = (
-    Sig("softmax", uses="t"),
-    Sig("log_softmax", uses="t"),
-    Sig("nll_loss", "mean", "wt"),
-    Sig("cross_entropy", "mean", "wit"),
-    Sig("cross_entropy", "none", "st"),
-    Sig("cross_entropy", "mean", "uswtdm"),
-    Sig("cross_entropy", "none", "udm"),
-    Sig("cross_entropy", "sum", "qwtd"),
-)
-_ALL = _SOFTMAX + _NLL + _CE
-
-
-def _on(axis: int, sigs: Iterable[Sig]) -> tuple[Sig, ...]:
-    return tuple(replace(s, axis=axis) for s in sigs)
-
-
-WORKED, CUBE, WIDE, LONG = (2, 4), (1, 17, 24), (4, 1000), (4096, 2)
-# Four shapes, seven class counts: the axes of the cube have 1, 17 and 24 classes, the others are read both ways.
-MENU: dict[tuple[int, ...], tuple[Sig, ...]] = {
-    WORKED: _on(1, _ALL) + _on(0, (*_SOFTMAX, _CE[3], _CE[10])),
-    CUBE: _on(1, _ALL[:13]) + _on(2, (*_SOFTMAX, _CE[7], _CE[10])) + _on(0, (_SOFTMAX[1], _CE[4], _CE[11])),
-    WIDE: _on(1, _ALL) + _on(0, (*_SOFTMAX, _CE[0], _CE[3])),
-    LONG: _on(
-        1, (*_NLL, *_CE, Sig("nll_loss", "sum", "w"), Sig("cross_entropy", "sum"), Sig("cross_entropy", "sum", "q"))
-    ),
-}
 # Big shapes are for what only size provokes: these families, each on every third signature.
 _BIG = frozenset(
     (
@@ -81,13 +40,9 @@ _BIG = frozenset(
         ),
     )
 )
-_BIG_ELEMENTS, _BIG_SKIP, _SECOND_SKIP = 1000, 3, 4
-# Which quarter of a shape's signatures is core.
-_CORE_PHASE = {WORKED: 3, CUBE: 0, WIDE: 1, LONG: 2}
-_SMOKE = {
-    WORKED: _on(1, (*_SOFTMAX, _NLL[1], _CE[0], _CE[1], _CE[3], _CE[7], _CE[9], _CE[11])),
-    CUBE: _on(1, (*_SOFTMAX, _NLL[1], _CE[3], _CE[7])) + _on(2, (_SOFTMAX[1], _CE[7])) + _on(0, (_CE[4],)),
-}
+_BIG_ELEMENTS, _BIG_SKIP, _SECOND_SKIP, _COMBINED_SKIP = 1000, 3, 3, 6
+# Every combination of options, where a new shape costs nothing: rows and classes are different numbers.
+_SMALL = (3, 5)
 
 
 @dataclass(frozen=True)
@@ -103,20 +58,13 @@ class Profile:
 
 PROFILES: dict[str, Profile] = {
     "smoke": Profile(
-        "smoke",
-        {
-            (WORKED, "float32"): _SMOKE[WORKED],
-            (CUBE, "float32"): _SMOKE[CUBE],
-            (WORKED, "float16"): _SMOKE[WORKED][:-1],
-        },
-        skip=2,
-        budget={"pairs": 3, "signatures": 40, "core": 12, "calls": 300},
+        "smoke", SMOKE, skip=2, budget={"pairs": 3, "signatures": 40, "core": 12, "compiled": 300, "calls": 300}
     ),
     "default": Profile(
         "default",
         {(shape, dtype): sigs for dtype in DTYPES for shape, sigs in MENU.items()},
         extras=True,
-        budget={"pairs": 16, "signatures": 320, "core": 80, "calls": 6000},
+        budget={"pairs": 16, "signatures": 320, "core": 80, "compiled": 5000, "calls": 8000},
     ),
 }
 
@@ -166,20 +114,25 @@ def _calls(
         for position, sig in enumerate(sigs):
             if sig.op not in ops or dtype not in dtypes:
                 continue
-            tier = "core" if position % 4 == _CORE_PHASE[shape] else "full"
+            tier = "core" if is_core(shape, position) else "full"
             if shape == WORKED and sig.axis == 1 and "golden" in families:
                 yield golden_call(sig, dtype, tier)
             yield from _of_signature(sig, shape, dtype, seed, tier, position, profile.skip, families)
     if not profile.extras:
         return
     for dtype in (d for d in DTYPES if d in dtypes):
-        for position, sig in enumerate(s for s in _SECOND if s.op in ops):
-            for shape, axis in ((WORKED, 1), (CUBE, 1)):
-                moved = replace(sig, axis=axis)
+        for position, sig in enumerate(SECOND):
+            for shape in (WORKED, CUBE) if sig.op in ops else ():
                 # One shape and dtype of them for targets that pay for every new signature, too.
                 tier = "full" if (shape, dtype) == (WORKED, "float32") else "free"
-                yield from _of_signature(moved, shape, dtype, seed, tier, position, _SECOND_SKIP, families)
+                yield from _of_signature(moved(sig, 1), shape, dtype, seed, tier, position, _SECOND_SKIP, families)
+        for position, sig in enumerate(combinations()):
+            if sig.op in ops:
+                at = moved(sig, 1 - position % 2)
+                yield from _of_signature(at, _SMALL, dtype, seed, "free", position, _COMBINED_SKIP, families)
         yield from sweeps(dtype, seed, ops, families, VERSION)
+        yield from widened(dtype, seed, ops, families, VERSION)
+        yield from (c for c in crafted(dtype) if c.problem.op in ops and c.family in families)
 
 
 def _of_signature(

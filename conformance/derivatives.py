@@ -1,4 +1,4 @@
-"""Special values of the JVP, the second derivatives and the gradient with respect to probability targets.
+"""Special values of JVPs, second derivatives and the gradient with respect to probability targets.
 
 SPEC section 4 speaks of values, logit gradients and d/dq. The other outputs are judged on rows of finite and masked
 logits, where section 3 defines them; elsewhere any answer is accepted.
@@ -9,17 +9,19 @@ from __future__ import annotations
 import numpy as np
 
 from lossproof.batch import Batch
-from lossproof.rows import MASKED, Rows, label_weights, partial_limit, row_overflow
+from lossproof.rows import MASKED, Rows, counted, partial_limit, row_overflow
 from lossproof.sheet import ANY, NAN, OVERFLOW, Sheet
 
 
 def later_derivatives(batch: Batch, rows: Rows, out: dict[str, Sheet]) -> None:
     """Write the rules onto the sheets of the outputs that are there."""
-    for name in ("jvp", "hvp", "grad_target", "mixed"):
+    for name in ("jvp", "hvp", "grad_target", "mixed", "jvp_target"):
         if name in out:
             _undefined(batch, rows, out[name])
     if "grad_target" in out:
         _target_gradient(batch, rows, out["grad_target"])
+    if "jvp_target" in out:
+        _target_jvp(batch, rows, out["jvp_target"])
 
 
 def _undefined(batch: Batch, rows: Rows, sheet: Sheet) -> None:
@@ -29,7 +31,7 @@ def _undefined(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     crowded = crowded | (np.asarray(spread) >= partial_limit(batch))
     empty = np.zeros(odd.shape, dtype=bool)
     if batch.is_loss and batch.reduction == "mean":
-        empty |= (label_weights(batch).sum(1) == 0)[:, None]
+        empty |= (counted(batch).sum(1) == 0)[:, None]
     _spread(sheet, odd | empty, ANY, 0)
     if batch.n == 0 and batch.reduction == "mean":
         sheet.allow(np.ones(sheet.mid.shape, dtype=bool), ANY, 0)
@@ -58,3 +60,14 @@ def _target_gradient(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     # The product g log p may overflow before the weight scales it down.
     limit = partial_limit(batch)
     sheet.allow(~masked & (np.abs(rows.g[..., None] * rows.y) >= limit), OVERFLOW, 7)
+
+
+def _target_jvp(batch: Batch, rows: Rows, sheet: Sheet) -> None:
+    """A direction with mass at masked classes has no finite derivative; one without may meet 0 * inf (clause 6)."""
+    # sanity check: the signature asks for it
+    assert batch.tan_q is not None
+    factor = (1.0 - batch.eps) * batch.w[:, None, :] * batch.tan_q
+    masked = rows.absent & (rows.kind == MASKED)[..., None]
+    _spread(sheet, (masked & (factor == 0)).any(-1), NAN, 6)
+    _spread(sheet, (masked & (factor != 0)).any(-1), ANY, 0)
+    _spread(sheet, np.abs(batch.tan_q * rows.y).sum(-1) >= partial_limit(batch), OVERFLOW, 7)

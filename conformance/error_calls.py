@@ -21,9 +21,12 @@ LOGITS = np.array([[0.5, -1.0, 2.0, 0.25], [1.5, 0.0, -0.75, 1.0]])
 LOG_PROBS = -np.array([[1.0, 2.0, 0.5, 3.0], [0.25, 4.0, 1.0, 2.0]])
 TARGETS = np.array([[0.5, 0.25, 0.25, 0.0], [0.0, 0.125, 0.0, 0.875]])
 WEIGHTS = np.array([0.5, 2.0, 1.0, 4.0])
-# The last ones are label 1 if the upper bits are lost.
-UNKNOWN = {"minus-one": -1, "k": K, "minus-five": -K - 1, "far": -(2**62)}
+# -100 and 255 are what frameworks ignore by default: nothing is ignored that was not asked for.
+UNKNOWN = {"minus-one": -1, "k": K, "minus-five": -K - 1, "far": -(2**62), "minus-hundred": -100, "void": 255}
+# Label 1 if the upper bits are lost.
 WRAPPED = {"8-bit": 2**8 + 1, "16-bit": 2**16 + 1, "32-bit": 2**32 + 1}
+# Sentinels that the label above rounds to in a format of so many bits.
+ROUNDED = {"11-bit": 2**11, "24-bit": 2**24, "53-bit": 2**53}
 # Like unknown labels, these have made kernels read other memory.
 _CRASH_PRONE = frozenset({"no-classes", "labels-long", "labels-short", "weight-short", "target-narrow"})
 
@@ -101,6 +104,13 @@ def _labels(op: str, dtype: str) -> Iterator[Case]:
         yield Case(f"ignored-{name}", "12", text, p, (Reading("", ((1.0, p),)),), errors=False)
     for name, label in {**UNKNOWN, **WRAPPED}.items():
         yield Case(name, "13", *_unknown(valid, label))
+    for name, ignore in ROUNDED.items():
+        yield Case(f"beside-{name}", "13", *_unknown(replace(valid, ignore_index=ignore), ignore + 1))
+    for kind in (np.int32, np.int16):
+        text = f"labels of type {kind.__name__} with ignored rows: the same result or an error"
+        wide = loss(op, dtype, target=np.array([-100, 2]), ignore_index=-100, reduction="mean")
+        p = replace(wide, target=np.array([-100, 2], dtype=kind))
+        yield Case(f"{kind.__name__}-ignored", "12", text, p, (Reading("accepted", ((1.0, wide),)),))
     for name, label in (("k", K), ("8-bit", 2**8 + 1), ("minus-one", -1)):
         yield Case(f"{name}-weighted", "13", *_unknown(loss(op, dtype, weight=WEIGHTS), label))
         yield Case(f"{name}-mean", "13", *_unknown(loss(op, dtype, reduction="mean"), label))
@@ -138,7 +148,8 @@ def _options(op: str, dtype: str) -> Iterator[Case]:
     if op != "cross_entropy":
         return
     dense = loss(op, dtype, target=TARGETS)
-    for ignore in (1, -100, 255):
+    # The likeliest classes of the two rows are among them.
+    for ignore in (0, 1, 3, -100, 255):
         text = f"ignore_index {ignore} with probability targets: no effect or an error"
         p = replace(dense, ignore_index=ignore)
         yield Case(f"ignore-{ignore}", "14", text, p, (Reading("no effect", ((1.0, dense),)),))
@@ -163,22 +174,9 @@ def _options(op: str, dtype: str) -> Iterator[Case]:
 def _numbers(op: str, dtype: str) -> Iterator[Case]:
     """Clause 15: non-finite weights and cotangents, shapes that do not fit, unknown reductions."""
     if op not in ("nll_loss", "cross_entropy"):
-        v = LOGITS.copy()
-        v[0, 1] = np.nan
-        p = Problem(op, dtype, LOGITS, cotangent=v)
-        good = replace(p, cotangent=LOGITS)
-        text = "a NaN in the cotangent: its row of the gradient is NaN"
-        yield Case(
-            "cotangent-nan",
-            "15",
-            text,
-            p,
-            (
-                Reading("", ((1.0, good),), outputs=("value",)),
-                Reading("nan", ((1.0, good),), rows=(0,), outputs=("vjp",)),
-            ),
-        )
+        yield from _cotangents(op, dtype)
         return
+    yield from _cotangents(op, dtype)
     weighted = loss(op, dtype, weight=WEIGHTS, cotangent=None)
     for name, value in (("nan", np.nan), ("inf", np.inf)):
         w = WEIGHTS.copy()
@@ -204,6 +202,22 @@ def _numbers(op: str, dtype: str) -> Iterator[Case]:
     for name, p in wrong.items():
         text = "unknown reduction 'total'" if name == "reduction" else f"{name.replace('-', ' too ')} for {p.x.shape}"
         yield Case(name, "15", text, p, () if name == "reduction" else (Reading("nan"),))
+
+
+def _cotangents(op: str, dtype: str) -> Iterator[Case]:
+    """A cotangent that is not finite in the first row: the value and the gradient's other rows are untouched."""
+    is_loss = op in ("nll_loss", "cross_entropy")
+    good = loss(op, dtype) if is_loss else Problem(op, dtype, LOGITS, cotangent=LOGITS)
+    for name, value in (("nan", np.nan), ("inf", np.inf)):
+        v = np.array(good.cotangent)
+        v[(0,) if is_loss else (0, 1)] = value
+        value_as_it_is = Reading("", ((1.0, good),), outputs=("value",))
+        readings = (
+            Reading("nan", ((1.0, good),), rows=(0,), outputs=("vjp",)),
+            Reading("not finite", ((1.0, good),), rows=(0,), unbounded=True, outputs=("vjp",)),
+        )
+        text = f"{value} in the cotangent: its row of the gradient is not finite"
+        yield Case(f"cotangent-{name}", "15", text, replace(good, cotangent=v), (value_as_it_is, *readings))
 
 
 def _spoilt(valid: Problem, value: float) -> tuple[Reading, ...]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from lossproof.adapters.protocol import Problem
 from lossproof.batch import Batch, stack, take
-from lossproof.bounds import Allowed, allow
+from lossproof.bounds import Allowed, allow, rounded_back
+from lossproof.floats import F64
 from lossproof.model import Model
 from lossproof.oracle import balls, fast, wide
 from lossproof.oracle.enclosure import Core, merge
 from lossproof.rows import Rows, analyse
 from lossproof.sheet import Expected
 from lossproof.special import overlay
+
+AGAIN = "vjp_again"
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,19 @@ class Truth:
         key = (profile, randomly_ordered, online)
         if key not in self._allowed:
             model = Model(self.batch.fmt, profile)
-            self._allowed[key] = allow(self.batch, self.rows, model, randomly_ordered=randomly_ordered, online=online)
+            found = allow(self.batch, self.rows, model, randomly_ordered=randomly_ordered, online=online)
+            self._allowed[key] = replace(found, outputs=self._as_returned(found.outputs))
         return self._allowed[key]
+
+    def _as_returned(self, outputs: dict[str, F64]) -> dict[str, F64]:
+        """Bounds of what is returned: the second gradient has that of the first, and narrower ones are rounded."""
+        out = outputs | ({AGAIN: outputs["vjp"]} if AGAIN in self.expected else {})
+        for name, bound in out.items():
+            fmt = self.batch.format_of(name)
+            if fmt != self.batch.fmt:
+                exact = self.expected[name].exact
+                out[name] = rounded_back(bound, np.abs(exact.mid) + np.abs(exact.low) + exact.rad, fmt)
+        return out
 
 
 def truth(problems: Sequence[Problem], *, precision: int | None = None) -> Truth:
@@ -47,6 +61,8 @@ def truth(problems: Sequence[Problem], *, precision: int | None = None) -> Truth
     core = _core(batch, rows) if precision is None else balls.core(batch, rows, precision)
     w = allow(batch, rows, Model(batch.fmt, "N" if batch.fmt.is_narrow else "W"))
     expected = overlay(batch, rows, core, np.asarray(w.unjudged))
+    if AGAIN in batch.outputs:
+        expected[AGAIN] = expected["vjp"]
     return Truth(batch, rows, expected)
 
 

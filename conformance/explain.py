@@ -15,14 +15,14 @@ from rich.markup import escape
 from lossproof import choose
 from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.call import Call, from_json
-from lossproof.checks import ERROR, RELATION, Check
+from lossproof.checks import ERROR, INPUTS, RELATION, Check
 from lossproof.errors import UsageError
 from lossproof.expect import Truth, truth
 from lossproof.explain_check import check_lines
 from lossproof.families import FAMILIES
 from lossproof.floats import FORMATS
 from lossproof.judge import Observation
-from lossproof.ops import validate
+from lossproof.ops import solved_by, validate
 from lossproof.run import run
 from lossproof.targets import Target
 from lossproof.terminal import console
@@ -133,9 +133,9 @@ def lines(call: Call, target: Target | None, *, full: bool = False) -> Iterator[
         yield f"  from: {call.provenance}"
     yield ""
     yield "Inputs (decimal digits that round to the value, and exactly in hexadecimal)"
-    for name in ("x", "target", "weight", "cotangent"):
+    for name in INPUTS:
         yield from _array(name, getattr(p, name), full)
-    exact = truth([p])
+    exact = truth([solved_by(p, target.capabilities.mean) if target else p])
     answer: Outcome | None = None
     observations: list[Observation] = []
     if target is not None:
@@ -167,6 +167,8 @@ def _options(p: Problem) -> str:
         parts.append(f"ignore_index {p.ignore_index}")
     if p.weight is not None:
         parts.append("class weights")
+    if p.out_dtype is not None:
+        parts.append(f"computed in and returned as {p.out_dtype}")
     return ", " + ", ".join(parts)
 
 
@@ -200,9 +202,9 @@ def _output(
     expected = exact.expected[name].exact
     inner = expected.mid.shape[1:]
     size = int(np.prod(inner))
-    profiles = ["W", "N"] if FORMATS[p.dtype].is_narrow else ["W"]
-    declared = target.declared(p.op, p.dtype) if target else None
-    profile = declared.profile if declared else default_profile(p.dtype)
+    profiles = ["W", "N"] if FORMATS[p.result_dtype].is_narrow else ["W"]
+    declared = target.declared(p.op, p.result_dtype) if target else None
+    profile = declared.profile if declared else default_profile(p.result_dtype)
     profiles += [profile] if profile not in profiles else []
     online = declared.online if declared else False
     allowed = {q: exact.allowed(q, online=online).outputs[name][0].reshape(-1) for q in profiles}

@@ -1,86 +1,14 @@
-"""Case families: named ways to make logits, each with the sentence that says what it provokes."""
+"""Case families of finite logits, each with the sentence that says what it provokes; then those of special values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
+from lossproof.family import FAMILIES, LN2, Family, exp_cliff, family, row_choice, steps, sum_cliff
 from lossproof.floats import F64, Format
 from lossproof.picker import Picker, bell
 
-Make = Callable[[Picker, Format, int, int], F64]
-LN2 = 0.6931471805599453
-
-
-@dataclass(frozen=True)
-class Family:
-    """A maker of logits ``(n, k)``, exactly representable in the format.
-
-    ``needs`` says which shapes make sense; ``labels`` how targets are chosen: ``any`` class, mostly the ``top`` one, or
-    an ``unmasked`` one; ``ignored`` families have exactly those rows ignored that hold something else than finite
-    logits. ``random_order`` marks exchangeable classes, for which the statistical grade is meaningful. ``log_probs``
-    marks families that also make sense as log-probabilities of nll_loss, ``regular`` those of finite logits.
-    """
-
-    name: str
-    provokes: str
-    make: Make
-    needs: Callable[[int, int], bool]
-    labels: str = "any"
-    random_order: bool = False
-    log_probs: bool = False
-    regular: bool = True
-
-
-FAMILIES: dict[str, Family] = {}
-
-
-def _several(n: int, k: int) -> bool:
-    return k > 1
-
-
-def family(
-    provokes: str,
-    *,
-    needs: Callable[[int, int], bool] = _several,
-    labels: str = "any",
-    random_order: bool = False,
-    log_probs: bool = False,
-    regular: bool = True,
-) -> Callable[[Make], Make]:
-    """Register a maker under its own name; its result is rounded to the format."""
-
-    def register(make: Make) -> Make:
-        def rounded(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-            return fmt.round(make(pick, fmt, n, k))
-
-        name = make.__name__
-        FAMILIES[name] = Family(name, provokes, rounded, needs, labels, random_order, log_probs, regular)
-        return make
-
-    return register
-
-
-def exp_cliff(fmt: Format) -> float:
-    """The gap at which exp leaves the normal range of the format (float16 works in float32 as often as not)."""
-    return -fmt.emin * LN2
-
-
-def sum_cliff(fmt: Format) -> float:
-    """The gap at which a term no longer changes a sum that starts at 1."""
-    return fmt.precision * LN2
-
-
-def _row_choice(pick: Picker, n: int, k: int) -> F64:
-    """(n, k) indicator of one class in each row."""
-    return (np.arange(k) == (pick.bits(16, (n, 1)) * k >> 16)).astype(np.float64)
-
-
-def _steps(pick: Picker, lo: float, hi: float, shape: tuple[int, ...]) -> F64:
-    """Multiples of 1/256 of the way from lo to hi."""
-    return np.asarray(lo + pick.bits(8, shape) * ((hi - lo) / 256), dtype=np.float64)
+__all__ = ["FAMILIES", "Family"]
 
 
 @family(
@@ -92,7 +20,7 @@ def ordinary(pick: Picker, fmt: Format, n: int, k: int) -> F64:
 
 @family("one class far ahead: p_y - 1 and log p_y cancel, and an epsilon or a clip shows", labels="top")
 def confident(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    return bell(pick, (n, k)) + _row_choice(pick, n, k) * _steps(pick, 6.0, 24.0, (n, 1))
+    return bell(pick, (n, k)) + row_choice(pick, n, k) * steps(pick, 6.0, 24.0, (n, 1))
 
 
 @family(
@@ -112,7 +40,7 @@ def offset(pick: Picker, fmt: Format, n: int, k: int) -> F64:
 @family("rows at very different offsets: a shift by anything but the row's own maximum under- or overflows")
 def rows_apart(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     size = pick.choice((2.0**7, 2.0**10, 2.0**14))
-    ladder = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)[:, None] * _steps(pick, 0.5, 1.0, (n, 1))
+    ladder = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)[:, None] * steps(pick, 0.5, 1.0, (n, 1))
     return bell(pick, (n, k)) * 4 + size * ladder
 
 
@@ -124,7 +52,7 @@ def all_negative(pick: Picker, fmt: Format, n: int, k: int) -> F64:
 @family("gaps up to and past exp's underflow: log of an underflowed probability is -inf, a clamp is visible")
 def spread(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     reach = pick.choice((1.25, 2.0, 4.0)) * max(exp_cliff(fmt), 88.0)
-    x = -_steps(pick, 0.0, reach, (n, k))
+    x = -steps(pick, 0.0, reach, (n, k))
     return x - x.max(axis=1, keepdims=True)
 
 
@@ -133,7 +61,7 @@ def cliff(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     edge = exp_cliff(fmt)
     last = (1 - fmt.emin + fmt.precision - 2) * LN2
     gaps = np.array([0.0, edge - 0.5, edge + 0.5, last - 0.5, last + 1.0, edge / 2, sum_cliff(fmt), 88.5])
-    which = pick.bits(3, (n, k)) * (1 - _row_choice(pick, n, k))
+    which = pick.bits(3, (n, k)) * (1 - row_choice(pick, n, k))
     return -gaps[which.astype(np.int64)]
 
 
@@ -145,30 +73,39 @@ def equal(pick: Picker, fmt: Format, n: int, k: int) -> F64:
 @family("two levels: ties for the maximum, and a far level that must neither vanish from log p nor count in the sum")
 def two_level(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     gap = pick.choice((1.0, 12.0, 30.0, 100.0))
-    low = pick.bits(1, (n, k)) * (1 - _row_choice(pick, n, k))
+    low = pick.bits(1, (n, k)) * (1 - row_choice(pick, n, k))
     return -gap * low
 
 
 @family("ascending classes: the running maximum grows at every step, so an online sum must rescale")
 def ascending(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     step = pick.choice((0.5, 1.0, 2.0)) * min(1.0, 64.0 / k)
-    return np.cumsum(_steps(pick, step / 2, step, (n, k)), axis=1)
+    return np.cumsum(steps(pick, step / 2, step, (n, k)), axis=1)
 
 
 @family("descending classes: small terms are added to a sum that is already large")
 def descending(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     step = pick.choice((0.5, 1.0, 2.0)) * min(1.0, 64.0 / k)
-    return -np.cumsum(_steps(pick, step / 2, step, (n, k)), axis=1)
+    return -np.cumsum(steps(pick, step / 2, step, (n, k)), axis=1)
 
 
 @family("one class dominates by far: all others are below rounding, their log p is not", labels="any")
 def dominating(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    return _row_choice(pick, n, k) * pick.choice((20.0, 40.0, 90.0, 120.0, 1000.0)) + bell(pick, (n, k)) / 8
+    return row_choice(pick, n, k) * pick.choice((20.0, 40.0, 90.0, 120.0, 1000.0)) + bell(pick, (n, k)) / 8
 
 
 @family("the last class dominates: dropping it, or padding after it, changes everything", labels="top")
 def last_class(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     return bell(pick, (n, k)) + (np.arange(k) == k - 1) * pick.choice((2.0, 6.0, 10.0))
+
+
+@family(
+    "a late class is the largest by far: with the maximum of the first lanes or blocks exp overflows",
+    needs=lambda n, k: k > 16,
+)
+def late_peak(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    at = k - 1 - (pick.bits(16, (n, 1)) * (k // 2) >> 16)
+    return bell(pick, (n, k)) + (np.arange(k) == at) * pick.choice((90.0, 720.0, 12.0))
 
 
 @family("one 0 and many terms just under the roundoff of 1: a sum that starts at 1 stagnates", needs=lambda n, k: k > 2)
@@ -185,7 +122,7 @@ def stagnation(pick: Picker, fmt: Format, n: int, k: int) -> F64:
 def near_overflow(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     top = fmt.max
     sign = np.where(np.arange(n) % 2 == 0, 1.0, -1.0)[:, None]
-    x = sign * top * _steps(pick, 0.5, 1.0, (n, k))
+    x = sign * top * steps(pick, 0.5, 1.0, (n, k))
     mixed = pick.integer(0, 2) == 0
     return np.where(mixed & (pick.bits(1, (n, k)) == 1), -x, x)
 
@@ -196,60 +133,10 @@ def subnormal(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     return count.astype(np.float64) * fmt.min_subnormal
 
 
-@family(
-    "masked classes at -inf: p exactly 0, log p exactly -inf, gradient finite, and 0 * -inf must not appear",
-    labels="unmasked",
-    log_probs=True,
-    regular=False,
-)
-def masked(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    hide = (pick.bits(1, (n, k)) * (1 - _row_choice(pick, n, k))) > 0
-    return np.where(hide, -np.inf, bell(pick, (n, k)) * 2)
-
-
-@family("the target itself masked at -inf: the loss is +inf, the gradient finite", log_probs=True, regular=False)
-def masked_target(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    hide = (pick.bits(1, (n, k)) * (1 - _row_choice(pick, n, k))) > 0
-    return np.where(hide & (np.arange(n)[:, None] % 2 == 0), -np.inf, bell(pick, (n, k)))
-
-
-@family(
-    "a NaN in one row: that row is NaN, the other rows are unaffected",
-    needs=lambda n, k: n > 1,
-    log_probs=True,
-    regular=False,
-)
-def nan_row(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    x = bell(pick, (n, k))
-    x[pick.integer(0, n - 1), pick.integer(0, k - 1)] = np.nan
-    return x
-
-
-@family("+inf among finite logits: NaN or the one-hot limit, never another finite value", regular=False)
-def positive_infinity(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    x = bell(pick, (n, k))
-    row, first = pick.integer(0, n - 1), pick.integer(0, k - 1)
-    x[row, first] = np.inf
-    other = pick.integer(0, 2)
-    if other:
-        # A second one: in the same row, where it makes NaN, or in another.
-        x[(row + other - 1) % n, (first + 1) % k] = np.inf
-    return x
-
-
-@family(
-    "a row of nothing but -inf: NaN in every entry, not a uniform distribution", needs=lambda n, k: n > 1, regular=False
-)
-def all_masked_row(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    x = bell(pick, (n, k))
-    x[pick.integer(0, n - 1)] = -np.inf
-    return x
-
-
 @family("two classes: the smallest sum, where the bound is tightest", needs=lambda n, k: k == 2, random_order=True)
 def binary(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     x = bell(pick, (n, k))
-    x[:, 1] = x[:, 0] + np.where(pick.bits(1, (n,)) == 1, 1.0, -1.0) * _steps(pick, 0.0, 16.0, (n,))
+    x[:, 1] = x[:, 0] + np.where(pick.bits(1, (n,)) == 1, 1.0, -1.0) * steps(pick, 0.0, 16.0, (n,))
     return x
 
 
@@ -280,45 +167,19 @@ def long_batch(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     return x
 
 
-@family(
-    "ignored rows that hold NaN, infinities or nothing but -inf: they may leak into sums, means and gradients",
-    needs=lambda n, k: n > 1,
-    labels="ignored",
-    log_probs=True,
-    regular=False,
-)
-def ignored_garbage(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    x = bell(pick, (n, k))
-    first = pick.integer(0, 1) * (n - 1)
-    x[first] = pick.choice((np.nan, np.inf, -np.inf))
-    if n > 2:
-        x[n // 2, pick.integer(0, k - 1)] = pick.choice((np.nan, np.inf, -np.inf))
-    return x
-
-
-@family(
-    "the first block of classes at -inf: an online running maximum starts at -inf, and -inf minus -inf is NaN",
-    needs=lambda n, k: k > 8,
-    labels="unmasked",
-    log_probs=True,
-    regular=False,
-)
-def late_start(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    x = np.cumsum(_steps(pick, 0.0, min(1.0, 64.0 / k), (n, k)), axis=1)
-    hidden = k // 2 if pick.integer(0, 1) else k - 1
-    x[:, :hidden] = -np.inf
-    return x
-
-
 @family("each half of the format's exponent range: scaling or squaring an exponential leaves it", log_probs=True)
 def half_cliff(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     half = exp_cliff(fmt) / 2
     gaps = np.array([0.0, half - 0.25, half + 0.25, (fmt.precision + 1) * LN2, 2 * sum_cliff(fmt), 5.5, 16.5, 43.75])
-    which = pick.bits(3, (n, k)) * (1 - _row_choice(pick, n, k))
+    which = pick.bits(3, (n, k)) * (1 - row_choice(pick, n, k))
     return -gaps[which.astype(np.int64)]
 
 
 @family("the largest possible spread that still has a finite difference: a product with log2(e) overflows")
 def scaled_overflow(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     top = fmt.max * 0.49
-    return np.where(_row_choice(pick, n, k) > 0, top, top * _steps(pick, -1.0, 0.75, (n, k)))
+    return np.where(row_choice(pick, n, k) > 0, top, top * steps(pick, -1.0, 0.75, (n, k)))
+
+
+# Last, so that its families come after these.
+from lossproof import special_families  # noqa: E402, F401

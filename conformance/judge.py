@@ -145,7 +145,8 @@ def conventions(expected: Expected, got: F64, i: int, allowed: F64) -> dict[str,
 def _formula(first: F64, second: F64, got: F64, allowed: F64) -> dict[str, str]:
     """Which of the two gradients of unnormalised targets is shown, where they can be told apart (SPEC section 3)."""
     with np.errstate(invalid="ignore"):
-        apart = np.abs(first - second) > 4 * allowed
+        # NaN and infinity are near neither: they are matters of other clauses.
+        apart = (np.abs(first - second) > 4 * allowed) & np.isfinite(got)
         nearer = np.abs(got - first) <= np.abs(got - second)
     shown = {"Q p - w q'": nearer & apart, "p - w q'": ~nearer & apart}
     names = sorted(name for name, where in shown.items() if where.any())

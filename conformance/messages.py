@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lossproof.adapters.protocol import Outcome, Problem
+from lossproof.adapters.protocol import REDUCED, Outcome, Problem
 from lossproof.call import Call, detail
 from lossproof.judge import Observation
 from lossproof.ops import value_shape
@@ -18,7 +18,7 @@ def trouble(base: Observation, call: Call, outcome: Outcome) -> Observation | No
         return replace(base, verdict="unsupported", message=outcome.message)
     p, name = call.problem, base.output
     verdict, wrong = "fail", ""
-    wanted = value_shape(p) if name in ("value", "jvp") else p.x.shape
+    wanted = value_shape(p) if name in REDUCED else p.x.shape
     got = outcome.outputs.get(name)
     if outcome.error in ("crash", "timeout", "resource"):
         verdict, wrong = outcome.error, outcome.message
@@ -28,8 +28,8 @@ def trouble(base: Observation, call: Call, outcome: Outcome) -> Observation | No
         return replace(base, verdict="unsupported", message=f"no {name} on offer")
     elif got.data.shape != wanted:
         wrong = f"{name} has shape {got.data.shape}, expected {wanted}"
-    elif got.dtype != p.dtype:
-        wrong = f"{name} has dtype {got.dtype}, expected {p.dtype}"
+    elif got.dtype != (kind := p.result_dtype if name in REDUCED else p.dtype):
+        wrong = f"{name} has dtype {got.dtype}, expected {kind}"
     if not wrong:
         return None
     return replace(
@@ -59,7 +59,7 @@ def message(call: Call, o: Observation) -> str:
 
 def own_index(at: tuple[int, ...], p: Problem, output: str) -> tuple[int, ...]:
     """An index in the batch's layout as an index of the output's own shape."""
-    if output in ("value", "jvp") and value_shape(p) == ():
+    if output in REDUCED and value_shape(p) == ():
         return ()
     axis = p.axis % p.x.ndim
     rest = p.x.shape[:axis] + p.x.shape[axis + 1 :]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,20 +14,21 @@ from lossproof.floats import FORMATS
 
 @dataclass(frozen=True)
 class Op:
-    """What an op takes and what it answers (SPEC sections 2 and 3)."""
+    """What an op takes and what it answers (SPEC sections 2 and 3); ``extras`` only where an implementation says so."""
 
     name: str
     input: str
     targets: tuple[str, ...]
     options: frozenset[str]
     outputs: tuple[str, ...] = ("value", "vjp")
+    extras: frozenset[str] = frozenset()
 
 
 OPS: Mapping[str, Op] = {
     op.name: op
     for op in (
-        Op("softmax", "logits", (), frozenset({"axis"})),
-        Op("log_softmax", "logits", (), frozenset({"axis"})),
+        Op("softmax", "logits", (), frozenset({"axis"}), extras=frozenset({"out_dtype"})),
+        Op("log_softmax", "logits", (), frozenset({"axis"}), extras=frozenset({"out_dtype"})),
         Op("nll_loss", "log_probs", ("index",), frozenset({"axis", "weight", "ignore_index", "reduction"})),
         Op(
             "cross_entropy",
@@ -45,6 +46,11 @@ def value_shape(p: Problem) -> tuple[int, ...]:
         return p.x.shape
     axis = p.axis % p.x.ndim
     return p.x.shape[:axis] + p.x.shape[axis + 1 :] if p.reduction == "none" else ()
+
+
+def solved_by(p: Problem, mean: str) -> Problem:
+    """The problem that a target solves whose reduction ``mean`` of index targets is the one named (SPEC section 2)."""
+    return p if p.reduction != "mean" or not p.is_loss or p.has_probability_target else replace(p, reduction=mean)
 
 
 def validate(p: Problem) -> None:
@@ -71,12 +77,24 @@ def validate(p: Problem) -> None:
         raise UsageError("nll_loss takes class indices and no label_smoothing; use cross_entropy for these options")
     if not 0.0 <= p.label_smoothing <= 1.0:
         raise UsageError(f"label_smoothing is {p.label_smoothing}; expected a number from 0 to 1")
+    _validate_out_dtype(p)
     _shape("weight", p.weight, (k,))
     _shape("cotangent", p.cotangent, value_shape(p))
     for name in ("x", "target", "weight", "cotangent"):
         a = getattr(p, name)
-        if a is not None and a.dtype.kind == "f" and not FORMATS[p.dtype].holds(a):
-            raise UsageError(f"{name} holds values that {p.dtype} cannot represent; round it to {p.dtype} first")
+        dtype = p.result_dtype if name == "cotangent" else p.dtype
+        if a is not None and a.dtype.kind == "f" and not FORMATS[dtype].holds(a):
+            raise UsageError(f"{name} holds values that {dtype} cannot represent; round it to {dtype} first")
+
+
+def _validate_out_dtype(p: Problem) -> None:
+    if p.out_dtype is None:
+        return
+    if "out_dtype" not in OPS[p.op].extras:
+        raise UsageError(f"{p.op} takes no out_dtype; only softmax and log_softmax do")
+    _one_of("out_dtype", p.out_dtype, DTYPES)
+    if FORMATS[p.out_dtype].bits <= FORMATS[p.dtype].bits:
+        raise UsageError(f"out_dtype {p.out_dtype} is not wider than {p.dtype}; expected float32 or float64")
 
 
 def _validate_target(p: Problem, rows: tuple[int, ...], k: int) -> None:

@@ -79,9 +79,9 @@ def make_call(
         reduction=sig.reduction if sig.is_loss else "mean",
         ignore_index=ignore,
         label_smoothing=eps,
-        tangent=_direction(pick, fmt, shape) if "t" in sig.uses else None,
+        tangent=direction(pick, fmt, shape) if "t" in sig.uses else None,
         wrt_target="d" in sig.uses,
-        target_tangent=_direction(pick, fmt, shape) if "m" in sig.uses else None,
+        target_tangent=direction(pick, fmt, shape) if "m" in sig.uses else None,
         layout=sig.layout,
     )
     return Call(problem, f.name, provenance, f.random_order, tier)
@@ -102,7 +102,11 @@ def _targets(pick: Picker, f: Family, sig: Sig, rows: F64) -> tuple[np.ndarray, 
     if "i" not in sig.uses:
         return labels, None
     ignore = pick.choice((-100, -1, 255, 0, k - 1, k, int(_SIDES.min), int(_SIDES.max), -(2**31) - 1, 2**32))
-    return np.where(_dropped(pick, f, rows), ignore, labels), ignore
+    dropped = _dropped(pick, f, rows)
+    if f.labels == "any" and pick.integer(0, 3) == 0:
+        # Class 0 next to ignored rows: what is written there by mistake is often a 0.
+        labels = np.where(np.roll(dropped, 1) | np.roll(dropped, -1), 0, labels)
+    return np.where(dropped, ignore, labels), ignore
 
 
 def _dropped(pick: Picker, f: Family, rows: F64) -> np.ndarray:
@@ -152,16 +156,17 @@ def _weights(pick: Picker, fmt: Format, k: int) -> F64:
 def _cotangent(pick: Picker, sig: Sig, fmt: Format, shape: tuple[int, ...], rest: tuple[int, ...]) -> F64:
     if not sig.is_loss:
         kind = pick.integer(0, 3)
-        return np.ones(shape) if kind == 0 else _direction(pick, fmt, shape)
+        return np.ones(shape) if kind == 0 else direction(pick, fmt, shape)
     if sig.reduction != "none":
         return np.asarray(pick.choice((1.0, 1.0, -1.0, 0.375, 3.0)))
-    v = _direction(pick, fmt, rest)
+    v = direction(pick, fmt, rest)
     if v.size > 1 and pick.integer(0, 1):
         v.reshape(-1)[0] = 0.0
     return v
 
 
-def _direction(pick: Picker, fmt: Format, shape: tuple[int, ...]) -> F64:
+def direction(pick: Picker, fmt: Format, shape: tuple[int, ...]) -> F64:
+    """A direction or a cotangent of this shape, with as many bits as the format and the draw have."""
     # Clause 9: cotangents and directions in the deck are 0 or far from the underflow range.
     v = bell(pick, shape)
     return fmt.round(np.where(np.abs(v) < 2.0**-6, 0.0, v))

@@ -21,8 +21,9 @@ from lossproof.ops import value_shape
 class Reading:
     """One accepted answer: a sum of exact results of valid problems, times factors, within the sum of their bounds.
 
-    In the ``rows`` the answer is ``fill`` instead, or with ``slope`` the gradient ``g Q p`` of a row without a target;
-    a ``loose`` reading accepts NaN in the other rows.
+    In the ``rows`` the answer is ``fill`` instead, or with ``slope`` the gradient ``g Q p`` of a row without a target,
+    or if ``unbounded`` anything that is not finite, and 0 where nothing is multiplied; a ``loose`` reading accepts NaN
+    in the other rows.
     ``shown`` names the convention; an empty one is what the specification requires. ``needs`` names the capability
     that must be declared; ``outputs`` the outputs that it speaks of.
     """
@@ -33,6 +34,7 @@ class Reading:
     fill: float = np.nan
     slope: bool = False
     loose: bool = False
+    unbounded: bool = False
     needs: str = ""
     outputs: tuple[str, ...] = ("value", "vjp")
 
@@ -111,6 +113,9 @@ def matches(hearing: Hearing, reading: Reading, got: F64, name: str) -> bool:
     if not reading.slope and reading.rows:
         rows = list(reading.rows)
         close[rows] = _same(got[rows], np.full(got[rows].shape, reading.fill))
+        if reading.unbounded:
+            close[rows] = ~np.isfinite(got[rows]) | (got[rows] == 0)
+            close[rows] &= ~np.isfinite(got[rows]).all(axis=-1, keepdims=True)
     return bool(close.all())
 
 
@@ -122,7 +127,7 @@ def _scale(p: Problem, row: int) -> float:
 
 
 def _exact(hearing: Hearing, p: Problem, name: str) -> tuple[F64, F64]:
-    exact, declared = hearing.exact(p), hearing.target.declared(p.op, p.dtype)
+    exact, declared = hearing.truth(p), hearing.target.declared(p.op, p.result_dtype)
     expected = exact.expected[name]
     bound = exact.allowed(declared.profile, online=declared.online).outputs[name]
     e = expected.exact

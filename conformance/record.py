@@ -171,7 +171,9 @@ def complete_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
             try:
                 data = json.loads(line) if line.endswith(b"\n") else None
             except ValueError as error:
-                raise UsageError(f"{path} is not a lossproof record; byte {at} begins no JSON object ({error})") from None
+                raise UsageError(
+                    f"{path} is not a lossproof record; byte {at} begins no JSON object ({error})"
+                ) from None
             yield at, data
             if data is None or "end" in data:
                 return

@@ -14,8 +14,8 @@ import numpy as np
 from lossproof import transforms as tr
 from lossproof.adapters.protocol import LAYOUTS, OPS, Outcome, Problem
 from lossproof.call import Call
-from lossproof.checks import RELATION, Hearing
-from lossproof.compare import Answer, Sides, against, equal, graded, joined
+from lossproof.checks import RELATION, Hearing, broken
+from lossproof.compare import Answer, Sides, against, answer, decide, equal, graded, joined
 from lossproof.judge import Observation
 from lossproof.picker import Picker
 from lossproof.relation_kit import Plan, relation
@@ -91,21 +91,22 @@ def _one_hot(p: Problem, pick: Picker, variant: str) -> Plan | None:
 
 @relation("reductions", "the mean times its denominator is the sum, and the sum is that of the rows", ops=LOSSES)
 def _reductions(p: Problem, pick: Picker, variant: str) -> Plan | None:
-    parts = tr.denominator(p)
-    total = float(parts.sum())
-    if not np.isfinite(total) or total == 0:
+    weights = float(tr.denominator(p).sum())
+    if not np.isfinite(weights) or weights == 0:
         return None
     one = np.ones(())
     none = tr.per_row(replace(p, reduction="sum"))
     three = (replace(p, reduction="sum", cotangent=one), none, replace(p, reduction="mean", cotangent=one))
     if none.cotangent is None:
         three = tuple(replace(q, cotangent=None) for q in three)  # type: ignore[assignment]
-    # The denominator is a sum of a few weights in float64; one more product rounds once.
-    slack = 2.0**-53 * (len(parts) * float(np.abs(parts).sum()) / abs(total))
 
     def compare(output: str, a: Sequence[Answer]) -> Sides:
         both = (a[0], a[0]) if output == "value" else (a[0].at(None), a[0].at(None))
         rows = a[1].total().at(None) if output == "value" else a[1].at(None)
+        parts = a[2].counted
+        total = float(parts.sum())
+        # The denominator is a sum of a few weights in float64; one more product rounds once.
+        slack = 2.0**-53 * (len(parts) * float(np.abs(parts).sum()) / abs(total))
         mean = a[2].scaled(total)
         mean = replace(mean, allowed=mean.allowed + np.abs(mean.got) * slack)
         return equal(joined((rows, mean if output == "value" else mean.at(None))), joined(both))
@@ -142,16 +143,13 @@ def _composition(p: Problem, pick: Picker, variant: str) -> Plan | None:
     if p.has_probability_target or p.label_smoothing:
         return None
     p = replace(p, cotangent=None)
-    scale = tr.denominator(p)
-    if p.reduction == "mean":
-        total = scale.sum()
-        if total == 0:
-            return None
-        scale = scale / total
+    weights = tr.denominator(p)
+    if p.reduction == "mean" and weights.sum() == 0:
+        return None
     # sanity check: index targets
     assert p.target is not None
     y = p.target.reshape(-1)
-    at = (np.arange(y.size), np.where(scale == 0, 0, y))
+    at = (np.arange(y.size), np.where(weights == 0, 0, y))
     log = Problem("log_softmax", p.dtype, p.x, axis=p.axis)
 
     def follow(outcomes: Sequence[Outcome]) -> list[Call]:
@@ -159,6 +157,7 @@ def _composition(p: Problem, pick: Picker, variant: str) -> Plan | None:
 
     def compare(output: str, a: Sequence[Answer]) -> Sides:
         # NLL is linear: the error of each log-probability arrives times its weight, rounded a few times here.
+        scale = weights / a[0].counted.sum() if p.reduction == "mean" else weights
         part = np.abs(scale) * a[1].at(at).allowed * (1 + 2.0**-40)
         carried = part if p.reduction == "none" else np.atleast_1d(part.sum())
         sure = a[1].at(at).sure
@@ -174,9 +173,13 @@ def _weight_scale(p: Problem, pick: Picker, variant: str) -> Plan | None:
     if p.weight is None:
         return None
     factor = pick.choice((0.25, 2.0, 4.0))
-    unchanged = p.reduction == "mean" and not p.has_probability_target
-    by = 1.0 if unchanged else factor
-    return Plan((p, replace(p, weight=p.weight * factor)), lambda output, a: equal(a[1], a[0].scaled(by)))
+
+    def compare(output: str, a: Sequence[Answer]) -> Sides:
+        # A mean over the weights of labels has them above and below, exactly.
+        below = a[1].counted.sum() / a[0].counted.sum() if p.reduction == "mean" else 1.0
+        return equal(a[1], a[0].scaled(factor / below))
+
+    return Plan((p, replace(p, weight=p.weight * factor)), compare)
 
 
 @relation(
@@ -232,17 +235,42 @@ def _repetition(p: Problem, pick: Picker, variant: str) -> Plan:
     return Plan((p, replace(p)), lambda output, a: graded(a[1], a[0], "determinism"))
 
 
+def _again_judge(hearing: Hearing) -> list[Observation]:
+    """The second gradient against the truth, its bits against the first, and the inputs against what they were."""
+    first, name = "vjp", "vjp_again"
+    trouble = broken(hearing, name) or broken(hearing, first)
+    if trouble is not None:
+        return [replace(trouble, output=name)]
+    once, twice = (answer(hearing, 0, output) for output in (first, name))
+    sides = against(twice, once.centre)
+    sides = replace(sides, allowed=sides.allowed + twice.radius, grades=graded(twice, once, "determinism").grades)
+    with np.errstate(all="ignore"):
+        found = decide(hearing.blank(name), hearing, sides, twice.got)
+    return [_unmodified(hearing, found)]
+
+
+def _unmodified(hearing: Hearing, found: Observation) -> Observation:
+    if not hearing.modified:
+        return found
+    message = f"{hearing.check.problem.op}: {hearing.check.name}: modified its input {', '.join(hearing.modified)}"
+    return replace(found, verdict="fail", message=message, share=np.inf, call=hearing.check.to_json())
+
+
+@relation("repeated-backward", "a second backward pass gives the gradient of the first", watched=True)
+def _repeated_backward(p: Problem, pick: Picker, variant: str) -> Plan | None:
+    if p.cotangent is None:
+        return None
+    return Plan((replace(p, repeat_backward=True),), outputs=("vjp_again",), judge=_again_judge)
+
+
 def _purity_judge(hearing: Hearing) -> list[Observation]:
     base, outcome = hearing.blank("value"), hearing.outcomes[0]
     if outcome.error in ("unsupported", "crash", "timeout", "resource"):
         return [replace(base, verdict=outcome.error, message=outcome.message)]
-    text = f"modified its input {', '.join(outcome.modified)}" if outcome.modified else ""
     if outcome.error is not None:
-        text = f"raised {outcome.error}: {outcome.message}"
-    if not text:
-        return [replace(base, verdict="pass")]
-    message = f"{hearing.check.problem.op}: purity: {text}"
-    return [replace(base, message=message, share=np.inf, call=hearing.check.to_json())]
+        message = f"{hearing.check.problem.op}: purity: raised {outcome.error}: {outcome.message}"
+        return [replace(base, message=message, share=np.inf, call=hearing.check.to_json())]
+    return [_unmodified(hearing, replace(base, verdict="pass"))]
 
 
 @relation("purity", "the inputs are not modified", watched=True)

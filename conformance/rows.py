@@ -108,8 +108,15 @@ def label_weights(batch: Batch) -> F64:
     return np.where(batch.kept, np.take_along_axis(batch.w, batch.y, axis=1), 0.0)
 
 
+def counted(batch: Batch) -> F64:
+    """(B, N) what each row adds to the denominator of the mean: its label's weight, or 1 in means of another name."""
+    if batch.mean == "mean":
+        return label_weights(batch)
+    return np.ones(batch.kept.shape) if batch.mean == "mean_over_rows" else batch.kept.astype(np.float64)
+
+
 def _scales(batch: Batch) -> tuple[F64, F64]:
-    denominator = label_weights(batch).sum(axis=1, keepdims=True) if batch.is_loss else np.ones((batch.x.shape[0], 1))
+    denominator = counted(batch).sum(axis=1, keepdims=True) if batch.is_loss else np.ones((batch.x.shape[0], 1))
     if batch.cot is None or not batch.is_loss:
         return denominator, np.ones(batch.x.shape[:2])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):

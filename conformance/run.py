@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from lossproof.adapters.protocol import Problem
 from lossproof.batch import signature
 from lossproof.call import Call
 from lossproof.checks import Check, Exact
@@ -18,6 +19,7 @@ from lossproof.expect import Truth, truth
 from lossproof.feed import Ahead, Answers, Direct, Feed, Group
 from lossproof.judge import Observation
 from lossproof.launch import cores
+from lossproof.ops import solved_by
 from lossproof.resume import Tape
 from lossproof.targets import Player, Target
 from lossproof.verdicts import observe
@@ -119,7 +121,7 @@ def run(
     """
     clock = clock if clock is not None else Clock()
     calls = list(calls)
-    ledgers = {t.adapter.name: Ledger(t.adapter.name) for t in targets}
+    ledgers = {t.implementation: Ledger(t.implementation, t.capabilities.conventions) for t in targets}
     units, done = plan(targets, calls), len(tape.sizes) if tape else 0
     for target in targets:
         withheld = sum(not target.takes(call.tier) for call in calls)
@@ -127,7 +129,7 @@ def run(
     for unit, found in zip(units, tape.units() if tape else (), strict=False):
         by_id = {c.id: c for c in unit.group.calls}
         for observation in found:
-            ledgers[unit.target.adapter.name].add(by_id[observation.id], observation)
+            ledgers[unit.target.implementation].add(by_id[observation.id], observation)
         yield from found
     with ExitStack() as stack:
         slots = threading.Semaphore(jobs or cores())
@@ -136,6 +138,19 @@ def run(
             yield from _group(group, [unit.target for unit in several], feeds, ledgers, clock)
     for ledger in ledgers.values():
         yield from ledger.verdicts()
+
+
+def _truths(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth | Exact]:
+    """The truth of the problems for each mean that a target declares; one for all where there is no mean."""
+    by_reduction: dict[str, Truth] = {}
+    found: dict[str, Truth | Exact] = {}
+    for mean in means:
+        solved = [solved_by(p, mean) for p in problems]
+        reduction = solved[0].reduction
+        if reduction not in by_reduction:
+            by_reduction[reduction] = truth(solved)
+        found[mean] = by_reduction[reduction]
+    return found
 
 
 def _feed(target: Target, units: Sequence[Unit], slots: threading.Semaphore) -> Feed:
@@ -149,13 +164,17 @@ def _group(
 ) -> Iterator[Observation]:
     """One group on every target that is given it."""
     start = time.perf_counter()
-    exact = Exact() if isinstance(group.calls[0], Check) else truth([c.problem for c in group.calls])
+    if isinstance(group.calls[0], Check):
+        shared = Exact()
+        exact: Mapping[str, Truth | Exact] = {t.capabilities.mean: shared for t in targets}
+    else:
+        exact = _truths([c.problem for c in group.calls], {t.capabilities.mean for t in targets})
     clock.oracle += time.perf_counter() - start
     for target in targets:
         start = time.perf_counter()
         answers = feeds[target.name].take(group)
         taken = time.perf_counter()
-        found = judged(target, group, answers, exact, ledgers[target.adapter.name])
+        found = judged(target, group, answers, exact[target.capabilities.mean], ledgers[target.implementation])
         clock.waiting += taken - start
         clock.judge += time.perf_counter() - taken
         clock.add(target, group, answers)
@@ -173,7 +192,7 @@ def judged(target: Target, group: Group, answers: Answers, exact: Truth | Exact,
             ledger.add(hearing.check, observation)
         return found
     p = group.calls[0].problem
-    found = observe(group.calls, exact, answers.outcomes, target.name, target.declared(p.op, p.dtype))
+    found = observe(group.calls, exact, answers.outcomes, target.name, target.declared(p.op, p.result_dtype))
     for i, observation in enumerate(found):
         ledger.add(group.calls[i // len(exact.expected)], observation)
     return found

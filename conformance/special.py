@@ -15,7 +15,17 @@ from lossproof.batch import Batch, Bools
 from lossproof.derivatives import later_derivatives
 from lossproof.floats import F64
 from lossproof.oracle.enclosure import Core
-from lossproof.rows import ALL_NEG, HAS_NAN, MANY_POS, ONE_POS, Rows, label_weights, partial_limit, row_overflow
+from lossproof.rows import (
+    ALL_NEG,
+    HAS_NAN,
+    MANY_POS,
+    ONE_POS,
+    Rows,
+    counted,
+    label_weights,
+    partial_limit,
+    row_overflow,
+)
 from lossproof.sheet import ANY, NAN, NINF, OVERFLOW, PINF, ZERO, Codes, Expected, Sheet
 
 
@@ -133,7 +143,7 @@ def _loss_value(batch: Batch, rows: Rows, sheet: Sheet, base: F64, special: Bool
     sheet.accept |= np.where(np.isnan(total), 0, pulled).astype(np.uint8)
     sheet.clause[:] = np.where(sheet.accept > 0, clause.max(axis=1, initial=0)[:, None], 0)
     size = np.abs(np.where(np.isfinite(rows.row), rows.row, 0.0)).sum(1, keepdims=True)
-    weights = np.abs(label_weights(batch)).sum(1, keepdims=True)
+    weights = np.abs(counted(batch)).sum(1, keepdims=True)
     crowded = (size >= partial_limit(batch)) | (np.full(weights.shape, mean) & (weights >= partial_limit(batch)))
     sheet.allow(crowded & ~np.isnan(total), OVERFLOW, 7)
     if mean:
@@ -144,7 +154,7 @@ def _empty_mean(batch: Batch, rows: Rows, sheet: Sheet, weights: F64) -> None:
     if batch.n == 0:
         sheet.put(np.ones(sheet.mid.shape, dtype=bool), np.nan)
         return
-    no_row = ~np.asarray(batch.kept.any(1))[:, None]
+    no_row = ~np.asarray(batch.kept.any(1))[:, None] & (weights == 0)
     sheet.put((weights == 0) & ~no_row, np.nan, accept=ZERO | PINF | NINF, clause=10)
     sheet.put(no_row, np.nan, accept=ZERO, clause=10)
 
@@ -167,8 +177,8 @@ def _loss_gradient(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     sheet.put(~kept, 0.0)
     sheet.put(~kept & (rows.kind >= ALL_NEG)[..., None], 0.0, accept=NAN, clause=11)
     if batch.reduction == "mean" and batch.n:
-        weights = np.abs(label_weights(batch)).sum(1)[:, None, None]
-        no_row = ~np.asarray(batch.kept.any(1))[:, None, None]
+        weights = np.abs(counted(batch)).sum(1)[:, None, None]
+        no_row = ~np.asarray(batch.kept.any(1))[:, None, None] & (weights == 0)
         sheet.allow(weights >= partial_limit(batch), OVERFLOW, 7)
         sheet.put((weights == 0) & ~no_row, np.nan, accept=ZERO | PINF | NINF, clause=10)
         sheet.put(no_row, 0.0, accept=NAN, clause=10)

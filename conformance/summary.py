@@ -36,7 +36,9 @@ class Cell:
         self.verdicts[verdict(o)] += 1
         if o.verdict == "unsupported":
             return
-        self.declared = o.profile
+        # Calls with a wider output are judged by the wide format's profile; the cell declares the loosest.
+        if not self.declared or _STRICTNESS.index(o.profile) > _STRICTNESS.index(self.declared):
+            self.declared = o.profile
         self._judged += 1
         # A case that took more precision to decide names no profile: it was judged by the declared one.
         met = o.met or (o.profile if o.verdict in ("pass", "convention", "suspect") else "")

@@ -15,7 +15,10 @@ from lossproof.picker import SeededPicker
 
 # Every width up to two cache lines of a vector unit, around every power of two, and odd ones that no warp divides.
 WIDTHS = sorted({*range(1, 67), *(2**e + d for e in range(3, 11) for d in (-1, 0, 1)), *range(73, 1100, 37), 545, 1001})
-RANKS: tuple[tuple[int, ...], ...] = ((5,), (3, 5), (3, 3), (2, 3, 5), (1, 5, 1), (2, 3, 4, 5), (1, 3, 1, 2, 4))
+# All dims distinct, square, and rich in singletons.
+RANKS: tuple[tuple[int, ...], ...] = (
+    *((5,), (3, 5), (3, 3), (2, 3, 5), (3, 3, 3), (1, 5, 1), (2, 3, 4, 5), (1, 3, 1, 2, 4), (2, 1, 3, 5, 4)),
+)
 _OPS = (
     Sig("softmax"),
     Sig("log_softmax"),
@@ -24,10 +27,11 @@ _OPS = (
     Sig("nll_loss", "mean", "w"),
 )
 _HUGE_CLASSES, _HUGE_ROWS = 70_000, 100_000
+_LANES = 16
 
 
 def sweeps(dtype: str, seed: int, ops: frozenset[str], families: frozenset[str], version: int) -> Iterator[Call]:
-    """All sweeps of a dtype. Widths are dealt out over the dtypes in turn, so that together they cover every one."""
+    """All sweeps of a dtype: every width with one op or two, every rank and axis with three, every layout with four."""
 
     def call(name: str, sig: Sig, shape: tuple[int, ...]) -> Iterator[Call]:
         f = FAMILIES[name]
@@ -39,13 +43,15 @@ def sweeps(dtype: str, seed: int, ops: frozenset[str], families: frozenset[str],
 
     turn = list(FORMATS).index(dtype)
     for i, width in enumerate(WIDTHS):
-        for rows in (1, 3):
-            if (i + rows) % 2 == turn % 2:
-                sig = _OPS[(i + turn + rows) % 4]
-                yield from call("hot" if width > 1 else "single", sig, (rows, width))
+        # One or several rows, and the four ops, by turns: each width meets all of them over the dtypes.
+        rows = 1 if (i + turn) % 2 else 3
+        sig = _OPS[(i // 2 + turn) % 4]
+        yield from call("hot" if width > 1 else "single", sig, (rows, width))
+        if width > _LANES:
+            yield from call("late_peak", _OPS[(i // 2 + turn) % 2], (rows, width))
     for i, shape in enumerate(RANKS):
         for axis in range(len(shape)):
-            for sig in (_OPS[(i + axis + turn) % 2], _OPS[2 + (i + axis + turn) % 3]):
+            for sig in (*_OPS[:2], _OPS[2 + (i + axis + turn) % 3]):
                 moved = Sig(sig.op, sig.reduction, sig.uses, axis)
                 yield from call("ordinary" if shape[axis] > 1 else "single", moved, shape)
     for layout in LAYOUTS[1:]:
@@ -64,8 +70,9 @@ def _extreme(call, dtype: str) -> Iterator[Call]:  # type: ignore[no-untyped-def
     for sig in (Sig("softmax"), Sig("log_softmax"), Sig("cross_entropy", "mean"), Sig("cross_entropy", "none", "s")):
         yield from call("equal", sig, classes)
         yield from call("wide", sig, classes)
-    for sig in (Sig("cross_entropy", "mean"), Sig("cross_entropy", "mean", "w"), Sig("nll_loss", "mean")):
+    for sig in (Sig("cross_entropy", "mean"), Sig("cross_entropy", "none"), Sig("cross_entropy", "mean", "w")):
         yield from call("long_batch", sig, rows)
+    yield from call("long_batch", Sig("nll_loss", "mean"), rows)
 
 
 def _empty(dtype: str) -> Iterator[Call]:

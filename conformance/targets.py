@@ -78,6 +78,11 @@ class Target:
         return f"{self.place or self.adapter.name}{mode}{device}{environment}"
 
     @property
+    def implementation(self) -> str:
+        """The adapter in its environment: what decides once where the specification leaves a choice."""
+        return f"{self.place or self.adapter.name}@{self.environment}" if self.environment else self.adapter.name
+
+    @property
     def capabilities(self) -> Capabilities:
         """What the adapter offers at run time."""
         return self.adapter.capabilities()
@@ -89,7 +94,7 @@ class Target:
     def declared(self, op: str, dtype: str) -> Declared:
         """The error profile that the adapter declares for an op and dtype."""
         c = self.capabilities
-        return Declared(c.profiles.get((op, dtype), default_profile(dtype)), c.online)
+        return Declared(c.profiles.get((op, dtype), default_profile(dtype)), c.online, c.mean)
 
     def takes(self, tier: str) -> bool:
         """Whether calls of a tier are worth their compilation here: see ``Call.tier``."""

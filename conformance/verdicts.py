@@ -14,6 +14,7 @@ from lossproof.expect import Truth, truth
 from lossproof.floats import F64, FORMATS
 from lossproof.judge import Judged, Observation, bits_digest, conventions, judge
 from lossproof.messages import message, own_index, trouble
+from lossproof.ops import solved_by
 from lossproof.oracle.balls import PRECISIONS
 from lossproof.sheet import Expected
 
@@ -23,10 +24,12 @@ _GRADED_TERMS = 83
 
 @dataclass(frozen=True)
 class Declared:
-    """What a target says of itself for one op and dtype: its error profile, and whether it rescales partial sums."""
+    """What a target says of itself for one op and dtype: its error profile, whether it rescales partial sums, and which
+    mean its reduction ``mean`` is."""
 
     profile: str
     online: bool = False
+    mean: str = "mean"
 
 
 def default_profile(dtype: str) -> str:
@@ -61,7 +64,7 @@ class _Stack:
 
     def judge(self, profile: str, *, randomly_ordered: bool = False) -> Judged:
         bound = self.bound(profile, randomly_ordered=randomly_ordered)
-        return judge(self.expected, bound, self.got, self.exact.batch.fmt)
+        return judge(self.expected, bound, self.got, self.exact.batch.format_of(self.name))
 
 
 def _observe_output(
@@ -109,8 +112,9 @@ def _beyond_grade(calls: Sequence[Call], stack: _Stack) -> Bools:
 
 def _escalate(base: Observation, call: Call, stack: _Stack, i: int) -> Observation:
     """An undecided case: raise Arb's precision until the verdict is certain."""
+    p = solved_by(call.problem, stack.declared.mean)
     for precision in PRECISIONS:
-        one = replace(stack, exact=truth([call.problem], precision=precision), got=stack.got[i : i + 1])
+        one = replace(stack, exact=truth([p], precision=precision), got=stack.got[i : i + 1])
         judged = one.judge(stack.declared.profile)
         if not judged.undecided[0]:
             return _one(base, call, one, judged, 0, beyond=False)
@@ -144,4 +148,5 @@ def _one(base: Observation, call: Call, stack: _Stack, judged: Judged, i: int, *
     )
     if verdict in ("pass", "convention"):
         return observation
-    return replace(observation, message=message(call, observation), call=call.to_json())
+    solved = replace(call, problem=solved_by(call.problem, stack.declared.mean))
+    return replace(observation, message=message(solved, observation), call=call.to_json())

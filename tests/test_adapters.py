@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from lossproof.adapters import layouts
-from lossproof.adapters.protocol import ERROR_KINDS, LAYOUTS, Adapter, Problem, UnsupportedProblem
+from lossproof.adapters.protocol import ERROR_KINDS, LAYOUTS, REDUCED, Adapter, Problem, UnsupportedProblem
 from lossproof.call import Call
 from lossproof.errors import UsageError
 from lossproof.floats import FORMATS
@@ -96,7 +96,7 @@ def test_outputs(adapter: Adapter, name: str) -> None:
     assert pickle.dumps(p) == before
     assert set(out) == set(p.want) <= set(adapter.capabilities().outputs)
     for output, tensor in out.items():
-        assert tensor.data.shape == (value_shape(p) if output in ("value", "jvp") else p.x.shape)
+        assert tensor.data.shape == (value_shape(p) if output in REDUCED else p.x.shape)
         assert tensor.data.dtype == np.float64
         assert tensor.dtype == p.dtype
 
@@ -116,6 +116,14 @@ def test_masked_class_without_probability(adapter: Adapter) -> None:
         assert np.all(out["grad_target"].data[:, 0] == INF * p.cotangent)
         for o in run([Target(adapter)], [Call(replace(case, x=masked, tangent=None), "masked")]):
             assert o.verdict not in FAILING, o.message
+
+
+def test_a_second_backward_pass(adapter: Adapter) -> None:
+    for name in ("softmax", "log_softmax-cube", "nll_loss", "cross_entropy", "probabilities"):
+        p = replace(PROBLEMS[name], repeat_backward=True)
+        out = adapter.evaluate(p, "cpu", "eager")
+        assert set(out) == set(p.want) == {*PROBLEMS[name].want, "vjp_again"}
+        np.testing.assert_array_equal(out["vjp_again"].data, out["vjp"].data)
 
 
 def test_only_what_is_asked_for(adapter: Adapter) -> None:
@@ -188,11 +196,44 @@ def test_errors(adapter: Adapter) -> None:
     assert "internal" in ERROR_KINDS
 
 
+# What each framework takes as labels besides int64; in TensorFlow its own row loss, which has no smoothing.
+LABELS = {
+    "numpy": ("int32", "int16", "int8", "uint8"),
+    "torch": ("uint8",),
+    "tensorflow": ("int32",),
+    "jax": ("int32", "int16", "int8", "uint8"),
+}
+
+
+@pytest.mark.parametrize("kind", ["int32", "int16", "int8", "uint8"])
+def test_labels_keep_their_type(adapter: Adapter, kind: str) -> None:
+    """A framework that refuses a type of labels must be seen to refuse it."""
+    p = replace(PROBLEMS["cross_entropy"], tangent=None, ignore_index=None)
+    assert p.target is not None
+    narrow = replace(p, target=p.target.astype(kind))
+    if kind in LABELS[adapter.name]:
+        same, other = (adapter.evaluate(q, "cpu", "eager") for q in (p, narrow))
+        for output in same:
+            np.testing.assert_array_equal(same[output].data, other[output].data)
+        return
+    with pytest.raises(Exception) as caught:  # noqa: PT011 (every framework has its own)
+        adapter.evaluate(narrow, "cpu", "eager")
+    assert adapter.error_kind(caught.value) == "bad_dtype", caught.value
+
+
 def test_scripts_print_what_evaluate_returns(adapter: Adapter, tmp_path: Path) -> None:
     """Each in a fresh namespace, all in one process: importing a framework takes seconds."""
     problems = list(PROBLEMS.values())
     masked = np.where(np.arange(5) == 0, -INF, PROBLEMS["probabilities"].x)
     problems.append(replace(PROBLEMS["probabilities"], x=masked, weight=weights(5), tangent=None))
+    labels = PROBLEMS["nll_loss"].target
+    assert labels is not None
+    problems.append(replace(PROBLEMS["nll_loss"], target=labels.astype(np.uint8)))
+    twice = ("softmax", "cross_entropy", "probabilities")
+    problems += [replace(PROBLEMS[name], repeat_backward=True) for name in twice]
+    if adapter.capabilities().out_dtypes:
+        wide = replace(PROBLEMS["softmax-cube"], out_dtype="float32")
+        problems += [wide, replace(wide, op="log_softmax", dtype="float32", out_dtype="float64")]
     for layout in adapter.capabilities().layouts[1:]:
         p = PROBLEMS["softmax-cube"]
         problems.append(replace(constant_rows(p) if layout == "expanded" else p, layout=layout))

@@ -56,6 +56,15 @@ def test_json_keeps_every_call_of_the_smoke_deck() -> None:
     assert len({call.id for call in calls}) == len(calls)
 
 
+@pytest.mark.parametrize("kind", ["int64", "int32", "int16", "int8", "uint8"])
+def test_json_keeps_the_type_of_labels(kind: str) -> None:
+    p = replace(BASE, target=np.array([2, 0], dtype=kind))
+    back = from_json(json.loads(json.dumps(Call(p, "family").to_json())))
+    assert same(back.problem, p)
+    assert back.id == Call(p, "family").id
+    assert (back.id == Call(BASE, "family").id) == (kind == "int64")
+
+
 def test_comparison_of_problems_can_fail() -> None:
     assert same(BASE, replace(BASE))
     assert not same(BASE, replace(BASE, x=np.where(X == 0, 0.0, X)))

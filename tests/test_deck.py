@@ -1,5 +1,6 @@
 """The deck: deterministic, within its budgets, valid, and reaching what its families promise."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -11,12 +12,14 @@ import pytest
 
 from lossproof.adapters.protocol import LAYOUTS, OUTPUTS
 from lossproof.batch import signature
-from lossproof.deck import MENU, PROFILES, build, digest
+from lossproof.deck import PROFILES, build, digest
 from lossproof.errors import UsageError
 from lossproof.families import FAMILIES
 from lossproof.floats import FORMATS
 from lossproof.ops import OPS, validate
 from lossproof.picker import SeededPicker, bell
+from lossproof.signatures import CROSSED, MENU, PLACES
+from lossproof.widened import WIDER
 
 DIGESTS = Path(__file__).with_name("deck_digests.json")
 PROGRAM = (
@@ -56,12 +59,59 @@ def test_budgets(decks, name):
     assert len({(c.problem.x.shape, c.problem.dtype) for c in compiled}) <= budget["pairs"]
     assert len({signature(c.problem) for c in compiled}) <= budget["signatures"]
     assert len({signature(c.problem) for c in compiled if c.tier == "core"}) <= budget["core"]
+    assert len(compiled) <= budget["compiled"]
     assert len(calls) <= budget["calls"]
 
 
 def test_every_op_and_dtype_has_core_signatures(decks):
     core = {(c.problem.op, c.problem.dtype) for c in decks["default"] if c.tier == "core"}
     assert core == {(op, d) for op in OPS for d in FORMATS}
+
+
+def test_every_option_has_a_core_signature(decks):
+    core = [c.problem for c in decks["default"] if c.tier == "core" and c.problem.op == "cross_entropy"]
+    for dtype in FORMATS:
+        mine = [p for p in core if p.dtype == dtype]
+        assert {p.reduction for p in mine} == {"none", "sum", "mean"}
+        assert {p.has_probability_target for p in mine} == {True, False}
+        for used in ("weight", "ignore_index"):
+            assert {getattr(p, used) is not None for p in mine} == {True, False}
+        assert {p.label_smoothing > 0 for p in mine} == {True, False}
+
+
+def _factors(place: str, row: str) -> tuple[str, ...]:
+    reduction, _, uses = row.partition(" ")
+    return (place, reduction, *(letter if letter in uses else "" for letter in "qswi"))
+
+
+def test_any_three_factors_of_the_losses_are_crossed():
+    rows = [_factors(place, row) for place, many in CROSSED.items() for row in many]
+    kinds = [(place, reduction) for place in PLACES for reduction in ("none", "sum", "mean")]
+    letters = ["".join(some) for n in range(5) for some in itertools.combinations("qswi", n)]
+    # Ignored labels make sense with labels only.
+    sensible = [_factors(place, f"{r} {uses}") for place, r in kinds for uses in letters if not {"q", "i"} <= {*uses}]
+    # sanity check: a row is 6 factors, and half of the 16 sets of letters less the senseless ones are there
+    assert len(sensible) == 15 * 12
+    triples = list(itertools.combinations(range(6), 3))
+    have, needed = ({(t, *(row[i] for i in t)) for row in many for t in triples} for many in (rows, sensible))
+    assert have == needed
+
+
+def test_every_combination_of_loss_options_is_there(decks):
+    for dtype in FORMATS:
+        seen = {
+            (
+                p.op,
+                p.reduction,
+                p.has_probability_target,
+                p.weight is None,
+                p.ignore_index is None,
+                p.label_smoothing > 0,
+            )
+            for p in (c.problem for c in decks["default"])
+            if p.dtype == dtype and p.is_loss and p.x.shape == (3, 5)
+        }
+        assert len(seen) == 48
 
 
 def test_four_shapes_with_the_worked_example_among_them():
@@ -101,7 +151,9 @@ def test_every_option_appears(decks):
     assert any(p.has_probability_target for p in problems)
     assert {p.axis % p.x.ndim for p in problems if p.x.ndim == 3} == {0, 1, 2}
     assert {p.layout for p in problems} == set(LAYOUTS)
-    assert {name for p in problems for name in p.want} == set(OUTPUTS)
+    # A second backward pass is a relation.
+    assert {name for p in problems for name in p.want} == set(OUTPUTS) - {"vjp_again"}
+    assert {p.out_dtype for p in problems} == {None, *WIDER.values()}
     assert {p.x.ndim for p in problems} == {1, 2, 3, 4, 5}
     assert any(p.weight is not None and p.weight.sum() < 0 for p in problems)
     assert any(p.target is not None and not p.target.size for p in problems)

@@ -101,6 +101,7 @@ MUTANTS: dict[str, Wrong] = {
     "other-rows": Wrong(after=plus(lambda p: float(p.x.sum()))),
     "row-alone": Wrong(after=times(1.5, lambda p: rows(p) == 1)),
     "repetition": Wrong(after=every_other()),
+    "repeated-backward": Wrong(after=times(1.5, output="vjp_again")),
     "purity": Wrong(before=in_place),
 }
 
@@ -214,6 +215,19 @@ def test_determinism_and_batch_invariance_are_grades(relations: list[Check]) -> 
     assert shown == {"determinism": "varies", "batch": "varies"}
     exact = [o for o in run([parse("numpy")], some) if "/all/" not in o.id]
     assert {v for o in exact for v in o.conventions.values()} == {"bitwise"}
+
+
+def test_a_backward_pass_that_overwrites_its_inputs(relations: list[Check]) -> None:
+    """Both gradients are right, and the logits are gone."""
+
+    def spoil(p: Problem, out: Outputs) -> Outputs:
+        p.x[...] = 0.0
+        return out
+
+    some = of(relations, "repeated-backward")
+    found = failures(Wrong(after=spoil), some)
+    assert len(found) == len(some)
+    assert all("modified its input x" in o.message for o in found)
 
 
 def test_purity_of_plain_functions() -> None:

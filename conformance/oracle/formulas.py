@@ -12,7 +12,7 @@ import numpy as np
 
 from lossproof.batch import Batch
 from lossproof.oracle.numbers import Num, Numbers
-from lossproof.rows import MASKED, Rows, label_weights
+from lossproof.rows import MASKED, Rows, counted
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _parts(s: Numbers, batch: Batch, rows: Rows) -> _Parts:
     c = s.select(batch.kept[..., None], _coefficients(s, batch))
     # An absent class of a loss contributes through special values alone; here it contributes nothing.
     y = s.select(present, y)
-    denominator = s.sum(s.exact(label_weights(batch)))
+    denominator = s.sum(s.exact(counted(batch)))
     return _Parts(p, y, c, s.sum(c), denominator, _scale(s, batch, denominator))
 
 
@@ -89,7 +89,7 @@ def _scale(s: Numbers, batch: Batch, denominator: Num) -> Num:
         return None
     g = s.exact(batch.cot)
     if batch.reduction == "mean":
-        usable = label_weights(batch).sum(axis=1, keepdims=True) != 0
+        usable = counted(batch).sum(axis=1, keepdims=True) != 0
         g = s.select(usable, g / (denominator + s.exact(np.where(usable, 0.0, 1.0))))
     rows = g[..., None] + s.exact(np.zeros((*batch.kept.shape, 1)))
     return s.select(batch.kept[..., None], rows)
@@ -139,12 +139,16 @@ def _loss(s: Numbers, batch: Batch, rows: Rows, parts: _Parts) -> dict[str, Num]
         t = s.exact(batch.tan)
         out["jvp"] = _reduced(s, batch, s.sum(slope * t)[..., 0], parts.W)
         bent = None if nll or batch.cot is None else _tangent(s, parts.p, t)
-        if bent is not None:
-            out["hvp"] = parts.g * (parts.Q * bent)
+        if batch.cot is not None:
+            # The gradient of nll_loss does not depend on its input.
+            out["hvp"] = zero[..., None] + s.exact(np.zeros_like(batch.x)) if nll else parts.g * (parts.Q * bent)
         if batch.unnormalised:
             out["jvp:other"] = _reduced(s, batch, s.sum((parts.p - parts.c) * t)[..., 0], parts.W)
             if bent is not None:
                 out["hvp:other"] = parts.g * bent
+    if "jvp_target" in batch.outputs:
+        along = s.select(regular, zero - s.sum(_inner_weights(s, batch) * s.exact(batch.tan_q) * parts.y)[..., 0])
+        out["jvp_target"] = _reduced(s, batch, along, parts.W)
     if "grad_target" in batch.outputs:
         out["grad_target"] = -(parts.g * (_inner_weights(s, batch) * parts.y))
         if batch.tan_q is not None:
@@ -166,5 +170,5 @@ def _reduced(s: Numbers, batch: Batch, row: Num, denominator: Num) -> Num:
     total = s.sum(row)
     if batch.reduction == "sum":
         return total
-    usable = label_weights(batch).sum(axis=1, keepdims=True) != 0
+    usable = counted(batch).sum(axis=1, keepdims=True) != 0
     return total / (denominator + s.exact(np.where(usable, 0.0, 1.0)))

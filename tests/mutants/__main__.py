@@ -58,8 +58,6 @@ def verdicts(mutants: dict[str, Mutant], found: Matrix) -> list[str]:
                 lines.append(f"{m.id} {dtype}: is killed although {m.allowed} allows it: {kill.message}")
             elif dtype in m.expect and not kill.killed:
                 lines.append(f"{m.id} {dtype}: survives, worst {kill.worst:.3g} of the bound in {kill.judged} outputs")
-            elif dtype in m.gaps and kill.killed:
-                lines.append(f"{m.id} {dtype}: is killed now; move it from gaps to expect")
         if m.allowed and not any(found[m.id, dtype].differing for dtype in m.dtypes if (m.id, dtype) in found):
             lines.append(f"{m.id}: cannot be told from its parent {m.reference}")
     return lines
@@ -90,7 +88,7 @@ def _result(m: Mutant, dtype: str, kill: Kill) -> str:
         return f"[cyan]D: {escape(m.allowed)}[/]"
     if dtype in m.expect:
         return "[bold red]SURVIVED[/]"
-    return f"[yellow]gap: {escape(m.gaps[dtype])}[/]" if dtype in m.gaps else "below rounding"
+    return "below rounding"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-"""Entries for upstream bugs: a mutant with its reference, which runs in the dtypes in which it must be killed.
-
-``gap`` says what the deck lacks to kill it.
-"""
+"""Entries for upstream bugs: a mutant with its reference, which runs in the dtypes in which it must be killed."""
 
 from __future__ import annotations
 
@@ -26,7 +23,6 @@ def bug(
     *,
     expect: tuple[str, ...] = ONE_OF_EACH,
     family: str = "",
-    gap: str = "",
     derivatives: Mapping[str, Function] | None = None,
     allowed: str = "",
     parent: str = "",
@@ -41,8 +37,7 @@ def bug(
         value or correct,
         grad,
         dtypes=expect,
-        expect=() if gap or allowed else expect,
-        gaps=dict.fromkeys(expect, gap) if gap else {},
+        expect=() if allowed else expect,
         options=options(op),
         family=family,
         source=source,
@@ -83,7 +78,6 @@ def loss_bug(
     value: Function | None = None,
     grad: Function | None = None,
     family: str = "",
-    gap: str = "",
     derivatives: Mapping[str, Function] | None = None,
     allowed: str = "",
     parent: str = "",
@@ -97,8 +91,7 @@ def loss_bug(
         value or of.value,
         grad or of.grad,
         dtypes=expect,
-        expect=() if gap or allowed else expect,
-        gaps=dict.fromkeys(expect, gap) if gap else {},
+        expect=() if allowed else expect,
         options=options(op) if takes is None else takes,
         targets=INDEX if op == "nll_loss" else targets,
         family=family,

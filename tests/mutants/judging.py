@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossproof.adapters.protocol import Outcome, Problem, UnsupportedProblem
+from lossproof.adapters.protocol import REDUCED, Outcome, Problem, UnsupportedProblem
 from lossproof.batch import flat
 from lossproof.call import Call
 from lossproof.check import FunctionAdapter
@@ -95,7 +95,7 @@ def _trouble(name: str, p: Problem, outcome: Outcome) -> str | None:
     got = outcome.outputs.get(name)
     if got is None:
         return None
-    wanted = value_shape(p) if name in ("value", "jvp") else p.x.shape
+    wanted = value_shape(p) if name in REDUCED else p.x.shape
     if got.data.shape != wanted:
         return f"shape {got.data.shape}, expected {wanted}"
     return "" if got.dtype == p.dtype else f"dtype {got.dtype}, expected {p.dtype}"

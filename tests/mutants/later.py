@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,11 @@ def hvp_rows(case: Case, p: Array, c: Array, v: Array) -> Array:
     return row_sum(c) * vjp_softmax(p, v)
 
 
+def no_rows(case: Case, p: Array, c: Array, v: Array) -> Array:
+    """nll_loss is linear in its input."""
+    return np.zeros_like(p)
+
+
 def target_rows(case: Case, g: Array, y: Array) -> Array:
     """``-g (1 - eps) w log p``, in an order in which no product overflows before it is scaled by g."""
     return -(g * (y_scale(case) * case.w)) * y
@@ -48,6 +53,12 @@ def target_rows(case: Case, g: Array, y: Array) -> Array:
 def mixed_rows(case: Case, p: Array, u: Array) -> Array:
     """``(1 - eps) (p <w, u> - w u)``."""
     return y_scale(case) * (p * row_sum(case.w * u) - case.w * u)
+
+
+def target_jvp_rows(case: Case, u: Array, y: Array) -> Array:
+    """``-(1 - eps) sum w u log p``; what has no mass in the direction contributes nothing."""
+    c = y_scale(case) * case.w * u
+    return -np.sum(np.where(c == 0, 0, c * y), axis=-1, dtype=y.dtype)
 
 
 def y_scale(case: Case) -> Array:
@@ -67,13 +78,15 @@ class Later:
     hvp_rows: Rows = hvp_rows
     target_rows: Callable[[Case, Array, Array], Array] = target_rows
     mixed_rows: Callable[[Case, Array, Array], Array] = mixed_rows
+    target_jvp_rows: Callable[[Case, Array, Array], Array] = target_jvp_rows
     scale: Callable[[Case, Array], Array] | None = None
 
     def functions(self, op: str = "cross_entropy") -> dict[str, Function]:
         """All that the op has, as check_implementation takes them."""
         if op == "nll_loss":
-            return {"jvp": self.jvp}
-        return {"jvp": self.jvp, "hvp": self.hvp, "grad_target": self.grad_target, "mixed": self.mixed}
+            return {"jvp": self.jvp, "hvp": replace(self, hvp_rows=no_rows).hvp}
+        found = {"jvp": self.jvp, "hvp": self.hvp, "grad_target": self.grad_target, "mixed": self.mixed}
+        return found | {"jvp_target": self.jvp_target}
 
     def _read(self, x: Array, axis: int, options: dict[str, Any]) -> tuple[Case, Array, Array]:
         case = self.of.case(x, axis=axis, **options)
@@ -88,12 +101,21 @@ class Later:
                 rows = np.sum(self.of.slope(case, p, c) * v, axis=-1, dtype=v.dtype)
             else:
                 rows = self.jvp_rows(case, p, c, v)
-            rows = self.of.mask(case, rows)
-            if case.reduction == "none":
-                return rows.astype(x.dtype)
-            total = np.sum(rows, dtype=rows.dtype)
-            out = total / self.of.denominator(case) if case.reduction == "mean" else total
-            return np.asarray(out).astype(x.dtype)
+            return self._reduced(case, self.of.mask(case, rows), x.dtype)
+
+    def jvp_target(self, x: Array, target_tangent: Array, *, axis: int = -1, **options: Any) -> Array:
+        """The derivative of the value along a direction in the targets."""
+        with np.errstate(all="ignore"):
+            case = self.of.case(x, axis=axis, **options)
+            u = np.moveaxis(target_tangent, axis, -1).astype(case.x.dtype)
+            return self._reduced(case, self.target_jvp_rows(case, u, self.of.logp(case.x)), x.dtype)
+
+    def _reduced(self, case: Case, rows: Array, io: np.dtype[Any]) -> Array:
+        if case.reduction == "none":
+            return rows.astype(io)
+        total = np.sum(rows, dtype=rows.dtype)
+        out = total / self.of.denominator(case) if case.reduction == "mean" else total
+        return np.asarray(out).astype(io)
 
     def _scaled(self, case: Case, cotangent: Array, rows: Array, io: np.dtype[Any], axis: int) -> Array:
         g = (self.scale or self.of.row_scale)(case, cotangent)

@@ -26,11 +26,10 @@ class Mutant:
 
     ``row`` is the kill table's name for the kind of problem (``ce_mean`` is cross_entropy with index targets and
     reduction mean); ``why`` the mechanism; ``expect`` the dtypes in which it must be killed, a subset of ``dtypes``,
-    in which it runs: elsewhere it is below rounding, or ``gaps`` says what the deck lacks. To close a gap, add the
-    family or option to the deck and move the dtype to ``expect``; the test fails until both are done. ``family`` names
-    families that were made for it. ``source`` is the kill table or a bug of bugs.json with its upstream reference.
-    ``allowed`` names the clause that lets it live: then only the difference from its ``parent`` (by default the plain
-    control of its op, whose profile and conventions it declares) shows it, in bits, grade or convention.
+    in which it runs: elsewhere it is below rounding. ``family`` names families that were made for it. ``source`` is the
+    kill table or a bug of bugs.json with its upstream reference. ``allowed`` names the clause that lets it live: then
+    only the difference from its ``parent`` (by default the plain control of its op, whose profile and conventions it
+    declares) shows it, in bits, grade or convention.
     """
 
     name: str
@@ -46,7 +45,6 @@ class Mutant:
     profiles: Mapping[str, str] = field(default_factory=dict)
     derivatives: Mapping[str, Function] = field(default_factory=dict)
     online: bool = False
-    gaps: Mapping[str, str] = field(default_factory=dict)
     kind: str = "mutant"
     family: str = ""
     source: str = TABLE

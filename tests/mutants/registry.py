@@ -13,6 +13,7 @@ from . import (
     log_softmax,
     losses,
     narrow,
+    repeated,
     second,
     second_rows,
     softmax,
@@ -25,6 +26,7 @@ from . import (
     wrong_gradients,
     wrong_kernels,
     wrong_labels,
+    wrong_layouts,
     wrong_losses,
     wrong_nll,
     wrong_sentinels,
@@ -43,16 +45,15 @@ def collect() -> dict[str, Mutant]:
     modules = (softmax, log_softmax, losses, gradients, narrow)
     upstreams = (upstream, upstream_log_softmax, upstream_options, upstream_labels, upstream_smoothing)
     found: dict[str, Mutant] = {}
-    values = (wrong_values, wrong_special, wrong_kernels)
+    values = (wrong_values, wrong_special, wrong_kernels, wrong_layouts)
     options = (wrong_losses, wrong_nll, wrong_weights, wrong_smoothing, wrong_labels, wrong_sentinels)
-    backward = (wrong_gradients, wrong_cotangents, wrong_vjps, second, second_rows)
+    backward = (wrong_gradients, wrong_cotangents, wrong_vjps, second, second_rows, repeated)
     others = (*values, *options, *backward)
     for module in (*modules, *upstreams, *others, controls):
         for mutant in module.MUTANTS:
-            # sanity check: ids are unique, a gap is not expected to be killed, a control must survive
+            # sanity check: ids are unique, a control must survive
             assert mutant.id not in found, mutant.id
             assert set(mutant.expect) <= set(mutant.dtypes), mutant.id
-            assert set(mutant.gaps) <= set(mutant.dtypes) - set(mutant.expect), mutant.id
             assert (mutant.kind == "control") <= (mutant.expect == ()), mutant.id
             found[mutant.id] = mutant
     return found

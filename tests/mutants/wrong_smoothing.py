@@ -38,7 +38,6 @@ MUTANTS = (
         SIBLING + "liger-flce-label-smoothing-dropped",
         Loss(mix=lambda case: case.q if case.reduction == "sum" and case.labels is not None else mixed(case)),
         targets=INDEX,
-        gap="no smoothed sum of index targets",
     ),
     loss_bug(
         "smoothing dropped for probability targets without weights",
@@ -46,7 +45,6 @@ MUTANTS = (
         SIBLING + "liger-flce-label-smoothing-dropped",
         Loss(mix=lambda case: mixed(case) if case.labels is not None or case.weighted else case.q),
         targets=DENSE,
-        gap="no smoothed probability targets without weights",
     ),
     loss_bug(
         "smoothing of the weights", "eps is applied to the weights as well", WEIGHT, Loss(weigh=_smoothed_weights)

@@ -69,7 +69,6 @@ MUTANTS = (
         _ROW_COUNT,
         takes=frozenset({"axis", "ignore_index", "reduction"}),
         targets=INDEX,
-        gap="no unweighted mean with ignore_index",
     ),
     loss_bug(
         "weights dropped by sum",
@@ -78,7 +77,6 @@ MUTANTS = (
         Loss(weigh=lambda case, q: q if case.reduction == "sum" and case.labels is not None else case.w * q),
         targets=INDEX,
         expect=("float32",),
-        gap="no weighted sum of index targets",
     ),
     loss_bug(
         "kept rows counted, weighted",
