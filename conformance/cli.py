@@ -76,6 +76,7 @@ def cli() -> None:
 )
 @click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck.")
 @click.option("--record", metavar="FILE", help="Write every observation to FILE (JSON Lines).")
+@click.option("--resume", is_flag=True, help="Finish the record of a run that was cut short, if there is one.")
 @click.option("--op", "ops", help="Only this op (repeatable).", **_MANY)
 @click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **_MANY)
 @click.option("--family", "families", help="Only this family of cases (repeatable).", **_MANY)
@@ -85,8 +86,26 @@ def cli() -> None:
 @click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
 @click.option("--strict", is_flag=True, help="Unexpected passes and stale waivers fail, in versions they were seen in.")
 @click.option("--quiet", "-q", is_flag=True, help="Only the last line, and the failures.")
+@click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Targets at once (0: one a core).")
+@click.option(
+    "--timeout",
+    default=120.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="The most that one call may take, compilation included.",
+)
+@click.option(
+    "--memory",
+    default=0.0,
+    type=click.FloatRange(min=0),
+    metavar="GIB",
+    help="The most resident memory of one target's process (0: half of the machine's).",
+)
+@click.option("--in-process", is_flag=True, help="Targets in this process, one after the other; a crash ends the run.")
 def run(target: tuple[str, ...], **options: Any) -> int:
-    """Judge implementations. TARGET is NAME[+MODE][:DEVICE], such as torch, jax+jit or torch:cuda:0, or all.
+    """Judge implementations. TARGET is NAME[+MODE][:DEVICE][@ENVIRONMENT], such as torch, jax+jit or torch:cuda:0,
+    or all. NAME may also be file.py:ATTRIBUTE; ENVIRONMENT is the path of an interpreter.
 
     Without a TARGET: every adapter whose framework is installed.
     """
