@@ -64,12 +64,12 @@ def interpreter(name_or_path: str) -> Path:
     Raises :class:`UsageError` if there is none.
     """
     text = name_or_path.removeprefix("@")
-    if os.sep in text or text.startswith("~"):
+    if os.sep in text or text.startswith(("~", ".")):
         path = Path(text).expanduser().absolute()
-        # Not resolved: a virtual environment is known by the place of its link.
+        # Not resolved: a virtual environment's interpreter is a link that says where its packages are.
         path = path / "bin" / "python" if path.is_dir() else path
         if not (path.is_file() and os.access(path, os.X_OK)):
-            raise UsageError(f"no Python interpreter at {path}; expected a path to python, or to a virtual environment")
+            raise UsageError(f"environment {text}: {path} is no interpreter; expected a path such as ./venv/bin/python")
         return path
     found = _read(text)
     if found is None:

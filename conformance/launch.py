@@ -12,7 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from lossproof.adapters.protocol import THREADS
-from lossproof.errors import UsageError
+from lossproof.environments import interpreter
 
 # One thread each unless the user says otherwise: the calls are small, idle threads spin, and the bits are then the same
 # whatever machine it is and whatever runs beside. Targets share the cores by running side by side.
@@ -44,7 +44,7 @@ class Processes:
 @dataclass(frozen=True)
 class Launch:
     """What one worker is started as: an adapter (``module:ATTRIBUTE`` or ``file.py:ATTRIBUTE``) in a mode, on a device,
-    in an interpreter (empty: this one)."""
+    in an environment or interpreter (empty: this one)."""
 
     adapter: str
     mode: str = ""
@@ -80,20 +80,6 @@ def adapters_folder() -> Path:
 def cache_folder() -> Path:
     """Where compiled programs are kept between runs; the variable ``LOSSPROOF_CACHE`` names another place."""
     return Path(os.environ.get("LOSSPROOF_CACHE") or platformdirs.user_cache_dir("lossproof", appauthor=False))
-
-
-def interpreter(text: str) -> Path:
-    """The interpreter of an environment: a path to it or to a virtual environment. UsageError if there is none."""
-    if os.sep not in text and not text.startswith("."):
-        raise UsageError(
-            f"unknown environment {text!r}; expected the path of an interpreter, such as ./venv/bin/python"
-        )
-    path = Path(text).expanduser()
-    found = path / "bin" / "python" if path.is_dir() else path
-    if not found.is_file() or not os.access(found, os.X_OK):
-        raise UsageError(f"environment {text}: {found} is no interpreter; expected a path such as ./venv/bin/python")
-    # Not resolved: a virtual environment's interpreter is a link that says where its packages are.
-    return found.absolute()
 
 
 def cores() -> int:

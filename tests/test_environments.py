@@ -14,6 +14,7 @@ import zipfile
 from base64 import urlsafe_b64encode
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -296,7 +297,7 @@ def test_an_environment_whose_python_is_gone_says_so(uv: Path, box: Path) -> Non
     made.interpreter.symlink_to(box / "gone")
     with pytest.raises(UsageError, match=r"that it was made of is gone; .* lossproof env create one --force numpy"):
         environments.interpreter("one")
-    with pytest.raises(UsageError, match=r"no Python interpreter at .*/gone; expected a path"):
+    with pytest.raises(UsageError, match=r"environment .*/gone: .* is no interpreter; expected a path"):
         environments.interpreter(f"@{box / 'gone'}")
 
 
@@ -313,6 +314,19 @@ def test_the_real_installers_work_without_a_network(box: Path, installer: str, m
     assert {"frame": "0.1", "numpy": "1.2.3"}.items() <= made.packages.items()
     with pytest.raises(UsageError, match=f"{installer} could not install numpy==9: .*numpy==9"):
         environments.create("two", ["numpy==9"])
+
+
+def test_a_target_runs_in_an_environment_by_its_name(uv: Path) -> None:
+    made, _ = environments.create("one", [])
+    (site,) = made.interpreter.parents[1].glob("lib/python*/site-packages")
+    # The real NumPy in place of the stand-in.
+    (site / "numpy.py").unlink()
+    (site / "real.pth").write_text(f"{Path(np.__file__).parents[1]}\n")
+    result = lossproof("run", "numpy@one", "--profile", "smoke", "--op", "softmax", "--quiet")
+    assert result.stdout.startswith("OK (numpy@one: "), result.output
+    told = lossproof("run", "numpy@two", "--profile", "smoke")
+    assert told.exit_code == 2
+    assert "no environment 'two'; there are: one. Make one: lossproof env create two" in told.stderr
 
 
 # The command line

@@ -265,7 +265,7 @@ def test_target_strings(text: str, parts: tuple[str, ...]) -> None:
         ("nosuch", "unknown target 'nosuch'"),
         ("lossproof.adapters.numpy:NOTHING", "does not import: AttributeError"),
         ("lossproof.adapters.compose:loss", "is not an adapter"),
-        ("numpy@nosuch", "unknown environment 'nosuch'"),
+        ("numpy@nosuch", "no environment 'nosuch'; there are: "),
         ("numpy@./nosuch/bin/python", "is no interpreter"),
         ("numpy+jit", "numpy has no mode 'jit'; expected one of eager"),
         ("numpy:cuda", "numpy has no device 'cuda' here; expected one of cpu"),
