@@ -25,6 +25,9 @@ OUTPUTS = ("value", "vjp", "jvp", "hvp", "grad_target", "mixed", "jvp_target", "
 REDUCED = ("value", "jvp", "jvp_target")
 LAYOUTS = ("contiguous", "transposed", "stepped", "reversed", "expanded", "offset", "fortran")
 ERROR_KINDS = ("bad_label", "bad_shape", "bad_dtype", "bad_option", "unsupported", "resource", "internal")
+# How many threads frameworks use is read from these when they are imported (the last is XLA's for the CPU), and changes
+# bits: what they were belongs to the evidence.
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC")
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,18 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an implementation answered: its outputs by name, or an error of the taxonomy."""
+    """What an implementation answered: its outputs by name, or an error of the taxonomy.
+
+    ``error`` may also be ``crash`` or ``timeout``: the process ended, or gave no answer in time. ``note`` says what is
+    remarkable about the way to an answer; ``modified`` names the inputs that a watched call has written into.
+    """
 
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
     error: Optional[str] = None
     message: str = ""
     seconds: float = 0.0
+    note: str = ""
+    modified: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

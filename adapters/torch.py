@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ import torch.autograd.forward_ad as fw
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
 from . import layouts, source
-from .protocol import LAYOUTS, OUTPUTS, Capabilities, Description, Problem, Support, Tensor
+from .protocol import LAYOUTS, OUTPUTS, Capabilities, Description, Problem, Support, Tensor, UnsupportedProblem
 
 _DTYPES = {
     "float64": torch.float64,
@@ -75,6 +76,9 @@ class TorchAdapter:
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Value, gradients through ``torch.autograd.grad``, twice where asked, and the JVP through forward AD."""
         dtype, want = _DTYPES[problem.dtype], _offered(problem)
+        missing = _missing_kernel(problem.op, dtype, device)
+        if missing:
+            raise UnsupportedProblem(missing)
 
         def put(a: Optional[np.ndarray]) -> Any:
             # Labels keep their own type: whether it is accepted is PyTorch's answer.
@@ -104,14 +108,11 @@ class TorchAdapter:
             if "mixed" in want:
                 (out["mixed"],) = torch.autograd.grad(grads[1], x, put(problem.target_tangent))
         if "jvp" in want:
-            with torch.no_grad(), fw.dual_level():
-                dual = fw.make_dual(x.detach(), put(problem.tangent))
-                out["jvp"] = fw.unpack_dual(_apply(problem, dual, target, weight)).tangent
+            out["jvp"] = _forward(lambda x: _apply(problem, x, target, weight), x, put(problem.tangent))
         if "jvp_target" in want:
-            with torch.no_grad(), fw.dual_level():
-                dual = fw.make_dual(target.detach(), put(problem.target_tangent))
-                out["jvp_target"] = fw.unpack_dual(_apply(problem, x.detach(), dual, weight)).tangent
-        return {name: _pull(t) for name, t in out.items()}
+            direction = put(problem.target_tangent)
+            out["jvp_target"] = _forward(lambda q: _apply(problem, x.detach(), q, weight), target, direction)
+        return {name: _pull(t) for name, t in out.items() if t is not None}
 
     def error_kind(self, error: Exception) -> str:
         """By exception type first, then by the words of PyTorch's messages."""
@@ -189,6 +190,33 @@ def _ignored_label(p: Problem) -> int:
     if p.has_probability_target or p.target is None:
         return -100
     return min(-100, int(p.target.min(initial=0)) - 1)
+
+
+def _forward(f: Callable[[Any], Any], at: torch.Tensor, direction: torch.Tensor) -> Optional[torch.Tensor]:
+    """The JVP through forward AD, or None where a release has no forward rule for one of the operations."""
+    try:
+        with torch.no_grad(), fw.dual_level():
+            return fw.unpack_dual(f(fw.make_dual(at.detach(), direction))).tangent
+    except NotImplementedError:
+        return None
+
+
+@functools.lru_cache(maxsize=None)
+def _missing_kernel(op: str, dtype: torch.dtype, device: str) -> str:
+    """What a release says that has no kernel of an op for a dtype on a device (float16 on the CPU); empty if it has."""
+    x = torch.zeros((1, 2), dtype=dtype, device=device, requires_grad=True)
+    labels = torch.zeros(1, dtype=torch.int64, device=device)
+    try:
+        value = (
+            getattr(F, op)(x, 1) if op in ("softmax", "log_softmax") else getattr(F, op)(x, labels, reduction="none")
+        )
+        torch.autograd.grad(value, x, torch.ones_like(value))
+    except RuntimeError as error:
+        text = str(error)
+        if "not implemented for" in text:
+            return "no kernel for %s of %s on %s: %s" % (op, _NAMES[dtype], device, text.splitlines()[0])
+        raise
+    return ""
 
 
 def _again(gradient: torch.Tensor, x: torch.Tensor, direction: torch.Tensor, *, keep: bool) -> torch.Tensor:

@@ -11,9 +11,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
-
-import numpy as np
 
 from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.call import Call, detail
@@ -45,17 +42,18 @@ class Exact:
 
 @dataclass(frozen=True)
 class Hearing:
-    """What a judge sees: a target's outcomes in the order of the calls, follow-ups last.
-
-    ``modified`` names the inputs that changed during the first call of a watched check.
-    """
+    """What a judge sees: a target's outcomes in the order of the calls, follow-ups last."""
 
     check: Check
     target: Target
     calls: tuple[Call, ...]
     outcomes: tuple[Outcome, ...]
     exact: Exact
-    modified: tuple[str, ...] = ()
+
+    @property
+    def modified(self) -> tuple[str, ...]:
+        """The inputs that changed during the first call of a watched check."""
+        return self.outcomes[0].modified
 
     def truth(self, p: Problem) -> Truth:
         """The truth of a problem as the target solves it."""
@@ -71,6 +69,7 @@ class Hearing:
             "fail",
             profile=self.target.declared(p.op, p.result_dtype).profile,
             seconds=sum(o.seconds for o in self.outcomes),
+            note="; ".join(o.note for o in self.outcomes if o.note),
         )
 
 
@@ -120,13 +119,12 @@ def outputs(call: Call) -> tuple[str, ...]:
 def play(check: Check, target: Target, exact: Exact) -> Hearing:
     """Put a check's calls to a target, and those that follow from its answers."""
     calls = check.calls
-    problems = [_private(c.problem) if check.watched else c.problem for c in calls]
-    outcomes = list(target.play(problems))
-    hearing = Hearing(check, target, calls, tuple(outcomes), exact, changed(check.problem, problems[0]))
+    outcomes = list(target.play([c.problem for c in calls], isolate=check.isolate, watch=check.watched))
+    hearing = Hearing(check, target, calls, tuple(outcomes), exact)
     if check.follow is None or broken(hearing, "value") is not None:
         return hearing
     more = tuple(check.follow(outcomes))
-    outcomes += target.play([c.problem for c in more])
+    outcomes += target.play([c.problem for c in more], isolate=check.isolate)
     return replace(hearing, calls=calls + more, outcomes=tuple(outcomes))
 
 
@@ -139,15 +137,3 @@ def broken(hearing: Hearing, output: str) -> Observation | None:
             text = f"{hearing.check.name}: {found.message}" if found.verdict != "unsupported" else found.message
             return replace(found, output=output, message=text)
     return None
-
-
-def changed(before: Problem, after: Problem) -> tuple[str, ...]:
-    """The inputs that are no longer what they were, bit for bit."""
-    pairs = [(name, getattr(before, name), getattr(after, name)) for name in INPUTS]
-    return tuple(name for name, a, b in pairs if a is not None and a.tobytes() != b.tobytes())
-
-
-def _private(p: Problem) -> Problem:
-    """A copy whose arrays are nobody else's."""
-    copies: dict[str, Any] = {name: np.array(a) for name in INPUTS if (a := getattr(p, name)) is not None}
-    return replace(p, **copies)

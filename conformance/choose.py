@@ -2,39 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import atexit
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from lossproof.errors import UsageError
-from lossproof.targets import Target, installed, parse
+from lossproof.launch import Launch, Processes
+from lossproof.targets import Spec, Target, absent, here, known, spec
+
+# Windows has no process groups, and no pipes that can be waited for like files: targets are in this process there.
+PROCESSES = None if os.name == "nt" else Processes()
+# A target, or why there is none.
+Found = Target | UsageError
 
 
-def targets(names: Iterable[str]) -> list[Target]:
+def targets(names: Iterable[str], processes: Processes | None = None) -> list[Target]:
     """The targets of these names, in order and once each; every installed adapter if there are none.
 
-    ``all`` stands for every installed adapter on every device and in every mode.
+    ``all`` stands for every installed adapter on every device and in every mode. With ``processes`` each target is in
+    a process of its own, started here, and no framework is imported in this one. Raises :class:`UsageError` for a name
+    that stands for no target.
     """
-    names = list(names)
-    found: dict[str, Target] = {}
-    for name in names or [""]:
-        several = everything() if name == "all" else [parse(name)] if name else installed()
-        for target in several:
-            found.setdefault(target.name, target)
-    if not found:
+    names = list(names) or [""]
+    wanted = {name: spec(name) for name in names if name not in ("", "all")}
+    some = [] if len(wanted) == len(names) else [spec(name) for name in known()]
+    found = dict(zip([*wanted.values(), *some], available([*wanted.values(), *some], processes), strict=True))
+    several = [t for t in map(found.__getitem__, some) if isinstance(t, Target)]
+    chosen: dict[str, Target] = {}
+    try:
+        for name in names:
+            group = (
+                several if name == "" else everything(several, processes) if name == "all" else [found[wanted[name]]]
+            )
+            for target in group:
+                if isinstance(target, UsageError):
+                    raise target
+                chosen.setdefault(target.name, target)
+    except UsageError:
+        close(t for t in [*found.values(), *chosen.values()] if isinstance(t, Target))
+        raise
+    if not chosen:
         raise UsageError("no target is installed; pip install 'lossproof[torch]', or see lossproof targets")
-    return list(found.values())
+    return list(chosen.values())
 
 
-def everything() -> list[Target]:
-    """Every installed adapter on every device and in every mode."""
-    return [
-        Target(t.adapter, mode, device)
-        for t in installed()
-        for device in t.capabilities.devices
-        for mode in t.capabilities.modes
-    ]
+def available(specs: Sequence[Spec], processes: Processes | None) -> list[Found]:
+    """A target for each, started side by side, or what is wrong with it."""
+    if processes is None:
+        return [_caught(here, s) for s in specs]
+    with ThreadPoolExecutor(processes.side_by_side) as pool:
+        return list(pool.map(lambda s: _caught(lambda s: _elsewhere(s, processes), s), specs))
+
+
+def everything(several: Sequence[Target], processes: Processes | None) -> list[Found]:
+    """These adapters on every device and in every mode."""
+    every = [(t, device, mode) for t in several for device in t.capabilities.devices for mode in t.capabilities.modes]
+    specs = [replace(spec(t.adapter.name), device=device, mode=mode) for t, device, mode in every]
+    at_hand = {(t.adapter.name, t.device, t.mode): t for t in several}
+    others = [s for s in specs if (s.name, s.device, s.mode) not in at_hand]
+    started = iter(available(others, processes))
+    return [at_hand.get((s.name, s.device, s.mode)) or next(started) for s in specs]
 
 
 def missing(required: Iterable[str], chosen: Sequence[Target]) -> list[str]:
     """Of the required targets, adapters and devices (``cuda`` is any ``cuda:N``), those that the run does not have."""
     present = {n for t in chosen for n in (t.name, t.adapter.name, t.device, t.device.split(":")[0])}
     return [r for r in required if r not in present]
+
+
+def close(several: Iterable[Target]) -> None:
+    """End the processes of targets, where they have any."""
+    for target in several:
+        end = getattr(target.adapter, "close", None)
+        if end is not None:
+            end()
+
+
+def _caught(make: Callable[[Spec], Target], s: Spec) -> Found:
+    try:
+        return make(s)
+    except UsageError as error:
+        return error
+
+
+def _elsewhere(s: Spec, processes: Processes) -> Target:
+    # POSIX only, and not needed by who stays in one process.
+    from lossproof.remote import NotImportableError, Remote
+
+    remote = Remote(s.name, Launch(s.value, s.mode, s.device, s.environment), processes)
+    atexit.register(remote.close)
+    try:
+        remote.connect()
+        return s.target(remote)
+    except NotImportableError as error:
+        raise absent(s, str(error), error.missing) from None
+    except UsageError:
+        remote.close()
+        raise

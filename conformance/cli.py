@@ -76,6 +76,7 @@ def cli() -> None:
 )
 @click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck.")
 @click.option("--record", metavar="FILE", help="Write every observation to FILE (JSON Lines).")
+@click.option("--resume", is_flag=True, help="Finish the record of a run that was cut short, if there is one.")
 @click.option("--op", "ops", help="Only this op (repeatable).", **_MANY)
 @click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **_MANY)
 @click.option("--family", "families", help="Only this family of cases (repeatable).", **_MANY)
@@ -85,8 +86,26 @@ def cli() -> None:
 @click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
 @click.option("--strict", is_flag=True, help="Unexpected passes and stale waivers fail, in versions they were seen in.")
 @click.option("--quiet", "-q", is_flag=True, help="Only the last line, and the failures.")
+@click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Targets at once (0: one a core).")
+@click.option(
+    "--timeout",
+    default=120.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="The most that one call may take, compilation included.",
+)
+@click.option(
+    "--memory",
+    default=0.0,
+    type=click.FloatRange(min=0),
+    metavar="GIB",
+    help="The most resident memory of one target's process (0: half of the machine's).",
+)
+@click.option("--in-process", is_flag=True, help="Targets in this process, one after the other; a crash ends the run.")
 def run(target: tuple[str, ...], **options: Any) -> int:
-    """Judge implementations. TARGET is NAME[+MODE][:DEVICE], such as torch, jax+jit or torch:cuda:0, or all.
+    """Judge implementations. TARGET is NAME[+MODE][:DEVICE][@ENVIRONMENT], such as torch, jax+jit or torch:cuda:0,
+    or all. NAME may also be file.py:ATTRIBUTE; ENVIRONMENT is the path of an interpreter.
 
     Without a TARGET: every adapter whose framework is installed.
     """
@@ -101,6 +120,44 @@ def targets() -> int:
     from lossproof.command_targets import targets_command
 
     return targets_command()
+
+
+@cli.group()
+def env() -> None:
+    """Environments with other releases, made once and kept: what TARGET@NAME runs in."""
+
+
+@env.command("create")
+@click.argument("name")
+@click.argument("requirement", nargs=-1)
+@click.option("--python", metavar="VERSION|PATH", help="Its Python, such as 3.8; by default the one that runs this.")
+@click.option("--force", is_flag=True, help="Replace an environment of that name.")
+def env_create(name: str, requirement: tuple[str, ...], python: str | None, force: bool) -> int:
+    """Make environment NAME of REQUIREMENTs such as torch==1.12.1, and NumPy, or keep the one that is there.
+
+    With uv where it is on PATH, else with venv and pip; the user's pip configuration holds. Old releases often need
+    older companions than they ask for, such as 'numpy<2'.
+    """
+    from lossproof.command_env import create_command
+
+    return create_command(name, requirement, python=python, force=force)
+
+
+@env.command("list")
+def env_list() -> int:
+    """List the environments."""
+    from lossproof.command_env import list_command
+
+    return list_command()
+
+
+@env.command("remove")
+@click.argument("name", nargs=-1, required=True)
+def env_remove(name: tuple[str, ...]) -> int:
+    """Delete environments."""
+    from lossproof.command_env import remove_command
+
+    return remove_command(name)
 
 
 @cli.group()

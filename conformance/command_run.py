@@ -5,20 +5,37 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 
 import click
 
 from lossproof import choose
+from lossproof.call import Call
 from lossproof.checks import outputs
 from lossproof.cli import build
+from lossproof.errors import UsageError
 from lossproof.evidence import header
-from lossproof.record import Writer
-from lossproof.run import Clock
+from lossproof.launch import Processes
+from lossproof.record import Writer, begun
+from lossproof.resume import Tape
+from lossproof.run import Clock, plan
 from lossproof.run import run as observe_all
 from lossproof.summary import Summary
+from lossproof.targets import Target
 from lossproof.terminal import console, last_line, progress, show
 from lossproof.waivers import book as book_for
+
+
+@dataclass(frozen=True)
+class Show:
+    """How a run is shown and when it fails: the user's waivers, ``strict``, only the failures (``quiet``), whether the
+    deck is ``complete`` (unfiltered), and ``reasons`` to fail that no observation has."""
+
+    waivers: Sequence[str]
+    strict: bool
+    quiet: bool
+    complete: bool
+    reasons: Sequence[str] = ()
 
 
 def run_command(
@@ -27,6 +44,7 @@ def run_command(
     profile: str,
     seed: int,
     record: str | None,
+    resume: bool,
     ops: Sequence[str],
     dtypes: Sequence[str],
     families: Sequence[str],
@@ -34,46 +52,71 @@ def run_command(
     require: Sequence[str],
     strict: bool,
     quiet: bool,
+    jobs: int,
+    timeout: float,
+    memory: float,
+    in_process: bool,
 ) -> int:
     """Run, print, and return the exit code."""
+    if resume and not record:
+        raise UsageError("--resume needs the record that is to be finished; add --record FILE")
     calls = build(profile, seed, ops, dtypes, families)
-    chosen = choose.targets(target)
-    names = [t.name for t in chosen]
-    absent = choose.missing(require, chosen)
-    if absent:
-        click.echo(f"lossproof: required but missing: {', '.join(absent)}; this run has {', '.join(names)}", err=True)
-        return 1
-    book = book_for(chosen, waivers)
-    summary, clock, start = Summary(), Clock(), time.perf_counter()
-    filters = {"op": ops, "dtype": dtypes, "family": families}
-    complete = profile == "default" and not any(filters.values())
+    alone = in_process or choose.PROCESSES is None
+    chosen = choose.targets(target, None if alone else Processes(jobs, timeout, int(memory * 2**30)))
     with contextlib.ExitStack() as stack:
+        stack.callback(choose.close, chosen)
+        absent = choose.missing(require, chosen)
+        if absent:
+            names = ", ".join(t.name for t in chosen)
+            click.echo(f"lossproof: required but missing: {', '.join(absent)}; this run has {names}", err=True)
+            return 1
+        filters = {"op": ops, "dtype": dtypes, "family": families}
+        head = header(chosen, calls, profile=profile, seed=seed, filters=filters) if record else {}
+        tape = Tape(record, head, plan(chosen, calls)) if record and resume and begun(record) else None
         writer = None
-        if record:
-            writer = stack.enter_context(
-                Writer(record, header(chosen, calls, profile=profile, seed=seed, filters=filters))
-            )
-        total = len(chosen) * sum(len(outputs(c)) for c in calls)
-        tick = stack.enter_context(progress(total, quiet=quiet))
-        interrupted = False
+        if record and not (tape and tape.done):
+            kept = {"keep": tape.bytes, "count": tape.count} if tape else {}
+            writer = stack.enter_context(Writer(record, head, **kept))
+        complete = profile == "default" and not any(filters.values())
+        how = Show(waivers, strict=strict, quiet=quiet, complete=complete)
+        return judge_all(chosen, calls, writer, tape, how, jobs=jobs)
+
+
+def judge_all(
+    chosen: Sequence[Target],
+    calls: Sequence[Call],
+    writer: Writer | None,
+    tape: Tape | None,
+    how: Show,
+    *,
+    jobs: int = 0,
+) -> int:
+    """The loop with everything that is shown of it; the exit code."""
+    book = book_for(chosen, how.waivers)
+    summary, clock, start = Summary(), Clock(), time.perf_counter()
+    total = len(chosen) * sum(len(outputs(c)) for c in calls)
+    kept, interrupted = tape.count if tape else 0, False
+    with progress(total, quiet=how.quiet) as tick:
         try:
-            for raw in observe_all(chosen, calls, clock):
+            for i, raw in enumerate(observe_all(chosen, calls, clock, jobs=jobs, tape=tape)):
                 o = book.mark(raw)
-                if writer:
+                if writer and i >= kept:
                     writer.write(o)
                 summary.add(o)
                 tick(o, summary.failed)
         except KeyboardInterrupt:
             interrupted = True
-        if writer and not interrupted:
-            writer.end(
-                {"seconds": time.perf_counter() - start, "clock": asdict(clock), "verdicts": dict(summary.total)}
-            )
+    clock.close(chosen)
+    if writer and not interrupted:
+        facts = {"seconds": time.perf_counter() - start, "clock": clock.facts(), "verdicts": dict(summary.total)}
+        writer.end(facts)
     out = console()
-    reasons = summary.reasons(book, strict=strict, complete=complete and not interrupted)
-    show(out, summary, book, clock, complete=complete and not interrupted, quiet=quiet)
+    complete = how.complete and not interrupted
+    reasons = [*how.reasons, *summary.reasons(book, strict=how.strict, complete=complete)]
+    show(out, summary, book, clock, complete=complete, quiet=how.quiet)
     if interrupted:
-        click.echo(f"lossproof: interrupted after {sum(summary.total.values())} of {total} outputs", err=True)
+        hint = "; finish the record with --resume" if writer else ""
+        click.echo(f"lossproof: interrupted after {sum(summary.total.values())} of {total} outputs{hint}", err=True)
         return 130
-    out.print(last_line(summary, names, reasons))
+    out.print(last_line(summary, [t.name for t in chosen], reasons))
     return 1 if reasons else 0

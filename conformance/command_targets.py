@@ -4,25 +4,23 @@ from __future__ import annotations
 
 from rich.markup import escape
 
+from lossproof import choose
 from lossproof.adapters.protocol import DTYPES
 from lossproof.errors import UsageError
-from lossproof.targets import Target, known, parse
+from lossproof.targets import Target, known, spec
 from lossproof.terminal import console
 
 
 def targets_command() -> int:
     """Print every adapter, installed ones first."""
     out = console()
-    missing = []
-    for name in known():
-        try:
-            target = parse(name)
-            lines = _lines(target)
-        except UsageError as error:
-            missing.append(str(error))
-            continue
-        for line in lines:
+    found = choose.available([spec(name) for name in known()], choose.PROCESSES)
+    here = [t for t in found if isinstance(t, Target)]
+    for target in here:
+        for line in _lines(target):
             out.print(escape(line), soft_wrap=True)
+    choose.close(here)
+    missing = [str(wrong) for wrong in found if isinstance(wrong, UsageError)]
     if missing:
         out.print("not here:")
         for line in missing:

@@ -14,7 +14,7 @@ import numpy as np
 from lossproof import __version__
 from lossproof.call import Call
 from lossproof.deck import VERSION, digest
-from lossproof.targets import Target
+from lossproof.targets import Player, Target
 
 # Threads, instruction sets, precision modes and compilers: the variables that can change bits. TF_ is no prefix here,
 # because Terraform keeps secrets under it.
@@ -38,6 +38,7 @@ _PREFIXES = (
 )
 _NAMES = frozenset(
     {
+        "NPROC",
         "NVIDIA_TF32_OVERRIDE",
         "TF_CUDNN_DETERMINISTIC",
         "TF_DETERMINISTIC_OPS",
@@ -92,6 +93,7 @@ def describe(target: Target) -> dict[str, Any]:
         "mode": target.mode,
         "versions": dict(d.versions),
         "facts": dict(d.facts),
+        **(target.adapter.evidence() if isinstance(target.adapter, Player) else {}),
     }
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from rich.markup import escape
 
+from lossproof import choose
 from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.call import Call, from_json
 from lossproof.checks import ERROR, INPUTS, RELATION, Check
@@ -23,7 +24,7 @@ from lossproof.floats import FORMATS
 from lossproof.judge import Observation
 from lossproof.ops import solved_by, validate
 from lossproof.run import run
-from lossproof.targets import Target, parse
+from lossproof.targets import Target
 from lossproof.terminal import console
 from lossproof.verdicts import default_profile
 from lossproof.waivers import book
@@ -48,11 +49,14 @@ def explain_command(
     full: bool,
 ) -> int:
     """Print the explanation."""
-    chosen = parse(target) if target else None
     call = find(id, profile=profile, seed=seed, record=record, call_file=call_file)
+    chosen = choose.targets([target], choose.PROCESSES)[0] if target else None
     out = console()
-    for line in lines(call, chosen, full=full):
-        out.print(escape(line), soft_wrap=True)
+    try:
+        for line in lines(call, chosen, full=full):
+            out.print(escape(line), soft_wrap=True)
+    finally:
+        choose.close([chosen] if chosen else [])
     return 0
 
 
@@ -108,9 +112,9 @@ class _Listening(Target):
 
     heard: list[Outcome] = field(default_factory=list)
 
-    def play(self, problems):  # type: ignore[no-untyped-def]
+    def play(self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False) -> Iterator[Outcome]:
         """Play, and keep what is said."""
-        for outcome in super().play(problems):
+        for outcome in super().play(problems, isolate=isolate, watch=watch):
             self.heard.append(outcome)
             yield outcome
 
@@ -135,7 +139,7 @@ def lines(call: Call, target: Target | None, *, full: bool = False) -> Iterator[
     answer: Outcome | None = None
     observations: list[Observation] = []
     if target is not None:
-        ear = _Listening(target.adapter, target.mode, target.device)
+        ear = _Listening(target.adapter, target.mode, target.device, target.environment, target.place)
         marks = book([target])
         observations = [marks.mark(o) for o in run([ear], [call])]
         answer = ear.heard[0]

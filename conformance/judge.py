@@ -36,6 +36,7 @@ class Observation:
     ``share`` is the worst error over the allowed error (infinite where a required special value is missing); ``ulp``
     the worst error in units of the dtype's spacing at the exact value; ``index`` the worst entry in the output's own
     shape; ``exact`` and ``allowed`` belong to it. ``met`` is the strictest profile whose bound the output meets.
+    ``note`` says what is remarkable about the way to the answer.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Observation:
     bits: str = ""
     seconds: float = 0.0
     waiver: str = ""
+    note: str = ""
     call: dict[str, Any] | None = None
 
 

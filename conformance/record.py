@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -34,8 +35,8 @@ def to_line(o: Observation) -> dict[str, Any]:
             out[name] = value
     if o.conventions:
         out["conventions"] = o.conventions
-    plain: dict[str, Any] = _plain(out)
-    return plain
+    line: dict[str, Any] = plain(out)
+    return line
 
 
 def from_line(data: Mapping[str, Any]) -> Observation:
@@ -62,27 +63,34 @@ def from_line(data: Mapping[str, Any]) -> Observation:
     return Observation(**{k: v for k, v in values.items() if k in known})
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON has it: floats that it cannot hold as texts, tuples as lists."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     return value
 
 
 class Writer:
-    """Writes a record, one flushed line at a time. Raises :class:`UsageError` where the path cannot be written."""
+    """Writes a record, one flushed line at a time. Raises :class:`UsageError` where the path cannot be written.
 
-    def __init__(self, path: str | Path, header: Mapping[str, Any]) -> None:
+    With ``keep`` the first so many bytes of the record that is there stay, a header and ``count`` observations.
+    """
+
+    def __init__(self, path: str | Path, header: Mapping[str, Any], *, keep: int = 0, count: int = 0) -> None:
         self.path = Path(path)
-        self.count = 0
+        self.count = count
         try:
-            self._file: IO[str] = self.path.open("w", encoding="utf-8", newline="\n")
+            if keep:
+                os.truncate(self.path, keep)
+            self._file: IO[str] = self.path.open("a" if keep else "w", encoding="utf-8", newline="\n")
         except OSError as error:
             raise UsageError(f"cannot write record {path}: {error.strerror or error}") from None
-        self._line({"lossproof": "record", "format": FORMAT, **header})
+        if not keep:
+            self._line({"lossproof": "record", "format": FORMAT, **header})
 
     def write(self, o: Observation) -> None:
         """Append one observation."""
@@ -95,7 +103,7 @@ class Writer:
 
     def _line(self, data: Mapping[str, Any]) -> None:
         try:
-            self._file.write(json.dumps(_plain(data), allow_nan=False, separators=(",", ":")) + "\n")
+            self._file.write(json.dumps(plain(data), allow_nan=False, separators=(",", ":")) + "\n")
             self._file.flush()
         except OSError as error:
             raise UsageError(f"cannot write record {self.path}: {error.strerror or error}") from None
@@ -139,6 +147,38 @@ def read(path: str | Path) -> Record:
     if header.get("format") != FORMAT:
         raise UsageError(f"{path} has record format {header.get('format')!r}; this lossproof reads format {FORMAT}")
     return Record(path, header)
+
+
+def begun(path: str | Path) -> bool:
+    """Whether there is a record with a whole header, or a foreign file; False if there is nothing or less than that."""
+    try:
+        with Path(path).open("rb") as file:
+            first = file.readline()
+    except OSError:
+        return False
+    mark = b'{"lossproof":"record"'
+    return first.endswith(b"\n") or not (mark.startswith(first) or first.startswith(mark))
+
+
+def complete_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Where each observation begins, in bytes, and its JSON object.
+
+    At last where they end, and what a complete run says there, ``{"end": ...}``; None if the record is cut short.
+    """
+    with path.open("rb") as file:
+        at = len(file.readline())
+        for line in file:
+            try:
+                data = json.loads(line) if line.endswith(b"\n") else None
+            except ValueError as error:
+                raise UsageError(
+                    f"{path} is not a lossproof record; byte {at} begins no JSON object ({error})"
+                ) from None
+            yield at, data
+            if data is None or "end" in data:
+                return
+            at += len(line)
+    yield at, None
 
 
 def _lines(path: Path, skip: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -265,8 +265,8 @@ def _repeated_backward(p: Problem, pick: Picker, variant: str) -> Plan | None:
 
 def _purity_judge(hearing: Hearing) -> list[Observation]:
     base, outcome = hearing.blank("value"), hearing.outcomes[0]
-    if outcome.error == "unsupported":
-        return [replace(base, verdict="unsupported", message=outcome.message)]
+    if outcome.error in ("unsupported", "crash", "timeout", "resource"):
+        return [replace(base, verdict=outcome.error, message=outcome.message)]
     if outcome.error is not None:
         message = f"{hearing.check.problem.op}: purity: raised {outcome.error}: {outcome.message}"
         return [replace(base, message=message, share=np.inf, call=hearing.check.to_json())]

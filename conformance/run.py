@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from lossproof.adapters.protocol import Problem
 from lossproof.batch import signature
 from lossproof.call import Call
-from lossproof.checks import Check, Exact, play
+from lossproof.checks import Check, Exact
 from lossproof.conventions import Ledger
 from lossproof.expect import Truth, truth
+from lossproof.feed import Ahead, Answers, Direct, Feed, Group
 from lossproof.judge import Observation
+from lossproof.launch import cores
 from lossproof.ops import solved_by
-from lossproof.targets import Target
+from lossproof.resume import Tape
+from lossproof.targets import Player, Target
 from lossproof.verdicts import observe
 
 _MAX_STACK_ELEMENTS = 1 << 18
@@ -23,15 +29,45 @@ _MAX_STACK_ELEMENTS = 1 << 18
 
 @dataclass
 class Clock:
-    """Where the time went, in seconds: inside the targets (by name), in the oracle and in the judge.
+    """Where the time went, in seconds, by target: inside its calls, in the first call of each signature among them
+    (where a compiler works), in starting its processes; and in waiting for targets, in the oracle, in the judge.
 
-    ``withheld`` counts the calls that a target was not given, because their tier is too dear for it.
+    ``withheld`` counts the calls that a target was not given, because their tier is too dear for it; ``restarts`` how
+    often its processes were started again.
     """
 
     targets: dict[str, float] = field(default_factory=dict)
+    first: dict[str, float] = field(default_factory=dict)
+    starts: dict[str, float] = field(default_factory=dict)
+    restarts: dict[str, int] = field(default_factory=dict)
     withheld: dict[str, int] = field(default_factory=dict)
+    waiting: float = 0.0
     oracle: float = 0.0
     judge: float = 0.0
+    _seen: set[object] = field(default_factory=set, repr=False)
+
+    def facts(self) -> dict[str, Any]:
+        """Everything, for a record."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "_seen"}
+
+    def add(self, target: Target, group: Group, answers: Answers) -> None:
+        """Count the calls of a group."""
+        self.targets[target.name] = self.targets.get(target.name, 0.0) + answers.seconds
+        calls = answers.hearing.calls if answers.hearing else group.calls
+        for call, outcome in zip(calls, answers.outcomes, strict=True):
+            key = (target.name, signature(call.problem))
+            if key not in self._seen:
+                self._seen.add(key)
+                self.first[target.name] = self.first.get(target.name, 0.0) + outcome.seconds
+
+    def close(self, targets: Iterable[Target]) -> None:
+        """Take note of what the processes have taken."""
+        for target in targets:
+            seconds, restarts = getattr(target.adapter, "start_seconds", None), getattr(target.adapter, "restarts", 0)
+            if seconds is not None:
+                self.starts[target.name] = seconds
+            if restarts:
+                self.restarts[target.name] = restarts
 
 
 def groups(calls: Iterable[Call]) -> Iterator[list[Call]]:
@@ -45,44 +81,69 @@ def groups(calls: Iterable[Call]) -> Iterator[list[Call]]:
             yield members[start : start + step]
 
 
-def run(targets: Sequence[Target], calls: Iterable[Call], clock: Clock | None = None) -> Iterator[Observation]:
-    """Put every call to every target and judge the answers against one truth."""
+@dataclass(frozen=True)
+class Unit:
+    """One target and one group."""
+
+    target: Target
+    group: Group
+
+    @property
+    def name(self) -> str:
+        """The target's name."""
+        return self.target.name
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of the calls."""
+        return frozenset(c.id for c in self.group.calls)
+
+
+def plan(targets: Sequence[Target], calls: Iterable[Call]) -> list[Unit]:
+    """Who is asked what, in the order of the observations."""
+    stacked = [Group(tuple(group)) for group in groups(calls)]
+    return [Unit(target, group) for group in stacked for target in targets if target.takes(group.tier)]
+
+
+def run(
+    targets: Sequence[Target],
+    calls: Iterable[Call],
+    clock: Clock | None = None,
+    *,
+    jobs: int = 0,
+    tape: Tape | None = None,
+) -> Iterator[Observation]:
+    """Put every call to every target and judge the answers against one truth.
+
+    Targets in processes of their own are asked side by side, ``jobs`` at once (0: one for each core), ahead of the
+    judge. The order of the observations is that of the calls, whoever answers first. What a ``tape`` has is taken from
+    there.
+    """
     clock = clock if clock is not None else Clock()
-    ledgers = {t.adapter.name: Ledger(t.adapter.name, t.capabilities.conventions) for t in targets}
-    for group in groups(calls):
-        problems = [c.problem for c in group]
-        given = [t for t in targets if t.takes(group[0].tier)]
-        for target in targets:
-            if target not in given:
-                clock.withheld[target.name] = clock.withheld.get(target.name, 0) + len(group)
-        if not given:
-            continue
-        if isinstance(group[0], Check):
-            yield from _check(group[0], given, clock, ledgers)
-            continue
-        start = time.perf_counter()
-        truths = _truths(problems, {t.capabilities.mean for t in given})
-        clock.oracle += time.perf_counter() - start
-        for target in given:
-            exact = truths[target.capabilities.mean]
-            start = time.perf_counter()
-            outcomes = list(target.play(problems))
-            clock.targets[target.name] = clock.targets.get(target.name, 0.0) + time.perf_counter() - start
-            start = time.perf_counter()
-            p = problems[0]
-            found = observe(group, exact, outcomes, target.name, target.declared(p.op, p.result_dtype))
-            for i, observation in enumerate(found):
-                ledgers[target.adapter.name].add(group[i // len(exact.expected)], observation)
-            clock.judge += time.perf_counter() - start
-            yield from found
+    calls = list(calls)
+    ledgers = {t.implementation: Ledger(t.implementation, t.capabilities.conventions) for t in targets}
+    units, done = plan(targets, calls), len(tape.sizes) if tape else 0
+    for target in targets:
+        withheld = sum(not target.takes(call.tier) for call in calls)
+        clock.withheld |= {target.name: withheld} if withheld else {}
+    for unit, found in zip(units, tape.units() if tape else (), strict=False):
+        by_id = {c.id: c for c in unit.group.calls}
+        for observation in found:
+            ledgers[unit.target.implementation].add(by_id[observation.id], observation)
+        yield from found
+    with ExitStack() as stack:
+        slots = threading.Semaphore(jobs or cores())
+        feeds = {t.name: stack.enter_context(closing(_feed(t, units[done:], slots))) for t in targets}
+        for group, several in itertools.groupby(units[done:], key=lambda unit: unit.group):
+            yield from _group(group, [unit.target for unit in several], feeds, ledgers, clock)
     for ledger in ledgers.values():
         yield from ledger.verdicts()
 
 
-def _truths(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth]:
+def _truths(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth | Exact]:
     """The truth of the problems for each mean that a target declares; one for all where there is no mean."""
     by_reduction: dict[str, Truth] = {}
-    found = {}
+    found: dict[str, Truth | Exact] = {}
     for mean in means:
         solved = [solved_by(p, mean) for p in problems]
         reduction = solved[0].reduction
@@ -92,18 +153,46 @@ def _truths(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Trut
     return found
 
 
-def _check(
-    check: Check, targets: Sequence[Target], clock: Clock, ledgers: Mapping[str, Ledger]
+def _feed(target: Target, units: Sequence[Unit], slots: threading.Semaphore) -> Feed:
+    if not isinstance(target.adapter, Player):
+        return Direct(target)
+    return Ahead(target, [unit.group for unit in units if unit.target is target], slots)
+
+
+def _group(
+    group: Group, targets: Sequence[Target], feeds: Mapping[str, Feed], ledgers: Mapping[str, Ledger], clock: Clock
 ) -> Iterator[Observation]:
-    """A check on every target; the truths that its judge asks for are shared."""
-    exact = Exact()
+    """One group on every target that is given it."""
+    start = time.perf_counter()
+    if isinstance(group.calls[0], Check):
+        shared = Exact()
+        exact: Mapping[str, Truth | Exact] = {t.capabilities.mean: shared for t in targets}
+    else:
+        exact = _truths([c.problem for c in group.calls], {t.capabilities.mean for t in targets})
+    clock.oracle += time.perf_counter() - start
     for target in targets:
         start = time.perf_counter()
-        hearing = play(check, target, exact)
-        clock.targets[target.name] = clock.targets.get(target.name, 0.0) + time.perf_counter() - start
-        start = time.perf_counter()
-        found = check.judge(hearing)
-        for observation in found:
-            ledgers[target.adapter.name].add(check, observation)
-        clock.judge += time.perf_counter() - start
+        answers = feeds[target.name].take(group)
+        taken = time.perf_counter()
+        found = judged(target, group, answers, exact[target.capabilities.mean], ledgers[target.implementation])
+        clock.waiting += taken - start
+        clock.judge += time.perf_counter() - taken
+        clock.add(target, group, answers)
         yield from found
+
+
+def judged(target: Target, group: Group, answers: Answers, exact: Truth | Exact, ledger: Ledger) -> list[Observation]:
+    """The observations of one target and group, in order. All targets share the truth of a group."""
+    if isinstance(exact, Exact):
+        # sanity check: what is put as a check is heard as one
+        assert answers.hearing is not None
+        hearing = replace(answers.hearing, exact=exact)
+        found = hearing.check.judge(hearing)
+        for observation in found:
+            ledger.add(hearing.check, observation)
+        return found
+    p = group.calls[0].problem
+    found = observe(group.calls, exact, answers.outcomes, target.name, target.declared(p.op, p.result_dtype))
+    for i, observation in enumerate(found):
+        ledger.add(group.calls[i // len(exact.expected)], observation)
+    return found

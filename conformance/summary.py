@@ -76,6 +76,7 @@ class Summary:
     unexpected: dict[tuple[str, str], Observation] = field(default_factory=dict)
     conventions: dict[tuple[str, str, str], dict[str, dict[str, Counter[str]]]] = field(default_factory=dict)
     unsupported: Counter[tuple[str, str]] = field(default_factory=Counter)
+    notes: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     total: Counter[str] = field(default_factory=Counter)
     _given: Counter[GroupKey] = field(default_factory=Counter)
 
@@ -95,6 +96,9 @@ class Summary:
             self.suspects.setdefault(key, Group()).add(o)
         elif shown == "unsupported":
             self.unsupported[o.target, o.message] += 1
+        if o.note:
+            count, first = self.notes.get((o.target, o.note), (0, o.id))
+            self.notes[o.target, o.note] = (count + 1, first)
         for clause, behaviour in o.conventions.items():
             by_target = self.conventions.setdefault((clause, op, o.output), {})
             by_target.setdefault(o.target, {}).setdefault(dtype, Counter())[behaviour] += 1
@@ -129,6 +133,8 @@ class Summary:
         if counts:
             found.append(", ".join(counts))
         if strict:
+            if self.notes:
+                found.append(f"{len(self.notes)} faults that did not happen again")
             names = sorted({name for _, name in self.unexpected if book.is_seen(book.named(name))})
             if names:
                 found.append(f"unexpected pass of waiver {', '.join(names)}")

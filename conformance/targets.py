@@ -1,41 +1,86 @@
-"""Targets: an adapter on a device in a mode. Discovery through entry points, parsing of target strings, play."""
+"""Targets: an adapter on a device, in a mode, in an environment. Target strings, discovery, play."""
 
 from __future__ import annotations
 
 import os
 import re
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
-from lossproof.adapters.protocol import Adapter, Capabilities, Description, Outcome, Problem, UnsupportedProblem
+from lossproof.adapters import local
+from lossproof.adapters.protocol import Adapter, Capabilities, Description, Outcome, Problem
 from lossproof.errors import UsageError
+from lossproof.launch import ONE_THREAD
 from lossproof.verdicts import Declared, default_profile
 
 GROUP = "lossproof.adapters"
-# Frameworks read these when they are imported. One thread each unless the user says otherwise: the calls are small,
-# idle threads spin, and thread counts change bits.
-THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-_SPEC = re.compile(r"^(?P<name>[A-Za-z_][\w.-]*?)(\+(?P<mode>[\w-]+))?(:(?P<device>[a-z]+(:\d+)?))?$")
+_EXPECTED = "expected NAME[+MODE][:DEVICE][@ENVIRONMENT], such as torch, jax+jit or torch:cuda:0@./venv/bin/python"
+# A name is an installed adapter's, or says where one is: file.py:ATTRIBUTE, package.module:ATTRIBUTE.
+_SPEC = re.compile(
+    r"(?P<name>.+?\.py:[A-Za-z_][\w.]*|[A-Za-z_]\w*(\.\w+)+:[A-Za-z_][\w.]*|[A-Za-z_][\w.-]*?)"
+    r"(\+(?P<mode>[\w-]+))?(:(?P<device>[a-z]+(:\d+)?))?(@(?P<environment>.+))?"
+)
+
+
+@runtime_checkable
+class Player(Protocol):
+    """An adapter that is elsewhere and answers problems itself: in a process of its own, or in a file."""
+
+    @property
+    def name(self) -> str:
+        """The first part of a target string."""
+        ...
+
+    def describe(self) -> Description:
+        """Versions and build facts of the framework."""
+        ...
+
+    def capabilities(self) -> Capabilities:
+        """The ops, dtypes, devices and modes on offer."""
+        ...
+
+    def evidence(self) -> dict[str, Any]:
+        """What else the results depend on: the interpreter, threads."""
+        ...
+
+    def script(self, problem: Problem) -> str:
+        """A program of the framework alone that evaluates the problem."""
+        ...
+
+    def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
+        """One outcome for each problem, in order."""
+        ...
 
 
 @dataclass(frozen=True)
 class Target:
-    """An implementation under test, ready to be asked."""
+    """An implementation under test, ready to be asked.
 
-    adapter: Adapter
+    ``environment`` is the interpreter as the target string has it, empty for this one; ``place`` is where the adapter
+    is, if it is not installed under its name.
+    """
+
+    adapter: Adapter | Player
     mode: str = "eager"
     device: str = "cpu"
+    environment: str = ""
+    place: str = ""
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The target string: ``torch``, ``jax+jit``, ``torch:cuda:0``."""
         mode = "" if self.mode == self.capabilities.modes[0] else f"+{self.mode}"
         device = "" if self.device == self.capabilities.devices[0] else f":{self.device}"
-        return f"{self.adapter.name}{mode}{device}"
+        environment = f"@{self.environment}" if self.environment else ""
+        return f"{self.place or self.adapter.name}{mode}{device}{environment}"
+
+    @property
+    def implementation(self) -> str:
+        """The adapter in its environment: what decides once where the specification leaves a choice."""
+        return f"{self.place or self.adapter.name}@{self.environment}" if self.environment else self.adapter.name
 
     @property
     def capabilities(self) -> Capabilities:
@@ -53,56 +98,67 @@ class Target:
 
     def takes(self, tier: str) -> bool:
         """Whether calls of a tier are worth their compilation here: see ``Call.tier``."""
-        return (
-            tier
-            in {"none": ("core", "full", "free"), "cheap": ("core", "full"), "dear": ("core",)}[
-                self.capabilities.compile_cost
-            ]
-        )
+        return local.takes(self.capabilities, tier)
 
-    def supports(self, p: Problem) -> str:
-        """Empty if the problem is within the capabilities, else the reason why not."""
-        c = self.capabilities
-        support = c.ops.get(p.op)
-        if support is None:
-            return f"{self.adapter.name} has no {p.op}"
-        if p.dtype not in c.dtypes:
-            return f"{self.adapter.name} has no {p.dtype}"
-        kind = "probability" if p.has_probability_target else "index"
-        if p.target is not None and kind not in support.targets:
-            return f"{self.adapter.name}'s {p.op} takes no {kind} targets"
-        if c.normalised_targets and not _normalised(p):
-            return f"{self.adapter.name}'s {p.op} takes only targets that sum to 1"
-        if p.layout not in c.layouts:
-            return f"{self.adapter.name} has no layout {p.layout}"
-        if p.out_dtype is not None and not c.out_dtypes:
-            return f"{self.adapter.name} offers no output dtype wider than the input"
-        return ""
+    def play(self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False) -> Iterator[Outcome]:
+        """Put problems to the adapter, one outcome each.
 
-    def play(self, problems: Iterable[Problem]) -> Iterator[Outcome]:
-        """Put problems to the adapter, one outcome each. A framework's exception is an outcome, never a traceback."""
+        ``isolate`` keeps what they may corrupt from other calls, where the adapter is in a process of its own. With
+        ``watch`` outcomes say which inputs were written into.
+        """
+        if isinstance(self.adapter, Player):
+            yield from self.adapter.outcomes(problems, isolate=isolate, watch=watch)
+            return
         for problem in problems:
-            reason = self.supports(problem)
-            if reason:
-                yield Outcome(error="unsupported", message=reason)
-                continue
-            start = time.perf_counter()
-            try:
-                outputs = self.adapter.evaluate(problem, self.device, self.mode)
-            except UnsupportedProblem as error:
-                yield Outcome(error="unsupported", message=str(error))
-            except MemoryError as error:
-                yield Outcome(error="resource", message=f"out of memory: {error}", seconds=time.perf_counter() - start)
-            except Exception as error:  # the boundary to foreign code: whatever it raises is its answer
-                text = f"{type(error).__name__}: {str(error).strip()[:500]}"
-                yield Outcome(error=self.adapter.error_kind(error), message=text, seconds=time.perf_counter() - start)
-            else:
-                yield Outcome(outputs=outputs, seconds=time.perf_counter() - start)
+            yield local.answer(self.adapter, problem, self.device, self.mode, watch=watch)
 
 
-def _normalised(p: Problem) -> bool:
-    """Whether every row of probability targets sums to 1, exactly: the deck's are multiples of powers of two."""
-    return p.target is None or not p.has_probability_target or bool(np.all(p.target.sum(axis=p.axis) == 1.0))
+@dataclass(frozen=True)
+class Spec:
+    """A target string taken apart; what it leaves open is empty. ``value`` says where the adapter is."""
+
+    text: str
+    name: str
+    value: str
+    mode: str = ""
+    device: str = ""
+    environment: str = ""
+
+    @property
+    def place(self) -> str:
+        """The name, if it says itself where the adapter is."""
+        return self.name if self.name == self.value else ""
+
+    def target(self, adapter: Adapter | Player) -> Target:
+        """The target, its mode and device checked against what the adapter has."""
+        c = adapter.capabilities()
+        mode, device = self.mode or c.modes[0], self.device or c.devices[0]
+        for what, given, known in (("mode", mode, c.modes), ("device", device, c.devices)):
+            if given not in known:
+                here = " here" if what == "device" else ""
+                text = f"target {self.text!r}: {adapter.name} has no {what} {given!r}{here}"
+                raise UsageError(f"{text}; expected one of {', '.join(known)}")
+        return Target(adapter, mode, device, self.environment, self.place)
+
+
+def spec(text: str) -> Spec:
+    """Read a target string. Raises :class:`UsageError` if it cannot be read or names no adapter."""
+    match = _SPEC.fullmatch(text)
+    if not match:
+        raise UsageError(f"cannot read target {text!r}; {_EXPECTED}")
+    given = {k: v for k, v in match.groupdict().items() if v}
+    name = given["name"]
+    if ":" in name:
+        file = name.rpartition(":")[0]
+        if file.endswith(".py") and not os.path.isfile(file):
+            raise UsageError(f"target {text!r}: there is no file {file}")
+        return Spec(text, value=name, **given)
+    found = known().get(name)
+    if found is None:
+        raise UsageError(
+            f"unknown target {name!r}; expected one of {', '.join(known()) or 'none installed'}, or file.py:ATTRIBUTE"
+        )
+    return Spec(text, value=found.value, **given)
 
 
 def known() -> dict[str, EntryPoint]:
@@ -112,44 +168,42 @@ def known() -> dict[str, EntryPoint]:
 
 def load(name: str) -> Adapter:
     """Import an adapter. Raises :class:`UsageError` if it is unknown or its framework is not installed."""
-    for variable in THREADS:
-        os.environ.setdefault(variable, "1")
-    found = known().get(name)
-    if found is None:
-        raise UsageError(f"unknown target {name!r}; expected one of {', '.join(known()) or 'none installed'}")
+    return _load(spec(name))
+
+
+def _load(s: Spec) -> Adapter:
+    for variable, value in ONE_THREAD.items():
+        os.environ.setdefault(variable, value)
     try:
-        adapter = found.load()
+        return local.load(s.value)
     except Exception as error:  # foreign code: a broken installation can raise anything
-        missing = getattr(error, "name", None) or name
-        raise UsageError(
-            f"target {name}: {missing} is not installed or does not import ({error}); pip install 'lossproof[{name}]'"
-        ) from error
-    if not isinstance(adapter, Adapter):
-        raise UsageError(
-            f"target {name}: {found.value} is not an adapter; expected the members of adapters.protocol.Adapter"
-        )
-    return adapter
+        raise absent(s, str(error), getattr(error, "name", None) or "") from error
+
+
+def absent(s: Spec, why: str, missing: str) -> UsageError:
+    """What to say of an adapter that does not import."""
+    if s.place:
+        return UsageError(f"target {s.name} does not import: {why}")
+    hint = f"pip install 'lossproof[{s.name}]'"
+    if s.environment:
+        hint = f"install it in {s.environment}"
+    return UsageError(f"target {s.text}: {missing or s.name} is not installed or does not import ({why}); {hint}")
+
+
+def here(s: Spec) -> Target:
+    """The target in this process."""
+    if s.environment:
+        raise UsageError(f"target {s.text!r}: another environment needs a process of its own; leave out --in-process")
+    return s.target(_load(s))
 
 
 def parse(text: str) -> Target:
-    """A target from a string such as ``torch``, ``jax+jit`` or ``torch:cuda:0``."""
-    match = _SPEC.match(text)
-    if not match:
-        raise UsageError(
-            f"cannot read target {text!r}; expected NAME[+MODE][:DEVICE], such as torch, jax+jit or torch:cuda:0"
-        )
-    adapter = load(match["name"])
-    c = adapter.capabilities()
-    mode, device = match["mode"] or c.modes[0], match["device"] or c.devices[0]
-    if mode not in c.modes:
-        raise UsageError(f"target {text!r}: {adapter.name} has no mode {mode!r}; expected one of {', '.join(c.modes)}")
-    if device not in c.devices:
-        raise UsageError(f"target {text!r}: no device {device!r} here; expected one of {', '.join(c.devices)}")
-    return Target(adapter, mode, device)
+    """A target in this process, from a string such as ``torch``, ``jax+jit`` or ``torch:cuda:0``."""
+    return here(spec(text))
 
 
 def installed() -> list[Target]:
-    """Every adapter whose framework is installed, in its default mode and device."""
+    """Every adapter whose framework is installed, in its default mode and device, in this process."""
     found = []
     for name in known():
         try:

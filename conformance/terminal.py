@@ -89,7 +89,8 @@ def show(out: Console, summary: Summary, book: Book, clock: Clock, *, complete: 
         *_waivers(summary, book, complete=complete),
         *_conventions(summary),
         *_unsupported(summary, clock),
-        _time(clock),
+        *_notes(summary),
+        *_time(clock),
     ):
         out.print(part)
 
@@ -165,6 +166,13 @@ def _conventions(summary: Summary) -> Iterator[RenderableType]:
     yield table
 
 
+def _notes(summary: Summary) -> Iterator[RenderableType]:
+    if summary.notes:
+        yield "[bold]Remarkable[/]"
+        for (target, note), (n, first) in sorted(summary.notes.items()):
+            yield escape(f"  {target}: {n} outputs, first of {first}: {note}")
+
+
 def _unsupported(summary: Summary, clock: Clock) -> Iterator[RenderableType]:
     for target, n in sorted(clock.withheld.items()):
         yield escape(f"{target}: {n} calls withheld, whose new shapes it would have to compile (tier free)")
@@ -174,9 +182,17 @@ def _unsupported(summary: Summary, clock: Clock) -> Iterator[RenderableType]:
             yield escape(f"  {target}: {n} outputs: {reason}")
 
 
-def _time(clock: Clock) -> str:
-    parts = [f"{name} {seconds:.1f} s" for name, seconds in clock.targets.items()]
-    return escape(f"Time: {', '.join(parts)}; oracle {clock.oracle:.1f} s, judge {clock.judge:.1f} s")
+def _time(clock: Clock) -> Iterator[RenderableType]:
+    """Where the time went. Targets side by side take more seconds together than the run."""
+    yield "[bold]Time[/]"
+    for name, seconds in clock.targets.items():
+        parts = [f"calls {seconds:.1f} s, of which {clock.first.get(name, 0.0):.1f} s in the first of each signature"]
+        if name in clock.starts:
+            parts.insert(0, f"start {clock.starts[name]:.1f} s")
+        if name in clock.restarts:
+            parts.append(f"{clock.restarts[name]} restarts")
+        yield escape(f"  {name}: {', '.join(parts)}")
+    yield f"  oracle {clock.oracle:.1f} s, judge {clock.judge:.1f} s, waiting for targets {clock.waiting:.1f} s"
 
 
 def last_line(summary: Summary, targets: Sequence[str], reasons: Sequence[str]) -> str:

@@ -48,7 +48,7 @@ class Replay:
 @lru_cache(maxsize=1)
 def replay(targets: tuple[str, ...], profile: str, seed: int, waivers: tuple[str, ...], strict: bool) -> Replay:
     """The replay of these options; collection and the tests share it."""
-    chosen = tuple(choose.targets(targets))
+    chosen = tuple(choose.targets(targets, choose.PROCESSES))
     return Replay(chosen, build(profile, seed, (), (), ()), book(chosen, waivers), strict=strict)
 
 
@@ -61,6 +61,16 @@ def of(config: pytest.Config) -> Replay:
         tuple(config.getoption("--lossproof-waivers")),
         config.getoption("--lossproof-strict"),
     )
+
+
+@lru_cache(maxsize=1)
+def _here(targets: tuple[str, ...]) -> tuple[Target, ...]:
+    return tuple(choose.targets(targets))
+
+
+def here(config: pytest.Config) -> tuple[Target, ...]:
+    """The chosen targets in this process: thousands of small calls are no work for pipes, and a crash is a finding."""
+    return _here(tuple(config.getoption("--lossproof-target")))
 
 
 def alone(config: pytest.Config) -> bool:

@@ -1,0 +1,65 @@
+"""Where compilers keep their results between processes: a folder for each state of everything that they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from typing import Iterator
+
+# The variables that say where and what, and the part of the folder that belongs to each.
+_FOLDERS = (("JAX_COMPILATION_CACHE_DIR", "jax"), ("TORCHINDUCTOR_CACHE_DIR", "inductor"))
+# JAX keeps only what took a second to compile unless it is told otherwise.
+_EVERYTHING = (
+    ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0"),
+    ("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1"),
+)
+
+
+def keep_compiled(root: str, adapter: str) -> None:
+    """Point the compilers that can to a folder under ``root``, before they are imported. A user's settings come first.
+
+    ``adapter`` is ``module:ATTRIBUTE``.
+    """
+    place = adapter.partition(":")[0]
+    name = os.path.splitext(os.path.basename(place))[0] if place.endswith(".py") else place.rpartition(".")[2]
+    folder = os.path.join(root, "compiled", "%s-%s" % (name, fingerprint(name)))
+    for variable, part in _FOLDERS:
+        os.environ.setdefault(variable, os.path.join(folder, part))
+    for variable, value in _EVERYTHING:
+        os.environ.setdefault(variable, value)
+
+
+def fingerprint(name: str) -> str:
+    """Twelve hexadecimal digits of the framework's version, the interpreter's, the processor and the adapters' text.
+
+    The framework's version is that of the distributions whose names begin with the adapter's (``jax``, ``jaxlib``);
+    of all of them where there is none.
+    """
+    found = sorted(set(_distributions()))
+    own = [d for d in found if d.lower().startswith(name.lower())] or found
+    h = hashlib.sha256(repr([own, sys.version, platform.machine(), _processor()]).encode("utf-8"))
+    folder = os.path.dirname(os.path.abspath(__file__))
+    for file in sorted(os.listdir(folder)):
+        if file.endswith(".py"):
+            with open(os.path.join(folder, file), "rb") as source:
+                h.update(file.encode("utf-8") + source.read())
+    return h.hexdigest()[:12]
+
+
+def _distributions() -> Iterator[str]:
+    """Names and versions of what is installed, as the names of the folders that describe them have them."""
+    for folder in sys.path:
+        if os.path.isdir(folder):
+            for file in os.listdir(folder):
+                if file.endswith((".dist-info", ".egg-info")):
+                    yield file
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next((line for line in file if line.startswith(("flags", "Features"))), "")
+    except OSError:
+        return platform.processor()

@@ -1,0 +1,119 @@
+"""An adapter in this process: finding it, and putting a problem to it so that every answer is an outcome."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import time
+from dataclasses import fields, replace
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+
+from .protocol import Adapter, Capabilities, Outcome, Problem, UnsupportedProblem
+
+# Which tiers of calls are worth their compilation: see ``Call.tier``.
+_TAKEN = {"none": ("core", "full", "free"), "cheap": ("core", "full"), "dear": ("core",)}
+
+
+def load(value: str) -> Adapter:
+    """The adapter that ``module:ATTRIBUTE`` or ``path/to/file.py:ATTRIBUTE`` names.
+
+    Whatever its import raises passes through; TypeError if it is no adapter.
+    """
+    place, _, attribute = value.rpartition(":")
+    found: Any = _from_file(place) if place.endswith(".py") else importlib.import_module(place)
+    for part in attribute.split("."):
+        found = getattr(found, part)
+    if not isinstance(found, Adapter):
+        raise TypeError("%s is not an adapter; expected the members of adapters.protocol.Adapter" % value)
+    return found
+
+
+def _from_file(path: str) -> Any:
+    path = os.path.abspath(path)
+    name = os.path.splitext(os.path.basename(path))[0]
+    # Its neighbours are importable, as they are for a script; last, so that none of them hides an installed package.
+    folder = os.path.dirname(path)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    spec = importlib.util.spec_from_file_location(name, path)
+    # sanity check: a path that ends in .py has a loader
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def takes(capabilities: Capabilities, tier: str) -> bool:
+    """Whether calls of a tier are worth their compilation here."""
+    return tier in _TAKEN[capabilities.compile_cost]
+
+
+def refusal(name: str, capabilities: Capabilities, p: Problem) -> str:
+    """Empty if the problem is within the capabilities of the adapter of that name, else the reason why not."""
+    support = capabilities.ops.get(p.op)
+    if support is None:
+        return "%s has no %s" % (name, p.op)
+    if p.dtype not in capabilities.dtypes:
+        return "%s has no %s" % (name, p.dtype)
+    kind = "probability" if p.has_probability_target else "index"
+    if p.target is not None and kind not in support.targets:
+        return "%s's %s takes no %s targets" % (name, p.op, kind)
+    if capabilities.normalised_targets and not _normalised(p):
+        return "%s's %s takes only targets that sum to 1" % (name, p.op)
+    if p.layout not in capabilities.layouts:
+        return "%s has no layout %s" % (name, p.layout)
+    if p.out_dtype is not None and not capabilities.out_dtypes:
+        return "%s offers no output dtype wider than the input" % name
+    return ""
+
+
+def _normalised(p: Problem) -> bool:
+    """Whether every row of probability targets sums to 1, exactly: the deck's are multiples of powers of two."""
+    return p.target is None or not p.has_probability_target or bool(np.all(p.target.sum(axis=p.axis) == 1.0))
+
+
+def answer(adapter: Adapter, problem: Problem, device: str, mode: str, *, watch: bool = False) -> Outcome:
+    """Put a problem to an adapter. A framework's exception is an outcome, never a traceback.
+
+    With ``watch`` the outcome names the inputs that are no longer what they were; the caller's arrays stay as they are.
+    """
+    reason = refusal(adapter.name, adapter.capabilities(), problem)
+    if reason:
+        return Outcome(error="unsupported", message=reason)
+    given = _private(problem) if watch else problem
+    start = time.perf_counter()
+    try:
+        outputs = adapter.evaluate(given, device, mode)
+    except UnsupportedProblem as error:
+        return Outcome(error="unsupported", message=str(error))
+    except MemoryError as error:
+        return Outcome(error="resource", message="out of memory: %s" % error, seconds=time.perf_counter() - start)
+    except Exception as error:  # the boundary to foreign code: whatever it raises is its answer
+        seconds = time.perf_counter() - start
+        text = "%s: %s" % (type(error).__name__, str(error).strip()[:500])
+        return Outcome(error=adapter.error_kind(error), message=text, seconds=seconds)
+    seconds = time.perf_counter() - start
+    return Outcome(outputs=outputs, seconds=seconds, modified=_changed(problem, given) if watch else ())
+
+
+def _arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:
+    named = ((f.name, getattr(p, f.name)) for f in fields(p))
+    return [(name, a) for name, a in named if isinstance(a, np.ndarray)]
+
+
+def _changed(before: Problem, after: Problem) -> Tuple[str, ...]:
+    """The inputs that are no longer what they were, bit for bit."""
+    pairs = zip(_arrays(before), _arrays(after))
+    return tuple(name for (name, a), (_, b) in pairs if a.tobytes() != b.tobytes())
+
+
+def _private(p: Problem) -> Problem:
+    """A copy whose arrays are nobody else's."""
+    copies: Dict[str, Any] = {name: np.array(a) for name, a in _arrays(p)}
+    return replace(p, **copies)

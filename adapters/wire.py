@@ -1,0 +1,179 @@
+"""Frames on a byte stream: how an engine and a worker talk, and how decks and answers lie in files.
+
+A frame is ``MAGIC``, the lengths of its two parts (4 and 8 bytes, big-endian), a JSON text, and the raw bytes of the
+arrays that the text refers to. Values are encoded by kind, dataclasses by the names of their fields, so that a field
+that one side does not know is an error and not a misunderstanding. Nothing is ever executed or unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+import numpy as np
+
+from .protocol import Capabilities, Description, Outcome, Problem, Support, Tensor
+
+VERSION = 1
+MAGIC = b"lossproof\x00\x01\n"
+_LENGTHS = struct.Struct(">IQ")
+HEAD = len(MAGIC) + _LENGTHS.size
+_CLASSES = {c.__name__: c for c in (Capabilities, Description, Outcome, Problem, Support, Tensor)}
+# Numbers and truth values; never objects.
+_KINDS = "fiub"
+Message = Dict[str, Any]
+
+
+class WireError(Exception):
+    """Bytes or values that are no frame of this version."""
+
+
+def pack(message: Message) -> bytes:
+    """A message as a frame. Raises :class:`WireError` for a value that has no encoding."""
+    arrays: List[np.ndarray] = []
+    text = json.dumps(_encode(message, arrays), allow_nan=False, separators=(",", ":")).encode("utf-8")
+    blob = b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)
+    return MAGIC + _LENGTHS.pack(len(text), len(blob)) + text + blob
+
+
+class Reader:
+    """Bytes in, messages out. What comes before the first frame (a greeting of the shell, say) is dropped."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._begun = False
+        self.consumed = 0
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes as they come."""
+        self._buffer += data
+
+    def messages(self) -> Iterator[Message]:
+        """Every message that is complete. Raises :class:`WireError` for bytes that are none."""
+        while True:
+            message = self._next()
+            if message is None:
+                return
+            yield message
+
+    @property
+    def pending(self) -> int:
+        """Bytes of a frame that is not complete yet."""
+        return len(self._buffer)
+
+    def _next(self) -> Optional[Message]:
+        buffer = self._buffer
+        if not self._begun:
+            start = buffer.find(MAGIC)
+            if start < 0:
+                # The end may be the first part of the mark.
+                self._drop(max(0, len(buffer) - len(MAGIC)))
+                return None
+            self._drop(start)
+            self._begun = True
+        if len(buffer) < HEAD:
+            return None
+        if buffer[: len(MAGIC)] != MAGIC:
+            raise WireError("not a frame of lossproof: it begins with %r" % bytes(buffer[: len(MAGIC)]))
+        n_text, n_blob = _LENGTHS.unpack(bytes(buffer[len(MAGIC) : HEAD]))
+        end = HEAD + n_text + n_blob
+        if len(buffer) < end:
+            return None
+        text, blob = bytes(buffer[HEAD : HEAD + n_text]), bytes(buffer[HEAD + n_text : end])
+        self._drop(end)
+        try:
+            message = _decode(json.loads(text.decode("utf-8")), blob)
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise WireError("a frame that cannot be read: %s: %s" % (type(error).__name__, error)) from None
+        if not isinstance(message, dict) or "kind" not in message:
+            raise WireError("a frame that is no message")
+        return message
+
+    def _drop(self, n: int) -> None:
+        del self._buffer[:n]
+        self.consumed += n
+
+
+def _encode(value: Any, arrays: List[np.ndarray]) -> Any:
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return {"float": float(value).hex()}
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind not in _KINDS:
+            raise WireError("an array of dtype %s has no encoding" % value.dtype)
+        arrays.append(value)
+        return {"array": value.dtype.str, "shape": list(value.shape), "size": value.nbytes}
+    if isinstance(value, tuple):
+        return {"tuple": [_encode(v, arrays) for v in value]}
+    if isinstance(value, list):
+        return [_encode(v, arrays) for v in value]
+    if isinstance(value, Mapping):
+        return {"map": [[_encode(k, arrays), _encode(v, arrays)] for k, v in value.items()]}
+    name = type(value).__name__
+    if _CLASSES.get(name) is not type(value):
+        raise WireError("a value of type %s has no encoding" % name)
+    given = {f.name: getattr(value, f.name) for f in fields(value)}
+    if isinstance(value, Tensor):
+        # What an array library gives for no axes at all may be a number.
+        given["data"] = np.asarray(value.data)
+    # Defaults stay at home: a field that is not used need not be known on the other side.
+    used = {f.name: given[f.name] for f in fields(value) if not _is_default(given[f.name], f)}
+    return {"is": name, "fields": {k: _encode(v, arrays) for k, v in used.items()}}
+
+
+def _is_default(value: Any, f: Any) -> bool:
+    if f.default is MISSING or isinstance(value, np.ndarray):
+        return False
+    # -0.0 equals 0.0, and is another number.
+    return type(value) is type(f.default) and value == f.default and str(value) == str(f.default)
+
+
+class _Blob:
+    """Arrays in the order in which the text mentions them."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def take(self, dtype: str, shape: Tuple[int, ...], size: int) -> np.ndarray:
+        kind = np.dtype(dtype)
+        count = 1
+        for n in shape:
+            count *= n
+        if kind.kind not in _KINDS or count * kind.itemsize != size or self.at + size > len(self.data):
+            raise ValueError("an array of dtype %s and shape %s in %d bytes" % (dtype, shape, size))
+        # A copy is aligned, writable and nobody else's, as an adapter may expect.
+        found = np.frombuffer(self.data, kind, count, self.at).reshape(shape).copy()
+        self.at += size
+        return found
+
+
+def _decode(value: Any, blob: bytes) -> Any:
+    return _decoded(value, _Blob(blob))
+
+
+def _decoded(value: Any, blob: _Blob) -> Any:
+    if isinstance(value, list):
+        return [_decoded(v, blob) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if "float" in value:
+        return float.fromhex(value["float"])
+    if "array" in value:
+        return blob.take(value["array"], tuple(value["shape"]), value["size"])
+    if "tuple" in value:
+        return tuple(_decoded(v, blob) for v in value["tuple"])
+    if "map" in value:
+        return {_decoded(k, blob): _decoded(v, blob) for k, v in value["map"]}
+    known = _CLASSES[value["is"]]
+    given = {k: _decoded(v, blob) for k, v in value["fields"].items()}
+    unknown = sorted(set(given) - {f.name for f in fields(known)})
+    if unknown:
+        names = ", ".join(unknown)
+        raise ValueError("%s has no field %s here: the two sides are of different versions" % (known.__name__, names))
+    return known(**given)

@@ -1,0 +1,89 @@
+"""Going on with a run that was cut short: what its record holds is taken from there, the rest is asked for.
+
+Observations lie in the order of the run, so the record is a beginning of it: units (what one target says to one group)
+that are whole, and a last one that may not be. That one is dropped and judged again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from lossproof.conventions import FAMILY
+from lossproof.errors import UsageError
+from lossproof.judge import Observation
+from lossproof.record import complete_lines, plain, read
+
+# What must be the same for observations of two runs to belong together.
+_SAME = ("suite", "deck", "filters", "targets")
+
+
+class Unit(Protocol):
+    """What one target says to one group of calls."""
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of the calls."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The target."""
+        ...
+
+
+class Tape:
+    """A record that is to be finished: ``bytes`` of it and ``count`` observations stay. ``done``: nothing is missing.
+
+    Raises :class:`UsageError` if it is not the record of a run of these units, or was made with other versions.
+    """
+
+    def __init__(self, path: str | Path, header: Mapping[str, Any], units: Sequence[Unit]) -> None:
+        self.record = read(path)
+        for name in _SAME:
+            found = difference(self.record.header.get(name), plain(header.get(name)), name)
+            if found:
+                raise UsageError(f"cannot resume {path}: {found}; leave out --resume to start a new record")
+        self.bytes = self.count = 0
+        self.done = False
+        self.sizes: list[int] = []
+        self._fit(units)
+
+    def _fit(self, units: Sequence[Unit]) -> None:
+        """Find the units that the record has whole, from the first on."""
+        lines = complete_lines(self.record.path)
+        self.bytes, line = next(lines)
+        for unit in units:
+            start, size = self.bytes, 0
+            while line is not None and line.get("target") == unit.name and line["id"] in unit.ids:
+                size += 1
+                self.bytes, line = next(lines)
+            if line is None:
+                # Nothing says that there was no more of it.
+                self.bytes = start
+                return
+            self.sizes.append(size)
+            self.count += size
+        # What the ledgers say at the end is said again.
+        while line is not None and "id" in line:
+            if line["id"].split("/")[2] != FAMILY:
+                raise UsageError(f"cannot resume {self.record.path}: it does not follow this run at {line['id']}")
+            _, line = next(lines)
+        self.done = line is not None
+
+    def units(self) -> Iterator[list[Observation]]:
+        """The observations of the units that stay, unit by unit."""
+        found = iter(self.record)
+        for size in self.sizes:
+            yield list(itertools.islice(found, size))
+
+
+def difference(made: Any, now: Any, name: str) -> str:
+    """Where two values first differ, in words; empty if they are equal."""
+    if isinstance(made, Mapping) and isinstance(now, Mapping):
+        both = dict.fromkeys([*made, *now])
+        return next((d for key in both if (d := difference(made.get(key), now.get(key), f"{name}.{key}"))), "")
+    return "" if made == now else f"{name} was {json.dumps(made)} and is {json.dumps(now)}"

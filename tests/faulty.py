@@ -1,0 +1,108 @@
+"""An adapter for tests of faults: NumPy's, but for one input on which it does what the variable ``FAULT`` says."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Any
+
+from lossproof.adapters.numpy import NumpyAdapter
+from lossproof.adapters.protocol import Problem
+
+MAGIC = 0.3125
+FAULT = os.environ.get("FAULT", "")
+
+
+def segv() -> None:
+    ctypes.string_at(0)
+
+
+def raised(number: signal.Signals) -> None:
+    # With the default action, as a fault of the processor has.
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+def hang() -> None:
+    threading.Event().wait()
+
+
+def spin() -> None:
+    # Native code that holds the interpreter and never returns.
+    ctypes.PyDLL(None).sleep(3600)
+
+
+def hoard() -> None:
+    held = []
+    while True:
+        held.append(bytearray(os.urandom(1) * (1 << 24)))
+        time.sleep(0.005)
+
+
+def chatter() -> None:
+    ctypes.CDLL(None).puts(b"native noise " * 1000)
+    ctypes.CDLL(None).fflush(None)
+    os.write(1, b"raw noise\n" * 10000)
+    sys.stdout.write("noise\n" * 1000)
+
+
+def wrong() -> None:
+    raise ArithmeticError("no kernel for this")
+
+
+def later() -> None:
+    """Something that strikes when another call is under way, or none."""
+    threading.Thread(target=lambda: (time.sleep(0.05), os.kill(os.getpid(), signal.SIGBUS))).start()
+
+
+FAULTS = {
+    "segv": segv,
+    "fpe": lambda: raised(signal.SIGFPE),
+    "abort": os.abort,
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "hang": hang,
+    "spin": spin,
+    "hoard": hoard,
+    "chatter": chatter,
+    "wrong": wrong,
+    "exit": lambda: sys.exit(5),
+    "_exit": lambda: os._exit(7),
+    "later": later,
+}
+
+
+class Faulty(NumpyAdapter):
+    name = "faulty"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.corrupt = False
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
+        first = problem.x.flat[0] if problem.x.size else 0.0
+        if FAULT == "corrupt" and problem.op == "nll_loss":
+            self.corrupt = True
+        if self.corrupt and problem.op != "nll_loss":
+            raise MemoryError("corrupted by an earlier call")
+        if FAULT == "crowd" and first == MAGIC and getattr(self, "asked", 0):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if FAULT == "always":
+            os.abort()
+        self.asked = getattr(self, "asked", 0) + 1
+        if first == MAGIC and FAULT in FAULTS:
+            FAULTS[FAULT]()
+        if FAULT == "later":
+            time.sleep(0.01)
+        return super().evaluate(problem, device, mode)
+
+
+if FAULT == "import":
+    os.kill(os.getpid(), signal.SIGSEGV)
+if FAULT == "refuse":
+    raise ImportError("a library is missing", name="libfoo")
+
+ADAPTER = Faulty()
