@@ -21,6 +21,21 @@ if TYPE_CHECKING:
     from lossproof.call import Call
 
 _MANY: dict[str, Any] = {"multiple": True, "metavar": "NAME"}
+_WAIVERS = click.option(
+    "--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable)."
+)
+_STRICT = click.option(
+    "--strict", is_flag=True, help="Unexpected passes and stale waivers fail, in versions they were seen in."
+)
+_QUIET = click.option("--quiet", "-q", is_flag=True, help="Only the last line, and the failures.")
+_TIMEOUT = click.option(
+    "--timeout",
+    default=120.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="The most that one call may take, compilation included.",
+)
 
 
 class _Commands(click.Group):
@@ -80,21 +95,12 @@ def cli() -> None:
 @click.option("--op", "ops", help="Only this op (repeatable).", **_MANY)
 @click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **_MANY)
 @click.option("--family", "families", help="Only this family of cases (repeatable).", **_MANY)
-@click.option(
-    "--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable)."
-)
+@_WAIVERS
 @click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
-@click.option("--strict", is_flag=True, help="Unexpected passes and stale waivers fail, in versions they were seen in.")
-@click.option("--quiet", "-q", is_flag=True, help="Only the last line, and the failures.")
+@_STRICT
+@_QUIET
 @click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Targets at once (0: one a core).")
-@click.option(
-    "--timeout",
-    default=120.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="The most that one call may take, compilation included.",
-)
+@_TIMEOUT
 @click.option(
     "--memory",
     default=0.0,
@@ -193,6 +199,37 @@ def deck_list(profile: str, seed: int, ops: Sequence[str], dtypes: Sequence[str]
     for call in build(profile, seed, ops, dtypes, families):
         click.echo(call.id)
     return 0
+
+
+@deck.command("export")
+@click.argument("folder")
+@click.option("--profile", default="default", show_default=True, metavar="NAME")
+@click.option("--seed", default=0, show_default=True, type=int, metavar="N")
+@click.option("--op", "ops", **_MANY)
+@click.option("--dtype", "dtypes", **_MANY)
+@click.option("--family", "families", **_MANY)
+@_TIMEOUT
+def deck_export(folder: str, **options: Any) -> int:
+    """Write a deck and the adapters to a new FOLDER, to be evaluated on a machine without lossproof.
+
+    README.txt in it says how. Judge what comes back with lossproof judge.
+    """
+    from lossproof.command_detached import export_command
+
+    return export_command(folder, **options)
+
+
+@cli.command()
+@click.argument("answers", nargs=-1, required=True)
+@click.option("--record", metavar="FILE", help="Write every observation to FILE (JSON Lines).")
+@_WAIVERS
+@_STRICT
+@_QUIET
+def judge(answers: tuple[str, ...], **options: Any) -> int:
+    """Judge ANSWERS from a machine that has evaluated an exported deck: the same report as a run."""
+    from lossproof.command_detached import judge_command
+
+    return judge_command(answers, **options)
 
 
 @cli.command()

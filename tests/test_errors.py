@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -208,7 +208,7 @@ class Broken(Target):
 
     error: str = "crash"
 
-    def play(self, problems: Iterable[Problem]) -> Iterator[Outcome]:
+    def play(self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False) -> Iterator[Outcome]:
         for _ in problems:
             yield Outcome(error=self.error, message="killed by signal 11")
 

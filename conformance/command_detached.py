@@ -1,0 +1,76 @@
+"""``lossproof deck export`` and ``lossproof judge``: a deck for another machine, and its answers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from lossproof.cli import build
+from lossproof.command_run import Show, judge_all
+from lossproof.detached import Answers, export
+from lossproof.errors import UsageError
+from lossproof.evidence import header
+from lossproof.record import Writer
+from lossproof.targets import Target
+
+
+def export_command(
+    folder: str,
+    *,
+    profile: str,
+    seed: int,
+    ops: Sequence[str],
+    dtypes: Sequence[str],
+    families: Sequence[str],
+    timeout: float,
+) -> int:
+    """Write the folder and say what to do with it."""
+    calls = build(profile, seed, ops, dtypes, families)
+    facts = {"profile": profile, "seed": seed, "ops": list(ops), "dtypes": list(dtypes), "families": list(families)}
+    n = export(Path(folder), calls, facts, timeout)
+    click.echo(f"{folder}: {n} calls, the adapters, and README.txt with the command that evaluates them")
+    return 0
+
+
+def judge_command(
+    answers: Sequence[str], *, record: str | None, waivers: Sequence[str], strict: bool, quiet: bool
+) -> int:
+    """Judge files of answers as a run judges targets; the exit code."""
+    with contextlib.ExitStack() as stack:
+        heard = [Answers(path) for path in answers]
+        for one in heard:
+            stack.callback(one.close)
+        made = heard[0].deck["arguments"]
+        for one in heard[1:]:
+            if one.deck["digest"] != heard[0].deck["digest"]:
+                raise UsageError(f"{one.path} and {heard[0].path} answer different decks; judge them one by one")
+        calls = build(made["profile"], made["seed"], made["ops"], made["dtypes"], made["families"])
+        for one in heard:
+            one.expect(calls)
+        chosen = targets(heard)
+        filters = {"op": made["ops"], "dtype": made["dtypes"], "family": made["families"]}
+        writer = None
+        if record:
+            head = header(chosen, calls, profile=made["profile"], seed=made["seed"], filters=filters)
+            writer = stack.enter_context(Writer(record, head))
+        missing = [
+            f"{one.missing} calls without an answer in {one.path}; finish it with --after"
+            for one in heard
+            if one.missing
+        ]
+        complete = made["profile"] == "default" and not any(filters.values()) and not missing
+        how = Show(waivers, strict=strict, quiet=quiet, complete=complete, reasons=missing)
+        return judge_all(chosen, calls, writer, None, how)
+
+
+def targets(heard: Sequence[Answers]) -> list[Target]:
+    """Each file as a target; several of the same name are told apart by their files."""
+    found = [Target(one, one.hello["mode"], one.hello["device"]) for one in heard]
+    names = [t.name for t in found]
+    return [
+        t if names.count(t.name) == 1 else Target(one, t.mode, t.device, one.path.name)
+        for one, t in zip(heard, found, strict=True)
+    ]
