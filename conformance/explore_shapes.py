@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from lossproof.deck import CUBE, WIDE, WORKED
+from lossproof.signatures import CUBE, WIDE, WORKED
 from lossproof.floats import Format
 from lossproof.picker import Picker
 
