@@ -81,8 +81,7 @@ def _patterns(pick: Picker, fmt: Format, shape: tuple[int, ...]) -> F64:
 def _family(make: Make, provokes: str) -> Family:
     def rounded(pick: Picker, fmt: Format, n: int, k: int) -> F64:
         with np.errstate(all="ignore"):
-            x = fmt.round(make(pick, fmt, n, k))
-        return x
+            return fmt.round(make(pick, fmt, n, k))
 
     return Family(make.__name__, provokes, rounded, needs=lambda n, k: True)
 
