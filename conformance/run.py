@@ -61,7 +61,7 @@ def run(targets: Sequence[Target], calls: Iterable[Call], clock: Clock | None = 
             yield from _check(group[0], given, clock, ledgers)
             continue
         start = time.perf_counter()
-        truths = _truths(problems, {t.capabilities.mean for t in given})
+        truths = truths_of(problems, {t.capabilities.mean for t in given})
         clock.oracle += time.perf_counter() - start
         for target in given:
             exact = truths[target.capabilities.mean]
@@ -79,7 +79,7 @@ def run(targets: Sequence[Target], calls: Iterable[Call], clock: Clock | None = 
         yield from ledger.verdicts()
 
 
-def _truths(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth]:
+def truths_of(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth]:
     """The truth of the problems for each mean that a target declares; one for all where there is no mean."""
     by_reduction: dict[str, Truth] = {}
     found = {}

@@ -46,6 +46,8 @@ class Mutant:
     profiles: Mapping[str, str] = field(default_factory=dict)
     derivatives: Mapping[str, Function] = field(default_factory=dict)
     online: bool = False
+    mean: str = "mean"
+    normalised_targets: bool = False
     gaps: Mapping[str, str] = field(default_factory=dict)
     kind: str = "mutant"
     family: str = ""
