@@ -1,6 +1,6 @@
 """Entries that violate one clause of the specification and nothing else: their source is the clause's id.
 
-Conditions such as "more than four classes" keep a mistake of one clause away from the calls of the others; see
+Conditions such as "5 to 64 classes" keep a mistake of one clause away from the calls of the others; see
 ``tests/spec``, which asserts that.
 """
 
@@ -20,7 +20,7 @@ from .parts import PLAIN, Array, Function, Step, over_rows, over_rows_vjp
 
 CORRECT = Loss()
 DENSE = ("probability",)
-MANY = 4
+FEW, MANY = 4, 64
 
 
 def of_rows(
@@ -116,11 +116,16 @@ def at_label(case: Case, a: Array) -> Array:
     return np.take_along_axis(a, np.where(known, case.labels, 0)[..., None], axis=-1)[..., 0]
 
 
-def plain_when_few(f: Step, plain: Step = PLAIN.p) -> Step:
-    """A step for more than four classes."""
-    return lambda x: f(x) if x.shape[-1] > MANY else plain(x)
+def several(k: int) -> bool:
+    """Whether there are more than four and at most 64 classes."""
+    return FEW < k <= MANY
 
 
-def many(case: Case) -> bool:
-    """Whether there are more than four classes."""
-    return case.k > MANY
+def of_several(f: Step, plain: Step = PLAIN.p) -> Step:
+    """A step for 5 to 64 classes."""
+    return lambda x: f(x) if several(x.shape[-1]) else plain(x)
+
+
+def of_two(f: Step, plain: Step = PLAIN.p) -> Step:
+    """A step for two classes."""
+    return lambda x: f(x) if x.shape[-1] == 2 else plain(x)

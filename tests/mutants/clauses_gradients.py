@@ -25,7 +25,7 @@ def _whole(case: Case) -> Array:
 
 
 def _by_format(case: Case, p: Array, c: Array) -> Array:
-    other = ~_whole(case) & (case.labels is None and case.io == F16)
+    other = ~_whole(case) & (case.labels is None and case.io == F16 and case.k > 1)
     return np.where(other, p - c, slope(case, p, c)).astype(p.dtype)
 
 

@@ -16,7 +16,7 @@ from .parts import PLAIN, Array, same, vjp_softmax
 from .wrong_labels import unknown
 from .wrong_sentinels import with_labels
 
-ADDRESS = 2**15
+ADDRESSES = (2**15, 2**31)
 
 
 def _within_32_bits(case: Case) -> Case:
@@ -34,7 +34,7 @@ def _only_int64(case: Case) -> Case:
 def _far(case: Case) -> Array:
     # sanity check: index targets only
     assert case.labels is not None
-    return unknown(case) & (case.labels > ADDRESS)
+    return unknown(case) & (case.labels > ADDRESSES[0]) & (case.labels < ADDRESSES[1])
 
 
 def _far_accepted(case: Case) -> Case:
@@ -50,6 +50,10 @@ def _far_by_address(case: Case, y: Array, c: Array) -> Array:
         return rows
     at = np.arange(case.labels.size).reshape(case.labels.shape) * case.k + case.labels
     return np.where(_far(case), -y.reshape(-1)[at % y.size], rows).astype(y.dtype)
+
+
+def _twice(labels: Array, k: int) -> Array:
+    return (labels >= -2 * k) & (labels < -k)
 
 
 def _nan_for_unknown(case: Case, y: Array, c: Array) -> Array:
@@ -74,10 +78,15 @@ def _finite_targets(case: Case) -> Case:
     return case if case.labels is not None else replace(case, q=np.nan_to_num(case.q, posinf=1.0))
 
 
+def _clamped(case: Case, y: Array, c: Array) -> Array:
+    rows = row_losses(case, y, c)
+    return np.where(np.isfinite(rows) & (rows < 0), 0, rows).astype(y.dtype)
+
+
 def _fitted(x: Array, cotangent: Array | None = None, **options: Any) -> Array:
     target = options["target"]
     n = x.shape[0]
-    if target.ndim == 1 and x.ndim == 2 and len(target) != n:
+    if target.ndim == 1 and x.ndim == 2 and len(target) != n and options["axis"] in (-1, 1):
         options["target"] = np.resize(target if target.size else np.zeros(1, np.int64), n)
     return CORRECT.value(x, **options) if cotangent is None else CORRECT.grad(x, cotangent, **options)
 
@@ -103,9 +112,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     of_loss(
         "4.13-silent",
-        "labels below -K are class 0",
-        "a clamp after wrapping",
-        Loss(guard=lambda case: known_labels(with_labels(lambda y, k: np.where(y < -k, 0, y))(case))),
+        "labels from -2 K on wrap twice",
+        "-K - 1 is the last class",
+        Loss(guard=lambda case: known_labels(with_labels(lambda y, k: np.where(_twice(y, k), y + 2 * k, y))(case))),
         targets=INDEX,
     ),
     of_loss(
@@ -113,7 +122,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "labels beyond 15 bits read by address",
         "x[i K + y] without a bounds check",
         Loss(guard=_far_accepted, rows=_far_by_address),
-        grad=CORRECT.grad,
         targets=INDEX,
     ),
     of_loss(
@@ -156,6 +164,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "numpy.resize",
         value=_fitted,
         grad=_fitted,
+    ),
+    of_loss(
+        "4.15-negative-weights",
+        "losses clamped at 0",
+        "a cross-entropy is never negative, it is assumed",
+        Loss(rows=_clamped),
     ),
     of_loss("4.15-reduction", "unknown reduction is sum", "the last branch of an if", value=_sum_for_unknown),
 )

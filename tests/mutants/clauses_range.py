@@ -10,8 +10,7 @@ from .bugs import INDEX
 from .clause_kit import CORRECT, largest, masked, of_loss, of_rows
 from .loss import Case, Loss, sum_of_weights, zero_ignored
 from .mutant import Mutant
-from .parts import F16 as FLOAT16
-from .parts import PLAIN, Array, over_rows, through
+from .parts import F16, PLAIN, Array, over_rows, through
 
 SINGLE = ("float32",)
 
@@ -30,7 +29,8 @@ def _saturating(x: Array, *, axis: int = -1) -> Array:
 def _saturated_rows(case: Case, y: Array, c: Array) -> Array:
     rows = CORRECT.rows(case, y, c)
     finite = np.isfinite(case.x).all(axis=-1)
-    return np.where(finite & (np.abs(rows) > largest(case.io)), largest(case.io), rows).astype(rows.dtype)
+    beyond = finite & (np.abs(rows) > largest(case.io)) & (not case.weighted)
+    return np.where(beyond, largest(case.io), rows).astype(rows.dtype)
 
 
 def _capped(a: Array) -> Array:
@@ -123,7 +123,33 @@ def _masked_nan(case: Case, z: Array) -> Array:
     return np.where(wrong[..., None], np.nan, zero_ignored(case, z)).astype(z.dtype)
 
 
+def _with_row_sum(x: Array) -> Array:
+    crowded = np.isinf(x.sum(axis=-1, keepdims=True)) & np.isfinite(x).all(axis=-1, keepdims=True)
+    return np.where(crowded, np.nan, PLAIN.p(x)).astype(x.dtype)
+
+
+def _limited_sum(x: Array) -> Array:
+    s = PLAIN.steps(x)[2]
+    return np.where(s > largest(F16), -np.inf, PLAIN.y(x)).astype(x.dtype)
+
+
 MUTANTS: tuple[Mutant, ...] = (
+    of_rows(
+        "softmax",
+        "4.7-no-nan",
+        "NaN where the sum of the logits overflows",
+        "the row is centred first",
+        _with_row_sum,
+        expect=SINGLE,
+    ),
+    of_rows(
+        "log_softmax",
+        "4.7-classes",
+        "-inf where the sum of exponentials is beyond float16",
+        "from 65520 equal logits on",
+        _limited_sum,
+        expect=("float16",),
+    ),
     of_rows(
         "log_softmax",
         "4.7-infinity",
@@ -170,7 +196,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "4.7-float16-sums",
         "float16 sum",
         "the losses of the batch are added up in float16",
-        Loss(total=lambda rows: through(FLOAT16)(np.sum(rows, dtype=rows.dtype))),
+        Loss(total=lambda rows: through(F16)(np.sum(rows, dtype=rows.dtype))),
         expect=("float16",),
     ),
     of_loss(

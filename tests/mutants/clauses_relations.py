@@ -1,4 +1,4 @@
-"""Mutants of the relations of SPEC section 5, one each: wrong for more than four classes, or for one kind of input."""
+"""Mutants of the relations of SPEC section 5, one each: wrong for 5 to 64 classes, or for one kind of input."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from .bugs import INDEX
-from .clause_kit import CORRECT, DENSE, many, of_loss, of_rows, plain_when_few
-from .loss import NLL, Case, Loss, row_losses
+from .clause_kit import CORRECT, of_loss, of_rows, of_several, several
+from .loss import NLL, Case, Loss, row_losses, sum_of_weights
 from .mutant import Mutant
 from .parts import PLAIN, Array, Function, over_rows, row_sum
 
@@ -33,7 +33,7 @@ def _largest_raised(x: Array) -> Array:
 
 def _biased(x: Array) -> Array:
     first = np.arange(x.shape[-1]) == 0
-    return PLAIN.y(x + (first * (x.shape[-1] > 4)).astype(x.dtype) / 2)
+    return PLAIN.y(x + (first * several(x.shape[-1])).astype(x.dtype) / 2)
 
 
 def _by_offset(x: Array) -> Array:
@@ -43,8 +43,6 @@ def _by_offset(x: Array) -> Array:
 
 def _later_rows(x: Array) -> Array:
     y = PLAIN.y(x)
-    if x.shape[-1] <= 4:
-        return y
     number = np.arange(y.size // y.shape[-1]).reshape(*y.shape[:-1], 1)
     return np.where(number >= 2, y - y.dtype.type(0.25), y)
 
@@ -55,7 +53,7 @@ def _half_more(when: Callable[[Case], bool]) -> Loss:
 
 
 def _floor(case: Case) -> Case:
-    return replace(case, eps=max(case.eps, 2.0**-10)) if case.eps > 0 else case
+    return replace(case, eps=max(case.eps, 2.0**-4)) if case.eps > 0 else case
 
 
 def _strided(when: Callable[[Array], bool], wrong: Function) -> Function:
@@ -84,7 +82,7 @@ def _alternating() -> Loss:
     calls = itertools.count()
 
     def rows(case: Case, y: Array, c: Array) -> Array:
-        wrong = many(case) and next(calls) % 2
+        wrong = several(case.k) and next(calls) % 2
         return NLL.rows(case, y, c) * y.dtype.type(1.5 if wrong else 1)
 
     return replace(NLL, rows=rows)
@@ -103,7 +101,18 @@ def _last_bit(x: Array) -> Array:
 
 def _flat_wrong(x: Array, **options: Any) -> Array:
     out = CORRECT.value(x, **options)
-    return (out * x.dtype.type(1.5)).astype(x.dtype) if x.ndim > 2 else out
+    wrong = x.ndim > 2 and several(x.shape[options.get("axis", -1)])
+    return (out * x.dtype.type(1.5)).astype(x.dtype) if wrong else out
+
+
+def _x_minus_lse(x: Array) -> Array:
+    top = x.max(axis=-1, keepdims=True)
+    return np.where(np.abs(top) > 1000, x - (top + np.log(PLAIN.steps(x)[2])), PLAIN.y(x)).astype(x.dtype)
+
+
+def _guarded(case: Case) -> Array:
+    total = sum_of_weights(case)
+    return np.maximum(total, total.dtype.type(1)) if case.weighted and case.labels is not None else total
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -111,86 +120,98 @@ MUTANTS: tuple[Mutant, ...] = (
         "softmax",
         "5-sum-to-one",
         "probabilities a sixteenth too large",
-        "a systematic error for more than four classes",
-        plain_when_few(lambda x: PLAIN.p(x) * x.dtype.type(1 + 2.0**-4)),
+        "a systematic error for 5 to 64 classes",
+        of_several(lambda x: PLAIN.p(x) * x.dtype.type(1 + 2.0**-4)),
     ),
     of_loss(
         "5-gradient-sum",
         "gradient with p a sixteenth too large",
-        "g (17/16 Q p - w q') for more than four classes",
-        Loss(slope=lambda case, p, c: row_sum(c) * p * p.dtype.type(1 + many(case) / 16) - c),
+        "g (17/16 Q p - w q') for 5 to 64 classes",
+        Loss(slope=lambda case, p, c: row_sum(c) * p * p.dtype.type(1 + several(case.k) / 16) - c),
     ),
     of_rows(
         "softmax",
         "5-p-positive",
         "the smallest probability is negative",
         "its double is added to the largest one, so that the sum stays 1",
-        plain_when_few(_smallest_negative),
+        of_several(_smallest_negative),
     ),
     of_rows(
         "log_softmax",
         "5-log-p-negative",
         "the largest log-probability is raised by 2",
-        "log p > 0 for more than four classes",
-        plain_when_few(_largest_raised, PLAIN.y),
+        "log p > 0 for 5 to 64 classes",
+        of_several(_largest_raised, PLAIN.y),
     ),
     of_loss(
         "5-loss-positive",
         "negated loss",
-        "the sum of c log p for more than four classes",
-        Loss(rows=lambda case, y, c: row_losses(case, y, c) * y.dtype.type(-1 if many(case) else 1)),
+        "the sum of c log p for 5 to 64 classes",
+        Loss(rows=lambda case, y, c: row_losses(case, y, c) * y.dtype.type(-1 if several(case.k) else 1)),
     ),
     of_loss(
         "5-permutation",
         "the first class has a bias",
-        "its logit is 1/2 larger in the value, for more than four classes",
+        "its logit is 1/2 larger in the value, for 5 to 64 classes",
         Loss(logp=_biased),
     ),
     of_rows(
         "softmax",
         "5-shift",
         "temperature by the largest logit",
-        "logits are scaled by 1 + max / 16 for more than four classes",
-        plain_when_few(_by_offset),
+        "logits are scaled by 1 + max / 16 for 5 to 64 classes",
+        of_several(_by_offset),
     ),
     of_rows(
         "log_softmax",
         "5-append-class",
         "a penalty for the class count",
-        "K / 64 is subtracted for more than four classes",
-        plain_when_few(lambda x: PLAIN.y(x) - x.dtype.type(x.shape[-1] / 64), PLAIN.y),
+        "K / 64 is subtracted for 5 to 64 classes",
+        of_several(lambda x: PLAIN.y(x) - x.dtype.type(x.shape[-1] / 64), PLAIN.y),
     ),
     of_loss(
         "5-one-hot",
         "probability targets are half as expensive again",
-        "1.5 times the loss for more than four classes",
-        _half_more(lambda case: case.labels is None and many(case)),
-        targets=DENSE,
+        "1.5 times the loss for 5 to 64 classes",
+        _half_more(lambda case: case.labels is None and several(case.k)),
     ),
     of_loss(
         "5-reductions",
         "means are half as large again",
-        "1.5 times the mean for more than four classes",
-        _half_more(lambda case: case.reduction == "mean" and many(case)),
+        "1.5 times the mean for 5 to 64 classes",
+        _half_more(lambda case: case.reduction == "mean" and several(case.k)),
     ),
     of_loss(
         "5-reductions",
         "sums and means are half as large again",
-        "1.5 times what is reduced for more than four classes",
-        _half_more(lambda case: case.reduction != "none" and many(case)),
+        "1.5 times what is reduced for 5 to 64 classes",
+        _half_more(lambda case: case.reduction != "none" and several(case.k)),
     ),
     of_rows(
         "log_softmax",
         "5-concatenation",
         "rows from the third on are 1/4 smaller",
-        "a second block of the grid, for more than four classes",
-        _later_rows,
+        "a second block of the grid, for 5 to 64 classes",
+        of_several(_later_rows, PLAIN.y),
     ),
     of_loss(
         "5-no-smoothing",
-        "smoothing is at least 2^-10",
+        "smoothing is at least 2^-4",
         "a floor under eps",
         Loss(read=_floor),
+    ),
+    of_loss(
+        "5-composition",
+        "x - lse for logits beyond 1000",
+        "log s is absorbed by a large maximum",
+        Loss(logp=_x_minus_lse),
+        expect=("float32",),
+    ),
+    of_loss(
+        "5-weight-scale",
+        "a sum of weights is at least 1",
+        "a guard against division by zero",
+        Loss(denominator=_guarded),
     ),
     of_loss(
         "5-flatten",
@@ -232,12 +253,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "5-layout-misaligned",
         "wrong for misaligned inputs",
         "vector loads from addresses that are no multiple of 16",
-        value=_strided(lambda x: x.__array_interface__["data"][0] % 16 != 0, _larger),
+        value=_strided(lambda x: x.flags.c_contiguous and x.__array_interface__["data"][0] % 16 != 0, _larger),
     ),
     of_loss(
         "5-repetition",
         "nll: every other call is wrong",
-        "a buffer that is reused, for more than four classes",
+        "a buffer that is reused, for 5 to 64 classes",
         _alternating(),
         op="nll_loss",
         grad=NLL.grad,

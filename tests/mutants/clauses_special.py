@@ -83,13 +83,18 @@ def _two_infinities(case: Case, y: Array, c: Array) -> Array:
     return (infinities(case.x) > 1) & np.isposinf(at_label(case, case.x)) & case.kept
 
 
+def _saturated_nll(case: Case, y: Array, c: Array) -> Array:
+    rows = NLL.rows(case, y, c)
+    return np.where(np.isposinf(rows), 6e4, rows).astype(y.dtype)
+
+
 def _signless(case: Case, y: Array, c: Array) -> Array:
     rows = CORRECT.rows(case, y, c)
-    return np.where(np.isinf(rows), np.inf, rows)
+    return np.where(np.isinf(rows) & (case.reduction == "none"), np.inf, rows)
 
 
 def _opposed(case: Case, y: Array, c: Array) -> Array:
-    return np.isnan(CORRECT.rows(case, y, c)) & ~np.isnan(y).any(axis=-1)
+    return np.isnan(CORRECT.rows(case, y, c)) & masked(case.x).any(axis=-1)
 
 
 def _vanishing_masked(case: Case, y: Array, c: Array) -> Array:
@@ -144,6 +149,12 @@ MUTANTS: tuple[Mutant, ...] = (
         Loss(logp=_nan_as_masked, rows=_used_only),
     ),
     of_loss(
+        "4.1-gradient",
+        "gradient 0 of NaN rows without reduction",
+        "nan_to_num in the backward pass",
+        where_slope(lambda case, p, c: np.isnan(case.x).any(-1, keepdims=True) & (case.reduction == "none"), 0.0),
+    ),
+    of_loss(
         "4.1-reduced",
         "NaN losses skipped by sum and mean",
         "nansum over the rows",
@@ -162,6 +173,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "masked classes keep 2^-24",
         "a floor under probabilities",
         lambda x: np.where(masked(x), 2.0**-24, PLAIN.p(x)).astype(x.dtype),
+    ),
+    of_rows(
+        "log_softmax",
+        "4.2-log-p",
+        "log p of masked classes is -65504",
+        "float16's most negative number as a mask",
+        lambda x: np.where(masked(x), -65504, PLAIN.y(x)).astype(x.dtype),
     ),
     of_rows(
         "softmax",
@@ -235,8 +253,15 @@ MUTANTS: tuple[Mutant, ...] = (
         where_rows(_one_infinity(at=True), LN2),
     ),
     of_loss(
+        "4.5-positive",
+        "nll: infinite losses are 60 000",
+        "a saturating conversion",
+        replace(NLL, rows=_saturated_nll),
+        op="nll_loss",
+    ),
+    of_loss(
         "4.5-negative",
-        "infinite losses lose their sign",
+        "infinite losses lose their sign without reduction",
         "+inf also for a negative weight",
         Loss(rows=_signless),
     ),
@@ -252,6 +277,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "the gradient goes through the infinite loss",
         where_slope(lambda case, p, c: masked(case.x) & (c != 0), np.nan),
         takes=frozenset({"axis", "reduction", "ignore_index"}),
+        targets=INDEX,
     ),
     of_loss(
         "4.5-reduced",
@@ -296,7 +322,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "4.6-gradient",
         "gradient NaN at masked classes of probability 0",
         "0 times -inf in the backward pass of probability targets",
-        where_slope(lambda case, p, c: masked(case.x) & (c == 0) & (case.labels is None), np.nan),
+        where_slope(lambda case, p, c: masked(case.x) & (case.q == 0) & (case.labels is None), np.nan),
         targets=DENSE,
     ),
 )

@@ -28,6 +28,8 @@ CLAUSES = (
         "- `softmax` VJP with cotangent `v`: `p_i (v_i - sum_j p_j v_j)`.",
         (example(softmax(HALVES, V), {"vjp": [[-0.25, 0.25, 0]]}),),
         ("upstream softmax: mean instead of <p, v>",),
+        also=("4.15-cotangent",),
+        because="its second row is an ordinary gradient",
     ),
     Clause(
         "3-log_softmax-vjp",
@@ -38,7 +40,7 @@ CLAUSES = (
     Clause(
         "3-nll-target",
         "`nll_loss`: `-w_y g` at the target entry,",
-        (example(nll([[-1, -2], [-3, -4]], [0, 1], w=[2, 4], g=[1, 0.5]), {"vjp": [[-2, 0], [0, -2]]}),),
+        (example(nll([[-1, -2], [-3, -4]], [0, 0], w=[2, 4], g=[1, 0.5]), {"vjp": [[-2, 0], [-1, 0]]}),),
         ("upstream nll_loss: nll: gradient without weights",),
     ),
     Clause(
@@ -110,12 +112,12 @@ CLAUSES = (
         "3-dq",
         "- w.r.t. probability targets: `-g_n w_j log p_j`",
         (example(loss([EVEN], [[1.0, 0.0]], w=[1, 3], g=[2], dq=True), {"grad_target": [[2 * LN2, 6 * LN2]]}),),
-        ("upstream cross_entropy: target gradient without weights",),
+        ("upstream cross_entropy: target gradient 0 where the target is 0",),
     ),
     Clause(
         "3-dq-smoothed",
         "- w.r.t. probability targets: ... (times `1-eps`).",
-        (example(loss([EVEN], [[1.0, 0.0]], g=[1], eps=0.25, dq=True), {"grad_target": [[0.75 * LN2, 0.75 * LN2]]}),),
+        (example(loss([EVEN], [[0.5, 0.5]], g=[1], eps=0.25, dq=True), {"grad_target": [[0.75 * LN2, 0.75 * LN2]]}),),
         ("upstream cross_entropy: target gradient without 1 - eps",),
     ),
     Clause(
@@ -147,9 +149,9 @@ CLAUSES = (
         "(likewise in q).",
         (
             example(
-                loss([EVEN], [[1.0, 0.0]], w=[1, 3], eps=0.25, u=[[2, 1]]),
-                {"jvp_target": [0.75 * 5 * LN2]},
-                refuses=({"jvp_target": [5 * LN2]},),
+                loss([EVEN], [[1.0, 0.0]], eps=0.25, u=[[2, 1]]),
+                {"jvp_target": [0.75 * 3 * LN2]},
+                refuses=({"jvp_target": [3 * LN2]},),
             ),
         ),
         ("clause cross_entropy: jvp in the targets without 1 - eps",),
@@ -157,7 +159,7 @@ CLAUSES = (
     Clause(
         "3-ce-hvp",
         "HVP of cross_entropy `g Q (p o (v - <p, v>))`;",
-        (example(loss([EVEN], [1], w=[1, 3], g=[2], t=[[1, 2]]), {"hvp": [[-1.5, 1.5]]}),),
+        (example(loss([EVEN], [1], w=[3, 3], g=[2], t=[[1, -1]]), {"hvp": [[3, -3]]}),),
         ("upstream cross_entropy: second derivative without Q",),
     ),
     Clause(
@@ -175,7 +177,12 @@ CLAUSES = (
     Clause(
         "3-ce-mixed",
         "mixed, with `u` a direction in q: `g (1-eps) (p_i sum_j w_j u_j - w_i u_i)`.",
-        (example(loss([EVEN], [[1.0, 0.0]], w=[1, 3], g=[2], dq=True, u=[[1, 1]]), {"mixed": [[2, -2]]}),),
+        (
+            example(
+                loss([[0, 0, 0]], [[0.25, 0.25, 0.5]], w=[2, 1, 0.5], g=[2], dq=True, u=[[1, 1, 1]]),
+                {"mixed": [[-5 / 3, 1 / 3, 4 / 3]]},
+            ),
+        ),
         ("upstream cross_entropy: mixed derivative without weights",),
     ),
 )

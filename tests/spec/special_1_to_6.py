@@ -128,7 +128,7 @@ NANS = (
         "4.1-gradient",
         "Any NaN logit in a row that is not ignored makes p, ... its logit-gradient row",
         (example(loss([[NAN, 0]], [0], g=[1]), {"vjp": [[NAN, NAN]]}, refuses=({"vjp": [[0, 0]]},)),),
-        ("upstream cross_entropy: NaN rows get gradient 0",),
+        ("clause cross_entropy: gradient 0 of NaN rows without reduction",),
     ),
     Clause(
         "4.1-reduced",
@@ -138,6 +138,8 @@ NANS = (
             for reduction in ("sum", "mean")
         ),
         ("clause cross_entropy: NaN losses skipped by sum and mean",),
+        also=("4.1-other-rows",),
+        because="cross-entropy gives its value as well",
     ),
     Clause(
         "4.1-other-rows",
@@ -181,7 +183,7 @@ MASKS = (
         "4.2-log-p",
         "No NaN or +inf, ... `log p_j` exactly `-inf`;",
         (example(log_softmax([[0, -INF]]), *_either([0, -INF]), refuses=_either([0, -1e4])),),
-        ("upstream log_softmax: log p of masked classes kept finite",),
+        ("clause log_softmax: log p of masked classes is -65504",),
         also=("3-log_softmax-vjp", "3-log_softmax-jvp"),
         because="their calls hold masked classes, of which log-softmax gives the value as well",
     ),
@@ -196,7 +198,7 @@ MASKS = (
         "the other p and log p as if class `j` were absent (K unchanged);",
         (
             example(
-                loss([[0, -INF, 0]], [0], "sum", g=1.0, eps=0.75),
+                loss([[0, -INF, 0]], [0], g=[1], eps=0.75),
                 {"vjp": [[0, -0.25, 0.25]]},
                 refuses=({"vjp": [[-0.125, 0, 0.125]]},),
             ),
@@ -226,8 +228,8 @@ EMPTY_ROWS = (
             example(log_softmax([[-INF, -INF]]), *_either([NAN, NAN]), refuses=_either([-INF, -INF])),
         ),
         ("upstream softmax: all -inf row uniform", "upstream log_softmax: all -inf row -inf"),
-        also=("4.0-precedence", "4.3-one-class"),
-        because="a row of one masked class is such a row",
+        also=("4.0-precedence", "4.3-gradient", "4.3-one-class"),
+        because="their calls hold such a row",
     ),
     Clause(
         "4.3-gradient",
@@ -328,13 +330,13 @@ INFINITE_LOSSES = (
         "4.5-positive",
         "With `c_j = w_j q'_j` and some `c_j != 0` at `x_j = -inf`: row loss `+inf` if all such `c_j > 0`,",
         (example(nll([MASKED], [1]), {"value": [INF]}, refuses=({"value": [6e4]}, {"value": [0]})),),
-        ("upstream nll_loss: nll: largest finite loss for masked targets",),
+        ("clause nll_loss: nll: infinite losses are 60 000",),
     ),
     Clause(
         "4.5-negative",
         "`-inf` if all `< 0`,",
         (example(loss([MASKED], [1], w=[1, -2]), {"value": [-INF]}, refuses=({"value": [INF]},)),),
-        ("clause cross_entropy: infinite losses lose their sign",),
+        ("clause cross_entropy: infinite losses lose their sign without reduction",),
     ),
     Clause(
         "4.5-mixed",
@@ -363,9 +365,9 @@ INFINITE_LOSSES = (
         "d/dq_j at `-inf`: `sign(g w_j) inf`;",
         (
             example(
-                loss([MASKED], [[1.0, 0.0]], g=[-2], dq=True),
-                {"grad_target": [[0, -INF]]},
-                refuses=({"grad_target": [[0, -32]]}, {"grad_target": [[0, INF]]}),
+                loss([[0, 0, -INF]], [[0.25, 0.25, 0.5]], g=[-2], dq=True),
+                {"grad_target": [[-2 * LN2, -2 * LN2, -INF]]},
+                refuses=({"grad_target": [[-2 * LN2, -2 * LN2, -32]]}, {"grad_target": [[-2 * LN2, -2 * LN2, INF]]}),
             ),
         ),
         ("upstream cross_entropy: target gradient clipped",),
@@ -376,10 +378,10 @@ INFINITE_LOSSES = (
         "{0, NaN} if `(1-eps) g w_j = 0`.",
         (
             example(
-                loss([MASKED], [[1.0, 0.0]], w=[1, 0], g=[1], dq=True),
-                {"grad_target": [[0, 0]]},
-                {"grad_target": [[0, NAN]]},
-                refuses=({"grad_target": [[0, INF]]},),
+                loss([[0, 0, -INF]], [[0.25, 0.25, 0.5]], w=[2, 2, 0], g=[1], dq=True),
+                {"grad_target": [[2 * LN2, 2 * LN2, 0]]},
+                {"grad_target": [[2 * LN2, 2 * LN2, NAN]]},
+                refuses=({"grad_target": [[2 * LN2, 2 * LN2, INF]]},),
             ),
         ),
         ("clause cross_entropy: target gradient infinite whatever the weight",),
@@ -411,8 +413,8 @@ VANISHING = (
             ),
         ),
         ("clause cross_entropy: masked class of probability 0 makes the loss +inf",),
-        also=("4.5-dq", "4.5-dq-weightless", "4.6-gradient"),
-        because="their calls hold such a class, and cross-entropy gives its value as well",
+        also=("4.6-gradient",),
+        because="cross-entropy gives its value as well",
     ),
     Clause(
         "4.6-weightless",

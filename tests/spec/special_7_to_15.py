@@ -29,6 +29,7 @@ from .clause import (
 )
 
 EVEN, MASKED, SURE = [0, 0], [0, -INF], [0, -1000]
+# In float64 the bound itself overflows where sums do: see "What is not covered" in docs/bounds.md.
 SINGLE = ("float32", "bfloat16")
 GARBAGE = [NAN, 0]
 SECOND = {"value": [NAN, PLAIN[1]]}
@@ -115,16 +116,16 @@ RANGE = (
                 refuses=({"value": [[NAN, NAN]]},),
             ),
         ),
-        ("upstream softmax: mean subtracted first",),
+        ("clause softmax: NaN where the sum of the logits overflows",),
     ),
     Clause(
         "4.7-no-zero",
         "No spurious inf, NaN or zero where the exact result is representable,",
         (
             example(
-                softmax([[0, -80]]),
-                {"value": [[1, math.exp(-80)]]},
-                refuses=({"value": [[1, 0]]},),
+                softmax([[0, 0, -80]]),
+                {"value": [[0.5, 0.5, math.exp(-80) / 2]]},
+                refuses=({"value": [[0.5, 0.5, 0]]},),
                 dtypes=("float64", "float32", "bfloat16"),
             ),
         ),
@@ -154,7 +155,7 @@ RANGE = (
                 dtypes=("float16",),
             ),
         ),
-        ("upstream log_softmax: float16 sum of 65520 classes",),
+        ("clause log_softmax: -inf where the sum of exponentials is beyond float16",),
     ),
     Clause(
         "4.7-may-row",
@@ -180,7 +181,7 @@ RANGE = (
             _halves,
             lambda top: ({"value": INF}, {"value": NAN}, {"value": top / 4}),
             refuses=({"value": 0},),
-            dtypes=("float64", "float32", "bfloat16"),
+            dtypes=SINGLE,
         ),
         ("clause cross_entropy: overflowed sum of losses saturates",),
     ),
@@ -194,7 +195,7 @@ RANGE = (
                 {"value": NAN},
                 {"value": LN2},
                 refuses=({"value": 1},),
-                dtypes=("float64", "float32", "bfloat16"),
+                dtypes=SINGLE,
             ),
         ),
         ("clause cross_entropy: overflowed sums of weights saturate",),
@@ -205,8 +206,8 @@ RANGE = (
         _by_format(
             _crowded_cotangent,
             lambda top: ({"vjp": [[0, 0]]}, {"vjp": [[NAN, NAN]]}, {"vjp": [[-INF, -INF]]}),
-            refuses=({"vjp": [[1, 1]]},),
-            dtypes=("float64", "float32"),
+            refuses=({"vjp": [[2.0**126, 2.0**126]]},),
+            dtypes=("float32",),
         ),
         ("clause log_softmax: overflowed sum of the cotangent saturates",),
     ),
@@ -252,7 +253,7 @@ ONE_CLASS = (
         "4.8-sign-of-zero",
         "The sign of zero is never compared.",
         (
-            example(softmax([MASKED]), {"value": [[1, 0.0]]}, {"value": [[1, -0.0]]}),
+            example(softmax([SURE]), {"value": [[1, 0.0]]}, {"value": [[1, -0.0]]}),
             example(loss([[3]], [0], g=[1]), {"value": [-0.0], "vjp": [[-0.0]]}, {"value": [0.0], "vjp": [[0.0]]}),
         ),
         ("control softmax: negative zeros", "control cross_entropy: negative zeros"),
@@ -263,9 +264,9 @@ ONE_CLASS = (
         "**must** not flush subnormal results in float16;",
         (
             example(
-                softmax([[0, -12]]),
-                {"value": [[1, math.exp(-12)]]},
-                refuses=({"value": [[1, 0]]},),
+                softmax([[0, 0, -12]]),
+                {"value": [[0.5, 0.5, math.exp(-12) / 2]]},
+                refuses=({"value": [[0.5, 0.5, 0]]},),
                 dtypes=("float16",),
                 declares={"profiles": {("softmax", "float16"): "W"}},
             ),
@@ -277,10 +278,10 @@ ONE_CLASS = (
         "**may** flush inputs and results in float64, float32, bfloat16 (the underflow term of the bound).",
         (
             example(
-                softmax([[0, -90]]),
-                {"value": [[1, math.exp(-90)]]},
-                {"value": [[1, 0]]},
-                refuses=({"value": [[1, 2.0**-120]]},),
+                softmax([[0, 0, -90]]),
+                {"value": [[0.5, 0.5, math.exp(-90) / 2]]},
+                {"value": [[0.5, 0.5, 0]]},
+                refuses=({"value": [[0.5, 0.5, 2.0**-120]]},),
                 dtypes=SINGLE,
             ),
             example(nll([[-(2.0**-130), -1]], [0]), {"value": [2.0**-130]}, {"value": [0]}, dtypes=SINGLE),
@@ -291,9 +292,6 @@ ONE_CLASS = (
         "4.9-deck",
         "Weights, probability targets and cotangents in the deck are 0 or normal, and large enough that no product in "
         "the formulas is subnormal, unless the bound carries the underflow term times `sum |d out / d input|`.",
-        (example(softmax([[0, -90]]), {"value": [[1, 0]]}, dtypes=SINGLE),),
-        ("control softmax: FTZ",),
-        spared=True,
         shows=_deck_of_normal_numbers,
     ),
 )
@@ -397,10 +395,7 @@ EMPTY = (
     Clause(
         "4.10-no-crash",
         "**may** `K = 0`: ... never a crash.",
-        (
-            error("10-no-classes", "bad_shape", refuses=("crash", "timeout")),
-            error("10-no-classes", {"value": np.zeros((2, 0))}, op="softmax", refuses=("crash", "timeout")),
-        ),
+        (error("10-no-classes", {"value": np.zeros((2, 0))}, "bad_shape", op="softmax", refuses=("crash", "timeout")),),
     ),
 )
 
@@ -459,8 +454,8 @@ LABELS = (
         "4.12-int64",
         "**must** accept int64 labels.",
         (
-            example(loss([EVEN] * 2, [0, 2**40], ignore=2**40), {"value": [LN2, 0]}, refuses=("bad_dtype",)),
-            example(loss([EVEN] * 2, [0, -(2**63)], ignore=-(2**63)), {"value": [LN2, 0]}, refuses=("bad_dtype",)),
+            example(loss([EVEN] * 2, [1, 2**40], ignore=2**40), {"value": [LN2, 0]}, refuses=("bad_dtype",)),
+            example(loss([EVEN] * 2, [1, -(2**63)], ignore=-(2**63)), {"value": [LN2, 0]}, refuses=("bad_dtype",)),
         ),
         ("clause cross_entropy: labels beyond 32 bits refused",),
     ),
@@ -479,8 +474,8 @@ LABELS = (
     Clause(
         "4.12-truncated-sentinel",
         "Truncating a label or `ignore_index` to fewer bits",
-        (error("12-ignore-8-bit", {"value": PLAIN}, refuses=({"value": [0, PLAIN[1]]}, "bad_label")),),
-        ("upstream cross_entropy: ignore_index compared as int8",),
+        (error("12-ignore-32-bit", {"value": PLAIN}, refuses=({"value": [0, PLAIN[1]]}, "bad_label")),),
+        ("upstream cross_entropy: ignore_index compared as int32",),
     ),
     Clause(
         "4.13-out-of-range",
@@ -549,12 +544,12 @@ LABELS = (
         "4.13-silent",
         "a silent finite value,",
         (error("13-minus-five", "bad_label", SECOND, refuses=({"value": PLAIN}, {"value": [0, PLAIN[1]]})),),
-        ("clause cross_entropy: labels below -K are class 0",),
+        ("clause cross_entropy: labels from -2 K on wrap twice",),
     ),
     Clause(
         "4.13-crash",
         "or a crash fails.",
-        (error("13-k", "bad_label", refuses=("crash", "timeout", "resource")),),
+        (error("13-k", "bad_label", op="nll_loss", refuses=("crash", "timeout", "resource")),),
     ),
     Clause(
         "4.13-modes",
@@ -627,7 +622,7 @@ OPTIONS = (
         "4.15-negative-weights",
         "Finite negative weights follow section 2.",
         (example(loss([EVEN], [1], w=[1, -3]), {"value": [-3 * LN2]}, refuses=({"value": [0]}, {"value": [3 * LN2]})),),
-        ("upstream cross_entropy: negative weights clamped",),
+        ("clause cross_entropy: losses clamped at 0",),
     ),
 )
 
