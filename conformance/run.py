@@ -140,10 +140,10 @@ def run(
         yield from ledger.verdicts()
 
 
-def _truths(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth | Exact]:
+def truths_of(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth]:
     """The truth of the problems for each mean that a target declares; one for all where there is no mean."""
     by_reduction: dict[str, Truth] = {}
-    found: dict[str, Truth | Exact] = {}
+    found: dict[str, Truth] = {}
     for mean in means:
         solved = [solved_by(p, mean) for p in problems]
         reduction = solved[0].reduction
@@ -168,7 +168,7 @@ def _group(
         shared = Exact()
         exact: Mapping[str, Truth | Exact] = {t.capabilities.mean: shared for t in targets}
     else:
-        exact = _truths([c.problem for c in group.calls], {t.capabilities.mean for t in targets})
+        exact = truths_of([c.problem for c in group.calls], {t.capabilities.mean for t in targets})
     clock.oracle += time.perf_counter() - start
     for target in targets:
         start = time.perf_counter()
