@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -174,3 +176,35 @@ def test_no_process_is_left_behind(start) -> None:  # type: ignore[no-untyped-de
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+
+
+def test_a_worker_that_has_lost_its_engine_ends(tmp_path: Path) -> None:
+    """Even in native code that never returns: nothing but a signal can end it then."""
+    file = tmp_path / "pid"
+    program = (
+        "from lossproof import choose; from lossproof.launch import Processes; from lossproof.run import run; "
+        "from tests.test_faults import CULPRIT, NAME; "
+        "list(run(choose.targets([NAME], Processes(timeout=0.5)), [CULPRIT]))"
+    )
+    environment = {**os.environ, "FAULT": "spin", "PID_FILE": str(file), "PYTHONPATH": str(Path(__file__).parents[1])}
+    engine = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    wait_for(lambda: file.exists() and file.read_text())
+    engine.kill()
+    engine.wait()
+    pid = int(file.read_text())
+    wait_for(lambda: not is_alive(pid))
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; what nobody has waited for is dead, too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
