@@ -93,7 +93,7 @@ class Faulty(NumpyAdapter):
             raise MemoryError("corrupted by an earlier call")
         if FAULT == "crowd" and first == MAGIC and getattr(self, "asked", 0):
             os.kill(os.getpid(), signal.SIGSEGV)
-        if FAULT == "always":
+        if FAULT == "always" or (FAULT == "kernel" and (problem.op, problem.dtype) == ("softmax", "float32")):
             os.abort()
         self.asked = getattr(self, "asked", 0) + 1
         if first == MAGIC and FAULT in FAULTS:

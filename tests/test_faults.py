@@ -162,6 +162,18 @@ def test_who_answers_nothing_is_given_up(start) -> None:  # type: ignore[no-unty
     assert target.adapter.restarts <= 21
 
 
+def test_an_op_that_answers_nothing_is_given_up_and_no_other(start) -> None:  # type: ignore[no-untyped-def]
+    """A release whose kernel of one op for one dtype always dies is judged in everything else."""
+    target = start("kernel")
+    calls = build(profile="smoke", ops=["softmax", "log_softmax"], dtypes=["float32", "float16"])
+    found = [o for o in observed(target, calls) if "/all/" not in o.id]
+    crashed = [o for o in found if o.verdict == "crash"]
+    assert {tuple(o.id.split("/")[:2]) for o in crashed} == {("softmax", "float32")}
+    assert [o.verdict for o in found if o.id.startswith("softmax/float32/")] == ["crash"] * len(crashed)
+    assert any("not asked: the last 20 calls of softmax in float32 ended like this" in o.message for o in crashed)
+    assert target.adapter.restarts <= 21
+
+
 def test_who_refuses_to_be_imported_is_a_mistake(start) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UsageError, match=r"faulty.py:ADAPTER does not import: ImportError: a library is missing"):
         start("refuse")
