@@ -131,7 +131,7 @@ class JaxAdapter:
             return "bad_shape" if "shape" in str(error) else "bad_dtype"
         return "bad_shape" if isinstance(error, ValueError) else "internal"
 
-    def script(self, problem: Problem) -> str:
+    def script(self, problem: Problem, device: str, mode: str) -> str:
         """The same computation as a program of JAX alone."""
         body = []
         for name, a in source.arrays(problem):

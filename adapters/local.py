@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
-from .protocol import Adapter, Capabilities, Outcome, Problem, UnsupportedProblem
+from .protocol import Adapter, Capabilities, Meter, Outcome, Problem, UnsupportedProblem
 
 # Which tiers of calls are worth their compilation: see ``Call.tier``.
 _TAKEN = {"none": ("core", "full", "free"), "cheap": ("core", "full"), "dear": ("core",)}
@@ -49,6 +49,12 @@ def _from_file(path: str) -> Any:
     return module
 
 
+def device_of(capabilities: Capabilities, given: str) -> str:
+    """The device that is meant: the first one by default, ``cuda`` for the first ``cuda:N``."""
+    found = (d for d in capabilities.devices if not given or d == given or d.partition(":")[0] == given)
+    return next(found, given)
+
+
 def takes(capabilities: Capabilities, tier: str) -> bool:
     """Whether calls of a tier are worth their compilation here."""
     return tier in _TAKEN[capabilities.compile_cost]
@@ -83,23 +89,35 @@ def answer(adapter: Adapter, problem: Problem, device: str, mode: str, *, watch:
 
     With ``watch`` the outcome names the inputs that are no longer what they were; the caller's arrays stay as they are.
     """
-    reason = refusal(adapter.name, adapter.capabilities(), problem)
+    reason = refusal(adapter.name, adapter.capabilities().in_mode(mode), problem)
     if reason:
         return Outcome(error="unsupported", message=reason)
     given = _private(problem) if watch else problem
+    meter = getattr(adapter, "meter", Meter())
+    before = replace(meter)
     start = time.perf_counter()
+    outcome = _evaluated(adapter, given, device, mode)
+    if outcome.error == "unsupported":
+        return outcome
+    return replace(
+        outcome,
+        seconds=time.perf_counter() - start,
+        programs=meter.programs - before.programs,
+        compile_seconds=meter.seconds - before.seconds,
+        modified=_changed(problem, given) if watch and outcome.error is None else (),
+    )
+
+
+def _evaluated(adapter: Adapter, problem: Problem, device: str, mode: str) -> Outcome:
     try:
-        outputs = adapter.evaluate(given, device, mode)
+        return Outcome(outputs=adapter.evaluate(problem, device, mode))
     except UnsupportedProblem as error:
         return Outcome(error="unsupported", message=str(error))
     except MemoryError as error:
-        return Outcome(error="resource", message="out of memory: %s" % error, seconds=time.perf_counter() - start)
+        return Outcome(error="resource", message="out of memory: %s" % error)
     except Exception as error:  # the boundary to foreign code: whatever it raises is its answer
-        seconds = time.perf_counter() - start
         text = "%s: %s" % (type(error).__name__, str(error).strip()[:500])
-        return Outcome(error=adapter.error_kind(error), message=text, seconds=seconds)
-    seconds = time.perf_counter() - start
-    return Outcome(outputs=outputs, seconds=seconds, modified=_changed(problem, given) if watch else ())
+        return Outcome(error=adapter.error_kind(error), message=text)
 
 
 def _arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:

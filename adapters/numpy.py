@@ -81,7 +81,7 @@ class NumpyAdapter:
             return "bad_label"
         return "bad_shape" if isinstance(error, ValueError) else "internal"
 
-    def script(self, problem: Problem) -> str:
+    def script(self, problem: Problem, device: str, mode: str) -> str:
         """The formulas in straight lines: NumPy has no function of its own for these operations."""
         wide = "np." + _WIDE[problem.result_dtype].__name__
         body = []

@@ -6,7 +6,7 @@ live in somebody else's old environment. They import nothing of the engine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
@@ -109,12 +109,21 @@ class Tensor:
     dtype: str
 
 
+@dataclass
+class Meter:
+    """What an adapter has compiled so far: how many programs, in how many seconds (their first calls included)."""
+
+    programs: int = 0
+    seconds: float = 0.0
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What an implementation answered: its outputs by name, or an error of the taxonomy.
 
     ``error`` may also be ``crash`` or ``timeout``: the process ended, or gave no answer in time. ``note`` says what is
     remarkable about the way to an answer; ``modified`` names the inputs that a watched call has written into.
+    ``programs`` were compiled for it, in ``compile_seconds`` of its ``seconds``.
     """
 
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
@@ -123,6 +132,8 @@ class Outcome:
     seconds: float = 0.0
     note: str = ""
     modified: Tuple[str, ...] = ()
+    programs: int = 0
+    compile_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -147,6 +158,9 @@ class Capabilities:
     of the run's table of conventions and joined with ``|`` where there are several (``{("4", "softmax", "value"):
     "nan"}``). A run that shows another behaviour fails; what is not declared is recorded. ``out_dtypes`` says
     that softmax and log_softmax can be asked for a wider dtype than their input's.
+
+    ``compile_cost`` says what a new signature costs: none, cheap (fractions of a second) or dear (seconds).
+    ``by_mode`` holds what differs in some modes: ``{"compile": {"compile_cost": "dear"}}``; see ``in_mode``.
     """
 
     ops: Mapping[str, Support]
@@ -164,6 +178,11 @@ class Capabilities:
     zeroes_unknown_labels: bool = False
     conventions: Mapping[Tuple[str, str, str], str] = field(default_factory=dict)
     out_dtypes: bool = False
+    by_mode: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def in_mode(self, mode: str) -> Capabilities:
+        """What is on offer in one of the modes."""
+        return replace(self, **self.by_mode[mode]) if mode in self.by_mode else self
 
 
 @dataclass(frozen=True)
@@ -180,7 +199,10 @@ class UnsupportedProblem(Exception):
 
 @runtime_checkable
 class Adapter(Protocol):
-    """An implementation under test. Nothing is subclassed: a module or an object with these members will do."""
+    """An implementation under test. Nothing is subclassed: a module or an object with these members will do.
+
+    One that compiles may have a :class:`Meter` as ``meter`` besides.
+    """
 
     @property
     def name(self) -> str:
@@ -203,6 +225,6 @@ class Adapter(Protocol):
         """Which of ``ERROR_KINDS`` a framework exception is."""
         ...
 
-    def script(self, problem: Problem) -> str:
-        """A program of this framework alone that evaluates the problem and prints every output."""
+    def script(self, problem: Problem, device: str, mode: str) -> str:
+        """A program of this framework alone that evaluates the problem in this way and prints every output."""
         ...

@@ -150,7 +150,7 @@ class TensorFlowAdapter:
             return "bad_dtype"
         return "bad_shape" if isinstance(error, ValueError) else "internal"
 
-    def script(self, problem: Problem) -> str:
+    def script(self, problem: Problem, device: str, mode: str) -> str:
         """The same computation as a program of TensorFlow alone."""
         body = []
         for name, a in source.arrays(problem):

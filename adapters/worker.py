@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         adapter = local.load(value)
         c = adapter.capabilities()
-        mode, device = options.mode or c.modes[0], options.device or c.devices[0]
+        mode, device = options.mode or c.modes[0], local.device_of(c, options.device)
         hello = wire.pack(_hello(adapter, mode, device))
     except Exception as error:  # foreign code: a broken installation can raise anything
         text = "%s: %s" % (type(error).__name__, error)
@@ -130,12 +130,12 @@ def _reply(adapter: Adapter, message: Message, device: str, mode: str) -> Messag
     kind = message["kind"]
     if kind == "script":
         try:
-            return {"kind": "script", "text": adapter.script(message["problem"]), "error": ""}
+            return {"kind": "script", "text": adapter.script(message["problem"], device, mode), "error": ""}
         except Exception as error:  # foreign code, and some adapters have none
             return {"kind": "script", "text": "", "error": str(error) or type(error).__name__}
     if kind != "evaluate":
         return message
-    if not local.takes(adapter.capabilities(), message.get("tier", "core")):
+    if not local.takes(adapter.capabilities().in_mode(mode), message.get("tier", "core")):
         return {"kind": "withheld", "id": message["id"]}
     _limit(message.get("limit", 0.0))
     outcome = local.answer(adapter, message["problem"], device, mode, watch=message.get("watch", False))

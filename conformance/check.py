@@ -131,7 +131,7 @@ class FunctionAdapter:
         """A plain function has no taxonomy."""
         return "internal"
 
-    def script(self, problem: Problem) -> str:
+    def script(self, problem: Problem, device: str, mode: str) -> str:
         """Not on offer: the function is the caller's."""
         raise UsageError(f"{self.name} is a plain function; call it with the printed inputs")
 

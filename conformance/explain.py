@@ -245,7 +245,7 @@ def _output(
 
 def _script(target: Target, p: Problem) -> Iterator[str]:
     try:
-        text = target.adapter.script(p)
+        text = target.script(p)
     except (NotImplementedError, UsageError) as error:
         yield f"No script for {target.adapter.name}" + (f": {error}" if str(error) else "")
         return

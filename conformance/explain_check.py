@@ -47,7 +47,7 @@ def check_lines(check: Check, target: Target | None, show: Show, *, full: bool =
         yield f"Script {number} ({target.adapter.name} only)"
         yield ""
         try:
-            yield from target.adapter.script(call.problem).splitlines()
+            yield from target.script(call.problem).splitlines()
         except (NotImplementedError, UsageError) as error:
             yield f"  none: {error}"
 

@@ -85,7 +85,13 @@ class Target:
     @property
     def capabilities(self) -> Capabilities:
         """What the adapter offers at run time."""
-        return self.adapter.capabilities()
+        return self.adapter.capabilities().in_mode(self.mode)
+
+    def script(self, problem: Problem) -> str:
+        """A program of the framework alone that evaluates a problem as this target does."""
+        if isinstance(self.adapter, Player):
+            return self.adapter.script(problem)
+        return self.adapter.script(problem, self.device, self.mode)
 
     def describe(self) -> Description:
         """Evidence for the record's header."""
@@ -132,7 +138,7 @@ class Spec:
     def target(self, adapter: Adapter | Player) -> Target:
         """The target, its mode and device checked against what the adapter has."""
         c = adapter.capabilities()
-        mode, device = self.mode or c.modes[0], self.device or c.devices[0]
+        mode, device = self.mode or c.modes[0], local.device_of(c, self.device)
         for what, given, known in (("mode", mode, c.modes), ("device", device, c.devices)):
             if given not in known:
                 here = " here" if what == "device" else ""

@@ -238,7 +238,7 @@ def test_scripts_print_what_evaluate_returns(adapter: Adapter, tmp_path: Path) -
         p = PROBLEMS["softmax-cube"]
         problems.append(replace(constant_rows(p) if layout == "expanded" else p, layout=layout))
     for i, p in enumerate(problems):
-        (tmp_path / f"{i}.py").write_text(adapter.script(p))
+        (tmp_path / f"{i}.py").write_text(adapter.script(p, "cpu", "eager"))
     driver = tmp_path / "driver.py"
     driver.write_text(
         "import runpy, sys\n"

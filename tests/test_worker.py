@@ -157,7 +157,7 @@ def test_a_worker_gives_what_the_adapter_gives_here() -> None:
         assert targets[0].describe() == parse("numpy").describe()
         assert targets[0].capabilities == parse("numpy").capabilities
         p = SMOKE[0].problem
-        assert targets[0].adapter.script(p) == parse("numpy").adapter.script(p)
+        assert targets[0].script(p) == parse("numpy").script(p)
     finally:
         choose.close(targets)
 

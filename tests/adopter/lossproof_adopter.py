@@ -37,7 +37,7 @@ class Adopter:
         """NumPy's only complaint here would be about shapes."""
         return "bad_shape" if isinstance(error, ValueError) else "internal"
 
-    def script(self, problem: Problem) -> str:
+    def script(self, problem: Problem, device: str, mode: str) -> str:
         """A stand-alone program for bug reports."""
         return (
             "import numpy as np\n"

@@ -1,0 +1,190 @@
+"""How PyTorch is asked for an output: through autograd, through ``torch.func``, or batched.
+
+A driver takes the value as a function of input and target, the tensors of a problem, and the names of what is wanted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+
+import torch
+import torch.autograd.forward_ad as fw
+
+from .protocol import REDUCED, Problem
+
+Value = Callable[[Any, Any], Any]
+Outputs = Dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Given:
+    """The tensors of a problem, by the names of its fields; None where it has none."""
+
+    x: Any
+    target: Any = None
+    weight: Any = None
+    cotangent: Any = None
+    tangent: Any = None
+    target_tangent: Any = None
+
+
+def backward(f: Value, g: Given, want: Sequence[str], *, differentiable: bool = False) -> Outputs:
+    """Value, gradients and second derivatives through ``torch.autograd.grad``.
+
+    ``differentiable`` asks for gradients that have a graph also where nothing is derived from them.
+    """
+    leaves = (g.x, g.target) if "grad_target" in want else (g.x,)
+    for leaf in leaves if "vjp" in want else ():
+        leaf.requires_grad_()
+    value = f(g.x, g.target)
+    out = {"value": value}
+    if "vjp" not in want:
+        return out
+    twice = differentiable or "hvp" in want or "mixed" in want
+    again = "vjp_again" in want
+    grads = torch.autograd.grad(value, leaves, g.cotangent, retain_graph=twice or again, create_graph=twice)
+    out.update(zip(("vjp", "grad_target"), grads))
+    if again:
+        (out["vjp_again"],) = torch.autograd.grad(
+            value, g.x, g.cotangent, retain_graph=twice, create_graph=differentiable
+        )
+    if "hvp" in want:
+        out["hvp"] = _second(grads[0], g.x, g.tangent, keep="mixed" in want)
+    if "mixed" in want:
+        (out["mixed"],) = torch.autograd.grad(grads[1], g.x, g.target_tangent)
+    return out
+
+
+def _second(gradient: Any, x: Any, direction: Any, *, keep: bool) -> Any:
+    """The second derivative. A gradient without a graph does not depend on the input (``nll_loss`` is linear), which
+    ``torch.autograd.grad`` refuses and ``torch.autograd.functional.hvp`` answers with 0."""
+    if not gradient.requires_grad:
+        return torch.zeros_like(x)
+    return torch.autograd.grad(gradient, x, direction, retain_graph=keep)[0]
+
+
+def forward_ad(f: Value, g: Given, want: Sequence[str]) -> Outputs:
+    """Directional derivatives through dual numbers; none where a release has no forward rule for an operation."""
+    out = {}
+    if "jvp" in want:
+        out["jvp"] = _dual(lambda x: f(x, g.target), g.x, g.tangent)
+    if "jvp_target" in want:
+        x = g.x.detach()
+        out["jvp_target"] = _dual(lambda q: f(x, q), g.target, g.target_tangent)
+    return {name: t for name, t in out.items() if t is not None}
+
+
+def _dual(f: Callable[[Any], Any], at: Any, direction: Any) -> Any:
+    try:
+        with torch.no_grad(), fw.dual_level():
+            return fw.unpack_dual(f(fw.make_dual(at.detach(), direction))).tangent
+    except NotImplementedError:
+        return None
+
+
+def double_backward(f: Value, g: Given, want: Sequence[str]) -> Outputs:
+    """Every gradient with a graph; directional derivatives as the gradient of the gradient in its cotangent."""
+    out = backward(f, g, want, differentiable=True)
+    for name, leaf, direction in (("jvp", g.x, g.tangent), ("jvp_target", g.target, g.target_tangent)):
+        if name in want:
+            leaf = leaf.detach().requires_grad_()
+            value = f(leaf, g.target) if name == "jvp" else f(g.x.detach(), leaf)
+            cotangent = torch.ones_like(value, requires_grad=True)
+            (gradient,) = torch.autograd.grad(value, leaf, cotangent, create_graph=True)
+            (out[name],) = torch.autograd.grad(gradient, cotangent, direction)
+    return out
+
+
+def functional(f: Value, g: Given, want: Sequence[str]) -> Outputs:
+    """Everything through ``torch.func``: reverse mode, forward mode, forward over reverse, reverse over reverse."""
+    from torch.func import jvp, vjp
+
+    def of_x(x: Any) -> Any:
+        return f(x, g.target)
+
+    def of_target(q: Any) -> Any:
+        return f(g.x, q)
+
+    out = {}
+    if "vjp" in want:
+        out["value"], pull_back = vjp(of_x, g.x)
+        (out["vjp"],) = pull_back(g.cotangent)
+        if "vjp_again" in want:
+            (out["vjp_again"],) = pull_back(g.cotangent)
+    else:
+        out["value"] = of_x(g.x)
+    if "jvp" in want:
+        out["jvp"] = jvp(of_x, (g.x,), (g.tangent,))[1]
+    if "hvp" in want:
+        out["hvp"] = jvp(lambda x: vjp(of_x, x)[1](g.cotangent)[0], (g.x,), (g.tangent,))[1]
+    if "grad_target" in want:
+        (out["grad_target"],) = vjp(of_target, g.target)[1](g.cotangent)
+    if "mixed" in want:
+        pull_back = vjp(lambda x: vjp(lambda q: f(x, q), g.target)[1](g.cotangent)[0], g.x)[1]
+        (out["mixed"],) = pull_back(g.target_tangent)
+    if "jvp_target" in want:
+        out["jvp_target"] = jvp(of_target, (g.target,), (g.target_tangent,))[1]
+    return out
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How a problem is batched: over the axis ``rows``, one row being the problem ``inside`` (of which the options
+    matter), or with ``rows`` None over a new axis, on which the logits and their mirror image lie."""
+
+    rows: Optional[int]
+    inside: Problem
+
+    def in_dims(self, p: Problem) -> Dict[str, Optional[int]]:
+        """The batched axis of each tensor, None for one that is not there."""
+        # sanity check: only rows have places
+        assert self.rows is not None
+        reduced = self._reduced(p)
+        labels = reduced if p.is_loss and not p.has_probability_target else self.rows
+        places = {"x": self.rows, "target": labels, "cotangent": reduced}
+        places.update(tangent=self.rows, target_tangent=self.rows)
+        return {name: None if getattr(p, name) is None else place for name, place in places.items()}
+
+    def out_dims(self, p: Problem, want: Sequence[str]) -> Tuple[int, ...]:
+        """The batched axis of each output."""
+        # sanity check: only rows have places
+        assert self.rows is not None
+        return tuple(self._reduced(p) if name in REDUCED else self.rows for name in want)
+
+    def _reduced(self, p: Problem) -> int:
+        """The batched axis of what has the shape of the value."""
+        # sanity check: only rows have places
+        assert self.rows is not None
+        return self.rows - (p.axis % p.x.ndim < self.rows) if p.is_loss else self.rows
+
+
+def batching(p: Problem) -> Batching:
+    """Rows are batched where each has a result of its own: over the first axis that is not that of the classes and has
+    entries (vmap takes no empty one)."""
+    axis = p.axis % p.x.ndim
+    alone = not p.is_loss or p.reduction == "none"
+    rows = next((i for i in range(p.x.ndim) if alone and i != axis and p.x.shape[i]), None)
+    return Batching(rows, p if rows is None else replace(p, axis=axis - (rows < axis), x=p.x.take(0, rows)))
+
+
+def batched(value_of: Callable[[Problem], Value], p: Problem, g: Given, want: Sequence[str]) -> Outputs:
+    """``functional`` under ``torch.func.vmap``."""
+    batch = batching(p)
+    f = value_of(batch.inside)
+    if batch.rows is None:
+        pair = torch.stack([g.x, g.x.flip(p.axis)])
+        both = torch.func.vmap(lambda x: _in_order(functional(f, replace(g, x=x), want), want))(pair)
+        return dict(zip(want, (t[0] for t in both)))
+    names = [name for name, place in batch.in_dims(p).items() if place is not None]
+
+    def row(*tensors: Any) -> Tuple[Any, ...]:
+        return _in_order(functional(f, Given(weight=g.weight, **dict(zip(names, tensors))), want), want)
+
+    in_dims = tuple(place for place in batch.in_dims(p).values() if place is not None)
+    results = torch.func.vmap(row, in_dims, batch.out_dims(p, want))(*(getattr(g, name) for name in names))
+    return dict(zip(want, results))
+
+
+def _in_order(out: Outputs, want: Sequence[str]) -> Tuple[Any, ...]:
+    return tuple(out[name] for name in want)

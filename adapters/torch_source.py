@@ -1,0 +1,182 @@
+"""Programs of PyTorch alone: a problem, on a device, in a mode."""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, List, Sequence
+
+from . import layouts, source
+from .protocol import Problem
+from .torch_modes import batching
+from .torch_ops import ignored_label
+
+
+def script(p: Problem, device: str, mode: str, want: Sequence[str]) -> str:
+    """The whole program; it prints every output."""
+    place = "" if device == "cpu" else ', device="%s"' % device
+    body = []
+    for name, a in source.arrays(p):
+        kind = a.dtype.name if a.dtype.kind in "iu" else p.result_dtype if name == "cotangent" else p.dtype
+        text = "%s = torch.tensor(%s, dtype=torch.%s%s).reshape(%r)"
+        body.append(text % (name, source.constant(a), kind, place, a.shape))
+    body += [*layouts.torch_source(p), "", *_MODES[mode](p, want)]
+    body += ['print("%s", %s.tolist())' % (name, name) for name in want]
+    imports = ["import torch", "import torch.nn.functional as F"]
+    if any("fw." in line for line in body):
+        imports.insert(1, "import torch.autograd.forward_ad as fw")
+    if any("func." in line for line in body):
+        imports.append("from torch import func")
+    return source.program(source.title(p, "torch") + _SAID.get(mode, ""), imports, body)
+
+
+_SAID = {
+    "compile": " Compiled for these shapes.",
+    "dynamic": " Compiled for all shapes.",
+    "vmap": " Batched by torch.func.vmap.",
+    "functional": " Through torch.func.",
+    "double-backward": " Gradients that can be differentiated again.",
+    "tf32": " TF32 allowed.",
+}
+
+
+def _function(p: Problem) -> List[str]:
+    return ["def f(x, target):" if p.is_loss else "def f(x, target=None):", "    return %s" % _call(p), "", ""]
+
+
+def _call(p: Problem) -> str:
+    if not p.is_loss:
+        kind = "" if p.out_dtype is None else ", dtype=torch.%s" % p.out_dtype
+        return "F.%s(x, dim=%d%s)" % (p.op, p.axis, kind)
+    dim = min(1, p.x.ndim - 1)
+    move = "" if p.axis % p.x.ndim == dim else ".movedim(%d, %d)" % (p.axis, dim)
+    args = ["x" + move, "target" + (move if p.has_probability_target else "")]
+    if p.weight is not None:
+        args.append("weight=weight")
+    args.append("ignore_index=%d" % ignored_label(p))
+    args.append('reduction="%s"' % p.reduction)
+    if p.op == "cross_entropy":
+        args.append("label_smoothing=%r" % p.label_smoothing)
+    return "F.%s(%s)" % (p.op, ", ".join(args))
+
+
+def _given(p: Problem) -> str:
+    return "x, target" if p.is_loss else "x"
+
+
+def _backward(p: Problem, want: Sequence[str], *, graph: bool = False) -> List[str]:
+    leaves = "[x, target]" if "grad_target" in want else "[x]"
+    names = "vjp, grad_target" if "grad_target" in want else "vjp,"
+    out = ["for leaf in %s:" % leaves, "    leaf.requires_grad_()"] if "vjp" in want else []
+    out.append("value = f(%s)" % _given(p))
+    if "vjp" in want:
+        twice = ", create_graph=True" if graph or "hvp" in want or "mixed" in want else ""
+        keep = ", retain_graph=True" if "vjp_again" in want else ""
+        out.append("(%s) = torch.autograd.grad(value, %s, cotangent%s%s)" % (names, leaves, keep, twice))
+        if "vjp_again" in want:
+            keep = (", retain_graph=True" if twice else "") + (", create_graph=True" if graph else "")
+            out.append("(vjp_again,) = torch.autograd.grad(value, x, cotangent%s)" % keep)
+    if "hvp" in want:
+        keep = ", retain_graph=True" if "mixed" in want else ""
+        if p.op == "nll_loss":
+            out.append("hvp = torch.zeros_like(x)  # the gradient has no graph: it does not depend on x")
+        else:
+            out.append("(hvp,) = torch.autograd.grad(vjp, x, tangent%s)" % keep)
+    if "mixed" in want:
+        out.append("(mixed,) = torch.autograd.grad(grad_target, x, target_tangent)")
+    return out
+
+
+_DIRECTIONS = {"jvp": ("x", "tangent"), "jvp_target": ("target", "target_tangent")}
+
+
+def _eager(p: Problem, want: Sequence[str]) -> List[str]:
+    out = [*_function(p), *_backward(p, want)]
+    for name, (leaf, direction) in _DIRECTIONS.items():
+        if name in want:
+            given = _given(p).replace("x", "x.detach()") if leaf == "target" else _given(p)
+            out.append("with torch.no_grad(), fw.dual_level():")
+            out.append("    dual = fw.make_dual(%s.detach(), %s)" % (leaf, direction))
+            out.append("    %s = fw.unpack_dual(f(%s)).tangent" % (name, _swapped(given, leaf)))
+    return out
+
+
+def _swapped(given: str, leaf: str, other: str = "dual") -> str:
+    return ", ".join(other if part == leaf else part for part in given.split(", "))
+
+
+def _double_backward(p: Problem, want: Sequence[str]) -> List[str]:
+    out = [*_function(p), *_backward(p, want, graph=True)]
+    for name, (leaf, direction) in _DIRECTIONS.items():
+        if name in want:
+            out.append("leaf = %s.detach().requires_grad_()" % leaf)
+            out.append("value_again = f(%s)" % _swapped(_given(p), leaf, "leaf"))
+            out.append("u = torch.ones_like(value_again, requires_grad=True)")
+            out.append("(slope,) = torch.autograd.grad(value_again, leaf, u, create_graph=True)")
+            out.append("(%s,) = torch.autograd.grad(slope, u, %s)" % (name, direction))
+    return out
+
+
+def _compiled(dynamic: bool) -> Callable[[Problem, Sequence[str]], List[str]]:
+    def lines(p: Problem, want: Sequence[str]) -> List[str]:
+        how = "f = torch.compile(f, fullgraph=True, dynamic=%s)" % dynamic
+        return [*_function(p), how, *_backward(p, want)]
+
+    return lines
+
+
+def _functional(p: Problem, want: Sequence[str]) -> List[str]:
+    return [*_function(p), *_transforms(p, want, _given(p))]
+
+
+def _transforms(p: Problem, want: Sequence[str], given: str) -> List[str]:
+    """``torch.func`` applied to f; what is named like a transformation ends in an underscore."""
+    of_x = "lambda x: f(%s)" % given
+    out = ["value = f(%s)" % given]
+    if "vjp" in want:
+        out = ["value, pull_back = func.vjp(%s, x)" % of_x, "(vjp,) = pull_back(cotangent)"]
+    if "vjp_again" in want:
+        out.append("(vjp_again,) = pull_back(cotangent)")
+    if "jvp" in want:
+        out.append("_, jvp = func.jvp(%s, (x,), (tangent,))" % of_x)
+    if "hvp" in want:
+        out.append("_, hvp = func.jvp(lambda x: func.vjp(%s, x)[1](cotangent)[0], (x,), (tangent,))" % of_x)
+    inner = "func.vjp(lambda target: f(x, target), target)[1](cotangent)[0]"
+    if "grad_target" in want:
+        out.append("grad_target = %s" % inner)
+    if "mixed" in want:
+        out.append("(mixed,) = func.vjp(lambda x: %s, x)[1](target_tangent)" % inner)
+    if "jvp_target" in want:
+        out.append("_, jvp_target = func.jvp(lambda target: f(x, target), (target,), (target_tangent,))")
+    return out
+
+
+def _vmap(p: Problem, want: Sequence[str]) -> List[str]:
+    batch = batching(p)
+    names = [name for name, _ in source.arrays(p) if name != "weight"]
+    places = batch.in_dims(p)
+    result = ", ".join(want) + ","
+    taken = names if batch.rows is not None else ["x"]
+    out = [*_function(batch.inside), "def row(%s):" % ", ".join(taken)]
+    out += ["    " + line for line in _transforms(p, want, _given(p))]
+    out += ["    return %s" % result, "", ""]
+    if batch.rows is None:
+        out.append("both = func.vmap(row)(torch.stack([x, x.flip(%d)]))" % p.axis)
+        return [*out, "%s = (t[0] for t in both)" % result]
+    dims = "(%s)" % ", ".join(str(places[name]) for name in taken) if len(taken) > 1 else str(places["x"])
+    out_dims = "(%s,)" % ", ".join(str(d) for d in batch.out_dims(p, want))
+    call = "func.vmap(row, in_dims=%s, out_dims=%s)(%s)" % (dims, out_dims, ", ".join(taken))
+    return [*out, "%s = %s" % (result, call)]
+
+
+def _tf32(p: Problem, want: Sequence[str]) -> List[str]:
+    return ["torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True", *_eager(p, want)]
+
+
+_MODES: Dict[str, Callable[[Problem, Sequence[str]], List[str]]] = {
+    "eager": _eager,
+    "compile": _compiled(False),
+    "dynamic": _compiled(True),
+    "vmap": _vmap,
+    "functional": _functional,
+    "double-backward": _double_backward,
+    "tf32": _tf32,
+}
