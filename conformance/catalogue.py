@@ -1,4 +1,5 @@
-"""Everything that is put to targets, in order: the deck's calls, relations made from them, and error calls."""
+"""Everything that is put to targets, in order: the deck's calls, relations made from them, calls made by hand where
+clauses meet, and error calls."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from lossproof.error_calls import error_checks
 from lossproof.families import FAMILIES
 from lossproof.picker import SeededPicker
 from lossproof.relation_kit import RELATIONS, Relation
+from lossproof.special_calls import special_calls
 
 KINDS = (RELATION, ERROR)
 # Relations are about structure, not size: the deck's small shapes are enough.
@@ -42,6 +44,8 @@ def checks(
         # Relations are drawn from all calls of an op and dtype, so that filters change none of them.
         deck = build(profile=profile, seed=seed, ops=ops, dtypes=dtypes)
         found += [*(deck if not wanted else ()), *relation_checks(deck, profile=profile, seed=seed)]
+    if profile != "smoke" and (values or not wanted):
+        found += special_calls(ops=ops, dtypes=dtypes, families=values or None)
     if not wanted or ERROR in wanted:
         found += error_checks(ops=ops, dtypes=(dtypes or ("float32",)) if profile == "smoke" else dtypes)
     return found
