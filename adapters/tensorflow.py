@@ -195,6 +195,7 @@ def _is_native(p: Problem) -> bool:
 
 
 def _value(f: Namespace, p: Problem, x: Any, target: Any, weight: Any, *, select_used: bool = True) -> Any:
+    x = x if p.scale == 1.0 else x * p.scale
     if p.op == "softmax":
         return f.softmax(x, p.axis)
     if p.op == "log_softmax":

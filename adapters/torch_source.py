@@ -39,7 +39,9 @@ _SAID = {
 
 
 def _function(p: Problem) -> List[str]:
-    return ["def f(x, target):" if p.is_loss else "def f(x, target=None):", "    return %s" % _call(p), "", ""]
+    scaled = [] if p.scale == 1.0 else ["    x = x * %r" % p.scale]
+    head = "def f(x, target):" if p.is_loss else "def f(x, target=None):"
+    return [head, *scaled, "    return %s" % _call(p), "", ""]
 
 
 def _call(p: Problem) -> str:
