@@ -46,8 +46,10 @@ class Answer:
 
     def at(self, where: Any) -> Answer:
         """Some of the entries."""
-        parts = (np.asarray(a)[where] for a in (self.got, self.allowed, self.sure, self.centre, self.radius))
-        return Answer(*parts, self.counted)
+        got, allowed, sure, centre, radius = (
+            np.asarray(a)[where] for a in (self.got, self.allowed, self.sure, self.centre, self.radius)
+        )
+        return Answer(got, allowed, sure, centre, radius, self.counted)
 
     def total(self) -> Answer:
         """The sum over the last axis, rounded once (``math.fsum``)."""
@@ -84,7 +86,8 @@ def graded(a: Answer, b: Answer, grade: str) -> Sides:
 def joined(answers: Sequence[Answer]) -> Answer:
     """Answers one after the other along the first axis."""
     parts = [(a.got, a.allowed, a.sure, a.centre, a.radius) for a in answers]
-    return Answer(*(np.concatenate(p) for p in zip(*parts, strict=True)), answers[0].counted)
+    got, allowed, sure, centre, radius = (np.concatenate(p) for p in zip(*parts, strict=True))
+    return Answer(got, allowed, sure, centre, radius, answers[0].counted)
 
 
 def against(a: Answer, right: F64 | float) -> Sides:

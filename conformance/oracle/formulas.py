@@ -146,7 +146,7 @@ def _loss(s: Numbers, batch: Batch, rows: Rows, parts: _Parts) -> dict[str, Num]
             out["jvp:other"] = _reduced(s, batch, s.sum((parts.p - parts.c) * t)[..., 0], parts.W)
             if bent is not None:
                 out["hvp:other"] = parts.g * bent
-    if "jvp_target" in batch.outputs:
+    if "jvp_target" in batch.outputs and batch.tan_q is not None:
         along = s.select(regular, zero - s.sum(_inner_weights(s, batch) * s.exact(batch.tan_q) * parts.y)[..., 0])
         out["jvp_target"] = _reduced(s, batch, along, parts.W)
     if "grad_target" in batch.outputs:
