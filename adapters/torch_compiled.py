@@ -12,9 +12,10 @@ from typing import Any, Callable, Dict, Hashable, Sequence
 
 import torch
 
+from .given import Given
 from .programs import Programs, metered, seen_by_compiler
 from .protocol import Meter, Problem
-from .torch_modes import Given, Outputs, backward
+from .torch_modes import Outputs, backward
 from .torch_ops import function, ignored_label
 
 _NO_LIMIT = 1 << 20
