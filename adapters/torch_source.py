@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, List, Sequence
 
-from . import layouts, source
+from . import layouts, source, torch_kernels
 from .given import batching
 from .protocol import Problem
 from .torch_ops import ignored_label
@@ -33,6 +33,7 @@ _SAID = {
     "dynamic": " Compiled for all shapes.",
     "vmap": " Batched by torch.func.vmap.",
     "functional": " Through torch.func.",
+    "kernels": " The kernels themselves, their results laid out as the input.",
     "double-backward": " Gradients that can be differentiated again.",
     "tf32": " TF32 allowed.",
 }
@@ -176,5 +177,6 @@ _MODES: Dict[str, Callable[[Problem, Sequence[str]], List[str]]] = {
     "vmap": _vmap,
     "functional": _functional,
     "double-backward": _double_backward,
+    "kernels": torch_kernels.source,
     "tf32": _tf32,
 }
