@@ -1,5 +1,5 @@
-"""Everything that is put to targets, in order: the deck's calls, relations made from them, calls made by hand where
-clauses meet, and error calls."""
+"""Everything that is put to targets, in order: the deck's calls, calls made by hand where clauses meet, relations made
+from the deck, and error calls."""
 
 from __future__ import annotations
 
@@ -38,14 +38,13 @@ def checks(
     wanted = tuple(families or ())
     values = [name for name in wanted if name not in KINDS]
     found: list[Call] = []
+    by_hand = special_calls(ops=ops, dtypes=dtypes, families=values or None) if profile != "smoke" else []
     if values:
-        found += build(profile=profile, seed=seed, ops=ops, dtypes=dtypes, families=values)
+        found += [*build(profile=profile, seed=seed, ops=ops, dtypes=dtypes, families=values), *by_hand]
     if not wanted or RELATION in wanted:
         # Relations are drawn from all calls of an op and dtype, so that filters change none of them.
         deck = build(profile=profile, seed=seed, ops=ops, dtypes=dtypes)
-        found += [*(deck if not wanted else ()), *relation_checks(deck, profile=profile, seed=seed)]
-    if profile != "smoke" and (values or not wanted):
-        found += special_calls(ops=ops, dtypes=dtypes, families=values or None)
+        found += [*((*deck, *by_hand) if not wanted else ()), *relation_checks(deck, profile=profile, seed=seed)]
     if not wanted or ERROR in wanted:
         found += error_checks(ops=ops, dtypes=(dtypes or ("float32",)) if profile == "smoke" else dtypes)
     return found
