@@ -168,6 +168,7 @@ _MESSAGES = (
     ("shape", "bad_shape"),
     ("size", "bad_shape"),
     ("dimension", "bad_shape"),
+    ("target tensor expected", "bad_shape"),
 )
 
 
