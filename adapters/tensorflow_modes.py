@@ -36,13 +36,18 @@ def _to_last(a: Any, axis: int) -> Any:
     return a if order == list(range(rank)) else tf.transpose(a, order)
 
 
+def _where(c: Any, a: Any, b: Any) -> Any:
+    # In a graph a number that comes first is float32, whatever comes second.
+    return tf.where(c, tf.constant(a, b.dtype) if isinstance(a, float) else a, b)
+
+
 TF = Namespace(
     cast=lambda a, dtype: tf.cast(a, TYPES[dtype]),
     to_last=_to_last,
     softmax=tf.nn.softmax,
     log_softmax=tf.nn.log_softmax,
     one_hot=lambda labels, k: tf.one_hot(labels, k, True, False, dtype=tf.bool),
-    where=tf.where,
+    where=_where,
     sum=lambda a, last: tf.reduce_sum(a, axis=-1 if last else None),
     sparse=tf.nn.sparse_softmax_cross_entropy_with_logits,
     dense=tf.nn.softmax_cross_entropy_with_logits,

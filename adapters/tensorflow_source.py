@@ -106,13 +106,18 @@ def _traced(trace: source.Trace) -> Namespace:
     def to_last(a: Any, axis: int) -> Any:
         return a if axis == -1 else trace.emit("tf.experimental.numpy.moveaxis(%s, %s, -1)", a, axis)
 
+    def where(c: Any, a: Any, b: Any) -> Any:
+        if isinstance(a, float):
+            return trace.emit("tf.where(%s, tf.constant(%s, %s.dtype), %s)", c, a, b, b)
+        return trace.emit("tf.where(%s, %s, %s)", c, a, b)
+
     return Namespace(
         cast=lambda a, dtype: trace.emit("tf.cast(%s, tf.%s)", a, dtype),
         to_last=to_last,
         softmax=lambda a, axis: trace.emit("tf.nn.softmax(%s, axis=%s)", a, axis),
         log_softmax=lambda a, axis: trace.emit("tf.nn.log_softmax(%s, axis=%s)", a, axis),
         one_hot=lambda labels, k: trace.emit("tf.one_hot(%s, %s, True, False, dtype=tf.bool)", labels, k),
-        where=lambda c, a, b: trace.emit("tf.where(%s, %s, %s)", c, a, b),
+        where=where,
         sum=lambda a, last: trace.emit("tf.reduce_sum(%s, axis=%s)", a, -1 if last else None),
         sparse=lambda y, x: trace.emit("tf.nn.sparse_softmax_cross_entropy_with_logits(labels=%s, logits=%s)", y, x),
         dense=lambda q, x: trace.emit("tf.nn.softmax_cross_entropy_with_logits(labels=%s, logits=%s)", q, x),
