@@ -8,7 +8,7 @@ with ``where``, never multiplied by 0, because 0 * inf is NaN. Each framework su
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import numpy as np
 
@@ -28,6 +28,23 @@ class Namespace:
     sum: Callable[[Any, bool], Any]
 
 
+@dataclass(frozen=True)
+class Values:
+    """The values of options: ``keep`` is 1 - eps, ``share`` eps / K, ``ignore`` the label to be ignored.
+
+    They are numbers, or scalars of the framework where one compiled program serves several of them.
+    """
+
+    keep: Any = 1.0
+    share: Any = 0.0
+    ignore: Any = None
+
+
+def values(p: Problem) -> Values:
+    """As numbers."""
+    return Values(1.0 - p.label_smoothing, p.label_smoothing / max(1, p.x.shape[p.axis]), p.ignore_index)
+
+
 def wide(dtype: str) -> str:
     """The dtype that sums are kept in."""
     return "float64" if dtype == "float64" else "float32"
@@ -38,13 +55,17 @@ def widen(f: Namespace, p: Problem, a: Any) -> Any:
     return a if p.dtype == wide(p.dtype) else f.cast(a, wide(p.dtype))
 
 
-def loss(f: Namespace, p: Problem, x: Any, target: Any, weight: Any, *, select_used: bool = True) -> Any:
+def loss(
+    f: Namespace, p: Problem, x: Any, target: Any, weight: Any, v: Optional[Values] = None, *, select_used: bool = True
+) -> Any:
     """``nll_loss`` or ``cross_entropy`` of ``x`` in its own dtype. Labels must have been checked.
+
+    The values of options are ``v``, by default those of the problem.
 
     The gradient with respect to probabilities is taken without ``select_used``: what is selected away has none, but
     the loss grows without limit with the probability of a masked class, also where that is 0.
     """
-    k, eps = p.x.shape[p.axis], p.label_smoothing
+    k, eps, v = p.x.shape[p.axis], p.label_smoothing, v or values(p)
     y = widen(f, p, f.to_last(x, p.axis))
     w = None if p.weight is None else widen(f, p, weight)
     if p.op == "cross_entropy":
@@ -52,7 +73,7 @@ def loss(f: Namespace, p: Problem, x: Any, target: Any, weight: Any, *, select_u
     if p.has_probability_target:
         c = widen(f, p, f.to_last(target, p.axis))
         if eps:
-            c = (1.0 - eps) * c + eps / k
+            c = v.keep * c + v.share
         if w is not None:
             c = w * c
         return reduce(f, p, -f.sum(c * (_used(f, c, y) if select_used else y), True), None)
@@ -63,12 +84,12 @@ def loss(f: Namespace, p: Problem, x: Any, target: Any, weight: Any, *, select_u
         rows = w_y * rows
     if eps:
         # 1 - eps goes to the weight first: weight times loss alone may overflow where the smoothed loss does not.
-        own = 1.0 - eps if w_y is None else (1.0 - eps) * w_y
+        own = v.keep if w_y is None else v.keep * w_y
         # eps/K goes inside the sum: the sum of the log-probabilities alone may overflow where the loss does not.
-        spread = f.sum((eps / k) * y if w is None else (w * (eps / k)) * _used(f, w, y), True)
+        spread = f.sum(v.share * y if w is None else (w * v.share) * _used(f, w, y), True)
         # eps = 1 leaves nothing of the label's own term, not even where that is infinite.
         rows = -spread if eps == 1.0 else own * rows - spread
-    return drop_ignored(f, p, rows, target, w_y)
+    return drop_ignored(f, p, rows, target, w_y, v)
 
 
 def _used(f: Namespace, c: Any, y: Any) -> Any:
@@ -88,11 +109,11 @@ def check_labels(p: Problem) -> None:
         raise IndexError("label %d is out of range for %d classes" % (int(p.target[bad].flat[0]), k))
 
 
-def drop_ignored(f: Namespace, p: Problem, rows: Any, target: Any, w_y: Any) -> Any:
+def drop_ignored(f: Namespace, p: Problem, rows: Any, target: Any, w_y: Any, v: Values) -> Any:
     """Drop ignored rows of index targets, then reduce. ``w_y`` is the weight of each row's label, or None for 1."""
     if p.ignore_index is None:
         return reduce(f, p, rows, w_y)
-    kept = target != p.ignore_index
+    kept = target != v.ignore
     rows = f.where(kept, rows, 0.0)
     if p.reduction != "mean":
         return reduce(f, p, rows, None)

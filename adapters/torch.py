@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
 from . import layouts, torch_devices, torch_kernels, torch_modes, torch_source
+from .given import Given
 from .protocol import LAYOUTS, OUTPUTS, Capabilities, Description, Meter, Problem, Support, Tensor, UnsupportedProblem
 from .torch_compiled import Compiled, available
-from .torch_modes import Given
 from .torch_ops import DTYPES, NAMES, function, ignored_label
 
 # Infinity minus infinity in the shift; the derivative of what is computed, for targets of any sum and for ignored
@@ -168,6 +168,7 @@ _MESSAGES = (
     ("shape", "bad_shape"),
     ("size", "bad_shape"),
     ("dimension", "bad_shape"),
+    ("target tensor expected", "bad_shape"),
 )
 
 

@@ -13,7 +13,7 @@ import torch
 
 from . import layouts
 from .protocol import Problem
-from .torch_modes import Given
+from .given import Given
 
 OPS = ("softmax", "log_softmax")
 

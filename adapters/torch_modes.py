@@ -5,28 +5,17 @@ A driver takes the value as a function of input and target, the tensors of a pro
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+from dataclasses import replace
+from typing import Any, Callable, Dict, Sequence, Tuple
 
 import torch
 import torch.autograd.forward_ad as fw
 
-from .protocol import REDUCED, Problem
+from .given import Given, batching
+from .protocol import Problem
 
 Value = Callable[[Any, Any], Any]
 Outputs = Dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Given:
-    """The tensors of a problem, by the names of its fields; None where it has none."""
-
-    x: Any
-    target: Any = None
-    weight: Any = None
-    cotangent: Any = None
-    tangent: Any = None
-    target_tangent: Any = None
 
 
 def backward(f: Value, g: Given, want: Sequence[str], *, differentiable: bool = False) -> Outputs:
@@ -128,46 +117,6 @@ def functional(f: Value, g: Given, want: Sequence[str]) -> Outputs:
     return out
 
 
-@dataclass(frozen=True)
-class Batching:
-    """How a problem is batched: over the axis ``rows``, one row being the problem ``inside`` (of which the options
-    matter), or with ``rows`` None over a new axis, on which the logits and their mirror image lie."""
-
-    rows: Optional[int]
-    inside: Problem
-
-    def in_dims(self, p: Problem) -> Dict[str, Optional[int]]:
-        """The batched axis of each tensor, None for one that is not there."""
-        # sanity check: only rows have places
-        assert self.rows is not None
-        reduced = self._reduced(p)
-        labels = reduced if p.is_loss and not p.has_probability_target else self.rows
-        places = {"x": self.rows, "target": labels, "cotangent": reduced}
-        places.update(tangent=self.rows, target_tangent=self.rows)
-        return {name: None if getattr(p, name) is None else place for name, place in places.items()}
-
-    def out_dims(self, p: Problem, want: Sequence[str]) -> Tuple[int, ...]:
-        """The batched axis of each output."""
-        # sanity check: only rows have places
-        assert self.rows is not None
-        return tuple(self._reduced(p) if name in REDUCED else self.rows for name in want)
-
-    def _reduced(self, p: Problem) -> int:
-        """The batched axis of what has the shape of the value."""
-        # sanity check: only rows have places
-        assert self.rows is not None
-        return self.rows - (p.axis % p.x.ndim < self.rows) if p.is_loss else self.rows
-
-
-def batching(p: Problem) -> Batching:
-    """Rows are batched where each has a result of its own: over the first axis that is not that of the classes and has
-    entries (vmap takes no empty one)."""
-    axis = p.axis % p.x.ndim
-    alone = not p.is_loss or p.reduction == "none"
-    rows = next((i for i in range(p.x.ndim) if alone and i != axis and p.x.shape[i]), None)
-    return Batching(rows, p if rows is None else replace(p, axis=axis - (rows < axis), x=p.x.take(0, rows)))
-
-
 def batched(value_of: Callable[[Problem], Value], p: Problem, g: Given, want: Sequence[str]) -> Outputs:
     """``functional`` under ``torch.func.vmap``."""
     batch = batching(p)
@@ -176,13 +125,13 @@ def batched(value_of: Callable[[Problem], Value], p: Problem, g: Given, want: Se
         pair = torch.stack([g.x, g.x.flip(p.axis)])
         both = torch.func.vmap(lambda x: _in_order(functional(f, replace(g, x=x), want), want))(pair)
         return dict(zip(want, (t[0] for t in both)))
-    names = [name for name, place in batch.in_dims(p).items() if place is not None]
+    places = batch.in_dims(p)
 
     def row(*tensors: Any) -> Tuple[Any, ...]:
-        return _in_order(functional(f, Given(weight=g.weight, **dict(zip(names, tensors))), want), want)
+        return _in_order(functional(f, Given(weight=g.weight, **dict(zip(places, tensors))), want), want)
 
-    in_dims = tuple(place for place in batch.in_dims(p).values() if place is not None)
-    results = torch.func.vmap(row, in_dims, batch.out_dims(p, want))(*(getattr(g, name) for name in names))
+    mapped = torch.func.vmap(row, tuple(places.values()), batch.out_dims(p, want))
+    results = mapped(*(getattr(g, name) for name in places))
     return dict(zip(want, results))
 
 

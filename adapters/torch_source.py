@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Callable, Dict, List, Sequence
 
 from . import layouts, source, torch_kernels
+from .given import batching
 from .protocol import Problem
-from .torch_modes import batching
 from .torch_ops import ignored_label
 
 
@@ -40,7 +40,9 @@ _SAID = {
 
 
 def _function(p: Problem) -> List[str]:
-    return ["def f(x, target):" if p.is_loss else "def f(x, target=None):", "    return %s" % _call(p), "", ""]
+    scaled = [] if p.scale == 1.0 else ["    x = x * %r" % p.scale]
+    head = "def f(x, target):" if p.is_loss else "def f(x, target=None):"
+    return [head, *scaled, "    return %s" % _call(p), "", ""]
 
 
 def _call(p: Problem) -> str:
@@ -152,20 +154,16 @@ def _transforms(p: Problem, want: Sequence[str], given: str) -> List[str]:
 
 def _vmap(p: Problem, want: Sequence[str]) -> List[str]:
     batch = batching(p)
-    names = [name for name, _ in source.arrays(p) if name != "weight"]
-    places = batch.in_dims(p)
-    result = ", ".join(want) + ","
-    taken = names if batch.rows is not None else ["x"]
-    out = [*_function(batch.inside), "def row(%s):" % ", ".join(taken)]
+    places = {"x": 0} if batch.rows is None else batch.in_dims(p)
+    names, result = ", ".join(places), ", ".join(want) + ","
+    out = [*_function(batch.inside), "def row(%s):" % names]
     out += ["    " + line for line in _transforms(p, want, _given(p))]
     out += ["    return %s" % result, "", ""]
     if batch.rows is None:
         out.append("both = func.vmap(row)(torch.stack([x, x.flip(%d)]))" % p.axis)
         return [*out, "%s = (t[0] for t in both)" % result]
-    dims = "(%s)" % ", ".join(str(places[name]) for name in taken) if len(taken) > 1 else str(places["x"])
-    out_dims = "(%s,)" % ", ".join(str(d) for d in batch.out_dims(p, want))
-    call = "func.vmap(row, in_dims=%s, out_dims=%s)(%s)" % (dims, out_dims, ", ".join(taken))
-    return [*out, "%s = %s" % (result, call)]
+    mapped = "func.vmap(row, %r, %r)(%s)" % (tuple(places.values()), batch.out_dims(p, want), names)
+    return [*out, "%s = %s" % (result, mapped)]
 
 
 def _tf32(p: Problem, want: Sequence[str]) -> List[str]:

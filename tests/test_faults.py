@@ -18,13 +18,14 @@ from lossproof import choose
 from lossproof.adapters.protocol import Problem
 from lossproof.call import Call
 from lossproof.checks import Check
+from lossproof.clock import Clock
 from lossproof.deck import build
 from lossproof.error_calls import error_checks
 from lossproof.errors import UsageError
 from lossproof.judge import Observation
 from lossproof.launch import Processes
 from lossproof.record import to_line
-from lossproof.run import Clock, run
+from lossproof.run import run
 from lossproof.summary import Summary
 from lossproof.targets import Target
 from lossproof.waivers import book

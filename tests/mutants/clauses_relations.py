@@ -102,7 +102,8 @@ def _last_bit(x: Array) -> Array:
 def _flat_wrong(x: Array, **options: Any) -> Array:
     out = CORRECT.value(x, **options)
     wrong = x.ndim > 2 and several(x.shape[options.get("axis", -1)])
-    return (out * x.dtype.type(1.5)).astype(x.dtype) if wrong else out
+    with np.errstate(over="ignore"):
+        return (out * x.dtype.type(1.5)).astype(x.dtype) if wrong else out
 
 
 def _x_minus_lse(x: Array) -> Array:

@@ -20,6 +20,7 @@ from . import (
     losses,
     narrow,
     repeated,
+    scaled,
     second,
     second_rows,
     softmax,
@@ -53,7 +54,7 @@ def collect() -> dict[str, Mutant]:
     found: dict[str, Mutant] = {}
     values = (wrong_values, wrong_special, wrong_kernels, wrong_layouts)
     options = (wrong_losses, wrong_nll, wrong_weights, wrong_smoothing, wrong_labels, wrong_sentinels)
-    backward = (wrong_gradients, wrong_cotangents, wrong_vjps, second, second_rows, repeated)
+    backward = (wrong_gradients, wrong_cotangents, wrong_vjps, second, second_rows, repeated, scaled)
     clauses = (clauses_forward, clauses_gradients, clauses_special, clauses_range, clauses_labels, clauses_relations)
     others = (*values, *options, *backward, *clauses)
     for module in (*modules, *upstreams, *others, controls):

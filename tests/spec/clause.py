@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from lossproof.adapters.protocol import DTYPES, LAYOUTS, Problem
 from lossproof.call import Call
 from lossproof.checks import RELATION, Check
-from lossproof.error_calls import cases
+from lossproof.error_calls import Case, cases
 from lossproof.floats import FORMATS
 from lossproof.picker import SeededPicker
 from lossproof.relation_kit import RELATIONS
@@ -64,6 +65,17 @@ class Clause:
         """All quotations."""
         return (self.quote, *self.quotes)
 
+    @cached_property
+    def calls(self) -> tuple[Call, ...]:
+        """All calls."""
+        return tuple(e.make(dtype) for e in self.examples for dtype in e.dtypes)
+
+    @cached_property
+    def ops(self) -> frozenset[str]:
+        """The ops of its calls; composition brings others with it."""
+        others = ("log_softmax", "nll_loss") if self.id == "5-composition" else ()
+        return frozenset({*(c.problem.op for c in self.calls), *others})
+
 
 def example(
     p: Problem | Callable[[str], Problem],
@@ -88,10 +100,14 @@ def error(name: str, *accepts: Answer, op: str = "cross_entropy", **given: Any) 
     """A case of the error calls by its name."""
 
     def make(dtype: str) -> Call:
-        (case,) = [c for c in cases(op, dtype) if f"{c.clause}-{c.name}" == name]
-        return case.check()
+        return _cases(op, dtype)[name].check()
 
     return Example(make, accepts, **given)
+
+
+@cache
+def _cases(op: str, dtype: str) -> dict[str, Case]:
+    return {f"{c.clause}-{c.name}": c for c in cases(op, dtype)}
 
 
 def related(name: str, p: Problem, variant: str = "", **given: Any) -> Example:

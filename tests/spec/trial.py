@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
 
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import (
+    DTYPES,
     LAYOUTS,
     OPS,
     OUTPUTS,
@@ -21,7 +22,6 @@ from lossproof.adapters.protocol import (
     Support,
     Tensor,
 )
-from lossproof.call import Call
 from lossproof.check import FunctionAdapter
 from lossproof.floats import FORMATS
 from lossproof.judge import FAILING, Observation
@@ -64,6 +64,10 @@ class Implementation:
 
     def capabilities(self) -> Capabilities:
         """Everything, as far as the mutant goes."""
+        return self._capabilities
+
+    @cached_property
+    def _capabilities(self) -> Capabilities:
         m = self.mutant
         profiles = {(op, d): p for op in OPS for d, p in control(op).profiles.items()}
         profiles |= {(m.op, d): p for d, p in m.profiles.items()}
@@ -129,18 +133,15 @@ def answered(example: Example, dtype: str, answer: Answer) -> list[Observation]:
     return [o for o in run([target], [example.make(dtype)]) if o.verdict != "unsupported"]
 
 
-def calls(clause: Clause) -> list[Call]:
-    """All calls of a clause."""
-    return [e.make(dtype) for e in clause.examples for dtype in e.dtypes]
-
-
-def failing(clause: Clause, mutants: Sequence[Mutant], *, across: str = "") -> dict[str, list[Observation]]:
+def failing(
+    clause: Clause, mutants: Sequence[Mutant], *, across: str = "", dtypes: Sequence[str] = DTYPES
+) -> dict[str, list[Observation]]:
     """For each mutant the observations of a clause's calls that fail."""
     implementations = [Implementation(m, across, clause.declares) for m in mutants]
     targets = [t for i in implementations for t in i.targets()]
     owner = {t.name: t.adapter.name for t in targets}
     found: dict[str, list[Observation]] = {m.id: [] for m in mutants}
-    for o in run(targets, calls(clause)):
+    for o in run(targets, [c for c in clause.calls if c.problem.dtype in dtypes]):
         if o.verdict in FAILING:
             found[owner.get(o.target, o.target)].append(o)
     return found
@@ -148,11 +149,4 @@ def failing(clause: Clause, mutants: Sequence[Mutant], *, across: str = "") -> d
 
 def shown(clause: Clause, mutant: Mutant) -> list[Observation]:
     """Everything that is observed of a mutant on a clause's calls."""
-    return list(run(Implementation(mutant, clause.across, clause.declares).targets(), calls(clause)))
-
-
-def ops(clause: Clause) -> set[str]:
-    """The ops of a clause's calls; composition brings others with it."""
-    return {c.problem.op for c in calls(clause)} | (
-        {"log_softmax", "nll_loss"} if "composition" in clause.id else set()
-    )
+    return list(run(Implementation(mutant, clause.across, clause.declares).targets(), clause.calls))

@@ -1,0 +1,62 @@
+"""The tensors of a problem in a framework, and how a problem falls apart into rows that can be batched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Dict, Optional, Sequence, Tuple
+
+from .protocol import REDUCED, Problem
+
+TENSORS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
+
+
+@dataclass(frozen=True)
+class Given:
+    """The tensors of a problem, by the names of its fields; None where it has none."""
+
+    x: Any
+    target: Any = None
+    weight: Any = None
+    cotangent: Any = None
+    tangent: Any = None
+    target_tangent: Any = None
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How a problem is batched: over the axis ``rows``, one row being the problem ``inside`` (of which the options
+    matter), or with ``rows`` None over a new axis, on which the logits and their mirror image lie."""
+
+    rows: Optional[int]
+    inside: Problem
+
+    def in_dims(self, p: Problem) -> Dict[str, int]:
+        """The batched axis of each tensor that is there, but for the weights, which all rows share."""
+        # sanity check: only rows have places
+        assert self.rows is not None
+        reduced = self._reduced(p)
+        labels = reduced if p.is_loss and not p.has_probability_target else self.rows
+        places = {"x": self.rows, "target": labels, "cotangent": reduced}
+        places.update(tangent=self.rows, target_tangent=self.rows)
+        return {name: place for name, place in places.items() if getattr(p, name) is not None}
+
+    def out_dims(self, p: Problem, want: Sequence[str]) -> Tuple[int, ...]:
+        """The batched axis of each output."""
+        # sanity check: only rows have places
+        assert self.rows is not None
+        return tuple(self._reduced(p) if name in REDUCED else self.rows for name in want)
+
+    def _reduced(self, p: Problem) -> int:
+        """The batched axis of what has the shape of the value."""
+        # sanity check: only rows have places
+        assert self.rows is not None
+        return self.rows - (p.axis % p.x.ndim < self.rows) if p.is_loss else self.rows
+
+
+def batching(p: Problem) -> Batching:
+    """Rows are batched where each has a result of its own: over the first axis that is not that of the classes and has
+    entries (vmap takes no empty one)."""
+    axis = p.axis % p.x.ndim
+    alone = not p.is_loss or p.reduction == "none"
+    rows = next((i for i in range(p.x.ndim) if alone and i != axis and p.x.shape[i]), None)
+    return Batching(rows, p if rows is None else replace(p, axis=axis - (rows < axis), x=p.x.take(0, rows)))

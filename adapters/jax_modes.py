@@ -1,0 +1,159 @@
+"""How JAX is asked for an output: operation by operation, in one compiled program, batched, or compiled inside."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Callable, Dict, Sequence, Tuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import compose
+from .given import TENSORS, Given, batching
+from .programs import Programs, metered, seen_by_compiler
+from .protocol import DTYPES, Meter, Problem
+
+jax.config.update("jax_enable_x64", True)
+
+TYPES = {name: jnp.dtype(name) for name in DTYPES}
+JAX = compose.Namespace(
+    cast=lambda a, dtype: a.astype(TYPES[dtype]),
+    to_last=lambda a, axis: a if axis in (-1, a.ndim - 1) else jnp.moveaxis(a, axis, -1),
+    softmax=jax.nn.softmax,
+    log_softmax=jax.nn.log_softmax,
+    one_hot=lambda labels, k: jax.nn.one_hot(labels, k, dtype=bool),
+    where=jnp.where,
+    sum=lambda a, last: jnp.sum(a, axis=-1 if last else None),
+)
+Outputs = Dict[str, Any]
+# Input, target, and whether masked classes that are not used are selected away.
+Value = Callable[[Any, Any, bool], Any]
+
+
+def value_of(f: compose.Namespace, p: Problem, weight: Any, v: compose.Values) -> Value:
+    """The value of a problem as a function of input and target."""
+    op = _operation(f, p, weight, v)
+    if p.scale == 1.0:
+        return op
+    return lambda x, target, select_used: op(x * p.scale, target, select_used)
+
+
+def _operation(f: compose.Namespace, p: Problem, weight: Any, v: compose.Values) -> Value:
+    if p.op == "softmax":
+        return lambda x, target, select_used: f.softmax(x, p.axis)
+    if p.op == "log_softmax":
+        return lambda x, target, select_used: f.log_softmax(x, p.axis)
+    return lambda x, target, select_used: compose.loss(f, p, x, target, weight, v, select_used=select_used)
+
+
+def derive(f: Value, g: Given, want: Sequence[str]) -> Outputs:
+    """Value, gradients through ``jax.vjp``, nested where asked, and directions through ``jax.jvp``."""
+
+    def of_x(x: Any) -> Any:
+        return f(x, g.target, True)
+
+    def of_target(x: Any, q: Any) -> Any:
+        return f(x, q, False)
+
+    def target_gradient(x: Any) -> Any:
+        return jax.vjp(lambda q: of_target(x, q), g.target)[1](g.cotangent)[0]
+
+    out = {}
+    if "vjp" in want:
+        out["value"], pull_back = jax.vjp(of_x, g.x)
+        (out["vjp"],) = pull_back(g.cotangent)
+        if "vjp_again" in want:
+            (out["vjp_again"],) = pull_back(g.cotangent)
+    else:
+        out["value"] = of_x(g.x)
+    if "jvp" in want:
+        _, out["jvp"] = jax.jvp(of_x, (g.x,), (g.tangent,))
+    if "hvp" in want:
+        _, out["hvp"] = jax.jvp(lambda x: jax.vjp(of_x, x)[1](g.cotangent)[0], (g.x,), (g.tangent,))
+    if "mixed" in want:
+        out["grad_target"], pull_back = jax.vjp(target_gradient, g.x)
+        (out["mixed"],) = pull_back(g.target_tangent)
+    elif "grad_target" in want:
+        out["grad_target"] = target_gradient(g.x)
+    if "jvp_target" in want:
+        _, out["jvp_target"] = jax.jvp(lambda q: of_target(g.x, q), (g.target,), (g.target_tangent,))
+    return out
+
+
+def batched(p: Problem, g: Given, v: compose.Values, want: Sequence[str]) -> Outputs:
+    """``derive`` under ``jax.vmap``."""
+    batch = batching(p)
+    f = value_of(JAX, batch.inside, g.weight, v)
+
+    def row(*tensors: Any) -> Tuple[Any, ...]:
+        given = replace(g, **dict(zip(names, tensors)))
+        return tuple(derive(f, given, want)[name] for name in want)
+
+    if batch.rows is None:
+        names = ["x"]
+        both = jax.vmap(row)(jnp.stack([g.x, jnp.flip(g.x, p.axis)]))
+        return {name: t[0] for name, t in zip(want, both)}
+    places = batch.in_dims(p)
+    names = list(places)
+    results = jax.vmap(row, tuple(places.values()), batch.out_dims(p, want))(*(getattr(g, name) for name in names))
+    return dict(zip(want, results))
+
+
+class Modes:
+    """Problems in each mode; compiled programs are kept."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._programs = Programs()
+
+    def evaluate(self, p: Problem, g: Given, mode: str) -> Outputs:
+        """Every output that is wanted."""
+        want = p.want
+        if mode == "eager":
+            return derive(value_of(JAX, p, g.weight, compose.values(p)), g, want)
+        make = {"jit": _whole, "vmap": _batched, "grad-of-jit": _inside}[mode]
+        with metered(self._meter, lambda: self._programs.made):
+            program = self._programs.get((mode, seen_by_compiler(p)), lambda: make(p))
+            return jax.block_until_ready(program(g, numbers(p)))
+
+
+def numbers(p: Problem) -> Tuple[Any, Any, Any]:
+    """The values of options as arguments of a program, of the dtype that a number would have in it."""
+    v, kind = compose.values(p), np.dtype(compose.wide(p.dtype))
+    return kind.type(v.keep), kind.type(v.share), np.int64(v.ignore or 0)
+
+
+Program = Callable[[Given, Tuple[Any, Any, Any]], Outputs]
+
+
+def _whole(p: Problem) -> Program:
+    return _compiled(lambda g, v: derive(value_of(JAX, p, g.weight, v), g, p.want))
+
+
+def _batched(p: Problem) -> Program:
+    return _compiled(lambda g, v: batched(p, g, v, p.want))
+
+
+def _compiled(f: Callable[[Given, compose.Values], Outputs]) -> Program:
+    """One program for everything."""
+
+    def program(tensors: Tuple[Any, ...], numbers: Tuple[Any, Any, Any]) -> Outputs:
+        return f(Given(*tensors), compose.Values(*numbers))
+
+    compiled = jax.jit(program)
+    return lambda g, numbers: compiled(tuple(getattr(g, name) for name in TENSORS), numbers)
+
+
+def _inside(p: Problem) -> Program:
+    """The value compiled, derivatives of the compiled function taken outside."""
+
+    def value(x: Any, target: Any, weight: Any, numbers: Tuple[Any, Any, Any], select_used: bool) -> Any:
+        return value_of(JAX, p, weight, compose.Values(*numbers))(x, target, select_used)
+
+    inner = jax.jit(value, static_argnums=4)
+
+    def program(g: Given, numbers: Tuple[Any, Any, Any]) -> Outputs:
+        return derive(lambda x, target, used: inner(x, target, g.weight, numbers, used), g, p.want)
+
+    return program

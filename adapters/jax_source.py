@@ -1,0 +1,138 @@
+"""Programs of JAX alone: a problem, on a device, in a mode."""
+
+from __future__ import annotations
+
+from typing import Iterator, List, Sequence, Tuple
+
+from . import compose, source
+from .given import batching
+from .jax_modes import numbers, value_of
+from .protocol import Problem
+
+_SAID = {
+    "jit": " In one compiled program.",
+    "vmap": " Batched by jax.vmap, in one compiled program.",
+    "grad-of-jit": " Derivatives of a compiled function.",
+}
+
+
+def script(p: Problem, device: str, mode: str) -> str:
+    """The whole program; it prints every output."""
+    body = []
+    for name, a in source.arrays(p):
+        kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype
+        body.append("%s = jnp.array(%s, jnp.%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
+    given = [name for name, _ in source.arrays(p)]
+    if mode != "eager" and p.is_loss:
+        keep, share, ignore = numbers(p)
+        kind = keep.dtype.name
+        body += ["keep, share = np.%s(%r), np.%s(%r)" % (kind, float(keep), kind, float(share))]
+        body.append("ignore = np.int64(%d)" % ignore)
+        given += ["keep", "share", "ignore"]
+    body += ["", *_LINES[mode](p, given)]
+    body += ['print("%s", jax.device_get(%s).astype(float).tolist())' % (name, name) for name in p.want]
+    imports = ["import jax", "import jax.numpy as jnp", "import numpy as np"]
+    imports.append('jax.config.update("jax_enable_x64", True)')
+    if device != "cpu":
+        kind, _, index = device.partition(":")
+        imports.append('jax.config.update("jax_default_device", jax.devices("%s")[%d])' % (kind, int(index or 0)))
+    return source.program(source.title(p, "jax") + _SAID.get(mode, ""), imports, body)
+
+
+def _eager(p: Problem, given: Sequence[str]) -> List[str]:
+    return _lines(p, p, compose.values(p))
+
+
+def _jit(p: Problem, given: Sequence[str]) -> List[str]:
+    return _program(p, given, [*_lines(p, p, _SYMBOLS), "return %s," % ", ".join(p.want)])
+
+
+def _vmap(p: Problem, given: Sequence[str]) -> List[str]:
+    batch = batching(p)
+    inside = _indented([*_lines(p, batch.inside, _SYMBOLS), "return %s," % ", ".join(p.want)])
+    if batch.rows is None:
+        mapped = "both = jax.vmap(row)(jnp.stack([x, jnp.flip(x, %d)]))" % p.axis
+        return _program(p, given, ["def row(x):", *inside, "", mapped, "return tuple(t[0] for t in both)"])
+    places = batch.in_dims(p)
+    names = ", ".join(places)
+    mapped = "return jax.vmap(row, %r, %r)(%s)" % (tuple(places.values()), batch.out_dims(p, p.want), names)
+    return _program(p, given, ["def row(%s):" % names, *inside, "", mapped])
+
+
+def _grad_of_jit(p: Problem, given: Sequence[str]) -> List[str]:
+    named = ", ".join(name for name in given if name in ("x", "target", "weight", "keep", "share", "ignore"))
+    out = []
+    for name, arguments, select_used in _functions(p):
+        out += ["@jax.jit", *_function("compiled_" + name, named, p, _SYMBOLS, select_used=select_used), ""]
+        out += ["def %s(%s):" % (name, arguments), "    return compiled_%s(%s)" % (name, named), "", ""]
+    return [*out, *_uses(p)]
+
+
+def _program(p: Problem, given: Sequence[str], lines: Sequence[str]) -> List[str]:
+    names = ", ".join(given)
+    head = ["@jax.jit", "def program(%s):" % names, *_indented(lines), "", ""]
+    return [*head, "%s, = program(%s)" % (", ".join(p.want), names)]
+
+
+def _indented(lines: Sequence[str]) -> List[str]:
+    return ["    " + line if line else line for line in lines]
+
+
+_SYMBOLS = compose.Values(*(source.Symbol(name) for name in ("keep", "share", "ignore")))
+_LINES = {"eager": _eager, "jit": _jit, "vmap": _vmap, "grad-of-jit": _grad_of_jit}
+
+
+def _lines(p: Problem, inside: Problem, v: compose.Values) -> List[str]:
+    """The functions that are needed, and every output that is wanted of ``p``; values are those of ``inside``."""
+    out = []
+    for name, arguments, select_used in _functions(p):
+        out += _function(name, arguments, inside, v, select_used=select_used)
+    return [*out, *_uses(p)]
+
+
+def _functions(p: Problem) -> Iterator[Tuple[str, str, bool]]:
+    yield "f", "x", True
+    if {"grad_target", "jvp_target"} & set(p.want):
+        yield "of_target", "x, target", False
+
+
+def _function(name: str, arguments: str, p: Problem, v: compose.Values, *, select_used: bool = True) -> List[str]:
+    trace = source.Trace()
+    x, target, weight = (source.Symbol(name) for name in ("x", "target", "weight"))
+    result = value_of(_traced(trace), p, weight, v)(x, target, select_used)
+    lines = ["    " + line for line in trace.lines]
+    return ["def %s(%s):" % (name, arguments), *lines, "    return %s" % result, ""]
+
+
+def _uses(p: Problem) -> List[str]:
+    want = p.want
+    out = ["value = f(x)"]
+    if "vjp" in want:
+        out = ["value, pull_back = jax.vjp(f, x)", "vjp, = pull_back(cotangent)"]
+    if "vjp_again" in want:
+        out.append("vjp_again, = pull_back(cotangent)")
+    if "jvp" in want:
+        out.append("_, jvp = jax.jvp(f, (x,), (tangent,))")
+    if "hvp" in want:
+        out.append("_, hvp = jax.jvp(lambda x: jax.vjp(f, x)[1](cotangent)[0], (x,), (tangent,))")
+    inner = "jax.vjp(lambda q: of_target(x, q), target)[1](cotangent)[0]"
+    if "mixed" in want:
+        out.append("grad_target, pull_back = jax.vjp(lambda x: %s, x)" % inner)
+        out.append("mixed, = pull_back(target_tangent)")
+    elif "grad_target" in want:
+        out.append("grad_target = %s" % inner)
+    if "jvp_target" in want:
+        out.append("_, jvp_target = jax.jvp(lambda q: of_target(x, q), (target,), (target_tangent,))")
+    return out
+
+
+def _traced(trace: source.Trace) -> compose.Namespace:
+    return compose.Namespace(
+        cast=lambda a, dtype: trace.emit("%s.astype(jnp.%s)", a, dtype),
+        to_last=lambda a, axis: a if axis == -1 else trace.emit("jnp.moveaxis(%s, %s, -1)", a, axis),
+        softmax=lambda a, axis: trace.emit("jax.nn.softmax(%s, axis=%s)", a, axis),
+        log_softmax=lambda a, axis: trace.emit("jax.nn.log_softmax(%s, axis=%s)", a, axis),
+        one_hot=lambda labels, k: trace.emit("jax.nn.one_hot(%s, %s, dtype=bool)", labels, k),
+        where=lambda c, a, b: trace.emit("jnp.where(%s, %s, %s)", c, a, b),
+        sum=lambda a, last: trace.emit("jnp.sum(%s, axis=%s)", a, -1 if last else None),
+    )

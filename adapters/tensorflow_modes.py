@@ -1,0 +1,175 @@
+"""How TensorFlow is asked for an output: op by op, as a graph, or compiled by XLA."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Sequence, Tuple
+
+import numpy as np
+import tensorflow as tf
+
+from . import compose
+from .given import TENSORS, Given
+from .programs import Programs, metered, seen_by_compiler
+from .protocol import DTYPES, Meter, Problem
+
+TYPES = {name: tf.as_dtype(name) for name in DTYPES}
+# TensorFlow 2.4 has the older name.
+JIT_COMPILE = "jit_compile" if "jit_compile" in inspect.signature(tf.function).parameters else "experimental_compile"
+Outputs = Dict[str, Any]
+# Input, target, and whether masked classes that are not used are selected away.
+Value = Callable[[Any, Any, bool], Any]
+
+
+@dataclass(frozen=True)
+class Namespace(compose.Namespace):
+    """TensorFlow has row losses of its own besides."""
+
+    sparse: Callable[[Any, Any], Any]
+    dense: Callable[[Any, Any], Any]
+
+
+def _to_last(a: Any, axis: int) -> Any:
+    rank = len(a.shape)
+    order = [i for i in range(rank) if i != axis % rank] + [axis % rank]
+    return a if order == list(range(rank)) else tf.transpose(a, order)
+
+
+TF = Namespace(
+    cast=lambda a, dtype: tf.cast(a, TYPES[dtype]),
+    to_last=_to_last,
+    softmax=tf.nn.softmax,
+    log_softmax=tf.nn.log_softmax,
+    one_hot=lambda labels, k: tf.one_hot(labels, k, True, False, dtype=tf.bool),
+    where=tf.where,
+    sum=lambda a, last: tf.reduce_sum(a, axis=-1 if last else None),
+    sparse=tf.nn.sparse_softmax_cross_entropy_with_logits,
+    dense=tf.nn.softmax_cross_entropy_with_logits,
+)
+
+
+def is_native(p: Problem) -> bool:
+    """Whether TensorFlow's own row losses serve: they take no smoothing, and weights only per row."""
+    return p.op == "cross_entropy" and not p.label_smoothing and not (p.has_probability_target and p.weight is not None)
+
+
+def value_of(f: Namespace, p: Problem, weight: Any, v: compose.Values) -> Value:
+    """The value of a problem as a function of input and target."""
+    op = _operation(f, p, weight, v)
+    if p.scale == 1.0:
+        return op
+    return lambda x, target, select_used: op(x * p.scale, target, select_used)
+
+
+def _operation(f: Namespace, p: Problem, weight: Any, v: compose.Values) -> Value:
+    if p.op == "softmax":
+        return lambda x, target, select_used: f.softmax(x, p.axis)
+    if p.op == "log_softmax":
+        return lambda x, target, select_used: f.log_softmax(x, p.axis)
+    if not is_native(p):
+        return lambda x, target, select_used: compose.loss(f, p, x, target, weight, v, select_used=select_used)
+    return lambda x, target, select_used: _native(f, p, x, target, weight, v)
+
+
+def _native(f: Namespace, p: Problem, x: Any, target: Any, weight: Any, v: compose.Values) -> Any:
+    x = f.to_last(x, p.axis)
+    if p.has_probability_target:
+        return compose.reduce(f, p, compose.widen(f, p, f.dense(f.to_last(target, p.axis), x)), None)
+    known = target if p.ignore_index is None else f.where(target != v.ignore, target, 0)
+    rows = compose.widen(f, p, f.sparse(known, x))
+    if p.weight is None:
+        return compose.drop_ignored(f, p, rows, target, None, v)
+    w_y = f.sum(f.where(f.one_hot(known, p.x.shape[p.axis]), compose.widen(f, p, weight), 0.0), True)
+    return compose.drop_ignored(f, p, w_y * rows, target, w_y, v)
+
+
+def derive(f: Value, g: Given, want: Sequence[str]) -> Outputs:
+    """Value, gradients through ``tf.GradientTape``, nested where asked, and directions through forward mode."""
+
+    def of_x() -> Any:
+        return f(g.x, g.target, True)
+
+    def of_target() -> Any:
+        return f(g.x, g.target, False)
+
+    out = {}
+    if "vjp_again" in want:
+        out["value"], out["vjp"], out["vjp_again"] = _gradient_twice(of_x, g.x, g.cotangent)
+    elif "vjp" in want:
+        out["value"], out["vjp"] = _gradient(of_x, g.x, g.cotangent)
+    else:
+        out["value"] = of_x()
+    if "jvp" in want:
+        out["jvp"] = _forward(of_x, g.x, g.tangent)
+    if "hvp" in want:
+        _, out["hvp"] = _gradient(lambda: _gradient(of_x, g.x, g.cotangent)[1], g.x, g.tangent)
+    if "mixed" in want:
+        out["grad_target"], out["mixed"] = _gradient(
+            lambda: _gradient(of_target, g.target, g.cotangent)[1], g.x, g.target_tangent
+        )
+    elif "grad_target" in want:
+        _, out["grad_target"] = _gradient(of_target, g.target, g.cotangent)
+    if "jvp_target" in want:
+        out["jvp_target"] = _forward(of_target, g.target, g.target_tangent)
+    return out
+
+
+def _gradient(f: Callable[[], Any], x: Any, cotangent: Any) -> Tuple[Any, Any]:
+    """What a function gives, and the gradient of its product with a cotangent. Nested for second derivatives."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        value = f()
+    return value, tape.gradient(value, x, cotangent, unconnected_gradients="zero")
+
+
+def _gradient_twice(f: Callable[[], Any], x: Any, cotangent: Any) -> Tuple[Any, Any, Any]:
+    """What a function gives, and its gradient from two backward passes over one tape."""
+    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(x)
+        value = f()
+    first, second = (tape.gradient(value, x, cotangent, unconnected_gradients="zero") for _ in range(2))
+    return value, first, second
+
+
+def _forward(f: Callable[[], Any], at: Any, direction: Any) -> Any:
+    """The derivative in one direction of ``at``."""
+    with tf.autodiff.ForwardAccumulator(at, direction) as forward:
+        value = f()
+    return forward.jvp(value, unconnected_gradients="zero")
+
+
+class Modes:
+    """Problems in each mode; graphs and compiled programs are kept."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._programs = Programs()
+
+    def evaluate(self, p: Problem, g: Given, mode: str) -> Outputs:
+        """Every output that is wanted."""
+        if mode == "eager":
+            return derive(value_of(TF, p, g.weight, compose.values(p)), g, p.want)
+        with metered(self._meter, lambda: self._programs.made):
+            program = self._programs.get((mode, seen_by_compiler(p)), lambda: _program(p, compiled=mode == "xla"))
+            tensors = [getattr(g, name) for name in TENSORS]
+            found: Outputs = program([t for t in tensors if t is not None], numbers(p))
+            return found
+
+
+def numbers(p: Problem) -> Tuple[Any, Any, Any]:
+    """The values of options as arguments of a program, of the dtype that a number would have in it."""
+    v, kind = compose.values(p), np.dtype(compose.wide(p.dtype))
+    labels = np.dtype(np.int64) if p.target is None or p.has_probability_target else p.target.dtype
+    return kind.type(v.keep), kind.type(v.share), labels.type(v.ignore or 0)
+
+
+def _program(p: Problem, *, compiled: bool) -> Callable[..., Outputs]:
+    given = [name for name in TENSORS if getattr(p, name) is not None]
+
+    def program(tensors: Sequence[Any], numbers: Sequence[Any]) -> Outputs:
+        g = Given(**dict(zip(given, tensors)))
+        return derive(value_of(TF, p, g.weight, compose.Values(*numbers)), g, p.want)
+
+    function: Callable[..., Outputs] = tf.function(program, autograph=False, **{JIT_COMPILE: compiled})
+    return lambda tensors, numbers: function(tensors, [tf.constant(n) for n in numbers])

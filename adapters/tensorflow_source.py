@@ -1,0 +1,119 @@
+"""Programs of TensorFlow alone: a problem, on a device, in a mode."""
+
+from __future__ import annotations
+
+from typing import Any, List, Sequence
+
+from . import compose, source
+from .protocol import Problem
+from .tensorflow_modes import JIT_COMPILE, Namespace, numbers, value_of
+
+_GRADIENT = [
+    "def gradient(f, x, cotangent):",
+    "    with tf.GradientTape() as tape:",
+    "        tape.watch(x)",
+    "        value = f()",
+    '    return value, tape.gradient(value, x, cotangent, unconnected_gradients="zero")',
+    "",
+]
+_SAID = {"graph": " As a graph.", "xla": " Compiled by XLA.", "tf32": " TF32 allowed."}
+
+
+def script(p: Problem, device: str, mode: str) -> str:
+    """The whole program; it prints every output."""
+    body = []
+    for name, a in source.arrays(p):
+        kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype
+        body.append("%s = tf.reshape(tf.constant(%s, tf.%s), %r)" % (name, source.constant(a), kind, a.shape))
+    given = [name for name, _ in source.arrays(p)]
+    compiled = mode in ("graph", "xla")
+    if compiled and p.is_loss:
+        keep, share, ignore = numbers(p)
+        for name, value in (("keep", float(keep)), ("share", float(share)), ("ignore", int(ignore))):
+            kind = (ignore if name == "ignore" else keep).dtype.name
+            body.append("%s = tf.constant(%r, tf.%s)" % (name, value, kind))
+        given += ["keep", "share", "ignore"]
+    lines = [*_lines(p, _SYMBOLS if compiled else compose.values(p))]
+    body += ["", *_GRADIENT, *(_program(p, given, lines, mode) if compiled else lines)]
+    body += ['print("%s", %s.numpy().astype(float).tolist())' % (name, name) for name in p.want]
+    return source.program(source.title(p, "tensorflow") + _SAID.get(mode, ""), _imports(device, mode), body)
+
+
+def _imports(device: str, mode: str) -> List[str]:
+    kind, _, index = device.partition(":")
+    out = ["import tensorflow as tf"]
+    if kind == "cpu":
+        out.append('tf.config.set_visible_devices([], "GPU")')
+    if kind == "cpu" and index:
+        count = int(index) + 1
+        out.append('cpu = tf.config.list_physical_devices("CPU")[0]')
+        out.append("several = [tf.config.LogicalDeviceConfiguration()] * %d" % count)
+        out.append("tf.config.set_logical_device_configuration(cpu, several)")
+    if device != "cpu":
+        out.append("tf.config.set_soft_device_placement(False)")
+        out.append('tf.device("/%s:%s").__enter__()' % (kind.upper(), index or "0"))
+    if kind == "gpu":
+        out.append("tf.config.experimental.enable_tensor_float_32_execution(%s)" % (mode == "tf32"))
+    return out
+
+
+def _program(p: Problem, given: Sequence[str], lines: Sequence[str], mode: str) -> List[str]:
+    names = ", ".join(given)
+    inside = ["    " + line if line else line for line in lines]
+    head = ["@tf.function(autograph=False, %s=%s)" % (JIT_COMPILE, mode == "xla"), "def program(%s):" % names]
+    result = ", ".join(p.want) + ","
+    return [*head, *inside, "    return %s" % result, "", "", "%s = program(%s)" % (result, names)]
+
+
+_SYMBOLS = compose.Values(*(source.Symbol(name) for name in ("keep", "share", "ignore")))
+
+
+def _lines(p: Problem, v: compose.Values) -> List[str]:
+    """The function, and every output that is asked for, line by line."""
+    want = p.want
+    out = _function("f", p, v)
+    if "vjp_again" in want:
+        once = 'tape.gradient(value, x, cotangent, unconnected_gradients="zero")'
+        out += ["with tf.GradientTape(persistent=True) as tape:", "    tape.watch(x)", "    value = f()"]
+        out += ["vjp, vjp_again = (%s for _ in range(2))" % once]
+    else:
+        out.append("value, vjp = gradient(f, x, cotangent)" if "vjp" in want else "value = f()")
+    if "jvp" in want:
+        out += ["with tf.autodiff.ForwardAccumulator(x, tangent) as forward:", "    y = f()"]
+        out.append('jvp = forward.jvp(y, unconnected_gradients="zero")')
+    if "hvp" in want:
+        out.append("_, hvp = gradient(lambda: gradient(f, x, cotangent)[1], x, tangent)")
+    if "grad_target" in want or "jvp_target" in want:
+        out += ["", *_function("of_target", p, v, select_used=False)]
+    if "grad_target" in want:
+        inner = "gradient(of_target, target, cotangent)"
+        mixed = "grad_target, mixed = gradient(lambda: %s[1], x, target_tangent)" % inner
+        out.append(mixed if "mixed" in want else "_, grad_target = %s" % inner)
+    if "jvp_target" in want:
+        out += ["with tf.autodiff.ForwardAccumulator(target, target_tangent) as forward:", "    y = of_target()"]
+        out.append('jvp_target = forward.jvp(y, unconnected_gradients="zero")')
+    return out
+
+
+def _function(name: str, p: Problem, v: compose.Values, *, select_used: bool = True) -> List[str]:
+    trace = source.Trace()
+    x, target, weight = (source.Symbol(name) for name in ("x", "target", "weight"))
+    result = value_of(_traced(trace), p, weight, v)(x, target, select_used)
+    return ["def %s():" % name, *("    " + line for line in trace.lines), "    return %s" % result, ""]
+
+
+def _traced(trace: source.Trace) -> Namespace:
+    def to_last(a: Any, axis: int) -> Any:
+        return a if axis == -1 else trace.emit("tf.experimental.numpy.moveaxis(%s, %s, -1)", a, axis)
+
+    return Namespace(
+        cast=lambda a, dtype: trace.emit("tf.cast(%s, tf.%s)", a, dtype),
+        to_last=to_last,
+        softmax=lambda a, axis: trace.emit("tf.nn.softmax(%s, axis=%s)", a, axis),
+        log_softmax=lambda a, axis: trace.emit("tf.nn.log_softmax(%s, axis=%s)", a, axis),
+        one_hot=lambda labels, k: trace.emit("tf.one_hot(%s, %s, True, False, dtype=tf.bool)", labels, k),
+        where=lambda c, a, b: trace.emit("tf.where(%s, %s, %s)", c, a, b),
+        sum=lambda a, last: trace.emit("tf.reduce_sum(%s, axis=%s)", a, -1 if last else None),
+        sparse=lambda y, x: trace.emit("tf.nn.sparse_softmax_cross_entropy_with_logits(labels=%s, logits=%s)", y, x),
+        dense=lambda q, x: trace.emit("tf.nn.softmax_cross_entropy_with_logits(labels=%s, logits=%s)", q, x),
+    )
