@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shutil
 import sys
+import time
 from typing import Iterator
 
 # The variables that say where and what, and the part of the folder that belongs to each.
@@ -16,6 +18,9 @@ _EVERYTHING = (
     ("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1"),
 )
 
+# Seconds after which a folder that nobody uses is removed: thirty days.
+_UNUSED = 30 * 86400.0
+
 
 def keep_compiled(root: str, adapter: str) -> None:
     """Point the compilers that can to a folder under ``root``, before they are imported. A user's settings come first.
@@ -25,10 +30,21 @@ def keep_compiled(root: str, adapter: str) -> None:
     place = adapter.partition(":")[0]
     name = os.path.splitext(os.path.basename(place))[0] if place.endswith(".py") else place.rpartition(".")[2]
     folder = os.path.join(root, "compiled", "%s-%s" % (name, fingerprint(name)))
+    _forget(os.path.dirname(folder), name, folder)
     for variable, part in _FOLDERS:
         os.environ.setdefault(variable, os.path.join(folder, part))
     for variable, value in _EVERYTHING:
         os.environ.setdefault(variable, value)
+
+
+def _forget(root: str, name: str, folder: str) -> None:
+    """Mark a folder as used, and remove those of the same adapter that have not been used for long."""
+    os.makedirs(folder, exist_ok=True)
+    os.utime(folder)
+    for other in os.listdir(root):
+        path = os.path.join(root, other)
+        if other.rpartition("-")[0] == name and time.time() - os.stat(path).st_mtime > _UNUSED:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def fingerprint(name: str) -> str:

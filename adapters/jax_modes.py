@@ -50,6 +50,13 @@ def pulled(t: Any) -> Tensor:
 
 def value_of(f: compose.Namespace, p: Problem, weight: Any, v: compose.Values) -> Value:
     """The value of a problem as a function of input and target."""
+    op = _operation(f, p, weight, v)
+    if p.scale == 1.0:
+        return op
+    return lambda x, target, select_used: op(x * p.scale, target, select_used)
+
+
+def _operation(f: compose.Namespace, p: Problem, weight: Any, v: compose.Values) -> Value:
     if p.op == "softmax":
         return lambda x, target, select_used: f.softmax(x, p.axis)
     if p.op == "log_softmax":

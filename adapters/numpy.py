@@ -62,6 +62,9 @@ class NumpyAdapter:
             laid = {name: layouts.lay(getattr(problem, name).astype(wide), plan) for name, plan in plans.items()}
             problem = replace(problem, **laid)
         x = np.moveaxis(problem.x.astype(wide, copy=False), problem.axis, -1)
+        if problem.scale != 1.0:
+            with np.errstate(over="ignore"):
+                x = x * wide(problem.scale)
         with np.errstate(all="ignore"):
             found = _RULES[problem.op](problem, x)
             if "vjp_again" in problem.want:

@@ -14,7 +14,7 @@ def lines(p: Problem, wide: str) -> List[str]:
 
 
 def _forward(p: Problem, wide: str) -> List[str]:
-    out = ["x = np.moveaxis(x, %d, -1)" % p.axis]
+    out = ["x = np.moveaxis(x, %d, -1)%s" % (p.axis, "" if p.scale == 1.0 else " * %s(%r)" % (wide, p.scale))]
     if p.op == "nll_loss":
         out += ["p, y = np.zeros_like(x), x"]
     else:

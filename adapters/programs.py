@@ -19,7 +19,7 @@ def seen_by_compiler(p: Problem) -> Hashable:
     arrays = (p.x, p.target, p.weight, p.cotangent, p.tangent, p.target_tangent)
     shapes = tuple(None if a is None else (a.shape, a.dtype.str) for a in arrays)
     smoothing = 2 if p.label_smoothing == 1.0 else bool(p.label_smoothing)
-    options = (p.axis, p.reduction, smoothing, p.ignore_index is None, p.wrt_target, p.repeat_backward)
+    options = (p.axis, p.reduction, smoothing, p.ignore_index is None, p.wrt_target, p.repeat_backward, p.scale)
     return (p.op, p.dtype, p.out_dtype, p.layout, shapes, options)
 
 

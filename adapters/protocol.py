@@ -48,6 +48,7 @@ class Problem:
     ``layout``     how the input lies in memory; see ``layouts``
     ``out_dtype``  the dtype of the value (and of the cotangent) where it is wider than the input's, or None: softmax
                    and log_softmax of the input converted first; the gradient comes back in ``dtype``
+    ``scale``      factor on ``x`` before the op, in one computation with it (a compiler may fuse them); values only
     ``repeat_backward`` whether the VJP is wanted a second time, from the same forward pass, as ``vjp_again``
     """
 
@@ -67,6 +68,7 @@ class Problem:
     layout: str = "contiguous"
     out_dtype: Optional[str] = None
     repeat_backward: bool = False
+    scale: float = 1.0
 
     @property
     def result_dtype(self) -> str:

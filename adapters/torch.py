@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
-from . import torch_devices, torch_modes, torch_source
+from . import torch_devices, torch_kernels, torch_modes, torch_source
 from .given import Given
 from .protocol import LAYOUTS, OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
 from .torch_compiled import Compiled, available
@@ -48,6 +48,13 @@ class TorchAdapter:
             "nll_loss": Support("native", ("index",)),
             "cross_entropy": Support("native"),
         }
+        # What overlaps cannot be written into.
+        kernels = {
+            "ops": {op: ops[op] for op in torch_kernels.OPS},
+            "outputs": ("value", "vjp"),
+            "layouts": tuple(layout for layout in LAYOUTS if layout not in ("reversed", "expanded")),
+            "out_dtypes": False,
+        }
         # PyTorch has no negative strides.
         offered = tuple(layout for layout in LAYOUTS if layout != "reversed")
         self._capabilities = Capabilities(
@@ -58,7 +65,12 @@ class TorchAdapter:
             layouts=offered,
             conventions=_CONVENTIONS,
             out_dtypes=True,
-            by_mode={"compile": _COMPILED, "dynamic": _COMPILED, "vmap": {"layouts": ("contiguous",)}},
+            by_mode={
+                "compile": _COMPILED,
+                "dynamic": _COMPILED,
+                "vmap": {"layouts": ("contiguous",)},
+                "kernels": kernels,
+            },
         )
 
     def describe(self) -> Description:
@@ -91,6 +103,8 @@ class TorchAdapter:
 
     def _outputs(self, p: Problem, g: Given, mode: str) -> Dict[str, Any]:
         want = _offered(p)
+        if mode == "kernels":
+            return torch_kernels.evaluate(p, g, want)
         if mode in ("compile", "dynamic"):
             return self._compiled.evaluate(p, g, want, dynamic=mode == "dynamic")
 
@@ -123,9 +137,8 @@ class TorchAdapter:
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
         """The call as a program of PyTorch alone."""
-        want = _offered(problem)
-        if mode in ("compile", "dynamic"):
-            want = tuple(name for name in want if name in _COMPILED["outputs"])
+        offered = self._capabilities.in_mode(mode).outputs
+        want = tuple(name for name in _offered(problem) if name in offered)
         return torch_source.script(problem, device, mode, want)
 
 
@@ -135,7 +148,7 @@ def _modes() -> Iterator[str]:
         yield from ("compile", "dynamic")
     if hasattr(torch, "func"):
         yield from ("vmap", "functional")
-    yield "double-backward"
+    yield from ("double-backward", "kernels")
     if torch.cuda.is_available():
         yield "tf32"
 
@@ -155,6 +168,7 @@ _MESSAGES = (
     ("shape", "bad_shape"),
     ("size", "bad_shape"),
     ("dimension", "bad_shape"),
+    ("target tensor expected", "bad_shape"),
 )
 
 

@@ -70,7 +70,7 @@ def _key(p: Problem, dynamic: bool) -> Hashable:
     if not dynamic:
         return seen_by_compiler(p), p.label_smoothing
     given = tuple(None if a is None else (a.ndim, a.dtype.str) for a in (p.x, p.target, p.weight, p.cotangent))
-    return p.op, p.dtype, p.out_dtype, given, p.axis, p.reduction, p.label_smoothing, p.want
+    return p.op, p.dtype, p.out_dtype, given, p.axis, p.reduction, p.label_smoothing, p.scale, p.want
 
 
 def _configure() -> None:

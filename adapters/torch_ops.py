@@ -26,6 +26,13 @@ def function(p: Problem) -> Callable[[Any, Any, Any, int], Any]:
 
     Options are read here, once: a compiler sees plain constants.
     """
+    op, scale = _operation(p), p.scale
+    if scale == 1.0:
+        return op
+    return lambda x, target, weight, ignore: op(x * scale, target, weight, ignore)
+
+
+def _operation(p: Problem) -> Callable[[Any, Any, Any, int], Any]:
     axis, reduction, eps, dtype = p.axis, p.reduction, p.label_smoothing, DTYPES.get(p.out_dtype or "")
     if p.op == "softmax":
         return lambda x, target, weight, ignore: F.softmax(x, dim=axis, dtype=dtype)

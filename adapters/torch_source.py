@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Dict, Iterator, List, Sequence
 
-from . import layouts, source
+from . import layouts, source, torch_kernels
 from .given import batching
 from .protocol import Problem
 from .torch_ops import ignored_label
@@ -41,13 +41,16 @@ _SAID = {
     "dynamic": " Compiled for all shapes.",
     "vmap": " Batched by torch.func.vmap.",
     "functional": " Through torch.func.",
+    "kernels": " The kernels themselves, their results laid out as the input.",
     "double-backward": " Gradients that can be differentiated again.",
     "tf32": " TF32 allowed.",
 }
 
 
 def _function(p: Problem) -> List[str]:
-    return ["def f(x, target):" if p.is_loss else "def f(x, target=None):", "    return %s" % _call(p), "", ""]
+    scaled = [] if p.scale == 1.0 else ["    x = x * %r" % p.scale]
+    head = "def f(x, target):" if p.is_loss else "def f(x, target=None):"
+    return [head, *scaled, "    return %s" % _call(p), "", ""]
 
 
 def _call(p: Problem) -> str:
@@ -187,5 +190,6 @@ _MODES: Dict[str, Callable[[Problem, Sequence[str]], List[str]]] = {
     "vmap": _vmap,
     "functional": _functional,
     "double-backward": _double_backward,
+    "kernels": torch_kernels.source,
     "tf32": _tf32,
 }

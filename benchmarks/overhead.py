@@ -14,8 +14,9 @@ import time
 from rich.console import Console
 from rich.table import Table
 
+from lossproof.clock import Clock
 from lossproof.deck import PROFILES, build
-from lossproof.run import Clock, run
+from lossproof.run import run
 from lossproof.targets import installed, parse
 
 

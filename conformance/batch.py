@@ -98,8 +98,17 @@ def signature(p: Problem) -> tuple[object, ...]:
         p.ignore_index is not None,
         p.want,
         p.layout,
+        p.scale,
         p.out_dtype,
     )
+
+
+def scaled(p: Problem) -> F64:
+    """The input of the op proper: ``scale`` times ``x``, which is exact or overflows."""
+    if p.scale == 1.0:
+        return p.x
+    with np.errstate(over="ignore"):
+        return FORMATS[p.dtype].round(p.x * p.scale)
 
 
 def stack(problems: Sequence[Problem]) -> Batch:
@@ -107,7 +116,7 @@ def stack(problems: Sequence[Problem]) -> Batch:
     first = problems[0]
     # sanity check: one signature
     assert len({signature(p) for p in problems}) == 1
-    x = np.stack([rows_first(p.x, p.axis) for p in problems])
+    x = np.stack([rows_first(scaled(p), p.axis) for p in problems])
     b, n, k = x.shape
     y = q = None
     kept = np.ones((b, n), dtype=bool)

@@ -26,8 +26,9 @@ _SCALARS = (
     "layout",
     "out_dtype",
     "repeat_backward",
+    "scale",
 )
-_DEFAULTS = {"wrt_target": False, "layout": "contiguous", "out_dtype": None, "repeat_backward": False}
+_DEFAULTS = {"wrt_target": False, "layout": "contiguous", "out_dtype": None, "repeat_backward": False, "scale": 1.0}
 # Added after ids were in use: absent, they leave a digest as it was.
 _LATER = ("tangent", "target_tangent")
 LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
@@ -118,6 +119,8 @@ def detail(p: Problem) -> str:
         parts.append(f"to-{p.out_dtype}")
     if p.repeat_backward:
         parts.append("twice")
+    if p.scale != 1.0:
+        parts.append(f"x{p.scale:g}")
     return "-".join(parts)
 
 

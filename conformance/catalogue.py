@@ -1,4 +1,5 @@
-"""Everything that is put to targets, in order: the deck's calls, relations made from them, and error calls."""
+"""Everything that is put to targets, in order: the deck's calls, calls made by hand where clauses meet, relations made
+from the deck, and error calls."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from lossproof.error_calls import error_checks
 from lossproof.families import FAMILIES
 from lossproof.picker import SeededPicker
 from lossproof.relation_kit import RELATIONS, Relation
+from lossproof.special_calls import special_calls
 
 KINDS = (RELATION, ERROR)
 # Relations are about structure, not size: the deck's small shapes are enough.
@@ -36,12 +38,13 @@ def checks(
     wanted = tuple(families or ())
     values = [name for name in wanted if name not in KINDS]
     found: list[Call] = []
+    by_hand = special_calls(ops=ops, dtypes=dtypes, families=values or None) if profile != "smoke" else []
     if values:
-        found += build(profile=profile, seed=seed, ops=ops, dtypes=dtypes, families=values)
+        found += [*build(profile=profile, seed=seed, ops=ops, dtypes=dtypes, families=values), *by_hand]
     if not wanted or RELATION in wanted:
         # Relations are drawn from all calls of an op and dtype, so that filters change none of them.
         deck = build(profile=profile, seed=seed, ops=ops, dtypes=dtypes)
-        found += [*(deck if not wanted else ()), *relation_checks(deck, profile=profile, seed=seed)]
+        found += [*((*deck, *by_hand) if not wanted else ()), *relation_checks(deck, profile=profile, seed=seed)]
     if not wanted or ERROR in wanted:
         found += error_checks(ops=ops, dtypes=(dtypes or ("float32",)) if profile == "smoke" else dtypes)
     return found

@@ -87,6 +87,9 @@ class FunctionAdapter:
 
         def given(name: str) -> Any:
             a = getattr(problem, name).astype(numpy_dtype(problem.result_dtype) if name == "cotangent" else dtype)
+            if name == "x" and problem.scale != 1.0 and "scale" not in self.options:
+                with np.errstate(over="ignore"):
+                    a = a * dtype.type(problem.scale)
             return layouts.lay(a, plans[name]) if name in plans else a
 
         out = {"value": _called(self.value, {"x": given("x")}, keywords)}
@@ -105,6 +108,8 @@ class FunctionAdapter:
         given: dict[str, Any] = {"axis": problem.axis}
         if problem.out_dtype is not None:
             given["out_dtype"] = numpy_dtype(problem.out_dtype)
+        if "scale" in self.options:
+            given["scale"] = problem.scale
         if problem.is_loss:
             target = problem.target
             # sanity check: losses have targets

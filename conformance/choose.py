@@ -25,27 +25,28 @@ def targets(names: Iterable[str], processes: Processes | None = None) -> list[Ta
     a process of its own, started here, and no framework is imported in this one. Raises :class:`UsageError` for a name
     that stands for no target.
     """
-    names = list(names) or [""]
+    names = list(dict.fromkeys(names)) or [""]
     wanted = {name: spec(name) for name in names if name not in ("", "all")}
-    some = [] if len(wanted) == len(names) else [spec(name) for name in known()]
-    found = dict(zip([*wanted.values(), *some], available([*wanted.values(), *some], processes), strict=True))
-    several = [t for t in map(found.__getitem__, some) if isinstance(t, Target)]
+    every = [spec(name) for name in known()] if len(wanted) < len(names) else []
+    started = available([*wanted.values(), *every], processes)
+    named, several = dict(zip(wanted, started, strict=False)), _targets(started[len(wanted) :])
+    found: list[Found] = []
+    for name in names:
+        found += several if name == "" else everything(several, processes) if name == "all" else [named[name]]
     chosen: dict[str, Target] = {}
-    try:
-        for name in names:
-            group = (
-                several if name == "" else everything(several, processes) if name == "all" else [found[wanted[name]]]
-            )
-            for target in group:
-                if isinstance(target, UsageError):
-                    raise target
-                chosen.setdefault(target.name, target)
-    except UsageError:
-        close(t for t in [*found.values(), *chosen.values()] if isinstance(t, Target))
-        raise
+    for target in _targets(found):
+        chosen.setdefault(target.name, target)
+    wrong = next((w for w in found if isinstance(w, UsageError)), None)
+    close(t for t in _targets([*started, *found]) if wrong or t is not chosen.get(t.name))
+    if wrong:
+        raise wrong
     if not chosen:
         raise UsageError("no target is installed; pip install 'lossproof[torch]', or see lossproof targets")
     return list(chosen.values())
+
+
+def _targets(found: Iterable[Found]) -> list[Target]:
+    return [t for t in found if isinstance(t, Target)]
 
 
 def available(specs: Sequence[Spec], processes: Processes | None) -> list[Found]:

@@ -13,12 +13,13 @@ from lossproof import choose
 from lossproof.call import Call
 from lossproof.checks import outputs
 from lossproof.cli import build
+from lossproof.clock import Clock
 from lossproof.errors import UsageError
 from lossproof.evidence import header
 from lossproof.launch import Processes
 from lossproof.record import Writer, begun
 from lossproof.resume import Tape
-from lossproof.run import Clock, plan
+from lossproof.run import plan
 from lossproof.run import run as observe_all
 from lossproof.summary import Summary
 from lossproof.targets import Target

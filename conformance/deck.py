@@ -17,6 +17,7 @@ from lossproof.floats import FORMATS
 from lossproof.ops import OPS
 from lossproof.options import Sig, make_call
 from lossproof.picker import SeededPicker
+from lossproof.scaled import scaled_calls
 from lossproof.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, combinations, is_core, moved
 from lossproof.sweeps import sweeps
 from lossproof.widened import widened
@@ -64,7 +65,7 @@ PROFILES: dict[str, Profile] = {
         "default",
         {(shape, dtype): sigs for dtype in DTYPES for shape, sigs in MENU.items()},
         extras=True,
-        budget={"pairs": 16, "signatures": 320, "core": 80, "compiled": 5000, "calls": 8000},
+        budget={"pairs": 16, "signatures": 320, "core": 84, "compiled": 5000, "calls": 8000},
     ),
 }
 
@@ -132,6 +133,7 @@ def _calls(
                 yield from _of_signature(at, _SMALL, dtype, seed, "free", position, _COMBINED_SKIP, families)
         yield from sweeps(dtype, seed, ops, families, VERSION)
         yield from widened(dtype, seed, ops, families, VERSION)
+        yield from scaled_calls(dtype, seed, ops, families, VERSION)
         yield from (c for c in crafted(dtype) if c.problem.op in ops and c.family in families)
 
 

@@ -212,10 +212,8 @@ def _cotangents(op: str, dtype: str) -> Iterator[Case]:
         v = np.array(good.cotangent)
         v[(0,) if is_loss else (0, 1)] = value
         value_as_it_is = Reading("", ((1.0, good),), outputs=("value",))
-        readings = (
-            Reading("nan", ((1.0, good),), rows=(0,), outputs=("vjp",)),
-            Reading("not finite", ((1.0, good),), rows=(0,), unbounded=True, outputs=("vjp",)),
-        )
+        # NaN or infinity, and 0 where nothing is multiplied: which is the arithmetic's business, not a convention.
+        readings = (Reading("not finite", ((1.0, good),), rows=(0,), unbounded=True, outputs=("vjp",)),)
         text = f"{value} in the cotangent: its row of the gradient is not finite"
         yield Case(f"cotangent-{name}", "15", text, replace(good, cotangent=v), (value_as_it_is, *readings))
 

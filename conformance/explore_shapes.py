@@ -11,9 +11,9 @@ from functools import cache
 
 import numpy as np
 
-from lossproof.deck import CUBE, WIDE, WORKED
 from lossproof.floats import Format
 from lossproof.picker import Picker
+from lossproof.signatures import CUBE, WIDE, WORKED
 
 Shape = tuple[int, ...]
 # What a compiler has seen in the deck, and few others: targets that compile each shape get these alone.

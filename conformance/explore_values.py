@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lossproof.families import Family, Make
+from lossproof.family import Family, Make
 from lossproof.floats import F64, Format
 from lossproof.picker import Picker
 
@@ -52,7 +52,7 @@ def extreme(pick: Picker, fmt: Format, n: int, k: int) -> F64:
 
 def large(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     """Multiples of 1/512 of the largest number, up to its half and of one sign: no difference of two overflows."""
-    return pick.choice((1.0, -1.0)) * pick.bits(8, (n, k)) * (fmt.max / 512)
+    return np.asarray(pick.choice((1.0, -1.0)) * pick.bits(8, (n, k)) * (fmt.max / 512), dtype=np.float64)
 
 
 def tied(pick: Picker, fmt: Format, n: int, k: int) -> F64:
@@ -81,8 +81,7 @@ def _patterns(pick: Picker, fmt: Format, shape: tuple[int, ...]) -> F64:
 def _family(make: Make, provokes: str) -> Family:
     def rounded(pick: Picker, fmt: Format, n: int, k: int) -> F64:
         with np.errstate(all="ignore"):
-            x = fmt.round(make(pick, fmt, n, k))
-        return x
+            return fmt.round(make(pick, fmt, n, k))
 
     return Family(make.__name__, provokes, rounded, needs=lambda n, k: True)
 

@@ -39,11 +39,6 @@ class Answers:
     hearing: Hearing | None = None
 
     @property
-    def seconds(self) -> float:
-        """Time inside the calls."""
-        return sum(o.seconds for o in self.outcomes)
-
-    @property
     def size(self) -> int:
         """Bytes, roughly."""
         return _SMALL + sum(t.data.nbytes for o in self.outcomes for t in o.outputs.values())

@@ -27,14 +27,15 @@ class Op:
 OPS: Mapping[str, Op] = {
     op.name: op
     for op in (
-        Op("softmax", "logits", (), frozenset({"axis"}), extras=frozenset({"out_dtype"})),
-        Op("log_softmax", "logits", (), frozenset({"axis"}), extras=frozenset({"out_dtype"})),
+        Op("softmax", "logits", (), frozenset({"axis"}), extras=frozenset({"out_dtype", "scale"})),
+        Op("log_softmax", "logits", (), frozenset({"axis"}), extras=frozenset({"out_dtype", "scale"})),
         Op("nll_loss", "log_probs", ("index",), frozenset({"axis", "weight", "ignore_index", "reduction"})),
         Op(
             "cross_entropy",
             "logits",
             ("index", "probability"),
             frozenset({"axis", "weight", "ignore_index", "reduction", "label_smoothing"}),
+            extras=frozenset({"scale"}),
         ),
     )
 }
@@ -78,6 +79,7 @@ def validate(p: Problem) -> None:
     if not 0.0 <= p.label_smoothing <= 1.0:
         raise UsageError(f"label_smoothing is {p.label_smoothing}; expected a number from 0 to 1")
     _validate_out_dtype(p)
+    _validate_scale(p)
     _shape("weight", p.weight, (k,))
     _shape("cotangent", p.cotangent, value_shape(p))
     for name in ("x", "target", "weight", "cotangent"):
@@ -95,6 +97,17 @@ def _validate_out_dtype(p: Problem) -> None:
     _one_of("out_dtype", p.out_dtype, DTYPES)
     if FORMATS[p.out_dtype].bits <= FORMATS[p.dtype].bits:
         raise UsageError(f"out_dtype {p.out_dtype} is not wider than {p.dtype}; expected float32 or float64")
+
+
+def _validate_scale(p: Problem) -> None:
+    if p.scale == 1.0:
+        return
+    if p.cotangent is not None or p.tangent is not None or p.target_tangent is not None:
+        raise UsageError(f"scale {p.scale} is for values only; remove the cotangent and the tangents")
+    with np.errstate(over="ignore"):
+        product, fmt = p.x * p.scale, FORMATS[p.dtype]
+    if not fmt.holds(np.where(np.abs(product) > fmt.max, np.inf, product)):
+        raise UsageError(f"scale {p.scale} times x is rounded in {p.dtype}; choose numbers of fewer bits")
 
 
 def _validate_target(p: Problem, rows: tuple[int, ...], k: int) -> None:

@@ -21,9 +21,17 @@ from lossproof.errors import UsageError
 from lossproof.launch import Launch, Processes
 from lossproof.process import Fault, Process
 
-# A framework that answers nothing at all is not worth hours of restarts.
+# What answers nothing at all is not worth hours of restarts: a framework, or its kernels of one op for one dtype.
 _MOST_FAULTS = 20
 _MOST_STARTS = 2
+
+
+# Op and dtype.
+_Kind = tuple[str, str]
+
+
+def _kind(p: Problem) -> _Kind:
+    return p.op, p.dtype
 
 
 class NotImportableError(UsageError):
@@ -45,8 +53,10 @@ class Lane:
     limits: Processes
     seconds: float = 0.0
     starts: int = 0
-    faults: int = 0
+    faults: dict[_Kind, int] = field(default_factory=dict)
+    hopeless: dict[_Kind, Fault] = field(default_factory=dict)
     given_up: Fault | None = None
+    _answered: bool = False
     _process: Process | None = None
     _ids: Iterator[int] = field(default_factory=itertools.count)
 
@@ -83,14 +93,15 @@ class Lane:
         """One outcome for each problem, whatever happens to the process."""
         done = 0
         while done < len(problems):
-            if self.given_up is not None:
-                yield Outcome(error=self.given_up.kind, message=str(self.given_up))
+            reason = self.given_up or self.hopeless.get(_kind(problems[done]))
+            if reason is not None:
+                yield Outcome(error=reason.kind, message=str(reason))
                 done += 1
                 continue
             try:
                 for outcome in self._ask(problems[done:], watch=watch):
+                    self._note_answer(problems[done])
                     done += 1
-                    self.faults = 0
                     yield outcome
             except Fault as fault:
                 yield self._culprit(problems[done], fault, watch=watch)
@@ -101,7 +112,8 @@ class Lane:
         self._stop()
         if self.given_up is not None:
             return Outcome(error=fault.kind, message=str(self.given_up))
-        self.faults += 1
+        kind = _kind(problem)
+        self.faults[kind] = faults = self.faults.get(kind, 0) + 1
         if not fault.alone and fault.kind != "timeout":
             try:
                 (outcome,) = self._ask([problem], watch=watch)
@@ -109,11 +121,20 @@ class Lane:
                 self._stop()
                 fault = again
             else:
-                self.faults = 0
+                self._note_answer(problem)
                 return replace(outcome, note=f"answered when asked again, alone; before that {fault}")
-        if self.faults == _MOST_FAULTS:
-            self.given_up = Fault(fault.kind, f"not asked: the last {self.faults} calls ended like this: {fault}")
+        if faults == _MOST_FAULTS:
+            what = f"{faults} calls of {' in '.join(kind)}" if self._answered else f"{faults} calls"
+            reason = Fault(fault.kind, f"not asked: the last {what} ended like this: {fault}")
+            if self._answered:
+                self.hopeless[kind] = reason
+            else:
+                self.given_up = reason
         return Outcome(error=fault.kind, message=str(fault))
+
+    def _note_answer(self, problem: Problem) -> None:
+        self._answered = True
+        self.faults.pop(_kind(problem), None)
 
     def _ask(self, problems: Sequence[Problem], *, watch: bool) -> Iterator[Outcome]:
         if self._process is None:

@@ -124,11 +124,12 @@ def _scales(batch: Batch) -> tuple[F64, F64]:
     return denominator, np.where(batch.kept, np.nan_to_num(g, nan=0.0, posinf=0.0, neginf=0.0), 0.0)
 
 
-def row_overflow(batch: Batch, rows: Rows) -> Bools:
-    """(B, N) rows in which some d_j or log p_j overflows the IO format (clause 7)."""
+def row_overflow(batch: Batch, rows: Rows, used: Bools | None = None) -> Bools:
+    """(B, N) rows in which some d_j or log p_j (of the ``used`` classes) overflows the IO format (clause 7)."""
     if batch.op == "nll_loss":
         return np.zeros(batch.x.shape[:2], dtype=bool)
-    spread = np.maximum(np.abs(rows.d), np.abs(rows.y)).max(-1, initial=0.0)
+    size = np.maximum(np.abs(rows.d), np.abs(rows.y))
+    spread = (size if used is None else np.where(used, size, 0.0)).max(-1, initial=0.0)
     return spread >= batch.fmt.max * (1 - 2 * batch.fmt.u)
 
 

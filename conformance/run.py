@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from lossproof.adapters.protocol import Problem
 from lossproof.batch import signature
 from lossproof.call import Call
 from lossproof.checks import Check, Exact
+from lossproof.clock import Clock
 from lossproof.conventions import Ledger
 from lossproof.expect import Truth, truth
 from lossproof.feed import Ahead, Answers, Direct, Feed, Group
@@ -25,49 +25,6 @@ from lossproof.targets import Player, Target
 from lossproof.verdicts import observe
 
 _MAX_STACK_ELEMENTS = 1 << 18
-
-
-@dataclass
-class Clock:
-    """Where the time went, in seconds, by target: inside its calls, in the first call of each signature among them
-    (where a compiler works), in starting its processes; and in waiting for targets, in the oracle, in the judge.
-
-    ``withheld`` counts the calls that a target was not given, because their tier is too dear for it; ``restarts`` how
-    often its processes were started again.
-    """
-
-    targets: dict[str, float] = field(default_factory=dict)
-    first: dict[str, float] = field(default_factory=dict)
-    starts: dict[str, float] = field(default_factory=dict)
-    restarts: dict[str, int] = field(default_factory=dict)
-    withheld: dict[str, int] = field(default_factory=dict)
-    waiting: float = 0.0
-    oracle: float = 0.0
-    judge: float = 0.0
-    _seen: set[object] = field(default_factory=set, repr=False)
-
-    def facts(self) -> dict[str, Any]:
-        """Everything, for a record."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "_seen"}
-
-    def add(self, target: Target, group: Group, answers: Answers) -> None:
-        """Count the calls of a group."""
-        self.targets[target.name] = self.targets.get(target.name, 0.0) + answers.seconds
-        calls = answers.hearing.calls if answers.hearing else group.calls
-        for call, outcome in zip(calls, answers.outcomes, strict=True):
-            key = (target.name, signature(call.problem))
-            if key not in self._seen:
-                self._seen.add(key)
-                self.first[target.name] = self.first.get(target.name, 0.0) + outcome.seconds
-
-    def close(self, targets: Iterable[Target]) -> None:
-        """Take note of what the processes have taken."""
-        for target in targets:
-            seconds, restarts = getattr(target.adapter, "start_seconds", None), getattr(target.adapter, "restarts", 0)
-            if seconds is not None:
-                self.starts[target.name] = seconds
-            if restarts:
-                self.restarts[target.name] = restarts
 
 
 def groups(calls: Iterable[Call]) -> Iterator[list[Call]]:
@@ -140,10 +97,10 @@ def run(
         yield from ledger.verdicts()
 
 
-def _truths(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth | Exact]:
+def truths_of(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth]:
     """The truth of the problems for each mean that a target declares; one for all where there is no mean."""
     by_reduction: dict[str, Truth] = {}
-    found: dict[str, Truth | Exact] = {}
+    found: dict[str, Truth] = {}
     for mean in means:
         solved = [solved_by(p, mean) for p in problems]
         reduction = solved[0].reduction
@@ -168,7 +125,7 @@ def _group(
         shared = Exact()
         exact: Mapping[str, Truth | Exact] = {t.capabilities.mean: shared for t in targets}
     else:
-        exact = _truths([c.problem for c in group.calls], {t.capabilities.mean for t in targets})
+        exact = truths_of([c.problem for c in group.calls], {t.capabilities.mean for t in targets})
     clock.oracle += time.perf_counter() - start
     for target in targets:
         start = time.perf_counter()
@@ -177,7 +134,7 @@ def _group(
         found = judged(target, group, answers, exact[target.capabilities.mean], ledgers[target.implementation])
         clock.waiting += taken - start
         clock.judge += time.perf_counter() - taken
-        clock.add(target, group, answers)
+        clock.add(target.name, answers.hearing.calls if answers.hearing else group.calls, answers.outcomes)
         yield from found
 
 

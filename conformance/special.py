@@ -111,7 +111,9 @@ def _cross_entropy_rows(batch: Batch, rows: Rows) -> tuple[F64, Bools, Codes]:
     base = np.where(undefined, np.nan, base)
     accept[undefined] = 0
     special = (~np.isfinite(base) | infinite | (accept > 0)) & batch.kept
-    overflow = row_overflow(batch, rows) | (np.abs(rows.row) >= partial_limit(batch))
+    # A class that a label gives no part in the loss contributes 0, also where its log p overflows (clause 6).
+    overflow = row_overflow(batch, rows, rows.c != 0 if batch.hard else None)
+    overflow = overflow | (np.abs(rows.row) >= partial_limit(batch))
     accept = np.where(batch.kept & overflow, accept | OVERFLOW, accept).astype(np.uint8)
     return base, special, np.where(batch.kept, accept, 0).astype(np.uint8)
 

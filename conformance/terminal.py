@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from lossproof.clock import Clock
 from lossproof.judge import VERDICTS, Observation
-from lossproof.run import Clock
 from lossproof.summary import Group, GroupKey, Summary, behaviours
 from lossproof.waivers import Book
 
@@ -187,6 +187,8 @@ def _time(clock: Clock) -> Iterator[RenderableType]:
     yield "[bold]Time[/]"
     for name, seconds in clock.targets.items():
         parts = [f"calls {seconds:.1f} s, of which {clock.first.get(name, 0.0):.1f} s in the first of each signature"]
+        if name in clock.programs:
+            parts.append(f"{clock.compiling[name]:.1f} s in {clock.programs[name]} compilations")
         if name in clock.starts:
             parts.insert(0, f"start {clock.starts[name]:.1f} s")
         if name in clock.restarts:

@@ -234,11 +234,12 @@ def evaluate(
         if labels is not None and labels[n] == ignore_index and ignore_index is not None:
             losses.append(Interval(0))
             directions.append([Interval(0)] * k)
+            denominator += reduction == "mean_over_rows"
             continue
         given = [Fraction(q[at]) for at in row] if q is not None else [Fraction(int(j == labels[n])) for j in range(k)]
         mixed = [(1 - share) * v + share / k for v in given]
         c = [a * b for a, b in zip(w, mixed, strict=True)]
-        denominator += 1 if q is not None else w[labels[n]]
+        denominator += w[labels[n]] if q is None and reduction == "mean" else 1
         if op == "nll_loss":
             losses.append(-w[labels[n]] * Interval(logits[n][labels[n]]))
             directions.append([Interval(-v) for v in c])
@@ -258,7 +259,7 @@ def evaluate(
     vjp = [Interval(0)] * len(x)
     for n, row in enumerate(rows):
         g = Fraction(cotangent[n] if reduction == "none" else cotangent[0])
-        g = g / denominator if reduction == "mean" else g
+        g = g / denominator if reduction in ("mean", "mean_over_rows", "mean_over_kept") else g
         for j, at in enumerate(row):
             vjp[at] = g * directions[n][j]
     return value, vjp

@@ -127,7 +127,7 @@ def test_a_second_backward_pass(adapter: Adapter) -> None:
 
 
 def test_only_what_is_asked_for(adapter: Adapter) -> None:
-    p = replace(PROBLEMS["probabilities"], tangent=None, wrt_target=False)
+    p = replace(PROBLEMS["probabilities"], tangent=None, wrt_target=False, target_tangent=None)
     assert set(adapter.evaluate(p, "cpu", "eager")) == {"value", "vjp"}
     assert set(adapter.evaluate(replace(p, cotangent=None), "cpu", "eager")) == {"value"}
     p = replace(PROBLEMS["softmax"], cotangent=None)

@@ -39,6 +39,7 @@ def test_a_right_function_passes_and_a_wrong_one_says_where():
         ({"op": "softmax", "options": ["weight"]}, "has no option weight"),
         ({"op": "softmax", "profile": "huge"}, "unknown profile 'huge'"),
         ({"op": "softmax", "derivatives": {"hessian": softmax}}, "unknown derivative hessian"),
+        ({"op": "softmax", "mean": "median"}, "unknown mean 'median'"),
     ],
 )
 def test_bad_arguments_are_usage_errors(arguments, words):

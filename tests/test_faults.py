@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +18,14 @@ from lossproof import choose
 from lossproof.adapters.protocol import Problem
 from lossproof.call import Call
 from lossproof.checks import Check
+from lossproof.clock import Clock
 from lossproof.deck import build
 from lossproof.error_calls import error_checks
 from lossproof.errors import UsageError
 from lossproof.judge import Observation
 from lossproof.launch import Processes
 from lossproof.record import to_line
-from lossproof.run import Clock, run
+from lossproof.run import run
 from lossproof.summary import Summary
 from lossproof.targets import Target
 from lossproof.waivers import book
@@ -160,6 +163,18 @@ def test_who_answers_nothing_is_given_up(start) -> None:  # type: ignore[no-unty
     assert target.adapter.restarts <= 21
 
 
+def test_an_op_that_answers_nothing_is_given_up_and_no_other(start) -> None:  # type: ignore[no-untyped-def]
+    """A release whose kernel of one op for one dtype always dies is judged in everything else."""
+    target = start("kernel")
+    calls = build(profile="smoke", ops=["softmax", "log_softmax"], dtypes=["float32", "float16"])
+    found = [o for o in observed(target, calls) if "/all/" not in o.id]
+    crashed = [o for o in found if o.verdict == "crash"]
+    assert {tuple(o.id.split("/")[:2]) for o in crashed} == {("softmax", "float32")}
+    assert [o.verdict for o in found if o.id.startswith("softmax/float32/")] == ["crash"] * len(crashed)
+    assert any("not asked: the last 20 calls of softmax in float32 ended like this" in o.message for o in crashed)
+    assert target.adapter.restarts <= 21
+
+
 def test_who_refuses_to_be_imported_is_a_mistake(start) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UsageError, match=r"faulty.py:ADAPTER does not import: ImportError: a library is missing"):
         start("refuse")
@@ -174,3 +189,35 @@ def test_no_process_is_left_behind(start) -> None:  # type: ignore[no-untyped-de
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+
+
+def test_a_worker_that_has_lost_its_engine_ends(tmp_path: Path) -> None:
+    """Even in native code that never returns: nothing but a signal can end it then."""
+    file = tmp_path / "pid"
+    program = (
+        "from lossproof import choose; from lossproof.launch import Processes; from lossproof.run import run; "
+        "from tests.test_faults import CULPRIT, NAME; "
+        "list(run(choose.targets([NAME], Processes(timeout=0.5)), [CULPRIT]))"
+    )
+    environment = {**os.environ, "FAULT": "spin", "PID_FILE": str(file), "PYTHONPATH": str(Path(__file__).parents[1])}
+    engine = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    wait_for(lambda: file.exists() and file.read_text())
+    engine.kill()
+    engine.wait()
+    pid = int(file.read_text())
+    wait_for(lambda: not is_alive(pid))
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; what nobody has waited for is dead, too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -18,6 +18,8 @@ from .mutants.kill import Matrix, distinct, matrix, takes
 from .mutants.mutant import TABLE
 from .mutants.registry import collect, manifest
 from .mutants.table import PATH, bugs, cited, render
+from .spec import table as coverage
+from .spec.registry import CLAUSES
 
 MUTANTS = collect()
 WRONG = [m for m in MUTANTS.values() if m.kind == "mutant"]
@@ -97,6 +99,10 @@ def test_every_upstream_bug_has_a_mutant_or_a_reason():
 
 def test_the_table_of_upstream_bugs_is_current(kills):
     assert PATH.read_text(encoding="utf-8") == render(MUTANTS, kills), "run python -m tests.mutants --table"
+
+
+def test_the_table_of_clauses_is_current(kills):
+    assert coverage.PATH.read_text(encoding="utf-8") == coverage.render(CLAUSES, kills), "run python -m tests.spec"
 
 
 def test_every_mutant_says_where_it_comes_from():

@@ -36,6 +36,11 @@ LOSSES = [
     for options in ("", "w", "i", "wi", "s", "swi", "q", "qw", "qs", "qsw", "W")
     for reduction in ("none", "sum", "mean")
 ]
+LOSSES += [
+    {"op": op, "options": options, "reduction": reduction}
+    for op, options in (("nll_loss", "wi"), ("cross_entropy", "wi"), ("cross_entropy", "swi"), ("cross_entropy", "i"))
+    for reduction in ("mean_over_rows", "mean_over_kept")
+]
 SIGNATURES = [{"op": op, "options": "", "reduction": "mean"} for op in ("softmax", "log_softmax")] + LOSSES
 
 
@@ -137,6 +142,26 @@ def test_every_oracle_contains_the_independent_value(dtype: str) -> None:
         count += check(p, {name: e.exact for name, e in fast.items()})
         count += check(p, cores(p, 128)[0])
     assert count > 2000
+
+
+@pytest.mark.parametrize("dtype", SCALES)
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+def test_the_jvp_in_the_targets_is_the_loss_of_the_direction(dtype: str, reduction: str) -> None:
+    """Apart from smoothing the loss is linear in the targets: its derivative along u is (1 - eps) times that of u."""
+    fmt, rng = FORMATS[dtype], np.random.default_rng(len(dtype))
+    shape, eps = (2, 3), 0.25
+    x, u, w = (fmt.round(rng.normal(size=s)) for s in (shape, shape, 3))
+    q = np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 1.0]])
+    p = Problem("cross_entropy", dtype, x, q, w, reduction=reduction, label_smoothing=eps, target_tangent=u)
+    plain = Problem("cross_entropy", dtype, x, u, w, reduction=reduction)
+    for along, value in (
+        (truth([p]).expected["jvp_target"].exact, truth([plain]).expected["value"].exact),
+        (cores(p, 128)[0]["jvp_target"], cores(plain, 128)[0]["value"]),
+    ):
+        error = np.abs((along.mid - (1 - eps) * value.mid) + (along.low - (1 - eps) * value.low))
+        assert np.all(error <= along.rad + value.rad + 2.0**-50 * np.abs(along.mid))
+    # sanity check: the independent value is that of the plain problem
+    check(plain, cores(plain, 128)[0])
 
 
 @pytest.mark.parametrize("scale", SCALES["float64"])

@@ -19,6 +19,7 @@ from lossproof.judge import FAILING, Observation
 from lossproof.record import from_line, to_line
 from lossproof.relation_kit import RELATIONS
 from lossproof.run import run
+from lossproof.special_calls import special_calls
 from lossproof.targets import Target, parse
 from lossproof.transforms import coarse
 from lossproof.waivers import book, verdict
@@ -184,7 +185,7 @@ def test_relations_are_deterministic_and_filters_keep_them(relations: list[Check
 @pytest.mark.parametrize("profile", PROFILES)
 def test_everything_in_order_values_first(profile: str) -> None:
     found = checks(profile=profile)
-    values = build(profile=profile)
+    values = [*build(profile=profile), *(special_calls() if profile != "smoke" else ())]
     assert [c.id for c in found[: len(values)]] == [c.id for c in values]
     kinds = [c.family for c in found[len(values) :]]
     assert kinds == sorted(kinds, key=["relation", "error"].index)
@@ -267,7 +268,7 @@ def test_shift_is_exact_in_every_format() -> None:
 
 def test_sides_are_compared_within_the_sum_of_bounds() -> None:
     def answer(got: float, allowed: float) -> Answer:
-        return Answer(*(np.array([v]) for v in (got, allowed)), np.array([True]), np.zeros(1), np.zeros(1))
+        return Answer(*(np.array([v]) for v in (got, allowed)), np.array([True]), np.zeros(1), np.zeros(1), np.ones(1))
 
     sides = equal(answer(1.0, 0.25), answer(1.5, 0.5))
     assert sides.allowed[0] == 0.75

@@ -10,8 +10,12 @@ import pytest
 
 from lossproof.adapters.protocol import Problem
 from lossproof.expect import truth
+from lossproof.families import FAMILIES
 from lossproof.floats import FORMATS
-from lossproof.judge import conventions, judge
+from lossproof.judge import FAILING, conventions, judge
+from lossproof.run import run
+from lossproof.special_calls import special_calls
+from lossproof.targets import parse
 
 NAN, INF = math.nan, math.inf
 DTYPES = tuple(FORMATS)
@@ -461,3 +465,11 @@ def test_precedence_where_clauses_meet() -> None:
     assert good(softmax("float32", [[INF, -INF]]), "value", [[1.0, 0.0]])
     assert good(softmax("float32", [[INF, -INF]]), "value", [[NAN, NAN]])
     assert not good(softmax("float32", [[INF, -INF]]), "value", [[1.0, 1e-30]])
+
+
+def test_calls_by_hand() -> None:
+    calls = special_calls()
+    assert {c.family for c in calls} <= set(FAMILIES)
+    assert [o.message for o in run([parse("numpy")], calls) if o.verdict in FAILING] == []
+    some = special_calls(ops=["softmax"], dtypes=["float16"], families=["nan_row"])
+    assert {(c.problem.op, c.problem.dtype, c.family) for c in some} == {("softmax", "float16", "nan_row")}

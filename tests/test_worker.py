@@ -9,19 +9,21 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lossproof import choose, evidence, record
+from lossproof import choose, evidence
 from lossproof.adapters import compiled, wire
 from lossproof.adapters.protocol import THREADS, Capabilities, Outcome, Problem, Support, Tensor
 from lossproof.call import Call
 from lossproof.catalogue import checks
 from lossproof.errors import UsageError
 from lossproof.launch import Launch, Processes, adapters_folder, cache_folder, environment
+from lossproof.record import to_line
 from lossproof.run import run
 from lossproof.targets import parse, spec
 
@@ -145,7 +147,7 @@ def test_frames_come_in_any_portions() -> None:
 
 
 def lines(targets: list, calls: list) -> list[dict]:  # type: ignore[type-arg]
-    return [record.to_line(replace(o, seconds=0.0)) for o in run(targets, calls)]
+    return [to_line(replace(o, seconds=0.0)) for o in run(targets, calls)]
 
 
 def test_a_worker_gives_what_the_adapter_gives_here() -> None:
@@ -170,6 +172,22 @@ def test_targets_side_by_side_keep_the_order(monkeypatch: pytest.MonkeyPatch) ->
     both = [parse("numpy"), parse(FAULTY)]
     assert [t.name for t in targets] == [t.name for t in both] == ["numpy", FAULTY]
     assert found == lines(both, SMOKE)
+
+
+def test_a_target_that_is_named_twice_is_one() -> None:
+    targets = choose.targets(["numpy", "numpy:cpu", "numpy", "numpy+eager"], PROCESSES)
+    choose.close(targets)
+    assert [t.name for t in targets] == ["numpy"]
+
+
+def test_one_job_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAULT", "")
+    targets = choose.targets(["numpy", FAULTY], PROCESSES)
+    try:
+        one, two = ([to_line(replace(o, seconds=0.0)) for o in run(targets, SMOKE, jobs=n)] for n in (1, 2))
+    finally:
+        choose.close(targets)
+    assert one == two
 
 
 def test_a_run_can_be_broken_off() -> None:
@@ -384,12 +402,24 @@ def test_caches_are_kept_by_version(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "2")
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
-    compiled.keep_compiled("/root-of-caches", "lossproof.adapters.jax:ADAPTER")
-    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == f"/root-of-caches/compiled/jax-{second}/jax"
-    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == f"/root-of-caches/compiled/jax-{second}/inductor"
+    compiled.keep_compiled(str(tmp_path), "lossproof.adapters.jax:ADAPTER")
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == f"{tmp_path}/compiled/jax-{second}/jax"
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == f"{tmp_path}/compiled/jax-{second}/inductor"
     assert os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] == "2", "a user's own setting stays"
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+
+
+def test_caches_that_nobody_uses_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("JAX_COMPILATION_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"):
+        monkeypatch.setenv(name, "elsewhere")
+    for name, age in (("jax-old", 31), ("jax-recent", 29), ("torch-old", 31)):
+        folder = tmp_path / "compiled" / name
+        (folder / "jax").mkdir(parents=True)
+        os.utime(folder, (time.time() - age * 86400,) * 2)
+    compiled.keep_compiled(str(tmp_path), "lossproof.adapters.jax:ADAPTER")
+    left = {path.name for path in (tmp_path / "compiled").iterdir()}
+    assert left == {"jax-recent", "torch-old", f"jax-{compiled.fingerprint('jax')}"}
 
 
 def test_the_cache_has_a_place(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from .algorithms import FTZ, exp2, log1p, online, p_minus_c, sequential, torch_order, zero_times_inf
+from .clauses_forward import all_rows, kept_rows, only_whole
 from .later import Later, row_derivatives
-from .loss import NLL, Loss
+from .loss import NLL, Case, Loss
 from .mutant import ALL_DTYPES, ALL_WIDE, TABLE, WIDE_DTYPES, Mutant, options
 from .narrow import FORMATS, op_by_op
 from .parts import (
@@ -20,6 +21,7 @@ from .parts import (
     one_by_one,
     over_rows,
     over_rows_vjp,
+    same,
     vjp_log_softmax,
     vjp_softmax,
 )
@@ -117,6 +119,17 @@ _NARROW = tuple(
         profiles={dtype: "N"},
     )
 )
+
+
+def _negative_zeros(f: Step) -> Step:
+    return lambda x: np.where(f(x) == 0, -0.0, f(x)).astype(x.dtype)
+
+
+def _p_minus_wq(case: Case, p: Array, c: Array) -> Array:
+    # With one class the gradient is 0 whatever the target (clause 8).
+    return np.zeros_like(p) if case.k == 1 else p_minus_c(case, p, c)
+
+
 _FMAX = Softmax(shift=lambda x: np.fmax.reduce(x, axis=-1, keepdims=True))
 _SEQUENTIAL = Softmax(total=one_by_one())
 
@@ -173,7 +186,7 @@ MUTANTS = (
         _loss(
             "p - w q' for probability targets",
             "section 3: accepted as a convention where targets do not sum to 1",
-            Loss(slope=p_minus_c),
+            Loss(slope=_p_minus_wq),
             allowed="section 3",
             source="tf-xent-unnormalised-labels-gradient (tensorflow#60314, #2327)",
         ),
@@ -192,6 +205,29 @@ MUTANTS = (
         ),
         allowed="section 4, clause 10",
         source="paddle-all-ignored-mean-zero, torch-all-ignored-mean-0-but-empty-nan (pytorch#64572)",
+    ),
+    *_softmax(
+        "negative zeros",
+        "every 0 is -0 (clause 8: its sign is not compared)",
+        _negative_zeros(PLAIN.p),
+        _negative_zeros(PLAIN.y),
+    ),
+    _loss(
+        "negative zeros",
+        "every 0 is -0 (clause 8: its sign is not compared)",
+        Loss(leave=_negative_zeros(same), leave_grad=_negative_zeros(same)),
+    ),
+    replace(
+        _loss("mean over rows", "section 2: another named reduction, declared", Loss(denominator=all_rows)),
+        mean="mean_over_rows",
+    ),
+    replace(
+        _loss("mean over kept rows", "section 2: another named reduction, declared", Loss(denominator=kept_rows)),
+        mean="mean_over_kept",
+    ),
+    replace(
+        _loss("targets that sum to 1", "section 2: refuses others, which is declared", Loss(guard=only_whole)),
+        normalised_targets=True,
     ),
     _loss("np", "the formula", NLL, op="nll_loss"),
 )

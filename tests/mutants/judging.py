@@ -15,10 +15,11 @@ from lossproof.adapters.protocol import REDUCED, Outcome, Problem, UnsupportedPr
 from lossproof.batch import flat
 from lossproof.call import Call
 from lossproof.check import FunctionAdapter
-from lossproof.expect import Truth
+from lossproof.expect import Truth, truth
 from lossproof.judge import FAILING, Judged, conventions, judge
 from lossproof.messages import own_index
-from lossproof.ops import value_shape
+from lossproof.ops import solved_by, value_shape
+from lossproof.targets import Target
 from lossproof.verdicts import Declared, observe
 
 
@@ -37,6 +38,8 @@ class Found:
 
 def answers(adapter: FunctionAdapter, problems: Sequence[Problem]) -> list[Outcome]:
     """What ``Target.play`` gives, without asking for the capabilities each time."""
+    if adapter.normalised_targets:
+        return list(Target(adapter).play(problems))
     return [_answer(adapter, p) for p in problems]
 
 
@@ -70,7 +73,7 @@ def found(calls: Sequence[Call], exact: Truth, outcomes: Sequence[Outcome], decl
                 continue
             failed, share = not judged.ok[i], float(judged.share[i])
             if judged.undecided[i]:
-                o = next(o for o in _engine(call, exact, outcomes[i], declared) if o.output == name)
+                o = next(o for o in _engine(call, outcomes[i], declared) if o.output == name)
                 failed, share = o.verdict in FAILING, o.share
             shown = conventions(expected, got[i], i, bounds[name])
             yield Found(
@@ -78,14 +81,9 @@ def found(calls: Sequence[Call], exact: Truth, outcomes: Sequence[Outcome], decl
             )
 
 
-def _engine(call: Call, exact: Truth, outcome: Outcome, declared: Declared):  # type: ignore[no-untyped-def]
-    return observe([call], _truth(call), [outcome], "mutant", declared)
-
-
-def _truth(call: Call) -> Truth:
-    from lossproof.expect import truth
-
-    return truth([call.problem])
+def _engine(call: Call, outcome: Outcome, declared: Declared):  # type: ignore[no-untyped-def]
+    exact = truth([solved_by(call.problem, declared.mean)])
+    return observe([call], exact, [outcome], "mutant", declared)
 
 
 def _trouble(name: str, p: Problem, outcome: Outcome) -> str | None:

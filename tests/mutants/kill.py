@@ -14,10 +14,9 @@ from lossproof.call import Call
 from lossproof.checks import Check, Exact
 from lossproof.checks import play as play_check
 from lossproof.conventions import FAMILY, Ledger
-from lossproof.expect import truth
 from lossproof.families import FAMILIES
 from lossproof.judge import FAILING, Observation
-from lossproof.run import groups
+from lossproof.run import groups, truths_of
 from lossproof.verdicts import Declared, default_profile
 
 from .judging import Found, answers, found
@@ -157,11 +156,13 @@ def _play(job: Job) -> Matrix:
     if isinstance(calls[0], Check):
         return _play_check(calls[0], ids)
     problems = [c.problem for c in calls]
-    exact, dtype = truth(problems), problems[0].dtype
+    dtype = problems[0].dtype
+    truths = truths_of(problems, {collect()[name].mean for name in ids})
     result: Matrix = {}
     for name in ids:
         mutant = collect()[name]
-        declared = Declared(mutant.profiles.get(dtype, default_profile(dtype)), mutant.online)
+        exact = truths[mutant.mean]
+        declared = Declared(mutant.profiles.get(dtype, default_profile(dtype)), mutant.online, mutant.mean)
         kill, ledger = result.setdefault((name, dtype), Kill()), Ledger(name)
         for f in found(calls, exact, answers(mutant.adapter(), problems), declared):
             kill.note(f, ledger)

@@ -45,6 +45,8 @@ class Mutant:
     profiles: Mapping[str, str] = field(default_factory=dict)
     derivatives: Mapping[str, Function] = field(default_factory=dict)
     online: bool = False
+    mean: str = "mean"
+    normalised_targets: bool = False
     kind: str = "mutant"
     family: str = ""
     source: str = TABLE

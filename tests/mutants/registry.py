@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from . import (
+    clauses_forward,
+    clauses_gradients,
+    clauses_labels,
+    clauses_range,
+    clauses_relations,
+    clauses_special,
     controls,
     gradients,
     log_softmax,
     losses,
     narrow,
     repeated,
+    scaled,
     second,
     second_rows,
     softmax,
@@ -47,8 +54,9 @@ def collect() -> dict[str, Mutant]:
     found: dict[str, Mutant] = {}
     values = (wrong_values, wrong_special, wrong_kernels, wrong_layouts)
     options = (wrong_losses, wrong_nll, wrong_weights, wrong_smoothing, wrong_labels, wrong_sentinels)
-    backward = (wrong_gradients, wrong_cotangents, wrong_vjps, second, second_rows, repeated)
-    others = (*values, *options, *backward)
+    backward = (wrong_gradients, wrong_cotangents, wrong_vjps, second, second_rows, repeated, scaled)
+    clauses = (clauses_forward, clauses_gradients, clauses_special, clauses_range, clauses_labels, clauses_relations)
+    others = (*values, *options, *backward, *clauses)
     for module in (*modules, *upstreams, *others, controls):
         for mutant in module.MUTANTS:
             # sanity check: ids are unique, a control must survive

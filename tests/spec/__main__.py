@@ -1,0 +1,14 @@
+"""``python -m tests.spec`` writes docs/spec-coverage.md: it puts the clauses' mutants to the default deck."""
+
+from __future__ import annotations
+
+from lossproof.catalogue import checks
+from tests.mutants.kill import matrix
+from tests.mutants.registry import collect
+
+from .registry import CLAUSES
+from .table import PATH, render
+
+wanted = {name: collect()[name] for clause in CLAUSES.values() for name in clause.mutants}
+PATH.write_text(render(CLAUSES, matrix(wanted, checks())), encoding="utf-8")
+print(f"{len(CLAUSES)} clauses, {len(wanted)} mutants: {PATH.name}")

@@ -1,0 +1,22 @@
+"""All clauses, and the words of sections 2 to 5 that state none."""
+
+from __future__ import annotations
+
+from . import section_2, section_3, section_5, special_1_to_6, special_7_to_15
+from .clause import Clause
+
+CLAUSES: dict[str, Clause] = {
+    clause.id: clause
+    for module in (section_2, section_3, special_1_to_6, special_7_to_15, section_5)
+    for clause in module.CLAUSES
+}
+# Literal text, and why it needs no test.
+EXPLANATORY = {
+    "## 2. Operations (forward)": "heading",
+    "| op | definition |": "heading",
+    "## 3. Gradients": "heading",
+    "- Second order (where an adapter offers it):": "what is not offered is not judged; the formulas that follow are",
+    "## 4. Special values": "heading",
+    "## 5. Relations that hold whatever the values (metamorphic)": "heading",
+    "On finite rows (clauses 3, 4, 10 excluded), within the sum of the bounds involved:": "scope of the relations",
+}

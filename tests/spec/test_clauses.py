@@ -1,0 +1,130 @@
+"""Each clause of the specification is enforced: the stated answers and the controls pass, its mutants fail, and they
+fail the calls of no other clause. ``pytest tests/spec -k 4.10-empty-none`` runs one."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("ml_dtypes")
+
+from lossproof.adapters.protocol import DTYPES
+from lossproof.judge import FAILING
+from tests.mutants.mutant import ONE_OF_EACH, Mutant
+from tests.mutants.registry import collect
+
+from .clause import Clause
+from .registry import CLAUSES, EXPLANATORY
+from .text import sections, spans, unquoted
+from .trial import answered, control, failing, shown
+
+EACH = pytest.mark.parametrize("clause", CLAUSES.values(), ids=lambda c: c.id)
+CONTROLS = [m for m in collect().values() if m.kind == "control"]
+JUDGED = [c for c in CLAUSES.values() if c.mutants and not c.spared]
+
+
+def mutants(clause: Clause) -> list[Mutant]:
+    return [collect()[name] for name in clause.mutants]
+
+
+@EACH
+def test_quotation(clause: Clause) -> None:
+    for quote in clause.texts:
+        assert spans(sections(), quote), quote
+
+
+def test_every_word_is_quoted() -> None:
+    quotes = [quote for clause in CLAUSES.values() for quote in clause.texts]
+    assert unquoted(sections(), [*quotes, *EXPLANATORY]) == []
+    # sanity check: a clause that is not quoted is found
+    assert unquoted(sections(), [*(q for q in quotes if "per row `l_n" not in q), *EXPLANATORY])
+    assert all(EXPLANATORY.values())
+
+
+def test_ids() -> None:
+    assert len(CLAUSES) == sum(len(ids) for ids in _by_section().values())
+    assert set(_by_section()) == {"2", "3", "4", "5"}
+    for clause in CLAUSES.values():
+        assert set(clause.also) <= set(CLAUSES) - {clause.id}
+        assert bool(clause.also) == bool(clause.because)
+        assert clause.mutants or clause.shows or any(e.refuses for e in clause.examples) or clause.spared
+        for e in clause.examples:
+            assert e.dtypes
+
+
+def _by_section() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in CLAUSES:
+        found.setdefault(name[0], []).append(name)
+    return found
+
+
+@EACH
+def test_clause(clause: Clause) -> None:
+    """What is stated passes, what is refused fails; so do the control and the mutants."""
+    if clause.shows:
+        clause.shows()
+    for e in clause.examples:
+        for dtype in e.dtypes:
+            for answer in e.accepts:
+                seen = answered(e, dtype, answer)
+                assert seen
+                assert [o.message for o in seen if o.verdict in FAILING] == [], (dtype, answer)
+            for answer in e.refuses:
+                assert any(o.verdict in FAILING for o in answered(e, dtype, answer)), (dtype, answer)
+    for op in sorted(clause.ops):
+        right = collect()[clause.control] if clause.control.startswith(f"control {op}:") else control(op)
+        (found,) = failing(clause, [right]).values()
+        assert [o.message for o in found] == []
+    for mutant in mutants(clause):
+        (found,) = failing(clause, [mutant], across=clause.across).values()
+        if clause.spared:
+            assert [o.message for o in found] == []
+            seen = {item for o in shown(clause, mutant) for item in o.conventions.items()}
+            assert set(clause.records.items()) <= seen
+        else:
+            dtypes = {o.id.split("/")[1] for o in found}
+            wanted = set(mutant.expect or mutant.dtypes) & {d for e in clause.examples for d in e.dtypes}
+            assert wanted
+            assert "all" in dtypes or dtypes >= wanted, f"not killed in {wanted - dtypes}"
+
+
+def mutant_dtypes(clause: Clause) -> tuple[str, ...]:
+    """Those in which most mutants run; all where a clause is about others."""
+    usual = {d for e in clause.examples for d in e.dtypes} & set(ONE_OF_EACH)
+    return tuple(sorted(usual)) or DTYPES
+
+
+@pytest.fixture(scope="module")
+def kills() -> dict[str, dict[str, str]]:
+    """Mutant -> the clauses whose calls it fails, with a message."""
+    found: dict[str, dict[str, str]] = {}
+    wrong = {m.id: m for c in JUDGED for m in mutants(c)}
+    for clause in CLAUSES.values():
+        some = [m for m in [*wrong.values(), *CONTROLS] if m.op in clause.ops]
+        for name, observations in failing(clause, some, dtypes=mutant_dtypes(clause)).items():
+            if observations:
+                found.setdefault(name, {})[clause.id] = observations[0].message
+    return found
+
+
+@pytest.mark.parametrize("clause", JUDGED, ids=lambda c: c.id)
+def test_mutant_violates_just_clause(clause: Clause, kills: dict[str, dict[str, str]]) -> None:
+    for name in clause.mutants:
+        others = {k: v for k, v in kills.get(name, {}).items() if k != clause.id}
+        assert set(others) <= set(clause.also), others
+    seen = {k for name in clause.mutants for k in kills.get(name, {})}
+    assert set(clause.also) <= seen, f"not violated after all: {set(clause.also) - seen}"
+
+
+@pytest.mark.parametrize("mutant", CONTROLS, ids=lambda m: m.id)
+def test_controls_violate_no_clause(mutant: Mutant, kills: dict[str, dict[str, str]]) -> None:
+    assert kills.get(mutant.id, {}) == {}
+
+
+def test_mutants_of_clauses_are_listed() -> None:
+    listed = {name for c in CLAUSES.values() for name in c.mutants}
+    assert listed <= set(collect())
+    for m in collect().values():
+        if m.row.startswith("clause "):
+            assert m.id in listed, m.id
+            assert m.source.removeprefix("SPEC clause ") in CLAUSES, m.source
