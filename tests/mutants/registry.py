@@ -10,10 +10,12 @@ from typing import Any
 from . import (
     clauses_forward,
     clauses_gradients,
+    clauses_infinite,
     clauses_labels,
+    clauses_nan,
     clauses_range,
     clauses_relations,
-    clauses_special,
+    clauses_rows,
     controls,
     gradients,
     log_softmax,
@@ -55,7 +57,8 @@ def collect() -> dict[str, Mutant]:
     values = (wrong_values, wrong_special, wrong_kernels, wrong_layouts)
     options = (wrong_losses, wrong_nll, wrong_weights, wrong_smoothing, wrong_labels, wrong_sentinels)
     backward = (wrong_gradients, wrong_cotangents, wrong_vjps, second, second_rows, repeated, scaled)
-    clauses = (clauses_forward, clauses_gradients, clauses_special, clauses_range, clauses_labels, clauses_relations)
+    special = (clauses_nan, clauses_infinite, clauses_range, clauses_rows, clauses_labels)
+    clauses = (clauses_forward, clauses_gradients, *special, clauses_relations)
     others = (*values, *options, *backward, *clauses)
     for module in (*modules, *upstreams, *others, controls):
         for mutant in module.MUTANTS:

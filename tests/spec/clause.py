@@ -19,6 +19,8 @@ from lossproof.picker import SeededPicker
 from lossproof.relation_kit import RELATIONS
 
 NAN, INF, LN2 = float("nan"), float("inf"), math.log(2)
+# Two classes of probability 1/2, a class that is certain, and one whose neighbour is masked.
+EVEN, SURE, MASKED = [0, 0], [0, -1000], [0, -INF]
 # Outputs by name, or the kind of an error.
 Answer = Mapping[str, Any] | str
 ANY_DTYPE = DTYPES

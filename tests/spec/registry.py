@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from . import section_2, section_3, section_5, special_1_to_6, special_7_to_15
+from . import (
+    section_2,
+    section_3,
+    section_5,
+    special_infinite,
+    special_labels,
+    special_nan,
+    special_range,
+    special_rows,
+)
 from .clause import Clause
 
+_SECTION_4 = (special_nan, special_infinite, special_range, special_rows, special_labels)
 CLAUSES: dict[str, Clause] = {
-    clause.id: clause
-    for module in (section_2, section_3, special_1_to_6, special_7_to_15, section_5)
-    for clause in module.CLAUSES
+    clause.id: clause for module in (section_2, section_3, *_SECTION_4, section_5) for clause in module.CLAUSES
 }
 # Literal text, and why it needs no test.
 EXPLANATORY = {

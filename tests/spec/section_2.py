@@ -11,11 +11,9 @@ from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import OUTPUTS, Problem
 from lossproof.targets import Target
 
-from .clause import DENSE, LN2, NAN, PLAIN, Clause, Example, error, example, log_softmax, loss, nll, softmax
+from .clause import DENSE, EVEN, LN2, NAN, PLAIN, SURE, Clause, Example, error, example, log_softmax, loss, nll, softmax
 
 E1 = 1 / (1 + math.exp(-1))
-# Two classes of probability 1/2, and a class that is certain: 0 loss, whatever the base of the exponential.
-EVEN, SURE = [0, 0], [0, -1000]
 OVER_ROWS, OVER_KEPT = {"mean": "mean_over_rows"}, {"mean": "mean_over_kept"}
 
 

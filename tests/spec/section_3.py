@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .clause import INF, LN2, Clause, example, log_softmax, loss, nll, softmax
+from .clause import EVEN, INF, LN2, Clause, example, log_softmax, loss, nll, softmax
 
-EVEN = [0, 0]
 # Two classes of probability 1/2 and a masked one.
 HALVES, V = [[0, 0, -INF]], [[1, 2, 4]]
 
