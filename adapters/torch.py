@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 from . import torch_devices, torch_kernels, torch_modes, torch_source
 from .given import Given
 from .protocol import LAYOUTS, OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
-from .torch_compiled import Compiled, available
+from .torch_compiled import Compiled, available, original
 from .torch_ops import DTYPES, NAMES, function, ignored_label, placed, pulled
 
 # Infinity minus infinity in the shift; the derivative of what is computed, for targets of any sum and for ignored
@@ -126,12 +126,13 @@ class TorchAdapter:
 
     def error_kind(self, error: Exception) -> str:
         """By exception type first, then by the words of PyTorch's messages."""
-        text = str(error)
+        text = original(error)
         if isinstance(error, IndexError):
             return "bad_label" if text.startswith("Target ") else "bad_shape"
         if isinstance(error, NotImplementedError):
             return "bad_dtype" if "not implemented for" in text else "unsupported"
         if isinstance(error, (ValueError, RuntimeError, AssertionError)):
+            # What a compiler wraps is a RuntimeError, too.
             return next((kind for words, kind in _MESSAGES if words in text), "internal")
         return "internal"
 
@@ -162,6 +163,7 @@ _MESSAGES = (
     ("out of bounds", "bad_label"),
     ("expected target dtype", "bad_dtype"),
     ("expected scalar type", "bad_dtype"),
+    ("Expected dtype int", "bad_dtype"),
     ("floating point", "bad_dtype"),
     ("batch_size", "bad_shape"),
     ("weight tensor should be defined", "bad_shape"),

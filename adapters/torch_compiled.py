@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import types
 from typing import Any, Callable, Dict, Hashable, Sequence
@@ -83,6 +84,13 @@ def _configure() -> None:
     if hasattr(config, "dynamic_sources"):
         # An argument, not a constant: labels to ignore differ between calls of one program.
         config.dynamic_sources = "L['ignore']"
+
+
+def original(error: Exception) -> str:
+    """The message of an error; of one that tracing wraps, that of the call which raised it, without the call's text."""
+    text = str(error)
+    found = re.search(r"got (?:\w+\.)*\w*(?:Error|Exception)\((.*)", text)
+    return text if found is None or not type(error).__module__.startswith("torch._dynamo") else found.group(1)
 
 
 def _graphs() -> int:

@@ -8,7 +8,7 @@ every call must show that.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lossproof.call import Call, detail
 from lossproof.checks import ERROR, Check
@@ -30,6 +30,7 @@ class Ledger:
     adapter: str
     declared: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
     seen: dict[tuple[str, str, str, str], dict[str, str]] = field(default_factory=dict)
+    answers: dict[tuple[str, str, str], dict[str, set[str]]] = field(default_factory=dict)
 
     def add(self, call: Call, o: Observation) -> None:
         """Take note of an observation."""
@@ -41,7 +42,11 @@ class Ledger:
         for clause, shown in o.conventions.items():
             if clause not in EXEMPT and (special or clause in ANYWHERE):
                 where = f"{call.problem.dtype} on {o.target}"
-                self.seen.setdefault((clause, call.problem.op, o.output, same), {})[where] = _compared(clause, o, shown)
+                either = _compared(clause, o, shown)
+                self.seen.setdefault((clause, call.problem.op, o.output, same), {})[where] = either
+                if either != shown:
+                    kinds = self.answers.setdefault((clause, call.problem.op, o.output), {})
+                    kinds.setdefault(shown.partition(":")[0], set()).add(o.target)
 
     def verdicts(self) -> Iterator[Observation]:
         """One observation for each clause, op and output: a failure names the first call that contradicts what is
@@ -63,7 +68,17 @@ class Ledger:
             text = strays.get(key) or apart.get(key, "")
             message = f"{op}: {output}, clause {clause}, {text}" if text else ""
             case = f"{op}/all/{FAMILY}/clause-{clause}/{output}"
-            yield Observation(case, output, self.adapter, "fail" if text else "pass", message=message)
+            told = Observation(case, output, self.adapter, "fail" if text else "pass", message=message)
+            yield told if text else self._answers_apart(key, told)
+
+    def _answers_apart(self, key: tuple[str, str, str], told: Observation) -> Observation:
+        """Where an unknown label is an error in one place and NaN in another: recorded and listed, no failure."""
+        kinds = self.answers.get(key, {})
+        if len(kinds) < 2:
+            return told
+        shown = "; ".join(f"{kind} on {', '.join(sorted(where))}" for kind, where in sorted(kinds.items()))
+        message = f"{key[1]}: {key[2]}, clause {key[0]}: an unknown label is {shown}"
+        return replace(told, verdict="convention", conventions={key[0]: "|".join(sorted(kinds))}, message=message)
 
 
 def _within(shown: str, declared: str) -> bool:

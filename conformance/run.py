@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from lossproof.adapters.protocol import Problem
+from lossproof.agreement import Agreement
 from lossproof.batch import signature
 from lossproof.call import Call
 from lossproof.checks import Check, Exact
@@ -79,6 +80,7 @@ def run(
     clock = clock if clock is not None else Clock()
     calls = list(calls)
     ledgers = {t.implementation: Ledger(t.implementation, t.capabilities.conventions) for t in targets}
+    agreement = Agreement(targets)
     units, done = plan(targets, calls), len(tape.sizes) if tape else 0
     for target in targets:
         withheld = sum(not target.takes(call.tier) for call in calls)
@@ -87,14 +89,18 @@ def run(
         by_id = {c.id: c for c in unit.group.calls}
         for observation in found:
             ledgers[unit.target.implementation].add(by_id[observation.id], observation)
+        agreement.add(unit.target, found)
         yield from found
     with ExitStack() as stack:
         slots = threading.Semaphore(jobs or cores())
         feeds = {t.name: stack.enter_context(closing(_feed(t, units[done:], slots))) for t in targets}
         for group, several in itertools.groupby(units[done:], key=lambda unit: unit.group):
-            yield from _group(group, [unit.target for unit in several], feeds, ledgers, clock)
+            for target, found in _group(group, [unit.target for unit in several], feeds, ledgers, clock):
+                agreement.add(target, found)
+                yield from found
     for ledger in ledgers.values():
         yield from ledger.verdicts()
+    yield from agreement.grades()
 
 
 def truths_of(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth]:
@@ -118,7 +124,7 @@ def _feed(target: Target, units: Sequence[Unit], slots: threading.Semaphore) -> 
 
 def _group(
     group: Group, targets: Sequence[Target], feeds: Mapping[str, Feed], ledgers: Mapping[str, Ledger], clock: Clock
-) -> Iterator[Observation]:
+) -> Iterator[tuple[Target, list[Observation]]]:
     """One group on every target that is given it."""
     start = time.perf_counter()
     if isinstance(group.calls[0], Check):
@@ -135,7 +141,7 @@ def _group(
         clock.waiting += taken - start
         clock.judge += time.perf_counter() - taken
         clock.add(target.name, answers.hearing.calls if answers.hearing else group.calls, answers.outcomes)
-        yield from found
+        yield target, found
 
 
 def judged(target: Target, group: Group, answers: Answers, exact: Truth | Exact, ledger: Ledger) -> list[Observation]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from lossproof.conventions import FAMILY
 from lossproof.judge import FAILING, Observation
 from lossproof.waivers import Book, symptom, verdict
 
@@ -34,7 +35,8 @@ class Cell:
     def add(self, o: Observation) -> None:
         """Count one observation."""
         self.verdicts[verdict(o)] += 1
-        if o.verdict == "unsupported":
+        if o.verdict == "unsupported" or not o.profile:
+            # What is said of conventions and modes at the end of a run has no profile.
             return
         # Calls with a wider output are judged by the wide format's profile; the cell declares the loosest.
         if not self.declared or _STRICTNESS.index(o.profile) > _STRICTNESS.index(self.declared):
@@ -78,6 +80,7 @@ class Summary:
     unsupported: Counter[tuple[str, str]] = field(default_factory=Counter)
     notes: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     total: Counter[str] = field(default_factory=Counter)
+    listed: list[str] = field(default_factory=list)
     _given: Counter[GroupKey] = field(default_factory=Counter)
 
     def add(self, o: Observation) -> None:
@@ -99,6 +102,9 @@ class Summary:
         if o.note:
             count, first = self.notes.get((o.target, o.note), (0, o.id))
             self.notes[o.target, o.note] = (count + 1, first)
+        if family == FAMILY and o.verdict == "convention":
+            where = "" if o.id.split("/")[1] == "all" else f"{o.target} {op} {dtype}: "
+            self.listed.append(f"{where}{o.message}")
         for clause, behaviour in o.conventions.items():
             by_target = self.conventions.setdefault((clause, op, o.output), {})
             by_target.setdefault(o.target, {}).setdefault(dtype, Counter())[behaviour] += 1

@@ -88,6 +88,7 @@ def show(out: Console, summary: Summary, book: Book, clock: Clock, *, complete: 
         *_failures("Suspects (inside the bound, outside the statistical grade)", summary.suspects, summary),
         *_waivers(summary, book, complete=complete),
         *_conventions(summary),
+        *_agreement(summary),
         *_unsupported(summary, clock),
         *_notes(summary),
         *_time(clock),
@@ -164,6 +165,13 @@ def _conventions(summary: Summary) -> Iterator[RenderableType]:
             clause, op, output, *[escape(behaviours(by_target.get(n, {}))) if n in by_target else "" for n in names]
         )
     yield table
+
+
+def _agreement(summary: Summary) -> Iterator[RenderableType]:
+    """Where modes and devices of one implementation differ beyond what the table of conventions says."""
+    if summary.listed:
+        yield "[bold]Modes and devices[/] (recorded, no failure)"
+        yield from (escape(f"  {line}") for line in summary.listed)
 
 
 def _notes(summary: Summary) -> Iterator[RenderableType]:

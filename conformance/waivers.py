@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lossproof.adapters.protocol import OUTPUTS as ALL_OUTPUTS
+from lossproof.conventions import FAMILY
 from lossproof.errors import UsageError
 from lossproof.judge import Observation
 from lossproof.targets import Target
@@ -113,13 +114,23 @@ class Book:
             found[target.name] = (where, mine)
         return found
 
+    @cached_property
+    def _by_implementation(self) -> dict[str, list[tuple[Context, list[Waiver]]]]:
+        found: dict[str, list[tuple[Context, list[Waiver]]]] = {}
+        for target in self.targets:
+            found.setdefault(target.implementation, []).append(self._by_target[target.name])
+        return found
+
     def mark(self, o: Observation) -> Observation:
-        """The observation, with the name of the waiver that speaks of it, if any."""
-        where, mine = self._by_target.get(o.target, (None, []))
-        if where is None or not mine:
-            return o
+        """The observation, with the name of the waiver that speaks of it, if any.
+
+        What is said of the conventions of an implementation is about all its targets.
+        """
+        speakers = self._by_implementation.get(o.target, []) if o.id.split("/")[1:3] == ["all", FAMILY] else []
+        if not speakers and o.target in self._by_target:
+            speakers = [self._by_target[o.target]]
         kind = symptom(o)
-        for w in mine:
+        for where, w in ((where, w) for where, mine in speakers for w in mine):
             if kind == w.symptom and w.matches(o, where):
                 self.waived[w.name] = self.waived.get(w.name, 0) + 1
                 return replace(o, waiver=w.name)
