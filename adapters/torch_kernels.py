@@ -12,8 +12,8 @@ from typing import Any, Dict, List, Sequence
 import torch
 
 from . import layouts
-from .protocol import Problem
 from .given import Given
+from .protocol import Problem
 
 OPS = ("softmax", "log_softmax")
 
@@ -21,10 +21,11 @@ OPS = ("softmax", "log_softmax")
 def evaluate(p: Problem, g: Given, want: Sequence[str]) -> Dict[str, Any]:
     """Value and VJP; both start from the input, so that neither shows the defects of the other."""
     kernel, derivative = getattr(torch, "_" + p.op), getattr(torch, "_%s_backward_data" % p.op)
-    out = {"value": kernel(g.x, p.axis, False, out=_laid(p, torch.full_like(g.x, float("nan"))))}
+    x = g.x if p.scale == 1.0 else g.x * p.scale
+    out = {"value": kernel(x, p.axis, False, out=_laid(p, torch.full_like(x, float("nan"))))}
     if "vjp" in want:
-        result = _laid(p, kernel(g.x, p.axis, False))
-        out["vjp"] = derivative(g.cotangent, result, p.axis, g.x.dtype if _takes_dtype(p.op) else g.x)
+        result = _laid(p, kernel(x, p.axis, False))
+        out["vjp"] = derivative(g.cotangent, result, p.axis, x.dtype if _takes_dtype(p.op) else x)
     return out
 
 
@@ -47,7 +48,8 @@ def source(p: Problem, want: Sequence[str]) -> List[str]:
     buffer = (
         "torch.full_like(x, float('nan'))" if plan is None else "x.new_full((%d,), float('nan'))%s" % (plan.size, lay)
     )
-    out = ["value = torch._%s(x, %d, False, out=%s)" % (p.op, p.axis, buffer)]
+    out = [] if p.scale == 1.0 else ["x = x * %r" % p.scale]
+    out += ["value = torch._%s(x, %d, False, out=%s)" % (p.op, p.axis, buffer)]
     if "vjp" in want:
         last = "x.dtype" if _takes_dtype(p.op) else "x"
         out.append("result = %s.copy_(torch._%s(x, %d, False))" % (buffer, p.op, p.axis))
