@@ -11,9 +11,8 @@ import jaxlib
 import numpy as np
 
 from . import compose, jax_source
-from .given import TENSORS, Given
-from .jax_modes import TYPES, Modes
-from .protocol import OUTPUTS, Capabilities, Description, Meter, Problem, Support, Tensor
+from .jax_modes import Modes, placed, pulled
+from .protocol import OUTPUTS, Capabilities, Description, Meter, Problem, Support
 
 # Infinity minus infinity in the shift; JAX differentiates what is computed; the composition has no ignore_index for
 # probabilities.
@@ -72,18 +71,12 @@ class JaxAdapter:
         kind, _, index = device.partition(":")
         place = jax.devices(kind)[int(index or 0)]
         compose.check_labels(problem)
-
-        def put(a: Any) -> Any:
-            if a is None:
-                return None
-            return jax.device_put(a if a.dtype.kind in "iu" else a.astype(TYPES[problem.dtype]), place)
-
         with jax.default_device(place):
-            out = self._modes.evaluate(problem, Given(*(put(getattr(problem, name)) for name in TENSORS)), mode)
+            out = self._modes.evaluate(problem, placed(problem, place), mode)
             for t in out.values():
                 if t.devices() != {place}:
                     raise RuntimeError("a result is on %s; the inputs were placed on %s" % (t.devices(), place))
-            return {name: _pull(t) for name, t in out.items()}
+            return {name: pulled(t) for name, t in out.items()}
 
     def error_kind(self, error: Exception) -> str:
         """By exception type; XLA's runtime errors carry a status word."""
@@ -106,11 +99,6 @@ def _devices() -> Iterator[str]:
     yield from ("cpu:%d" % i for i in range(1, len(jax.devices("cpu"))))
     if jax.default_backend() != "cpu":
         yield from ("%s:%d" % (d.platform, i) for i, d in enumerate(jax.devices()))
-
-
-def _pull(t: Any) -> Tensor:
-    a = np.asarray(t)
-    return Tensor(a.astype(np.float64), a.dtype.name)
 
 
 ADAPTER = JaxAdapter()

@@ -13,7 +13,7 @@ import numpy as np
 from . import compose
 from .given import TENSORS, Given, batching
 from .programs import Programs, metered, seen_by_compiler
-from .protocol import DTYPES, Meter, Problem, UnsupportedProblem
+from .protocol import DTYPES, Meter, Problem, Tensor, UnsupportedProblem
 
 jax.config.update("jax_enable_x64", True)
 
@@ -30,6 +30,23 @@ JAX = compose.Namespace(
 Outputs = Dict[str, Any]
 # Input, target, and whether masked classes that are not used are selected away.
 Value = Callable[[Any, Any, bool], Any]
+
+
+def placed(p: Problem, device: Any) -> Given:
+    """The arrays of a problem on a device. Labels keep their own type."""
+
+    def put(a: Any) -> Any:
+        if a is None:
+            return None
+        return jax.device_put(a if a.dtype.kind in "iu" else a.astype(TYPES[p.dtype]), device)
+
+    return Given(*(put(getattr(p, name)) for name in TENSORS))
+
+
+def pulled(t: Any) -> Tensor:
+    """An output, exactly."""
+    a = np.asarray(t)
+    return Tensor(a.astype(np.float64), a.dtype.name)
 
 
 def value_of(f: compose.Namespace, p: Problem, weight: Any, v: compose.Values) -> Value:

@@ -13,6 +13,7 @@ from .given import batching
 from .jax_modes import numbers, value_of
 from .protocol import Problem
 
+PRINT = 'print("%s", jax.device_get(%s).astype(float).tolist())'
 _SAID = {
     "jit": " In one compiled program.",
     "vmap": " Batched by jax.vmap, in one compiled program.",
@@ -23,10 +24,7 @@ _SAID = {
 
 def script(p: Problem, device: str, mode: str) -> str:
     """The whole program; it prints every output."""
-    body = []
-    for name, a in source.arrays(p):
-        kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype
-        body.append("%s = jnp.array(%s, jnp.%s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
+    body = list(tensors(p))
     given = [name for name, _ in source.arrays(p)]
     want = p.want if mode != "where" else tuple(name for name in p.want if name in ("value", "vjp", "jvp"))
     if mode != "eager" and p.is_loss:
@@ -36,13 +34,20 @@ def script(p: Problem, device: str, mode: str) -> str:
         body.append("ignore = np.int64(%d)" % ignore)
         given += ["keep", "share", "ignore"]
     body += ["", *_LINES[mode](p, given)]
-    body += ['print("%s", jax.device_get(%s).astype(float).tolist())' % (name, name) for name in want]
+    body += [PRINT % (name, name) for name in want]
     imports = ["import jax", "import jax.numpy as jnp", "import numpy as np"]
     imports.append('jax.config.update("jax_enable_x64", True)')
     if device != "cpu":
         kind, _, index = device.partition(":")
         imports.append('jax.config.update("jax_default_device", jax.devices("%s")[%d])' % (kind, int(index or 0)))
     return source.program(source.title(p, "jax") + _SAID.get(mode, ""), imports, body)
+
+
+def tensors(p: Problem) -> Iterator[str]:
+    """The arrays of a problem as arrays of JAX."""
+    for name, a in source.arrays(p):
+        kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype
+        yield "%s = jnp.array(%s, jnp.%s).reshape(%r)" % (name, source.constant(a), kind, a.shape)
 
 
 def _eager(p: Problem, given: Sequence[str]) -> List[str]:
@@ -71,7 +76,7 @@ def _grad_of_jit(p: Problem, given: Sequence[str]) -> List[str]:
     for name, arguments, select_used in _functions(p):
         out += ["@jax.jit", *_function("compiled_" + name, named, p, _SYMBOLS, select_used=select_used), ""]
         out += ["def %s(%s):" % (name, arguments), "    return compiled_%s(%s)" % (name, named), "", ""]
-    return [*out, *_uses(p)]
+    return [*out, *uses(p)]
 
 
 def _where(p: Problem, given: Sequence[str]) -> List[str]:
@@ -79,7 +84,7 @@ def _where(p: Problem, given: Sequence[str]) -> List[str]:
     out = ["where = x != -jnp.inf", "x = jnp.where(where, x, jnp.finfo(x.dtype).max)", "def f(x):"]
     scaled = "x" if p.scale == 1.0 else "x * %r" % p.scale
     out += ["    return jax.nn.softmax(%s, %d, where=where%s)" % (scaled, p.axis, initial), "", ""]
-    return [*out, *_uses(replace(p, repeat_backward=False))]
+    return [*out, *uses(replace(p, repeat_backward=False))]
 
 
 def _program(p: Problem, given: Sequence[str], lines: Sequence[str]) -> List[str]:
@@ -101,7 +106,7 @@ def _lines(p: Problem, inside: Problem, v: compose.Values) -> List[str]:
     out = []
     for name, arguments, select_used in _functions(p):
         out += _function(name, arguments, inside, v, select_used=select_used)
-    return [*out, *_uses(p)]
+    return [*out, *uses(p)]
 
 
 def _functions(p: Problem) -> Iterator[Tuple[str, str, bool]]:
@@ -118,7 +123,8 @@ def _function(name: str, arguments: str, p: Problem, v: compose.Values, *, selec
     return ["def %s(%s):" % (name, arguments), *lines, "    return %s" % result, ""]
 
 
-def _uses(p: Problem) -> List[str]:
+def uses(p: Problem) -> List[str]:
+    """Every output of functions f of the input and, for derivatives in the target, of_target of both."""
     want = p.want
     out = ["value = f(x)"]
     if "vjp" in want:

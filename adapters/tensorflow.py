@@ -12,9 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from . import compose, tensorflow_source
-from .given import TENSORS, Given
-from .protocol import OUTPUTS, Capabilities, Description, Meter, Problem, Support, Tensor, UnsupportedProblem
-from .tensorflow_modes import TYPES, Modes, is_native
+from .protocol import OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
+from .tensorflow_modes import Modes, is_native, placed, pulled
 
 # Infinity minus infinity in the shift (kernels of softmax differ); the composition has no ignore_index for
 # probabilities.
@@ -85,19 +84,12 @@ class TensorFlowAdapter:
         if not is_native(problem):
             compose.check_labels(problem)
         place = "/%s:%s" % (kind.upper(), index or "0")
-        dtype = TYPES[problem.dtype].as_numpy_dtype
-
-        def put(a: Any) -> Any:
-            # astype copies: TensorFlow may keep the memory of the array that it is given. Labels keep their own type.
-            return None if a is None else tf.constant(a.astype(dtype if a.dtype.kind == "f" else a.dtype))
-
         if kind == "gpu":
             tf.config.experimental.enable_tensor_float_32_execution(mode == "tf32")
         with tf.device(place):
-            given = Given(*(put(getattr(problem, name)) for name in TENSORS))
-            out = self._modes.evaluate(problem, given, "eager" if mode == "tf32" else mode)
+            out = self._modes.evaluate(problem, placed(problem), "eager" if mode == "tf32" else mode)
             _check(place, out.values())
-            return {name: _pull(t) for name, t in out.items()}
+            return {name: pulled(t) for name, t in out.items()}
 
     def error_kind(self, error: Exception) -> str:
         """By exception type; InvalidArgumentError also by its words."""
@@ -140,10 +132,6 @@ def _check(place: str, results: Iterable[Any]) -> None:
     for t in results:
         if not t.device.endswith("device:" + place[1:]):
             raise RuntimeError("a result is on %s; the inputs were placed on %s" % (t.device, place))
-
-
-def _pull(t: Any) -> Tensor:
-    return Tensor(t.numpy().astype(np.float64), t.dtype.name)
 
 
 _start()

@@ -12,7 +12,7 @@ import tensorflow as tf
 from . import compose
 from .given import TENSORS, Given
 from .programs import Programs, metered, seen_by_compiler
-from .protocol import DTYPES, Meter, Problem
+from .protocol import DTYPES, Meter, Problem, Tensor
 
 TYPES = {name: tf.as_dtype(name) for name in DTYPES}
 # TensorFlow 2.4 has the older name.
@@ -36,17 +36,38 @@ def _to_last(a: Any, axis: int) -> Any:
     return a if order == list(range(rank)) else tf.transpose(a, order)
 
 
+def _where(c: Any, a: Any, b: Any) -> Any:
+    # In a graph a number that comes first is float32, whatever comes second.
+    return tf.where(c, tf.constant(a, b.dtype) if isinstance(a, float) else a, b)
+
+
 TF = Namespace(
     cast=lambda a, dtype: tf.cast(a, TYPES[dtype]),
     to_last=_to_last,
     softmax=tf.nn.softmax,
     log_softmax=tf.nn.log_softmax,
     one_hot=lambda labels, k: tf.one_hot(labels, k, True, False, dtype=tf.bool),
-    where=tf.where,
+    where=_where,
     sum=lambda a, last: tf.reduce_sum(a, axis=-1 if last else None),
     sparse=tf.nn.sparse_softmax_cross_entropy_with_logits,
     dense=tf.nn.softmax_cross_entropy_with_logits,
 )
+
+
+def placed(p: Problem) -> Given:
+    """The tensors of a problem on the current device."""
+    dtype = TYPES[p.dtype].as_numpy_dtype
+
+    def put(a: Any) -> Any:
+        # astype copies: TensorFlow may keep the memory of the array that it is given. Labels keep their own type.
+        return None if a is None else tf.constant(a.astype(dtype if a.dtype.kind == "f" else a.dtype))
+
+    return Given(*(put(getattr(p, name)) for name in TENSORS))
+
+
+def pulled(t: Any) -> Tensor:
+    """An output, exactly."""
+    return Tensor(t.numpy().astype(np.float64), t.dtype.name)
 
 
 def is_native(p: Problem) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Sequence
+from typing import Any, Iterator, List, Sequence
 
 from . import compose, source
 from .protocol import Problem
 from .tensorflow_modes import JIT_COMPILE, Namespace, numbers, value_of
 
-_GRADIENT = [
+PRINT = 'print("%s", %s.numpy().astype(float).tolist())'
+GRADIENT = [
     "def gradient(f, x, cotangent):",
     "    with tf.GradientTape() as tape:",
     "        tape.watch(x)",
@@ -21,10 +22,7 @@ _SAID = {"graph": " As a graph.", "xla": " Compiled by XLA.", "tf32": " TF32 all
 
 def script(p: Problem, device: str, mode: str) -> str:
     """The whole program; it prints every output."""
-    body = []
-    for name, a in source.arrays(p):
-        kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype
-        body.append("%s = tf.reshape(tf.constant(%s, tf.%s), %r)" % (name, source.constant(a), kind, a.shape))
+    body = list(tensors(p))
     given = [name for name, _ in source.arrays(p)]
     compiled = mode in ("graph", "xla")
     if compiled and p.is_loss:
@@ -34,12 +32,20 @@ def script(p: Problem, device: str, mode: str) -> str:
             body.append("%s = tf.constant(%r, tf.%s)" % (name, value, kind))
         given += ["keep", "share", "ignore"]
     lines = [*_lines(p, _SYMBOLS if compiled else compose.values(p))]
-    body += ["", *_GRADIENT, *(_program(p, given, lines, mode) if compiled else lines)]
-    body += ['print("%s", %s.numpy().astype(float).tolist())' % (name, name) for name in p.want]
-    return source.program(source.title(p, "tensorflow") + _SAID.get(mode, ""), _imports(device, mode), body)
+    body += ["", *GRADIENT, *(_program(p, given, lines, mode) if compiled else lines)]
+    body += [PRINT % (name, name) for name in p.want]
+    return source.program(source.title(p, "tensorflow") + _SAID.get(mode, ""), imports(device, mode), body)
 
 
-def _imports(device: str, mode: str) -> List[str]:
+def tensors(p: Problem) -> Iterator[str]:
+    """The arrays of a problem as tensors."""
+    for name, a in source.arrays(p):
+        kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype
+        yield "%s = tf.reshape(tf.constant(%s, tf.%s), %r)" % (name, source.constant(a), kind, a.shape)
+
+
+def imports(device: str, mode: str) -> List[str]:
+    """What the lines need, and the device."""
     kind, _, index = device.partition(":")
     out = ["import tensorflow as tf"]
     if kind == "cpu":
@@ -69,22 +75,26 @@ _SYMBOLS = compose.Values(*(source.Symbol(name) for name in ("keep", "share", "i
 
 
 def _lines(p: Problem, v: compose.Values) -> List[str]:
-    """The function, and every output that is asked for, line by line."""
-    want = p.want
+    """The functions that are needed, and every output that is wanted."""
     out = _function("f", p, v)
+    if {"grad_target", "jvp_target"} & set(p.want):
+        out += _function("of_target", p, v, select_used=False)
+    return [*out, *uses(p)]
+
+
+def uses(p: Problem) -> List[str]:
+    """Every output of functions f and, for derivatives in the target, of_target; they read x and target."""
+    want = p.want
+    out = ["value, vjp = gradient(f, x, cotangent)" if "vjp" in want else "value = f()"]
     if "vjp_again" in want:
         once = 'tape.gradient(value, x, cotangent, unconnected_gradients="zero")'
-        out += ["with tf.GradientTape(persistent=True) as tape:", "    tape.watch(x)", "    value = f()"]
+        out = ["with tf.GradientTape(persistent=True) as tape:", "    tape.watch(x)", "    value = f()"]
         out += ["vjp, vjp_again = (%s for _ in range(2))" % once]
-    else:
-        out.append("value, vjp = gradient(f, x, cotangent)" if "vjp" in want else "value = f()")
     if "jvp" in want:
         out += ["with tf.autodiff.ForwardAccumulator(x, tangent) as forward:", "    y = f()"]
         out.append('jvp = forward.jvp(y, unconnected_gradients="zero")')
     if "hvp" in want:
         out.append("_, hvp = gradient(lambda: gradient(f, x, cotangent)[1], x, tangent)")
-    if "grad_target" in want or "jvp_target" in want:
-        out += ["", *_function("of_target", p, v, select_used=False)]
     if "grad_target" in want:
         inner = "gradient(of_target, target, cotangent)"
         mixed = "grad_target, mixed = gradient(lambda: %s[1], x, target_tangent)" % inner
@@ -106,13 +116,18 @@ def _traced(trace: source.Trace) -> Namespace:
     def to_last(a: Any, axis: int) -> Any:
         return a if axis == -1 else trace.emit("tf.experimental.numpy.moveaxis(%s, %s, -1)", a, axis)
 
+    def where(c: Any, a: Any, b: Any) -> Any:
+        if isinstance(a, float):
+            return trace.emit("tf.where(%s, tf.constant(%s, %s.dtype), %s)", c, a, b, b)
+        return trace.emit("tf.where(%s, %s, %s)", c, a, b)
+
     return Namespace(
         cast=lambda a, dtype: trace.emit("tf.cast(%s, tf.%s)", a, dtype),
         to_last=to_last,
         softmax=lambda a, axis: trace.emit("tf.nn.softmax(%s, axis=%s)", a, axis),
         log_softmax=lambda a, axis: trace.emit("tf.nn.log_softmax(%s, axis=%s)", a, axis),
         one_hot=lambda labels, k: trace.emit("tf.one_hot(%s, %s, True, False, dtype=tf.bool)", labels, k),
-        where=lambda c, a, b: trace.emit("tf.where(%s, %s, %s)", c, a, b),
+        where=where,
         sum=lambda a, last: trace.emit("tf.reduce_sum(%s, axis=%s)", a, -1 if last else None),
         sparse=lambda y, x: trace.emit("tf.nn.sparse_softmax_cross_entropy_with_logits(labels=%s, logits=%s)", y, x),
         dense=lambda q, x: trace.emit("tf.nn.softmax_cross_entropy_with_logits(labels=%s, logits=%s)", q, x),

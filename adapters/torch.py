@@ -6,17 +6,17 @@ import functools
 import os
 import platform
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterator, Mapping, Tuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
-from . import layouts, torch_devices, torch_kernels, torch_modes, torch_source
+from . import torch_devices, torch_kernels, torch_modes, torch_source
 from .given import Given
-from .protocol import LAYOUTS, OUTPUTS, Capabilities, Description, Meter, Problem, Support, Tensor, UnsupportedProblem
+from .protocol import LAYOUTS, OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
 from .torch_compiled import Compiled, available
-from .torch_ops import DTYPES, NAMES, function, ignored_label
+from .torch_ops import DTYPES, NAMES, function, ignored_label, placed, pulled
 
 # Infinity minus infinity in the shift; the derivative of what is computed, for targets of any sum and for ignored
 # rows of nll_loss; "ignore_index is only applicable when the target contains class indices" (documentation).
@@ -97,9 +97,9 @@ class TorchAdapter:
         missing = _missing_kernel(problem.op, DTYPES[problem.dtype], device)
         if missing:
             raise UnsupportedProblem(missing)
-        out = self._outputs(problem, _placed(problem, device), mode)
+        out = self._outputs(problem, placed(problem, device), mode)
         torch_devices.check(device, out.values())
-        return {name: _pull(t) for name, t in out.items()}
+        return {name: pulled(t) for name, t in out.items()}
 
     def _outputs(self, p: Problem, g: Given, mode: str) -> Dict[str, Any]:
         want = _offered(p)
@@ -178,22 +178,6 @@ def _offered(p: Problem) -> Tuple[str, ...]:
     return p.want if p.layout != "expanded" else tuple(name for name in p.want if name != "jvp")
 
 
-def _placed(p: Problem, device: str) -> Given:
-    """The tensors of a problem on a device, the input and the cotangent in its layout."""
-
-    def put(a: Optional[np.ndarray], dtype: str = p.dtype) -> Any:
-        # Labels keep their own type: whether it is accepted is PyTorch's answer.
-        kind = None if a is None or a.dtype.kind != "f" else DTYPES[dtype]
-        return None if a is None else torch.tensor(a, dtype=kind, device=device)
-
-    x, cotangent = put(p.x), put(p.cotangent, p.result_dtype)
-    if p.layout != "contiguous":
-        plans = layouts.of_problem(p)
-        x = layouts.lay(x, plans["x"])
-        cotangent = layouts.lay(cotangent, plans["cotangent"]) if "cotangent" in plans else cotangent
-    return Given(x, put(p.target), put(p.weight), cotangent, put(p.tangent), put(p.target_tangent))
-
-
 @contextmanager
 def _tf32(allowed: bool) -> Iterator[None]:
     """TF32 in matrix products and convolutions on, for the mode that is about it."""
@@ -224,11 +208,6 @@ def _missing_kernel(op: str, dtype: torch.dtype, device: str) -> str:
             return "no kernel for %s of %s on %s: %s" % (op, NAMES[dtype], device, text.splitlines()[0])
         raise
     return ""
-
-
-def _pull(t: torch.Tensor) -> Tensor:
-    # Copying to the host waits for the device. MPS has no float64: widen on the host.
-    return Tensor(t.detach().cpu().double().numpy(), NAMES.get(t.dtype, str(t.dtype)))
 
 
 ADAPTER = TorchAdapter()

@@ -24,8 +24,8 @@ def evaluate(p: Problem, g: Given, want: Sequence[str]) -> Dict[str, Any]:
     x = g.x if p.scale == 1.0 else g.x * p.scale
     out = {"value": kernel(x, p.axis, False, out=_laid(p, torch.full_like(x, float("nan"))))}
     if "vjp" in want:
-        result = _laid(p, kernel(x, p.axis, False))
-        out["vjp"] = derivative(g.cotangent, result, p.axis, x.dtype if _takes_dtype(p.op) else x)
+        result = _laid(p, kernel(g.x, p.axis, False))
+        out["vjp"] = derivative(g.cotangent, result, p.axis, g.x.dtype if _takes_dtype(p.op) else g.x)
     return out
 
 
@@ -49,7 +49,7 @@ def source(p: Problem, want: Sequence[str]) -> List[str]:
         "torch.full_like(x, float('nan'))" if plan is None else "x.new_full((%d,), float('nan'))%s" % (plan.size, lay)
     )
     out = [] if p.scale == 1.0 else ["x = x * %r" % p.scale]
-    out += ["value = torch._%s(x, %d, False, out=%s)" % (p.op, p.axis, buffer)]
+    out.append("value = torch._%s(x, %d, False, out=%s)" % (p.op, p.axis, buffer))
     if "vjp" in want:
         last = "x.dtype" if _takes_dtype(p.op) else "x"
         out.append("result = %s.copy_(torch._%s(x, %d, False))" % (buffer, p.op, p.axis))

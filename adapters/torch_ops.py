@@ -1,13 +1,16 @@
-"""PyTorch's own functions for the operations: what is called in every mode."""
+"""PyTorch's own functions for the operations, the tensors that they take, and what becomes of theirs."""
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
-from .protocol import Problem
+from . import layouts
+from .given import Given
+from .protocol import Problem, Tensor
 
 DTYPES = {
     "float64": torch.float64,
@@ -56,3 +59,25 @@ def ignored_label(p: Problem) -> int:
     if p.has_probability_target or p.target is None:
         return -100
     return min(-100, int(p.target.min(initial=0)) - 1)
+
+
+def placed(p: Problem, device: str) -> Given:
+    """The tensors of a problem on a device, the input and the cotangent in its layout."""
+
+    def put(a: Optional[np.ndarray], dtype: str = p.dtype) -> Any:
+        # Labels keep their own type: whether it is accepted is PyTorch's answer.
+        kind = None if a is None or a.dtype.kind != "f" else DTYPES[dtype]
+        return None if a is None else torch.tensor(a, dtype=kind, device=device)
+
+    x, cotangent = put(p.x), put(p.cotangent, p.result_dtype)
+    if p.layout != "contiguous":
+        plans = layouts.of_problem(p)
+        x = layouts.lay(x, plans["x"])
+        cotangent = layouts.lay(cotangent, plans["cotangent"]) if "cotangent" in plans else cotangent
+    return Given(x, put(p.target), put(p.weight), cotangent, put(p.tangent), put(p.target_tangent))
+
+
+def pulled(t: torch.Tensor) -> Tensor:
+    """An output, exactly."""
+    # Copying to the host waits for the device. MPS has no float64: widen on the host.
+    return Tensor(t.detach().cpu().double().numpy(), NAMES.get(t.dtype, str(t.dtype)))

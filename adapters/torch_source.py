@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, Iterator, List, Sequence
 
 from . import layouts, source, torch_kernels
 from .given import batching
@@ -12,20 +12,28 @@ from .torch_ops import ignored_label
 
 def script(p: Problem, device: str, mode: str, want: Sequence[str]) -> str:
     """The whole program; it prints every output."""
+    body = [*tensors(p, device), *layouts.torch_source(p), "", *_MODES[mode](p, want)]
+    body += ['print("%s", %s.tolist())' % (name, name) for name in want]
+    return source.program(source.title(p, "torch") + _SAID.get(mode, ""), imports(body), body)
+
+
+def imports(body: Sequence[str]) -> List[str]:
+    """What the lines need."""
+    out = ["import torch", "import torch.nn.functional as F"]
+    if any("fw." in line for line in body):
+        out.insert(1, "import torch.autograd.forward_ad as fw")
+    if any("func." in line for line in body):
+        out.append("from torch import func")
+    return out
+
+
+def tensors(p: Problem, device: str) -> Iterator[str]:
+    """The arrays of a problem as tensors."""
     place = "" if device == "cpu" else ', device="%s"' % device
-    body = []
     for name, a in source.arrays(p):
         kind = a.dtype.name if a.dtype.kind in "iu" else p.result_dtype if name == "cotangent" else p.dtype
         text = "%s = torch.tensor(%s, dtype=torch.%s%s).reshape(%r)"
-        body.append(text % (name, source.constant(a), kind, place, a.shape))
-    body += [*layouts.torch_source(p), "", *_MODES[mode](p, want)]
-    body += ['print("%s", %s.tolist())' % (name, name) for name in want]
-    imports = ["import torch", "import torch.nn.functional as F"]
-    if any("fw." in line for line in body):
-        imports.insert(1, "import torch.autograd.forward_ad as fw")
-    if any("func." in line for line in body):
-        imports.append("from torch import func")
-    return source.program(source.title(p, "torch") + _SAID.get(mode, ""), imports, body)
+        yield text % (name, source.constant(a), kind, place, a.shape)
 
 
 _SAID = {
@@ -92,7 +100,12 @@ _DIRECTIONS = {"jvp": ("x", "tangent"), "jvp_target": ("target", "target_tangent
 
 
 def _eager(p: Problem, want: Sequence[str]) -> List[str]:
-    out = [*_function(p), *_backward(p, want)]
+    return [*_function(p), *uses(p, want)]
+
+
+def uses(p: Problem, want: Sequence[str]) -> List[str]:
+    """Every output of a function f of input and target, through autograd and dual numbers."""
+    out = _backward(p, want)
     for name, (leaf, direction) in _DIRECTIONS.items():
         if name in want:
             given = _given(p).replace("x", "x.detach()") if leaf == "target" else _given(p)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +16,8 @@ from lossproof.targets import Target
 # Bytes of answers that may wait for the judge, for each target.
 _MOST_WAITING = 1 << 26
 _SMALL = 1 << 12
+# Seconds between two looks whether anything is still wanted.
+_TICK = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,7 @@ class Ahead:
 
     def __init__(self, target: Target, groups: Sequence[Group], slots: threading.Semaphore | None = None) -> None:
         self._target, self._groups = target, groups
-        self._slots = slots or nullcontext()
+        self._slots = slots or threading.Semaphore()
         self._ready: deque[tuple[Group, Answers | BaseException]] = deque()
         self._waiting, self._stopped = 0, False
         self._changed = threading.Condition()
@@ -117,13 +118,15 @@ class Ahead:
 
     def _run(self) -> None:
         for group in self._groups:
+            while not self._slots.acquire(timeout=_TICK):
+                if self._stopped:
+                    return
             try:
-                with self._slots:
-                    if self._stopped:
-                        return
-                    answers: Answers | BaseException = ask(self._target, group)
+                answers: Answers | BaseException = ask(self._target, group)
             except BaseException as error:  # it belongs to whoever waits for the answers
                 answers = error
+            finally:
+                self._slots.release()
             with self._changed:
                 self._ready.append((group, answers))
                 if isinstance(answers, BaseException):

@@ -143,6 +143,9 @@ class Lane:
             except Fault as fault:
                 self.given_up = fault
                 raise
+            if self.given_up is not None:
+                # Interrupted meanwhile.
+                raise self.given_up
         # sanity check: start leaves a process or raises
         assert self._process is not None
         numbers = [next(self._ids) for _ in problems]

@@ -1,0 +1,208 @@
+"""Keras: its ops and its loss classes, on one of its backends, which is the mode.
+
+Keras has one backend in a process, chosen when it is first imported. Nothing here imports Keras before a problem says
+which one that is.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import json
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, Sequence
+
+import numpy as np
+
+from . import keras_source
+from .given import Given
+from .protocol import OUTPUTS, Capabilities, Description, Problem, Support, UnsupportedProblem
+
+# What importlib.metadata knows of a backend, by the package that is imported.
+_PACKAGES = {
+    "tensorflow": ("tensorflow", "tensorflow-cpu"),
+    "jax": ("jax", "jaxlib"),
+    "torch": ("torch",),
+}
+# Infinity minus infinity in the shift.
+_CONVENTIONS = {("4", "log_softmax", output): "nan" for output in ("value", "vjp")}
+Value = Callable[[Any, Any], Any]
+
+
+class KerasAdapter:
+    """``keras.ops.softmax``, ``keras.ops.log_softmax`` and the two categorical cross-entropies from logits."""
+
+    name = "keras"
+
+    def __init__(self) -> None:
+        version = _version("keras")
+        if int(version.partition(".")[0] or 0) < 3:
+            raise ImportError("Keras 3 is needed; found %s" % (version or "none"), name="keras")
+        modes = tuple(_backends())
+        if not modes:
+            raise ImportError("Keras needs one of %s" % ", ".join(_PACKAGES), name="keras")
+        ops = {
+            "softmax": Support("native"),
+            "log_softmax": Support("native"),
+            "cross_entropy": Support(
+                "native",
+                note="SparseCategoricalCrossentropy (ignore_class, no smoothing) and CategoricalCrossentropy "
+                "(smoothing) with from_logits=True and the dtype of the logits; neither has class weights",
+            ),
+        }
+        self._capabilities = Capabilities(
+            ops=ops,
+            modes=modes,
+            outputs=OUTPUTS,
+            # "We expect labels to be provided in a one_hot representation" (documentation).
+            normalised_targets=True,
+            conventions=_CONVENTIONS,
+            by_mode={"jax": {"compile_cost": "cheap", "zeroes_unknown_labels": True}},
+        )
+
+    def describe(self) -> Description:
+        """Versions of Keras and of every backend that is there."""
+        packages = [name for mode in self._capabilities.modes for name in _PACKAGES[mode]]
+        found = {name: _version(name) for name in ("keras", *packages)}
+        versions = {name: version for name, version in found.items() if version}
+        facts = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "")}
+        return Description({**versions, "numpy": np.__version__, "python": platform.python_version()}, facts)
+
+    def capabilities(self) -> Capabilities:
+        """The backends that are installed as modes, on the CPU."""
+        return self._capabilities
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
+        """Every output that is wanted, differentiated by the backend."""
+        _refuse(problem)
+        return _DRIVERS[mode](problem, _value(problem, _keras(mode)))
+
+    def error_kind(self, error: Exception) -> str:
+        """By the words of Keras's and its backends' messages, then by type."""
+        text = str(error)
+        if isinstance(error, IndexError):
+            return "bad_label"
+        found = (kind for words, kind in _MESSAGES if words in text)
+        return next(found, "bad_shape" if isinstance(error, (ValueError, TypeError)) else "internal")
+
+    def script(self, problem: Problem, device: str, mode: str) -> str:
+        """The same computation as a program of Keras and its backend alone."""
+        _refuse(problem)
+        return keras_source.script(problem, mode)
+
+
+_MESSAGES = (
+    ("`reduction`", "bad_option"),
+    ("label value", "bad_label"),
+    ("out of bounds", "bad_label"),
+    ("RESOURCE_EXHAUSTED", "resource"),
+    ("shape", "bad_shape"),
+    ("size", "bad_shape"),
+    ("dtype", "bad_dtype"),
+)
+
+
+def _version(package: str) -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _backends() -> Iterator[str]:
+    """The backends that are installed, the configured one first."""
+    configured = os.environ.get("KERAS_BACKEND") or _configured()
+    names = sorted(_PACKAGES, key=lambda name: name != configured)
+    return (name for name in names if importlib.util.find_spec(name) is not None)
+
+
+def _configured() -> str:
+    """What Keras's own file of settings says, as Keras reads it."""
+    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        found = json.loads((folder / "keras.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(found.get("backend", "")) if isinstance(found, dict) else ""
+
+
+def _keras(mode: str) -> Any:
+    """Keras on a backend. Raises RuntimeError if it is on another one in this process."""
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = mode
+        os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    here = keras.backend.backend()
+    if here != mode:
+        text = "Keras runs on %s in this process and has one backend in each; keras+%s needs a process of its own"
+        raise RuntimeError(text % (here, mode))
+    return keras
+
+
+def _refuse(p: Problem) -> None:
+    """Raise UnsupportedProblem for what Keras has no option for."""
+    if p.op != "cross_entropy":
+        return
+    if p.weight is not None:
+        raise UnsupportedProblem("Keras's losses take no class weights")
+    if p.has_probability_target and p.ignore_index is not None:
+        raise UnsupportedProblem("keras.losses.CategoricalCrossentropy has no ignore_class")
+    if not p.has_probability_target and p.label_smoothing:
+        raise UnsupportedProblem("keras.losses.SparseCategoricalCrossentropy has no label_smoothing")
+
+
+def _value(p: Problem, keras: Any) -> Value:
+    """The value of a problem as a function of input and target."""
+    if p.op != "cross_entropy":
+        function = getattr(keras.ops, p.op)
+        return lambda x, target: function(x, axis=p.axis)
+    name, options = keras_source.loss(p)
+    kind = getattr(keras.losses, name)
+    if "axis" not in inspect.signature(kind.__init__).parameters:
+        if p.axis % p.x.ndim != p.x.ndim - 1:
+            raise UnsupportedProblem("%s of this release has no axis" % name)
+        del options["axis"]
+    loss = kind(**options)
+    return lambda x, target: loss(target, x)
+
+
+def _tensorflow(p: Problem, f: Value) -> Dict[str, Any]:
+    import tensorflow as tf
+
+    from .tensorflow_modes import derive, placed, pulled
+
+    with tf.device("/CPU:0"):
+        out = derive(lambda x, target, select_used: f(x, target), placed(p), p.want)
+        return {name: pulled(t) for name, t in out.items()}
+
+
+def _jax(p: Problem, f: Value) -> Dict[str, Any]:
+    import jax
+
+    from .jax_modes import derive, placed, pulled
+
+    cpu = jax.devices("cpu")[0]
+    with jax.default_device(cpu):
+        out = derive(lambda x, target, select_used: f(x, target), placed(p, cpu), p.want)
+        return {name: pulled(t) for name, t in out.items()}
+
+
+def _torch(p: Problem, f: Value) -> Dict[str, Any]:
+    from .torch_modes import backward, forward_ad
+    from .torch_ops import placed, pulled
+
+    g: Given = placed(p, "cpu")
+    want: Sequence[str] = p.want
+    out = {**backward(f, g, want), **forward_ad(f, g, want)}
+    return {name: pulled(t) for name, t in out.items()}
+
+
+_DRIVERS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
+ADAPTER = KerasAdapter()

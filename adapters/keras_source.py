@@ -1,0 +1,70 @@
+"""Programs of Keras and one of its backends alone."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Tuple
+
+from . import source
+from .protocol import Problem
+
+_REDUCTIONS = {"none": None, "mean": "sum_over_batch_size"}
+
+
+def loss(p: Problem) -> Tuple[str, Dict[str, Any]]:
+    """The loss class of a problem, and its options."""
+    options: Dict[str, Any] = {"from_logits": True}
+    if p.has_probability_target:
+        name = "CategoricalCrossentropy"
+        options["label_smoothing"] = p.label_smoothing
+    else:
+        name = "SparseCategoricalCrossentropy"
+        options["ignore_class"] = p.ignore_index
+    # What Keras does not know passes through: it says so.
+    reduction = _REDUCTIONS.get(p.reduction, p.reduction)
+    return name, {**options, "axis": p.axis, "reduction": reduction, "dtype": p.dtype}
+
+
+def script(p: Problem, mode: str) -> str:
+    """The whole program; it prints every output."""
+    call = "keras.ops.%s(x, axis=%d)" % (p.op, p.axis)
+    setup = []
+    if p.is_loss:
+        name, options = loss(p)
+        given = ", ".join("%s=%r" % option for option in options.items())
+        setup, call = ["loss = keras.losses.%s(%s)" % (name, given)], "loss(target, x)"
+    imports, body = _BACKENDS[mode](p, [*setup, ""], call)
+    head = ["import os", 'os.environ["KERAS_BACKEND"] = "%s"' % mode, "import keras"]
+    return source.program(source.title(p, "Keras on " + mode), [*head, *imports], body)
+
+
+def _functions(p: Problem, call: str, arguments: Tuple[str, str]) -> List[str]:
+    """The functions f and, for derivatives in the target, of_target."""
+    names = ["f", "of_target"] if {"grad_target", "jvp_target"} & set(p.want) else ["f"]
+    return [line for name, a in zip(names, arguments) for line in ("def %s(%s):" % (name, a), "    return " + call, "")]
+
+
+def _tensorflow(p: Problem, setup: List[str], call: str) -> Tuple[List[str], List[str]]:
+    from .tensorflow_source import GRADIENT, PRINT, imports, tensors, uses
+
+    body = [*tensors(p), *setup, *GRADIENT, *_functions(p, call, ("", "")), *uses(p)]
+    return imports("cpu", "eager"), body + [PRINT % (name, name) for name in p.want]
+
+
+def _jax(p: Problem, setup: List[str], call: str) -> Tuple[List[str], List[str]]:
+    from .jax_source import PRINT, tensors, uses
+
+    body = [*tensors(p), *setup, *_functions(p, call, ("x", "x, target")), *uses(p)]
+    imports = ["import jax", "import jax.numpy as jnp", 'jax.config.update("jax_enable_x64", True)']
+    return imports, body + [PRINT % (name, name) for name in p.want]
+
+
+def _torch(p: Problem, setup: List[str], call: str) -> Tuple[List[str], List[str]]:
+    from .torch_source import imports, tensors, uses
+
+    arguments = "x, target" if p.is_loss else "x"
+    body = [*tensors(p, "cpu"), *setup, "def f(%s):" % arguments, "    return " + call, "", *uses(p, p.want)]
+    body += ['print("%s", %s.tolist())' % (name, name) for name in p.want]
+    return imports(body), body
+
+
+_BACKENDS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
