@@ -44,11 +44,12 @@ class JaxAdapter:
         self._capabilities = Capabilities(
             ops=ops,
             devices=tuple(_devices()),
-            modes=("eager", "jit", "vmap", "grad-of-jit"),
+            modes=("eager", "jit", "vmap", "grad-of-jit", "where"),
             profiles=profiles,
             outputs=OUTPUTS,
             compile_cost="cheap",
             conventions=_CONVENTIONS,
+            by_mode={"where": {"ops": {"softmax": ops["softmax"]}, "outputs": ("value", "vjp", "jvp")}},
         )
 
     def describe(self) -> Description:

@@ -1,7 +1,8 @@
-"""How JAX is asked for an output: operation by operation, in one compiled program, batched, or compiled inside."""
+"""How JAX is asked for an output: op by op, in one program, batched, compiled inside, or masked by ``where=``."""
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from typing import Any, Callable, Dict, Sequence, Tuple
 
@@ -12,7 +13,7 @@ import numpy as np
 from . import compose
 from .given import TENSORS, Given, batching
 from .programs import Programs, metered, seen_by_compiler
-from .protocol import DTYPES, Meter, Problem, Tensor
+from .protocol import DTYPES, Meter, Problem, Tensor, UnsupportedProblem
 
 jax.config.update("jax_enable_x64", True)
 
@@ -117,6 +118,22 @@ def batched(p: Problem, g: Given, v: compose.Values, want: Sequence[str]) -> Out
     return dict(zip(want, results))
 
 
+def masked(p: Problem, g: Given) -> Tuple[Value, Given]:
+    """Softmax with classes left out by ``where=`` in place of a logit of -inf, and what is given to it: the logits that
+    are left out hold a number larger than the others, which must not matter."""
+    left = p.x != -np.inf
+    broken = (left & ~np.isfinite(p.x)).any(axis=p.axis)
+    undefined = ~left.any(axis=p.axis) | (broken & ~left.all(axis=p.axis))
+    if undefined.any():
+        raise UnsupportedProblem("what where= leaves out is 0 in JAX, also in a row that has no result")
+    # Older releases ask for the value that the maximum starts from.
+    initial = {"initial": -jnp.inf} if "initial" in inspect.signature(jax.nn.softmax).parameters else {}
+    where = jnp.asarray(left)
+    f = replace(JAX, softmax=lambda a, axis: jax.nn.softmax(a, axis, where=where, **initial))
+    filled = jnp.where(where, g.x, jnp.finfo(g.x.dtype).max)
+    return value_of(f, p, g.weight, compose.values(p)), replace(g, x=filled)
+
+
 class Modes:
     """Problems in each mode; compiled programs are kept."""
 
@@ -127,6 +144,8 @@ class Modes:
     def evaluate(self, p: Problem, g: Given, mode: str) -> Outputs:
         """Every output that is wanted."""
         want = p.want
+        if mode == "where":
+            return derive(*masked(p, g), tuple(name for name in want if name in ("value", "vjp", "jvp")))
         if mode == "eager":
             return derive(value_of(JAX, p, g.weight, compose.values(p)), g, want)
         make = {"jit": _whole, "vmap": _batched, "grad-of-jit": _inside}[mode]

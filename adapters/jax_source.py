@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import replace
 from typing import Iterator, List, Sequence, Tuple
+
+import jax
 
 from . import compose, source
 from .given import batching
@@ -14,6 +18,7 @@ _SAID = {
     "jit": " In one compiled program.",
     "vmap": " Batched by jax.vmap, in one compiled program.",
     "grad-of-jit": " Derivatives of a compiled function.",
+    "where": " Classes left out by where=, in place of a logit of -inf.",
 }
 
 
@@ -21,6 +26,7 @@ def script(p: Problem, device: str, mode: str) -> str:
     """The whole program; it prints every output."""
     body = list(tensors(p))
     given = [name for name, _ in source.arrays(p)]
+    want = p.want if mode != "where" else tuple(name for name in p.want if name in ("value", "vjp", "jvp"))
     if mode != "eager" and p.is_loss:
         keep, share, ignore = numbers(p)
         kind = keep.dtype.name
@@ -28,7 +34,7 @@ def script(p: Problem, device: str, mode: str) -> str:
         body.append("ignore = np.int64(%d)" % ignore)
         given += ["keep", "share", "ignore"]
     body += ["", *_LINES[mode](p, given)]
-    body += [PRINT % (name, name) for name in p.want]
+    body += [PRINT % (name, name) for name in want]
     imports = ["import jax", "import jax.numpy as jnp", "import numpy as np"]
     imports.append('jax.config.update("jax_enable_x64", True)')
     if device != "cpu":
@@ -73,6 +79,14 @@ def _grad_of_jit(p: Problem, given: Sequence[str]) -> List[str]:
     return [*out, *uses(p)]
 
 
+def _where(p: Problem, given: Sequence[str]) -> List[str]:
+    initial = ", initial=-jnp.inf" if "initial" in inspect.signature(jax.nn.softmax).parameters else ""
+    out = ["where = x != -jnp.inf", "x = jnp.where(where, x, jnp.finfo(x.dtype).max)", "def f(x):"]
+    scaled = "x" if p.scale == 1.0 else "x * %r" % p.scale
+    out += ["    return jax.nn.softmax(%s, %d, where=where%s)" % (scaled, p.axis, initial), "", ""]
+    return [*out, *uses(replace(p, repeat_backward=False))]
+
+
 def _program(p: Problem, given: Sequence[str], lines: Sequence[str]) -> List[str]:
     names = ", ".join(given)
     head = ["@jax.jit", "def program(%s):" % names, *_indented(lines), "", ""]
@@ -84,7 +98,7 @@ def _indented(lines: Sequence[str]) -> List[str]:
 
 
 _SYMBOLS = compose.Values(*(source.Symbol(name) for name in ("keep", "share", "ignore")))
-_LINES = {"eager": _eager, "jit": _jit, "vmap": _vmap, "grad-of-jit": _grad_of_jit}
+_LINES = {"eager": _eager, "jit": _jit, "vmap": _vmap, "grad-of-jit": _grad_of_jit, "where": _where}
 
 
 def _lines(p: Problem, inside: Problem, v: compose.Values) -> List[str]:
