@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from lossproof.adapters.protocol import Problem
 from lossproof.call import Call
+from lossproof.floats import FORMATS
 
 _K = 4
 
@@ -16,6 +18,37 @@ def crafted(dtype: str) -> Iterator[Call]:
     """All of a dtype. Their shapes are the deck's smallest; they go where a new signature costs nothing."""
     yield from _weightless_nan(dtype)
     yield from _ignored_beside_class_zero(dtype)
+    yield from _two_classes(dtype)
+    yield from _negative_infinity(dtype)
+    yield from _edge_of_the_range(dtype)
+
+
+def _two_classes(dtype: str) -> Iterator[Call]:
+    """Smoothing and weights without a reduction, where kernels for two classes are apart."""
+    x = np.array([[0.5, -1.0], [2.0, 0.0], [-0.25, 1.0]])
+    problem = Problem("cross_entropy", dtype, x, np.array([0, 1, 1]), weight=np.array([0.5, 3.0]), reduction="none")
+    yield _call(replace(problem, label_smoothing=0.1, cotangent=np.array([1.0, -0.5, 2.0])), "ordinary", "two classes")
+
+
+def _negative_infinity(dtype: str) -> Iterator[Call]:
+    """A masked label of negative weight: the loss is -inf (SPEC section 4, clause 5)."""
+    x = np.array([[-np.inf, 1.0, 0.0, 2.0], [0.5, 1.0, -1.0, 0.0]])
+    weight = np.array([-2.0, 1.0, 0.5, 3.0])
+    for op in ("nll_loss", "cross_entropy"):
+        logits = np.where(np.isinf(x), x, -np.abs(x)) if op == "nll_loss" else x
+        problem = Problem(op, dtype, logits, np.array([0, 1]), weight=weight, reduction="none")
+        yield _call(replace(problem, cotangent=np.array([1.0, -0.5])), "masked_target", "a masked label, weight -2")
+
+
+def _edge_of_the_range(dtype: str) -> Iterator[Call]:
+    """Results and sums beyond the largest number: infinite, or NaN, but no finite number (clause 7)."""
+    fmt = FORMATS[dtype]
+    x = np.array([[fmt.max, -fmt.max, 0.0, 0.0], [0.0, 0.5, 1.0, -1.0]])
+    yield _call(Problem("log_softmax", dtype, x), "near_overflow", "log p beyond the largest number")
+    if not fmt.is_narrow:
+        weight = np.full(_K, 2.0 ** (fmt.emax - 1))
+        problem = Problem("cross_entropy", dtype, np.ones((3, _K)), np.array([0, 1, 2]), weight=weight)
+        yield _call(problem, "equal", "weights whose sum overflows")
 
 
 def _call(problem: Problem, family: str, says: str) -> Call:

@@ -15,6 +15,8 @@ from lossproof.picker import SeededPicker
 
 # Every width up to two cache lines of a vector unit, around every power of two, and odd ones that no warp divides.
 WIDTHS = sorted({*range(1, 67), *(2**e + d for e in range(3, 11) for d in (-1, 0, 1)), *range(73, 1100, 37), 545, 1001})
+# Where kernels change: blocks and warps end here.
+_EDGES = frozenset(2**e + d for e in range(5, 11) for d in (-1, 0, 1))
 # All dims distinct, square, and rich in singletons.
 RANKS: tuple[tuple[int, ...], ...] = (
     *((5,), (3, 5), (3, 3), (2, 3, 5), (3, 3, 3), (1, 5, 1), (2, 3, 4, 5), (1, 3, 1, 2, 4), (2, 1, 3, 5, 4)),
@@ -47,6 +49,9 @@ def sweeps(dtype: str, seed: int, ops: frozenset[str], families: frozenset[str],
         rows = 1 if (i + turn) % 2 else 3
         sig = _OPS[(i // 2 + turn) % 4]
         yield from call("hot" if width > 1 else "single", sig, (rows, width))
+        if width in _EDGES:
+            for other in _OPS[:2]:
+                yield from call("ordinary", other, (4 - rows, width))
         if width > _LANES:
             yield from call("late_peak", _OPS[(i // 2 + turn) % 2], (rows, width))
     for i, shape in enumerate(RANKS):
