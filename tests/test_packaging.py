@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"lossproof": "conformance", "lossproof.adapters": "adapters", "lossproof.golden": "golden"}
 GENERATED = {"build", "dist", "__pycache__"}
 FRAMEWORKS = ("torch", "tensorflow", "jax", "jaxlib", "optax", "keras", "onnxruntime", "mlx", "paddle", "tinygrad")
+# Keras runs on other frameworks.
+BACKENDS = {"keras": ("tensorflow", "jax", "torch")}
 NEWER_THAN_38 = {"zoneinfo", "graphlib", "tomllib"}
 FORBIDDEN = 66
 
@@ -181,7 +183,8 @@ def test_adapters_import_nothing_of_the_engine() -> None:
     extras = PROJECT["optional-dependencies"]
     stdlib = sys.stdlib_module_names - NEWER_THAN_38
     for path in sorted((ROOT / "adapters").rglob("*.py")):
-        own = tuple(re.split(r"\W", d)[0] for d in extras.get(path.stem.partition("_")[0], ()))
+        adapter = path.stem.partition("_")[0]
+        own = (*(re.split(r"\W", d)[0] for d in extras.get(adapter, ())), *BACKENDS.get(adapter, ()))
         for level, name in imports(path):
             assert level <= 1, f"{path.name} imports from outside adapters/: {'.' * level}{name}"
             if level == 0:

@@ -209,7 +209,9 @@ def test_determinism_and_batch_invariance_are_grades(relations: list[Check]) -> 
         moved = np.nextafter(data.astype(np.float32), np.float32(9)).astype(np.float64)
         return {**out, "value": replace(out["value"], data=np.where(data, moved, 0.0) if toggle[0] % 2 else data)}
 
-    some = [c for c in relations if c.name in ("repetition", "row-alone") and c.problem.dtype == "float32"]
+    # Without nll_loss: where it is not weighted a result is one of its inputs, and no rounding is allowed.
+    wide = [c for c in relations if c.problem.dtype == "float32" and c.problem.op != "nll_loss"]
+    some = [c for c in wide if c.name in ("repetition", "row-alone")]
     given = [o for o in run([Target(Wrong(after=ulp))], some) if o.output == "value" and "/all/" not in o.id]
     shown = {k: v for o in given for k, v in o.conventions.items()}
     assert {o.verdict for o in given} == {"convention"}
