@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any
@@ -108,7 +108,8 @@ class Implementation:
 class _Declaring(NumpyAdapter):
     def __init__(self, declares: Mapping[str, Any]) -> None:
         super().__init__()
-        self._capabilities = replace(self._capabilities, **declares)
+        # What NumPy intends is not what every stated answer shows.
+        self._capabilities = replace(self._capabilities, conventions={}, **declares)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Spoken(Target):
 
     answer: Answer = ""
 
-    def play(self, problems: Iterable[Problem]) -> Iterator[Outcome]:
+    def play(self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False) -> Iterator[Outcome]:
         """The answer, rounded to the format."""
         for p in problems:
             if isinstance(self.answer, str):
