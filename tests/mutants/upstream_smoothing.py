@@ -100,7 +100,7 @@ MUTANTS = (
         Loss(rows=_uniform_sum(through(F16))),
         targets=INDEX,
         expect=("float16",),
-        family="spread",
+        family="wide",
     ),
     loss_bug(
         "sum of log-probabilities overflows",
