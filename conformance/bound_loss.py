@@ -174,9 +174,15 @@ def _slope(x: _Loss, Q: F64, Qa: F64, c: F64, exact: F64, g: F64, r: F64) -> F64
     outer = 1.0 + (x.used + x.terms.pe * x.used.sum(-1, keepdims=True) if m.narrow else 0.0)
     bound = bound + m.tau * outer
     if x.batch.weighted and not x.batch.hard:
-        # g eps / K (or g q) may underflow before the weight scales it.
+        # g eps / K (or g q) may underflow before the weight scales it, and so may the cotangent's share of it before the
+        # denominator divides it.
         w = np.where(x.used, x.w, 0.0)
-        bound = bound + m.tau_i * (w + x.terms.pe * np.sum(w, -1, keepdims=True))
+        lost = w + x.terms.pe * np.sum(w, -1, keepdims=True)
+        bound = bound + m.tau_i * lost
+        if x.batch.reduction == "mean":
+            W = np.abs(x.rows.W)
+            per = np.where(W > 0, 1 / ((1 - x.rho_w) * W), 0.0)
+            bound = bound + m.tau_i * per[..., None] * lost
     return bound
 
 

@@ -29,16 +29,18 @@ OUTPUTS = (*ALL_OUTPUTS, "*")
 EXPECTS = ("all", "some")
 SYMPTOMS = ("inaccurate", "nonfinite", "finite", "error")
 _REQUIRED = ("name", "cases", "symptom", "reason", "issue", "seen")
-_LISTS = ("cases", "seen")
+_LISTS = ("cases", "explored", "seen")
 
 
 @dataclass(frozen=True)
 class Waiver:
     """One known deviation of one adapter.
 
-    ``cases`` are globs of call ids; ``when`` narrows it to versions, device, dtype and mode; ``expect`` says whether
-    ``all`` matching calls deviate (then a pass is news) or ``some``; ``seen`` lists the versions it was observed in;
-    ``until`` is the release that fixes it; ``reproducer`` a script next to the file that needs only the framework.
+    ``cases`` are globs of the ids of the deck's calls, ``explored`` those of calls that exploration draws: there the
+    mechanism shows in shapes and logits that nobody listed, so that these are wider. ``when`` narrows both to versions,
+    device, dtype and mode; ``expect`` says whether ``all`` matching calls of the deck deviate (then a pass is news) or
+    ``some``; ``seen`` lists the versions it was observed in; ``until`` is the release that fixes it; ``reproducer`` a
+    script next to the file that needs only the framework.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Waiver:
     when: str = ""
     expect: str = "some"
     reproducer: str = ""
+    explored: tuple[str, ...] = ()
     until: str = ""
     source: str = ""
 
@@ -60,11 +63,11 @@ class Waiver:
         """The parsed ``when``."""
         return parse(self.when)
 
-    def matches(self, o: Observation, where: Context) -> bool:
+    def matches(self, o: Observation, where: Context, *, explored: bool = False) -> bool:
         """Whether the waiver speaks of this observation, whatever its verdict."""
         return (
             self.output in ("*", o.output)
-            and any(fnmatchcase(o.id, glob) for glob in self.cases)
+            and any(fnmatchcase(o.id, glob) for glob in (*self.cases, *(self.explored if explored else ())))
             and self.applies(replace(where, dtype=o.id.split("/")[1]))
         )
 
@@ -121,8 +124,8 @@ class Book:
             found.setdefault(target.implementation, []).append(self._by_target[target.name])
         return found
 
-    def mark(self, o: Observation) -> Observation:
-        """The observation, with the name of the waiver that speaks of it, if any.
+    def mark(self, o: Observation, *, explored: bool = False) -> Observation:
+        """The observation, with the name of the waiver that speaks of it, if any; ``explored`` if its call was drawn.
 
         What is said of the conventions of an implementation is about all its targets.
         """
@@ -131,10 +134,10 @@ class Book:
             speakers = [self._by_target[o.target]]
         kind = symptom(o)
         for where, w in ((where, w) for where, mine in speakers for w in mine):
-            if kind == w.symptom and w.matches(o, where):
+            if kind == w.symptom and w.matches(o, where, explored=explored):
                 self.waived[w.name] = self.waived.get(w.name, 0) + 1
                 return replace(o, waiver=w.name)
-            if w.expect == "all" and o.verdict in ("pass", "convention", "suspect") and w.matches(o, where):
+            if w.expect == "all" and not explored and o.verdict in ("pass", "convention", "suspect") and w.matches(o, where):
                 self.passed[w.name] = self.passed.get(w.name, 0) + 1
                 return replace(o, waiver=w.name)
         return o
@@ -213,10 +216,10 @@ def _entry(entry: Mapping[str, Any], i: int, source: str, adapter: str) -> Waive
     for key, options in (("output", OUTPUTS), ("expect", EXPECTS), ("symptom", SYMPTOMS)):
         if getattr(w, key) not in options:
             raise UsageError(f"{where}: field {key!r} is {getattr(w, key)!r}; expected one of {', '.join(options)}")
-    for glob in w.cases:
+    for glob in (*w.cases, *w.explored):
         if "/" not in glob or re.search(r"\s", glob):
             raise UsageError(
-                f"{where}: field 'cases' has {glob!r}; expected a glob of ids such as cross_entropy/float16/*"
+                f"{where}: field {'cases' if glob in w.cases else 'explored'!r} has {glob!r}; expected a glob of ids such as cross_entropy/float16/*"
             )
     for key, conditions in (("when", [w.when]), ("seen", w.seen), ("until", [w.until])):
         for value in conditions:

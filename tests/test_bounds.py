@@ -766,6 +766,30 @@ def test_amendment_9_a_share_that_underflows_before_its_weight() -> None:
     assert share(p, "N", "vjp", got[None]) <= 1
 
 
+def test_amendment_11_a_share_that_underflows_before_its_denominator() -> None:
+    # float16 op by op, one row: cotangent eps / K is 2.5 quanta and rounds to 2; over 1/16 and times 2^4 that is 128.
+    k, eps, weights = 511, 2.0**-10, np.array([2.0**-4] + [2.0**4] * 510)
+    p = Problem(
+        "cross_entropy",
+        "float16",
+        np.array([[1000.0] + [0.0] * (k - 1)]),
+        np.array([0]),
+        weights,
+        np.array(0.078125),
+        label_smoothing=eps,
+    )
+    f16 = np.float16
+    share_of_all = f16(f16(0.078125) * f16(eps / k))
+    pulled = -f16(share_of_all / f16(2.0**-4)) * weights.astype(f16)
+    hard = f16(f16(0.078125) * f16(1 - eps))
+    pulled[0] -= f16(hard / f16(2.0**-4)) * f16(2.0**-4)
+    p_row = np.array([1.0] + [0.0] * (k - 1), f16)
+    got = (pulled - p_row * f16(pulled.astype(F32).sum())).astype(np.float64)
+    # The exact gradient of a class beside the label, and the two ways of rounding its share.
+    assert abs(got[1] + 0.078125 * eps / k * 2.0**8) > 2 * 2.0**-25 * 2.0**4
+    assert share(p, "N", "vjp", got[None]) <= 1
+
+
 def test_amendment_8_signed_probability_targets_cancel_the_smoothing() -> None:
     q0 = float(F32(-0.055555556))
     p = Problem(

@@ -197,3 +197,22 @@ def test_the_shipped_files_are_valid() -> None:
     for file in files:
         for w in waivers.shipped([file.stem]):
             assert not w.reproducer or (folder / w.reproducer).is_file(), f"{w.name}: no {w.reproducer}"
+
+
+def test_globs_of_explored_calls_speak_of_these_alone() -> None:
+    drawn = replace(FAIL, id="cross_entropy/float16/plain/n70000-k2/0")
+    b = Book(loads(entry("explored = ['*/float16/*/n70000-*']").replace("float16/*\"", "float16/confident/*\""),
+                   source="f.toml", adapter="numpy"), [TARGET])  # fmt: skip
+    assert not b.mark(drawn).waiver
+    assert b.mark(drawn, explored=True).waiver == "n"
+    assert b.mark(FAIL, explored=True).waiver == "n"
+
+
+def test_a_drawn_call_that_passes_is_no_news() -> None:
+    good = replace(FAIL, verdict="pass", share=0.5)
+    assert not book("expect = 'all'").mark(good, explored=True).waiver
+
+
+def test_a_glob_of_explored_calls_is_checked_like_the_others() -> None:
+    with pytest.raises(UsageError, match="field 'explored' has 'float16'"):
+        loads(entry("explored = ['float16']"), source="f.toml", adapter="numpy")

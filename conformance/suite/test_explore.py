@@ -33,6 +33,8 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
     if not chosen:
         pytest.skip(f"no chosen target has {op}")
     dtypes = tuple(dict.fromkeys(d for t in chosen for d in t.capabilities.dtypes))
+    layouts = tuple(dict.fromkeys(name for t in chosen for name in t.capabilities.layouts))
+    free = all(t.capabilities.compile_cost == "none" for t in chosen)
     profile = request.config.getoption("--lossproof-profile")
 
     # Judging is fast, compiling a new shape is not: time limits per example say nothing here.
@@ -49,8 +51,8 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
     @given(st.data())
     def search(data: st.DataObject) -> None:
         __tracebackhide__ = True
-        call = data.draw(calls(op, dtypes), label="call")
-        observations = [replay.waivers.mark(o) for o in run(chosen, [call])]
+        call = data.draw(calls(op, dtypes, free_shapes=free, layouts=layouts), label="call")
+        observations = [replay.waivers.mark(o, explored=True) for o in run(chosen, [call])]
         judged = [o for o in observations if verdict(o) not in ("waived", "unsupported")]
         shares = [o.share for o in judged if math.isfinite(o.share)]
         target(max(shares, default=0.0), label=f"worst share of the bound, {op}")

@@ -15,12 +15,14 @@ import numpy as np
 
 from .bugs import bug, loss_bug
 from .loss import Case, Loss
-from .mutant import ONE_OF_EACH, Mutant
+from .mutant import Mutant
 from .parts import PLAIN, Array, Function, Step, over_rows, over_rows_vjp
 
 CORRECT = Loss()
 DENSE = ("probability",)
 FEW, MANY = 4, 64
+# Whether a clause holds has little to do with the format; entries of which it has say so.
+SINGLE = ("float32",)
 
 
 def of_rows(
@@ -32,7 +34,7 @@ def of_rows(
     vjp: Callable[[Array, Array], Array] | None = None,
     *,
     value: Function | None = None,
-    expect: tuple[str, ...] = ONE_OF_EACH,
+    expect: tuple[str, ...] = SINGLE,
     allowed: str = "",
 ) -> Mutant:
     """An entry of softmax or log_softmax: a function of rows, of rows and cotangents, or of everything."""
@@ -53,7 +55,7 @@ def of_loss(
     grad: Function | None = None,
     targets: tuple[str, ...] = ("index", "probability"),
     takes: frozenset[str] | None = None,
-    expect: tuple[str, ...] = ONE_OF_EACH,
+    expect: tuple[str, ...] = SINGLE,
     derivatives: Mapping[str, Function] | None = None,
     **declared: Any,
 ) -> Mutant:

@@ -11,7 +11,7 @@ from .clause_kit import CORRECT, DENSE, of_loss
 from .clauses_forward import _renormalised
 from .later import Later
 from .loss import NLL, Case, Loss, mixed, slope
-from .mutant import Mutant
+from .mutant import ONE_OF_EACH, Mutant
 from .parts import F16, Array, row_sum, vjp_softmax
 
 
@@ -62,6 +62,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a float16 kernel takes p - w q' where the others take Q p - w q'",
         Loss(slope=_by_format),
         targets=DENSE,
+        expect=ONE_OF_EACH,
     ),
     of_loss(
         "3-no-folding",

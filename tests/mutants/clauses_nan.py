@@ -16,7 +16,7 @@ from .clause_kit import (
     where_slope,
 )
 from .loss import NLL, Case, Loss
-from .mutant import Mutant
+from .mutant import ONE_OF_EACH, Mutant
 from .parts import F16, PLAIN, Array, over_rows
 
 
@@ -75,6 +75,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "limit at +inf in float16 only",
         "one-hot in float16, NaN in the other formats",
         value=_limit_in_float16,
+        expect=ONE_OF_EACH,
     ),
     of_rows(
         "log_softmax",
