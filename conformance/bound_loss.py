@@ -174,7 +174,7 @@ def _slope(x: _Loss, Q: F64, Qa: F64, c: F64, exact: F64, g: F64, r: F64) -> F64
     outer = 1.0 + (x.used + x.terms.pe * x.used.sum(-1, keepdims=True) if m.narrow else 0.0)
     bound = bound + m.tau * outer
     if x.batch.weighted and not x.batch.hard:
-        # g eps / K (or g q) may underflow before the weight scales it, and so may the cotangent's share of it before the
+        # g eps / K (or g q) may underflow before the weight scales it, and so may the cotangent's share before the
         # denominator divides it.
         w = np.where(x.used, x.w, 0.0)
         lost = w + x.terms.pe * np.sum(w, -1, keepdims=True)

@@ -7,12 +7,11 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from rich.markup import escape
 
-from lossproof import choose
+from lossproof import choose, promoted
 from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.call import Call, from_json
 from lossproof.checks import ERROR, INPUTS, RELATION, Check
@@ -22,7 +21,7 @@ from lossproof.explain_check import check_lines
 from lossproof.families import FAMILIES
 from lossproof.floats import FORMATS
 from lossproof.judge import Observation
-from lossproof.ops import solved_by, validate
+from lossproof.ops import solved_by
 from lossproof.run import run
 from lossproof.targets import Target
 from lossproof.terminal import console
@@ -94,16 +93,13 @@ def _recorded(path: str) -> Iterator[Call]:
 
 
 def _from_file(path: str) -> Call:
+    if path != "-":
+        return promoted.read(path)
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text("utf-8")
-        data = json.loads(text)
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise UsageError(f"cannot read a call from {path}: {getattr(error, 'strerror', None) or error}") from None
-    if not isinstance(data, dict):
-        raise UsageError(f"{path} holds no call; expected the JSON object that lossproof writes")
-    call = from_json(data)
-    validate(call.problem)
-    return call
+        data = json.loads(sys.stdin.read())
+    except ValueError as error:
+        raise UsageError(f"cannot read a call from standard input: {error}") from None
+    return promoted.parse(data, "standard input")
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="TOML file of known deviations, on top of the shipped ones (repeatable)",
     )
     group.addoption(
+        "--lossproof-calls",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a call in JSON, or a folder of them, replayed along with the deck (repeatable)",
+    )
+    group.addoption("--lossproof-to", metavar="DIR", help="folder for the calls that exploration finds to fail")
+    group.addoption(
         "--lossproof-strict",
         action="store_true",
         help="unexpected passes within the versions where the deviation was seen fail",

@@ -137,7 +137,8 @@ class Book:
             if kind == w.symptom and w.matches(o, where, explored=explored):
                 self.waived[w.name] = self.waived.get(w.name, 0) + 1
                 return replace(o, waiver=w.name)
-            if w.expect == "all" and not explored and o.verdict in ("pass", "convention", "suspect") and w.matches(o, where):
+            news = w.expect == "all" and not explored and o.verdict in ("pass", "convention", "suspect")
+            if news and w.matches(o, where):
                 self.passed[w.name] = self.passed.get(w.name, 0) + 1
                 return replace(o, waiver=w.name)
         return o
@@ -216,11 +217,12 @@ def _entry(entry: Mapping[str, Any], i: int, source: str, adapter: str) -> Waive
     for key, options in (("output", OUTPUTS), ("expect", EXPECTS), ("symptom", SYMPTOMS)):
         if getattr(w, key) not in options:
             raise UsageError(f"{where}: field {key!r} is {getattr(w, key)!r}; expected one of {', '.join(options)}")
-    for glob in (*w.cases, *w.explored):
-        if "/" not in glob or re.search(r"\s", glob):
-            raise UsageError(
-                f"{where}: field {'cases' if glob in w.cases else 'explored'!r} has {glob!r}; expected a glob of ids such as cross_entropy/float16/*"
-            )
+    for key, globs in (("cases", w.cases), ("explored", w.explored)):
+        for glob in globs:
+            if "/" not in glob or re.search(r"\s", glob):
+                raise UsageError(
+                    f"{where}: field {key!r} has {glob!r}; expected a glob of ids such as cross_entropy/float16/*"
+                )
     for key, conditions in (("when", [w.when]), ("seen", w.seen), ("until", [w.until])):
         for value in conditions:
             try:

@@ -50,13 +50,19 @@ def test_waivers_make_expected_failures(tmp_path: Path) -> None:
 
 def test_exploration_finds_and_shrinks_a_defect(tmp_path: Path) -> None:
     site = install(tmp_path / "site")
-    select = ("-k", "test_explore and softmax and not log_softmax")
+    select = ("-k", "test_explore and softmax and not log_softmax", "--lossproof-to", "found")
     result = python(*SUITE, *BOTH, *select, path=site, cwd=tmp_path)
     assert result.returncode == 1
     assert "crooked: softmax(" in result.stdout
     assert "numpy: softmax(" not in result.stdout
     assert "lossproof explain --call FILE --target crooked" in result.stdout
     assert '{"op":"softmax",' in result.stdout
+    (kept,) = (tmp_path / "found").glob("softmax-*.json")
+    assert f"kept as {Path('found') / kept.name}" in result.stdout
+    dtype, family = kept.name.split("-")[1:3]
+    select = ("-k", f"test_replay and crooked-softmax-{dtype}-{family}", "--lossproof-calls", "found")
+    again = python(*SUITE, *BOTH, *select, path=site, cwd=tmp_path)
+    assert f"lossproof explain {kept.stem.split('-')[0]}/{dtype}/{family}/" in again.stdout
 
 
 @pytest.mark.parametrize(
@@ -65,6 +71,7 @@ def test_exploration_finds_and_shrinks_a_defect(tmp_path: Path) -> None:
         (("--lossproof-target", "nosuch"), "unknown target 'nosuch'"),
         (("--lossproof-profile", "huge"), "unknown profile 'huge'"),
         (("--lossproof-waivers", "no.toml"), "cannot read waivers no.toml"),
+        (("--lossproof-calls", "."), "no call in .; expected *.json files"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path: Path, arguments: tuple[str, str], message: str) -> None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import pytest
 
-from lossproof import choose
+from lossproof import choose, promoted
 from lossproof.call import Call
 from lossproof.cli import build
 from lossproof.judge import Observation
@@ -46,10 +46,13 @@ class Replay:
 
 
 @lru_cache(maxsize=1)
-def replay(targets: tuple[str, ...], profile: str, seed: int, waivers: tuple[str, ...], strict: bool) -> Replay:
+def replay(
+    targets: tuple[str, ...], profile: str, seed: int, kept: tuple[str, ...], waivers: tuple[str, ...], strict: bool
+) -> Replay:
     """The replay of these options; collection and the tests share it."""
     chosen = tuple(choose.targets(targets, choose.PROCESSES))
-    return Replay(chosen, build(profile, seed, (), (), ()), book(chosen, waivers), strict=strict)
+    calls = promoted.along(build(profile, seed, (), (), ()), kept)
+    return Replay(chosen, calls, book(chosen, waivers), strict=strict)
 
 
 def of(config: pytest.Config) -> Replay:
@@ -58,6 +61,7 @@ def of(config: pytest.Config) -> Replay:
         tuple(config.getoption("--lossproof-target")),
         config.getoption("--lossproof-profile"),
         config.getoption("--lossproof-seed"),
+        tuple(config.getoption("--lossproof-calls")),
         tuple(config.getoption("--lossproof-waivers")),
         config.getoption("--lossproof-strict"),
     )

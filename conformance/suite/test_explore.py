@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings, target
 from hypothesis import strategies as st
 
+from lossproof import promoted
+from lossproof.call import Call
 from lossproof.explore import calls
 from lossproof.judge import FAILING
 from lossproof.ops import OPS
@@ -34,6 +36,7 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
         pytest.skip(f"no chosen target has {op}")
     dtypes = tuple(dict.fromkeys(d for t in chosen for d in t.capabilities.dtypes))
     layouts = tuple(dict.fromkeys(name for t in chosen for name in t.capabilities.layouts))
+    minimal: list[Call] = []
     free = all(t.capabilities.compile_cost == "none" for t in chosen)
     profile = request.config.getoption("--lossproof-profile")
 
@@ -60,7 +63,14 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
         if bad:
             found = "\n".join(f"{o.target}: {o.message}" for o in bad)
             as_json = json.dumps(call.to_json(), separators=(",", ":"))
+            minimal[:] = [call]
             hint = f"lossproof explain --call FILE --target {bad[0].target}, FILE holding the call:"
             pytest.fail(f"{call.id}\n{found}\n{hint}\n{as_json}", pytrace=False)
 
-    search()
+    try:
+        search()
+    finally:
+        # Hypothesis ends with the minimal failure, played once more.
+        folder = request.config.getoption("--lossproof-to")
+        for call in minimal if folder else ():
+            print(f"kept as {promoted.save(call, folder)}; replay it with --lossproof-calls")
