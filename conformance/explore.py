@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
@@ -27,14 +27,18 @@ from lossproof.families import FAMILIES, Family
 from lossproof.floats import F64, FORMATS, Format
 from lossproof.ops import value_shape
 from lossproof.picker import Picker, SeededPicker
+from lossproof.scaled import FACTORS
 from lossproof.tape import TapePicker
+from lossproof.widened import WIDER
 
 T = TypeVar("T")
 # Entries of a call whose numbers hypothesis draws one by one, and bytes for them: past the end they are 0.
 _TAPED = 24
 _PARTS = {"directions": 160, "options": 160, "values": 256}
 # Of 20 examples: how many have logits of each wilder family; the others have one of the deck's.
-_WILD = {"plain": 2, "special": 3, "extreme": 2, "large": 1, "tied": 3}
+_WILD = {"plain": 2, "special": 5, "extreme": 2, "large": 1, "tied": 3}
+# Families whose products with a factor are exact in 32 and 64 bits, however a compiler fuses them.
+_EXACT = ("plain", "special", "large", "large")
 _NAMES = tuple(name for name, share in _WILD.items() for _ in range(share)) + ("",) * 9
 
 
@@ -75,7 +79,8 @@ def calls(
     fmt = FORMATS[pick.choice(dtypes)]
     where = place(pick, fmt, losses=is_loss, free=free_shapes)
     drawn = options.draw(pick, op, large=where.large, sums=where.theme == "many")
-    family = _family(pick, where)
+    extras = _extras(pick, op, fmt, drawn.wanted)
+    family = EXPLORED[pick.choice(_EXACT)] if extras.get("scale", 1.0) != 1.0 else _family(pick, where)
     others = [name for name in layouts if name != "contiguous" and (name != "expanded" or (where.n and where.rest))]
     layout = pick.choice(("contiguous",) * max(1, 3 * len(others)) + tuple(others))
     size = sum(_PARTS.values())
@@ -89,8 +94,19 @@ def calls(
     if is_loss:
         target = fields["target"]
         fields["target"] = _placed(target, where) if target.ndim == 2 else target.reshape(where.rest)
-    problem = Problem(op, fmt.name, _placed(rows, where), axis=where.axis, layout=layout, **fields)
+    problem = Problem(op, fmt.name, _placed(rows, where), axis=where.axis, layout=layout, **fields, **extras)
     return Call(_directed(pickers["directions"], fmt, problem, drawn), family.name, "explored", tier="free")
+
+
+def _extras(pick: Picker, op: str, fmt: Format, wanted: str) -> dict[str, Any]:
+    """A factor before the op, the backward pass twice, or a wider output dtype, each in one of many calls."""
+    kind = pick.choice(("",) * 17 + ("scale", "again", "wider"))
+    if kind == "scale" and op != "nll_loss" and fmt.bits >= 32 and not wanted:
+        return {"scale": pick.choice(FACTORS)}
+    if kind == "again":
+        return {"repeat_backward": "v" in wanted}
+    wider = WIDER.get(fmt.name) if op in ("softmax", "log_softmax") else None
+    return {"out_dtype": wider} if kind == "wider" and wider and wanted in ("", "v") else {}
 
 
 def _family(pick: Picker, where: Place) -> Family:
@@ -117,7 +133,8 @@ def _directed(pick: Picker, fmt: Format, p: Problem, drawn: options.Drawn) -> Pr
     wanted = drawn.wanted
     if not p.has_probability_target:
         wanted = wanted.replace("d", "").replace("m", "")
-    cotangent = options.cotangent(pick, fmt, value_shape(p), drawn.cotangent) if "v" in wanted else None
+    result = FORMATS[p.result_dtype]
+    cotangent = options.cotangent(pick, result, value_shape(p), drawn.cotangent) if "v" in wanted else None
     tangent = options.moderate(pick, fmt, p.x.shape, "zeros") if "t" in wanted else None
     along = options.moderate(pick, fmt, p.x.shape, "zeros") if "m" in wanted else None
     return replace(p, cotangent=cotangent, tangent=tangent, wrt_target="d" in wanted, target_tangent=along)

@@ -20,7 +20,7 @@ from lossproof.picker import Picker
 # Letters as in options.Sig: s smoothing, w weight, i ignore_index, in all combinations.
 _USES = ("", "s", "w", "i", "sw", "si", "wi", "swi")
 _USES_LARGE = (*("",) * 7, *_USES)
-_WEIGHTS = ("positive", "zeros", "dominant", "signed", "negative")
+_WEIGHTS = ("positive", "signed", "zeros", "dominant", "signed", "negative")
 _SMOOTHING = (0.1, 0.5, 2.0**-10, 1.0, 0.3)
 _SENTINELS = ("-100", "-1", "label", "label", "next", "next", "next", "alias", "K", "255", "far")
 _FAR = (-(2**63), 2**63 - 1, -(2**31) - 1, 2**31, 2**32, -(2**15) - 1)
@@ -108,7 +108,7 @@ def cotangent(pick: Picker, fmt: Format, shape: tuple[int, ...], kind: str) -> F
 
 
 def _weights(pick: Picker, fmt: Format, k: int, kind: str) -> F64:
-    w = moderate(pick, fmt, (k,), kind if kind in ("signed", "zeros") else "positive")
+    w = moderate(pick, fmt, (k,), "zeros" if kind in ("signed", "zeros") else "positive")
     if kind == "dominant":
         w[pick.integer(0, k - 1)] = 1024.0
     return -w if kind == "negative" else np.abs(w) if kind == "zeros" else w

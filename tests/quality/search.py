@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import math
 
+import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings, target
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
 from lossproof.call import Call
 from lossproof.explore import calls
-from lossproof.judge import FAILING
+from lossproof.judge import FAILING, Observation
 from lossproof.run import run
 from lossproof.suite.test_explore import _MANY
+from lossproof.targets import Target
 from tests.mutants.mutant import Mutant
+
+_SETTINGS = settings(
+    deadline=None,
+    database=None,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
+)
 
 
 class _Hit(Exception):  # noqa: N818 - what is looked for is no error
@@ -22,24 +32,16 @@ class _Hit(Exception):  # noqa: N818 - what is looked for is no error
         self.call = call
 
 
-def search(mutant: Mutant, seed: int, *, examples: int = _MANY) -> Call | None:
+def search(mutant: Mutant, seed: int) -> Call | None:
     """The first failing call that hypothesis draws within its budget, not shrunk; None if there is none."""
     judged = mutant.target()
 
-    @settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        phases=(Phase.generate, Phase.target),
-        report_multiple_bugs=False,
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-    )
+    @settings(_SETTINGS, max_examples=_MANY, phases=(Phase.generate, Phase.target))
     @seeded(seed)
     @given(st.data())
     def look(data: st.DataObject) -> None:
-        call = data.draw(calls(mutant.op, mutant.expect))
-        observations = [o for o in run([judged], [call]) if o.verdict != "unsupported"]
+        call = data.draw(_calls(mutant))
+        observations = _judged(judged, call)
         shares = [o.share for o in observations if math.isfinite(o.share)]
         target(max(shares, default=0.0), label="worst share of the bound")
         if any(o.verdict in FAILING for o in observations):
@@ -50,3 +52,21 @@ def search(mutant: Mutant, seed: int, *, examples: int = _MANY) -> Call | None:
     except _Hit as hit:
         return hit.call
     return None
+
+
+def minimal(mutant: Mutant) -> Call:
+    """The failing call that hypothesis shrinks to."""
+    judged = mutant.target()
+    return hypothesis.find(
+        _calls(mutant),
+        lambda call: any(o.verdict in FAILING for o in _judged(judged, call)),
+        settings=settings(_SETTINGS, max_examples=5 * _MANY, phases=(Phase.generate, Phase.shrink)),
+    )
+
+
+def _calls(mutant: Mutant) -> st.SearchStrategy[Call]:
+    return calls(mutant.op, mutant.expect, layouts=mutant.adapter().capabilities().layouts)
+
+
+def _judged(judged: Target, call: Call) -> list[Observation]:
+    return [o for o in run([judged], [call]) if o.verdict != "unsupported"]
