@@ -38,7 +38,7 @@ _PARTS = {"directions": 160, "options": 160, "values": 256}
 # Of 20 examples: how many have logits of each wilder family; the others have one of the deck's.
 _WILD = {"plain": 2, "special": 5, "extreme": 2, "large": 1, "tied": 3}
 # Families whose products with a factor are exact in 32 and 64 bits, however a compiler fuses them.
-_EXACT = ("plain", "special", "large", "large")
+_EXACT = ("plain", "special", "vast", "vast")
 _NAMES = tuple(name for name, share in _WILD.items() for _ in range(share)) + ("",) * 9
 
 
@@ -79,7 +79,8 @@ def calls(
     fmt = FORMATS[pick.choice(dtypes)]
     where = place(pick, fmt, losses=is_loss, free=free_shapes)
     drawn = options.draw(pick, op, large=where.large, sums=where.theme == "many")
-    extras = _extras(pick, op, fmt, drawn.wanted)
+    extras = _extras(pick, op, fmt)
+    drawn = replace(drawn, wanted=_wanted(drawn.wanted, extras))
     family = EXPLORED[pick.choice(_EXACT)] if extras.get("scale", 1.0) != 1.0 else _family(pick, where)
     others = [name for name in layouts if name != "contiguous" and (name != "expanded" or (where.n and where.rest))]
     layout = pick.choice(("contiguous",) * max(1, 3 * len(others)) + tuple(others))
@@ -98,15 +99,24 @@ def calls(
     return Call(_directed(pickers["directions"], fmt, problem, drawn), family.name, "explored", tier="free")
 
 
-def _extras(pick: Picker, op: str, fmt: Format, wanted: str) -> dict[str, Any]:
+def _extras(pick: Picker, op: str, fmt: Format) -> dict[str, Any]:
     """A factor before the op, the backward pass twice, or a wider output dtype, each in one of many calls."""
     kind = pick.choice(("",) * 17 + ("scale", "again", "wider"))
-    if kind == "scale" and op != "nll_loss" and fmt.bits >= 32 and not wanted:
+    if kind == "scale" and op != "nll_loss" and fmt.bits >= 32:
         return {"scale": pick.choice(FACTORS)}
     if kind == "again":
-        return {"repeat_backward": "v" in wanted}
+        return {"repeat_backward": True}
     wider = WIDER.get(fmt.name) if op in ("softmax", "log_softmax") else None
-    return {"out_dtype": wider} if kind == "wider" and wider and wanted in ("", "v") else {}
+    return {"out_dtype": wider} if kind == "wider" and wider else {}
+
+
+def _wanted(wanted: str, extras: dict[str, Any]) -> str:
+    """What can be wanted beside the extras: of a factor the value, of a wider output the gradient at most."""
+    if "scale" in extras:
+        return ""
+    if "out_dtype" in extras:
+        return "v" if "v" in wanted else ""
+    return "v" + wanted.replace("v", "") if "repeat_backward" in extras else wanted
 
 
 def _family(pick: Picker, where: Place) -> Family:

@@ -24,7 +24,7 @@ _WEIGHTS = ("positive", "signed", "zeros", "dominant", "signed", "negative")
 _SMOOTHING = (0.1, 0.5, 2.0**-10, 1.0, 0.3)
 _SENTINELS = ("-100", "-1", "label", "label", "next", "next", "next", "alias", "K", "255", "far")
 _FAR = (-(2**63), 2**63 - 1, -(2**31) - 1, 2**31, 2**32, -(2**15) - 1)
-_LABELS = ("any", "any", "top", "odd")
+_LABELS = ("any", "any", "top", "odd", "strange")
 # Where labels lose bits: the ends of 7, 8, 15 and 16-bit integers, of the integers of bfloat16 and float16.
 _ODD = (0, 127, 128, 255, 256, 257, 259, 2047, 2049, 4097, 32767, 32768, 65_519, 65_520, 65_535, 65_536)
 _PROBABILITIES = ("one-hot", "normalised", "few", "any")
@@ -129,12 +129,18 @@ def _probabilities(pick: Picker, n: int, k: int, kind: str) -> F64:
 
 
 def _labels(pick: Picker, family: Family, rows: F64, kind: str) -> NDArray[np.int64]:
-    """Any class, mostly the likeliest one, or one whose number loses bits; unmasked ones where the family says so."""
+    """Any class, mostly the likeliest one, one whose number loses bits, or one whose logit is not finite.
+
+    Unmasked ones where the family says so.
+    """
     n, k = rows.shape
     labels = pick.bits(32, (n,)) * k >> 32
     if kind == "odd":
-        odd = np.array([v for v in (k - 1, *_ODD) if v < k])
-        labels = odd[pick.bits(16, (n,)) * len(odd) >> 16]
+        numbers = np.array([v for v in (k - 1, *_ODD) if v < k])
+        labels = numbers[pick.bits(16, (n,)) * len(numbers) >> 16]
+    if kind == "strange" and n:
+        odd = ~np.isfinite(rows)
+        labels = np.where(odd.any(axis=1), np.argmax(odd, axis=1), labels)
     best = np.argmax(rows, axis=1) if n else labels
     if kind == "top" or family.labels == "top":
         labels = np.where(pick.bits(2, (n,)) > 0, best, labels)

@@ -55,6 +55,11 @@ def large(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     return np.asarray(pick.choice((1.0, -1.0)) * pick.bits(8, (n, k)) * (fmt.max / 512), dtype=np.float64)
 
 
+def vast(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    """Multiples of 1/256 of the largest number, of one sign: a factor beyond 1 takes some of them past it."""
+    return np.asarray(pick.choice((1.0, -1.0)) * pick.bits(8, (n, k)) * (fmt.max / 256), dtype=np.float64)
+
+
 def tied(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     """Ties of the largest logits at magnitudes where the logarithm of the sum, or a unit, is below one spacing."""
     big = 2.0**fmt.precision
@@ -93,6 +98,7 @@ EXPLORED: dict[str, Family] = {
         _family(special, "NaN and infinities in every arrangement: one entry, some, whole rows, all but one"),
         _family(extreme, "any bit pattern, and the largest and smallest numbers of the format"),
         _family(large, "near half of the largest number: differences are finite, sums and products of them are not"),
+        _family(vast, "near the largest number: a factor before the op overflows in some classes"),
         _family(tied, "equal largest logits at magnitudes that absorb the logarithm of the sum, or a unit"),
     )
 }

@@ -23,7 +23,7 @@ from lossproof.suite import session
 from lossproof.waivers import verdict
 
 _EXAMPLES = {"smoke": 30}
-_MANY = 500
+_MANY = 1000
 
 
 @pytest.mark.parametrize("op", OPS)
