@@ -60,6 +60,14 @@ def between(target: str, a: Observation | None, b: Observation | None, *, expect
             yield Change("new", target, b.id, b.output, "", verdict(b), message=b.message)
         return
     ranks = _rank(a), _rank(b)
+    good = _RANK["unsupported"]
+    if ranks[0] != ranks[1] or ranks[0] >= good:
+        yield from _verdicts(target, a, b, ranks)
+    if ranks[0] < good and ranks[1] < good and a.conventions != b.conventions:
+        yield from _conventions(target, a, b)
+
+
+def _verdicts(target: str, a: Observation, b: Observation, ranks: tuple[int, int]) -> Iterator[Change]:
     states = state(a), state(b)
     if ranks[1] > ranks[0]:
         fails = "" if verdict(b) == "waived" else REGRESSION
@@ -67,10 +75,8 @@ def between(target: str, a: Observation | None, b: Observation | None, *, expect
     elif ranks[1] < ranks[0]:
         kind = "fix" if is_answered(b) else "behaviour"
         yield Change(kind, target, b.id, b.output, *states, message=b.message)
-    elif not is_answered(b) and states[0].split(", ")[0] != states[1].split(", ")[0]:
+    elif states[0].split(", ")[0] != states[1].split(", ")[0]:
         yield Change("behaviour", target, b.id, b.output, *states, CONVENTION, message=b.message)
-    if is_answered(a) and is_answered(b):
-        yield from _conventions(target, a, b)
 
 
 def state(o: Observation) -> str:
@@ -97,7 +103,4 @@ def _conventions(target: str, a: Observation, b: Observation) -> Iterator[Change
 
 def _is_open(clause: str, one: str, other: str) -> bool:
     """Whether it is left open which of two outcomes a call has: which error, and in clause 13 an error or NaN."""
-    errors = [text.startswith("error:") for text in (one, other)]
-    return all(errors) or (
-        clause == "13" and all(e or text == "nan" for e, text in zip(errors, (one, other), strict=True))
-    )
+    return all(text.startswith("error:") or (clause == "13" and text == "nan") for text in (one, other))

@@ -255,9 +255,9 @@ def build(profile: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], fa
     from lossproof.catalogue import KINDS, checks
     from lossproof.deck import PROFILES
     from lossproof.families import FAMILIES
+    from lossproof.filters import known_names as one_of
     from lossproof.floats import FORMATS
     from lossproof.ops import OPS
-    from lossproof.filters import known_names as one_of
 
     one_of("profile", [profile], list(PROFILES))
     one_of("op", ops, list(OPS))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lossproof import __version__
+from lossproof.call import Call
 from lossproof.cli import build
 from lossproof.clock import Clock
 from lossproof.command_run import Show, report
@@ -61,7 +62,7 @@ def _deck(record: Record) -> list[Call]:
     calls = build(*made)
     if digest(calls) != wanted or head.get("suite") != __version__:
         raise UsageError(
-            f"{record.path} was made by lossproof {head.get('suite')} with another deck; merge with the one that made it"
+            f"{record.path} was made by lossproof {head.get('suite')} with another deck; merge them with that"
         )
     return calls
 

@@ -10,11 +10,11 @@ from rich.markup import escape
 
 from lossproof.clock import Clock
 from lossproof.errors import UsageError
+from lossproof.filters import Filters, known_names
 from lossproof.judge import Observation
 from lossproof.notes import warned
 from lossproof.record import Record, read, to_line
 from lossproof.recorded import targets as recorded
-from lossproof.filters import Filters, known_names
 from lossproof.summary import Summary
 from lossproof.terminal import console, show
 from lossproof.waivers import Book, shipped, verdict

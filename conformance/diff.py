@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -39,7 +39,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Group:
-    """Changes of one kind, target, op, dtype, family and output, from one state to another: ``count``, and the first."""
+    """Changes of one kind, target, op, dtype, family and output, from one state to another: how many, and the first."""
 
     count: int
     first: Change
@@ -132,10 +132,8 @@ class Diff:
 
     def reasons(self, fail_on: str) -> list[str]:
         """Why the comparison fails at a level, which has those before it; nothing if it does not."""
-        found = [
-            f"{self.levels[level]} {level}s" for level in LEVELS[: LEVELS.index(fail_on) + 1] if self.levels[level]
-        ]
-        return [text if not text.startswith("1 ") else text[:-1] for text in found]
+        wanted = LEVELS[: LEVELS.index(fail_on) + 1]
+        return [f"{self.levels[level]} at level {level}" for level in wanted if self.levels[level]]
 
 
 def differ(a: Observation, b: Observation) -> bool:
@@ -175,10 +173,13 @@ class _Cell:
     first: list[str] = field(default_factory=lambda: ["", ""])
 
     def add(self, before: str, after: str, case: str = "") -> None:
-        ranks = STRICTNESS.index(before), STRICTNESS.index(after)
-        self.met = [max(self.met[side], ranks[side]) for side in (0, 1)]
-        if ranks[0] != ranks[1]:
-            up = ranks[1] < ranks[0]
+        one, other = STRICTNESS.index(before), STRICTNESS.index(after)
+        if one > self.met[0]:
+            self.met[0] = one
+        if other > self.met[1]:
+            self.met[1] = other
+        if one != other:
+            up = other < one
             self.moved[up] += 1
             self.first[up] = self.first[up] or case
 
@@ -190,14 +191,14 @@ def compare(facts: Facts, pairs: Iterable[Pair | Unchanged]) -> Diff:
     levels: Counter[str] = Counter()
     kept: list[Change] = []
     groups: dict[tuple[str, ...], tuple[int, Change]] = {}
-    cells: dict[tuple[str, str, str], _Cell] = {}
-    accuracy: dict[tuple[str, str, str, str], _Accuracy] = {}
+    cells: dict[tuple[str, str, str], _Cell] = defaultdict(_Cell)
+    accuracy: dict[tuple[str, str, str, str], _Accuracy] = defaultdict(_Accuracy)
     for pair in pairs:
         if isinstance(pair, Unchanged):
             compared += 1
             unchanged += 1
             if pair.met:
-                cells.setdefault(pair[:3], _Cell()).add(pair.met, pair.met)
+                cells[pair[:3]].add(pair.met, pair.met)
             continue
         a, b = pair.before, pair.after
         changes = list(between(pair.target, a, b, expected=pair.expected))
@@ -216,9 +217,10 @@ def compare(facts: Facts, pairs: Iterable[Pair | Unchanged]) -> Diff:
             op, dtype = [*a.id.split("/"), ""][:2]
             moved = differ(a, b) or (a.share, a.ulp) != (b.share, b.ulp)
             if moved:
-                accuracy.setdefault((pair.target, op, dtype, a.output), _Accuracy()).add(a, b)
-            if met(a) and met(b):
-                cells.setdefault((pair.target, op, dtype), _Cell()).add(met(a), met(b), a.id)
+                accuracy[pair.target, op, dtype, a.output].add(a, b)
+            mets = met(a), met(b)
+            if all(mets):
+                cells[pair.target, op, dtype].add(*mets, a.id)
         unchanged += not changes and not moved
     profiles = tuple(_profiles(cells))
     shifts = tuple(

@@ -72,13 +72,13 @@ def _changes(diff: Diff, kind: str) -> Iterator[Section]:
         return
     one_sided = kind in ("gone", "new")
     columns = ("outputs", "target", "op", "dtype", "family", "output")
-    columns += ("verdict",) if one_sided else ("before", "after", "fails")
+    states = ("verdict",) if one_sided else ("before", "after", "fails")
     rows = tuple((*_where(g), *_states(g.first, one_sided=one_sided)) for g in groups[:ROWS])
     notes = [f"{g.first.target} {g.first.id}: {g.first.message or g.first.output}" for g in groups[:ROWS]]
     if len(groups) > ROWS:
         notes.append(f"... and {len(groups) - ROWS} more groups; --format json has them all")
     title = f"{_TITLES[kind]}: {diff.counts[kind]} in {len(groups)} groups"
-    yield Section(title, columns, rows, tuple(notes) if not one_sided or len(groups) > ROWS else ())
+    yield Section(title, columns + states, rows, tuple(notes) if not one_sided or len(groups) > ROWS else ())
 
 
 def _where(g: Group) -> tuple[str, ...]:

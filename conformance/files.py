@@ -7,13 +7,13 @@ import importlib
 import io
 import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from lossproof.errors import UsageError
 
 GZIP, ZSTD = ".gz", ".zst"
-# What a decompressor says of a file that is none of its own, or damaged; of one that ends too early: EOFError.
-DAMAGED: tuple[type[Exception], ...] = (gzip.BadGzipFile, zlib.error)
+# A damaged gzip file is an OSError, or this; one that ends too early an EOFError.
+_DAMAGED: tuple[type[Exception], ...] = (OSError, UnicodeDecodeError, zlib.error)
 
 
 def is_compressed(path: str | Path) -> bool:
@@ -27,16 +27,17 @@ def open_text(path: Path, mode: str) -> IO[str]:
         binary: IO[bytes] = _zstandard(path).open(path, f"{mode}b")
         return io.TextIOWrapper(binary, encoding="utf-8", newline="\n")
     if path.suffix == GZIP:
-        return io.TextIOWrapper(gzip.open(path, f"{mode}b", compresslevel=6), encoding="utf-8", newline="\n")
+        # The cast is for the type checker: a GzipFile has what a text layer needs.
+        return io.TextIOWrapper(cast(IO[bytes], gzip.GzipFile(path, f"{mode}b", 6)), encoding="utf-8", newline="\n")
     return path.open(mode, encoding="utf-8", newline="\n")
 
 
 def damaged() -> tuple[type[Exception], ...]:
-    """What reading a damaged file may raise, besides OSError and EOFError."""
+    """What reading a file of text may raise, if it is not merely cut short (EOFError)."""
     try:
-        return (*DAMAGED, importlib.import_module("zstandard").ZstdError)
+        return (*_DAMAGED, importlib.import_module("zstandard").ZstdError)
     except ImportError:
-        return DAMAGED
+        return _DAMAGED
 
 
 def _zstandard(path: Path) -> Any:

@@ -32,9 +32,9 @@ def between(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> 
         for side in sides:
             # It follows from the names.
             side.pop("implementation", None)
-        found += differences(*sides, one)
-    kept = ({k: v for k, v in r.header.items() if k not in _PASSED} for r in (before, after))
-    return found + list(differences(*kept, ""))
+        found += differences(sides[0], sides[1], one)
+    one_kept, other_kept = ({k: v for k, v in r.header.items() if k not in _PASSED} for r in (before, after))
+    return found + list(differences(one_kept, other_kept, ""))
 
 
 def same_deck(before: Record, after: Record) -> bool:

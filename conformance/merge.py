@@ -85,7 +85,7 @@ class _Stream:
                 raise UsageError(f"cannot merge {self.record.path}: it does not follow its deck")
         said = (self.record.end() or {}).get("observations")
         if said is None:
-            raise UsageError(f"{self.record.path} is cut short; finish it with lossproof run --resume")
+            raise UsageError(f"{self.record.path} is cut short; finish it with --resume, or run that shard again")
         if said != self.count:
             raise UsageError(
                 f"{self.record.path} has {self.count} observations; expected the {said} that its end names"

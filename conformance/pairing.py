@@ -24,6 +24,12 @@ from lossproof.summary import met_of
 _HEAD = re.compile(r'\{"id":"([^"\\]*)","output":"([^"\\]*)","target":"([^"\\]*)"')
 _SECONDS = re.compile(r',"seconds":[^,}]*')
 _MET = re.compile(r',"(verdict|profile|met)":"([^"\\]*)"')
+# What most lines are: a pass with nothing to say. Of these, only what a comparison asks for is read.
+_PASS = re.compile(
+    r',"verdict":"pass"(?:,"share":([^,"]+))?(?:,"ulp":([^,"]+))?(?:,"index":\[[^\]]*\])?(?:,"got":[^,]+)?'
+    r'(?:,"exact":\[[^\]]*\])?(?:,"allowed":[^,]+)?(?:,"profile":"(\w*)")?(?:,"met":"(\w*)")?(?:,"bits":"(\w*)")?'
+    r'(?:,"seconds":[^,}]+)?\}\n'
+)
 # Whether there is such an output depends on the answer to the call, or to others.
 _CONDITIONAL = (ERROR, FAMILY)
 
@@ -72,7 +78,20 @@ class Side:
                 yield Line(str(path), number, (names[target], case, output), text, rest)
 
     def observation(self, line: Line) -> Observation:
-        """A line, read. Raises :class:`UsageError` if it is no observation."""
+        """A line, read; of a plain pass no more than share, ULP, profiles and bits.
+
+        Raises :class:`UsageError` if it is no observation.
+        """
+        plain = _PASS.fullmatch(line.rest)
+        if plain is not None:
+            target, case, output = line.key
+            share, ulp, profile, met, bits = plain.groups("")
+            try:
+                accuracy = float(share or 0), float(ulp or 0)
+                return Observation(case, output, target, "pass", *accuracy, profile=profile, met=met, bits=bits)
+            except ValueError:
+                # It is no number: what is wrong with it is said below.
+                pass
         data = parsed(self.record.path, line.number, line.text)
         # sanity check: a line without an end was not given out
         assert data is not None

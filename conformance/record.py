@@ -46,15 +46,17 @@ def to_line(o: Observation) -> dict[str, Any]:
 
 def from_line(data: Mapping[str, Any]) -> Observation:
     """The inverse of :func:`to_line`. Raises KeyError, TypeError or ValueError for anything else."""
-    values: dict[str, Any] = dict(data)
+    # A newer suite may write more; what this one knows is enough for it.
+    values = {k: v for k, v in data.items() if k in _NAMES}
     for name in _TEXTS:
         if not isinstance(values[name], str):
             raise TypeError(f"{name} is not a text")
     if values["verdict"] not in VERDICTS:
         raise ValueError(f"unknown verdict {values['verdict']!r}")
     for name in _FLOATS:
-        if values.get(name) is not None:
-            values[name] = float(values[name])
+        value = values.get(name)
+        if value is not None and type(value) is not float:
+            values[name] = float(value)
     if "index" in values:
         values["index"] = tuple(int(i) for i in values["index"])
     if values.get("exact") is not None:
@@ -63,8 +65,7 @@ def from_line(data: Mapping[str, Any]) -> Observation:
     call = values.get("call")
     if call is not None and isinstance(call.get("label_smoothing"), str):
         values["call"] = call | {"label_smoothing": float(call["label_smoothing"])}
-    # A newer suite may write more; what this one knows is enough for it.
-    return Observation(**{k: v for k, v in values.items() if k in _NAMES})
+    return Observation(**values)
 
 
 def plain(value: Any) -> Any:
@@ -169,7 +170,7 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
             yield from enumerate(file, 1)
     except EOFError:
         _warn_cut(path)
-    except (OSError, UnicodeDecodeError, *damaged()) as error:
+    except damaged() as error:
         raise UsageError(f"cannot read record {path}: {getattr(error, 'strerror', None) or error}") from None
 
 

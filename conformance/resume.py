@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from lossproof.conventions import FAMILY
 from lossproof.errors import UsageError
 from lossproof.files import is_compressed
+from lossproof.headers import differences
 from lossproof.judge import Observation
 from lossproof.record import plain, read
 
@@ -118,7 +119,6 @@ def complete_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
 
 def difference(made: Any, now: Any, name: str) -> str:
     """Where two values first differ, in words; empty if they are equal."""
-    if isinstance(made, Mapping) and isinstance(now, Mapping):
-        both = dict.fromkeys([*made, *now])
-        return next((d for key in both if (d := difference(made.get(key), now.get(key), f"{name}.{key}"))), "")
-    return "" if made == now else f"{name} was {json.dumps(made)} and is {json.dumps(now)}"
+    for where, one, other in differences(made, now, name):
+        return f"{where} was {json.dumps(one)} and is {json.dumps(other)}"
+    return ""
