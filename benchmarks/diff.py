@@ -2,9 +2,10 @@
 
     python benchmarks/diff.py [--observations N] [--folder FOLDER]
 
-The records are made up, of the length and in the order of real ones. The budget is 30 s and 500 MB for 10^6
-observations. ``moved`` has other bits everywhere, ``decks`` shares half of its cases with the first record, ``order`` has
-them in another order nearby. The records take about 300 bytes for each observation.
+The records are made up, of the length of real ones. The budget is 30 s and 500 MB for 10^6 observations. ``some`` has
+other bits in one of ten and a failure in one of a thousand, ``moved`` other bits everywhere, ``decks`` shares half of
+its cases with the first record, ``order`` has them in another order nearby. A record takes about 300 bytes for each
+observation.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lossproof.checks import ERROR
-from lossproof.conventions import EXEMPT
+from lossproof.conventions import EXEMPT, FAMILY
 from lossproof.judge import Observation
 from lossproof.levels import CONVENTION, REGRESSION
 from lossproof.waivers import symptom, verdict
@@ -51,13 +51,17 @@ def _rank(o: Observation) -> int:
     return _RANK.get(o.verdict, _WORST)
 
 
-def between(target: str, a: Observation | None, b: Observation | None, *, expected: bool) -> Iterator[Change]:
-    """The changes from one observation to the other; ``expected`` says whether one that is gone should be there."""
+def between(target: str, a: Observation | None, b: Observation | None, *, same_deck: bool) -> Iterator[Change]:
+    """The changes from one observation to the other; one of them may be missing, which the ``same_deck`` explains only
+    where it depends on answers whether there is such an output."""
     if a is None or b is None:
         if a is not None:
-            yield Change("gone", target, a.id, a.output, verdict(a), "", REGRESSION if expected else "")
+            missed = same_deck and [*a.id.split("/"), "", ""][2] not in (ERROR, FAMILY)
+            yield Change("gone", target, a.id, a.output, state(a), "", REGRESSION if missed else "")
         elif b is not None:
-            yield Change("new", target, b.id, b.output, "", verdict(b), message=b.message)
+            bad = same_deck and _rank(b) > _RANK["unsupported"] and verdict(b) != "waived"
+            kind, fails = ("regression", REGRESSION) if bad else ("new", "")
+            yield Change(kind, target, b.id, b.output, "", state(b), fails, message=b.message)
         return
     ranks = _rank(a), _rank(b)
     good = _RANK["unsupported"]

@@ -39,4 +39,4 @@ def diff_records(before: str, after: str, given: Sequence[str] = ()) -> Diff:
         same,
     )
     mine, theirs = names(one, other, chosen)
-    return compare(facts, pairs(Side(one, mine), Side(other, theirs), same_deck=same))
+    return compare(facts, pairs(Side(one, mine), Side(other, theirs)))

@@ -28,13 +28,11 @@ class Unchanged(NamedTuple):
 
 @dataclass(frozen=True)
 class Pair:
-    """One output in both records, or in one of them; ``target`` is its name in the first. ``expected`` says whether an
-    output that is gone should be there: the deck is the same, and the output does not depend on the answer."""
+    """One output in both records, or in one of them; ``target`` is its name in the first."""
 
     target: str
     before: Observation | None
     after: Observation | None
-    expected: bool = False
 
 
 @dataclass(frozen=True)
@@ -201,7 +199,7 @@ def compare(facts: Facts, pairs: Iterable[Pair | Unchanged]) -> Diff:
                 cells[pair[:3]].add(pair.met, pair.met)
             continue
         a, b = pair.before, pair.after
-        changes = list(between(pair.target, a, b, expected=pair.expected))
+        changes = list(between(pair.target, a, b, same_deck=facts.same_deck))
         for change in changes:
             kinds[change.kind] += 1
             levels[change.fails] += 1

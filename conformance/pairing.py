@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from lossproof.checks import ERROR
-from lossproof.conventions import FAMILY
 from lossproof.diff import Pair, Unchanged
 from lossproof.errors import UsageError
 from lossproof.judge import Observation
@@ -30,8 +28,6 @@ _PASS = re.compile(
     r'(?:,"exact":\[[^\]]*\])?(?:,"allowed":[^,]+)?(?:,"profile":"(\w*)")?(?:,"met":"(\w*)")?(?:,"bits":"(\w*)")?'
     r'(?:,"seconds":[^,}]+)?\}\n'
 )
-# Whether there is such an output depends on the answer to the call, or to others.
-_CONDITIONAL = (ERROR, FAMILY)
 
 Key = tuple[str, str, str]
 
@@ -98,7 +94,7 @@ class Side:
         return observation(self.record.path, line.number, data)
 
 
-def pairs(before: Side, after: Side, *, same_deck: bool) -> Iterator[Pair | Unchanged]:
+def pairs(before: Side, after: Side) -> Iterator[Pair | Unchanged]:
     """What both records say of each output, in order; what only one of them has is a pair with nothing."""
     for a, b in joined(before.lines(), after.lines(), lambda: common(before, after)):
         if a is not None and b is not None and (a.rest == b.rest or _timeless(a.rest) == _timeless(b.rest)):
@@ -107,9 +103,8 @@ def pairs(before: Side, after: Side, *, same_deck: bool) -> Iterator[Pair | Unch
         line = a or b
         # sanity check: a pair has a side
         assert line is not None
-        expected = same_deck and [*line.key[1].split("/"), "", ""][2] not in _CONDITIONAL
         one, other = (side.observation(x) if x else None for side, x in ((before, a), (after, b)))
-        yield Pair(line.key[0], one, other, expected)
+        yield Pair(line.key[0], one, other)
 
 
 def common(before: Side, after: Side) -> frozenset[int]:
