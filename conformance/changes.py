@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from lossproof.agreement import GRADE as MODES
 from lossproof.checks import ERROR
 from lossproof.conventions import EXEMPT, FAMILY
 from lossproof.judge import Observation
-from lossproof.levels import CONVENTION, REGRESSION
+from lossproof.levels import BITS, CONVENTION, REGRESSION
 from lossproof.waivers import symptom, verdict
 
 KINDS = ("regression", "fix", "convention", "behaviour", "gone", "new")
@@ -16,7 +17,8 @@ KINDS = ("regression", "fix", "convention", "behaviour", "gone", "new")
 # may excuse.
 _RANK = {"pass": 0, "convention": 0, "suspect": 1, "unsupported": 2, "fail": 3}
 _WORST = 4
-_GRADES = frozenset({"determinism", "batch"})
+# Grades that are lost, and the level of that: other bits in another mode are no more than other bits.
+_GRADES = {"determinism": REGRESSION, "batch": REGRESSION, MODES: BITS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ def _conventions(target: str, a: Observation, b: Observation) -> Iterator[Change
             continue
         kind = "convention"
         if clause in _GRADES:
-            kind, fails = ("fix", "") if other == "bitwise" else ("regression", REGRESSION)
+            lost = _GRADES[clause]
+            kind, fails = ("fix", "") if other == "bitwise" else ("regression" if lost == REGRESSION else kind, lost)
         else:
             fails = CONVENTION if clause in EXEMPT or _is_open(clause, one, other) else REGRESSION
             if a.id.split("/")[2:3] == [ERROR] or "error:" in one + other:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lossproof.diff import Diff, Facts, compare
 from lossproof.diff_formats import SHOW
+from lossproof.errors import UsageError
 from lossproof.headers import between, left_out, names, paired, same_deck
 from lossproof.notes import warned
 from lossproof.pairing import Side, pairs
@@ -25,18 +27,22 @@ def diff_command(before: str, after: str, *, pairs: Sequence[str], fail_on: str,
 def diff_records(before: str, after: str, given: Sequence[str] = ()) -> Diff:
     """The comparison of two files. ``given`` are pairs A=B of target names; by default those of the same name.
 
-    Raises :class:`UsageError` for files that are no records, and for targets that are in neither.
+    Raises :class:`UsageError` for files that are no records, for targets that are in neither, and where the two have
+    nothing in common.
     """
     one, other = read(before), read(after)
     chosen = paired(one, other, given)
-    same = same_deck(one, other)
     facts = Facts(
         str(before),
         str(after),
         tuple(chosen),
         tuple(left_out(one, other, chosen)) if not given else (),
-        tuple(between(one, other, chosen)),
-        same,
+        header=tuple(between(one, other, chosen)),
+        same_deck=same_deck(one, other),
     )
-    mine, theirs = names(one, other, chosen)
-    return compare(facts, pairs(Side(one, mine), Side(other, theirs)))
+    sides = [Side(record, known) for record, known in zip((one, other), names(one, other, chosen), strict=True)]
+    diff = compare(facts, pairs(*sides))
+    if not diff.compared:
+        raise UsageError(f"{before} and {after} have no case of these targets in common; compare runs of one deck")
+    cut_short = tuple(str(side.record.path) for side in sides if not side.complete)
+    return replace(diff, facts=replace(facts, cut_short=cut_short))

@@ -92,12 +92,14 @@ class Shift:
 @dataclass(frozen=True)
 class Facts:
     """What is known of the two records before their observations: names, ``pairs`` of targets that are compared, those
-    ``left_out``, the ``header`` fields that differ, and whether deck and shard are the same."""
+    ``left_out``, records that are ``cut_short``, the ``header`` fields that differ, and whether deck and shard are the
+    same."""
 
     before: str
     after: str
     pairs: tuple[tuple[str, str], ...]
     left_out: tuple[str, ...] = ()
+    cut_short: tuple[str, ...] = ()
     header: tuple[tuple[str, Any, Any], ...] = ()
     same_deck: bool = True
 

@@ -53,6 +53,7 @@ def preface(diff: Diff) -> list[str]:
     lines = [f"{facts.before} and {facts.after}: {pairs}"]
     if not facts.same_deck:
         lines.append("The decks differ; what both records have is compared.")
+    lines += [f"{path} is cut short: its run did not come to its end" for path in facts.cut_short]
     if facts.left_out:
         lines.append(f"Not compared: {', '.join(facts.left_out)}")
     return lines

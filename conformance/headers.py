@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lossproof.errors import UsageError
@@ -13,6 +14,18 @@ from lossproof.recorded import Recorded, targets
 _PASSED = frozenset({"lossproof", "format", "command", "targets", "shards"})
 # What makes a deck, or the part of it that was run.
 _DECK = ("deck", "filters", "shard")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names in the observations of one record, those of ``targets`` and those of ``implementations``, which are
+    adapters in their environments; each with the name that stands for both records.
+
+    A target may have the name of another one's implementation, so observations say which it is.
+    """
+
+    targets: dict[str, str]
+    implementations: dict[str, str]
 
 
 def differences(made: Any, now: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
@@ -72,21 +85,20 @@ def paired(before: Record, after: Record, given: Sequence[str]) -> list[tuple[st
     return found
 
 
-def names(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
+def names(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> tuple[Names, Names]:
     """The names in the observations of either record that are compared, each with the name that stands for both.
 
-    Verdicts on conventions bear the names of implementations: adapters in their environments.
+    An implementation is compared once, whichever of its targets are.
     """
     described = [{t.name: t for t in targets(r)} for r in (before, after)]
-    found: tuple[dict[str, str], dict[str, str]] = {}, {}
-    for one, other in pairs:
-        implementations: list[Recorded] = [described[0][one], described[1][other]]
-        name = implementations[0].implementation
-        for side, t in enumerate(implementations):
-            found[side].setdefault(t.implementation, name)
+    found = Names({}, {}), Names({}, {})
     for pair in pairs:
-        for side in (0, 1):
-            found[side][pair[side]] = pair[0]
+        both: list[Recorded] = [described[side][name] for side, name in enumerate(pair)]
+        is_new = all(t.implementation not in found[side].implementations for side, t in enumerate(both))
+        for side, t in enumerate(both):
+            found[side].targets[t.name] = pair[0]
+            if is_new:
+                found[side].implementations[t.implementation] = both[0].implementation
     return found
 
 

@@ -1,7 +1,7 @@
 """Shards of one run become the record that the whole run would have written, but for the times.
 
-The observations go back into the order of the deck. What the ledgers say of conventions is said again, of all of them
-together: a contradiction between two shards shows in neither.
+The observations go back into the order of the deck. What is said of conventions and of the bits of modes is said again,
+of all shards together: a contradiction between two of them shows in neither.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lossproof.agreement import Agreement
 from lossproof.call import Call
 from lossproof.conventions import FAMILY, Ledger
 from lossproof.errors import UsageError
@@ -96,16 +97,20 @@ def merged(shards: Sequence[Record], calls: Sequence[Call]) -> Iterator[Observat
     """The observations of the whole run, in its order. ``calls`` are the deck, ``shards`` all of them in order."""
     several = targets(shards[0])
     ledgers = {t.implementation: Ledger(t.implementation, t.declared) for t in several}
+    agreement = Agreement(several)
     streams = [_Stream(record) for record in shards]
     stacks = list(groups(calls))
     for stack, index in zip(stacks, divide(stacks, len(shards)), strict=True):
         by_id, stream = {c.id: c for c in stack}, streams[index - 1]
         for target in several:
+            found = []
             while stream.head is not None and stream.head.target == target.name and stream.head.id in by_id:
-                o = stream.take()
-                ledgers[target.implementation].add(by_id[o.id], o)
-                yield o
+                found.append(stream.take())
+                ledgers[target.implementation].add(by_id[found[-1].id], found[-1])
+            agreement.add(target, found)
+            yield from found
     for stream in streams:
         stream.finish()
     for ledger in ledgers.values():
         yield from ledger.verdicts()
+    yield from agreement.grades()

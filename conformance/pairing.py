@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from lossproof.conventions import is_of_implementation
 from lossproof.diff import Pair, Unchanged
 from lossproof.errors import UsageError
+from lossproof.headers import Names
 from lossproof.judge import Observation
 from lossproof.record import Record, observation, parsed, texts
 from lossproof.summary import met_of
@@ -45,10 +47,11 @@ class Line:
 
 @dataclass
 class Side:
-    """One record with the ``names`` of those of its targets that are compared, by their names in the first record."""
+    """One record with the ``names`` of those of its targets and implementations that are compared. ``complete`` is
+    known after its lines: whether the run came to its end."""
 
     record: Record
-    names: Mapping[str, str]
+    names: Names
     complete: bool = False
 
     def lines(self) -> Iterator[Line]:
@@ -70,8 +73,9 @@ class Side:
                     continue
                 o = observation(path, number, data)
                 case, output, target, rest = o.id, o.output, o.target, text
-            if target in names:
-                yield Line(str(path), number, (names[target], case, output), text, rest)
+            name = (names.implementations if is_of_implementation(case) else names.targets).get(target)
+            if name is not None:
+                yield Line(str(path), number, (name, case, output), text, rest)
 
     def observation(self, line: Line) -> Observation:
         """A line, read; of a plain pass no more than share, ULP, profiles and bits.

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lossproof.adapters.protocol import OUTPUTS as ALL_OUTPUTS
-from lossproof.conventions import FAMILY
+from lossproof.conventions import is_of_implementation
 from lossproof.errors import UsageError
 from lossproof.judge import Observation
 from lossproof.when import Condition, Context, Subject, context, parse
@@ -125,7 +125,7 @@ class Book:
 
         What is said of the conventions of an implementation is about all its targets.
         """
-        speakers = self._by_implementation.get(o.target, []) if o.id.split("/")[1:3] == ["all", FAMILY] else []
+        speakers = self._by_implementation.get(o.target, []) if is_of_implementation(o.id) else []
         if not speakers and o.target in self._by_target:
             speakers = [self._by_target[o.target]]
         kind = symptom(o)

@@ -28,11 +28,16 @@ class Named(Protocol):
 
 
 class Subject(Protocol):
-    """A target as far as conditions ask: one that runs, or one of a record."""
+    """A target as far as waivers and records ask: one that runs, or one of a record."""
 
     @property
     def name(self) -> str:
         """The target string."""
+        ...
+
+    @property
+    def implementation(self) -> str:
+        """The adapter in its environment."""
         ...
 
     @property

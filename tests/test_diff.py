@@ -30,6 +30,8 @@ FAIL = replace(BASE, verdict="fail", got=1.0, exact=(2.0, 2.0), share=9.0, met="
 CRASH = replace(BASE, verdict="crash", message="SIGSEGV")
 ERROR = replace(BASE, id="softmax/float32/error/13-x/00000000", verdict="convention")
 
+MODES = replace(BASE, id="softmax/float32/convention/modes/all", output="all", profile="", met="", bits="")
+
 
 def lossproof(*arguments: str) -> Any:
     result = CliRunner().invoke(cli, arguments, prog_name="lossproof")
@@ -69,6 +71,9 @@ def shown(o: Observation, clause: str, how: str) -> Observation:
         (shown(BASE, "batch", "bitwise"), shown(BASE, "batch", "varies"), [("regression", "regression")]),
         (shown(BASE, "batch", "varies"), shown(BASE, "batch", "bitwise"), [("fix", "")]),
         (shown(BASE, "batch", "varies"), BASE, []),
+        (shown(MODES, "modes", "bitwise"), shown(MODES, "modes", "varies"), [("convention", "bits")]),
+        (shown(MODES, "modes", "varies"), shown(MODES, "modes", "bitwise"), [("fix", "")]),
+        (shown(MODES, "modes", "varies"), None, [("gone", "")]),
         (BASE, None, [("gone", "regression")]),
         (ERROR, None, [("gone", "")]),
         (None, BASE, [("new", "")]),
@@ -230,6 +235,32 @@ def test_a_record_that_is_cut_short_does_not_pass(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "5 at level regression" in result.stdout
     assert result.stderr == f"lossproof: warning: {b}: the last line is cut short and ignored (a killed run?)\n"
+
+
+def test_a_killed_run_is_named(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a.jsonl", [BASE]), write(tmp_path / "b.jsonl", [BASE], end=False)
+    said = f"{b} is cut short: its run did not come to its end"
+    assert said in lossproof("diff", str(a), str(b)).stdout
+    assert "cut short" not in lossproof("diff", str(a), str(a)).stdout
+
+
+def test_records_without_a_case_in_common_do_not_pass(tmp_path: Path) -> None:
+    a, b = write(tmp_path / "a.jsonl", [BASE]), write(tmp_path / "b.jsonl", [ERROR], deck={"seed": 1})
+    result = lossproof("diff", str(a), str(b))
+    assert result.exit_code == 2
+    assert "have no case of these targets in common" in result.stderr
+
+
+def test_what_is_said_of_an_implementation_has_its_name(tmp_path: Path) -> None:
+    """The first target has the name of the second one's implementation, which is another one's on the other side."""
+    of_all = replace(BASE, id="softmax/all/convention/clause-4/value", profile="", met="", bits="")
+    before = [replace(BASE, target="f.py:ADAPTER"), replace(of_all, target="planted", verdict="fail", message="apart")]
+    after = [replace(BASE, target="planted"), replace(of_all, target="planted")]
+    for o, path in ((before, "a.jsonl"), (after, "b.jsonl")):
+        named = {"adapter": "planted", "device": "cpu", "mode": "eager", "implementation": "planted"}
+        write(tmp_path / path, o, targets={o[0].target: named})
+    diff = diff_records(str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl"), ["f.py:ADAPTER=planted"])
+    assert [(c.kind, c.id) for c in diff.changes] == [("fix", of_all.id)]
 
 
 def test_targets_of_other_names(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from lossproof.shard import Shard, parse
 
 from .views import install
 
+PLANTED = f"{Path(__file__).with_name('planted.py')}:ADAPTER"
 SMOKE = ("--profile", "smoke", "--op", "softmax", "--op", "nll_loss")
 TARGETS = ("numpy", "crooked")
 SHARDS = 3
@@ -82,6 +83,18 @@ def test_the_report_is_that_of_the_whole_run(folder: Path, tmp_path: Path) -> No
     assert shown(result.stdout) == shown((folder / "whole.txt").read_text())
 
 
+def test_the_bits_of_modes_are_compared_over_all_shards(tmp_path: Path) -> None:
+    several = (PLANTED, f"{PLANTED}+careful", "--profile", "smoke", "--op", "softmax", "--dtype", "float32", "--quiet")
+    whole, out, *parts = (str(tmp_path / f"{name}.jsonl") for name in ("whole", "out", "1", "2"))
+    lossproof("run", *several, "--record", whole)
+    for i, part in enumerate(parts, 1):
+        lossproof("run", *several, "--shard", f"{i}/2", "--record", part)
+    lossproof("merge", *parts, "-o", out)
+    grades = [o["conventions"] for o in timeless(Path(whole))[1:-1] if "/convention/modes/" in o["id"]]
+    assert grades == [{"modes": "varies"}]
+    assert timeless(Path(out)) == timeless(Path(whole))
+
+
 def test_a_contradiction_between_shards_shows_in_the_merged_record(folder: Path, tmp_path: Path) -> None:
     """Conventions are compared over all shards: one dtype that shows another behaviour fails."""
     lines = [json.loads(line) for line in (folder / "whole.jsonl").read_text().splitlines()]
@@ -140,7 +153,7 @@ def test_a_deck_is_divided_by_signatures(of: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "a/b", "1/2/3", "-1/2", "1/0", "1/9999999"])
 def test_what_is_no_shard_is_one_error(text: str) -> None:
-    with pytest.raises(UsageError, match="cannot read shard .* expected I/N"):
+    with pytest.raises(UsageError, match=r"cannot read shard .* expected I/N"):
         parse(text)
 
 
