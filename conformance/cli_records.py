@@ -1,4 +1,4 @@
-"""The commands that read records: show, diff and merge. Options only; the work is imported when a command runs."""
+"""The commands that read records: show, diff, merge, waive. Options only; the work is imported when a command runs."""
 
 from __future__ import annotations
 
@@ -87,4 +87,20 @@ def merge(shards: tuple[str, ...], **options: Any) -> int:
     return merge_command(shards, **options)
 
 
-COMMANDS = (show, diff, merge)
+@click.command()
+@click.argument("record")
+@click.option("--to", metavar="FILE", help="Write them to a new FILE, not to the terminal.")
+@WAIVERS
+def waive(record: str, **options: Any) -> int:
+    """Draft waivers for those failures of a RECORD that no waiver speaks of.
+
+    One entry for what likely has one cause: op, dtype, family, output, symptom. A file of drafts is refused until a
+    person has filled in the reason and the issue of each entry. The exit code is 1 if there are crashes, time-outs or
+    the like, which no waiver hides.
+    """
+    from lossproof.command_waive import waive_command
+
+    return waive_command(record, **options)
+
+
+COMMANDS = (show, diff, merge, waive)
