@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lossproof import __version__
-from lossproof.cli_records import COMMANDS, QUIET, STRICT, WAIVERS
+from lossproof.cli_records import COMMANDS as RECORDS
+from lossproof.cli_records import QUIET, STRICT, WAIVERS
+from lossproof.cli_upgrade import COMMANDS as RELEASES
 from lossproof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -246,7 +248,7 @@ def explain(id: str | None, target: str | None, **options: Any) -> int:
     return explain_command(id, target=target, **options)
 
 
-for command in COMMANDS:
+for command in (*RECORDS, *RELEASES):
     cli.add_command(command)
 
 
