@@ -42,8 +42,10 @@ def bisect_command(
 ) -> int:
     """Search, print each step, and the release."""
     named = spec(target)
-    if named.environment or named.place:
+    if named.environment:
         raise UsageError(f"target {target!r}: expected NAME[+MODE][:DEVICE]; environments are made for its releases")
+    if named.place and not package:
+        raise UsageError(f"target {target!r} does not say whose releases are searched; add --package NAME")
     package = package or named.name
     environments.requirement(f"{package}=={version(good)}")
     call = find(None if call_file else id, profile=profile, seed=seed, record=record, call_file=call_file)

@@ -69,7 +69,7 @@ class Shift:
     """Accuracy of a target, op, dtype and output, over outputs that are good in both records and differ.
 
     ``bits`` of them differ in a bit, ``moved`` in share of the bound. Worst share and worst error in ULP before and
-    after, and the output whose share moved most: ``mover``, with its two shares.
+    after, and the case whose share moved most, or else the first that differs: ``mover``, with its two shares.
     """
 
     target: str
@@ -152,6 +152,8 @@ class _Accuracy:
 
     def add(self, a: Observation, b: Observation) -> None:
         self.bits += differ(a, b)
+        if not self.mover or abs(b.share - a.share) > abs(self.mover_share[1] - self.mover_share[0]):
+            self.mover, self.mover_share = a.id, (a.share, b.share)
         if (a.share, a.ulp) == (b.share, b.ulp):
             return
         self.moved += 1
@@ -160,8 +162,6 @@ class _Accuracy:
             # A derivative may vanish by cancellation: its error in units of a tiny exact value says nothing.
             if math.isfinite(o.ulp) and o.output == "value":
                 self.ulp[side] = max(self.ulp[side], o.ulp)
-        if not self.mover or abs(b.share - a.share) > abs(self.mover_share[1] - self.mover_share[0]):
-            self.mover, self.mover_share = a.id, (a.share, b.share)
 
 
 @dataclass

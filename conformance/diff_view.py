@@ -108,7 +108,8 @@ def _accuracy(diff: Diff) -> Iterator[Section]:
     rows = tuple(
         (
             *(s.target, s.op, s.dtype, s.output, str(s.bits), str(s.moved)),
-            *((_from_to(s.share), _ulp(s), s.mover, _from_to(s.mover_share)) if s.moved else ("",) * 4),
+            *((_from_to(s.share), _ulp(s)) if s.moved else ("", "")),
+            *(s.mover, _from_to(s.mover_share) if s.moved else ""),
         )
         for s in diff.shifts[:ROWS]
     )
