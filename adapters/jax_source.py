@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Iterator, List, Sequence, Tuple
 
-import jax
-
 from . import compose, source
 from .given import batching
 from .jax_modes import asks_for_initial, numbers, value_of
