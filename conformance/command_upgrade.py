@@ -16,6 +16,7 @@ from lossproof import choose, sides
 from lossproof.call import Call
 from lossproof.checks import outputs
 from lossproof.cli import build
+from lossproof.clock import Clock
 from lossproof.command_diff import diff_records
 from lossproof.diff_formats import SHOW
 from lossproof.errors import UsageError
@@ -146,7 +147,7 @@ def _play(halves: Sequence[_Half], calls: Sequence[Call], deck: Deck, waivers: S
     False if it was interrupted.
     """
     several = [t for half in halves for t in half.targets]
-    book, start = book_for(several, waivers), time.perf_counter()
+    book, clock, start = book_for(several, waivers), Clock(), time.perf_counter()
     with contextlib.ExitStack() as stack:
         writers = [
             stack.enter_context(
@@ -156,7 +157,7 @@ def _play(halves: Sequence[_Half], calls: Sequence[Call], deck: Deck, waivers: S
         ]
         tick = stack.enter_context(progress(len(several) * sum(len(outputs(c)) for c in calls)))
         try:
-            for raw in run(several, calls, jobs=jobs):
+            for raw in run(several, calls, clock, jobs=jobs):
                 o = book.mark(raw)
                 for half, writer in zip(halves, writers, strict=True):
                     if half.says(o):
@@ -166,8 +167,11 @@ def _play(halves: Sequence[_Half], calls: Sequence[Call], deck: Deck, waivers: S
         except KeyboardInterrupt:
             click.echo("lossproof: interrupted", err=True)
             return False
+        clock.close(several)
         for half, writer in zip(halves, writers, strict=True):
-            writer.end({"seconds": time.perf_counter() - start, "verdicts": dict(half.summary.total)})
+            part = clock.part([t.name for t in half.targets])
+            facts = {"seconds": time.perf_counter() - start, "clock": part, "verdicts": dict(half.summary.total)}
+            writer.end(facts)
     for half in halves:
         reasons = half.summary.reasons(book, strict=False, complete=False)
         console(stderr=True).print(last_line(half.summary, [t.name for t in half.targets], reasons))

@@ -42,7 +42,8 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         for i, path in enumerate(parts, 1):
             run("run", "numpy", "--op", "softmax", *deck, "--shard", f"{i}/2", "--record", path, "--in-process")
         run("merge", *parts, "--output", str(folder / "merged.jsonl"))
-    return [folder / f"{name}.jsonl" for name in ("whole", "1", "2", "merged")]
+        run("upgrade", "numpy", "crooked", *deck, "--op", "softmax", "--keep", str(folder))
+    return [folder / f"{name}.jsonl" for name in ("whole", "1", "2", "merged", "before", "after")]
 
 
 def test_the_schema_is_a_schema() -> None:
