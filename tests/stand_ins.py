@@ -14,6 +14,8 @@ from lossproof import environments
 from lossproof.environments import Environment
 from lossproof.errors import UsageError
 
+# What pip and uv say where there is none.
+NO_NETWORK = ("NewConnectionError", "Failed to establish a new connection", "error sending request", "dns error")
 # NumPy's adapter, wrong in the releases from 3 to 5.
 ADAPTER = """\
 import os

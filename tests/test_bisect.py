@@ -16,7 +16,7 @@ from lossproof.catalogue import checks
 from lossproof.cli import cli
 from lossproof.errors import UsageError
 
-from .stand_ins import Maker, maker
+from .stand_ins import NO_NETWORK, Maker, maker
 
 CASE = next(c.id for c in checks(profile="smoke", ops=["softmax"], families=["ordinary"]))
 
@@ -133,3 +133,21 @@ def test_releases_are_those_that_pip_names(monkeypatch: pytest.MonkeyPatch) -> N
     assert asked[1][-4:] == ["--python-version", "3.8", "--only-binary", ":all:"]
     assert releases.between(found, "3", "1") == ["1", "2.0", "3"]
     assert releases.between(found, "1.0", "10") == ["1.0", "2.0", "10"]
+
+
+@pytest.mark.old
+def test_the_release_of_jax_that_mended_the_gradient_of_a_masked_softmax() -> None:
+    """jax-softmax-where-masked-large-grad-nan of the table of upstream bugs: mended in 0.4.24."""
+    case = next(
+        c.id
+        for c in checks(profile="default", ops=["softmax"], dtypes=["float32"], families=["masked"])
+        if c.problem.x.shape == (1, 17, 24)
+    )
+    versions = "0.4.24,0.4.25,0.4.27,0.4.30"
+    options = ("--package", "jax[cpu]", "--with", "numpy<2", "--output", "vjp", "--versions", versions)
+    result = lossproof("bisect", "jax+where", case, "--bad", "0.4.23", "--good", "0.4.33", *options)
+    if result.exit_code == 2 and any(text in result.stdout for text in NO_NETWORK):
+        pytest.skip(f"no network: {result.stdout[-300:]}")
+    assert result.exit_code == 0, result.output
+    last = result.stdout.splitlines()[-1]
+    assert last == "jax[cpu] 0.4.24 changed it: vjp fail (nonfinite) in 0.4.23, vjp pass in 0.4.24"

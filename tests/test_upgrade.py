@@ -15,11 +15,10 @@ from lossproof.cli import cli
 from lossproof.judge import FAILING
 
 from .reproduced import unshown
-from .stand_ins import Maker, maker
+from .stand_ins import NO_NETWORK, Maker, maker
 
 PLANTED = f"{Path(__file__).with_name('planted.py')}:ADAPTER"
 SMOKE = ("--profile", "smoke", "--op", "softmax", "--dtype", "float32")
-NO_NETWORK = ("NewConnectionError", "Failed to establish a new connection", "error sending request", "dns error")
 
 
 def lossproof(*arguments: str) -> Any:
