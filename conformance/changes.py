@@ -25,7 +25,7 @@ _GRADES = {"determinism": REGRESSION, "batch": REGRESSION, MODES: BITS}
 class Change:
     """One change of one output. ``kind`` is one of :data:`KINDS`: ``behaviour`` is another error, or another way to
     fail. ``fails`` is the level at which it fails a comparison, empty for never; ``clause`` the one of SPEC section 4
-    that is concerned; ``message`` what the second run says."""
+    that is concerned; ``message`` what the second run says, or of a fix the first."""
 
     kind: str
     target: str
@@ -79,8 +79,8 @@ def _verdicts(target: str, a: Observation, b: Observation, ranks: tuple[int, int
         fails = "" if verdict(b) == "waived" else REGRESSION
         yield Change("regression", target, b.id, b.output, *states, fails, message=b.message)
     elif ranks[1] < ranks[0]:
-        kind = "fix" if is_answered(b) else "behaviour"
-        yield Change(kind, target, b.id, b.output, *states, message=b.message)
+        kind, message = ("fix", a.message) if is_answered(b) else ("behaviour", b.message)
+        yield Change(kind, target, b.id, b.output, *states, message=message)
     elif states[0].split(", ")[0] != states[1].split(", ")[0]:
         yield Change("behaviour", target, b.id, b.output, *states, CONVENTION, message=b.message)
 

@@ -91,6 +91,11 @@ def test_other_decks_explain_what_is_gone_and_new() -> None:
     assert [(c.kind, c.fails) for c in between("t", None, FAIL, same_deck=False)] == [("new", "")]
 
 
+def test_a_fix_says_what_was_wrong() -> None:
+    assert [c.message for c in between("t", FAIL, BASE, same_deck=True)] == ["wrong"]
+    assert [c.message for c in between("t", BASE, FAIL, same_deck=True)] == ["wrong"]
+
+
 def test_several_clauses_are_several_changes() -> None:
     a, b = (replace(BASE, verdict="convention", conventions={"4": x, "7": x}) for x in ("nan", "inf"))
     assert [c.clause for c in between("t", a, b, same_deck=True)] == ["4", "7"]
