@@ -126,12 +126,18 @@ def masked(p: Problem, g: Given) -> Tuple[Value, Given]:
     undefined = ~left.any(axis=p.axis) | (broken & ~left.all(axis=p.axis))
     if undefined.any():
         raise UnsupportedProblem("what where= leaves out is 0 in JAX, also in a row that has no result")
-    # Older releases ask for the value that the maximum starts from.
-    initial = {"initial": -jnp.inf} if "initial" in inspect.signature(jax.nn.softmax).parameters else {}
+    initial = {"initial": -jnp.inf} if asks_for_initial() else {}
     where = jnp.asarray(left)
     f = replace(JAX, softmax=lambda a, axis: jax.nn.softmax(a, axis, where=where, **initial))
     filled = jnp.where(where, g.x, jnp.finfo(g.x.dtype).max)
     return value_of(f, p, g.weight, compose.values(p)), replace(g, x=filled)
+
+
+def asks_for_initial() -> bool:
+    """Whether ``where=`` needs the value that the maximum starts from: in older releases, by default None; newer ones
+    have the argument only to say that it is gone."""
+    initial = inspect.signature(jax.nn.softmax).parameters.get("initial")
+    return initial is not None and initial.default is None
 
 
 class Modes:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import replace
 from typing import Iterator, List, Sequence, Tuple
 
-import jax
-
 from . import compose, source
 from .given import batching
-from .jax_modes import numbers, value_of
+from .jax_modes import asks_for_initial, numbers, value_of
 from .protocol import Problem
 
 PRINT = 'print("%s", jax.device_get(%s).astype(float).tolist())'
@@ -80,7 +77,7 @@ def _grad_of_jit(p: Problem, given: Sequence[str]) -> List[str]:
 
 
 def _where(p: Problem, given: Sequence[str]) -> List[str]:
-    initial = ", initial=-jnp.inf" if "initial" in inspect.signature(jax.nn.softmax).parameters else ""
+    initial = ", initial=-jnp.inf" if asks_for_initial() else ""
     out = ["where = x != -jnp.inf", "x = jnp.where(where, x, jnp.finfo(x.dtype).max)", "def f(x):"]
     scaled = "x" if p.scale == 1.0 else "x * %r" % p.scale
     out += ["    return jax.nn.softmax(%s, %d, where=where%s)" % (scaled, p.axis, initial), "", ""]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from lossproof.conventions import FAMILY
 from lossproof.judge import Observation
-from lossproof.targets import Target
+from lossproof.when import Subject
 
 GRADE = "modes"
 
@@ -28,7 +28,7 @@ class Tally:
 class Agreement:
     """Comparison of targets, group by group: all answers to a group come before those to the next one."""
 
-    targets: Sequence[Target]
+    targets: Sequence[Subject]
     _first: dict[str, str] = field(default_factory=dict)
     _bits: dict[str, dict[tuple[str, str], str]] = field(default_factory=dict)
     _tallies: dict[tuple[str, str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
@@ -37,7 +37,7 @@ class Agreement:
         for target in self.targets:
             self._first.setdefault(target.implementation, target.name)
 
-    def add(self, target: Target, found: Iterable[Observation]) -> None:
+    def add(self, target: Subject, found: Iterable[Observation]) -> None:
         """Take note of what a target answered to a group."""
         bits = {(o.id, o.output): o.bits for o in found if o.bits}
         if target.name == self._first[target.implementation]:

@@ -6,7 +6,6 @@ carried out, 130 interrupted.
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -15,19 +14,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lossproof import __version__
+from lossproof.cli_records import COMMANDS as RECORDS
+from lossproof.cli_records import QUIET, STRICT, WAIVERS
+from lossproof.cli_upgrade import COMMANDS as RELEASES
 from lossproof.errors import UsageError
 
 if TYPE_CHECKING:
     from lossproof.call import Call
 
 _MANY: dict[str, Any] = {"multiple": True, "metavar": "NAME"}
-_WAIVERS = click.option(
-    "--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable)."
-)
-_STRICT = click.option(
-    "--strict", is_flag=True, help="Unexpected passes and stale waivers fail, in versions they were seen in."
-)
-_QUIET = click.option("--quiet", "-q", is_flag=True, help="Only the last line, and the failures.")
 _TIMEOUT = click.option(
     "--timeout",
     default=120.0,
@@ -90,15 +85,16 @@ def cli() -> None:
     "--profile", default="default", show_default=True, metavar="NAME", help="Size of the deck: smoke or default."
 )
 @click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck.")
-@click.option("--record", metavar="FILE", help="Write every observation to FILE (JSON Lines).")
+@click.option("--record", metavar="FILE", help="Write every observation to FILE (JSON Lines; .gz and .zst compress).")
 @click.option("--resume", is_flag=True, help="Finish the record of a run that was cut short, if there is one.")
+@click.option("--shard", metavar="I/N", help="Only part I of N: run all parts, on any machines, and merge the records.")
 @click.option("--op", "ops", help="Only this op (repeatable).", **_MANY)
 @click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **_MANY)
 @click.option("--family", "families", help="Only this family of cases (repeatable).", **_MANY)
-@_WAIVERS
+@WAIVERS
 @click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
-@_STRICT
-@_QUIET
+@STRICT
+@QUIET
 @click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Targets at once (0: one a core).")
 @_TIMEOUT
 @click.option(
@@ -222,9 +218,9 @@ def deck_export(folder: str, **options: Any) -> int:
 @cli.command()
 @click.argument("answers", nargs=-1, required=True)
 @click.option("--record", metavar="FILE", help="Write every observation to FILE (JSON Lines).")
-@_WAIVERS
-@_STRICT
-@_QUIET
+@WAIVERS
+@STRICT
+@QUIET
 def judge(answers: tuple[str, ...], **options: Any) -> int:
     """Judge ANSWERS from a machine that has evaluated an exported deck: the same report as a run."""
     from lossproof.command_detached import judge_command
@@ -252,11 +248,16 @@ def explain(id: str | None, target: str | None, **options: Any) -> int:
     return explain_command(id, target=target, **options)
 
 
+for command in (*RECORDS, *RELEASES):
+    cli.add_command(command)
+
+
 def build(profile: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], families: Sequence[str]) -> list[Call]:
     """A deck with its relations and error calls; every name checked, with a suggestion for those that are unknown."""
     from lossproof.catalogue import KINDS, checks
     from lossproof.deck import PROFILES
     from lossproof.families import FAMILIES
+    from lossproof.filters import known_names as one_of
     from lossproof.floats import FORMATS
     from lossproof.ops import OPS
 
@@ -268,15 +269,6 @@ def build(profile: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], fa
     if not calls:
         raise UsageError(f"the {profile} deck has no call of that op, dtype and family; leave out one of the filters")
     return calls
-
-
-def one_of(what: str, given: Sequence[str], known: Sequence[str]) -> None:
-    """Raise :class:`UsageError` for the first unknown name, with the nearest known one."""
-    for name in given:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UsageError(f"unknown {what} {name!r}; {hint}expected one of {', '.join(known)}")
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -36,6 +36,22 @@ class Clock:
     def facts(self) -> dict[str, Any]:
         """Everything, for a record."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "_seen"}
+
+    def part(self, targets: Collection[str]) -> dict[str, Any]:
+        """What of it is about some targets, and what the engine took for all of them."""
+        return {
+            name: {t: n for t, n in fact.items() if t in targets} if isinstance(fact, dict) else fact
+            for name, fact in self.facts().items()
+        }
+
+    def more(self, facts: Mapping[str, Any]) -> None:
+        """Add the facts of another run."""
+        for f in fields(self):
+            mine, other = getattr(self, f.name), facts.get(f.name)
+            if isinstance(mine, float):
+                setattr(self, f.name, mine + (other or 0.0))
+            elif other and f.name != "_seen":
+                mine.update({name: mine.get(name, 0) + value for name, value in other.items()})
 
     def add(self, target: str, calls: Iterable[Call], outcomes: Iterable[Outcome]) -> None:
         """Count calls of a target."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
@@ -16,21 +16,24 @@ from lossproof.cli import build
 from lossproof.clock import Clock
 from lossproof.errors import UsageError
 from lossproof.evidence import header
+from lossproof.files import is_compressed
 from lossproof.launch import Processes
-from lossproof.record import Writer, begun
-from lossproof.resume import Tape
-from lossproof.run import plan
+from lossproof.record import Writer
+from lossproof.resume import Tape, begun
+from lossproof.run import plan, stacked
 from lossproof.run import run as observe_all
+from lossproof.shard import WHOLE, Shard, parse
 from lossproof.summary import Summary
 from lossproof.targets import Target
 from lossproof.terminal import console, last_line, progress, show
+from lossproof.waivers import Book
 from lossproof.waivers import book as book_for
 
 
 @dataclass(frozen=True)
 class Show:
     """How a run is shown and when it fails: the user's waivers, ``strict``, only the failures (``quiet``), whether the
-    deck is ``complete`` (unfiltered), and ``reasons`` to fail that no observation has."""
+    deck is ``complete`` (unfiltered, all shards), and ``reasons`` to fail that no observation has."""
 
     waivers: Sequence[str]
     strict: bool
@@ -46,6 +49,7 @@ def run_command(
     seed: int,
     record: str | None,
     resume: bool,
+    shard: str | None,
     ops: Sequence[str],
     dtypes: Sequence[str],
     families: Sequence[str],
@@ -61,6 +65,7 @@ def run_command(
     """Run, print, and return the exit code."""
     if resume and not record:
         raise UsageError("--resume needs the record that is to be finished; add --record FILE")
+    part = parse(shard) if shard else WHOLE
     calls = build(profile, seed, ops, dtypes, families)
     alone = in_process or choose.PROCESSES is None
     chosen = choose.targets(target, None if alone else Processes(jobs, timeout, int(memory * 2**30)))
@@ -72,15 +77,16 @@ def run_command(
             click.echo(f"lossproof: required but missing: {', '.join(absent)}; this run has {names}", err=True)
             return 1
         filters = {"op": ops, "dtype": dtypes, "family": families}
-        head = header(chosen, calls, profile=profile, seed=seed, filters=filters) if record else {}
-        tape = Tape(record, head, plan(chosen, calls)) if record and resume and begun(record) else None
+        head = header(chosen, calls, profile=profile, seed=seed, filters=filters, shard=part) if record else {}
+        resumed = record is not None and resume and begun(record)
+        tape = Tape(record, head, plan(chosen, stacked(calls, part))) if record and resumed else None
         writer = None
         if record and not (tape and tape.done):
             kept = {"keep": tape.bytes, "count": tape.count} if tape else {}
             writer = stack.enter_context(Writer(record, head, **kept))
-        complete = profile == "default" and not any(filters.values())
+        complete = profile == "default" and not any(filters.values()) and part == WHOLE
         how = Show(waivers, strict=strict, quiet=quiet, complete=complete)
-        return judge_all(chosen, calls, writer, tape, how, jobs=jobs)
+        return judge_all(chosen, calls, writer, tape, how, jobs=jobs, shard=part)
 
 
 def judge_all(
@@ -91,15 +97,16 @@ def judge_all(
     how: Show,
     *,
     jobs: int = 0,
+    shard: Shard = WHOLE,
 ) -> int:
     """The loop with everything that is shown of it; the exit code."""
     book = book_for(chosen, how.waivers)
     summary, clock, start = Summary(), Clock(), time.perf_counter()
-    total = len(chosen) * sum(len(outputs(c)) for c in calls)
+    total = len(chosen) * sum(len(outputs(c)) for group in stacked(calls, shard) for c in group.calls)
     kept, interrupted = tape.count if tape else 0, False
     with progress(total, quiet=how.quiet) as tick:
         try:
-            for i, raw in enumerate(observe_all(chosen, calls, clock, jobs=jobs, tape=tape)):
+            for i, raw in enumerate(observe_all(chosen, calls, clock, jobs=jobs, tape=tape, shard=shard)):
                 o = book.mark(raw)
                 if writer and i >= kept:
                     writer.write(o)
@@ -111,13 +118,17 @@ def judge_all(
     if writer and not interrupted:
         facts = {"seconds": time.perf_counter() - start, "clock": clock.facts(), "verdicts": dict(summary.total)}
         writer.end(facts)
-    out = console()
     complete = how.complete and not interrupted
-    reasons = [*how.reasons, *summary.reasons(book, strict=how.strict, complete=complete)]
-    show(out, summary, book, clock, complete=complete, quiet=how.quiet)
+    reasons = report(summary, book, clock, replace(how, complete=complete))
     if interrupted:
-        hint = "; finish the record with --resume" if writer else ""
+        hint = "; finish the record with --resume" if writer and not is_compressed(writer.path) else ""
         click.echo(f"lossproof: interrupted after {sum(summary.total.values())} of {total} outputs{hint}", err=True)
         return 130
-    out.print(last_line(summary, [t.name for t in chosen], reasons))
+    console().print(last_line(summary, [t.name for t in chosen], reasons))
     return 1 if reasons else 0
+
+
+def report(summary: Summary, book: Book, clock: Clock, how: Show) -> list[str]:
+    """Print everything but the last line; why the run fails."""
+    show(console(), summary, book, clock, complete=how.complete, quiet=how.quiet)
+    return [*how.reasons, *summary.reasons(book, strict=how.strict, complete=how.complete)]

@@ -21,6 +21,12 @@ EXEMPT = frozenset({"7", "9", "12", "determinism", "batch"})
 # finite logits the other clauses speak of results at the edge of a format's range.
 ANYWHERE = frozenset({"3"})
 FAMILY = "convention"
+_OF_ALL = f"/all/{FAMILY}/"
+
+
+def is_of_implementation(id: str) -> bool:
+    """Whether an observation is about an implementation, all its targets together, and bears its name."""
+    return _OF_ALL in id
 
 
 @dataclass

@@ -47,7 +47,7 @@ class Environment:
 
     def __str__(self) -> str:
         """One line: name, Python, the packages that were asked for."""
-        asked = {canonicalize_name(_name(r)) for r in self.requirements} | {"numpy"}
+        asked = {canonicalize_name(distribution(r)) for r in self.requirements} | {"numpy"}
         versions = [f"{name} {v}" for name, v in sorted(self.packages.items()) if canonicalize_name(name) in asked]
         return f"{self.name}: Python {self.python}, {', '.join(versions)}"
 
@@ -101,7 +101,7 @@ def create(
     requirements and Python is kept, one with others is an error without ``force``. Raises :class:`UsageError` if the
     requirements cannot be installed, or do not import together; nothing is left then.
     """
-    wanted = tuple(sorted({_requirement(r) for r in requirements}))
+    wanted = tuple(sorted({requirement(r) for r in requirements}))
     with _locked(name, say):
         kept = None if force else _read(name)
         if kept is not None:
@@ -128,14 +128,14 @@ def _made(
     name: str, wanted: tuple[str, ...], base: interpreters.Interpreter, say: Callable[[str], None]
 ) -> Environment:
     folder, log = _folder(name), home() / "logs" / f"{name}.log"
-    everything = wanted if any(canonicalize_name(_name(r)) == "numpy" for r in wanted) else (*wanted, "numpy")
+    everything = wanted if any(canonicalize_name(distribution(r)) == "numpy" for r in wanted) else (*wanted, "numpy")
     _delete(folder)
     try:
         steps = installers.plan(base.path, folder, everything)
         say(f"{name}: Python {base.release} ({base.path}), {steps.installer} install {' '.join(everything)}")
         installers.run(steps, log)
         inner = folder / "bin" / "python"
-        packages = probe.importable(inner, [_name(r) for r in everything])
+        packages = probe.importable(inner, [distribution(r) for r in everything])
         created = datetime.now(UTC).isoformat(timespec="seconds")
         made = Environment(name, wanted, base.release, packages, steps.installer, created)
         whole = folder / f"{_DESCRIPTION}.part"
@@ -148,7 +148,7 @@ def _made(
     return made
 
 
-def _requirement(text: str) -> str:
+def requirement(text: str) -> str:
     """A requirement in normal form, or the absolute path of a file to install."""
     try:
         return str(Requirement(text))
@@ -160,8 +160,8 @@ def _requirement(text: str) -> str:
         raise UsageError(f"cannot read requirement {text!r}: {reason}; expected one such as numpy==1.19.5") from None
 
 
-def _name(requirement: str) -> str:
-    """The distribution that a requirement asks for."""
+def distribution(requirement: str) -> str:
+    """The distribution that a requirement, in normal form, asks for."""
     return Path(requirement).name.split("-")[0] if os.sep in requirement else Requirement(requirement).name
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from lossproof import __version__
 from lossproof.call import Call
 from lossproof.deck import VERSION, digest
+from lossproof.shard import WHOLE, Shard
 from lossproof.targets import Player, Target
 
 # Threads, instruction sets, precision modes and compilers: the variables that can change bits. TF_ is no prefix here,
@@ -67,13 +68,20 @@ _CPU_FLAGS = (
 
 
 def header(
-    targets: Sequence[Target], calls: Sequence[Call], *, profile: str, seed: int, filters: Mapping[str, Iterable[str]]
+    targets: Sequence[Target],
+    calls: Sequence[Call],
+    *,
+    profile: str,
+    seed: int,
+    filters: Mapping[str, Iterable[str]],
+    shard: Shard = WHOLE,
 ) -> dict[str, Any]:
-    """The first line of a record."""
+    """The first line of a record. ``calls`` are those of the whole deck, whatever the shard."""
     return {
         "suite": __version__,
         "deck": {"version": VERSION, "digest": digest(calls), "profile": profile, "seed": seed, "calls": len(calls)},
         "filters": {name: list(values) for name, values in filters.items() if values},
+        **({"shard": {"index": shard.index, "of": shard.of}} if shard != WHOLE else {}),
         "targets": {t.name: describe(t) for t in targets},
         "python": platform.python_version(),
         "numpy": np.__version__,
@@ -85,7 +93,8 @@ def header(
 
 
 def describe(target: Target) -> dict[str, Any]:
-    """A target's own account: adapter, device, mode, versions, build facts."""
+    """A target's own account: adapter, device, mode, versions, build facts, the conventions that it declares by
+    ``"CLAUSE OP OUTPUT"``."""
     d = target.describe()
     return {
         "adapter": target.adapter.name,
@@ -93,6 +102,8 @@ def describe(target: Target) -> dict[str, Any]:
         "mode": target.mode,
         "versions": dict(d.versions),
         "facts": dict(d.facts),
+        "implementation": target.implementation,
+        "conventions": {" ".join(key): shown for key, shown in sorted(target.capabilities.conventions.items())},
         **(target.adapter.evidence() if isinstance(target.adapter, Player) else {}),
     }
 

@@ -2,6 +2,8 @@
 
 Numbers are exact: finite floats as JSON numbers that read back to the same bits, the others as the texts ``"nan"``,
 ``"inf"`` and ``"-inf"``. A killed run leaves a readable record; a complete one ends with a line ``{"end": ...}``.
+``docs/record.schema.json`` says what a line may hold. Records whose names end in .gz or .zst are compressed; they are
+flushed now and then only, and cannot be resumed.
 """
 
 from __future__ import annotations
@@ -11,18 +13,21 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from lossproof.errors import UsageError
+from lossproof.files import damaged, is_compressed, open_text
 from lossproof.judge import VERDICTS, Observation
 
 FORMAT = 1
 _DEFAULTS = {f.name: f.default for f in fields(Observation) if f.name != "conventions"}
 _FLOATS = ("share", "ulp", "got", "allowed", "seconds")
 _TEXTS = ("id", "output", "target", "verdict")
+_NAMES = frozenset(f.name for f in fields(Observation))
+_LINES_BETWEEN_FLUSHES = 1000
 
 
 def to_line(o: Observation) -> dict[str, Any]:
@@ -41,15 +46,17 @@ def to_line(o: Observation) -> dict[str, Any]:
 
 def from_line(data: Mapping[str, Any]) -> Observation:
     """The inverse of :func:`to_line`. Raises KeyError, TypeError or ValueError for anything else."""
-    values: dict[str, Any] = dict(data)
+    # A newer suite may write more; what this one knows is enough for it.
+    values = {k: v for k, v in data.items() if k in _NAMES}
     for name in _TEXTS:
         if not isinstance(values[name], str):
             raise TypeError(f"{name} is not a text")
     if values["verdict"] not in VERDICTS:
         raise ValueError(f"unknown verdict {values['verdict']!r}")
     for name in _FLOATS:
-        if values.get(name) is not None:
-            values[name] = float(values[name])
+        value = values.get(name)
+        if value is not None and type(value) is not float:
+            values[name] = float(value)
     if "index" in values:
         values["index"] = tuple(int(i) for i in values["index"])
     if values.get("exact") is not None:
@@ -58,9 +65,7 @@ def from_line(data: Mapping[str, Any]) -> Observation:
     call = values.get("call")
     if call is not None and isinstance(call.get("label_smoothing"), str):
         values["call"] = call | {"label_smoothing": float(call["label_smoothing"])}
-    known = {f.name for f in fields(Observation)}
-    # A newer suite may write more; what this one knows is enough for it.
-    return Observation(**{k: v for k, v in values.items() if k in known})
+    return Observation(**values)
 
 
 def plain(value: Any) -> Any:
@@ -83,10 +88,12 @@ class Writer:
     def __init__(self, path: str | Path, header: Mapping[str, Any], *, keep: int = 0, count: int = 0) -> None:
         self.path = Path(path)
         self.count = count
+        self._unflushed = 0
+        self._patience = _LINES_BETWEEN_FLUSHES if is_compressed(path) else 1
         try:
             if keep:
                 os.truncate(self.path, keep)
-            self._file: IO[str] = self.path.open("a" if keep else "w", encoding="utf-8", newline="\n")
+            self._file: IO[str] = open_text(self.path, "a" if keep else "w")
         except OSError as error:
             raise UsageError(f"cannot write record {path}: {error.strerror or error}") from None
         if not keep:
@@ -104,7 +111,10 @@ class Writer:
     def _line(self, data: Mapping[str, Any]) -> None:
         try:
             self._file.write(json.dumps(plain(data), allow_nan=False, separators=(",", ":")) + "\n")
-            self._file.flush()
+            self._unflushed += 1
+            if self._unflushed >= self._patience:
+                self._unflushed = 0
+                self._file.flush()
         except OSError as error:
             raise UsageError(f"cannot write record {self.path}: {error.strerror or error}") from None
 
@@ -121,20 +131,24 @@ class Record:
 
     path: Path
     header: dict[str, Any]
+    _end: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Observation]:
         """The observations, in order."""
-        for data in _lines(self.path, skip=1):
-            if "end" not in data[1]:
-                yield _observation(self.path, *data)
+        for number, data in _lines(self.path, skip=1):
+            if "end" not in data:
+                yield observation(self.path, number, data)
+            elif isinstance(data["end"], dict):
+                self._end = data["end"]
 
     def end(self) -> dict[str, Any] | None:
-        """What a complete run says at its end; None if the run was cut short."""
-        last = None
-        for _, last in _lines(self.path, skip=1):  # noqa: B007
-            pass
-        found = (last or {}).get("end")
-        return found if isinstance(found, dict) else None
+        """What a complete run says at its end; None if the run was cut short. Known after one pass."""
+        if self._end is None:
+            for number, line in texts(self.path):
+                data = parsed(self.path, number, line) if line.startswith('{"end"') else None
+                if data and isinstance(data["end"], dict):
+                    self._end = data["end"]
+        return self._end
 
 
 def read(path: str | Path) -> Record:
@@ -149,60 +163,45 @@ def read(path: str | Path) -> Record:
     return Record(path, header)
 
 
-def begun(path: str | Path) -> bool:
-    """Whether there is a record with a whole header, or a foreign file; False if there is nothing or less than that."""
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a record, numbered from 1, as they are. Raises :class:`UsageError` if they cannot be read."""
     try:
-        with Path(path).open("rb") as file:
-            first = file.readline()
-    except OSError:
-        return False
-    mark = b'{"lossproof":"record"'
-    return first.endswith(b"\n") or not (mark.startswith(first) or first.startswith(mark))
-
-
-def complete_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """Where each observation begins, in bytes, and its JSON object.
-
-    At last where they end, and what a complete run says there, ``{"end": ...}``; None if the record is cut short.
-    """
-    with path.open("rb") as file:
-        at = len(file.readline())
-        for line in file:
-            try:
-                data = json.loads(line) if line.endswith(b"\n") else None
-            except ValueError as error:
-                raise UsageError(
-                    f"{path} is not a lossproof record; byte {at} begins no JSON object ({error})"
-                ) from None
-            yield at, data
-            if data is None or "end" in data:
-                return
-            at += len(line)
-    yield at, None
-
-
-def _lines(path: Path, skip: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if number <= skip:
-                    continue
-                try:
-                    data = json.loads(line)
-                    if not isinstance(data, dict):
-                        raise ValueError("not an object")
-                except ValueError as error:
-                    if number > 1 and not line.endswith("\n"):
-                        warnings.warn(f"{path}: the last line is cut short and ignored (a killed run?)", stacklevel=2)
-                        return
-                    what = f"not a lossproof record; line {number} is not a JSON object ({error})"
-                    raise UsageError(f"{path} is {what}") from None
-                yield number, data
-    except (OSError, UnicodeDecodeError) as error:
+        with open_text(path, "r") as file:
+            yield from enumerate(file, 1)
+    except EOFError:
+        _warn_cut(path)
+    except damaged() as error:
         raise UsageError(f"cannot read record {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _observation(path: Path, number: int, data: dict[str, Any]) -> Observation:
+def parsed(path: Path, number: int, line: str) -> dict[str, Any] | None:
+    """The JSON object of a line; None for a last line that is cut short, with a warning."""
+    try:
+        data = json.loads(line)
+        if not isinstance(data, dict):
+            raise ValueError("not an object")
+    except ValueError as error:
+        if number > 1 and not line.endswith("\n"):
+            _warn_cut(path)
+            return None
+        what = f"not a lossproof record; line {number} is not a JSON object ({error})"
+        raise UsageError(f"{path} is {what}") from None
+    return data
+
+
+def _warn_cut(path: Path) -> None:
+    warnings.warn(f"{path}: the last line is cut short and ignored (a killed run?)", stacklevel=2)
+
+
+def _lines(path: Path, skip: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in texts(path):
+        data = parsed(path, number, line) if number > skip else None
+        if data is not None:
+            yield number, data
+
+
+def observation(path: Path, number: int, data: dict[str, Any]) -> Observation:
+    """The observation of a line. Raises :class:`UsageError` if it is none."""
     try:
         return from_line(data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

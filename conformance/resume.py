@@ -14,11 +14,13 @@ from typing import Any, Protocol
 
 from lossproof.conventions import FAMILY
 from lossproof.errors import UsageError
+from lossproof.files import is_compressed
+from lossproof.headers import differences
 from lossproof.judge import Observation
-from lossproof.record import complete_lines, plain, read
+from lossproof.record import plain, read
 
 # What must be the same for observations of two runs to belong together.
-_SAME = ("suite", "deck", "filters", "targets")
+SAME = ("suite", "deck", "filters", "targets")
 
 
 class Unit(Protocol):
@@ -42,8 +44,10 @@ class Tape:
     """
 
     def __init__(self, path: str | Path, header: Mapping[str, Any], units: Sequence[Unit]) -> None:
+        if is_compressed(path):
+            raise UsageError(f"cannot resume {path}: it is compressed; leave out --resume to start a new record")
         self.record = read(path)
-        for name in _SAME:
+        for name in (*SAME, "shard"):
             found = difference(self.record.header.get(name), plain(header.get(name)), name)
             if found:
                 raise UsageError(f"cannot resume {path}: {found}; leave out --resume to start a new record")
@@ -81,9 +85,40 @@ class Tape:
             yield list(itertools.islice(found, size))
 
 
+def begun(path: str | Path) -> bool:
+    """Whether there is a record with a whole header, or a foreign file; False if there is nothing or less than that."""
+    try:
+        with Path(path).open("rb") as file:
+            first = file.readline()
+    except OSError:
+        return False
+    mark = b'{"lossproof":"record"'
+    return first.endswith(b"\n") or not (mark.startswith(first) or first.startswith(mark))
+
+
+def complete_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Where each observation begins, in bytes, and its JSON object.
+
+    At last where they end, and what a complete run says there, ``{"end": ...}``; None if the record is cut short.
+    """
+    with path.open("rb") as file:
+        at = len(file.readline())
+        for line in file:
+            try:
+                data = json.loads(line) if line.endswith(b"\n") else None
+            except ValueError as error:
+                raise UsageError(
+                    f"{path} is not a lossproof record; byte {at} begins no JSON object ({error})"
+                ) from None
+            yield at, data
+            if data is None or "end" in data:
+                return
+            at += len(line)
+    yield at, None
+
+
 def difference(made: Any, now: Any, name: str) -> str:
     """Where two values first differ, in words; empty if they are equal."""
-    if isinstance(made, Mapping) and isinstance(now, Mapping):
-        both = dict.fromkeys([*made, *now])
-        return next((d for key in both if (d := difference(made.get(key), now.get(key), f"{name}.{key}"))), "")
-    return "" if made == now else f"{name} was {json.dumps(made)} and is {json.dumps(now)}"
+    for where, one, other in differences(made, now, name):
+        return f"{where} was {json.dumps(one)} and is {json.dumps(other)}"
+    return ""

@@ -22,6 +22,7 @@ from lossproof.judge import Observation
 from lossproof.launch import cores
 from lossproof.ops import solved_by
 from lossproof.resume import Tape
+from lossproof.shard import WHOLE, Shard
 from lossproof.targets import Player, Target
 from lossproof.verdicts import observe
 
@@ -57,10 +58,14 @@ class Unit:
         return frozenset(c.id for c in self.group.calls)
 
 
-def plan(targets: Sequence[Target], calls: Iterable[Call]) -> list[Unit]:
+def stacked(calls: Iterable[Call], shard: Shard = WHOLE) -> list[Group]:
+    """The groups of a shard: those of the whole deck, so that what is stacked together there is so here."""
+    return [Group(tuple(group)) for group in shard.keep(list(groups(calls)))]
+
+
+def plan(targets: Sequence[Target], several: Iterable[Group]) -> list[Unit]:
     """Who is asked what, in the order of the observations."""
-    stacked = [Group(tuple(group)) for group in groups(calls)]
-    return [Unit(target, group) for group in stacked for target in targets if target.takes(group.tier)]
+    return [Unit(target, group) for group in several for target in targets if target.takes(group.tier)]
 
 
 def run(
@@ -70,20 +75,21 @@ def run(
     *,
     jobs: int = 0,
     tape: Tape | None = None,
+    shard: Shard = WHOLE,
 ) -> Iterator[Observation]:
-    """Put every call to every target and judge the answers against one truth.
+    """Put every call of the ``shard`` to every target and judge the answers against one truth.
 
     Targets in processes of their own are asked side by side, ``jobs`` at once (0: one for each core), ahead of the
     judge. The order of the observations is that of the calls, whoever answers first. What a ``tape`` has is taken from
     there.
     """
     clock = clock if clock is not None else Clock()
-    calls = list(calls)
+    several = stacked(calls, shard)
     ledgers = {t.implementation: Ledger(t.implementation, t.capabilities.conventions) for t in targets}
     agreement = Agreement(targets)
-    units, done = plan(targets, calls), len(tape.sizes) if tape else 0
+    units, done = plan(targets, several), len(tape.sizes) if tape else 0
     for target in targets:
-        withheld = sum(not target.takes(call.tier) for call in calls)
+        withheld = sum(len(group.calls) for group in several if not target.takes(group.tier))
         clock.withheld |= {target.name: withheld} if withheld else {}
     for unit, found in zip(units, tape.units() if tape else (), strict=False):
         by_id = {c.id: c for c in unit.group.calls}
@@ -94,8 +100,8 @@ def run(
     with ExitStack() as stack:
         slots = threading.Semaphore(jobs or cores())
         feeds = {t.name: stack.enter_context(closing(_feed(t, units[done:], slots))) for t in targets}
-        for group, several in itertools.groupby(units[done:], key=lambda unit: unit.group):
-            for target, found in _group(group, [unit.target for unit in several], feeds, ledgers, clock):
+        for group, same in itertools.groupby(units[done:], key=lambda unit: unit.group):
+            for target, found in _group(group, [unit.target for unit in same], feeds, ledgers, clock):
                 agreement.add(target, found)
                 yield from found
     for ledger in ledgers.values():

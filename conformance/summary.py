@@ -13,7 +13,19 @@ from lossproof.waivers import Book, symptom, verdict
 
 CellKey = tuple[str, str, str]
 GroupKey = tuple[str, str, str, str, str]
-_STRICTNESS = ("W", "F", "N", "")
+STRICTNESS = ("W", "F", "N", "")
+_GOOD = ("pass", "convention", "suspect")
+
+
+def met(o: Observation) -> str:
+    """The strictest profile that an output meets; empty if it meets none."""
+    return met_of(o.verdict, o.profile, o.met)
+
+
+def met_of(verdict: str, declared: str, met: str) -> str:
+    """The same, from the three fields that decide it."""
+    # A case that took more precision to decide names no profile: it was judged by the declared one.
+    return met or (declared if verdict in _GOOD else "")
 
 
 @dataclass
@@ -30,7 +42,7 @@ class Cell:
     @property
     def met(self) -> str:
         """The strictest profile that every judged output meets, or an empty text."""
-        return _STRICTNESS[self._met] if self._judged else ""
+        return STRICTNESS[self._met] if self._judged else ""
 
     def add(self, o: Observation) -> None:
         """Count one observation."""
@@ -39,12 +51,10 @@ class Cell:
             # What is said of conventions and modes at the end of a run has no profile.
             return
         # Calls with a wider output are judged by the wide format's profile; the cell declares the loosest.
-        if not self.declared or _STRICTNESS.index(o.profile) > _STRICTNESS.index(self.declared):
+        if not self.declared or STRICTNESS.index(o.profile) > STRICTNESS.index(self.declared):
             self.declared = o.profile
         self._judged += 1
-        # A case that took more precision to decide names no profile: it was judged by the declared one.
-        met = o.met or (o.profile if o.verdict in ("pass", "convention", "suspect") else "")
-        self._met = max(self._met, _STRICTNESS.index(met))
+        self._met = max(self._met, STRICTNESS.index(met(o)))
         self.share = max(self.share, o.share)
         # A derivative may vanish by cancellation: its error in units of a tiny exact value says nothing.
         if math.isfinite(o.ulp) and o.output == "value":

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from lossproof.adapters.protocol import OUTPUTS as ALL_OUTPUTS
-from lossproof.conventions import FAMILY
+from lossproof.conventions import is_of_implementation
 from lossproof.errors import UsageError
 from lossproof.judge import Observation
-from lossproof.targets import Target
-from lossproof.when import Condition, Context, context, parse
+from lossproof.when import Condition, Context, Subject, context, parse
 
 OUTPUTS = (*ALL_OUTPUTS, "*")
 EXPECTS = ("all", "some")
@@ -104,7 +103,7 @@ class Book:
     """The waivers in force for a run, and what they matched. Mark every observation with :meth:`mark`."""
 
     waivers: Sequence[Waiver]
-    targets: Sequence[Target]
+    targets: Sequence[Subject]
     waived: dict[str, int] = field(default_factory=dict)
     passed: dict[str, int] = field(default_factory=dict)
 
@@ -129,7 +128,7 @@ class Book:
 
         What is said of the conventions of an implementation is about all its targets.
         """
-        speakers = self._by_implementation.get(o.target, []) if o.id.split("/")[1:3] == ["all", FAMILY] else []
+        speakers = self._by_implementation.get(o.target, []) if is_of_implementation(o.id) else []
         if not speakers and o.target in self._by_target:
             speakers = [self._by_target[o.target]]
         kind = symptom(o)
@@ -144,8 +143,9 @@ class Book:
         return o
 
     def named(self, name: str) -> Waiver:
-        """The waiver of that name."""
-        return next(w for w in self.waivers if w.name == name)
+        """The waiver of that name; of one that is known to a record only, its name."""
+        unknown = Waiver(name, (), "", "its reason is not at hand", "see the file of waivers of that run", ())
+        return next((w for w in self.waivers if w.name == name), unknown)
 
     def stale(self) -> list[Waiver]:
         """Waivers that apply to a target at hand and waived nothing. Meaningful after an unfiltered run only."""
@@ -177,7 +177,7 @@ def load(path: str | Path) -> list[Waiver]:
     return loads(text, source=str(path), adapter=Path(path).stem)
 
 
-def book(targets: Sequence[Target], files: Iterable[str | Path] = ()) -> Book:
+def book(targets: Sequence[Subject], files: Iterable[str | Path] = ()) -> Book:
     """The shipped waivers of the targets' adapters and those of the user's files. Names must be unique."""
     found = shipped(t.adapter.name for t in targets)
     for path in files:

@@ -5,19 +5,59 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from lossproof.adapters.protocol import Description
 from lossproof.errors import UsageError
-
-if TYPE_CHECKING:
-    from lossproof.targets import Target
 
 FACTS = ("device", "dtype", "mode")
 _TERM = re.compile(r"\s*([A-Za-z][\w.-]*?)\s*((?:[<>=!~]|===).*)$")
 _FACT = re.compile(r"(!?)==?\s*([\w:.-]+(?:\s*\|\s*[\w:.-]+)*)$")
+
+
+class Named(Protocol):
+    """What has a name."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        ...
+
+
+class Subject(Protocol):
+    """A target as far as waivers and records ask: one that runs, or one of a record."""
+
+    @property
+    def name(self) -> str:
+        """The target string."""
+        ...
+
+    @property
+    def implementation(self) -> str:
+        """The adapter in its environment."""
+        ...
+
+    @property
+    def adapter(self) -> Named:
+        """The adapter."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        ...
+
+    @property
+    def mode(self) -> str:
+        """How it runs."""
+        ...
+
+    def describe(self) -> Description:
+        """Its versions."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -91,7 +131,7 @@ def _term(text: str) -> Term:
         ) from None
 
 
-def context(target: Target) -> Context:
+def context(target: Subject) -> Context:
     """The context of a target, its dtype left open."""
     versions = dict(target.describe().versions)
     name = target.adapter.name
@@ -99,7 +139,7 @@ def context(target: Target) -> Context:
     return Context(versions, package, target.device, target.mode)
 
 
-def primary_version(target: Target) -> str:
+def primary_version(target: Subject) -> str:
     """The version of the target's own framework, or an empty text."""
     where = context(target)
     return where.versions.get(where.package, "")

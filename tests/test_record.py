@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +132,39 @@ def test_foreign_files_are_one_clear_line(tmp_path: Path, content: bytes, messag
     with pytest.raises(UsageError, match=message) as caught:
         list(record.read(path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_compressed_records(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"r.jsonl{suffix}"
+    several = [replace(BASE, share=i / 7, message=str(i)) for i in range(3000)]
+    with record.Writer(path, HEADER) as writer:
+        for o in several:
+            writer.write(o)
+        # What a killed run leaves can be read, up to the last flush.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert 1000 < len(list(record.read(path))) <= len(several)
+        writer.end({"seconds": 1.0})
+    found = record.read(path)
+    assert list(found) == several
+    assert (found.end() or {})["observations"] == len(several)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cut = record.read(path)
+        assert len(list(cut)) < len(several)
+        assert cut.end() is None
+    path.write_bytes(b"hello\n")
+    with pytest.raises(UsageError, match="cannot read record"):
+        record.read(path)
+
+
+def test_zstandard_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(UsageError, match=r"needs zstandard; pip install 'lossproof\[zstd\]', or use .gz"):
+        record.Writer(tmp_path / "r.jsonl.zst", HEADER)
 
 
 def test_paths_that_cannot_be_used(tmp_path: Path) -> None:

@@ -126,6 +126,17 @@ def test_foreign_files_are_not_overwritten(tmp_path: Path) -> None:
     assert path.read_text() == "my notes"
 
 
+def test_compressed_records_are_not_resumed(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl.gz"
+    command = ("run", "numpy", *SMOKE, "--quiet", "--in-process", "--record", str(path), "--resume")
+    assert lossproof(*command).exit_code == 0, "there is nothing to resume yet"
+    before = path.read_bytes()
+    result = lossproof(*command)
+    assert result.exit_code == 2
+    assert "it is compressed" in result.stderr
+    assert path.read_bytes() == before
+
+
 def test_resume_needs_a_record() -> None:
     result = lossproof("run", "numpy", "--resume")
     assert result.exit_code == 2

@@ -1,0 +1,75 @@
+"""``lossproof merge``: the shards of a run as one record, and its report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lossproof import __version__
+from lossproof.call import Call
+from lossproof.cli import build
+from lossproof.clock import Clock
+from lossproof.command_run import Show, report
+from lossproof.deck import digest
+from lossproof.errors import UsageError
+from lossproof.judge import Observation
+from lossproof.merge import header, in_order, merged
+from lossproof.record import Record, Writer, read
+from lossproof.recorded import targets
+from lossproof.summary import Summary
+from lossproof.terminal import console, last_line
+from lossproof.waivers import Book
+from lossproof.waivers import book as book_for
+
+
+def merge_command(shards: Sequence[str], *, output: str, waivers: Sequence[str], strict: bool, quiet: bool) -> int:
+    """Merge, print the report of the whole run, and return its exit code."""
+    records = in_order([read(path) for path in shards])
+    if Path(output).resolve() in [r.path.resolve() for r in records]:
+        raise UsageError(f"{output} is one of the shards; expected the name of a new record")
+    first = records[0]
+    calls = _deck(first)
+    several = targets(first)
+    book = book_for(several, waivers)
+    summary, clock, seconds = Summary(), Clock(), 0.0
+    with Writer(output, header(records, ["lossproof", *sys.argv[1:]])) as writer:
+        for raw in merged(records, calls):
+            o = _marked(raw, book)
+            writer.write(o)
+            summary.add(o)
+        for record in records:
+            end = record.end() or {}
+            seconds += end.get("seconds", 0.0)
+            clock.more(end.get("clock", {}))
+        writer.end({"seconds": seconds, "clock": clock.facts(), "verdicts": dict(summary.total)})
+    complete = first.header["deck"]["profile"] == "default" and not first.header["filters"]
+    reasons = report(summary, book, clock, Show(waivers, strict=strict, quiet=quiet, complete=complete))
+    console().print(last_line(summary, [t.name for t in several], reasons))
+    return 1 if reasons else 0
+
+
+def _deck(record: Record) -> list[Call]:
+    """The deck that the shards are parts of, made again."""
+    head = record.header
+    try:
+        facts, filters = head["deck"], head["filters"]
+        made = (facts["profile"], facts["seed"], *(filters.get(name, ()) for name in ("op", "dtype", "family")))
+        wanted = facts["digest"]
+    except (KeyError, TypeError, AttributeError):
+        raise UsageError(f"{record.path} is not a lossproof record; its header does not describe its deck") from None
+    calls = build(*made)
+    if digest(calls) != wanted or head.get("suite") != __version__:
+        raise UsageError(
+            f"{record.path} was made by lossproof {head.get('suite')} with another deck; merge them with that"
+        )
+    return calls
+
+
+def _marked(raw: Observation, book: Book) -> Observation:
+    """Observations are marked as the shards were; what is said of them together is marked now."""
+    o = book.mark(replace(raw, waiver=""))
+    if raw.waiver and raw.waiver != o.waiver:
+        raise UsageError(f"the shards have a waiver {raw.waiver!r} on {o.id}; give lossproof merge the same --waivers")
+    return o

@@ -1,0 +1,178 @@
+"""``lossproof upgrade``: the same deck to two releases side by side, and what changed from one to the other."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import click
+
+from lossproof import choose, sides
+from lossproof.call import Call
+from lossproof.checks import outputs
+from lossproof.cli import build
+from lossproof.clock import Clock
+from lossproof.command_diff import diff_records
+from lossproof.diff_formats import SHOW
+from lossproof.errors import UsageError
+from lossproof.evidence import header
+from lossproof.judge import Observation
+from lossproof.launch import Processes
+from lossproof.record import Writer
+from lossproof.run import run
+from lossproof.sides import Side
+from lossproof.summary import Summary
+from lossproof.targets import Target
+from lossproof.terminal import console, last_line, progress
+from lossproof.waivers import book as book_for
+
+
+@dataclass(frozen=True)
+class Deck:
+    """What is put to both sides."""
+
+    profile: str
+    seed: int
+    ops: Sequence[str]
+    dtypes: Sequence[str]
+    families: Sequence[str]
+
+    def calls(self) -> list[Call]:
+        """The calls, in order."""
+        return build(self.profile, self.seed, self.ops, self.dtypes, self.families)
+
+    @property
+    def filters(self) -> dict[str, Sequence[str]]:
+        """What the deck is narrowed to."""
+        return {"op": self.ops, "dtype": self.dtypes, "family": self.families}
+
+
+@dataclass
+class _Half:
+    """One side of the run: its targets, its record, and its numbers."""
+
+    targets: Sequence[Target]
+    path: Path
+    summary: Summary = field(default_factory=Summary)
+
+    def says(self, o: Observation) -> bool:
+        """Whether an observation is about a target of this side, or about its implementation."""
+        return any(o.target in (t.name, t.implementation) for t in self.targets)
+
+
+def upgrade_command(
+    given: Sequence[str],
+    *,
+    before: str | None,
+    after: str | None,
+    targets: Sequence[str],
+    extra: Sequence[str],
+    python: str | None,
+    fresh: bool,
+    deck: Deck,
+    waivers: Sequence[str],
+    fail_on: str,
+    form: str,
+    keep: str | None,
+    processes: Processes,
+) -> int:
+    """Make the environments, run, compare, and return the exit code of the comparison."""
+    both = _sides(given, before, after)
+    pairs = sides.targets(both, targets)
+    calls = deck.calls()
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda s: sides.made(s, extra, python, fresh=fresh, say=_say), both))
+    names = [(found[0].named(a), found[1].named(b)) for a, b in pairs]
+    twice = [a for a, b in names if a == b]
+    if twice:
+        raise UsageError(f"both sides are {twice[0]}; expected two that differ")
+    with _folder(keep) as folder:
+        chosen = choose.targets([name for pair in names for name in pair], processes)
+        try:
+            # In the order of the names, since none of them is there twice.
+            _not_the_same(chosen)
+            halves = [_Half(chosen[i::2], folder / f"{name}.jsonl") for i, name in enumerate(("before", "after"))]
+            if not _play(halves, calls, deck, waivers, processes.jobs):
+                return 130
+        finally:
+            choose.close(chosen)
+        matched = [f"{a.name}={b.name}" for a, b in zip(halves[0].targets, halves[1].targets, strict=True)]
+        diff = diff_records(str(halves[0].path), str(halves[1].path), matched)
+    diff = replace(diff, facts=replace(diff.facts, before=both[0].label, after=both[1].label))
+    reasons = diff.reasons(fail_on)
+    SHOW[form](console(), diff, reasons)
+    return 1 if reasons else 0
+
+
+def _sides(given: Sequence[str], before: str | None, after: str | None) -> tuple[Side, Side]:
+    rest = [sides.side(text) for text in given]
+    if len(rest) + bool(before) + bool(after) != 2:
+        raise UsageError("expected two sides: BEFORE and AFTER, or requirement files with --from and --to")
+    first = sides.of_file(before) if before else rest.pop(0)
+    return first, sides.of_file(after) if after else rest.pop(0)
+
+
+def _not_the_same(chosen: Sequence[Target]) -> None:
+    """What is said of conventions bears the name of an implementation: that of the adapter, in its environment."""
+    shared = {t.implementation for t in chosen[::2]} & {t.implementation for t in chosen[1::2]}
+    if shared:
+        raise UsageError(f"both sides have adapters that are called {shared.pop()}; give one of them another name")
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+@contextlib.contextmanager
+def _folder(keep: str | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="lossproof-") as made:
+            yield Path(made)
+        return
+    try:
+        Path(keep).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {keep}: {error.strerror or error}") from None
+    yield Path(keep)
+
+
+def _play(halves: Sequence[_Half], calls: Sequence[Call], deck: Deck, waivers: Sequence[str], jobs: int) -> bool:
+    """Write both records in one run, so that both sides share the truth and the state of the machine.
+
+    False if it was interrupted.
+    """
+    several = [t for half in halves for t in half.targets]
+    book, clock, start = book_for(several, waivers), Clock(), time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        writers = [
+            stack.enter_context(
+                Writer(h.path, header(h.targets, calls, profile=deck.profile, seed=deck.seed, filters=deck.filters))
+            )
+            for h in halves
+        ]
+        tick = stack.enter_context(progress(len(several) * sum(len(outputs(c)) for c in calls)))
+        try:
+            for raw in run(several, calls, clock, jobs=jobs):
+                o = book.mark(raw)
+                for half, writer in zip(halves, writers, strict=True):
+                    if half.says(o):
+                        writer.write(o)
+                        half.summary.add(o)
+                tick(o, sum(half.summary.failed for half in halves))
+        except KeyboardInterrupt:
+            click.echo("lossproof: interrupted", err=True)
+            return False
+        clock.close(several)
+        for half, writer in zip(halves, writers, strict=True):
+            part = clock.part([t.name for t in half.targets])
+            facts = {"seconds": time.perf_counter() - start, "clock": part, "verdicts": dict(half.summary.total)}
+            writer.end(facts)
+    for half in halves:
+        reasons = half.summary.reasons(book, strict=False, complete=False)
+        console(stderr=True).print(last_line(half.summary, [t.name for t in half.targets], reasons))
+    return True

@@ -1,0 +1,7 @@
+"""How serious a change between two records is. On its own, so that ``--help`` needs nothing else."""
+
+from __future__ import annotations
+
+# Each level has those before it.
+REGRESSION, CONVENTION, BITS = LEVELS = ("regression", "convention", "bits")
+FORMATS = ("text", "markdown", "json")
