@@ -102,6 +102,9 @@ class TensorFlowAdapter:
         if isinstance(error, tf.errors.InvalidArgumentError):
             if "label value" in text:
                 return "bad_label"
+            # Devices are checked when a target is made: what is missing is a kernel.
+            if "Could not satisfy device specification" in text:
+                return "unsupported"
             return "bad_dtype" if "for attr 'T" in text or "was expected to be a" in text else "bad_shape"
         if isinstance(error, tf.errors.ResourceExhaustedError):
             return "resource"

@@ -58,7 +58,7 @@ def relation_checks(deck: Sequence[Call], *, profile: str = "default", seed: int
     The smoke profile gets the first variants, in float32 where the deck has it.
     """
     by: dict[tuple[str, str], list[Problem]] = {}
-    compiled = {signature(call.problem) for call in deck if call.tier != "free"}
+    compiled = {signature(call.problem) for call in deck if call.tier in ("core", "full")}
     for call in deck:
         p = call.problem
         family = FAMILIES.get(call.family)

@@ -18,7 +18,7 @@ from lossproof.ops import OPS
 from lossproof.options import Sig, make_call
 from lossproof.picker import SeededPicker
 from lossproof.scaled import scaled_calls
-from lossproof.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, combinations, is_core, moved
+from lossproof.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, combinations, is_core, is_full, moved
 from lossproof.sweeps import sweeps
 from lossproof.widened import widened
 
@@ -66,7 +66,7 @@ PROFILES: dict[str, Profile] = {
         "default",
         {(shape, dtype): sigs for dtype in DTYPES for shape, sigs in MENU.items()},
         extras=True,
-        budget={"pairs": 16, "signatures": 320, "core": 56, "compiled": 5000, "calls": 8000},
+        budget={"pairs": 16, "signatures": 220, "core": 56, "compiled": 3500, "calls": 8000},
     ),
 }
 
@@ -116,7 +116,7 @@ def _calls(
         for position, sig in enumerate(sigs):
             if sig.op not in ops or dtype not in dtypes:
                 continue
-            tier = "core" if is_core(shape, dtype, position) else "full"
+            tier = _tier(profile, shape, dtype, position)
             if shape == WORKED and sig.axis == 1 and "golden" in families:
                 yield golden_call(sig, dtype, tier)
             yield from _of_signature(sig, shape, dtype, seed, tier, position, profile.skip, families)
@@ -161,6 +161,12 @@ def _of_signature(
             provenance = f"seed {seed}"
             call = make_call(SeededPicker(key), f, sig, shape, FORMATS[dtype], provenance=provenance, tier=tier)
             yield replace(call, tier=_affordable(call))
+
+
+def _tier(profile: Profile, shape: tuple[int, ...], dtype: str, position: int) -> str:
+    if is_core(shape, dtype, position):
+        return "core"
+    return "full" if is_full(dtype, position) or not profile.extras else "spare"
 
 
 def _affordable(call: Call) -> str:

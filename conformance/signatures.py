@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from lossproof.adapters.protocol import REDUCTIONS
+from lossproof.adapters.protocol import DTYPES, REDUCTIONS
 from lossproof.options import Sig
 
 Place = tuple[tuple[int, ...], int]
@@ -113,6 +113,12 @@ def is_core(shape: tuple[int, ...], dtype: str, position: int) -> bool:
     turn, rest = divmod(position, 4)
     mine = (turn + (shape == WORKED) + (dtype == _OTHERS)) % 2 == 1
     return rest == _CORE_FROM[shape] and (dtype == _ALL_CORE or mine)
+
+
+def is_full(dtype: str, position: int) -> bool:
+    """Whether a signature, by its position among those of its shape, is for targets that compile: in float32 each is,
+    in the others by turns every second, so that each is in one of them."""
+    return dtype == _ALL_CORE or (position + DTYPES.index(dtype)) % 2 == 1
 
 
 def combinations() -> tuple[Sig, ...]:
