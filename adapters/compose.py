@@ -87,8 +87,12 @@ def loss(
         own = v.keep if w_y is None else v.keep * w_y
         # eps/K goes inside the sum: the sum of the log-probabilities alone may overflow where the loss does not.
         spread = f.sum(v.share * y if w is None else (w * v.share) * _used(f, w, y), True)
-        # eps = 1 leaves nothing of the label's own term, not even where that is infinite.
-        rows = -spread if eps == 1.0 else own * rows - spread
+        # eps = 1 leaves nothing of the label's own term, not even where that is infinite. A program that serves other
+        # values as well selects.
+        counts = v.keep != 0.0
+        if counts is not True and counts is not False:
+            rows = f.where(counts, rows, 0.0)
+        rows = -spread if counts is False else own * rows - spread
     return drop_ignored(f, p, rows, target, w_y, v)
 
 

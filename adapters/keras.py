@@ -29,6 +29,8 @@ _PACKAGES = {
 }
 # Infinity minus infinity in the shift.
 _CONVENTIONS = {("4", "log_softmax", output): "nan" for output in ("value", "vjp")}
+# Where labels are expected along the last axis only.
+_LAST_AXIS = ("tensorflow", "jax")
 Value = Callable[[Any, Any], Any]
 
 
@@ -77,7 +79,7 @@ class KerasAdapter:
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Every output that is wanted, differentiated by the backend."""
-        _refuse(problem)
+        _refuse(problem, mode)
         return _DRIVERS[mode](problem, _value(problem, _keras(mode)))
 
     def error_kind(self, error: Exception) -> str:
@@ -90,7 +92,7 @@ class KerasAdapter:
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
         """The same computation as a program of Keras and its backend alone."""
-        _refuse(problem)
+        _refuse(problem, mode)
         return keras_source.script(problem, mode)
 
 
@@ -146,7 +148,7 @@ def _keras(mode: str) -> Any:
     return keras
 
 
-def _refuse(p: Problem) -> None:
+def _refuse(p: Problem, mode: str) -> None:
     """Raise UnsupportedProblem for what Keras has no option for."""
     if p.op != "cross_entropy":
         return
@@ -156,10 +158,20 @@ def _refuse(p: Problem) -> None:
         raise UnsupportedProblem("keras.losses.CategoricalCrossentropy has no ignore_class")
     if not p.has_probability_target and p.label_smoothing:
         raise UnsupportedProblem("keras.losses.SparseCategoricalCrossentropy has no label_smoothing")
+    if not p.has_probability_target and mode in _LAST_AXIS and p.axis % p.x.ndim != p.x.ndim - 1:
+        # TensorFlow: "Only axis=-1 is currently supported". JAX takes it that the last axis is that of the classes.
+        raise UnsupportedProblem("keras.losses.SparseCategoricalCrossentropy takes only the last axis on %s" % mode)
 
 
 def _value(p: Problem, keras: Any) -> Value:
     """The value of a problem as a function of input and target."""
+    op = _operation(p, keras)
+    if p.scale == 1.0:
+        return op
+    return lambda x, target: op(x * p.scale, target)
+
+
+def _operation(p: Problem, keras: Any) -> Value:
     if p.op != "cross_entropy":
         function = getattr(keras.ops, p.op)
         return lambda x, target: function(x, axis=p.axis)

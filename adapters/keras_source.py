@@ -26,12 +26,13 @@ def loss(p: Problem) -> Tuple[str, Dict[str, Any]]:
 
 def script(p: Problem, mode: str) -> str:
     """The whole program; it prints every output."""
-    call = "keras.ops.%s(x, axis=%d)" % (p.op, p.axis)
+    x = "x" if p.scale == 1.0 else "x * %r" % p.scale
+    call = "keras.ops.%s(%s, axis=%d)" % (p.op, x, p.axis)
     setup = []
     if p.is_loss:
         name, options = loss(p)
         given = ", ".join("%s=%r" % option for option in options.items())
-        setup, call = ["loss = keras.losses.%s(%s)" % (name, given)], "loss(target, x)"
+        setup, call = ["loss = keras.losses.%s(%s)" % (name, given)], "loss(target, %s)" % x
     imports, body = _BACKENDS[mode](p, [*setup, ""], call)
     head = ["import os", 'os.environ["KERAS_BACKEND"] = "%s"' % mode, "import keras"]
     return source.program(source.title(p, "Keras on " + mode), [*head, *imports], body)

@@ -15,7 +15,7 @@ import numpy as np
 from .protocol import Adapter, Capabilities, Meter, Outcome, Problem, UnsupportedProblem
 
 # Which tiers of calls are worth their compilation: see ``Call.tier``.
-_TAKEN = {"none": ("core", "full", "free"), "cheap": ("core", "full"), "dear": ("core",)}
+_TAKEN = {"none": ("core", "full", "spare", "free"), "cheap": ("core", "full"), "dear": ("core",)}
 
 
 def load(value: str) -> Adapter:

@@ -13,13 +13,19 @@ from .protocol import Meter, Problem
 def seen_by_compiler(p: Problem) -> Hashable:
     """What is static in a problem: op, shapes, types, options but their values, and the outputs.
 
-    The values of ``label_smoothing`` and ``ignore_index`` are left out, but for a smoothing of 1, which leaves nothing
-    of the label's own term.
+    The values of ``label_smoothing`` and ``ignore_index`` are left out.
     """
     arrays = (p.x, p.target, p.weight, p.cotangent, p.tangent, p.target_tangent)
     shapes = tuple(None if a is None else (a.shape, a.dtype.str) for a in arrays)
-    smoothing = 2 if p.label_smoothing == 1.0 else bool(p.label_smoothing)
-    options = (p.axis, p.reduction, smoothing, p.ignore_index is None, p.wrt_target, p.repeat_backward, p.scale)
+    options = (
+        p.axis,
+        p.reduction,
+        bool(p.label_smoothing),
+        p.ignore_index is None,
+        p.wrt_target,
+        p.repeat_backward,
+        p.scale,
+    )
     return (p.op, p.dtype, p.out_dtype, p.layout, shapes, options)
 
 

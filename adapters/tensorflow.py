@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from . import compose, tensorflow_source
 from .protocol import OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
-from .tensorflow_modes import Modes, is_native, placed, pulled
+from .tensorflow_modes import Modes, has_keras, is_native, placed, pulled
 
 # Infinity minus infinity in the shift (kernels of softmax differ); the composition has no ignore_index for
 # probabilities.
@@ -51,12 +51,15 @@ class TensorFlowAdapter:
         self._capabilities = Capabilities(
             ops=ops,
             devices=("cpu", *("cpu:%d" % i for i in range(1, _CPUS)), *("gpu:%d" % i for i in range(len(gpus)))),
-            modes=("eager", "graph", "xla", *(("tf32",) if gpus else ())),
+            modes=("eager", "graph", "xla", *(("keras",) if has_keras() else ()), *(("tf32",) if gpus else ())),
             profiles=profiles,
             outputs=OUTPUTS,
             conventions=_CONVENTIONS,
             # Measured: 0.02 s for a graph, 0.1 s for a compiled program, of each signature.
-            by_mode={mode: {"compile_cost": "cheap"} for mode in ("graph", "xla")},
+            by_mode={
+                **{mode: {"compile_cost": "cheap"} for mode in ("graph", "xla")},
+                **({"keras": {"ops": {"cross_entropy": ops["cross_entropy"]}}} if has_keras() else {}),
+            },
         )
 
     def describe(self) -> Description:
@@ -99,6 +102,9 @@ class TensorFlowAdapter:
         if isinstance(error, tf.errors.InvalidArgumentError):
             if "label value" in text:
                 return "bad_label"
+            # Devices are checked when a target is made: what is missing is a kernel.
+            if "Could not satisfy device specification" in text:
+                return "unsupported"
             return "bad_dtype" if "for attr 'T" in text or "was expected to be a" in text else "bad_shape"
         if isinstance(error, tf.errors.ResourceExhaustedError):
             return "resource"

@@ -1,9 +1,10 @@
-"""How TensorFlow is asked for an output: op by op, as a graph, or compiled by XLA."""
+"""How TensorFlow is asked for an output: op by op, as a graph, compiled by XLA, or through its own Keras."""
 
 from __future__ import annotations
 
+import importlib.util
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, Sequence, Tuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import tensorflow as tf
 from . import compose
 from .given import TENSORS, Given
 from .programs import Programs, metered, seen_by_compiler
-from .protocol import DTYPES, Meter, Problem, Tensor
+from .protocol import DTYPES, Meter, Problem, Tensor, UnsupportedProblem
 
 TYPES = {name: tf.as_dtype(name) for name in DTYPES}
 # TensorFlow 2.4 has the older name.
@@ -52,6 +53,21 @@ TF = Namespace(
     sparse=tf.nn.sparse_softmax_cross_entropy_with_logits,
     dense=tf.nn.softmax_cross_entropy_with_logits,
 )
+
+
+def keras() -> Namespace:
+    """The row losses of ``tf.keras.losses`` in releases with a Keras of their own. The adapter keras has the others."""
+    losses = tf.keras.losses
+    return replace(
+        TF,
+        sparse=lambda labels, logits: losses.sparse_categorical_crossentropy(labels, logits, from_logits=True),
+        dense=lambda q, logits: losses.categorical_crossentropy(q, logits, from_logits=True),
+    )
+
+
+def has_keras() -> bool:
+    """Whether Keras is a part of this release, and no package of its own."""
+    return importlib.util.find_spec("keras") is None and hasattr(tf, "keras")
 
 
 def placed(p: Problem) -> Given:
@@ -169,8 +185,11 @@ class Modes:
 
     def evaluate(self, p: Problem, g: Given, mode: str) -> Outputs:
         """Every output that is wanted."""
-        if mode == "eager":
-            return derive(value_of(TF, p, g.weight, compose.values(p)), g, p.want)
+        if mode in ("eager", "keras"):
+            if mode == "keras" and not is_native(p):
+                raise UnsupportedProblem("composed: nothing of Keras takes part")
+            f = keras() if mode == "keras" else TF
+            return derive(value_of(f, p, g.weight, compose.values(p)), g, p.want)
         with metered(self._meter, lambda: self._programs.made):
             program = self._programs.get((mode, seen_by_compiler(p)), lambda: _program(p, compiled=mode == "xla"))
             tensors = [getattr(g, name) for name in TENSORS]

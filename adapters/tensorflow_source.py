@@ -17,7 +17,22 @@ GRADIENT = [
     '    return value, tape.gradient(value, x, cotangent, unconnected_gradients="zero")',
     "",
 ]
-_SAID = {"graph": " As a graph.", "xla": " Compiled by XLA.", "tf32": " TF32 allowed."}
+_SAID = {
+    "graph": " As a graph.",
+    "xla": " Compiled by XLA.",
+    "keras": " Row losses of tf.keras.losses.",
+    "tf32": " TF32 allowed.",
+}
+_ROWS = {
+    "": (
+        "tf.nn.sparse_softmax_cross_entropy_with_logits(labels=%s, logits=%s)",
+        "tf.nn.softmax_cross_entropy_with_logits(labels=%s, logits=%s)",
+    ),
+    "keras": (
+        "tf.keras.losses.sparse_categorical_crossentropy(%s, %s, from_logits=True)",
+        "tf.keras.losses.categorical_crossentropy(%s, %s, from_logits=True)",
+    ),
+}
 
 
 def script(p: Problem, device: str, mode: str) -> str:
@@ -31,7 +46,7 @@ def script(p: Problem, device: str, mode: str) -> str:
             kind = (ignore if name == "ignore" else keep).dtype.name
             body.append("%s = tf.constant(%r, tf.%s)" % (name, value, kind))
         given += ["keep", "share", "ignore"]
-    lines = [*_lines(p, _SYMBOLS if compiled else compose.values(p))]
+    lines = [*_lines(p, _SYMBOLS if compiled else compose.values(p), *_ROWS["keras" if mode == "keras" else ""])]
     body += ["", *GRADIENT, *(_program(p, given, lines, mode) if compiled else lines)]
     body += [PRINT % (name, name) for name in p.want]
     return source.program(source.title(p, "tensorflow") + _SAID.get(mode, ""), imports(device, mode), body)
@@ -74,11 +89,11 @@ def _program(p: Problem, given: Sequence[str], lines: Sequence[str], mode: str) 
 _SYMBOLS = compose.Values(*(source.Symbol(name) for name in ("keep", "share", "ignore")))
 
 
-def _lines(p: Problem, v: compose.Values) -> List[str]:
-    """The functions that are needed, and every output that is wanted."""
-    out = _function("f", p, v)
+def _lines(p: Problem, v: compose.Values, sparse: str, dense: str) -> List[str]:
+    """The functions that are needed, and every output that is wanted; row losses are called as given."""
+    out = _function("f", p, v, sparse, dense)
     if {"grad_target", "jvp_target"} & set(p.want):
-        out += _function("of_target", p, v, select_used=False)
+        out += _function("of_target", p, v, sparse, dense, select_used=False)
     return [*out, *uses(p)]
 
 
@@ -105,14 +120,16 @@ def uses(p: Problem) -> List[str]:
     return out
 
 
-def _function(name: str, p: Problem, v: compose.Values, *, select_used: bool = True) -> List[str]:
+def _function(
+    name: str, p: Problem, v: compose.Values, sparse: str, dense: str, *, select_used: bool = True
+) -> List[str]:
     trace = source.Trace()
     x, target, weight = (source.Symbol(name) for name in ("x", "target", "weight"))
-    result = value_of(_traced(trace), p, weight, v)(x, target, select_used)
+    result = value_of(_traced(trace, sparse, dense), p, weight, v)(x, target, select_used)
     return ["def %s():" % name, *("    " + line for line in trace.lines), "    return %s" % result, ""]
 
 
-def _traced(trace: source.Trace) -> Namespace:
+def _traced(trace: source.Trace, sparse: str, dense: str) -> Namespace:
     def to_last(a: Any, axis: int) -> Any:
         return a if axis == -1 else trace.emit("tf.experimental.numpy.moveaxis(%s, %s, -1)", a, axis)
 
@@ -129,6 +146,6 @@ def _traced(trace: source.Trace) -> Namespace:
         one_hot=lambda labels, k: trace.emit("tf.one_hot(%s, %s, True, False, dtype=tf.bool)", labels, k),
         where=where,
         sum=lambda a, last: trace.emit("tf.reduce_sum(%s, axis=%s)", a, -1 if last else None),
-        sparse=lambda y, x: trace.emit("tf.nn.sparse_softmax_cross_entropy_with_logits(labels=%s, logits=%s)", y, x),
-        dense=lambda q, x: trace.emit("tf.nn.softmax_cross_entropy_with_logits(labels=%s, logits=%s)", q, x),
+        sparse=lambda y, x: trace.emit(sparse, y, x),
+        dense=lambda q, x: trace.emit(dense, q, x),
     )

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import types
+from dataclasses import replace
 from typing import Any, Callable, Dict, Hashable, Sequence
 
 import torch
@@ -67,9 +68,10 @@ class Compiled:
 
 
 def _key(p: Problem, dynamic: bool) -> Hashable:
-    """``label_smoothing`` is a constant of the program. Symbolic shapes leave only the number of axes."""
+    """``label_smoothing`` is a constant of the program, the label to be ignored an argument that is always there.
+    Symbolic shapes leave only the number of axes."""
     if not dynamic:
-        return seen_by_compiler(p), p.label_smoothing
+        return seen_by_compiler(replace(p, ignore_index=None)), p.label_smoothing
     given = tuple(None if a is None else (a.ndim, a.dtype.str) for a in (p.x, p.target, p.weight, p.cotangent))
     return p.op, p.dtype, p.out_dtype, given, p.axis, p.reduction, p.label_smoothing, p.scale, p.want
 

@@ -32,7 +32,7 @@ _DEFAULTS = {"wrt_target": False, "layout": "contiguous", "out_dtype": None, "re
 # Added after ids were in use: absent, they leave a digest as it was.
 _LATER = ("tangent", "target_tangent")
 LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
-TIERS = ("core", "full", "free")
+TIERS = ("core", "full", "spare", "free")
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Call:
     """A problem, the family that made it, and where it came from.
 
     ``tier`` says how dear its signature may be: ``core`` ones go to every target, ``full`` ones to all but those that
-    compile dearly, ``free`` ones only where a new shape costs nothing. ``random_order`` marks logits in random order,
-    for which the statistical quality grade is meaningful.
+    compile dearly, ``spare`` ones (of the deck's shapes) and ``free`` ones only where a new signature costs nothing.
+    ``random_order`` marks logits in random order, for which the statistical quality grade is meaningful.
     """
 
     problem: Problem

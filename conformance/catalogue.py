@@ -3,11 +3,12 @@ from the deck, and error calls."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 
 from lossproof import relations  # noqa: F401 (registers them)
 from lossproof import transforms as tr
 from lossproof.adapters.protocol import DTYPES, OPS, Problem
+from lossproof.batch import signature
 from lossproof.call import Call
 from lossproof.checks import ERROR, RELATION, Check
 from lossproof.deck import VERSION, build
@@ -20,6 +21,7 @@ from lossproof.special_calls import special_calls
 KINDS = (RELATION, ERROR)
 # Relations are about structure, not size: the deck's small shapes are enough.
 _ELEMENTS = 1000
+_ALL_IN = "float32"
 
 
 def checks(
@@ -56,6 +58,7 @@ def relation_checks(deck: Sequence[Call], *, profile: str = "default", seed: int
     The smoke profile gets the first variants, in float32 where the deck has it.
     """
     by: dict[tuple[str, str], list[Problem]] = {}
+    compiled = {signature(call.problem) for call in deck if call.tier in ("core", "full")}
     for call in deck:
         p = call.problem
         family = FAMILIES.get(call.family)
@@ -72,13 +75,15 @@ def relation_checks(deck: Sequence[Call], *, profile: str = "default", seed: int
         for r in RELATIONS.values():
             variants = r.variants[:1] if smoke else r.variants
             for i, variant in enumerate(variants if op in r.ops else ()):
-                check = _instance(r, variant, problems, seed) if (i + phase) % r.every == 0 or smoke else None
+                check = _instance(r, variant, problems, seed, compiled) if (i + phase) % r.every == 0 or smoke else None
                 if check is not None:
                     found.setdefault(check.id, check)
     return list(found.values())
 
 
-def _instance(r: Relation, variant: str, problems: Sequence[Problem], seed: int) -> Check | None:
+def _instance(
+    r: Relation, variant: str, problems: Sequence[Problem], seed: int, compiled: Collection[Hashable]
+) -> Check | None:
     first = problems[0]
     pick = SeededPicker(f"{VERSION}/{seed}/{RELATION}/{r.name}/{variant}/{first.op}/{first.dtype}")
     start = pick.integer(0, len(problems) - 1)
@@ -87,6 +92,8 @@ def _instance(r: Relation, variant: str, problems: Sequence[Problem], seed: int)
         if plan is None:
             continue
         base, *others = plan.problems
+        # What the deck compiles anyhow, and in one dtype everything of the deck's shapes.
+        cheap = not r.reshapes and (base.dtype == _ALL_IN or all(signature(q) in compiled for q in plan.problems))
         return Check(
             base,
             RELATION,
@@ -96,7 +103,7 @@ def _instance(r: Relation, variant: str, problems: Sequence[Problem], seed: int)
             outputs=tuple(name for name in plan.outputs if name in base.want),
             judge=plan.judged(),
             follow=plan.follow,
-            tier="free" if r.reshapes else "full",
+            tier="full" if cheap else "free",
             watched=r.watched,
         )
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from lossproof.ops import OPS
 from lossproof.options import Sig, make_call
 from lossproof.picker import SeededPicker
 from lossproof.scaled import scaled_calls
-from lossproof.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, combinations, is_core, moved
+from lossproof.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, combinations, is_core, is_full, moved
 from lossproof.sweeps import sweeps
 from lossproof.widened import widened
 
@@ -42,6 +42,7 @@ _BIG = frozenset(
     )
 )
 _BIG_ELEMENTS, _BIG_SKIP, _SECOND_SKIP, _COMBINED_SKIP = 1000, 3, 3, 6
+_CORE_SMOOTHING = (0.0, 0.1)
 # Every combination of options, where a new shape costs nothing: rows and classes are different numbers.
 _SMALL = (3, 5)
 
@@ -65,7 +66,7 @@ PROFILES: dict[str, Profile] = {
         "default",
         {(shape, dtype): sigs for dtype in DTYPES for shape, sigs in MENU.items()},
         extras=True,
-        budget={"pairs": 16, "signatures": 320, "core": 84, "compiled": 5000, "calls": 8000},
+        budget={"pairs": 16, "signatures": 220, "core": 56, "compiled": 3500, "calls": 8000},
     ),
 }
 
@@ -115,7 +116,7 @@ def _calls(
         for position, sig in enumerate(sigs):
             if sig.op not in ops or dtype not in dtypes:
                 continue
-            tier = "core" if is_core(shape, position) else "full"
+            tier = _tier(profile, shape, dtype, position)
             if shape == WORKED and sig.axis == 1 and "golden" in families:
                 yield golden_call(sig, dtype, tier)
             yield from _of_signature(sig, shape, dtype, seed, tier, position, profile.skip, families)
@@ -158,7 +159,19 @@ def _of_signature(
             # The draws are the same in every dtype, so that conventions can be compared across dtypes.
             key = f"{VERSION}/{seed}/{f.name}/{shape}/{sig}"
             provenance = f"seed {seed}"
-            yield make_call(SeededPicker(key), f, sig, shape, FORMATS[dtype], provenance=provenance, tier=tier)
+            call = make_call(SeededPicker(key), f, sig, shape, FORMATS[dtype], provenance=provenance, tier=tier)
+            yield replace(call, tier=_affordable(call))
+
+
+def _tier(profile: Profile, shape: tuple[int, ...], dtype: str, position: int) -> str:
+    if is_core(shape, dtype, position):
+        return "core"
+    return "full" if is_full(dtype, position) or not profile.extras else "spare"
+
+
+def _affordable(call: Call) -> str:
+    """The tier of a call of a family: where programs are dear, their smoothing is a constant, and has one value."""
+    return "full" if call.tier == "core" and call.problem.label_smoothing not in _CORE_SMOOTHING else call.tier
 
 
 def _fits(f: Family, sig: Sig, k: int) -> bool:

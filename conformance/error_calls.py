@@ -25,6 +25,10 @@ WEIGHTS = np.array([0.5, 2.0, 1.0, 4.0])
 UNKNOWN = {"minus-one": -1, "k": K, "minus-five": -K - 1, "far": -(2**62), "minus-hundred": -100, "void": 255}
 # Label 1 if the upper bits are lost.
 WRAPPED = {"8-bit": 2**8 + 1, "16-bit": 2**16 + 1, "32-bit": 2**32 + 1}
+# What every target gets, in one dtype: labels below and above the classes, alone and beside an ignored label. One
+# program serves them, and those with labels of another type or other options are one each.
+CORE = frozenset({"minus-one", "minus-five", "k", "far", "minus-hundred", "32-bit", "k-beside", "minus-one-beside"})
+_ALL_IN = "float32"
 # Sentinels that the label above rounds to in a format of so many bits.
 ROUNDED = {"11-bit": 2**11, "24-bit": 2**24, "53-bit": 2**53}
 # Like unknown labels, these have made kernels read other memory.
@@ -52,9 +56,22 @@ class Case:
             outputs=self.problem.want,
             judge=answers_judge(self.clause, self.what, self.readings, errors=self.errors),
             isolate=self.clause == "13" or self.name in _CRASH_PRONE,
-            # What compiles to the deck's own shapes and options goes to compiled targets: they must agree on labels.
-            tier="full" if self.clause in ("12", "13", "14") else "free",
+            tier=self.tier,
         )
+
+    @property
+    def tier(self) -> str:
+        """Who gets it. Eager and compiled must agree on labels: what the deck's own shapes and options serve goes to
+        compiled targets, in one dtype everything, and the core of it to those that compile dearly."""
+        p = self.problem
+        if self.clause not in ("12", "13", "14"):
+            return "free"
+        if p.dtype == _ALL_IN:
+            return "core" if self.clause == "13" and self.name in CORE else "full"
+        # sanity check: these clauses are about labels
+        assert p.target is not None
+        plain = p.reduction == "none" and p.weight is None and not p.label_smoothing
+        return "full" if plain and p.target.dtype == np.int64 else "free"
 
 
 def loss(op: str, dtype: str, **given: object) -> Problem:
@@ -106,6 +123,8 @@ def _labels(op: str, dtype: str) -> Iterator[Case]:
         yield Case(name, "13", *_unknown(valid, label))
     for name, ignore in ROUNDED.items():
         yield Case(f"beside-{name}", "13", *_unknown(replace(valid, ignore_index=ignore), ignore + 1))
+    for name, label in (("k", K), ("minus-one", -1)):
+        yield Case(f"{name}-beside", "13", *_unknown(replace(valid, ignore_index=-2), label))
     for kind in (np.int32, np.int16):
         text = f"labels of type {kind.__name__} with ignored rows: the same result or an error"
         wide = loss(op, dtype, target=np.array([-100, 2]), ignore_index=-100, reduction="mean")

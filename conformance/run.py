@@ -30,14 +30,19 @@ _MAX_STACK_ELEMENTS = 1 << 18
 
 
 def groups(calls: Iterable[Call]) -> Iterator[list[Call]]:
-    """Neighbouring calls of one signature, in stacks small enough for memory; checks one by one."""
-    for _, run in itertools.groupby(
-        calls, key=lambda c: c.id if isinstance(c, Check) else (c.tier, signature(c.problem))
-    ):
-        members = list(run)
+    """Neighbouring calls of one signature and tier, in stacks small enough for memory; checks one by one."""
+    for members in _alike(calls):
         step = max(1, _MAX_STACK_ELEMENTS // max(1, members[0].problem.x.size))
         for start in range(0, len(members), step):
             yield members[start : start + step]
+
+
+def _alike(calls: Iterable[Call]) -> Iterator[list[Call]]:
+    for _, run in itertools.groupby(calls, key=lambda c: c.id if isinstance(c, Check) else signature(c.problem)):
+        tiers: dict[str, list[Call]] = {}
+        for call in run:
+            tiers.setdefault(call.tier, []).append(call)
+        yield from tiers.values()
 
 
 @dataclass(frozen=True)

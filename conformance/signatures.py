@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from lossproof.adapters.protocol import REDUCTIONS
+from lossproof.adapters.protocol import DTYPES, REDUCTIONS
 from lossproof.options import Sig
 
 Place = tuple[tuple[int, ...], int]
@@ -82,8 +82,10 @@ def _menu() -> dict[tuple[int, ...], tuple[Sig, ...]]:
 
 
 MENU = _menu()
-# What targets that compile dearly get: of each shape every fourth signature, from this position on.
+# What targets that compile dearly get: of each shape every fourth signature, from this position on; of those in other
+# dtypes than float32 every second one, which in bfloat16 are the others of them.
 _CORE_FROM = {WORKED: 1, CUBE: 0, WIDE: 1, LONG: 3}
+_ALL_CORE, _OTHERS = "float32", "bfloat16"
 _SMOKE: dict[tuple[int, ...], tuple[Sig, ...]] = {
     WORKED: (
         *_softmax(1),
@@ -106,9 +108,17 @@ SMOKE: dict[tuple[tuple[int, ...], str], tuple[Sig, ...]] = {
 }
 
 
-def is_core(shape: tuple[int, ...], position: int) -> bool:
+def is_core(shape: tuple[int, ...], dtype: str, position: int) -> bool:
     """Whether a signature, by its position among those of its shape, is for targets that compile dearly, too."""
-    return position % 4 == _CORE_FROM[shape]
+    turn, rest = divmod(position, 4)
+    mine = (turn + (shape == WORKED) + (dtype == _OTHERS)) % 2 == 1
+    return rest == _CORE_FROM[shape] and (dtype == _ALL_CORE or mine)
+
+
+def is_full(dtype: str, position: int) -> bool:
+    """Whether a signature, by its position among those of its shape, is for targets that compile: in float32 each is,
+    in the others by turns every second, so that each is in one of them."""
+    return dtype == _ALL_CORE or (position + DTYPES.index(dtype)) % 2 == 1
 
 
 def combinations() -> tuple[Sig, ...]:

@@ -183,7 +183,7 @@ def _notes(summary: Summary) -> Iterator[RenderableType]:
 
 def _unsupported(summary: Summary, clock: Clock) -> Iterator[RenderableType]:
     for target, n in sorted(clock.withheld.items()):
-        yield escape(f"{target}: {n} calls withheld, whose new shapes it would have to compile (tier free)")
+        yield escape(f"{target}: {n} calls withheld, which it would have to compile programs for")
     if summary.unsupported:
         yield "[bold]Not given[/] (outside the declared capabilities)"
         for (target, reason), n in sorted(summary.unsupported.items(), key=lambda i: (i[0][0], -i[1])):

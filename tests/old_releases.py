@@ -41,7 +41,7 @@ class Bug:
 class Release:
     """A release, the Pythons that it installs in, its companions, and its bugs.
 
-    ``other`` says of bugs of that release why no run reports them.
+    ``other`` says of bugs of that release why no run reports them; ``dtypes`` are those of the run, if not all.
     """
 
     adapter: str
@@ -49,6 +49,7 @@ class Release:
     pythons: tuple[str, ...]
     requirements: tuple[str, ...]
     modes: tuple[str, ...] = ("",)
+    dtypes: tuple[str, ...] = ()
     bugs: tuple[Bug, ...] = ()
     other: tuple[tuple[str, str], ...] = ()
     conforms: bool = False
@@ -61,6 +62,10 @@ class Release:
     def targets(self) -> list[str]:
         """The target strings, one a mode."""
         return [f"{self.adapter}{'+' if mode else ''}{mode}@{self.environment}" for mode in self.modes]
+
+    def options(self) -> list[str]:
+        """The options of the run."""
+        return [part for dtype in self.dtypes for part in ("--dtype", dtype)]
 
 
 NUMPY = Release("numpy", "1.19.5", ("3.8", "3.9"), ("numpy==1.19.5",), conforms=True)
@@ -94,13 +99,28 @@ TENSORFLOW = Release(
     "2.2.0",
     ("3.8",),
     ("tensorflow-cpu==2.2.0", "protobuf<3.21", "numpy==1.18.5"),
+    modes=("", "xla", "keras"),
+    # The release has no bfloat16 kernels for CPUs, and its XLA dies of bfloat16.
+    dtypes=("float32", "float16"),
     bugs=(
         Bug("tf-dense-xent-neginf-zero-label-nan", "cross_entropy/*/masked/*-q*", shown="6: nan"),
         Bug("tf-xent-unnormalised-labels-gradient", "cross_entropy/*-q*", "vjp", shown="3: p - w q'"),
+        Bug("tf-xla-sparse-xent-neginf-nan", "cross_entropy/*/masked/*", mode="xla", message="value got nan"),
+        Bug("tf-xla-oob-label-nan", "cross_entropy/*/error/13-*", mode="xla", shown="13: nan"),
+        Bug("tf-keras-sparse-labels-cast-to-half", "cross_entropy/float16/*/n1-k70000-*", mode="keras"),
     ),
     other=(("keras-cce-probs-clipped-1e-7", "cross-entropy of probabilities in place of logits is no operation here"),),
 )
-JAX = Release("jax", "0.4.23", ("3.9",), ("jax==0.4.23", "jaxlib==0.4.23", "scipy<1.13"))
+JAX = Release(
+    "jax",
+    "0.4.23",
+    ("3.9",),
+    ("jax==0.4.23", "jaxlib==0.4.23", "scipy<1.13"),
+    modes=("", "where"),
+    dtypes=("float64", "float32"),
+    bugs=(Bug("jax-softmax-where-masked-large-grad-nan", "softmax/*/masked/*", "vjp", "where", "vjp got nan"),),
+    other=(("jax-logsumexp-all-neginf-grad-nan", "a row of -inf alone is NaN by clause 3"),),
+)
 RELEASES = (NUMPY, TORCH, TENSORFLOW, JAX)
 
 
@@ -118,7 +138,7 @@ def table() -> Iterator[str]:
         requirements = " ".join(f"'{q}'" if "<" in q else q for q in r.requirements)
         yield from ("", f"## {r.adapter} {r.version}", "", "```sh")
         yield f"lossproof env create {r.environment} {requirements} --python {python}"
-        yield from (f"lossproof run {' '.join(r.targets())}", "```", "")
+        yield from (f"lossproof run {' '.join([*r.targets(), *r.options()])}", "```", "")
         if r.conforms:
             yield "Everything passes."
         if r.bugs:

@@ -55,12 +55,26 @@ def test_another_seed_gives_another_deck(decks):
 @pytest.mark.parametrize("name", PROFILES)
 def test_budgets(decks, name):
     calls, budget = decks[name], PROFILES[name].budget
-    compiled = [c for c in calls if c.tier != "free"]
+    compiled = [c for c in calls if c.tier in ("core", "full")]
     assert len({(c.problem.x.shape, c.problem.dtype) for c in compiled}) <= budget["pairs"]
     assert len({signature(c.problem) for c in compiled}) <= budget["signatures"]
     assert len({signature(c.problem) for c in compiled if c.tier == "core"}) <= budget["core"]
     assert len(compiled) <= budget["compiled"]
     assert len(calls) <= budget["calls"]
+
+
+def test_compiled_targets_get_each_signature_in_float32_and_in_another_dtype(decks):
+    menu = {}
+    for call in decks["default"]:
+        p = call.problem
+        if call.tier in ("core", "full") and p.x.shape in MENU and p.tangent is None and p.scale == 1.0:
+            options = (p.op, p.x.shape, p.axis % p.x.ndim, p.reduction, p.has_probability_target)
+            used = (p.weight is None, p.ignore_index is None, not p.label_smoothing)
+            menu.setdefault(options + used, set()).add(p.dtype)
+    assert len(menu) == sum(len(sigs) for sigs in MENU.values())
+    for dtypes in menu.values():
+        assert "float32" in dtypes
+        assert len(dtypes) >= 2
 
 
 def test_every_op_and_dtype_has_core_signatures(decks):

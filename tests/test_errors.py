@@ -202,6 +202,62 @@ def test_clause_13_nan_rows_are_accepted_and_their_gradient_recorded() -> None:
     assert {(o.output, o.conventions["13"]) for o in given} == {("value", "nan"), ("vjp", "zero")}
 
 
+class Compiling(Odd):
+    """An adapter with a mode that compiles dearly, which answers in another way than eager execution."""
+
+    def capabilities(self) -> Capabilities:
+        return replace(
+            super().capabilities(), modes=("eager", "compile"), by_mode={"compile": {"compile_cost": "dear"}}
+        )
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> Outputs:
+        return (
+            super().evaluate(problem, device, mode) if mode == "compile" else NumpyAdapter().evaluate(problem, "", "")
+        )
+
+
+def in_both_modes(adapter: Compiling) -> list[Observation]:
+    core = [c for c in CHECKS if c.tier == "core"]
+    # sanity check: labels below and above the classes, with and without an ignored label, of both losses
+    for op in ("nll_loss", "cross_entropy"):
+        given = {
+            (y < 0, c.problem.ignore_index is None) for c in core if c.problem.op == op for y in c.problem.target[:1]
+        }
+        assert len(given) == 4
+    return list(run([Target(adapter), Target(adapter, "compile")], core))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        labels(lambda y: np.clip(y, 0, K - 1)),
+        labels(lambda y: np.where((y < 0) & (y >= -K), y + K, y)),
+        truncated(32),
+        dropped,
+    ],
+    ids=["clamped", "wrapped", "truncated", "zero"],
+)
+def test_what_a_compiler_makes_of_labels_reaches_dear_modes(how: Callable[[Problem, Evaluate], Outputs]) -> None:
+    bad = {o.target for o in in_both_modes(Compiling(how)) if o.verdict in FAILING and "/all/" not in o.id}
+    assert bad == {"odd+compile"}
+
+
+def test_error_in_one_mode_and_nan_in_another_is_listed_and_no_failure() -> None:
+    def how(p: Problem, evaluate: Evaluate) -> Outputs:
+        assert p.target is not None
+        bad = (p.target < 0) | (p.target >= K) & (p.target != p.ignore_index)
+        out = evaluate(replace(p, target=np.where(bad, 1, p.target)))
+        row = np.where(bad, np.nan, 1.0)
+        spoilt = {"value": out["value"].data * row, "vjp": out["vjp"].data * row[:, None]}
+        return {name: replace(out[name], data=data) for name, data in spoilt.items()}
+
+    observations = in_both_modes(Compiling(how))
+    assert not [o.message for o in observations if o.verdict in FAILING]
+    (listed,) = [o for o in observations if o.id == "cross_entropy/all/convention/clause-13/value"]
+    assert (listed.verdict, listed.conventions) == ("convention", {"13": "error|nan"})
+    assert "error on odd; nan on odd+compile" in listed.message
+
+
 @dataclass(frozen=True)
 class Broken(Target):
     """A target whose process dies, or does not answer."""
