@@ -91,6 +91,7 @@ def cli() -> None:
 @click.option("--op", "ops", help="Only this op (repeatable).", **_MANY)
 @click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **_MANY)
 @click.option("--family", "families", help="Only this family of cases (repeatable).", **_MANY)
+@click.option("--calls", multiple=True, metavar="PATH", help="Also a kept call, or a folder of them (repeatable).")
 @WAIVERS
 @click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
 @STRICT

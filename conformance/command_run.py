@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import click
 
-from lossproof import choose
+from lossproof import choose, promoted
 from lossproof.call import Call
 from lossproof.checks import outputs
 from lossproof.cli import build
@@ -53,6 +53,7 @@ def run_command(
     ops: Sequence[str],
     dtypes: Sequence[str],
     families: Sequence[str],
+    calls: Sequence[str],
     waivers: Sequence[str],
     require: Sequence[str],
     strict: bool,
@@ -66,7 +67,7 @@ def run_command(
     if resume and not record:
         raise UsageError("--resume needs the record that is to be finished; add --record FILE")
     part = parse(shard) if shard else WHOLE
-    calls = build(profile, seed, ops, dtypes, families)
+    deck = promoted.along(build(profile, seed, ops, dtypes, families), calls)
     alone = in_process or choose.PROCESSES is None
     chosen = choose.targets(target, None if alone else Processes(jobs, timeout, int(memory * 2**30)))
     with contextlib.ExitStack() as stack:
@@ -77,16 +78,16 @@ def run_command(
             click.echo(f"lossproof: required but missing: {', '.join(absent)}; this run has {names}", err=True)
             return 1
         filters = {"op": ops, "dtype": dtypes, "family": families}
-        head = header(chosen, calls, profile=profile, seed=seed, filters=filters, shard=part) if record else {}
+        head = header(chosen, deck, profile=profile, seed=seed, filters=filters, shard=part) if record else {}
         resumed = record is not None and resume and begun(record)
-        tape = Tape(record, head, plan(chosen, stacked(calls, part))) if record and resumed else None
+        tape = Tape(record, head, plan(chosen, stacked(deck, part))) if record and resumed else None
         writer = None
         if record and not (tape and tape.done):
             kept = {"keep": tape.bytes, "count": tape.count} if tape else {}
             writer = stack.enter_context(Writer(record, head, **kept))
         complete = profile == "default" and not any(filters.values()) and part == WHOLE
         how = Show(waivers, strict=strict, quiet=quiet, complete=complete)
-        return judge_all(chosen, calls, writer, tape, how, jobs=jobs, shard=part)
+        return judge_all(chosen, deck, writer, tape, how, jobs=jobs, shard=part)
 
 
 def judge_all(

@@ -6,10 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from lossproof import promoted
+from lossproof.cli import cli
 from lossproof.deck import build
 from lossproof.errors import UsageError
+from lossproof.record import read
 
 CALLS = build(profile="smoke", ops=("cross_entropy",), dtypes=("float32",))[:3]
 
@@ -55,3 +58,18 @@ def test_a_folder_without_calls_and_one_that_cannot_be_written(tmp_path: Path) -
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot write"):
         promoted.save(CALLS[0], tmp_path / "file")
+
+
+def test_the_command_line_judges_kept_calls_along_with_the_deck(tmp_path: Path) -> None:
+    other = replace(CALLS[0], problem=replace(CALLS[0].problem, ignore_index=7))
+    promoted.save(other, tmp_path / "kept")
+    record = tmp_path / "r.jsonl"
+    options = ("--profile", "smoke", "--op", "cross_entropy", "--dtype", "float32", "--in-process", "-q")
+    result = CliRunner().invoke(
+        cli, ["run", "numpy", *options, "--calls", str(tmp_path / "kept"), "--record", str(record)]
+    )
+    assert result.exit_code == 0, result.output
+    assert other.id in {o.id for o in read(record)}
+    result = CliRunner().invoke(cli, ["run", "numpy", "--calls", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "no call in" in result.output
