@@ -21,7 +21,7 @@ FIXED: tuple[Shape, ...] = ((1, 2), (2, 1), WORKED, (3, 5), (2, 3, 4), CUBE, WID
 _SMALL, _EMPTY = FIXED[:6], ((0, 2), (0, 1), (0, 4), (2, 0, 3), (0, 3, 2))
 _EDGES = tuple(2**e + d for e in range(5, 11) for d in (-1, 0, 1))
 # Odd widths that no warp divides, around the powers of two more often than chance has them.
-_WIDTHS = tuple(sorted((*_EDGES * 6, *range(513, 1024, 8), *range(35, 1101, 17))))
+_WIDTHS = tuple(sorted((*_EDGES * 12, *range(513, 1024, 8), *range(35, 1101, 17))))
 # Labels, class counts and row counts past the integer and finite range of 8, 16-bit and float16 arithmetic.
 _CLASSES = (2050, 4097, 33_000, 40_000)
 _NARROW_CLASSES = (2050, 33_000, 65_521, 65_537, 70_000)
