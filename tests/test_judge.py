@@ -174,6 +174,9 @@ def test_digest_of_bits() -> None:
     assert bits_digest(a) == bits_digest(np.array([0.0, 1.0]))
     assert bits_digest(a) != bits_digest(np.array([-0.0, 1.0]))
     assert len(bits_digest(a)) == 16
+    payloads = np.array([0x7FF8000000000000, 0xFFFFFC0000000000], dtype=np.uint64).view(np.float64)
+    assert bits_digest(payloads[:1]) == bits_digest(payloads[1:]), "NaN is one value"
+    assert bits_digest(np.array([np.inf])) != bits_digest(payloads[:1])
 
 
 def test_failing_verdicts_are_verdicts() -> None:
