@@ -23,7 +23,9 @@ from lossproof.suite import session
 from lossproof.waivers import verdict
 
 _EXAMPLES = {"smoke": 30}
-_MANY = 1000
+MANY = 1000
+# The most logits of a call that the search climbs on.
+CLIMBED = 4096
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -42,7 +44,7 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
 
     # Judging is fast, compiling a new shape is not: time limits per example say nothing here.
     @settings(
-        max_examples=_EXAMPLES.get(profile, _MANY),
+        max_examples=_EXAMPLES.get(profile, MANY),
         deadline=None,
         # With a database hypothesis ranks every example by the index of its bytes, which takes 40 times as long as
         # judging it; and a failure is printed whole, to be kept with --call.
@@ -58,7 +60,9 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
         observations = [replay.waivers.mark(o, explored=True) for o in run(chosen, [call])]
         judged = [o for o in observations if verdict(o) not in ("waived", "unsupported")]
         shares = [o.share for o in judged if math.isfinite(o.share)]
-        target(max(shares, default=0.0), label=f"worst share of the bound, {op}")
+        # Hill climbing plays hundreds of variants of the best call: it is for those that cost little.
+        if call.problem.x.size <= CLIMBED:
+            target(max(shares, default=0.0), label=f"worst share of the bound, {op}")
         bad = [o for o in observations if o.verdict in FAILING and verdict(o) != "waived"]
         if bad:
             found = "\n".join(f"{o.target}: {o.message}" for o in bad)
