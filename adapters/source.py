@@ -1,38 +1,101 @@
 """Source text for the standalone scripts that adapters write: exact arrays, and traced compositions.
 
-Numbers are written as ``float.fromhex`` reads them, equal neighbours as ``number*count``. A composition is run once on
-symbols, so that its script says what it does, line by line, and cannot drift away from it.
+Numbers are written as ``float.fromhex`` reads them, equal neighbours as ``number*count``; arrays that would be long so
+are packed. A composition is run once on symbols, so that its script says what it does, line by line, and cannot drift
+away from it.
 """
 
 from __future__ import annotations
 
+import base64
 import itertools
 import re
-from typing import Any, List, Sequence, Tuple
+import zlib
+from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from .protocol import Problem
 
 READER = [
-    "",
-    "def read(text, kind=float.fromhex):",
-    '    """The numbers in a text; 1*3 is 1 three times."""',
+    "def read(text):  # 0x1p+0*3 is 1.0 three times",
     '    runs = [token.partition("*") for token in text.split()]',
-    "    return [v for number, _, times in runs for v in [kind(number)] * int(times or 1)]",
+    "    return [v for number, _, times in runs for v in [float.fromhex(number)] * int(times or 1)]",
     "",
 ]
+UNPACKER = [
+    "def unpack(kind, text):  # numbers of a type of the module struct, compressed, in base 85",
+    '    return [v for v, in struct.iter_unpack("<" + kind, zlib.decompress(base64.b85decode(text)))]',
+    "",
+]
+# A problem with an array whose text would be longer is packed.
+_LEGIBLE = 1500
+# Integers up to here are exact in decimal digits that anybody reads.
+_PLAIN = 2.0**24
+# Lines of a traced composition are joined up to this length.
+_JOINED = 100
 
 
-def constant(a: np.ndarray) -> str:
-    """The entries of an array in C order, as an expression that uses ``read``. Equal rows are written once."""
-    rows = a.reshape(-1, a.shape[-1]) if a.ndim > 1 and a.size else a.reshape(1, -1)
-    if len(rows) > 1 and len({row.tobytes() for row in rows}) == 1:
-        return "%s * %d" % (constant(rows[0]), len(rows))
-    number, kind = (str, ", int") if a.dtype.kind in "iu" else (_hex, "")
-    tokens = [number(v) for v in a.ravel().tolist()]
-    runs = [(token, len(list(same))) for token, same in itertools.groupby(tokens)]
-    return 'read("%s"%s)' % (" ".join(t if n == 1 else "%s*%d" % (t, n) for t, n in runs), kind)
+def constants(p: Problem) -> Iterator[Tuple[str, np.ndarray, str]]:
+    """The arrays of a problem by the names that scripts give them, each with its entries in C order as an expression
+    that uses ``read`` or ``unpack``."""
+    given = arrays(p)
+    packed = any(not _is_plain(a) and len(_read(a)) > _LEGIBLE for _, a in given)
+    for name, a in given:
+        yield name, a, constant(a, packed=packed)
+
+
+def constant(a: np.ndarray, *, packed: bool = False) -> str:
+    """The entries of an array in C order, as an expression. Equal rows are written once."""
+    if _is_plain(a):
+        return _listed(a)
+    return _packed(a) if packed else _read(a)
+
+
+def _is_plain(a: np.ndarray) -> bool:
+    return a.dtype.kind in "iu" or bool(np.all((np.abs(a) <= _PLAIN) & (a == np.round(a))))
+
+
+def _runs(tokens: Iterable[str]) -> List[Tuple[str, int]]:
+    return [(token, len(list(same))) for token, same in itertools.groupby(tokens)]
+
+
+def _listed(a: np.ndarray) -> str:
+    """As a list display, or several: ``[0.0] * 5 + [1.0, 2.0]``; equal rows ``[1.0, 2.0] * 3``."""
+    rows = _equal_rows(a)
+    if rows is not None:
+        listed = _listed(rows)
+        return ("%s * %d" if " + " not in listed else "(%s) * %d") % (listed, len(a.reshape(-1, a.shape[-1])))
+    parts: List[str] = []
+    for is_long, several in itertools.groupby(_runs(map(repr, a.ravel().tolist())), key=lambda run: run[1] > 3):
+        if is_long:
+            parts += ["[%s] * %d" % run for run in several]
+        else:
+            parts.append("[%s]" % ", ".join(token for token, n in several for _ in range(n)))
+    return " + ".join(parts) or "[]"
+
+
+def _read(a: np.ndarray) -> str:
+    rows = _equal_rows(a)
+    if rows is not None:
+        return "%s * %d" % (_read(rows), len(a.reshape(-1, a.shape[-1])))
+    return 'read("%s")' % " ".join(t if n == 1 else "%s*%d" % (t, n) for t, n in _runs(map(_hex, a.ravel().tolist())))
+
+
+def _equal_rows(a: np.ndarray) -> Optional[np.ndarray]:
+    """The row that all of several rows along the last axis are, if they are equal and longer than 1."""
+    if a.ndim < 2 or not a.size or a.shape[-1] < 2:
+        return None
+    rows = a.reshape(-1, a.shape[-1])
+    return rows[0] if len(rows) > 1 and len({row.tobytes() for row in rows}) == 1 else None
+
+
+def _packed(a: np.ndarray) -> str:
+    """In the narrowest type that holds every entry exactly."""
+    with np.errstate(over="ignore"):
+        kind = next(k for k in "efd" if np.array_equal(a.astype("<" + k), a, equal_nan=True))
+    data = zlib.compress(np.ascontiguousarray(a.astype("<" + kind)).tobytes(), 9)
+    return 'unpack("%s", "%s")' % (kind, base64.b85encode(data).decode())
 
 
 def arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:
@@ -43,8 +106,17 @@ def arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:
 
 
 def program(title: str, imports: Sequence[str], body: Sequence[str]) -> str:
-    """A script from its parts."""
-    return "\n".join(['"""%s"""' % title, *imports, *READER, *body]) + "\n"
+    """A script from its parts, with what they use."""
+    text = "\n".join(body)
+    helpers = [*(READER if "read(" in text else ()), *(UNPACKER if "unpack(" in text else ())]
+    if "unpack(" in text:
+        imports = ["import base64, struct, zlib", *imports]
+    return "\n".join(['"""%s"""' % title, *imports, "", *helpers, *body]) + "\n"
+
+
+def version(module: str, name: str) -> str:
+    """The line that prints the version of a framework."""
+    return 'print("%s", %s.__version__)' % (name, module)
 
 
 def title(p: Problem, framework: str) -> str:
@@ -109,6 +181,24 @@ class Trace:
         name = "t%d" % (len(self.lines) + 1)
         self.lines.append("%s = %s" % (name, template % tuple(_text(a) for a in args)))
         return Symbol(name)
+
+    def returning(self, result: object) -> List[str]:
+        """The lines, and one that returns ``result``; what is used once is written where it is used, if it fits."""
+        lines = ["return %s" % result]
+        for line in reversed(self.lines):
+            # What nothing uses is left out.
+            if re.search(r"\b%s\b" % line.partition(" = ")[0], "\n".join(lines)):
+                lines.insert(0, line)
+        for name in [line.partition(" = ")[0] for line in lines[:-1]]:
+            word = re.compile(r"\b%s\b" % name)
+            own = next(line for line in lines if line.startswith(name + " = "))
+            users = [line for line in lines if line is not own and word.search(line)]
+            value = own.partition(" = ")[2]
+            uses = sum(len(word.findall(line)) for line in users)
+            if uses == 1 and len(users[0]) + len(value) <= _JOINED:
+                lines = [word.sub(lambda _, v=value: v, line) if line is users[0] else line for line in lines]
+                lines.remove(own)
+        return lines
 
 
 def _text(value: object) -> str:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lossproof import __version__
-from lossproof.cli_records import COMMANDS, QUIET, STRICT, WAIVERS
+from lossproof import __version__, cli_records, cli_views
+from lossproof.cli_records import QUIET, STRICT, WAIVERS
 from lossproof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def explain(id: str | None, target: str | None, **options: Any) -> int:
     return explain_command(id, target=target, **options)
 
 
-for command in COMMANDS:
+for command in (*cli_records.COMMANDS, *cli_views.COMMANDS):
     cli.add_command(command)
 
 

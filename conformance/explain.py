@@ -6,7 +6,6 @@ import difflib
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from lossproof.explain_check import check_lines
 from lossproof.families import FAMILIES
 from lossproof.floats import FORMATS
 from lossproof.judge import Observation
+from lossproof.listening import listen
 from lossproof.ops import solved_by, validate
 from lossproof.run import run
 from lossproof.targets import Target
@@ -65,7 +65,7 @@ def find(id: str | None, *, profile: str, seed: int, record: str | None, call_fi
     if call_file is not None:
         return _from_file(call_file)
     if id is None:
-        raise UsageError("explain needs the ID of a case (lossproof deck list), or --call FILE")
+        raise UsageError("which case? expected an ID (lossproof deck list), or --call FILE")
     if record is not None and not {RELATION, ERROR} & set(id.split("/")):
         calls = list(_recorded(record))
         place = f"the calls that {record} keeps (those that did not pass)"
@@ -106,19 +106,6 @@ def _from_file(path: str) -> Call:
     return call
 
 
-@dataclass(frozen=True)
-class _Listening(Target):
-    """A target whose answers are kept: an explanation shows all of them, an observation only the worst entry."""
-
-    heard: list[Outcome] = field(default_factory=list)
-
-    def play(self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False) -> Iterator[Outcome]:
-        """Play, and keep what is said."""
-        for outcome in super().play(problems, isolate=isolate, watch=watch):
-            self.heard.append(outcome)
-            yield outcome
-
-
 def lines(call: Call, target: Target | None, *, full: bool = False) -> Iterator[str]:
     """The whole explanation, line by line."""
     if isinstance(call, Check):
@@ -139,7 +126,7 @@ def lines(call: Call, target: Target | None, *, full: bool = False) -> Iterator[
     answer: Outcome | None = None
     observations: list[Observation] = []
     if target is not None:
-        ear = _Listening(target.adapter, target.mode, target.device, target.environment, target.place)
+        ear = listen(target)
         marks = book([target])
         observations = [marks.mark(o) for o in run([ear], [call])]
         answer = ear.heard[0]
