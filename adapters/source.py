@@ -1,7 +1,7 @@
 """Source text for the standalone scripts that adapters write: exact arrays, and traced compositions.
 
-Numbers are written as ``float.fromhex`` reads them, equal neighbours as ``number*count``; arrays that would be long so
-are packed. A composition is run once on symbols, so that its script says what it does, line by line, and cannot drift
+Numbers are written as ``float.fromhex`` reads them, small integers in decimal digits; arrays that would be long so are
+packed. A composition is run once on symbols, so that its script says what it does, line by line, and cannot drift
 away from it.
 """
 
@@ -11,18 +11,12 @@ import base64
 import itertools
 import re
 import zlib
-from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from .protocol import Problem
 
-READER = [
-    "def read(text):  # 0x1p+0*3 is 1.0 three times",
-    '    runs = [token.partition("*") for token in text.split()]',
-    "    return [v for number, _, times in runs for v in [float.fromhex(number)] * int(times or 1)]",
-    "",
-]
 UNPACKER = [
     "def unpack(kind, text):  # numbers of a type of the module struct, compressed, in base 85",
     '    return [v for v, in struct.iter_unpack("<" + kind, zlib.decompress(base64.b85decode(text)))]',
@@ -38,9 +32,9 @@ _JOINED = 100
 
 def constants(p: Problem) -> Iterator[Tuple[str, np.ndarray, str]]:
     """The arrays of a problem by the names that scripts give them, each with its entries in C order as an expression
-    that uses ``read`` or ``unpack``."""
+    that may use ``unpack``."""
     given = arrays(p)
-    packed = any(not _is_plain(a) and len(_read(a)) > _LEGIBLE for _, a in given)
+    packed = any(not _is_plain(a) and len(_hexes(a)) > _LEGIBLE for _, a in given)
     for name, a in given:
         yield name, a, constant(a, packed=packed)
 
@@ -49,7 +43,7 @@ def constant(a: np.ndarray, *, packed: bool = False) -> str:
     """The entries of an array in C order, as an expression. Equal rows are written once."""
     if _is_plain(a):
         return _listed(a)
-    return _packed(a) if packed else _read(a)
+    return _packed(a) if packed else _hexes(a)
 
 
 def _is_plain(a: np.ndarray) -> bool:
@@ -61,12 +55,12 @@ def _runs(tokens: Iterable[str]) -> List[Tuple[str, int]]:
 
 
 def _listed(a: np.ndarray) -> str:
-    """As a list display, or several: ``[0.0] * 5 + [1.0, 2.0]``; equal rows ``[1.0, 2.0] * 3``."""
-    rows = _equal_rows(a)
-    if rows is not None:
-        listed = _listed(rows)
-        return ("%s * %d" if " + " not in listed else "(%s) * %d") % (listed, len(a.reshape(-1, a.shape[-1])))
-    parts: List[str] = []
+    """As list displays: ``[0.0] * 5 + [1.0, 2.0]``; equal rows ``[1.0, 2.0] * 3``."""
+    return _repeated(a, _displays)
+
+
+def _displays(a: np.ndarray) -> str:
+    parts = []
     for is_long, several in itertools.groupby(_runs(map(repr, a.ravel().tolist())), key=lambda run: run[1] > 3):
         if is_long:
             parts += ["[%s] * %d" % run for run in several]
@@ -75,11 +69,27 @@ def _listed(a: np.ndarray) -> str:
     return " + ".join(parts) or "[]"
 
 
-def _read(a: np.ndarray) -> str:
-    rows = _equal_rows(a)
-    if rows is not None:
-        return "%s * %d" % (_read(rows), len(a.reshape(-1, a.shape[-1])))
-    return 'read("%s")' % " ".join(t if n == 1 else "%s*%d" % (t, n) for t, n in _runs(map(_hex, a.ravel().tolist())))
+def _hexes(a: np.ndarray) -> str:
+    """In hexadecimal: ``list(map(float.fromhex, "0x1p+0 0x1.8p+1".split()))``."""
+    return "list(map(float.fromhex, %s))" % _repeated(a, _words)
+
+
+def _words(a: np.ndarray) -> str:
+    parts = []
+    for is_long, several in itertools.groupby(_runs(map(_hex, a.ravel().tolist())), key=lambda run: run[1] > 3):
+        if is_long:
+            parts += ['["%s"] * %d' % run for run in several]
+        else:
+            parts.append('"%s".split()' % " ".join(token for token, n in several for _ in range(n)))
+    return " + ".join(parts) or "[]"
+
+
+def _repeated(a: np.ndarray, written: Callable[[np.ndarray], str]) -> str:
+    row = _equal_rows(a)
+    if row is None:
+        return written(a)
+    text = written(row)
+    return ("(%s) * %d" if " + " in text else "%s * %d") % (text, len(a.reshape(-1, a.shape[-1])))
 
 
 def _equal_rows(a: np.ndarray) -> Optional[np.ndarray]:
@@ -108,7 +118,7 @@ def arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:
 def program(title: str, imports: Sequence[str], body: Sequence[str]) -> str:
     """A script from its parts, with what they use."""
     text = "\n".join(body)
-    helpers = [*(READER if "read(" in text else ()), *(UNPACKER if "unpack(" in text else ())]
+    helpers = UNPACKER if "unpack(" in text else []
     if "unpack(" in text:
         imports = ["import base64, struct, zlib", *imports]
     return "\n".join(['"""%s"""' % title, *imports, "", *helpers, *body]) + "\n"

@@ -20,7 +20,9 @@ def script(p: Problem, device: str, mode: str, want: Sequence[str]) -> str:
 
 def imports(body: Sequence[str]) -> List[str]:
     """What the lines need."""
-    out = ["import torch", "import torch.nn.functional as F"]
+    out = ["import torch"]
+    if any("F." in line for line in body):
+        out.append("import torch.nn.functional as F")
     if any("fw." in line for line in body):
         out.insert(1, "import torch.autograd.forward_ad as fw")
     if any("func." in line for line in body):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from lossproof.errors import UsageError
 from lossproof.judge import Observation
 from lossproof.ops import value_shape
 
+# Programs have fewer lines: empty ones are left out where they would have more.
+LINES = 30
 _PRINT = re.compile(r'print\("(\w+)", (.+)\)')
 
 
@@ -44,6 +47,8 @@ def script(text: str, finding: Finding) -> str:
         )
     kept = [line for line in lines if not ((m := _PRINT.fullmatch(line)) and m[1] in OUTPUTS)]
     title, body, versions = kept[0], kept[1:-1], kept[-1]
+    if finding.kind != "raises" and finding.kind != "refusal":
+        body = _needed(body, expression)
     # One empty line where there are several; none at the start of a block.
     body = [line for i, line in enumerate(body) if line or (i and body[i - 1])]
     start = len(body) - body[::-1].index("") if "" in body else 0
@@ -55,7 +60,39 @@ def script(text: str, finding: Finding) -> str:
         "import sys",
     ]
     ending = [*_ending(finding, expression, computed), versions, "sys.exit(0 if right else 1)"]
-    return "\n".join([*head, *given, *ending]) + "\n"
+    made = [*head, *given, *ending]
+    if len(made) >= LINES:
+        made = [line for line in made if line]
+    return "\n".join(made) + "\n"
+
+
+def _needed(lines: list[str], expression: str) -> list[str]:
+    """The lines without what computes other outputs: statements that set only names that nothing uses."""
+    names = _names(ast.parse(expression), ast.Load)
+    dropped: set[int] = set()
+    for statement in reversed(ast.parse("\n".join(lines)).body):
+        sets = _names(statement, ast.Store) | _bound(statement)
+        if sets and not sets & names and not isinstance(statement, ast.For):
+            dropped |= set(range(statement.lineno - 1, statement.end_lineno or statement.lineno))
+        else:
+            names |= _names(statement, ast.Load)
+    return [line for i, line in enumerate(lines) if i not in dropped]
+
+
+def _names(tree: ast.AST, context: type[ast.expr_context]) -> set[str]:
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, context)}
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """The name of a function, or the names that an import binds."""
+    if isinstance(statement, ast.FunctionDef):
+        return {statement.name}
+    if isinstance(statement, ast.ImportFrom):
+        return {a.asname or a.name for a in statement.names}
+    if isinstance(statement, ast.Import):
+        # The framework itself is needed for its version.
+        return {a.asname for a in statement.names if a.asname and "." in a.name}
+    return set()
 
 
 def _one_line(text: str) -> str:
