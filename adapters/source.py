@@ -22,8 +22,9 @@ UNPACKER = [
     '    return [v for v, in struct.iter_unpack("<" + kind, zlib.decompress(base64.b85decode(text)))]',
     "",
 ]
-# A problem with an array whose text would be longer is packed.
+# An array whose text would be longer, or have more terms, is packed.
 _LEGIBLE = 1500
+_TERMS = 20
 # Integers up to here are exact in decimal digits that anybody reads.
 _PLAIN = 2.0**24
 # Lines of a traced composition are joined up to this length.
@@ -33,33 +34,23 @@ _JOINED = 100
 def constants(p: Problem) -> Iterator[Tuple[str, np.ndarray, str]]:
     """The arrays of a problem by the names that scripts give them, each with its entries in C order as an expression
     that may use ``unpack``."""
-    given = arrays(p)
-    packed = any(not _is_plain(a) and len(_hexes(a)) > _LEGIBLE for _, a in given)
-    for name, a in given:
-        yield name, a, constant(a, packed=packed)
+    for name, a in arrays(p):
+        yield name, a, constant(a)
 
 
-def constant(a: np.ndarray, *, packed: bool = False) -> str:
+def constant(a: np.ndarray) -> str:
     """The entries of an array in C order, as an expression. Equal rows are written once."""
-    if _is_plain(a):
-        return _listed(a)
-    return _packed(a) if packed else _hexes(a)
-
-
-def _is_plain(a: np.ndarray) -> bool:
-    return a.dtype.kind in "iu" or bool(np.all((np.abs(a) <= _PLAIN) & (a == np.round(a))))
+    is_plain = a.dtype.kind in "iu" or bool(np.all((np.abs(a) <= _PLAIN) & (a == np.round(a))))
+    text = _repeated(a, _displays) if is_plain else "list(map(float.fromhex, %s))" % _repeated(a, _words)
+    return text if len(text) <= _LEGIBLE and text.count(" + ") <= _TERMS else _packed(a)
 
 
 def _runs(tokens: Iterable[str]) -> List[Tuple[str, int]]:
     return [(token, len(list(same))) for token, same in itertools.groupby(tokens)]
 
 
-def _listed(a: np.ndarray) -> str:
-    """As list displays: ``[0.0] * 5 + [1.0, 2.0]``; equal rows ``[1.0, 2.0] * 3``."""
-    return _repeated(a, _displays)
-
-
 def _displays(a: np.ndarray) -> str:
+    """As list displays: ``[0.0] * 5 + [1.0, 2.0]``."""
     parts = []
     for is_long, several in itertools.groupby(_runs(map(repr, a.ravel().tolist())), key=lambda run: run[1] > 3):
         if is_long:
@@ -69,12 +60,8 @@ def _displays(a: np.ndarray) -> str:
     return " + ".join(parts) or "[]"
 
 
-def _hexes(a: np.ndarray) -> str:
-    """In hexadecimal: ``list(map(float.fromhex, "0x1p+0 0x1.8p+1".split()))``."""
-    return "list(map(float.fromhex, %s))" % _repeated(a, _words)
-
-
 def _words(a: np.ndarray) -> str:
+    """As texts of hexadecimal numbers."""
     parts = []
     for is_long, several in itertools.groupby(_runs(map(_hex, a.ravel().tolist())), key=lambda run: run[1] > 3):
         if is_long:
@@ -102,8 +89,9 @@ def _equal_rows(a: np.ndarray) -> Optional[np.ndarray]:
 
 def _packed(a: np.ndarray) -> str:
     """In the narrowest type that holds every entry exactly."""
+    kinds = "bhiq" if a.dtype.kind in "iu" else "efd"
     with np.errstate(over="ignore"):
-        kind = next(k for k in "efd" if np.array_equal(a.astype("<" + k), a, equal_nan=True))
+        kind = next(k for k in kinds if np.array_equal(a.astype("<" + k), a, equal_nan=kinds == "efd"))
     data = zlib.compress(np.ascontiguousarray(a.astype("<" + kind)).tobytes(), 9)
     return 'unpack("%s", "%s")' % (kind, base64.b85encode(data).decode())
 

@@ -31,4 +31,24 @@ def repro(id: str | None, **options: Any) -> int:
     return repro_command(id, **options)
 
 
-COMMANDS = (repro,)
+@click.command()
+@click.argument("records", nargs=-1, required=True, metavar="RECORD [RECORD]")
+@click.option("--output", "-o", required=True, metavar="FILE", help="The page to be written.")
+@click.option(
+    "--targets", "pairs", multiple=True, metavar="A=B", help="Of two records: the targets to compare (repeatable)."
+)
+@click.option(
+    "--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable)."
+)
+@click.option("--programs/--no-programs", default=True, help="Start the targets of failures to write reproducers.")
+def report(records: tuple[str, ...], **options: Any) -> int:
+    """Write a RECORD as one HTML page that needs no network; of two records, what changed from the first to the second.
+
+    Takes the extra report: pip install 'lossproof[report]'.
+    """
+    from lossproof.command_report import report_command
+
+    return report_command(records, **options)
+
+
+COMMANDS = (repro, report)
