@@ -194,7 +194,7 @@ class Trace:
             value = own.partition(" = ")[2]
             uses = sum(len(word.findall(line)) for line in users)
             if uses == 1 and len(users[0]) + len(value) <= _JOINED:
-                lines = [word.sub(lambda _, v=value: v, line) if line is users[0] else line for line in lines]
+                lines = [word.sub(value.replace("\\", "\\\\"), line) if line is users[0] else line for line in lines]
                 lines.remove(own)
         return lines
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lossproof import __version__, cli_records, cli_views
-from lossproof.cli_records import QUIET, STRICT, WAIVERS
+from lossproof.cli_records import QUIET, STRICT, WAIVERS, views
 from lossproof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def cli() -> None:
 @click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
 @STRICT
 @QUIET
+@views
 @click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Targets at once (0: one a core).")
 @_TIMEOUT
 @click.option(
@@ -219,6 +220,7 @@ def deck_export(folder: str, **options: Any) -> int:
 @WAIVERS
 @STRICT
 @QUIET
+@views
 def judge(answers: tuple[str, ...], **options: Any) -> int:
     """Judge ANSWERS from a machine that has evaluated an exported deck: the same report as a run."""
     from lossproof.command_detached import judge_command

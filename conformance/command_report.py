@@ -13,7 +13,7 @@ from lossproof.notes import warned
 from lossproof.record import read
 from lossproof.recorded import targets
 from lossproof.report.collect import Collected
-from lossproof.report.page import Run, page
+from lossproof.report.page import Run, page, put
 from lossproof.report.programs import MOST, Programs
 from lossproof.summary import Summary
 from lossproof.waivers import book as book_for
@@ -49,7 +49,7 @@ def write_report(
     record = read(second or first)
     there = targets(record)
     book = book_for(there, waivers)
-    makers = Programs(place=str(record.path), most=MOST if programs else 0)
+    makers = Programs(options={"record": record.path}, most=MOST if programs else 0)
     try:
         collected = Collected().add_all(record)
         diff = earlier = None
@@ -60,13 +60,3 @@ def write_report(
     finally:
         makers.close()
     return put(output, html)
-
-
-def put(output: str | Path, html: str) -> int:
-    """Write a page; its size in bytes."""
-    data = html.encode()
-    try:
-        Path(output).write_bytes(data)
-    except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror or error}") from None
-    return len(data)

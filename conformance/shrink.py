@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,11 @@ def _candidates(p: Problem, at: tuple[int, ...]) -> Iterator[Problem]:
     for name in _FLOATS:
         a = getattr(p, name)
         if a is not None and a.dtype.kind == "f":
-            yield from (replace(p, **{name: b}) for b in _rounder(name, a, p) if _differs(a, b))
+            yield from (_with(p, {name: b}) for b in _rounder(name, a, p) if _differs(a, b))
+
+
+def _with(p: Problem, changed: Mapping[str, Any]) -> Problem:
+    return replace(p, **changed)
 
 
 def _differs(a: np.ndarray, b: np.ndarray) -> bool:
@@ -100,7 +105,7 @@ def _cut(p: Problem, axis: int, part: slice) -> Problem:
     full[axis] = part
     if axis != classes:
         reduced[axis - (axis > classes)] = part
-    changed: dict[str, object] = {}
+    changed: dict[str, Any] = {}
     for name in _FLOATS:
         a = getattr(p, name)
         if a is None:
@@ -116,7 +121,7 @@ def _cut(p: Problem, axis: int, part: slice) -> Problem:
         # sanity check: losses have targets
         assert isinstance(labels, np.ndarray)
         changed["target"] = (labels - part.start).astype(labels.dtype)
-    return replace(p, **changed)  # type: ignore[arg-type]
+    return _with(p, changed)
 
 
 def _alike(p: Problem) -> Iterator[Problem]:
@@ -137,7 +142,7 @@ def _alike(p: Problem) -> Iterator[Problem]:
         for one in some:
             b = np.ascontiguousarray(np.broadcast_to(one, a.shape))
             if _differs(a, b):
-                yield replace(p, **{name: b})
+                yield _with(p, {name: b})
 
 
 def _rounder(name: str, a: np.ndarray, p: Problem) -> Iterator[np.ndarray]:

@@ -90,8 +90,8 @@
   }
 
   function draw() {
-    boxes("plot-share", "share", 1e-4, { title: { text: "share of the bound" }, type: "log", exponentformat: "power" }, [one]);
-    boxes("plot-ulp", "ulp", 0.01, { title: { text: "ulp" }, type: "log", exponentformat: "power" }, []);
+    boxes("plot-share", "share", 1e-4, { title: { text: "share of the bound" }, type: "log", exponentformat: "power", range: [-4, 2] }, [one]);
+    boxes("plot-ulp", "ulp", 0.01, { title: { text: "ulp" }, type: "log", exponentformat: "power", range: [-2, 4] }, []);
     const cells = data.accuracy.filter(wanted);
     const several = data.targets.filter((t) => cells.some((c) => c.target === t));
     const names = data.edges.map((e, i) => (i ? `${(10 ** data.edges[i - 1]).toPrecision(2)} to ${(10 ** e).toPrecision(2)}` : `below ${(10 ** e).toPrecision(2)}`));
@@ -111,7 +111,7 @@
       return { type: "scatter", mode: "lines+markers", name: t, x: ks, y: ks.map((k) => Math.max(1e-4, worst.get(k))),
         marker: { color: colour[t], size: 5 }, line: { width: 1, color: colour[t] }, hovertemplate: "K = %{x}: %{y:.3g}" };
     });
-    Plotly.react("plot-classes", lines, layout({ xaxis: { type: "log", title: { text: "classes K" } }, yaxis: { title: { text: "worst share" }, type: "log", exponentformat: "power" }, shapes: [one] }), config);
+    Plotly.react("plot-classes", lines, layout({ xaxis: { type: "log", title: { text: "classes K" } }, yaxis: { title: { text: "worst share" }, type: "log", exponentformat: "power", range: [-2, 2] }, shapes: [one] }), config);
     document.documentElement.dataset.drawn = "yes";
   }
 

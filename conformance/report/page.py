@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from lossproof import __version__
@@ -70,14 +72,30 @@ class Run:
     earlier: Summary | None = None
 
 
+def needed() -> None:
+    """Raise :class:`UsageError` without the packages that a page takes."""
+    for name in ("jinja2", "plotly"):
+        if find_spec(name) is None:
+            raise UsageError(f"HTML reports need the package {name}; pip install 'lossproof[report]'")
+
+
+def put(output: str | Path, html: str) -> int:
+    """Write a page; its size in bytes. Raises :class:`UsageError` where it cannot be written."""
+    data = html.encode()
+    try:
+        Path(output).write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror or error}") from None
+    return len(data)
+
+
 def page(run: Run) -> str:
     """The HTML. Raises :class:`UsageError` without the packages that it takes."""
-    try:
-        from jinja2 import Environment, StrictUndefined
-        from markupsafe import Markup
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise UsageError(f"HTML reports need the package {error.name}; pip install 'lossproof[report]'") from None
+    needed()
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
     plotting, script = get_plotlyjs(), _part("page.js")
     # sanity check: nothing in the scripts ends them early
     assert "</script" not in plotting.lower() + script.lower()
@@ -186,7 +204,7 @@ def _matrix(summary: Summary, targets: Sequence[str]) -> Iterator[dict[str, Any]
 
 
 def _worst(share: float) -> str:
-    return f"{share:.3g} ×" if math.isfinite(share) else "∞"
+    return f"{share:.3g} \N{MULTIPLICATION SIGN}" if math.isfinite(share) else "∞"
 
 
 def _failure(key: GroupKey, group: Group, programs: Programs) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lossproof import choose
@@ -29,13 +29,15 @@ class Program:
 class Programs:
     """Reproducers for observations, from targets that are running or can be started here.
 
-    ``place`` is the record that the ids are found in. Programs are made for the first ``most`` observations.
+    ``options`` tell ``lossproof repro`` where the ids are found. Programs are made for the first ``most`` observations.
     """
 
-    def __init__(self, targets: Sequence[Target] = (), place: str = "", most: int = MOST) -> None:
+    def __init__(
+        self, targets: Sequence[Target] = (), options: Mapping[str, object] | None = None, most: int = MOST
+    ) -> None:
         self._targets: dict[str, Target | UsageError] = {t.name: t for t in targets}
         self._given = frozenset(self._targets)
-        self._place = place
+        self._options = dict(options or {})
         self._left = most
         self._made: dict[tuple[str, str, str], Program] = {}
 
@@ -50,8 +52,7 @@ class Programs:
         if o.call is None:
             return Program(f"lossproof explain {o.id} --target {o.target}", why="it is about more than one call")
         call = from_json(o.call)
-        given = {"record": self._place} if self._place else {}
-        line = command(call, o.target, output=o.output, **given)
+        line = command(call, o.target, output=o.output, **self._options)
         if self._left == 0:
             return Program(line, why="the command writes one")
         self._left -= 1
