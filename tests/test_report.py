@@ -211,9 +211,11 @@ def test_memory_does_not_grow_with_the_record() -> None:
     def stream(n: int) -> Iterator[Observation]:
         for i in range(n):
             fine = i % 3
+            call = None if fine else {"x": {"hex": ["0x1p+0"] * 500}}
             yield Observation(
                 f"softmax/float32/hot/n2-k4/{i:08x}", "value", "numpy", "pass" if fine else "fail",
                 share=0.5, got=0.5, exact=(0.5, 0.5), allowed=1e-7, profile="W", met="W", message="m" * 100,
+                call=call,
             )  # fmt: skip
 
     def peak(n: int) -> int:

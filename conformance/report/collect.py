@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lossproof.judge import FAILING, Observation
 from lossproof.report.accuracy import Accuracy
@@ -49,7 +49,8 @@ class Collected:
                 w.first = o
         if shown in _SHOWN:
             if len(self.listed) < LISTED:
-                self.listed.append(o)
+                # Calls may be large; those that programs are made of are kept with their groups.
+                self.listed.append(replace(o, call=None))
             else:
                 self.unlisted += 1
 
