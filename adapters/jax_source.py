@@ -32,7 +32,10 @@ def script(p: Problem, device: str, mode: str) -> str:
         given += ["keep", "share", "ignore"]
     body += ["", *_LINES[mode](p, given)]
     body += [PRINT % (name, name) for name in want]
-    imports = ["import jax", "import jax.numpy as jnp", "import numpy as np"]
+    body.append(source.version("jax", "jax"))
+    imports = ["import jax", "import jax.numpy as jnp"]
+    if any("np." in line.replace("jnp.", "") for line in body):
+        imports.append("import numpy as np")
     imports.append('jax.config.update("jax_enable_x64", True)')
     if device != "cpu":
         kind, _, index = device.partition(":")
@@ -42,9 +45,9 @@ def script(p: Problem, device: str, mode: str) -> str:
 
 def tensors(p: Problem) -> Iterator[str]:
     """The arrays of a problem as arrays of JAX."""
-    for name, a in source.arrays(p):
+    for name, a, entries in source.constants(p):
         kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype
-        yield "%s = jnp.array(%s, jnp.%s).reshape(%r)" % (name, source.constant(a), kind, a.shape)
+        yield "%s = jnp.array(%s, jnp.%s).reshape(%r)" % (name, entries, kind, a.shape)
 
 
 def _eager(p: Problem, given: Sequence[str]) -> List[str]:
@@ -116,8 +119,7 @@ def _function(name: str, arguments: str, p: Problem, v: compose.Values, *, selec
     trace = source.Trace()
     x, target, weight = (source.Symbol(name) for name in ("x", "target", "weight"))
     result = value_of(_traced(trace), p, weight, v)(x, target, select_used)
-    lines = ["    " + line for line in trace.lines]
-    return ["def %s(%s):" % (name, arguments), *lines, "    return %s" % result, ""]
+    return ["def %s(%s):" % (name, arguments), *("    " + line for line in trace.returning(result)), ""]
 
 
 def uses(p: Problem) -> List[str]:

@@ -35,6 +35,7 @@ def script(p: Problem, mode: str) -> str:
         setup, call = ["loss = keras.losses.%s(%s)" % (name, given)], "loss(target, %s)" % x
     imports, body = _BACKENDS[mode](p, [*setup, ""], call)
     head = ["import os", 'os.environ["KERAS_BACKEND"] = "%s"' % mode, "import keras"]
+    body.append(source.version("keras", "keras"))
     return source.program(source.title(p, "Keras on " + mode), [*head, *imports], body)
 
 

@@ -88,9 +88,9 @@ class NumpyAdapter:
         """The formulas in straight lines: NumPy has no function of its own for these operations."""
         wide = "np." + _WIDE[problem.result_dtype].__name__
         body = []
-        for name, a in source.arrays(problem):
+        for name, a, entries in source.constants(problem):
             kind = "np.int64" if a.dtype.kind in "iu" else wide
-            body.append("%s = np.array(%s, %s).reshape(%r)" % (name, source.constant(a), kind, a.shape))
+            body.append("%s = np.array(%s, %s).reshape(%r)" % (name, entries, kind, a.shape))
         body += ['np.seterr(all="ignore")', *layouts.numpy_source(problem), *lines(problem, wide)]
         if problem.dtype == "bfloat16":
             body = [*TO_BFLOAT16, *body]
@@ -100,6 +100,7 @@ class NumpyAdapter:
             if kind == "float32" and wide == "np.float64":
                 back = "%s.astype(np.float32)"
             body.append('print("%s", %s.astype(float).tolist())' % (out, back % out))
+        body.append(source.version("np", "numpy"))
         return source.program(source.title(problem, "numpy"), ["import numpy as np"], body)
 
 

@@ -228,5 +228,9 @@ class Adapter(Protocol):
         ...
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
-        """A program of this framework alone that evaluates the problem in this way and prints every output."""
+        """A program of this framework alone that evaluates the problem in this way and prints every output.
+
+        It ends with one line for each output, ``print("NAME", EXPRESSION)`` with nested lists of floats, and one that
+        prints the framework's version. What precedes them after the last empty line may raise what ``evaluate`` does.
+        """
         ...

@@ -1,38 +1,99 @@
 """Source text for the standalone scripts that adapters write: exact arrays, and traced compositions.
 
-Numbers are written as ``float.fromhex`` reads them, equal neighbours as ``number*count``. A composition is run once on
-symbols, so that its script says what it does, line by line, and cannot drift away from it.
+Numbers are written as ``float.fromhex`` reads them, small integers in decimal digits; arrays that would be long so are
+packed. A composition is run once on symbols, so that its script says what it does, line by line, and cannot drift
+away from it.
 """
 
 from __future__ import annotations
 
+import base64
 import itertools
 import re
-from typing import Any, List, Sequence, Tuple
+import zlib
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from .protocol import Problem
 
-READER = [
-    "",
-    "def read(text, kind=float.fromhex):",
-    '    """The numbers in a text; 1*3 is 1 three times."""',
-    '    runs = [token.partition("*") for token in text.split()]',
-    "    return [v for number, _, times in runs for v in [kind(number)] * int(times or 1)]",
+UNPACKER = [
+    "def unpack(kind, text):  # numbers of a type of the module struct, compressed, in base 85",
+    '    return [v for v, in struct.iter_unpack("<" + kind, zlib.decompress(base64.b85decode(text)))]',
     "",
 ]
+# An array whose text would be longer, or have more terms, is packed.
+_LEGIBLE = 1500
+_TERMS = 20
+# Integers up to here are exact in decimal digits that anybody reads.
+_PLAIN = 2.0**24
+# Lines of a traced composition are joined up to this length.
+_JOINED = 100
+
+
+def constants(p: Problem) -> Iterator[Tuple[str, np.ndarray, str]]:
+    """The arrays of a problem by the names that scripts give them, each with its entries in C order as an expression
+    that may use ``unpack``."""
+    for name, a in arrays(p):
+        yield name, a, constant(a)
 
 
 def constant(a: np.ndarray) -> str:
-    """The entries of an array in C order, as an expression that uses ``read``. Equal rows are written once."""
-    rows = a.reshape(-1, a.shape[-1]) if a.ndim > 1 and a.size else a.reshape(1, -1)
-    if len(rows) > 1 and len({row.tobytes() for row in rows}) == 1:
-        return "%s * %d" % (constant(rows[0]), len(rows))
-    number, kind = (str, ", int") if a.dtype.kind in "iu" else (_hex, "")
-    tokens = [number(v) for v in a.ravel().tolist()]
-    runs = [(token, len(list(same))) for token, same in itertools.groupby(tokens)]
-    return 'read("%s"%s)' % (" ".join(t if n == 1 else "%s*%d" % (t, n) for t, n in runs), kind)
+    """The entries of an array in C order, as an expression. Equal rows are written once."""
+    is_plain = a.dtype.kind in "iu" or bool(np.all((np.abs(a) <= _PLAIN) & (a == np.round(a))))
+    text = _repeated(a, _displays) if is_plain else "list(map(float.fromhex, %s))" % _repeated(a, _words)
+    return text if len(text) <= _LEGIBLE and text.count(" + ") <= _TERMS else _packed(a)
+
+
+def _runs(tokens: Iterable[str]) -> List[Tuple[str, int]]:
+    return [(token, len(list(same))) for token, same in itertools.groupby(tokens)]
+
+
+def _displays(a: np.ndarray) -> str:
+    """As list displays: ``[0.0] * 5 + [1.0, 2.0]``."""
+    parts = []
+    for is_long, several in itertools.groupby(_runs(map(repr, a.ravel().tolist())), key=lambda run: run[1] > 3):
+        if is_long:
+            parts += ["[%s] * %d" % run for run in several]
+        else:
+            parts.append("[%s]" % ", ".join(token for token, n in several for _ in range(n)))
+    return " + ".join(parts) or "[]"
+
+
+def _words(a: np.ndarray) -> str:
+    """As texts of hexadecimal numbers."""
+    parts = []
+    for is_long, several in itertools.groupby(_runs(map(_hex, a.ravel().tolist())), key=lambda run: run[1] > 3):
+        if is_long:
+            parts += ['["%s"] * %d' % run for run in several]
+        else:
+            parts.append('"%s".split()' % " ".join(token for token, n in several for _ in range(n)))
+    return " + ".join(parts) or "[]"
+
+
+def _repeated(a: np.ndarray, written: Callable[[np.ndarray], str]) -> str:
+    row = _equal_rows(a)
+    if row is None:
+        return written(a)
+    text = written(row)
+    return ("(%s) * %d" if " + " in text else "%s * %d") % (text, len(a.reshape(-1, a.shape[-1])))
+
+
+def _equal_rows(a: np.ndarray) -> Optional[np.ndarray]:
+    """The row that all of several rows along the last axis are, if they are equal and longer than 1."""
+    if a.ndim < 2 or not a.size or a.shape[-1] < 2:
+        return None
+    rows = a.reshape(-1, a.shape[-1])
+    return rows[0] if len(rows) > 1 and len({row.tobytes() for row in rows}) == 1 else None
+
+
+def _packed(a: np.ndarray) -> str:
+    """In the narrowest type that holds every entry exactly."""
+    kinds = "bhiq" if a.dtype.kind in "iu" else "efd"
+    with np.errstate(over="ignore"):
+        kind = next(k for k in kinds if np.array_equal(a.astype("<" + k), a, equal_nan=kinds == "efd"))
+    data = zlib.compress(np.ascontiguousarray(a.astype("<" + kind)).tobytes(), 9)
+    return 'unpack("%s", "%s")' % (kind, base64.b85encode(data).decode())
 
 
 def arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:
@@ -43,8 +104,17 @@ def arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:
 
 
 def program(title: str, imports: Sequence[str], body: Sequence[str]) -> str:
-    """A script from its parts."""
-    return "\n".join(['"""%s"""' % title, *imports, *READER, *body]) + "\n"
+    """A script from its parts, with what they use."""
+    text = "\n".join(body)
+    helpers = UNPACKER if "unpack(" in text else []
+    if "unpack(" in text:
+        imports = ["import base64, struct, zlib", *imports]
+    return "\n".join(['"""%s"""' % title, *imports, "", *helpers, *body]) + "\n"
+
+
+def version(module: str, name: str) -> str:
+    """The line that prints the version of a framework."""
+    return 'print("%s", %s.__version__)' % (name, module)
 
 
 def title(p: Problem, framework: str) -> str:
@@ -109,6 +179,24 @@ class Trace:
         name = "t%d" % (len(self.lines) + 1)
         self.lines.append("%s = %s" % (name, template % tuple(_text(a) for a in args)))
         return Symbol(name)
+
+    def returning(self, result: object) -> List[str]:
+        """The lines, and one that returns ``result``; what is used once is written where it is used, if it fits."""
+        lines = ["return %s" % result]
+        for line in reversed(self.lines):
+            # What nothing uses is left out.
+            if re.search(r"\b%s\b" % line.partition(" = ")[0], "\n".join(lines)):
+                lines.insert(0, line)
+        for name in [line.partition(" = ")[0] for line in lines[:-1]]:
+            word = re.compile(r"\b%s\b" % name)
+            own = next(line for line in lines if line.startswith(name + " = "))
+            users = [line for line in lines if line is not own and word.search(line)]
+            value = own.partition(" = ")[2]
+            uses = sum(len(word.findall(line)) for line in users)
+            if uses == 1 and len(users[0]) + len(value) <= _JOINED:
+                lines = [word.sub(value.replace("\\", "\\\\"), line) if line is users[0] else line for line in lines]
+                lines.remove(own)
+        return lines
 
 
 def _text(value: object) -> str:

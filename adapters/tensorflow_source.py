@@ -47,16 +47,18 @@ def script(p: Problem, device: str, mode: str) -> str:
             body.append("%s = tf.constant(%r, tf.%s)" % (name, value, kind))
         given += ["keep", "share", "ignore"]
     lines = [*_lines(p, _SYMBOLS if compiled else compose.values(p), *_ROWS["keras" if mode == "keras" else ""])]
-    body += ["", *GRADIENT, *(_program(p, given, lines, mode) if compiled else lines)]
+    gradient = GRADIENT if any("gradient(" in line for line in lines) else []
+    body += ["", *gradient, *(_program(p, given, lines, mode) if compiled else lines)]
     body += [PRINT % (name, name) for name in p.want]
+    body.append(source.version("tf", "tensorflow"))
     return source.program(source.title(p, "tensorflow") + _SAID.get(mode, ""), imports(device, mode), body)
 
 
 def tensors(p: Problem) -> Iterator[str]:
     """The arrays of a problem as tensors."""
-    for name, a in source.arrays(p):
+    for name, a, entries in source.constants(p):
         kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype
-        yield "%s = tf.reshape(tf.constant(%s, tf.%s), %r)" % (name, source.constant(a), kind, a.shape)
+        yield "%s = tf.reshape(tf.constant(%s, tf.%s), %r)" % (name, entries, kind, a.shape)
 
 
 def imports(device: str, mode: str) -> List[str]:
@@ -126,7 +128,7 @@ def _function(
     trace = source.Trace()
     x, target, weight = (source.Symbol(name) for name in ("x", "target", "weight"))
     result = value_of(_traced(trace, sparse, dense), p, weight, v)(x, target, select_used)
-    return ["def %s():" % name, *("    " + line for line in trace.lines), "    return %s" % result, ""]
+    return ["def %s():" % name, *("    " + line for line in trace.returning(result)), ""]
 
 
 def _traced(trace: source.Trace, sparse: str, dense: str) -> Namespace:

@@ -14,12 +14,15 @@ def script(p: Problem, device: str, mode: str, want: Sequence[str]) -> str:
     """The whole program; it prints every output."""
     body = [*tensors(p, device), *layouts.torch_source(p), "", *_MODES[mode](p, want)]
     body += ['print("%s", %s.tolist())' % (name, name) for name in want]
+    body.append(source.version("torch", "torch"))
     return source.program(source.title(p, "torch") + _SAID.get(mode, ""), imports(body), body)
 
 
 def imports(body: Sequence[str]) -> List[str]:
     """What the lines need."""
-    out = ["import torch", "import torch.nn.functional as F"]
+    out = ["import torch"]
+    if any("F." in line for line in body):
+        out.append("import torch.nn.functional as F")
     if any("fw." in line for line in body):
         out.insert(1, "import torch.autograd.forward_ad as fw")
     if any("func." in line for line in body):
@@ -30,10 +33,10 @@ def imports(body: Sequence[str]) -> List[str]:
 def tensors(p: Problem, device: str) -> Iterator[str]:
     """The arrays of a problem as tensors."""
     place = "" if device == "cpu" else ', device="%s"' % device
-    for name, a in source.arrays(p):
+    for name, a, entries in source.constants(p):
         kind = a.dtype.name if a.dtype.kind in "iu" else p.result_dtype if name == "cotangent" else p.dtype
         text = "%s = torch.tensor(%s, dtype=torch.%s%s).reshape(%r)"
-        yield text % (name, source.constant(a), kind, place, a.shape)
+        yield text % (name, entries, kind, place, a.shape)
 
 
 _SAID = {

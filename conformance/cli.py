@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lossproof import __version__
-from lossproof.cli_records import COMMANDS as RECORDS
-from lossproof.cli_records import QUIET, STRICT, WAIVERS
-from lossproof.cli_upgrade import COMMANDS as RELEASES
+from lossproof import __version__, cli_records, cli_upgrade, cli_views
+from lossproof.cli_records import QUIET, STRICT, WAIVERS, views
 from lossproof.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,6 +94,7 @@ def cli() -> None:
 @click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
 @STRICT
 @QUIET
+@views
 @click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Targets at once (0: one a core).")
 @_TIMEOUT
 @click.option(
@@ -222,6 +221,7 @@ def deck_export(folder: str, **options: Any) -> int:
 @WAIVERS
 @STRICT
 @QUIET
+@views
 def judge(answers: tuple[str, ...], **options: Any) -> int:
     """Judge ANSWERS from a machine that has evaluated an exported deck: the same report as a run."""
     from lossproof.command_detached import judge_command
@@ -249,7 +249,7 @@ def explain(id: str | None, target: str | None, **options: Any) -> int:
     return explain_command(id, target=target, **options)
 
 
-for command in (*RECORDS, *RELEASES):
+for command in (*cli_records.COMMANDS, *cli_upgrade.COMMANDS, *cli_views.COMMANDS):
     cli.add_command(command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -14,7 +15,22 @@ WAIVERS = click.option(
 STRICT = click.option(
     "--strict", is_flag=True, help="Unexpected passes and stale waivers fail, in versions they were seen in."
 )
+_VIEWS = (
+    click.option("--html", metavar="FILE", help="Also write the report as one HTML page (extra: report)."),
+    click.option("--junit", metavar="FILE", help="Also write JUnit XML: a case for each target, op, dtype and family."),
+    click.option(
+        "--github", is_flag=True, help="Also a summary and annotations for GitHub Actions (on there by itself)."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object in place of the tables."),
+)
 QUIET = click.option("--quiet", "-q", is_flag=True, help="Only the last line, and the failures.")
+
+
+def views(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command with the options of all views of a run."""
+    for option in reversed(_VIEWS):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -77,6 +93,7 @@ def diff(before: str, after: str, **options: Any) -> int:
 @WAIVERS
 @STRICT
 @QUIET
+@views
 def merge(shards: tuple[str, ...], **options: Any) -> int:
     """Make one record of the SHARDS of a run, and print its report: what the whole run would have written and printed.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,6 +16,7 @@ from lossproof.errors import UsageError
 from lossproof.evidence import header
 from lossproof.record import Writer
 from lossproof.targets import Target
+from lossproof.views import chosen as views_of
 
 
 def export_command(
@@ -36,7 +38,7 @@ def export_command(
 
 
 def judge_command(
-    answers: Sequence[str], *, record: str | None, waivers: Sequence[str], strict: bool, quiet: bool
+    answers: Sequence[str], *, record: str | None, waivers: Sequence[str], strict: bool, quiet: bool, **views: Any
 ) -> int:
     """Judge files of answers as a run judges targets; the exit code."""
     with contextlib.ExitStack() as stack:
@@ -52,18 +54,18 @@ def judge_command(
             one.expect(calls)
         chosen = targets(heard)
         filters = {"op": made["ops"], "dtype": made["dtypes"], "family": made["families"]}
-        writer = None
-        if record:
-            head = header(chosen, calls, profile=made["profile"], seed=made["seed"], filters=filters)
-            writer = stack.enter_context(Writer(record, head))
+        where = {"record": record} if record else {"profile": made["profile"], "seed": made["seed"]}
+        others = views_of(**views, options=where)
+        head = header(chosen, calls, profile=made["profile"], seed=made["seed"], filters=filters)
+        writer = stack.enter_context(Writer(record, head)) if record else None
         missing = [
             f"{one.missing} calls without an answer in {one.path}; finish it with --after"
             for one in heard
             if one.missing
         ]
         complete = made["profile"] == "default" and not any(filters.values()) and not missing
-        how = Show(waivers, strict=strict, quiet=quiet, complete=complete, reasons=missing)
-        return judge_all(chosen, calls, writer, None, how)
+        how = Show(waivers, strict=strict, quiet=quiet, complete=complete, reasons=missing, chosen=others)
+        return judge_all(chosen, calls, writer, None, how, head)
 
 
 def targets(heard: Sequence[Answers]) -> list[Target]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lossproof import __version__
 from lossproof.call import Call
@@ -20,11 +21,15 @@ from lossproof.record import Record, Writer, read
 from lossproof.recorded import targets
 from lossproof.summary import Summary
 from lossproof.terminal import console, last_line
+from lossproof.views import Ended, Views
+from lossproof.views import chosen as views_of
 from lossproof.waivers import Book
 from lossproof.waivers import book as book_for
 
 
-def merge_command(shards: Sequence[str], *, output: str, waivers: Sequence[str], strict: bool, quiet: bool) -> int:
+def merge_command(
+    shards: Sequence[str], *, output: str, waivers: Sequence[str], strict: bool, quiet: bool, **views: Any
+) -> int:
     """Merge, print the report of the whole run, and return its exit code."""
     records = in_order([read(path) for path in shards])
     if Path(output).resolve() in [r.path.resolve() for r in records]:
@@ -34,19 +39,25 @@ def merge_command(shards: Sequence[str], *, output: str, waivers: Sequence[str],
     several = targets(first)
     book = book_for(several, waivers)
     summary, clock, seconds = Summary(), Clock(), 0.0
-    with Writer(output, header(records, ["lossproof", *sys.argv[1:]])) as writer:
+    chosen = views_of(**views, options={"record": output})
+    others, head = Views(chosen.views), header(records, ["lossproof", *sys.argv[1:]])
+    with Writer(output, head) as writer:
         for raw in merged(records, calls):
             o = _marked(raw, book)
             writer.write(o)
             summary.add(o)
+            others.add(o)
         for record in records:
             end = record.end() or {}
             seconds += end.get("seconds", 0.0)
             clock.more(end.get("clock", {}))
-        writer.end({"seconds": seconds, "clock": clock.facts(), "verdicts": dict(summary.total)})
+        facts = {"seconds": seconds, "clock": clock.facts(), "verdicts": dict(summary.total)}
+        writer.end(facts)
     complete = first.header["deck"]["profile"] == "default" and not first.header["filters"]
-    reasons = report(summary, book, clock, Show(waivers, strict=strict, quiet=quiet, complete=complete))
-    console().print(last_line(summary, [t.name for t in several], reasons))
+    reasons = report(summary, book, clock, Show(waivers, strict, quiet, complete, chosen=chosen))
+    others.close(Ended(head, summary, book, reasons, facts))
+    if not chosen.as_json:
+        console().print(last_line(summary, [t.name for t in several], reasons))
     return 1 if reasons else 0
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import click
 
@@ -26,6 +27,8 @@ from lossproof.shard import WHOLE, Shard, parse
 from lossproof.summary import Summary
 from lossproof.targets import Target
 from lossproof.terminal import console, last_line, progress, show
+from lossproof.views import Chosen, Ended, Views
+from lossproof.views import chosen as views_of
 from lossproof.waivers import Book
 from lossproof.waivers import book as book_for
 
@@ -33,13 +36,15 @@ from lossproof.waivers import book as book_for
 @dataclass(frozen=True)
 class Show:
     """How a run is shown and when it fails: the user's waivers, ``strict``, only the failures (``quiet``), whether the
-    deck is ``complete`` (unfiltered, all shards), and ``reasons`` to fail that no observation has."""
+    deck is ``complete`` (unfiltered, all shards), ``reasons`` to fail that no observation has, and the other views that
+    were ``chosen``."""
 
     waivers: Sequence[str]
     strict: bool
     quiet: bool
     complete: bool
     reasons: Sequence[str] = ()
+    chosen: Chosen = field(default_factory=Chosen)
 
 
 def run_command(
@@ -62,11 +67,14 @@ def run_command(
     timeout: float,
     memory: float,
     in_process: bool,
+    **views: Any,
 ) -> int:
     """Run, print, and return the exit code."""
     if resume and not record:
         raise UsageError("--resume needs the record that is to be finished; add --record FILE")
     part = parse(shard) if shard else WHOLE
+    where = {"record": record} if record else {"profile": profile, "seed": seed}
+    others = views_of(**views, options=where)
     deck = promoted.along(build(profile, seed, ops, dtypes, families), calls)
     alone = in_process or choose.PROCESSES is None
     chosen = choose.targets(target, None if alone else Processes(jobs, timeout, int(memory * 2**30)))
@@ -78,7 +86,7 @@ def run_command(
             click.echo(f"lossproof: required but missing: {', '.join(absent)}; this run has {names}", err=True)
             return 1
         filters = {"op": ops, "dtype": dtypes, "family": families}
-        head = header(chosen, deck, profile=profile, seed=seed, filters=filters, shard=part) if record else {}
+        head = header(chosen, deck, profile=profile, seed=seed, filters=filters, shard=part)
         resumed = record is not None and resume and begun(record)
         tape = Tape(record, head, plan(chosen, stacked(deck, part))) if record and resumed else None
         writer = None
@@ -86,8 +94,8 @@ def run_command(
             kept = {"keep": tape.bytes, "count": tape.count} if tape else {}
             writer = stack.enter_context(Writer(record, head, **kept))
         complete = profile == "default" and not any(filters.values()) and part == WHOLE
-        how = Show(waivers, strict=strict, quiet=quiet, complete=complete)
-        return judge_all(chosen, deck, writer, tape, how, jobs=jobs, shard=part)
+        how = Show(waivers, strict=strict, quiet=quiet, complete=complete, chosen=others)
+        return judge_all(chosen, deck, writer, tape, how, head, jobs=jobs, shard=part)
 
 
 def judge_all(
@@ -96,15 +104,16 @@ def judge_all(
     writer: Writer | None,
     tape: Tape | None,
     how: Show,
+    head: Mapping[str, Any],
     *,
     jobs: int = 0,
     shard: Shard = WHOLE,
 ) -> int:
-    """The loop with everything that is shown of it; the exit code."""
+    """The loop with everything that is shown of it; the exit code. ``head`` is the header of its record."""
     book = book_for(chosen, how.waivers)
     summary, clock, start = Summary(), Clock(), time.perf_counter()
     total = len(chosen) * sum(len(outputs(c)) for group in stacked(calls, shard) for c in group.calls)
-    kept, interrupted = tape.count if tape else 0, False
+    kept, interrupted, views = tape.count if tape else 0, False, Views(how.chosen.views)
     with progress(total, quiet=how.quiet) as tick:
         try:
             for i, raw in enumerate(observe_all(chosen, calls, clock, jobs=jobs, tape=tape, shard=shard)):
@@ -112,24 +121,28 @@ def judge_all(
                 if writer and i >= kept:
                     writer.write(o)
                 summary.add(o)
+                views.add(o)
                 tick(o, summary.failed)
         except KeyboardInterrupt:
             interrupted = True
     clock.close(chosen)
+    facts = {"seconds": time.perf_counter() - start, "clock": clock.facts(), "verdicts": dict(summary.total)}
     if writer and not interrupted:
-        facts = {"seconds": time.perf_counter() - start, "clock": clock.facts(), "verdicts": dict(summary.total)}
         writer.end(facts)
     complete = how.complete and not interrupted
     reasons = report(summary, book, clock, replace(how, complete=complete))
+    views.close(Ended(head, summary, book, reasons, None if interrupted else facts, chosen))
     if interrupted:
         hint = "; finish the record with --resume" if writer and not is_compressed(writer.path) else ""
         click.echo(f"lossproof: interrupted after {sum(summary.total.values())} of {total} outputs{hint}", err=True)
         return 130
-    console().print(last_line(summary, [t.name for t in chosen], reasons))
+    if not how.chosen.as_json:
+        console().print(last_line(summary, [t.name for t in chosen], reasons))
     return 1 if reasons else 0
 
 
 def report(summary: Summary, book: Book, clock: Clock, how: Show) -> list[str]:
-    """Print everything but the last line; why the run fails."""
-    show(console(), summary, book, clock, complete=how.complete, quiet=how.quiet)
+    """Print everything but the last line, if it is not asked for as JSON; why the run fails."""
+    if not how.chosen.as_json:
+        show(console(), summary, book, clock, complete=how.complete, quiet=how.quiet)
     return [*how.reasons, *summary.reasons(book, strict=how.strict, complete=how.complete)]

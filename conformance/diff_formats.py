@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
@@ -13,11 +12,10 @@ from rich.table import Table
 
 from lossproof.diff import Diff
 from lossproof.diff_view import Section, preface, sections, summary
+from lossproof.markdown import literal
 from lossproof.record import plain
 
 _NUMBERS = frozenset({"outputs", "bits", "moved"})
-# What Markdown or HTML would take for markup.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 
 
 def text(out: Console, diff: Diff, reasons: Sequence[str]) -> None:
@@ -43,23 +41,19 @@ def _table(section: Section) -> Table:
 
 def markdown(out: Console, diff: Diff, reasons: Sequence[str]) -> None:
     """Print Markdown; nothing that came from a record is markup in it."""
-    lines = ["# " + _plain(", ".join(reasons) if reasons else "Nothing that fails")]
+    lines = ["# " + literal(", ".join(reasons) if reasons else "Nothing that fails")]
     for line in [*preface(diff), summary(diff) + "."]:
-        lines += ["", _plain(line)]
+        lines += ["", literal(line)]
     for section in sections(diff):
-        lines += ["", f"## {_plain(section.title)}", "", _row(section.columns)]
+        lines += ["", f"## {literal(section.title)}", "", _row(section.columns)]
         lines.append("|" + "|".join("---:" if name in _NUMBERS else "---" for name in section.columns) + "|")
         lines += map(_row, section.rows)
-        lines += ["", *(f"- {_plain(note)}" for note in section.notes)] if section.notes else []
+        lines += ["", *(f"- {literal(note)}" for note in section.notes)] if section.notes else []
     out.file.write("\n".join(lines) + "\n")
 
 
 def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(map(_plain, cells)) + " |"
-
-
-def _plain(value: str) -> str:
-    return _SPECIAL.sub(r"\\\1", " ".join(value.split()))
+    return "| " + " | ".join(map(literal, cells)) + " |"
 
 
 def as_json(out: Console, diff: Diff, reasons: Sequence[str]) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 import numpy as np
 from rich.markup import escape
@@ -21,6 +20,7 @@ from lossproof.explain_check import check_lines
 from lossproof.families import FAMILIES
 from lossproof.floats import FORMATS
 from lossproof.judge import Observation
+from lossproof.listening import listen
 from lossproof.ops import solved_by
 from lossproof.run import run
 from lossproof.targets import Target
@@ -64,7 +64,7 @@ def find(id: str | None, *, profile: str, seed: int, record: str | None, call_fi
     if call_file is not None:
         return _from_file(call_file)
     if id is None:
-        raise UsageError("explain needs the ID of a case (lossproof deck list), or --call FILE")
+        raise UsageError("which case? expected an ID (lossproof deck list), or --call FILE")
     if record is not None and not {RELATION, ERROR} & set(id.split("/")):
         calls = list(_recorded(record))
         place = f"the calls that {record} keeps (those that did not pass)"
@@ -102,19 +102,6 @@ def _from_file(path: str) -> Call:
     return promoted.parse(data, "standard input")
 
 
-@dataclass(frozen=True)
-class _Listening(Target):
-    """A target whose answers are kept: an explanation shows all of them, an observation only the worst entry."""
-
-    heard: list[Outcome] = field(default_factory=list)
-
-    def play(self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False) -> Iterator[Outcome]:
-        """Play, and keep what is said."""
-        for outcome in super().play(problems, isolate=isolate, watch=watch):
-            self.heard.append(outcome)
-            yield outcome
-
-
 def lines(call: Call, target: Target | None, *, full: bool = False) -> Iterator[str]:
     """The whole explanation, line by line."""
     if isinstance(call, Check):
@@ -135,7 +122,7 @@ def lines(call: Call, target: Target | None, *, full: bool = False) -> Iterator[
     answer: Outcome | None = None
     observations: list[Observation] = []
     if target is not None:
-        ear = _Listening(target.adapter, target.mode, target.device, target.environment, target.place)
+        ear = listen(target)
         marks = book([target])
         observations = [marks.mark(o) for o in run([ear], [call])]
         answer = ear.heard[0]

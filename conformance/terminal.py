@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,9 +39,12 @@ class Tick(Protocol):
 
 @contextmanager
 def progress(total: int, *, quiet: bool = False) -> Iterator[Tick]:
-    """Progress on standard error: a live bar on a terminal, a line now and then elsewhere."""
+    """Progress on standard error: a live bar on a terminal, a line now and then elsewhere.
+
+    Continuous integration keeps a log, even where it forces colours (``FORCE_COLOR`` makes rich see a terminal).
+    """
     out = console(stderr=True)
-    if quiet or not out.is_terminal:
+    if quiet or not out.is_terminal or out.is_dumb_terminal or os.environ.get("CI"):
         yield _lines(out, total, quiet=quiet)
         return
     columns = (

@@ -91,7 +91,8 @@ def test_scripts_print_what_evaluate_returns(target: Target, tmp_path: Path) -> 
     )
     assert done.returncode == 0, done.stderr[-2000:]
     for p, text in zip(chosen, done.stdout.split("end\n"), strict=False):
-        lines = [line.partition(" ") for line in text.splitlines()]
+        *lines, (_, _, version) = [line.partition(" ") for line in text.splitlines()]
+        assert version in target.describe().versions.values()
         printed = {name: np.array(eval(rest, {"nan": math.nan, "inf": INF})) for name, _, rest in lines}
         expected = {name: t.data for name, t in target.adapter.evaluate(p, target.device, target.mode).items()}  # type: ignore[union-attr]
         assert printed.keys() == expected.keys()

@@ -1,21 +1,20 @@
-"""jax: from 65520 equal logits on, float16 softmax is 0 and log_softmax is -inf."""
-
-import math
+# lossproof repro log_softmax/float16/equal/n1-k70000/62a74c75 --target jax --simplify
+"""log_softmax in float16, shape (1, 70000), with jax alone."""
+# Observed with jax 0.10.2, jaxlib 0.10.2, numpy 2.4.6, python 3.11.7: -inf
 import sys
-
 import jax
 import jax.numpy as jnp
+jax.config.update("jax_enable_x64", True)
 
-K = 70000
-P, LOG_P = 1 / K, -math.log(K)  # [1.42857142857143e-5 +/- 2e-20], [-11.1562505210315 +/- 4e-15]
+x = jnp.array([0.0] * 70000, jnp.float16).reshape((1, 70000))
 
-x = jnp.zeros(K, jnp.float16)
-log_softmax, pull_back = jax.vjp(jax.nn.log_softmax, x)
-p, log_p = float(jax.nn.softmax(x)[0]), float(log_softmax[0])
-# v_i - p_i sum v = 1 - K/K = 0 for a cotangent of ones.
-vjp = float(pull_back(jnp.ones(K, jnp.float16))[0][0])
-print(f"softmax: observed {p}, exact {P}")
-print(f"log_softmax: observed {log_p}, exact {LOG_P}")
-print(f"gradient of log_softmax, cotangent of ones: observed {vjp}, exact 0")
+def f(x):
+    return jax.nn.log_softmax(x, axis=-1)
+
+value = f(x)
+observed = jax.device_get(value).astype(float).tolist()[0][0]
+exact, allowed = [-11.156250521039281, -11.15625052102371], 0.016057334100049604
+right = exact[0] - allowed <= observed <= exact[1] + allowed
+print("value[0, 0]: observed", observed, "exact", exact, "allowed error", allowed)
 print("jax", jax.__version__)
-sys.exit(0 if abs(p - P) < 1e-7 and abs(log_p - LOG_P) < 0.02 and abs(vjp) < 0.01 else 1)
+sys.exit(0 if right else 1)

@@ -1,18 +1,22 @@
-"""jax: the gradient of float16 softmax loses a term once the row sum reaches 256."""
-
+# lossproof repro softmax/float16/two_level/n4-k1000/43e01e01 --target jax --simplify
+"""softmax in float16, shape (1, 278), with jax alone."""
+# Observed with jax 0.10.2, jaxlib 0.10.2, numpy 2.4.6, python 3.11.7: 0.003597259521484375
 import sys
-
 import jax
 import jax.numpy as jnp
+jax.config.update("jax_enable_x64", True)
 
-EXACT = 0.0  # p_i (v_i - sum_j p_j v_j) with all v_j = 1: softmax sums to 1, so nothing changes it
+x = jnp.array([0.0] * 278, jnp.float16).reshape((1, 278))
+cotangent = jnp.array([1.0] * 278, jnp.float16).reshape((1, 278))
 
-worst = 0.0
-for k in (255, 256, 300, 1000, 5000):
-    _, pull_back = jax.vjp(jax.nn.softmax, jnp.zeros(k, jnp.float16))
-    got = float(pull_back(jnp.ones(k, jnp.float16))[0][0])
-    # Rounding of p and of the sum leaves a few units of 2^-11 of p.
-    worst = max(worst, abs(got - EXACT) * k)
-    print(f"K = {k}: observed {got}, exact {EXACT}, 1/K = {1 / k}")
-print("jax", jax.__version__, "jax_softmax_custom_jvp", jax.config.jax_softmax_custom_jvp)
-sys.exit(0 if worst < 0.1 else 1)
+def f(x):
+    return jax.nn.softmax(x, axis=-1)
+
+value, pull_back = jax.vjp(f, x)
+vjp, = pull_back(cotangent)
+observed = jax.device_get(vjp).astype(float).tolist()[0][0]
+exact, allowed = [-1.6668310544433986e-39, 2.279948611526966e-39], 2.5309808612799546e-05
+right = exact[0] - allowed <= observed <= exact[1] + allowed
+print("vjp[0, 0]: observed", observed, "exact", exact, "allowed error", allowed)
+print("jax", jax.__version__)
+sys.exit(0 if right else 1)

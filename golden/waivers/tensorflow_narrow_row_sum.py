@@ -1,22 +1,19 @@
-"""tensorflow: log_softmax in bfloat16 and float16 adds up the row's exponentials in the 16-bit format."""
-
-import os
+# lossproof repro log_softmax/bfloat16/stagnation/n2-k4/0cf63c60 --target tensorflow --simplify
+"""log_softmax in bfloat16, shape (1, 4), with tensorflow alone."""
+# Observed with tensorflow 2.21.0, numpy 2.4.6, python 3.11.7: -0.023193359375
 import sys
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import tensorflow as tf
+tf.config.set_visible_devices([], "GPU")
 
-# log p_0 of [0, -d, ..., -d] is -log(1 + (K - 1) exp(-d)). The third number allows for a wide sum that is rounded once.
-CASES = (
-    (tf.bfloat16, 4, 5.5625, -0.0114516779427231, 0.0045),  # +/- 4e-17
-    (tf.float16, 1000, 7.6328125, -0.394614829050198, 0.0015),  # +/- 3e-16
-)
+x = tf.reshape(tf.constant(list(map(float.fromhex, "0x0p+0 -0x1.6p+2 -0x1.6p+2 -0x1.6p+2".split())), tf.bfloat16), (1, 4))
 
-ok = True
-for dtype, k, d, exact, allowed in CASES:
-    got = float(tf.nn.log_softmax(tf.constant([[0.0] + [-d] * (k - 1)], dtype))[0, 0])
-    ok = ok and abs(got - exact) <= allowed
-    print(f"{dtype.name}, K = {k}: observed {got}, exact {exact}")
+def f():
+    return tf.nn.log_softmax(x, axis=-1)
+
+value = f()
+observed = value.numpy().astype(float).tolist()[0][0]
+exact, allowed = [-0.012185765372310513, -0.01218576537231051], 0.008251115240058083
+right = exact[0] - allowed <= observed <= exact[1] + allowed
+print("value[0, 0]: observed", observed, "exact", exact, "allowed error", allowed)
 print("tensorflow", tf.__version__)
-sys.exit(0 if ok else 1)
+sys.exit(0 if right else 1)

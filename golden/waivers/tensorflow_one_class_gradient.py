@@ -1,20 +1,27 @@
-"""tensorflow: with one class and a label that is not 1, cross-entropy is 0 everywhere and its gradient is not."""
-
-import os
+# lossproof repro cross_entropy/float32/single/n2-k1-none-q/93bb6f14 --target tensorflow --simplify
+"""cross_entropy in float32, shape (1, 1), with tensorflow alone."""
+# Observed with tensorflow 2.21.0, numpy 2.4.6, python 3.11.7: 1.0
 import sys
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import tensorflow as tf
+tf.config.set_visible_devices([], "GPU")
 
-labels = tf.constant([[0.5]])
-x = tf.constant([[3.0]])
-with tf.GradientTape() as tape:
-    tape.watch(x)
-    loss = tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=x)
-gradient = float(tape.gradient(loss, x)[0, 0])
-# log p = 0 for any logit: the loss is constant.
-print(f"loss: observed {float(loss[0])}, exact 0")
-print(f"gradient: observed {gradient}, exact 0")
+x = tf.reshape(tf.constant([0.0], tf.float32), (1, 1))
+target = tf.reshape(tf.constant([0.0], tf.float32), (1, 1))
+cotangent = tf.reshape(tf.constant([1.0], tf.float32), (1,))
+
+def gradient(f, x, cotangent):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = f()
+    return value, tape.gradient(value, x, cotangent, unconnected_gradients="zero")
+
+def f():
+    return tf.nn.softmax_cross_entropy_with_logits(labels=target, logits=x)
+
+value, vjp = gradient(f, x, cotangent)
+observed = vjp.numpy().astype(float).tolist()[0][0]
+exact, allowed = 0.0, 1.763241526235035e-37
+right = abs(observed - exact) <= allowed
+print("vjp[0, 0]: observed", observed, "exact", exact, "allowed error", allowed)
 print("tensorflow", tf.__version__)
-sys.exit(0 if gradient == 0 else 1)
+sys.exit(0 if right else 1)

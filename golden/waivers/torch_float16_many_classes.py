@@ -1,19 +1,19 @@
-"""torch: from 65520 equal logits on, float16 log_softmax is -inf; softmax of the same row is right."""
-
-import math
+# lossproof repro log_softmax/float16/equal/n1-k70000/62a74c75 --target torch --simplify
+"""log_softmax in float16, shape (1, 70000), with torch alone."""
+# Observed with torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: -inf
 import sys
-
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
-K = 70000
-EXACT = -math.log(K)  # [-11.1562505210315 +/- 4e-15]
+x = torch.tensor([0.0] * 70000, dtype=torch.float16).reshape((1, 70000))
 
-x = torch.zeros(1, K, dtype=torch.float16)
-got = F.log_softmax(x, 1)[0, 0].item()
-loss = F.cross_entropy(x, torch.tensor([0])).item()
-print(f"log_softmax: observed {got}, exact {EXACT}")
-print(f"cross_entropy: observed {loss}, exact {-EXACT}")
-print(f"softmax: observed {F.softmax(x, 1)[0, 0].item()}, exact {1 / K}")
+def f(x, target=None):
+    return F.log_softmax(x, dim=-1)
+
+value = f(x)
+observed = value.tolist()[0][0]
+exact, allowed = [-11.156250521039281, -11.15625052102371], 0.016057334100049604
+right = exact[0] - allowed <= observed <= exact[1] + allowed
+print("value[0, 0]: observed", observed, "exact", exact, "allowed error", allowed)
 print("torch", torch.__version__)
-sys.exit(0 if abs(got - EXACT) < 0.02 and abs(loss + EXACT) < 0.02 else 1)
+sys.exit(0 if right else 1)

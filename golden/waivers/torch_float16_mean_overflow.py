@@ -1,23 +1,20 @@
-"""torch: the mean of float16 losses overflows although the mean itself is 20."""
-
+# lossproof repro cross_entropy/float16/spread/n4096-k2-mean/21015e09 --target torch --simplify
+"""cross_entropy in float16, shape (1152, 2), with torch alone."""
+# Observed with torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: inf
 import sys
-
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
-N = 8192
-EXACT = 20.0  # log(1 + exp(20)) = [20.0000000020612 +/- 5e-14] in every row
+x = torch.tensor([0.0, -64.0] * 1152, dtype=torch.float16).reshape((1152, 2))
+target = torch.tensor([1] * 1152, dtype=torch.int64).reshape((1152,))
 
-x = torch.tensor([[20.0, 0.0]], dtype=torch.float16).repeat(N, 1)
-labels = torch.ones(N, dtype=torch.int64)
-rows = F.cross_entropy(x, labels, reduction="none")
-observed = {
-    "cross_entropy, mean": F.cross_entropy(x, labels),
-    "cross_entropy with probabilities, mean": F.cross_entropy(x, F.one_hot(labels).to(x.dtype)),
-    "nll_loss, mean": F.nll_loss(F.log_softmax(x, 1), labels),
-    "cross_entropy, none, then torch.mean": rows.mean(),
-}
-for name, value in observed.items():
-    print(f"{name}: observed {value.item()}, exact {EXACT}")
+def f(x, target):
+    return F.cross_entropy(x, target, ignore_index=-100, reduction="mean", label_smoothing=0.0)
+
+value = f(x, target)
+observed = value.tolist()
+exact, allowed = [63.99999999999999, 64.00000000000001], 0.3499153022972751
+right = exact[0] - allowed <= observed <= exact[1] + allowed
+print("value: observed", observed, "exact", exact, "allowed error", allowed)
 print("torch", torch.__version__)
-sys.exit(0 if all(abs(value.item() - EXACT) < 0.1 for value in observed.values()) else 1)
+sys.exit(0 if right else 1)

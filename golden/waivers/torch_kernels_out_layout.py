@@ -1,16 +1,16 @@
-"""torch: _softmax and _log_softmax write a result that goes into a given tensor as if that were contiguous."""
-
+# lossproof repro softmax/float32/hot/s3x5x4-ax1-transposed/0eeadf63 --target torch+kernels --simplify
+"""softmax in float32, shape (1, 2, 2), with torch alone. The kernels themselves, their results laid out as the input."""
+# Observed with torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: 0.9990890026092529
 import sys
-
 import torch
 
-x = torch.tensor([[0.0, 1.0, 2.0], [3.0, 5.0, 4.0]])
-exact = torch.tensor([[0.09003057, 0.24472848, 0.66524094], [0.09003057, 0.66524094, 0.24472848]])
-ok = True
-for how, out in (("transposed", torch.zeros(3, 2).t()), ("every other entry", torch.zeros(2, 6)[:, ::2])):
-    for name, wanted in (("_softmax", exact), ("_log_softmax", exact.log())):
-        getattr(torch, name)(x, 1, False, out=out)
-        ok = ok and torch.allclose(out, wanted, atol=1e-6)
-        print(f"{name} into a tensor that is {how}: observed {out.tolist()}, exact {wanted.tolist()}")
+x = torch.tensor([7.0, 7.0, 0.0, 0.0], dtype=torch.float32).reshape((1, 2, 2))
+x = x.new_full((4,), float('nan')).as_strided((1, 2, 2), (4, 1, 2), 0).copy_(x)
+
+value = torch._softmax(x, 1, False, out=x.new_full((4,), float('nan')).as_strided((1, 2, 2), (4, 1, 2), 0))
+observed = value.tolist()[0][1][0]
+exact, allowed = [0.0009110511944006453, 0.0009110511944006455], 1.249313622478706e-09
+right = exact[0] - allowed <= observed <= exact[1] + allowed
+print("value[0, 1, 0]: observed", observed, "exact", exact, "allowed error", allowed)
 print("torch", torch.__version__)
-sys.exit(0 if ok else 1)
+sys.exit(0 if right else 1)

@@ -1,25 +1,20 @@
-"""torch: label smoothing sums log-probabilities before it multiplies by eps / K, and the sum overflows."""
-
-import math
+# lossproof repro cross_entropy/float64/scaled_overflow/n2-k4-mean-ls0.1/576f3f27 --target torch --simplify
+"""cross_entropy in float64, shape (1, 3), with torch alone."""
+# Observed with torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: inf
 import sys
-
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 
-# One logit v ahead of K - 1 zeros, the target on it: eps (K - 1)/K v + log(1 + (K - 1) exp(-v)).
-CASES = (
-    (torch.float64, 4, 1e308, 7.5e306),  # +/- 5e290
-    (torch.float32, 4, 3e38, 2.25000000412332e37),  # +/- 5e22; the logit is 3.0000000054977558e38
-    (torch.bfloat16, 4, 3e38, 2.25304145285543e37),  # +/- 5e22; the logit is 3.00405527047391e38
-    (torch.float16, 1000, 80.0, 7.992),  # +/- 5e-16
-)
+x = torch.tensor(list(map(float.fromhex, "0x0p+0 0x1p+1023 0x0p+0".split())), dtype=torch.float64).reshape((1, 3))
+target = torch.tensor([0], dtype=torch.int64).reshape((1,))
 
-ok = True
-for dtype, k, v, exact in CASES:
-    x = torch.zeros(1, k, dtype=dtype)
-    x[0, 0] = v
-    got = F.cross_entropy(x, torch.tensor([0]), label_smoothing=0.1).item()
-    ok = ok and math.isclose(got, exact, rel_tol=0.02)
-    print(f"{dtype}, K = {k}, logit {x[0, 0].item()!r}: observed {got}, exact {exact}")
+def f(x, target):
+    return F.cross_entropy(x, target, ignore_index=-100, reduction="mean", label_smoothing=0.1)
+
+value = f(x, target)
+observed = value.tolist()
+exact, allowed = [8.688850151834526e+307, 8.688850151834528e+307], 1.6399154543358548e+293
+right = exact[0] - allowed <= observed <= exact[1] + allowed
+print("value: observed", observed, "exact", exact, "allowed error", allowed)
 print("torch", torch.__version__)
-sys.exit(0 if ok else 1)
+sys.exit(0 if right else 1)

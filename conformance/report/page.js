@@ -1,0 +1,175 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const $ = (id) => document.getElementById(id);
+  const STEP = 50;
+  const filters = { target: "", op: "", dtype: "", verdict: "", text: "" };
+  const colours = ["#3b76d6", "#e07b39", "#3aa17e", "#b65fc2", "#c9a227", "#5bb5d1", "#d1527c", "#8a8f98"];
+  const colour = Object.fromEntries(data.targets.map((t, i) => [t, colours[i % colours.length]]));
+
+  function wanted(o) {
+    return ["target", "op", "dtype"].every((k) => !filters[k] || o[k] === filters[k]);
+  }
+
+  // --- what is in the page already ---
+  function filterPage() {
+    const text = filters.text.toLowerCase();
+    let shown = 0;
+    for (const card of document.querySelectorAll(".item")) {
+      const d = card.dataset;
+      const fits = (k) => !filters[k] || (d[k] || "").split("|").includes(filters[k]);
+      card.hidden = !(["target", "op", "dtype", "verdict"].every(fits) && (!text || card.textContent.toLowerCase().includes(text)));
+      shown += !card.hidden;
+    }
+    for (const row of document.querySelectorAll(".matrix tbody tr")) {
+      let any = false;
+      for (const cell of row.querySelectorAll("td")) {
+        const has = !filters.verdict || cell.dataset.verdict.split(" ").includes(filters.verdict);
+        any = any || (has && (!filters.target || cell.dataset.target === filters.target));
+        cell.style.opacity = has ? "" : "0.25";
+      }
+      row.hidden = !any || (filters.op && row.dataset.op !== filters.op) || (filters.dtype && row.dataset.dtype !== filters.dtype);
+    }
+    for (const cell of document.querySelectorAll(".matrix [data-target]")) {
+      cell.hidden = Boolean(filters.target) && cell.dataset.target !== filters.target;
+    }
+    return shown;
+  }
+
+  // --- the list of observations: text only, whatever it says ---
+  let limit = STEP;
+  function list() {
+    const text = filters.text.toLowerCase();
+    const found = data.observations.filter((o) => {
+      const [op, dtype] = o[2].split("/");
+      return wanted({ target: o[1], op, dtype }) && (!filters.verdict || o[0] === filters.verdict) &&
+        (!text || o.some((v) => String(v).toLowerCase().includes(text)));
+    });
+    const body = $("list").tBodies[0];
+    body.replaceChildren(...found.slice(0, limit).map((o) => {
+      const row = document.createElement("tr");
+      o.slice(0, 6).forEach((value, i) => {
+        const cell = document.createElement("td");
+        if (i === 0) {
+          const badge = document.createElement("span");
+          badge.className = `badge v-${value}`;
+          badge.textContent = value;
+          cell.append(badge);
+        } else cell.textContent = value;
+        row.append(cell);
+      });
+      return row;
+    }));
+    const rest = data.unlisted ? ` The page lists the first ${data.observations.length}; the record has ${data.unlisted} more.` : "";
+    $("shown").textContent = `${Math.min(limit, found.length)} of ${found.length} shown.${rest}`;
+    $("more").hidden = found.length <= limit;
+    return found.length;
+  }
+
+  // --- plots ---
+  const layout = (more) => ({
+    margin: { l: 52, r: 10, t: 8, b: 70 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { size: 11 }, legend: { orientation: "h", y: 1.12, x: 0 }, hovermode: "closest", dragmode: false, ...more,
+  });
+  const config = { responsive: true, displayModeBar: false };
+  const one = { type: "line", xref: "paper", x0: 0, x1: 1, y0: 1, y1: 1, line: { color: "#cc3d3d", width: 1, dash: "dot" } };
+
+  function boxes(id, key, floor, axis, shapes) {
+    const cells = data.accuracy.filter((c) => wanted(c) && c[key].length);
+    const traces = data.targets.filter((t) => cells.some((c) => c.target === t)).map((t) => {
+      const mine = cells.filter((c) => c.target === t);
+      const at = (i) => mine.map((c) => Math.max(floor, c[key][i]));
+      return {
+        type: "box", orientation: "v", name: t,
+        x: mine.map((c) => `${c.op} ${c.dtype.replace("bfloat", "bf").replace("float", "f")}`),
+        lowerfence: at(0), q1: at(1), median: at(2), q3: at(3), upperfence: at(4),
+        marker: { color: colour[t] }, line: { width: 1.2 },
+      };
+    });
+    Plotly.react(id, traces, layout({ boxmode: "group", yaxis: axis, xaxis: { type: "category", tickangle: -45, automargin: true }, shapes }), config);
+  }
+
+  function draw() {
+    boxes("plot-share", "share", 1e-4, { title: { text: "share of the bound" }, type: "log", exponentformat: "power", range: [-4, 2] }, [one]);
+    boxes("plot-ulp", "ulp", 0.01, { title: { text: "ulp" }, type: "log", exponentformat: "power", range: [-2, 4] }, []);
+    const cells = data.accuracy.filter(wanted);
+    const several = data.targets.filter((t) => cells.some((c) => c.target === t));
+    const names = data.edges.map((e, i) => (i ? `${(10 ** data.edges[i - 1]).toPrecision(2)} to ${(10 ** e).toPrecision(2)}` : `below ${(10 ** e).toPrecision(2)}`));
+    names.push(`above ${(10 ** data.edges[data.edges.length - 1]).toPrecision(2)}`);
+    const bars = several.map((t) => {
+      const mine = cells.filter((c) => c.target === t);
+      const counts = names.map((_, i) => mine.reduce((n, c) => n + c.histogram[i], 0));
+      const all = counts.reduce((a, b) => a + b, 0) || 1;
+      return { type: "bar", name: t, x: names, y: counts.map((n) => (100 * n) / all), customdata: counts,
+        hovertemplate: "%{x}: %{customdata} outputs (%{y:.2f} %)", marker: { color: colour[t] } };
+    });
+    Plotly.react("plot-histogram", bars, layout({ barmode: "group", yaxis: { title: { text: "% of outputs" } }, xaxis: { tickangle: -45, nticks: 8, automargin: true } }), config);
+    const lines = several.map((t) => {
+      const worst = new Map();
+      for (const c of cells) if (c.target === t) for (const [k, , share] of c.classes) worst.set(k, Math.max(worst.get(k) || 0, share));
+      const ks = [...worst.keys()].sort((a, b) => a - b);
+      return { type: "scatter", mode: "lines+markers", name: t, x: ks, y: ks.map((k) => Math.max(1e-4, worst.get(k))),
+        marker: { color: colour[t], size: 5 }, line: { width: 1, color: colour[t] }, hovertemplate: "K = %{x}: %{y:.3g}" };
+    });
+    Plotly.react("plot-classes", lines, layout({ xaxis: { type: "log", title: { text: "classes K" } }, yaxis: { title: { text: "worst share" }, type: "log", exponentformat: "power", range: [-2, 2] }, shapes: [one] }), config);
+    document.documentElement.dataset.drawn = "yes";
+  }
+
+  // The plotting library is large: it is run when the page is there to be read. Its text is in the page, and its
+  // digest in the page's policy.
+  function plot() {
+    if (!window.Plotly) {
+      const script = document.createElement("script");
+      script.textContent = $("plotting").textContent;
+      document.head.append(script);
+    }
+    draw();
+  }
+
+  let queued = false;
+  function update() {
+    const cards = filterPage();
+    limit = STEP;
+    const observations = list();
+    $("hits").value = `${observations} observations, ${cards} findings`;
+    if (!queued) {
+      queued = true;
+      requestAnimationFrame(() => setTimeout(() => { queued = false; plot(); }));
+    }
+  }
+
+  for (const select of document.querySelectorAll("select[data-filter]")) {
+    select.addEventListener("change", () => { filters[select.dataset.filter] = select.value; update(); });
+  }
+  $("search").addEventListener("input", (e) => { filters.text = e.target.value; update(); });
+  $("filters").addEventListener("submit", (e) => e.preventDefault());
+  $("filters").addEventListener("reset", () => { for (const k of Object.keys(filters)) filters[k] = ""; setTimeout(update); });
+  $("more").addEventListener("click", () => { limit += STEP; list(); });
+
+  // --- copy, theme ---
+  document.addEventListener("click", async (e) => {
+    if (!e.target.matches(".copy")) return;
+    const text = e.target.parentElement.querySelector("code").textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      e.target.textContent = "Copied";
+    } catch {
+      const range = document.createRange();
+      range.selectNodeContents(e.target.parentElement.querySelector("code"));
+      getSelection().removeAllRanges();
+      getSelection().addRange(range);
+      e.target.textContent = "Selected";
+    }
+    setTimeout(() => { e.target.textContent = "Copy"; }, 1500);
+  });
+  const root = document.documentElement;
+  const kept = { get: () => { try { return localStorage.getItem("lossproof-theme"); } catch { return null; } },
+    set: (v) => { try { localStorage.setItem("lossproof-theme", v); } catch { /* a page opened as a file may have no storage */ } } };
+  if (["light", "dark"].includes(kept.get())) root.dataset.theme = kept.get();
+  $("theme").addEventListener("click", () => {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    kept.set(root.dataset.theme);
+  });
+  update();
+})();

@@ -1,0 +1,148 @@
+"""The text of a reproducer: an adapter's program with the truth in place of the printed results. Pure."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lossproof.adapters.protocol import OUTPUTS, REDUCED, Problem
+from lossproof.entry import Entry
+from lossproof.errors import UsageError
+from lossproof.judge import Observation
+from lossproof.ops import value_shape
+
+# Programs have fewer lines: empty ones are left out where they would have more.
+LINES = 30
+_PRINT = re.compile(r'print\("(\w+)", (.+)\)')
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a program is to show: an observation of a problem at an entry, or for ``kind`` raises, shape and dtype
+    that the answer is of another kind, for answer (to invalid input) and refusal (of unusual input) that there is one
+    or none; what was ``said`` by which ``versions``, and the
+    ``command`` that writes the program."""
+
+    observation: Observation
+    problem: Problem
+    entry: Entry | None
+    kind: str
+    said: str
+    versions: str
+    command: str
+
+
+def script(text: str, finding: Finding) -> str:
+    """The program. Raises :class:`UsageError` if ``text`` is no program of the form that adapters agree on."""
+    lines = text.splitlines()
+    prints = [m for m in map(_PRINT.fullmatch, lines) if m]
+    output = finding.observation.output
+    expression = next((m[2] for m in prints if m[1] == output), None)
+    if expression is None:
+        raise UsageError(
+            f'the adapter\'s program does not end with print("{output}", EXPRESSION); see adapters/protocol.py'
+        )
+    kept = [line for line in lines if not ((m := _PRINT.fullmatch(line)) and m[1] in OUTPUTS)]
+    title, body, versions = kept[0], kept[1:-1], kept[-1]
+    if finding.kind != "raises" and finding.kind != "refusal":
+        body = _needed(body, expression)
+    # One empty line where there are several; none at the start of a block.
+    body = [line for i, line in enumerate(body) if line or (i and body[i - 1])]
+    start = len(body) - body[::-1].index("") if "" in body else 0
+    given, computed = body[:start], body[start:]
+    head = [
+        f"# {finding.command}",
+        title,
+        f"# Observed with {finding.versions}: {_one_line(finding.said)}",
+        "import sys",
+    ]
+    ending = [*_ending(finding, expression, computed), versions, "sys.exit(0 if right else 1)"]
+    made = [*head, *given, *ending]
+    if len(made) >= LINES:
+        made = [line for line in made if line]
+    return "\n".join(made) + "\n"
+
+
+def _needed(lines: list[str], expression: str) -> list[str]:
+    """The lines without what computes other outputs: statements that set only names that nothing uses."""
+    names = _names(ast.parse(expression), ast.Load)
+    dropped: set[int] = set()
+    for statement in reversed(ast.parse("\n".join(lines)).body):
+        sets = _names(statement, ast.Store) | _bound(statement)
+        if sets and not sets & names and not isinstance(statement, ast.For):
+            dropped |= set(range(statement.lineno - 1, statement.end_lineno or statement.lineno))
+        else:
+            names |= _names(statement, ast.Load)
+    return [line for i, line in enumerate(lines) if i not in dropped]
+
+
+def _names(tree: ast.AST, context: type[ast.expr_context]) -> set[str]:
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, context)}
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """The name of a function, or the names that an import binds."""
+    if isinstance(statement, ast.FunctionDef):
+        return {statement.name}
+    if isinstance(statement, ast.ImportFrom):
+        return {a.asname or a.name for a in statement.names}
+    if isinstance(statement, ast.Import):
+        # The framework itself is needed for its version.
+        return {a.asname for a in statement.names if a.asname and "." in a.name}
+    return set()
+
+
+def _one_line(text: str) -> str:
+    short = " ".join(text.split())
+    return short if len(short) <= 100 else short[:97] + "..."
+
+
+def _ending(f: Finding, expression: str, computed: list[str]) -> Iterator[str]:
+    """From the computation to the verdict in ``right``."""
+    output, p = f.observation.output, f.problem
+    wanted = value_shape(p) if output in REDUCED else p.x.shape
+    index = "".join(f"[{i}]" for i in f.observation.index)
+    if f.kind in ("answer", "refusal"):
+        got = f.observation.got
+        right = "True" if got is None else "observed == observed" if math.isnan(got) else "observed != observed"
+        is_answer = f.kind == "answer"
+        yield from _attempt([*computed, f"observed = {expression}{index}", f"right = {right}"], str(is_answer))
+        expected = "an error, as the input is invalid" if is_answer else "an answer"
+        yield f'print("{output}: observed", observed, "expected {expected}")'
+        return
+    if f.kind == "shape":
+        yield from computed
+        yield f"observed = tuple({expression.split('.')[0]}.shape)"
+        yield f"right = observed == {wanted!r}"
+        yield f'print("shape of {output}: observed", observed, "expected", {wanted!r})'
+        return
+    if f.kind == "dtype":
+        kind = p.result_dtype if output in REDUCED else p.dtype
+        yield from computed
+        yield f"observed = str({expression.split('.')[0]}.dtype)"
+        yield f'right = "{kind}" in observed'
+        yield f'print("dtype of {output}: observed", observed, "expected {kind}")'
+        return
+    # sanity check: values have entries
+    assert f.entry is not None
+    index = "".join(f"[{i}]" for i in f.entry.index)
+    lines = [*computed, f"observed = {expression}{index}", *f.entry.source()]
+    exact = f.entry.source()
+    if f.kind == "raises":
+        first, *_ = exact
+        yield first
+        yield from _attempt([line for line in lines if line != first], "False")
+    else:
+        yield from lines
+    where = f"[{', '.join(map(str, f.entry.index))}]" if f.entry.index else ""
+    yield f'print("{output}{where}: observed", observed, "exact", exact, "allowed error", allowed)'
+
+
+def _attempt(lines: list[str], verdict: str) -> Iterator[str]:
+    yield "try:"
+    yield from ("    " + line for line in lines)
+    yield "except Exception as error:"
+    yield f"    observed, right = repr(error), {verdict}"
