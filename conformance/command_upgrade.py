@@ -30,6 +30,7 @@ from lossproof.summary import Summary
 from lossproof.targets import Target
 from lossproof.terminal import console, last_line, progress
 from lossproof.waivers import book as book_for
+from lossproof.waivers import load
 
 
 @dataclass(frozen=True)
@@ -85,17 +86,16 @@ def upgrade_command(
     both = _sides(given, before, after)
     pairs = sides.targets(both, targets)
     calls = deck.calls()
-    with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda s: sides.made(s, extra, python, fresh=fresh, say=_say), both))
-    names = [(found[0].named(a), found[1].named(b)) for a, b in pairs]
-    twice = [a for a, b in names if a == b]
-    if twice:
-        raise UsageError(f"both sides are {twice[0]}; expected two that differ")
+    for path in waivers:
+        # What is wrong with them is said before minutes have gone.
+        load(path)
     with _folder(keep) as folder:
-        chosen = choose.targets([name for pair in names for name in pair], processes)
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(lambda s: sides.made(s, extra, python, fresh=fresh, say=_say), both))
+        names = [side.named(name) for pair in pairs for side, name in zip(found, pair, strict=True)]
+        chosen = choose.targets(names, processes)
         try:
-            # In the order of the names, since none of them is there twice.
-            _not_the_same(chosen)
+            _all_differ(names, chosen)
             halves = [_Half(chosen[i::2], folder / f"{name}.jsonl") for i, name in enumerate(("before", "after"))]
             if not _play(halves, calls, deck, waivers, processes.jobs):
                 return 130
@@ -117,8 +117,11 @@ def _sides(given: Sequence[str], before: str | None, after: str | None) -> tuple
     return first, sides.of_file(after) if after else rest.pop(0)
 
 
-def _not_the_same(chosen: Sequence[Target]) -> None:
-    """What is said of conventions bears the name of an implementation: that of the adapter, in its environment."""
+def _all_differ(names: Sequence[str], chosen: Sequence[Target]) -> None:
+    """The targets are those of the names, in their order, if none is there twice. What is said of conventions bears the
+    name of an implementation: that of the adapter, in its environment."""
+    if len(chosen) < len(names):
+        raise UsageError(f"{', '.join(names)}: one of these targets is there twice; expected two sides that differ")
     shared = {t.implementation for t in chosen[::2]} & {t.implementation for t in chosen[1::2]}
     if shared:
         raise UsageError(f"both sides have adapters that are called {shared.pop()}; give one of them another name")

@@ -64,6 +64,9 @@ def targets(sides: tuple[Side, Side], given: Sequence[str]) -> list[tuple[str, s
     """The targets to compare, a pair for each: those ``given``, or what the sides name, or the adapters of what they
     ask for. Raises :class:`UsageError` where that is not clear."""
     if given:
+        placed = [name for name in given if spec(name).environment]
+        if placed:
+            raise UsageError(f"--target {placed[0]} has an environment; expected NAME[+MODE][:DEVICE], for both sides")
         return [(name, name) for name in dict.fromkeys(given)]
     mine, other = ([s.target] if s.target else adapters_of(s.requirements) for s in sides)
     if sides[0].target and not sides[1].target:
