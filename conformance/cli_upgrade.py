@@ -69,6 +69,7 @@ def _options(several: Sequence[_Decorator]) -> _Decorator:
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
 @click.option("--keep", metavar="FOLDER", help="Keep the two records: before.jsonl and after.jsonl.")
+@click.option("--html", metavar="FILE", help="Also write the comparison as one HTML page (extra: report).")
 @click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Targets at once (0: one a core).")
 def upgrade(sides: tuple[str, ...], **options: Any) -> int:
     """Say what changes from one release to another: make both environments, put the same deck to both side by side,

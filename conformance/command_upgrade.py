@@ -80,9 +80,14 @@ def upgrade_command(
     fail_on: str,
     form: str,
     keep: str | None,
+    html: str | None,
     processes: Processes,
 ) -> int:
     """Make the environments, run, compare, and return the exit code of the comparison."""
+    if html:
+        from lossproof.report.page import needed
+
+        needed()
     both = _sides(given, before, after)
     pairs = sides.targets(both, targets)
     calls = deck.calls()
@@ -103,6 +108,10 @@ def upgrade_command(
             choose.close(chosen)
         matched = [f"{a.name}={b.name}" for a, b in zip(halves[0].targets, halves[1].targets, strict=True)]
         diff = diff_records(str(halves[0].path), str(halves[1].path), matched)
+        if html:
+            from lossproof.command_report import write_report
+
+            write_report(html, halves[0].path, halves[1].path, pairs=matched, waivers=waivers)
     diff = replace(diff, facts=replace(diff.facts, before=both[0].label, after=both[1].label))
     reasons = diff.reasons(fail_on)
     SHOW[form](console(), diff, reasons)

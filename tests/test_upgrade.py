@@ -221,3 +221,13 @@ def test_two_releases_of_numpy_differ_as_their_scripts_show(tmp_path: Path) -> N
     found = list(unshown(str(tmp_path / "before.jsonl"), str(tmp_path / "after.jsonl")))
     assert found
     assert [(line, why) for line, why in found if why] == []
+
+
+def test_an_upgrade_is_also_a_page(tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    page = tmp_path / "upgrade.html"
+    result = lossproof("upgrade", "numpy", PLANTED, *SMOKE, "--html", str(page))
+    assert result.exit_code == 1
+    text = page.read_text("utf-8")
+    assert "Regressions" in text
+    assert "softmax/float32/" in text
