@@ -1,7 +1,7 @@
 """Exploration: hypothesis looks for a call that any chosen target gets wrong, and shrinks what it finds.
 
-All targets answer the same draw: drawn separately they would see different inputs. The search climbs on the worst
-share of the bound. Known deviations (waivers) do not stop it.
+All targets answer the same draw: drawn separately they would see different inputs. Part of the search climbs on the
+worst share of the bound. Known deviations (waivers) do not stop it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import json
 import math
 
 import pytest
-from hypothesis import HealthCheck, given, seed, settings, target
 from hypothesis import strategies as st
+from hypothesis import target
 
 from lossproof import promoted
 from lossproof.call import Call
@@ -19,13 +19,11 @@ from lossproof.explore import calls
 from lossproof.judge import FAILING
 from lossproof.ops import OPS
 from lossproof.run import run
+from lossproof.search import CLIMBED, MANY, search
 from lossproof.suite import session
 from lossproof.waivers import verdict
 
 _EXAMPLES = {"smoke": 30}
-MANY = 1000
-# The most logits of a call that the search climbs on.
-CLIMBED = 4096
 
 
 @pytest.mark.parametrize("op", OPS)
@@ -42,25 +40,12 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
     free = all(t.capabilities.compile_cost == "none" for t in chosen)
     profile = request.config.getoption("--lossproof-profile")
 
-    # Judging is fast, compiling a new shape is not: time limits per example say nothing here.
-    @settings(
-        max_examples=_EXAMPLES.get(profile, MANY),
-        deadline=None,
-        # With a database hypothesis ranks every example by the index of its bytes, which takes 40 times as long as
-        # judging it; and a failure is printed whole, to be kept with --call.
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-    )
-    @seed(request.config.getoption("--lossproof-seed"))
-    @given(st.data())
-    def search(data: st.DataObject) -> None:
+    def play(data: st.DataObject) -> None:
         __tracebackhide__ = True
         call = data.draw(calls(op, dtypes, free_shapes=free, layouts=layouts), label="call")
         observations = [replay.waivers.mark(o, explored=True) for o in run(chosen, [call])]
         judged = [o for o in observations if verdict(o) not in ("waived", "unsupported")]
         shares = [o.share for o in judged if math.isfinite(o.share)]
-        # Hill climbing plays hundreds of variants of the best call: it is for those that cost little.
         if call.problem.x.size <= CLIMBED:
             target(max(shares, default=0.0), label=f"worst share of the bound, {op}")
         bad = [o for o in observations if o.verdict in FAILING and verdict(o) != "waived"]
@@ -72,7 +57,8 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
             pytest.fail(f"{call.id}\n{found}\n{hint}\n{as_json}", pytrace=False)
 
     try:
-        search()
+        at = request.config.getoption("--lossproof-seed")
+        search(play, examples=_EXAMPLES.get(profile, MANY), at=at)
     finally:
         # Hypothesis ends with the minimal failure, played once more.
         folder = request.config.getoption("--lossproof-to")

@@ -5,25 +5,17 @@ from __future__ import annotations
 import math
 
 import hypothesis
-from hypothesis import HealthCheck, Phase, given, settings, target
-from hypothesis import seed as seeded
+from hypothesis import Phase, settings, target
 from hypothesis import strategies as st
 
 from lossproof.call import Call
 from lossproof.explore import calls
 from lossproof.judge import FAILING, Observation
 from lossproof.run import run
-from lossproof.suite.test_explore import CLIMBED, MANY
+from lossproof.search import CLIMBED, MANY, SETTINGS
+from lossproof.search import search as explore
 from lossproof.targets import Target
 from tests.mutants.mutant import Mutant
-
-_SETTINGS = settings(
-    deadline=None,
-    database=None,
-    report_multiple_bugs=False,
-    suppress_health_check=list(HealthCheck),
-    print_blob=False,
-)
 
 
 class _Hit(Exception):  # noqa: N818 - what is looked for is no error
@@ -36,9 +28,6 @@ def search(mutant: Mutant, seed: int) -> Call | None:
     """The first failing call that hypothesis draws within its budget, not shrunk; None if there is none."""
     judged = mutant.target()
 
-    @settings(_SETTINGS, max_examples=MANY, phases=(Phase.generate, Phase.target))
-    @seeded(seed)
-    @given(st.data())
     def look(data: st.DataObject) -> None:
         call = data.draw(_calls(mutant))
         observations = _judged(judged, call)
@@ -49,7 +38,7 @@ def search(mutant: Mutant, seed: int) -> Call | None:
             raise _Hit(call)
 
     try:
-        look()
+        explore(look, examples=MANY, at=seed, shrink=False)
     except _Hit as hit:
         return hit.call
     return None
@@ -61,7 +50,7 @@ def minimal(mutant: Mutant) -> Call:
     return hypothesis.find(
         _calls(mutant),
         lambda call: any(o.verdict in FAILING for o in _judged(judged, call)),
-        settings=settings(_SETTINGS, max_examples=5 * MANY, phases=(Phase.generate, Phase.shrink)),
+        settings=settings(SETTINGS, max_examples=MANY, phases=(Phase.generate, Phase.shrink)),
     )
 
 
