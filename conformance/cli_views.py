@@ -1,10 +1,31 @@
-"""The commands for what leaves the house: programs, reports. Options only; the work is imported when a command runs."""
+"""The commands that show one case or a whole record: explain, repro, report. Options only; the work is imported when a
+command runs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import click
+
+
+@click.command()
+@click.argument("id", required=False, metavar="ID")
+@click.option("--target", metavar="TARGET", help="Also the answer and verdict of this target, and a script for it.")
+@click.option("--profile", default="default", show_default=True, metavar="NAME", help="The deck that has the id.")
+@click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of that deck.")
+@click.option("--record", metavar="FILE", help="Look the id up in a record (it keeps the calls that did not pass).")
+@click.option(
+    "--call", "call_file", metavar="FILE", help="A call as JSON, as exploration prints it (- for standard input)."
+)
+@click.option("--full", is_flag=True, help="All entries of large arrays.")
+def explain(id: str | None, target: str | None, **options: Any) -> int:
+    """Say everything about one case: inputs, exact result, bounds, a target's answer, a script without lossproof.
+
+    ID may be shortened to its last part.
+    """
+    from lossproof.explain import explain_command
+
+    return explain_command(id, target=target, **options)
 
 
 @click.command()
@@ -51,4 +72,4 @@ def report(records: tuple[str, ...], **options: Any) -> int:
     return report_command(records, **options)
 
 
-COMMANDS = (repro, report)
+COMMANDS = (explain, repro, report)

@@ -86,7 +86,8 @@ def run_command(
             click.echo(f"lossproof: required but missing: {', '.join(absent)}; this run has {names}", err=True)
             return 1
         filters = {"op": ops, "dtype": dtypes, "family": families}
-        head = header(chosen, deck, profile=profile, seed=seed, filters=filters, shard=part)
+        wanted = record or others.views
+        head = header(chosen, deck, profile=profile, seed=seed, filters=filters, shard=part) if wanted else {}
         resumed = record is not None and resume and begun(record)
         tape = Tape(record, head, plan(chosen, stacked(deck, part))) if record and resumed else None
         writer = None

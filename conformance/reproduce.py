@@ -79,7 +79,7 @@ def reproduce(call: Call, target: Target, command: str, *, output: str = "", sim
         if simplify and o.verdict in _BAD:
             call, o, outcome = _simplified(call, target, o, outcome)
     if isinstance(call, Check):
-        entry, kind = None, "answer" if outcome.error is None else "refusal"
+        entry, kind = None, _reply(outcome, o)
     else:
         entry, kind = _entry(call.problem, target, o, outcome), _kind(outcome, o, call.problem)
     versions = ", ".join(f"{k} {v}" for k, v in target.describe().versions.items())
@@ -156,6 +156,13 @@ def _simplified(call: Call, target: Target, o: Observation, outcome: Outcome) ->
 
     simpler(call.problem, same, at=o.index)
     return found
+
+
+def _reply(outcome: Outcome, o: Observation) -> str:
+    """What is looked at in an answer to unusual input: that there is one, that there is none, or neither."""
+    if o.verdict not in _BAD:
+        return "either"
+    return "answer" if outcome.error is None else "refusal"
 
 
 def _kind(outcome: Outcome, o: Observation, p: Problem) -> str:

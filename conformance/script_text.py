@@ -16,6 +16,11 @@ from lossproof.ops import value_shape
 
 # Programs have fewer lines: empty ones are left out where they would have more.
 LINES = 30
+_REPLIES = {
+    "answer": "an error, as the input is invalid",
+    "refusal": "an answer",
+    "either": "an error or an accepted answer",
+}
 _PRINT = re.compile(r'print\("(\w+)", (.+)\)')
 
 
@@ -23,7 +28,7 @@ _PRINT = re.compile(r'print\("(\w+)", (.+)\)')
 class Finding:
     """What a program is to show: an observation of a problem at an entry, or for ``kind`` raises, shape and dtype
     that the answer is of another kind, for answer (to invalid input) and refusal (of unusual input) that there is one
-    or none; what was ``said`` by which ``versions``, and the
+    or none, for either that both will do; what was ``said`` by which ``versions``, and the
     ``command`` that writes the program."""
 
     observation: Observation
@@ -105,13 +110,12 @@ def _ending(f: Finding, expression: str, computed: list[str]) -> Iterator[str]:
     output, p = f.observation.output, f.problem
     wanted = value_shape(p) if output in REDUCED else p.x.shape
     index = "".join(f"[{i}]" for i in f.observation.index)
-    if f.kind in ("answer", "refusal"):
-        got = f.observation.got
-        right = "True" if got is None else "observed == observed" if math.isnan(got) else "observed != observed"
-        is_answer = f.kind == "answer"
-        yield from _attempt([*computed, f"observed = {expression}{index}", f"right = {right}"], str(is_answer))
-        expected = "an error, as the input is invalid" if is_answer else "an answer"
-        yield f'print("{output}: observed", observed, "expected {expected}")'
+    if f.kind in _REPLIES:
+        got, refused = f.observation.got, f.kind != "refusal"
+        right = "observed == observed" if got is not None and math.isnan(got) else "observed != observed"
+        right = right if f.kind == "answer" else "True"
+        yield from _attempt([*computed, f"observed = {expression}{index}", f"right = {right}"], str(refused))
+        yield f'print("{output}: observed", observed, "expected {_REPLIES[f.kind]}")'
         return
     if f.kind == "shape":
         yield from computed

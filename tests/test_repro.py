@@ -255,6 +255,33 @@ def test_a_relation_of_right_calls_has_no_program() -> None:
     assert "compares several calls that are right one by one" in result.stderr
 
 
+class Guessing(type(NUMPY)):  # type: ignore[misc]
+    """Takes any label for class 0."""
+
+    name = "guessing"
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, object]:
+        if (
+            problem.target is not None
+            and problem.target.dtype.kind in "iu"
+            and problem.target.shape == problem.x.shape[:1]
+        ):
+            inside = (problem.target >= 0) & (problem.target < problem.x.shape[1])
+            problem = replace(problem, target=np.where(inside, problem.target, 0))
+        return super().evaluate(problem, device, mode)  # type: ignore[no-any-return]
+
+
+def test_a_silent_answer_to_an_unknown_label_shows() -> None:
+    check = next(c for c in cli.build("smoke", 0, ("nll_loss",), (), ()) if "/error/13-minus-one" in c.id)
+    found = reproduce(check, Target(Guessing()), "c")
+    assert found.shows
+    assert "expected an error, as the input is invalid" in found.text
+    # NumPy's own adapter, whose program it is, refuses the label or has an answer that is accepted.
+    right = reproduce(check, Target(NUMPY), "c")
+    assert not right.shows
+    assert executed(right.text)[1] == 0
+
+
 def test_an_unknown_output_is_named() -> None:
     with pytest.raises(UsageError, match="no output 'hvp'; expected one of value"):
         reproduce(Call(replace(PROBLEMS["softmax"], tangent=None), "hand"), Target(NUMPY), "c", output="hvp")
