@@ -150,7 +150,14 @@ class Book:
     def stale(self) -> list[Waiver]:
         """Waivers that apply to a target at hand and waived nothing. Meaningful after an unfiltered run only."""
         live = {w.name for _, mine in self._by_target.values() for w in mine}
-        return [w for w in self.waivers if w.name in live and not self.waived.get(w.name)]
+        unused = [w for w in self.waivers if w.name in live and not self.waived.get(w.name)]
+        return [w for w in unused if not self._lacks_company(w)]
+
+    def _lacks_company(self, w: Waiver) -> bool:
+        """Whether it speaks of nothing but conventions that may differ, of an implementation with one target here."""
+        conventions = all(glob.split("/")[1:3] == ["all", FAMILY] for glob in w.cases)
+        mine = [many for many in self._by_implementation.values() if any(w in found for _, found in many)]
+        return conventions and w.expect == "some" and all(len(many) == 1 for many in mine)
 
     def is_seen(self, w: Waiver) -> bool:
         """Whether a target at hand has a version that the waiver was seen in: only then its absence is a finding."""

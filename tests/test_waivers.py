@@ -179,6 +179,14 @@ def test_staleness_asks_whether_the_waiver_applies_here() -> None:
     assert other.is_seen(other.named("n"))
 
 
+def test_a_waiver_of_differences_between_targets_is_not_stale_where_there_is_one() -> None:
+    text = entry().replace("cross_entropy/float16/*", "cross_entropy/all/convention/clause-6/value")
+    certain = text + "expect = 'all'"
+    for written, targets, stale in ((text, 1, []), (text, 2, ["n"]), (certain, 1, ["n"])):
+        b = Book(loads(written, source="f.toml", adapter="numpy"), [TARGET, Target(ADAPTER, device="other")][:targets])
+        assert [w.name for w in b.stale()] == stale
+
+
 def test_files(tmp_path: Path) -> None:
     file = tmp_path / "numpy.toml"
     file.write_text(entry())
