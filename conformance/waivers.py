@@ -155,7 +155,7 @@ class Book:
 
     def _lacks_company(self, w: Waiver) -> bool:
         """Whether it speaks of nothing but conventions that may differ, of an implementation with one target here."""
-        conventions = all(glob.split("/")[1:3] == ["all", FAMILY] for glob in w.cases)
+        conventions = all(is_of_implementation(glob) for glob in w.cases)
         mine = [many for many in self._by_implementation.values() if any(w in found for _, found in many)]
         return conventions and w.expect == "some" and all(len(many) == 1 for many in mine)
 
