@@ -65,7 +65,7 @@ class Waiver:
     def matches(self, o: Observation, where: Context, *, explored: bool = False) -> bool:
         """Whether the waiver speaks of this observation, whatever its verdict."""
         return (
-            self.output in ("*", o.output)
+            bool({"*", o.output} & set(self.output.split("|")))
             and any(fnmatchcase(o.id, glob) for glob in (*self.cases, *(self.explored if explored else ())))
             and self.applies(replace(where, dtype=o.id.split("/")[1]))
         )
@@ -222,8 +222,9 @@ def _entry(entry: Mapping[str, Any], i: int, source: str, adapter: str) -> Waive
     values = {key: _text(where, key, value) for key, value in entry.items()}
     w = Waiver(**{"adapter": adapter, **values, "source": source})  # type: ignore[arg-type]
     for key, options in (("output", OUTPUTS), ("expect", EXPECTS), ("symptom", SYMPTOMS)):
-        if getattr(w, key) not in options:
-            raise UsageError(f"{where}: field {key!r} is {getattr(w, key)!r}; expected one of {', '.join(options)}")
+        given = getattr(w, key)
+        if not set(given.split("|") if key == "output" else [given]) <= set(options):
+            raise UsageError(f"{where}: field {key!r} is {given!r}; expected one of {', '.join(options)}")
     for key, globs in (("cases", w.cases), ("explored", w.explored)):
         for glob in globs:
             if "/" not in glob or re.search(r"\s", glob):

@@ -224,3 +224,10 @@ def test_a_drawn_call_that_passes_is_no_news() -> None:
 def test_a_glob_of_explored_calls_is_checked_like_the_others() -> None:
     with pytest.raises(UsageError, match="field 'explored' has 'float16'"):
         loads(entry("explored = ['float16']"), source="f.toml", adapter="numpy")
+
+
+def test_a_waiver_may_speak_of_several_outputs() -> None:
+    assert book("output = 'vjp|value'").mark(FAIL).waiver == "n"
+    assert not book("output = 'vjp|jvp'").mark(FAIL).waiver
+    with pytest.raises(UsageError, match=r"field 'output' is 'vjp\|values'"):
+        book("output = 'vjp|values'")
