@@ -68,8 +68,8 @@
 
   // --- plots ---
   const layout = (more) => ({
-    margin: { l: 52, r: 10, t: 8, b: 70 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: { size: 11 }, legend: { orientation: "h", y: 1.12, x: 0 }, hovermode: "closest", dragmode: false, ...more,
+    margin: { l: 52, r: 10, t: 46, b: 70 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { size: 11 }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, hovermode: "closest", dragmode: false, ...more,
   });
   const config = { responsive: true, displayModeBar: false };
   const one = { type: "line", xref: "paper", x0: 0, x1: 1, y0: 1, y1: 1, line: { color: "#cc3d3d", width: 1, dash: "dot" } };
@@ -111,7 +111,7 @@
       return { type: "scatter", mode: "lines+markers", name: t, x: ks, y: ks.map((k) => Math.max(1e-4, worst.get(k))),
         marker: { color: colour[t], size: 5 }, line: { width: 1, color: colour[t] }, hovertemplate: "K = %{x}: %{y:.3g}" };
     });
-    Plotly.react("plot-classes", lines, layout({ xaxis: { type: "log", title: { text: "classes K" } }, yaxis: { title: { text: "worst share" }, type: "log", exponentformat: "power", range: [-2, 2] }, shapes: [one] }), config);
+    Plotly.react("plot-classes", lines, layout({ xaxis: { type: "log", title: { text: "classes K" } }, yaxis: { title: { text: "worst share" }, type: "log", exponentformat: "power", dtick: 1, range: [-2, 2] }, shapes: [one] }), config);
     document.documentElement.dataset.drawn = "yes";
   }
 
