@@ -141,7 +141,8 @@ def _placed(rows: F64, where: Place) -> F64:
 def _directed(pick: Picker, fmt: Format, p: Problem, drawn: options.Drawn) -> Problem:
     """The problem with the cotangent and the directions that are wanted."""
     wanted = drawn.wanted
-    if not p.has_probability_target:
+    # With smoothing 1 the targets have no influence, and an overflowing derivative times 0 says nothing.
+    if not p.has_probability_target or p.label_smoothing == 1.0:
         wanted = wanted.replace("d", "").replace("m", "")
     result = FORMATS[p.result_dtype]
     cotangent = options.cotangent(pick, result, value_shape(p), drawn.cotangent) if "v" in wanted else None

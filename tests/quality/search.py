@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import hypothesis
 from hypothesis import Phase, settings, target
@@ -50,6 +51,7 @@ def minimal(mutant: Mutant) -> Call:
     return hypothesis.find(
         _calls(mutant),
         lambda call: any(o.verdict in FAILING for o in _judged(judged, call)),
+        random=Random(0),
         settings=settings(SETTINGS, max_examples=MANY, phases=(Phase.generate, Phase.shrink)),
     )
 
