@@ -51,7 +51,14 @@ class TensorFlowAdapter:
         self._capabilities = Capabilities(
             ops=ops,
             devices=("cpu", *("cpu:%d" % i for i in range(1, _CPUS)), *("gpu:%d" % i for i in range(len(gpus)))),
-            modes=("eager", "graph", "xla", *(("keras",) if has_keras() else ()), *(("tf32",) if gpus else ())),
+            modes=(
+                "eager",
+                "graph",
+                "xla",
+                "forward-over-reverse",
+                *(("keras",) if has_keras() else ()),
+                *(("tf32",) if gpus else ()),
+            ),
             profiles=profiles,
             outputs=OUTPUTS,
             conventions=_CONVENTIONS,

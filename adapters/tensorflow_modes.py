@@ -121,8 +121,11 @@ def _native(f: Namespace, p: Problem, x: Any, target: Any, weight: Any, v: compo
     return compose.drop_ignored(f, p, w_y * rows, target, w_y, v)
 
 
-def derive(f: Value, g: Given, want: Sequence[str]) -> Outputs:
-    """Value, gradients through ``tf.GradientTape``, nested where asked, and directions through forward mode."""
+def derive(f: Value, g: Given, want: Sequence[str], *, over_reverse: bool = False) -> Outputs:
+    """Value, gradients through ``tf.GradientTape``, and directions through forward mode.
+
+    Second derivatives through nested tapes, or with ``over_reverse`` by forward mode over a tape.
+    """
 
     def of_x() -> Any:
         return f(g.x, g.target, True)
@@ -139,9 +142,16 @@ def derive(f: Value, g: Given, want: Sequence[str]) -> Outputs:
         out["value"] = of_x()
     if "jvp" in want:
         out["jvp"] = _forward(of_x, g.x, g.tangent)
+
+    def gradient() -> Any:
+        return _gradient(of_x, g.x, g.cotangent)[1]
+
     if "hvp" in want:
-        _, out["hvp"] = _gradient(lambda: _gradient(of_x, g.x, g.cotangent)[1], g.x, g.tangent)
-    if "mixed" in want:
+        out["hvp"] = _forward(gradient, g.x, g.tangent) if over_reverse else _gradient(gradient, g.x, g.tangent)[1]
+    if "mixed" in want and over_reverse:
+        _, out["grad_target"] = _gradient(of_target, g.target, g.cotangent)
+        out["mixed"] = _forward(gradient, g.target, g.target_tangent)
+    elif "mixed" in want:
         out["grad_target"], out["mixed"] = _gradient(
             lambda: _gradient(of_target, g.target, g.cotangent)[1], g.x, g.target_tangent
         )
@@ -185,6 +195,9 @@ class Modes:
 
     def evaluate(self, p: Problem, g: Given, mode: str) -> Outputs:
         """Every output that is wanted."""
+        if mode == "forward-over-reverse":
+            f = value_of(TF, p, g.weight, compose.values(p))
+            return derive(f, g, p.want, over_reverse=True)
         if mode in ("eager", "keras"):
             if mode == "keras" and not is_native(p):
                 raise UnsupportedProblem("composed: nothing of Keras takes part")

@@ -20,6 +20,7 @@ GRADIENT = [
 _SAID = {
     "graph": " As a graph.",
     "xla": " Compiled by XLA.",
+    "forward-over-reverse": " Second derivatives by forward mode over a tape.",
     "keras": " Row losses of tf.keras.losses.",
     "tf32": " TF32 allowed.",
 }
@@ -46,7 +47,8 @@ def script(p: Problem, device: str, mode: str) -> str:
             kind = (ignore if name == "ignore" else keep).dtype.name
             body.append("%s = tf.constant(%r, tf.%s)" % (name, value, kind))
         given += ["keep", "share", "ignore"]
-    lines = [*_lines(p, _SYMBOLS if compiled else compose.values(p), *_ROWS["keras" if mode == "keras" else ""])]
+    lines = _functions(p, _SYMBOLS if compiled else compose.values(p), *_ROWS["keras" if mode == "keras" else ""])
+    lines += uses(p, over_reverse=mode == "forward-over-reverse")
     gradient = GRADIENT if any("gradient(" in line for line in lines) else []
     body += ["", *gradient, *(_program(p, given, lines, mode) if compiled else lines)]
     body += [PRINT % (name, name) for name in p.want]
@@ -91,15 +93,15 @@ def _program(p: Problem, given: Sequence[str], lines: Sequence[str], mode: str) 
 _SYMBOLS = compose.Values(*(source.Symbol(name) for name in ("keep", "share", "ignore")))
 
 
-def _lines(p: Problem, v: compose.Values, sparse: str, dense: str) -> List[str]:
-    """The functions that are needed, and every output that is wanted; row losses are called as given."""
+def _functions(p: Problem, v: compose.Values, sparse: str, dense: str) -> List[str]:
+    """The functions that are needed; row losses are called as given."""
     out = _function("f", p, v, sparse, dense)
     if {"grad_target", "jvp_target"} & set(p.want):
         out += _function("of_target", p, v, sparse, dense, select_used=False)
-    return [*out, *uses(p)]
+    return out
 
 
-def uses(p: Problem) -> List[str]:
+def uses(p: Problem, *, over_reverse: bool = False) -> List[str]:
     """Every output of functions f and, for derivatives in the target, of_target; they read x and target."""
     want = p.want
     out = ["value, vjp = gradient(f, x, cotangent)" if "vjp" in want else "value = f()"]
@@ -110,9 +112,16 @@ def uses(p: Problem) -> List[str]:
     if "jvp" in want:
         out += ["with tf.autodiff.ForwardAccumulator(x, tangent) as forward:", "    y = f()"]
         out.append('jvp = forward.jvp(y, unconnected_gradients="zero")')
-    if "hvp" in want:
+    if "hvp" in want and over_reverse:
+        out += ["with tf.autodiff.ForwardAccumulator(x, tangent) as forward:", "    _, y = gradient(f, x, cotangent)"]
+        out.append('hvp = forward.jvp(y, unconnected_gradients="zero")')
+    elif "hvp" in want:
         out.append("_, hvp = gradient(lambda: gradient(f, x, cotangent)[1], x, tangent)")
-    if "grad_target" in want:
+    if "mixed" in want and over_reverse:
+        out.append("_, grad_target = gradient(of_target, target, cotangent)")
+        out.append("with tf.autodiff.ForwardAccumulator(target, target_tangent) as forward:")
+        out += ["    _, y = gradient(f, x, cotangent)", 'mixed = forward.jvp(y, unconnected_gradients="zero")']
+    elif "grad_target" in want:
         inner = "gradient(of_target, target, cotangent)"
         mixed = "grad_target, mixed = gradient(lambda: %s[1], x, target_tangent)" % inner
         out.append(mixed if "mixed" in want else "_, grad_target = %s" % inner)
