@@ -8,6 +8,8 @@ from . import source
 from .protocol import Problem
 
 _REDUCTIONS = {"none": None, "mean": "sum_over_batch_size"}
+# Options that programs leave out; releases of Keras differ in whether they have an axis.
+_DEFAULTS = {"axis": -1, "ignore_class": None, "label_smoothing": 0.0}
 
 
 def loss(p: Problem) -> Tuple[str, Dict[str, Any]]:
@@ -28,15 +30,19 @@ def script(p: Problem, mode: str) -> str:
     """The whole program; it prints every output."""
     x = "x" if p.scale == 1.0 else "x * %r" % p.scale
     call = "keras.ops.%s(%s, axis=%d)" % (p.op, x, p.axis)
-    setup = []
     if p.is_loss:
         name, options = loss(p)
-        given = ", ".join("%s=%r" % option for option in options.items())
-        setup, call = ["loss = keras.losses.%s(%s)" % (name, given)], "loss(target, %s)" % x
-    imports, body = _BACKENDS[mode](p, [*setup, ""], call)
+        given = ", ".join("%s=%s" % (k, _text(v)) for k, v in options.items() if _DEFAULTS.get(k, "") != v)
+        # In the function: an option that is refused is refused where the program expects errors.
+        call = "keras.losses.%s(%s)(target, %s)" % (name, given, x)
+    imports, body = _BACKENDS[mode](p, call)
     head = ["import os", 'os.environ["KERAS_BACKEND"] = "%s"' % mode, "import keras"]
     body.append(source.version("keras", "keras"))
     return source.program(source.title(p, "Keras on " + mode), [*head, *imports], body)
+
+
+def _text(value: object) -> str:
+    return '"%s"' % value if isinstance(value, str) else repr(value)
 
 
 def _functions(p: Problem, call: str, arguments: Tuple[str, str]) -> List[str]:
@@ -45,26 +51,28 @@ def _functions(p: Problem, call: str, arguments: Tuple[str, str]) -> List[str]:
     return [line for name, a in zip(names, arguments) for line in ("def %s(%s):" % (name, a), "    return " + call, "")]
 
 
-def _tensorflow(p: Problem, setup: List[str], call: str) -> Tuple[List[str], List[str]]:
+def _tensorflow(p: Problem, call: str) -> Tuple[List[str], List[str]]:
     from .tensorflow_source import GRADIENT, PRINT, imports, tensors, uses
 
-    body = [*tensors(p), *setup, *GRADIENT, *_functions(p, call, ("", "")), *uses(p)]
+    lines = [*_functions(p, call, ("", "")), *uses(p)]
+    gradient = GRADIENT if any("gradient(" in line for line in lines) else []
+    body = [*tensors(p), "", *gradient, *lines]
     return imports("cpu", "eager"), body + [PRINT % (name, name) for name in p.want]
 
 
-def _jax(p: Problem, setup: List[str], call: str) -> Tuple[List[str], List[str]]:
+def _jax(p: Problem, call: str) -> Tuple[List[str], List[str]]:
     from .jax_source import PRINT, tensors, uses
 
-    body = [*tensors(p), *setup, *_functions(p, call, ("x", "x, target")), *uses(p)]
+    body = [*tensors(p), "", *_functions(p, call, ("x", "x, target")), *uses(p)]
     imports = ["import jax", "import jax.numpy as jnp", 'jax.config.update("jax_enable_x64", True)']
     return imports, body + [PRINT % (name, name) for name in p.want]
 
 
-def _torch(p: Problem, setup: List[str], call: str) -> Tuple[List[str], List[str]]:
+def _torch(p: Problem, call: str) -> Tuple[List[str], List[str]]:
     from .torch_source import imports, tensors, uses
 
     arguments = "x, target" if p.is_loss else "x"
-    body = [*tensors(p, "cpu"), *setup, "def f(%s):" % arguments, "    return " + call, "", *uses(p, p.want)]
+    body = [*tensors(p, "cpu"), "", "def f(%s):" % arguments, "    return " + call, "", *uses(p, p.want)]
     body += ['print("%s", %s.tolist())' % (name, name) for name in p.want]
     return imports(body), body
 

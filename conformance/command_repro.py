@@ -38,7 +38,12 @@ def repro_command(
     chosen = choose.targets(names, choose.PROCESSES)
     try:
         found = _first(
-            call, chosen, output, {"profile": profile, "seed": seed, "call_file": call_file}, simplify=simplify
+            call,
+            chosen,
+            output,
+            {"profile": profile, "seed": seed, "call_file": call_file},
+            simplify=simplify,
+            said=target if target != "all" else None,
         )
     finally:
         choose.close(chosen)
@@ -65,12 +70,24 @@ def command(call: Call, target: str, **options: object) -> str:
     return shlex.join(words)
 
 
-def _first(call: Call, chosen: list[Target], output: str, options: dict[str, object], *, simplify: bool) -> Reproducer:
-    """The first target that shows a defect, or else the first one."""
+def _first(
+    call: Call,
+    chosen: list[Target],
+    output: str,
+    options: dict[str, object],
+    *,
+    simplify: bool,
+    said: str | None,
+) -> Reproducer:
+    """The first target that shows a defect, or else the first one.
+
+    The command names a target as it was ``said``: which mode the name of an adapter stands for may depend on what is
+    installed.
+    """
     found: list[Reproducer] = []
     wrong: list[UsageError] = []
     for t in chosen:
-        line = command(call, t.name, output=output, simplify=simplify, **options)
+        line = command(call, said or t.name, output=output, simplify=simplify, **options)
         try:
             found.append(reproduce(call, t, line, output=output, simplify=simplify))
         except UsageError as error:

@@ -8,6 +8,8 @@ import io
 import json
 import math
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from lossproof import choose, cli
 from lossproof.adapters.numpy import ADAPTER as NUMPY
 from lossproof.adapters.protocol import OUTPUTS, Problem
 from lossproof.call import Call
+from lossproof.checks import ERROR
 from lossproof.entry import Entry
 from lossproof.errors import UsageError
 from lossproof.issue import FORMULAS
@@ -34,10 +37,12 @@ from .test_findings import FOLDER, ROOT, SECTIONS, installed
 
 # Their mechanism is no call of the deck's operations on one target.
 BY_HAND = {
+    "keras_backends_disagree.py": "is about what several backends do with one label: each is right by itself",
     "tensorflow_infinity_convention.py": "compares the conventions of four dtypes",
     "tensorflow_keras_float16_smoothing.py": "is about a function of Keras, with a label of 70000 classes",
 }
 BUILT = functools.cache(cli.build)
+PROCESSES = choose.PROCESSES
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +88,12 @@ def test_the_scripts_of_findings_are_written_by_the_command(
     section = next(s for s in SECTIONS if s.script == path)
     if installed(section.adapter) not in section.seen:
         pytest.skip(f"{section.adapter} {', '.join(section.seen)} is not installed")
+    if section.backend:
+        if installed(section.backend) is None:
+            pytest.skip(f"{section.backend} is not installed")
+        if PROCESSES is None:
+            pytest.skip("Keras has one backend in each process, and targets have no processes here")
+        monkeypatch.setattr(choose, "PROCESSES", PROCESSES)
     monkeypatch.chdir(ROOT)
     result = lossproof(*command[1:], "-o", str(tmp_path / "again.py"))
     assert result.exit_code == 0, result.output
@@ -137,6 +148,76 @@ def test_every_output_has_a_short_program_that_is_right_about_it(name: str, mode
     assert seen
     # A whole program inside a compiled function takes more, with all options at once.
     assert most < (40 if few and name != "torch" else 30)
+
+
+EXECUTE = """
+import contextlib, io, json, sys
+ends = []
+for text in json.load(sys.stdin):
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            exec(compile(text, "reproducer", "exec"), {})
+    except SystemExit as end:
+        ends.append((printed.getvalue(), end.code))
+print(json.dumps(ends))
+"""
+
+
+@pytest.mark.skipif(PROCESSES is None, reason="targets have no processes here")
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_every_output_has_a_program_of_keras_on_each_backend(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras has one backend in each process: its programs run in one of their own, whatever is set outside."""
+    if installed("keras") is None or installed(backend) is None:
+        pytest.skip(f"keras on {backend} is not installed")
+    monkeypatch.setenv("KERAS_BACKEND", "torch" if backend == "jax" else "jax")
+    (target,) = choose.targets([f"keras+{backend}"], PROCESSES)
+    try:
+        made = list(keras_programs(target))
+    finally:
+        choose.close([target])
+    done = subprocess.run([sys.executable, "-c", EXECUTE], input=json.dumps(made), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ends = json.loads(done.stdout.splitlines()[-1])
+    assert len(ends) == len(made)
+    assert [printed for printed, code in ends if code != 0] == []
+    assert all(f"keras {installed('keras')}" in printed for printed, _ in ends)
+
+
+def keras_programs(target: Target) -> Iterator[str]:
+    labels = replace(PROBLEMS["cross_entropy"], weight=None)
+    for p in (PROBLEMS["softmax"], PROBLEMS["log_softmax-cube"], labels, PROBLEMS["probabilities"]):
+        for output in p.want:
+            found = reproduce(Call(p, "hand"), target, "lossproof repro X", output=output)
+            assert not found.shows, found.observation.message
+            assert f'os.environ["KERAS_BACKEND"] = "{target.mode}"\nimport keras\n' in found.text
+            assert len(found.text.splitlines()) < 30
+            yield found.text
+
+
+def test_an_option_that_keras_refuses_is_refused_where_errors_are_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = next((b for b in ("torch", "jax", "tensorflow") if installed(b)), None)
+    if PROCESSES is None or installed("keras") is None or backend is None:
+        pytest.skip("keras in a process of its own is not at hand")
+    check = next(c for c in cli.build("smoke", 0, ("cross_entropy",), (), ()) if "reduction" in c.id and ERROR in c.id)
+    (target,) = choose.targets([f"keras+{backend}"], PROCESSES)
+    try:
+        found = reproduce(check, target, "c")
+    finally:
+        choose.close([target])
+    assert not found.shows
+    done = subprocess.run([sys.executable, "-c", found.text], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "observed ValueError(" in done.stdout
+
+
+def test_the_command_names_the_target_as_it_was_said(tmp_path: Path) -> None:
+    """What the name of an adapter alone stands for may depend on what is installed."""
+    path = tmp_path / "call.json"
+    path.write_text(json.dumps(Call(PROBLEMS["softmax"], "hand").to_json()))
+    for said in ("numpy", "numpy+eager"):
+        result = lossproof("repro", "--call", str(path), "--target", said)
+        assert result.stdout.partition("\n")[0] == f"# lossproof repro --call {path} --target {said}"
 
 
 def test_a_defect_shows_and_is_simplified() -> None:

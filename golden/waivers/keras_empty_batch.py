@@ -1,17 +1,21 @@
-"""keras: sum and mean of the losses of no rows have the shape (0,) of those losses, not that of a number."""
-
-import os
+# lossproof repro cross_entropy/float32/ordinary/n0-k4-sum/8bd5badf --target keras+torch --output value --simplify
+"""cross_entropy in float32, shape (0, 1), with Keras on torch alone."""
+# Observed with keras 3.15.1, tensorflow-cpu 2.21.0, jax 0.10.2, jaxlib 0.10.2, torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: shape (0,), float32
 import sys
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+import os
+os.environ["KERAS_BACKEND"] = "torch"
 import keras
+import torch
 
-ok = True
-for reduction, exact in (("sum", "0"), ("sum_over_batch_size", "NaN")):
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
-    got = tuple(loss(keras.ops.zeros((0,), "int32"), keras.ops.zeros((0, 4))).shape)
-    ok = ok and got == ()
-    print(f"{reduction}: observed shape {got}, exact {exact} of shape ()")
-print("keras", keras.__version__, "on", keras.backend.backend())
-sys.exit(0 if ok else 1)
+x = torch.tensor([], dtype=torch.float32).reshape((0, 1))
+target = torch.tensor([], dtype=torch.int64).reshape((0,))
+
+def f(x, target):
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum", dtype="float32")(target, x)
+
+value = f(x, target)
+observed = tuple(value.shape)
+right = observed == ()
+print("shape of value: observed", observed, "expected", ())
+print("keras", keras.__version__)
+sys.exit(0 if right else 1)

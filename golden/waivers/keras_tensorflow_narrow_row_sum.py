@@ -1,20 +1,22 @@
-"""keras on tensorflow: log_softmax in 16-bit formats and softmax in float16 add up a row in the 16-bit format."""
-
-import os
+# lossproof repro log_softmax/bfloat16/stagnation/n2-k4/0cf63c60 --target keras+tensorflow --simplify
+"""log_softmax in bfloat16, shape (1, 4), with Keras on tensorflow alone."""
+# Observed with keras 3.15.1, tensorflow-cpu 2.21.0, jax 0.10.2, jaxlib 0.10.2, torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: -0.023193359375
 import sys
-
+import os
 os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import keras
+import tensorflow as tf
+tf.config.set_visible_devices([], "GPU")
 
-# log p of the 0 in [0, -5.5625 x 3], +/- 1e-16; of 70000 equal logits p is 1/70000.
-EXACT, TINY = -0.0114516779427231, 1 / 70000
+x = tf.reshape(tf.constant(list(map(float.fromhex, "0x0p+0 -0x1.6p+2 -0x1.6p+2 -0x1.6p+2".split())), tf.bfloat16), (1, 4))
 
-x = keras.ops.convert_to_tensor([[0.0, -5.5625, -5.5625, -5.5625]], dtype="bfloat16")
-got = float(keras.ops.log_softmax(x)[0, 0])
-print(f"bfloat16 log_softmax: observed {got}, exact {EXACT}")
-p = float(keras.ops.softmax(keras.ops.zeros((1, 70000), "float16"))[0, 0])
-print(f"float16 softmax of 70000 equal logits: observed {p}, exact {TINY}")
-print("keras", keras.__version__, "on", keras.backend.backend())
-sys.exit(0 if got != 0.0 and p != 0.0 else 1)
+def f():
+    return keras.ops.log_softmax(x, axis=-1)
+
+value = f()
+observed = value.numpy().astype(float).tolist()[0][0]
+exact, allowed = [-0.012185765372310513, -0.01218576537231051], 0.008251115240058083
+right = exact[0] - allowed <= observed <= exact[1] + allowed
+print("value[0, 0]: observed", observed, "exact", exact, "allowed error", allowed)
+print("keras", keras.__version__)
+sys.exit(0 if right else 1)
