@@ -261,6 +261,8 @@ def _written_loss(p: Problem, w: list[Written]) -> tuple[list[float], list[list[
             # Amendment 9: g eps / K may underflow before the weight scales it.
             ws = [abs(weight[i]) if c[i] else 0.0 for i in range(k)]
             early = m.tau_i * (ws[j] + pj * math.exp(G0) * sum(ws))
+            # Amendment 11: and the cotangent's share before the denominator divides it.
+            early *= 1 + (1 / ((1 - rho_W) * abs(W)) if p.reduction == "mean" else 0)
             row.append(T + (early if p.weight is not None and not hard else 0))
         vjp.append(row)
     return value, vjp

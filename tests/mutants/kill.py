@@ -151,6 +151,14 @@ def _play_number(i: int) -> Matrix:
     return _play(_jobs[i])
 
 
+def _begun(name: str) -> Mutant:
+    """A mutant that remembers nothing: which jobs a process has done before is left to chance."""
+    mutant = collect()[name]
+    if mutant.restart:
+        mutant.restart()
+    return mutant
+
+
 def _play(job: Job) -> Matrix:
     calls, ids = job
     if isinstance(calls[0], Check):
@@ -160,7 +168,7 @@ def _play(job: Job) -> Matrix:
     truths = truths_of(problems, {collect()[name].mean for name in ids})
     result: Matrix = {}
     for name in ids:
-        mutant = collect()[name]
+        mutant = _begun(name)
         exact = truths[mutant.mean]
         declared = Declared(mutant.profiles.get(dtype, default_profile(dtype)), mutant.online, mutant.mean)
         kill, ledger = result.setdefault((name, dtype), Kill()), Ledger(name)
@@ -187,7 +195,7 @@ def _play_check(check: Check, ids: Sequence[str]) -> Matrix:
     exact, result = Exact(), {}
     dtype, label = check.problem.dtype, f"{check.family} {check.name}"
     for name in ids:
-        mutant = collect()[name]
+        mutant = _begun(name)
         hearing = play_check(check, mutant.target(), exact)
         kill = Kill()
         for o in check.judge(hearing):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 
 from lossproof.check import FunctionAdapter
@@ -29,7 +29,8 @@ class Mutant:
     in which it runs: elsewhere it is below rounding. ``family`` names families that were made for it. ``source`` is the
     kill table or a bug of bugs.json with its upstream reference. ``allowed`` names the clause that lets it live: then
     only the difference from its ``parent`` (by default the plain control of its op, whose profile and conventions it
-    declares) shows it, in bits, grade or convention.
+    declares) shows it, in bits, grade or convention. ``restart`` is for mutants that remember calls: it makes them
+    forget.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Mutant:
     source: str = TABLE
     allowed: str = ""
     parent: str = ""
+    restart: Callable[[], None] | None = None
 
     @property
     def id(self) -> str:
