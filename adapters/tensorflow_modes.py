@@ -195,14 +195,11 @@ class Modes:
 
     def evaluate(self, p: Problem, g: Given, mode: str) -> Outputs:
         """Every output that is wanted."""
-        if mode == "forward-over-reverse":
-            f = value_of(TF, p, g.weight, compose.values(p))
-            return derive(f, g, p.want, over_reverse=True)
-        if mode in ("eager", "keras"):
+        if mode in ("eager", "forward-over-reverse", "keras"):
             if mode == "keras" and not is_native(p):
                 raise UnsupportedProblem("composed: nothing of Keras takes part")
-            f = keras() if mode == "keras" else TF
-            return derive(value_of(f, p, g.weight, compose.values(p)), g, p.want)
+            f = value_of(keras() if mode == "keras" else TF, p, g.weight, compose.values(p))
+            return derive(f, g, p.want, over_reverse=mode == "forward-over-reverse")
         with metered(self._meter, lambda: self._programs.made):
             program = self._programs.get((mode, seen_by_compiler(p)), lambda: _program(p, compiled=mode == "xla"))
             tensors = [getattr(g, name) for name in TENSORS]
