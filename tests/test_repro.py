@@ -41,6 +41,8 @@ BY_HAND = {
     "tensorflow_infinity_convention.py": "compares the conventions of four dtypes",
     "tensorflow_keras_float16_smoothing.py": "is about a function of Keras, with a label of 70000 classes",
 }
+# What shows a finding on any inputs: target, mode and output.
+DEFECTS = {("tensorflow", "forward-over-reverse", "mixed")}
 BUILT = functools.cache(cli.build)
 PROCESSES = choose.PROCESSES
 
@@ -139,7 +141,7 @@ def test_every_output_has_a_short_program_that_is_right_about_it(name: str, mode
             lines = found.text.splitlines()
             most = max(most, len(lines))
             assert lines[0] == "# lossproof repro X"
-            assert not found.shows
+            assert found.shows == ((name, mode, output) in DEFECTS)
             printed, code = executed(found.text)
             assert code == 0, printed
             assert printed.startswith(output)
