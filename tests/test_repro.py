@@ -143,13 +143,13 @@ def test_every_output_has_a_short_program_that_is_right_about_it(name: str, mode
             assert lines[0] == "# lossproof repro X"
             assert found.shows == ((name, mode, output) in DEFECTS)
             printed, code = executed(found.text)
-            assert code == 0, printed
+            assert code == found.shows, printed
             assert printed.startswith(output)
             assert any(v in printed for v in target.describe().versions.values())
             seen.add(output)
     assert seen
-    # A whole program inside a compiled function takes more, with all options at once.
-    assert most < (40 if few and name != "torch" else 30)
+    # A whole program inside a compiled function, or forward mode over a tape, takes more with all options at once.
+    assert most < (40 if (few and name != "torch") or mode == "forward-over-reverse" else 30)
 
 
 EXECUTE = """
