@@ -51,23 +51,22 @@ def _runs(tokens: Iterable[str]) -> List[Tuple[str, int]]:
 
 def _displays(a: np.ndarray) -> str:
     """As list displays: ``[0.0] * 5 + [1.0, 2.0]``."""
-    parts = []
-    for is_long, several in itertools.groupby(_runs(map(repr, a.ravel().tolist())), key=lambda run: run[1] > 3):
-        if is_long:
-            parts += ["[%s] * %d" % run for run in several]
-        else:
-            parts.append("[%s]" % ", ".join(token for token, n in several for _ in range(n)))
-    return " + ".join(parts) or "[]"
+    return _sum(map(repr, a.ravel().tolist()), "[%s] * %d", lambda tokens: "[%s]" % ", ".join(tokens))
 
 
 def _words(a: np.ndarray) -> str:
     """As texts of hexadecimal numbers."""
+    return _sum(map(_hex, a.ravel().tolist()), '["%s"] * %d', lambda tokens: '"%s".split()' % " ".join(tokens))
+
+
+def _sum(tokens: Iterable[str], repeated: str, listed: Callable[[Iterable[str]], str]) -> str:
+    """Lists added up: a long run of one token as ``repeated``, tokens in between as ``listed``."""
     parts = []
-    for is_long, several in itertools.groupby(_runs(map(_hex, a.ravel().tolist())), key=lambda run: run[1] > 3):
+    for is_long, several in itertools.groupby(_runs(tokens), key=lambda run: run[1] > 3):
         if is_long:
-            parts += ['["%s"] * %d' % run for run in several]
+            parts += [repeated % run for run in several]
         else:
-            parts.append('"%s".split()' % " ".join(token for token, n in several for _ in range(n)))
+            parts.append(listed(token for token, n in several for _ in range(n)))
     return " + ".join(parts) or "[]"
 
 
