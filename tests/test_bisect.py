@@ -8,23 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from lossproof import interpreters, releases
 from lossproof.bisection import search
 from lossproof.catalogue import checks
-from lossproof.cli import cli
 from lossproof.errors import UsageError
 
 from .stand_ins import NO_NETWORK, Maker, maker
+from .views import lossproof
 
 CASE = next(c.id for c in checks(profile="smoke", ops=["softmax"], families=["ordinary"]))
-
-
-def lossproof(*arguments: str) -> Any:
-    result = CliRunner().invoke(cli, arguments, prog_name="lossproof")
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    return result
 
 
 @pytest.fixture

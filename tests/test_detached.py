@@ -11,23 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from lossproof.adapters import wire
-from lossproof.cli import cli
 from lossproof.detached import FOLLOW
 
 from .faulty import MAGIC
 from .test_faults import CULPRIT
 from .test_worker import old_interpreter
+from .views import lossproof
 
 FAULTY = f"{Path(__file__).with_name('faulty.py')}:ADAPTER"
-
-
-def lossproof(*arguments: str) -> Any:
-    result = CliRunner().invoke(cli, arguments, prog_name="lossproof")
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    return result
 
 
 @pytest.fixture(scope="module")

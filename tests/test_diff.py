@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from lossproof import diff as core
 from lossproof import record
 from lossproof.changes import between
-from lossproof.cli import cli
 from lossproof.command_diff import diff_records
 from lossproof.diff import Diff, Facts, Pair, compare
 from lossproof.judge import FAILING, Observation
 from lossproof.pairing import Line, joined
+
+from .views import lossproof
 
 PLANTED = f"{Path(__file__).with_name('planted.py')}:ADAPTER"
 SMOKE = ("--profile", "smoke", "--op", "softmax", "--op", "log_softmax")
@@ -31,12 +31,6 @@ CRASH = replace(BASE, verdict="crash", message="SIGSEGV")
 ERROR = replace(BASE, id="softmax/float32/error/13-x/00000000", verdict="convention")
 
 MODES = replace(BASE, id="softmax/float32/convention/modes/all", output="all", profile="", met="", bits="")
-
-
-def lossproof(*arguments: str) -> Any:
-    result = CliRunner().invoke(cli, arguments, prog_name="lossproof")
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    return result
 
 
 def shown(o: Observation, clause: str, how: str) -> Observation:

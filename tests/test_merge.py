@@ -8,27 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from lossproof.batch import signature
 from lossproof.catalogue import checks
-from lossproof.cli import cli
 from lossproof.errors import UsageError
 from lossproof.run import groups, stacked
 from lossproof.shard import Shard, parse
 
-from .views import install
+from .views import install, lossproof
 
 PLANTED = f"{Path(__file__).with_name('planted.py')}:ADAPTER"
 SMOKE = ("--profile", "smoke", "--op", "softmax", "--op", "nll_loss")
 TARGETS = ("numpy", "crooked")
 SHARDS = 3
-
-
-def lossproof(*arguments: str) -> Any:
-    result = CliRunner().invoke(cli, arguments, prog_name="lossproof")
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    return result
 
 
 @pytest.fixture(scope="module")

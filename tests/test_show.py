@@ -7,21 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from lossproof import record
-from lossproof.cli import cli
 from lossproof.record import to_line
 
-from .views import install
+from .views import install, lossproof
 
 SMOKE = ("--profile", "smoke", "--op", "softmax", "--op", "nll_loss")
-
-
-def lossproof(*arguments: str) -> Any:
-    result = CliRunner().invoke(cli, arguments, prog_name="lossproof")
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    return result
 
 
 @pytest.fixture(scope="module")

@@ -5,26 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from lossproof import record, requirement_files, sides
-from lossproof.cli import cli
 from lossproof.judge import FAILING
 
 from .reproduced import unshown
 from .stand_ins import NO_NETWORK, Maker, maker
+from .views import lossproof
 
 PLANTED = f"{Path(__file__).with_name('planted.py')}:ADAPTER"
 SMOKE = ("--profile", "smoke", "--op", "softmax", "--dtype", "float32")
-
-
-def lossproof(*arguments: str) -> Any:
-    result = CliRunner().invoke(cli, arguments, prog_name="lossproof")
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    return result
 
 
 @pytest.fixture

@@ -9,22 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from lossproof import record
-from lossproof.cli import cli
 from lossproof.judge import FAILING, Observation
+
+from .views import lossproof
 
 PLANTED = f"{Path(__file__).with_name('planted.py')}:ADAPTER"
 SMOKE = (PLANTED, f"{PLANTED}+careful", "--profile", "smoke", "--op", "softmax", "--quiet")
 FAIL = Observation("softmax/float32/a/n1-k2/1", "value", "t", "fail", share=9.0, got=1.0, exact=(2.0, 2.0), message="m")
 PASS = replace(FAIL, id="softmax/float32/a/n1-k3/2", verdict="pass")
-
-
-def lossproof(*arguments: str) -> Any:
-    result = CliRunner().invoke(cli, arguments, prog_name="lossproof")
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    return result
 
 
 def write(path: Path, *several: Observation) -> str:

@@ -6,6 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from lossproof.cli import cli
 
 CROOKED = '''
 """NumPy's adapter with three defects: softmax 1 % off, the loss NaN on confident rows, a crash on K = 17."""
@@ -59,3 +64,10 @@ def python(*arguments: str, path: Path | None = None, cwd: Path | None = None) -
     return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, env=environment, cwd=cwd, check=False, timeout=300
     )
+
+
+def lossproof(*arguments: str) -> Any:
+    """The command in this process: its result, unless it ends in a traceback."""
+    result = CliRunner().invoke(cli, arguments, prog_name="lossproof")
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    return result
