@@ -20,7 +20,7 @@ from lossproof.picker import Picker
 # Letters as in options.Sig: s smoothing, w weight, i ignore_index, in all combinations.
 _USES = ("", "s", "w", "i", "sw", "si", "wi", "swi")
 _USES_LARGE = (*("",) * 7, *_USES)
-_WEIGHTS = ("positive", "signed", "zeros", "dominant", "signed", "negative")
+_WEIGHTS = ("positive", "signed", "zeros", "dominant", "hidden", "signed", "hidden", "negative")
 _SMOOTHING = (0.1, 0.5, 2.0**-10, 1.0, 0.3)
 _SENTINELS = ("-100", "-1", "label", "label", "next", "next", "next", "alias", "K", "255", "far")
 _FAR = (-(2**63), 2**63 - 1, -(2**31) - 1, 2**31, 2**32, -(2**15) - 1)
@@ -76,7 +76,7 @@ def of_loss(pick: Picker, fmt: Format, family: Family, rows: F64, drawn: Drawn) 
     n, k = rows.shape
     out: dict[str, Any] = {"reduction": drawn.reduction, "label_smoothing": drawn.smoothing}
     if drawn.weights:
-        out["weight"] = _weights(pick, fmt, k, drawn.weights)
+        out["weight"] = _weights(pick, fmt, rows, drawn.weights)
     if drawn.dense:
         return out | {"target": _probabilities(pick, n, k, drawn.probabilities)}
     labels = _labels(pick, family, rows, drawn.labels)
@@ -107,10 +107,14 @@ def cotangent(pick: Picker, fmt: Format, shape: tuple[int, ...], kind: str) -> F
     return np.ones(shape) if kind == "ones" else moderate(pick, fmt, shape, kind)
 
 
-def _weights(pick: Picker, fmt: Format, k: int, kind: str) -> F64:
+def _weights(pick: Picker, fmt: Format, rows: F64, kind: str) -> F64:
+    """Of one or both signs, one far above the others, or ``hidden``: 0 for the classes with NaN or infinite logits."""
+    k = rows.shape[1]
     w = moderate(pick, fmt, (k,), "zeros" if kind in ("signed", "zeros") else "positive")
     if kind == "dominant":
         w[pick.integer(0, k - 1)] = 1024.0
+    if kind == "hidden":
+        return np.where(np.isfinite(rows).all(axis=0), w, 0.0)
     return -w if kind == "negative" else np.abs(w) if kind == "zeros" else w
 
 
