@@ -35,8 +35,8 @@ T = TypeVar("T")
 # Entries of a call whose numbers hypothesis draws one by one, and bytes for them: past the end they are 0.
 _TAPED = 24
 _PARTS = {"directions": 160, "options": 160, "values": 256}
-# Of 20 examples: how many have logits of each wilder family; the others have one of the deck's.
-_WILD = {"plain": 2, "special": 5, "extreme": 2, "large": 1, "tied": 3}
+# Of 24 examples: how many have logits of each wilder family; the others have one of the deck's.
+_WILD = {"plain": 2, "special": 5, "half_masked": 2, "extreme": 2, "large": 1, "tied": 3}
 # Families whose products with a factor are exact in 32 and 64 bits, however a compiler fuses them.
 _EXACT = ("plain", "special", "vast", "vast")
 _NAMES = tuple(name for name, share in _WILD.items() for _ in range(share)) + ("",) * 9

@@ -20,7 +20,7 @@ from lossproof.picker import Picker
 # Letters as in options.Sig: s smoothing, w weight, i ignore_index, in all combinations.
 _USES = ("", "s", "w", "i", "sw", "si", "wi", "swi")
 _USES_LARGE = (*("",) * 7, *_USES)
-_WEIGHTS = ("positive", "signed", "zeros", "dominant", "hidden", "signed", "hidden", "negative")
+_WEIGHTS = ("positive", "signed", "zeros", "dominant", "hidden", "signed", "signed", "hidden", "negative")
 _SMOOTHING = (0.1, 0.5, 2.0**-10, 1.0, 0.3)
 _SENTINELS = ("-100", "-1", "label", "label", "next", "next", "next", "alias", "K", "255", "far")
 _FAR = (-(2**63), 2**63 - 1, -(2**31) - 1, 2**31, 2**32, -(2**15) - 1)

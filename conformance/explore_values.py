@@ -13,7 +13,7 @@ from lossproof.floats import F64, Format
 from lossproof.picker import Picker
 
 _KINDS = ((-np.inf,), (np.inf,), (np.nan,), (-np.inf, np.inf), (-np.inf, np.nan), (-np.inf, np.inf, np.nan))
-_WHERE = ("one", "entries", "rows", "all but one")
+_WHERE = ("one", "entries", "entries", "rows", "all but one")
 
 
 def plain(pick: Picker, fmt: Format, n: int, k: int) -> F64:
@@ -27,6 +27,11 @@ def special(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     kinds = np.array(pick.choice(_KINDS))
     values = kinds[pick.bits(16, (n, k)) * len(kinds) >> 16]
     return np.where(_spots(pick, n, k), values, x)
+
+
+def half_masked(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    """Logits of one size, every other one -inf by chance: weights of both signs meet infinite losses of both."""
+    return np.where(pick.bits(1, (n, k)) == 1, -np.inf, pick.bits(5, (n, k)) / 4.0)
 
 
 def _spots(pick: Picker, n: int, k: int) -> NDArray[np.bool_]:
@@ -96,6 +101,7 @@ EXPLORED: dict[str, Family] = {
     for f in (
         _family(plain, "small multiples of 1/4: what a failure that needs no particular logits shrinks to"),
         _family(special, "NaN and infinities in every arrangement: one entry, some, whole rows, all but one"),
+        _family(half_masked, "many masked classes in a row, those of the targets among them"),
         _family(extreme, "any bit pattern, and the largest and smallest numbers of the format"),
         _family(large, "near half of the largest number: differences are finite, sums and products of them are not"),
         _family(vast, "near the largest number: a factor before the op overflows in some classes"),
