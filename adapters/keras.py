@@ -62,7 +62,7 @@ class KerasAdapter:
             # "We expect labels to be provided in a one_hot representation" (documentation).
             normalised_targets=True,
             conventions=_CONVENTIONS,
-            by_mode={"jax": {"compile_cost": "cheap", "zeroes_unknown_labels": True}},
+            by_mode={"jax": {"compile_cost": "cheap"}},
         )
 
     def describe(self) -> Description:

@@ -72,7 +72,8 @@ def _extreme(call, dtype: str) -> Iterator[Call]:  # type: ignore[no-untyped-def
     if not FORMATS[dtype].is_narrow:
         return
     classes, rows = (1, _HUGE_CLASSES), (_HUGE_ROWS, 2)
-    for sig in (Sig("softmax"), Sig("log_softmax"), Sig("cross_entropy", "mean"), Sig("cross_entropy", "none", "s")):
+    losses = (Sig("cross_entropy", "mean"), Sig("cross_entropy", "none", "s"), Sig("cross_entropy", "none", "qs"))
+    for sig in (Sig("softmax"), Sig("log_softmax"), *losses):
         yield from call("equal", sig, classes)
         yield from call("wide", sig, classes)
     for sig in (Sig("cross_entropy", "mean"), Sig("cross_entropy", "none"), Sig("cross_entropy", "mean", "w")):
