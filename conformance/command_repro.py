@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -10,11 +12,13 @@ import click
 from lossproof import choose
 from lossproof.call import Call
 from lossproof.checks import ERROR, RELATION
+from lossproof.conventions import is_of_implementation
 from lossproof.errors import UsageError
 from lossproof.explain import find
 from lossproof.issue import issue
 from lossproof.record import read
 from lossproof.reproduce import Reproducer, reproduce
+from lossproof.reproduce_apart import apart
 from lossproof.targets import Target
 from lossproof.waivers import shipped
 
@@ -33,18 +37,18 @@ def repro_command(
     file: str | None,
 ) -> int:
     """Write the program, or the report."""
-    call = find(id, profile=profile, seed=seed, record=record, call_file=call_file)
-    names = [target] if target else _recorded(call, record) if record else []
-    chosen = choose.targets(names, choose.PROCESSES)
+    if id and call_file is None and is_of_implementation(id):
+        chosen = choose.targets([target] if target else [], choose.PROCESSES)
+        search = partial(_apart, id, chosen, target, profile=profile, seed=seed)
+    else:
+        call = find(id, profile=profile, seed=seed, record=record, call_file=call_file)
+        names = [target] if target else _recorded(call, record) if record else []
+        chosen = choose.targets(names, choose.PROCESSES)
+        options = {"profile": profile, "seed": seed, "call_file": call_file}
+        said = target if target != "all" else None
+        search = partial(_first, call, chosen, output, options, simplify=simplify, said=said)
     try:
-        found = _first(
-            call,
-            chosen,
-            output,
-            {"profile": profile, "seed": seed, "call_file": call_file},
-            simplify=simplify,
-            said=target if target != "all" else None,
-        )
+        found = search()
     finally:
         choose.close(chosen)
     waivers = {w.name: w for w in shipped([found.target.adapter.name])}
@@ -52,15 +56,16 @@ def repro_command(
     _write(text, file)
     if not found.shows:
         verdict = found.observation.verdict
-        click.echo(f"lossproof: the defect does not show: {found.target.name} has {verdict} on {call.id}", err=True)
+        where = f"{found.target.name} has {verdict} on {found.observation.id}"
+        click.echo(f"lossproof: the defect does not show: {where}", err=True)
     return 0
 
 
-def command(call: Call, target: str, **options: object) -> str:
+def command(id: str, target: str, **options: object) -> str:
     """The command line that writes the program of a case; options at their defaults are left out."""
     words = ["lossproof", "repro"]
     given = options.pop("call_file", None)
-    words += ["--call", str(given)] if given else [call.id]
+    words += ["--call", str(given)] if given else [id]
     words += ["--target", target]
     for name, value in options.items():
         if value is True:
@@ -87,7 +92,7 @@ def _first(
     found: list[Reproducer] = []
     wrong: list[UsageError] = []
     for t in chosen:
-        line = command(call, said or t.name, output=output, simplify=simplify, **options)
+        line = command(call.id, said or t.name, output=output, simplify=simplify, **options)
         try:
             found.append(reproduce(call, t, line, output=output, simplify=simplify))
         except UsageError as error:
@@ -98,6 +103,32 @@ def _first(
     if not found:
         raise wrong[0]
     return found[0]
+
+
+def _apart(id: str, chosen: list[Target], said: str | None, *, profile: str, seed: int) -> Reproducer:
+    """The first implementation in whose targets the dtypes differ, or else the modes and devices among themselves.
+
+    Targets that are started on the way are added to the ``chosen``.
+    """
+    from lossproof.cli import build
+
+    calls = build(profile, seed, (id.partition("/")[0],), (), ())
+    by_name = groupby(sorted(chosen, key=lambda t: t.implementation), key=lambda t: t.implementation)
+    wrong: list[UsageError] = []
+    for name, several in [(name, list(group)) for name, group in by_name]:
+        line = command(id, said or name, profile=profile, seed=seed)
+        try:
+            return apart(id, several, calls, line)
+        except UsageError as error:
+            wrong.append(error)
+        every = [t for t in choose.everything(several[:1], choose.PROCESSES) if isinstance(t, Target)]
+        chosen += [t for t in every if t not in several]
+        if len(every) > len(several):
+            try:
+                return apart(id, every, calls, line)
+            except UsageError as error:
+                wrong.append(error)
+    raise wrong[-1]
 
 
 def _recorded(call: Call, path: str) -> list[str]:

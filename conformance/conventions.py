@@ -29,6 +29,20 @@ def is_of_implementation(id: str) -> bool:
     return _OF_ALL in id
 
 
+def is_compared(clause: str, call: Call) -> bool:
+    """Whether what a call shows of a clause must be the same in every dtype, mode and device."""
+    f = FAMILIES.get(call.family)
+    invalid = isinstance(call, Check) and call.family == ERROR
+    special = invalid or (f is not None and not f.regular)
+    return clause not in EXEMPT and (special or clause in ANYWHERE)
+
+
+def alike(call: Call) -> str:
+    """What a call has in common with the same call in another dtype."""
+    name = f"{call.name}-" if isinstance(call, Check) else ""
+    return f"{call.family}/{name}{detail(call.problem)}"
+
+
 @dataclass
 class Ledger:
     """Conventions that one adapter has shown, ``seen[key][where] = shown``, and those that it declares."""
@@ -40,13 +54,9 @@ class Ledger:
 
     def add(self, call: Call, o: Observation) -> None:
         """Take note of an observation."""
-        f = FAMILIES.get(call.family)
-        invalid = isinstance(call, Check) and call.family == ERROR
-        special = invalid or (f is not None and not f.regular)
-        name = f"{call.name}-" if isinstance(call, Check) else ""
-        same = f"{call.family}/{name}{detail(call.problem)}"
+        same = alike(call)
         for clause, shown in o.conventions.items():
-            if clause not in EXEMPT and (special or clause in ANYWHERE):
+            if is_compared(clause, call):
                 where = f"{call.problem.dtype} on {o.target}"
                 either = _compared(clause, o, shown)
                 self.seen.setdefault((clause, call.problem.op, o.output, same), {})[where] = either

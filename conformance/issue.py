@@ -31,6 +31,7 @@ FORMULAS = {
     ("cross_entropy", "hvp"): ("3", "g Q p_i (v_i - sum_j p_j v_j)"),
     ("cross_entropy", "mixed"): ("3", "g (1 - eps) (p_i sum_j w_j u_j - w_i u_i)"),
 }
+_LEFT_OPEN = "The specification leaves open which of several results there is, but not that it depends on the dtype."
 _HOW = {
     "inaccurate": "is inaccurate",
     "nonfinite": "is not finite",
@@ -49,13 +50,16 @@ def issue(r: Reproducer, waiver: Waiver | None) -> str:
     name = {"value": p.op, "vjp": f"gradient of {p.op}"}.get(o.output, f"{o.output} of {p.op}")
     at = f" at `[{', '.join(map(str, entry.index))}]`" if entry and entry.index else ""
     expected = entry.described if entry else "an error, as the input is invalid"
+    if r.differs:
+        how, at, expected = "follows no one convention", "", "the same in every dtype, mode and device"
     facts = r.target.describe()
     versions = [f"{k} {v}" for k, v in facts.versions.items()]
     where = f"{r.target.mode} mode on {r.target.device}"
-    lines = [f"# {name} in {p.dtype} {how}", ""]
+    lines = [f"# {name} in {' and '.join(r.differs) or p.dtype} {how}", ""]
     if waiver:
         lines += [f"{waiver.reason[:1].upper()}{waiver.reason[1:]}.", ""]
-    lines += [f"The exact result is certified by interval arithmetic for exactly these inputs ({where}).", ""]
+    certified = f"The exact result is certified by interval arithmetic for exactly these inputs ({where})."
+    lines += [_LEFT_OPEN if r.differs else certified, ""]
     lines += [f"- Output: `{o.output}`{at}", f"- Expected: {expected}"]
     lines.append(f"- Observed: {_observed(r)}")
     if entry and not entry.is_special and o.share and o.share != float("inf"):

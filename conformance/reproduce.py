@@ -18,6 +18,7 @@ from lossproof.checks import ERROR, Check
 from lossproof.entry import Entry, entry
 from lossproof.errors import UsageError
 from lossproof.expect import Truth, truth
+from lossproof.floats import F64
 from lossproof.judge import Observation, judge
 from lossproof.listening import listen
 from lossproof.ops import solved_by, value_shape
@@ -50,13 +51,15 @@ _BAD = ("fail", "suspect", "crash", "timeout", "resource", "error")
 @dataclass(frozen=True)
 class Reproducer:
     """A program, and what it shows: the judged ``call`` (cut down to one output, perhaps simplified), the observation
-    of it, and the ``entry`` that is looked at; an answer to invalid input has none."""
+    of it, and the ``entry`` that is looked at; an answer to invalid input has none. ``differs`` names the two dtypes
+    and targets of conventions that are not the same."""
 
     text: str
     call: Call
     observation: Observation
     entry: Entry | None
     target: Target
+    differs: tuple[str, ...] = ()
 
     @property
     def shows(self) -> bool:
@@ -123,7 +126,8 @@ def _guilty(check: Check, target: Target) -> Call:
     )
 
 
-def _narrowed(p: Problem, output: str) -> Problem:
+def narrowed(p: Problem, output: str) -> Problem:
+    """The problem with only the inputs that an output needs."""
     left_out = [name for name in _OPTIONAL if name not in _NEEDS[output]]
     return replace(p, **{name: _ABSENT.get(name) for name in left_out})  # type: ignore[arg-type]
 
@@ -139,7 +143,7 @@ def _again(p: Problem, call: Call, target: Target, o: Observation) -> tuple[Call
 
 def _alone(call: Call, target: Target, o: Observation, outcome: Outcome) -> tuple[Call, Observation, Outcome]:
     """The same output without the others, where that shows the same."""
-    p = _narrowed(call.problem, o.output)
+    p = narrowed(call.problem, o.output)
     if p.want == call.problem.want:
         return call, o, outcome
     return _again(p, call, target, o) or (call, o, outcome)
@@ -201,6 +205,15 @@ def _entry(p: Problem, target: Target, o: Observation, outcome: Outcome) -> Entr
         raise UsageError(f"{o.id} has an empty {o.output}: there is no entry to look at")
     at = tuple(int(i) for i in np.unravel_index(flat_at, inner))
     return entry(exact, o.output, at, p, allowed=float(allowed[(0, *at)]), profile=declared.profile)
+
+
+def solved(p: Problem, target: Target, output: str) -> tuple[F64, F64]:
+    """Exact result and allowed error of an output of one problem, as a target declares it, in the layout of a batch."""
+    declared = target.declared(p.op, p.result_dtype)
+    exact = truth([solved_by(p, declared.mean)])
+    return exact.expected[output].exact.mid[0], exact.allowed(declared.profile, online=declared.online).outputs[output][
+        0
+    ]
 
 
 def _truth(p: Problem) -> Truth:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lossproof.adapters.protocol import OUTPUTS, REDUCED, Problem
@@ -40,11 +40,25 @@ class Finding:
     command: str
 
 
-def script(text: str, finding: Finding) -> str:
-    """The program. Raises :class:`UsageError` if ``text`` is no program of the form that adapters agree on."""
+@dataclass(frozen=True)
+class Program:
+    """An adapter's program for one output, in its parts: the lines of the inputs and those that compute from them, the
+    ``expression`` of the output, and the line that prints the versions."""
+
+    title: str
+    given: tuple[str, ...]
+    computed: tuple[str, ...]
+    expression: str
+    versions: str
+
+
+def parts(text: str, output: str, *, whole: bool = False) -> Program:
+    """The parts of an adapter's program, without what computes other outputs unless it is wanted ``whole``.
+
+    Raises :class:`UsageError` if ``text`` is no program of the form that adapters agree on.
+    """
     lines = text.splitlines()
     prints = [m for m in map(_PRINT.fullmatch, lines) if m]
-    output = finding.observation.output
     expression = next((m[2] for m in prints if m[1] == output), None)
     if expression is None:
         raise UsageError(
@@ -52,20 +66,25 @@ def script(text: str, finding: Finding) -> str:
         )
     kept = [line for line in lines if not ((m := _PRINT.fullmatch(line)) and m[1] in OUTPUTS)]
     title, body, versions = kept[0], kept[1:-1], kept[-1]
-    if finding.kind != "raises" and finding.kind != "refusal":
+    if not whole:
         body = _needed(body, expression)
     # One empty line where there are several; none at the start of a block.
     body = [line for i, line in enumerate(body) if line or (i and body[i - 1])]
     start = len(body) - body[::-1].index("") if "" in body else 0
-    given, computed = body[:start], body[start:]
-    head = [
-        f"# {finding.command}",
-        title,
-        f"# Observed with {finding.versions}: {_one_line(finding.said)}",
-        "import sys",
-    ]
-    ending = [*_ending(finding, expression, computed), versions, "sys.exit(0 if right else 1)"]
-    made = [*head, *given, *ending]
+    return Program(title, tuple(body[:start]), tuple(body[start:]), expression, versions)
+
+
+def script(text: str, finding: Finding) -> str:
+    """The program. Raises :class:`UsageError` if ``text`` is no program of the form that adapters agree on."""
+    found = parts(text, finding.observation.output, whole=finding.kind in ("raises", "refusal"))
+    ending = [*_ending(finding, found.expression, list(found.computed)), found.versions]
+    return laid_out(finding.command, found.title, finding.versions, finding.said, [*found.given, *ending])
+
+
+def laid_out(command: str, title: str, versions: str, said: str, lines: Sequence[str]) -> str:
+    """A reproducer: its head, the lines that leave the verdict in ``right``, and its end."""
+    head = [f"# {command}", title, f"# Observed with {versions}: {_one_line(said)}", "import sys"]
+    made = [*head, *lines, "sys.exit(0 if right else 1)"]
     if len(made) >= LINES:
         made = [line for line in made if line]
     return "\n".join(made) + "\n"

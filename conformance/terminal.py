@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from lossproof.clock import Clock
+from lossproof.conventions import is_of_implementation
 from lossproof.judge import VERDICTS, Observation
 from lossproof.summary import Group, GroupKey, Summary, behaviours
 from lossproof.waivers import Book
@@ -133,7 +134,8 @@ def _failures(title: str, groups: dict[GroupKey, Group], summary: Summary) -> It
         kinds = ", ".join(f"{n} {kind}" for kind, n in group.kinds.most_common())
         yield f"  [red]{escape(target)}[/] {op} {dtype} [bold]{escape(family)}[/] {output}: {kinds} of {group.given}"
         yield escape(f"    {group.worst.message}")
-        yield escape(f"    lossproof explain {group.worst.id} --target {target}")
+        verb = "repro" if is_of_implementation(group.worst.id) else "explain"
+        yield escape(f"    lossproof {verb} {group.worst.id} --target {target}")
     if len(ranked) > GROUPS_SHOWN:
         yield f"  ... and {len(ranked) - GROUPS_SHOWN} more groups; --record FILE keeps them all"
 

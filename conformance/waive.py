@@ -200,11 +200,8 @@ def _entry(d: Draft) -> str:
     cases = "".join(f"    {_text(glob)},\n" for glob in d.cases)
     seen = ", ".join(map(_text, d.seen))
     unknown = "" if d.seen else "  # its version is not known: say in which one this was seen"
-    explain = (
-        ""
-        if is_of_implementation(d.worst.id)
-        else f"# lossproof explain {_line(d.worst.id)} --target {_line(d.targets[0])}\n"
-    )
+    verb = "repro" if is_of_implementation(d.worst.id) else "explain"
+    explain = f"# lossproof {verb} {_line(d.worst.id)} --target {_line(d.targets[0])}\n"
     return (
         f"# Failures on {_line(', '.join(d.targets))}: {d.count}, the worst:\n# {_line(d.worst.message)}\n{explain}"
         f"[[waiver]]\nname = {_text(d.name)}\nadapter = {_text(d.adapter)}\ncases = [\n{cases}]\n"

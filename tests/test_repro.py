@@ -33,14 +33,8 @@ from lossproof.targets import Target, load
 
 from .planted import ADAPTER as PLANTED
 from .test_adapters import PROBLEMS
-from .test_findings import FOLDER, ROOT, SECTIONS, installed
+from .test_findings import ROOT, SECTIONS, installed
 
-# Their mechanism is no call of the deck's operations on one target.
-BY_HAND = {
-    "keras_backends_disagree.py": "is about what several backends do with one label: each is right by itself",
-    "tensorflow_infinity_convention.py": "compares the conventions of four dtypes",
-    "tensorflow_keras_float16_smoothing.py": "is about a function of Keras, with a label of 70000 classes",
-}
 # What shows a finding on any inputs: target, mode and output.
 DEFECTS = {("tensorflow", "forward-over-reverse", "mixed")}
 BUILT = functools.cache(cli.build)
@@ -66,20 +60,7 @@ def executed(text: str) -> tuple[str, object]:
     return printed.getvalue(), end.value.code
 
 
-def generated() -> Iterator[Path]:
-    for section in SECTIONS:
-        if section.script.name not in BY_HAND:
-            yield section.script
-
-
-def test_what_is_written_by_hand_says_why_and_is_there() -> None:
-    assert {s.script.name for s in SECTIONS} >= BY_HAND.keys()
-    assert all(BY_HAND.values())
-    for name in BY_HAND:
-        assert "lossproof repro" not in (FOLDER / name).read_text("utf-8")
-
-
-@pytest.mark.parametrize("path", sorted(set(generated())), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted({section.script for section in SECTIONS}), ids=lambda p: p.stem)
 def test_the_scripts_of_findings_are_written_by_the_command(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

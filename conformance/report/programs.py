@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lossproof import choose
 from lossproof.call import from_json
 from lossproof.command_repro import command
+from lossproof.conventions import is_of_implementation
 from lossproof.errors import UsageError
 from lossproof.judge import Observation
 from lossproof.reproduce import reproduce
@@ -50,9 +51,10 @@ class Programs:
 
     def _make(self, o: Observation) -> Program:
         if o.call is None:
-            return Program(f"lossproof explain {o.id} --target {o.target}", why="it is about more than one call")
+            verb = "repro" if is_of_implementation(o.id) else "explain"
+            return Program(f"lossproof {verb} {o.id} --target {o.target}", why="it is about more than one call")
         call = from_json(o.call)
-        line = command(call, o.target, output=o.output, **self._options)
+        line = command(call.id, o.target, output=o.output, **self._options)
         if self._left == 0:
             return Program(line, why="the command writes one")
         self._left -= 1
