@@ -24,16 +24,19 @@ def script(p: Problem, device: str, mode: str) -> str:
     body = list(tensors(p))
     given = [name for name, _ in source.arrays(p)]
     want = p.want if mode != "where" else tuple(name for name in p.want if name in ("value", "vjp", "jvp"))
+    lines = _LINES[mode](p, given)
     if mode != "eager" and p.is_loss:
         keep, share, ignore = numbers(p)
         kind = keep.dtype.name
-        body += ["keep, share = np.%s(%r), np.%s(%r)" % (kind, float(keep), kind, float(share))]
-        body.append("ignore = np.int64(%d)" % ignore)
-        given += ["keep", "share", "ignore"]
-    body += ["", *_LINES[mode](p, given)]
+        written = {"keep": "np.%s(%r)" % (kind, float(keep)), "share": "np.%s(%r)" % (kind, float(share))}
+        written["ignore"] = "np.int64(%d)" % ignore
+        more = source.named(list(written), lines)
+        body += ["%s = %s" % (name, written[name]) for name in more]
+        lines = _LINES[mode](p, [*given, *more])
+    body += ["", *lines]
     body += [PRINT % (name, name) for name in want]
     body.append(source.version("jax", "jax"))
-    imports = ["import jax", "import jax.numpy as jnp"]
+    imports = ["import jax, jax.numpy as jnp"]
     if any("np." in line.replace("jnp.", "") for line in body):
         imports.append("import numpy as np")
     imports.append('jax.config.update("jax_enable_x64", True)')
@@ -62,8 +65,8 @@ def _vmap(p: Problem, given: Sequence[str]) -> List[str]:
     batch = batching(p)
     inside = _indented([*_lines(p, batch.inside, _SYMBOLS), "return %s," % ", ".join(p.want)])
     if batch.rows is None:
-        mapped = "both = jax.vmap(row)(jnp.stack([x, jnp.flip(x, %d)]))" % p.axis
-        return _program(p, given, ["def row(x):", *inside, "", mapped, "return tuple(t[0] for t in both)"])
+        mapped = "jax.vmap(row)(jnp.stack([x, jnp.flip(x, %d)]))" % p.axis
+        return _program(p, given, ["def row(x):", *inside, "", "return tuple(t[0] for t in %s)" % mapped])
     places = batch.in_dims(p)
     names = ", ".join(places)
     mapped = "return jax.vmap(row, %r, %r)(%s)" % (tuple(places.values()), batch.out_dims(p, p.want), names)
@@ -89,8 +92,8 @@ def _where(p: Problem, given: Sequence[str]) -> List[str]:
 
 def _program(p: Problem, given: Sequence[str], lines: Sequence[str]) -> List[str]:
     names = ", ".join(given)
-    head = ["@jax.jit", "def program(%s):" % names, *_indented(lines), "", ""]
-    return [*head, "%s, = program(%s)" % (", ".join(p.want), names)]
+    head = ["def program(%s):" % names, *_indented(lines), "", ""]
+    return [*head, "%s, = jax.jit(program)(%s)" % (", ".join(p.want), names)]
 
 
 def _indented(lines: Sequence[str]) -> List[str]:

@@ -28,7 +28,7 @@ _TERMS = 20
 # Integers up to here are exact in decimal digits that anybody reads.
 _PLAIN = 2.0**24
 # Lines of a traced composition are joined up to this length.
-_JOINED = 100
+_JOINED = 120
 
 
 def constants(p: Problem) -> Iterator[Tuple[str, np.ndarray, str]]:
@@ -109,6 +109,12 @@ def program(title: str, imports: Sequence[str], body: Sequence[str]) -> str:
     if "unpack(" in text:
         imports = ["import base64, struct, zlib", *imports]
     return "\n".join(['"""%s"""' % title, *imports, "", *helpers, *body]) + "\n"
+
+
+def named(names: Sequence[str], lines: Sequence[str]) -> List[str]:
+    """Those of the names that the lines speak of."""
+    text = "\n".join(lines)
+    return [name for name in names if re.search(r"\b%s\b" % name, text)]
 
 
 def version(module: str, name: str) -> str:

@@ -17,6 +17,8 @@ GRADIENT = [
     '    return value, tape.gradient(value, x, cotangent, unconnected_gradients="zero")',
     "",
 ]
+# The function whose derivatives in the target are asked for; where it is the same as f there is f alone.
+_OF_TARGET = "of_target"
 _SAID = {
     "graph": " As a graph.",
     "xla": " Compiled by XLA.",
@@ -41,14 +43,18 @@ def script(p: Problem, device: str, mode: str) -> str:
     body = list(tensors(p))
     given = [name for name, _ in source.arrays(p)]
     compiled = mode in ("graph", "xla")
+    lines = _functions(p, _SYMBOLS if compiled else compose.values(p), *_ROWS["keras" if mode == "keras" else ""])
+    used = uses(p, over_reverse=mode == "forward-over-reverse")
+    if "def %s():" % _OF_TARGET not in lines:
+        used = [line.replace(_OF_TARGET, "f") for line in used]
+    lines += used
     if compiled and p.is_loss:
         keep, share, ignore = numbers(p)
-        for name, value in (("keep", float(keep)), ("share", float(share)), ("ignore", int(ignore))):
+        for name in source.named(("keep", "share", "ignore"), lines):
+            value = int(ignore) if name == "ignore" else float(keep if name == "keep" else share)
             kind = (ignore if name == "ignore" else keep).dtype.name
             body.append("%s = tf.constant(%r, tf.%s)" % (name, value, kind))
-        given += ["keep", "share", "ignore"]
-    lines = _functions(p, _SYMBOLS if compiled else compose.values(p), *_ROWS["keras" if mode == "keras" else ""])
-    lines += uses(p, over_reverse=mode == "forward-over-reverse")
+            given.append(name)
     gradient = GRADIENT if any("gradient(" in line for line in lines) else []
     body += ["", *gradient, *(_program(p, given, lines, mode) if compiled else lines)]
     body += [PRINT % (name, name) for name in p.want]
@@ -85,9 +91,9 @@ def imports(device: str, mode: str) -> List[str]:
 def _program(p: Problem, given: Sequence[str], lines: Sequence[str], mode: str) -> List[str]:
     names = ", ".join(given)
     inside = ["    " + line if line else line for line in lines]
-    head = ["@tf.function(autograph=False, %s=%s)" % (JIT_COMPILE, mode == "xla"), "def program(%s):" % names]
     result = ", ".join(p.want) + ","
-    return [*head, *inside, "    return %s" % result, "", "", "%s = program(%s)" % (result, names)]
+    compiled = "tf.function(program, autograph=False, %s=%s)(%s)" % (JIT_COMPILE, mode == "xla", names)
+    return ["def program(%s):" % names, *inside, "    return %s" % result, "", "", "%s = %s" % (result, compiled)]
 
 
 _SYMBOLS = compose.Values(*(source.Symbol(name) for name in ("keep", "share", "ignore")))
@@ -97,7 +103,8 @@ def _functions(p: Problem, v: compose.Values, sparse: str, dense: str) -> List[s
     """The functions that are needed; row losses are called as given."""
     out = _function("f", p, v, sparse, dense)
     if {"grad_target", "jvp_target"} & set(p.want):
-        out += _function("of_target", p, v, sparse, dense, select_used=False)
+        again = _function(_OF_TARGET, p, v, sparse, dense, select_used=False)
+        out += again if again[1:] != out[1:] else []
     return out
 
 

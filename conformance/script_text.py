@@ -21,6 +21,7 @@ _REPLIES = {
     "refusal": "an answer",
     "either": "an error or an accepted answer",
 }
+_CALL = re.compile(r"((?:\w+, )*\w+),? = ([\w.]+\(.*\))")
 _PRINT = re.compile(r'print\("(\w+)", (.+)\)')
 
 
@@ -71,7 +72,18 @@ def parts(text: str, output: str, *, whole: bool = False) -> Program:
     # One empty line where there are several; none at the start of a block.
     body = [line for i, line in enumerate(body) if line or (i and body[i - 1])]
     start = len(body) - body[::-1].index("") if "" in body else 0
-    return Program(title, tuple(body[:start]), tuple(body[start:]), expression, versions)
+    computed, expression = _picked(body[start:], expression)
+    return Program(title, tuple(body[:start]), tuple(computed), expression, versions)
+
+
+def _picked(computed: list[str], expression: str) -> tuple[list[str], str]:
+    """Of a last line that names all results of one call: the call in the place of the one that is looked at."""
+    found = _CALL.fullmatch(computed[-1]) if computed else None
+    names = found[1].split(", ") if found else []
+    used = [name for name in names if re.search(rf"\b{name}\b", expression)]
+    if found is None or len(names) < 2 or len(used) != 1 or len(re.findall(rf"\b{used[0]}\b", expression)) != 1:
+        return computed, expression
+    return computed[:-1], re.sub(rf"\b{used[0]}\b", lambda _: f"{found[2]}[{names.index(used[0])}]", expression)
 
 
 def script(text: str, finding: Finding) -> str:
@@ -83,15 +95,15 @@ def script(text: str, finding: Finding) -> str:
 
 def laid_out(command: str, title: str, versions: str, said: str, lines: Sequence[str]) -> str:
     """A reproducer: its head, the lines that leave the verdict in ``right``, and its end."""
-    head = [f"# {command}", title, f"# Observed with {versions}: {_one_line(said)}", "import sys"]
-    made = [*head, *lines, "sys.exit(0 if right else 1)"]
+    head = [f"# {command}", title, f"# Observed with {versions}: {_one_line(said)}"]
+    made = [*head, *lines, "raise SystemExit(0 if right else 1)"]
     if len(made) >= LINES:
         made = [line for line in made if line]
     return "\n".join(made) + "\n"
 
 
 def _needed(lines: list[str], expression: str) -> list[str]:
-    """The lines without what computes other outputs: statements that set only names that nothing uses."""
+    """The lines without what computes other outputs: statements that set only names that nothing uses afterwards."""
     names = _names(ast.parse(expression), ast.Load)
     dropped: set[int] = set()
     for statement in reversed(ast.parse("\n".join(lines)).body):
@@ -99,6 +111,8 @@ def _needed(lines: list[str], expression: str) -> list[str]:
         if sets and not sets & names and not isinstance(statement, ast.For):
             dropped |= set(range(statement.lineno - 1, statement.end_lineno or statement.lineno))
         else:
+            # What is set here is not needed before; of a function's own names that cannot be said.
+            names -= sets if isinstance(statement, ast.Assign | ast.With) else set()
             names |= _names(statement, ast.Load)
     return [line for i, line in enumerate(lines) if i not in dropped]
 

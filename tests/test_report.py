@@ -171,7 +171,7 @@ def test_a_run_writes_its_page_and_its_programs(tmp_path: Path) -> None:
     )  # fmt: skip
     assert result.exit_code == 1
     text = Page(out).text
-    assert "sys.exit(0 if right else 1)" in text
+    assert "raise SystemExit(0 if right else 1)" in text
     assert "lossproof repro softmax/float32/" in text
     assert "--profile smoke" in text
 

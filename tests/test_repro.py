@@ -129,8 +129,7 @@ def test_every_output_has_a_short_program_that_is_right_about_it(name: str, mode
             assert any(v in printed for v in target.describe().versions.values())
             seen.add(output)
     assert seen
-    # A whole program inside a compiled function, or forward mode over a tape, takes more with all options at once.
-    assert most < (40 if (few and name != "torch") or mode == "forward-over-reverse" else 30)
+    assert most < 30
 
 
 EXECUTE = """

@@ -1,7 +1,6 @@
 # lossproof repro cross_entropy/float32/ordinary/n0-k4-sum/8bd5badf --target keras+torch --output value --simplify
 """cross_entropy in float32, shape (0, 1), with Keras on torch alone."""
 # Observed with keras 3.15.1, tensorflow-cpu 2.21.0, jax 0.10.2, jaxlib 0.10.2, torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: shape (0,), float32
-import sys
 import os
 os.environ["KERAS_BACKEND"] = "torch"
 import keras
@@ -18,4 +17,4 @@ observed = tuple(value.shape)
 right = observed == ()
 print("shape of value: observed", observed, "expected", ())
 print("keras", keras.__version__)
-sys.exit(0 if right else 1)
+raise SystemExit(0 if right else 1)

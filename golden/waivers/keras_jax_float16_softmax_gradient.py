@@ -1,7 +1,6 @@
 # lossproof repro softmax/float16/two_level/n4-k1000/43e01e01 --target keras+jax --output vjp --simplify
 """softmax in float16, shape (1, 278), with Keras on jax alone."""
 # Observed with keras 3.15.1, tensorflow-cpu 2.21.0, jax 0.10.2, jaxlib 0.10.2, torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: 0.003597259521484375
-import sys
 import os
 os.environ["KERAS_BACKEND"] = "jax"
 import keras
@@ -22,4 +21,4 @@ exact, allowed = [-1.6668310544433986e-39, 2.279948611526966e-39], 2.53098086127
 right = exact[0] - allowed <= observed <= exact[1] + allowed
 print("vjp[0, 0]: observed", observed, "exact", exact, "allowed error", allowed)
 print("keras", keras.__version__)
-sys.exit(0 if right else 1)
+raise SystemExit(0 if right else 1)

@@ -1,7 +1,6 @@
 # lossproof repro cross_entropy/bfloat16/confident/n4-k1000-mean/1409e314 --target keras+torch --simplify
 """cross_entropy in bfloat16, shape (1, 329), with Keras on torch alone."""
 # Observed with keras 3.15.1, tensorflow-cpu 2.21.0, jax 0.10.2, jaxlib 0.10.2, torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: 24.0
-import sys
 import os
 os.environ["KERAS_BACKEND"] = "torch"
 import keras
@@ -19,4 +18,4 @@ exact, allowed = [1.2382441228573013e-08, 1.2382441228573017e-08], 0.00819072138
 right = exact[0] - allowed <= observed <= exact[1] + allowed
 print("value: observed", observed, "exact", exact, "allowed error", allowed)
 print("keras", keras.__version__)
-sys.exit(0 if right else 1)
+raise SystemExit(0 if right else 1)

@@ -1,7 +1,6 @@
 # lossproof repro log_softmax/bfloat16/stagnation/n2-k4/0cf63c60 --target keras+tensorflow --simplify
 """log_softmax in bfloat16, shape (1, 4), with Keras on tensorflow alone."""
 # Observed with keras 3.15.1, tensorflow-cpu 2.21.0, jax 0.10.2, jaxlib 0.10.2, torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: -0.023193359375
-import sys
 import os
 os.environ["KERAS_BACKEND"] = "tensorflow"
 import keras
@@ -19,4 +18,4 @@ exact, allowed = [-0.012185765372310513, -0.01218576537231051], 0.00825111524005
 right = exact[0] - allowed <= observed <= exact[1] + allowed
 print("value[0, 0]: observed", observed, "exact", exact, "allowed error", allowed)
 print("keras", keras.__version__)
-sys.exit(0 if right else 1)
+raise SystemExit(0 if right else 1)

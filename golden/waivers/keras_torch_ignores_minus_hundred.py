@@ -1,7 +1,6 @@
 # lossproof repro cross_entropy/float32/error/13-minus-hundred-n2-k4-none/631aa09a --target keras+torch --simplify
 """cross_entropy in float32, shape (2, 4), with Keras on torch alone."""
 # Observed with keras 3.15.1, tensorflow-cpu 2.21.0, jax 0.10.2, jaxlib 0.10.2, torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: 0.0
-import sys
 import os
 os.environ["KERAS_BACKEND"] = "torch"
 import keras
@@ -23,4 +22,4 @@ except Exception as error:
     observed, right = repr(error), True
 print("value: observed", observed, "expected an error, as the input is invalid")
 print("keras", keras.__version__)
-sys.exit(0 if right else 1)
+raise SystemExit(0 if right else 1)

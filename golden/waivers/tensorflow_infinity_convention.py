@@ -1,7 +1,6 @@
 # lossproof repro softmax/all/convention/clause-4/value --target tensorflow
 """softmax in float64 and float32, shape (2, 4), with tensorflow alone."""
 # Observed with tensorflow 2.21.0, numpy 2.4.6, python 3.11.7: nan in float64 on tensorflow; limit|nan in float32 on tensorflow
-import sys
 import tensorflow as tf
 tf.config.set_visible_devices([], "GPU")
 cases = [
@@ -18,4 +17,4 @@ first, second = seen
 right = first == second or (first != first and second != second) or abs(first - second) <= 3.52648305247007e-38
 print("value[0][0]: observed", first, "in float64 on tensorflow,", second, "in float32 on tensorflow")
 print("tensorflow", tf.__version__)
-sys.exit(0 if right else 1)
+raise SystemExit(0 if right else 1)

@@ -1,7 +1,6 @@
 # lossproof repro log_softmax/float16/equal/n1-k70000/62a74c75 --target torch --simplify
 """log_softmax in float16, shape (1, 70000), with torch alone."""
 # Observed with torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: -inf
-import sys
 import torch
 import torch.nn.functional as F
 
@@ -16,4 +15,4 @@ exact, allowed = [-11.156250521039281, -11.15625052102371], 0.016057334100049604
 right = exact[0] - allowed <= observed <= exact[1] + allowed
 print("value[0, 0]: observed", observed, "exact", exact, "allowed error", allowed)
 print("torch", torch.__version__)
-sys.exit(0 if right else 1)
+raise SystemExit(0 if right else 1)

@@ -1,7 +1,6 @@
 # lossproof repro cross_entropy/float16/spread/n4096-k2-mean/21015e09 --target torch --simplify
 """cross_entropy in float16, shape (1152, 2), with torch alone."""
 # Observed with torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: inf
-import sys
 import torch
 import torch.nn.functional as F
 
@@ -17,4 +16,4 @@ exact, allowed = [63.99999999999999, 64.00000000000001], 0.3499153022972751
 right = exact[0] - allowed <= observed <= exact[1] + allowed
 print("value: observed", observed, "exact", exact, "allowed error", allowed)
 print("torch", torch.__version__)
-sys.exit(0 if right else 1)
+raise SystemExit(0 if right else 1)

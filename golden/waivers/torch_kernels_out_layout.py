@@ -1,7 +1,6 @@
 # lossproof repro softmax/float32/hot/s3x5x4-ax1-transposed/0eeadf63 --target torch+kernels --simplify
 """softmax in float32, shape (1, 2, 2), with torch alone. The kernels themselves, their results laid out as the input."""
 # Observed with torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: 0.9990890026092529
-import sys
 import torch
 
 x = torch.tensor([7.0, 7.0, 0.0, 0.0], dtype=torch.float32).reshape((1, 2, 2))
@@ -13,4 +12,4 @@ exact, allowed = [0.0009110511944006453, 0.0009110511944006455], 1.2493136224787
 right = exact[0] - allowed <= observed <= exact[1] + allowed
 print("value[0, 1, 0]: observed", observed, "exact", exact, "allowed error", allowed)
 print("torch", torch.__version__)
-sys.exit(0 if right else 1)
+raise SystemExit(0 if right else 1)

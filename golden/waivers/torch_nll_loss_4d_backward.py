@@ -1,7 +1,6 @@
 # lossproof repro nll_loss/float64/ordinary/s2x3x4x5-ax2-mean-w/77ab8cd3 --target torch --simplify
 """nll_loss in float64, shape (1, 2, 2, 1), with torch alone."""
 # Observed with torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: RuntimeError: grad_input must be contiguous
-import sys
 import torch
 import torch.nn.functional as F
 
@@ -24,4 +23,4 @@ except Exception as error:
     observed, right = repr(error), False
 print("value: observed", observed, "exact", exact, "allowed error", allowed)
 print("torch", torch.__version__)
-sys.exit(0 if right else 1)
+raise SystemExit(0 if right else 1)
