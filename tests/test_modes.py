@@ -19,6 +19,7 @@ from lossproof.errors import UsageError
 from lossproof.judge import FAILING
 from lossproof.run import run
 from lossproof.targets import Target, load
+from lossproof.waivers import book, verdict
 
 from .test_adapters import PROBLEMS
 
@@ -47,8 +48,10 @@ def problems(target: Target) -> dict[str, Problem]:
 
 
 def test_right(target: Target) -> None:
+    """But for known deviations."""
+    marks = book([target])
     for o in run([target], [Call(p, name) for name, p in problems(target).items()]):
-        assert o.verdict not in FAILING, o.message
+        assert verdict(marks.mark(o, explored=True)) not in FAILING, o.message
         assert o.verdict != "unsupported" or o.output not in target.capabilities.outputs
 
 
