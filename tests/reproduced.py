@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from lossproof import choose, record
+from lossproof.adapters.protocol import OUTPUTS
 from lossproof.call import Call
 from lossproof.checks import Check
 from lossproof.cli import build
@@ -63,12 +64,8 @@ def ran(python: str, script: str) -> Answer:
     done = subprocess.run([python, "-I", "-c", script], capture_output=True, text=True, check=False, timeout=600)
     printed = [line.partition(" ") for line in done.stdout.splitlines()]
     # The names that Python prints and JSON reads.
-    named = {
-        n: text.replace("nan", "NaN").replace("inf", "Infinity")
-        for n, _, text in printed
-        if text[:1] in "[-nip0123456789"
-    }
-    outputs = {name: json.loads(text) for name, text in named.items() if text}
+    named = {n: text.replace("nan", "NaN").replace("inf", "Infinity") for n, _, text in printed if n in OUTPUTS}
+    outputs = {name: json.loads(text) for name, text in named.items()}
     return Answer(outputs, done.stderr.strip().splitlines()[-1] if done.returncode else "")
 
 
