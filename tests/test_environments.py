@@ -12,6 +12,7 @@ import sys
 import time
 import zipfile
 from base64 import urlsafe_b64encode
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -267,7 +268,11 @@ def test_a_creation_that_was_killed_is_not_used_and_can_be_repeated(uv: Path, bo
 def test_an_interrupted_creation_leaves_nothing(uv: Path, box: Path) -> None:
     (box / "hang").touch()
     command = [sys.executable, "-m", "lossproof", "env", "create", "one"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    # Where the tests run in the background of a shell, interrupts are ignored, here and by whatever is started.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed
+    ) as process:
         wait_for(lambda: uv.exists() and "pip" in uv.read_text())
         os.killpg(process.pid, signal.SIGINT)
         _, told = process.communicate(timeout=30)
