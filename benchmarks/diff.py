@@ -24,8 +24,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lossproof.judge import Observation
-from lossproof.record import Writer
+from lossproof.core.observation import Observation
+from lossproof.records.record import Writer
 
 Vary = Callable[[int, Observation], Observation]
 FAMILIES = ("ordinary", "confident", "offset", "spread", "masked", "nan_row", "long_batch")

@@ -14,10 +14,10 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from lossproof.clock import Clock
-from lossproof.deck import PROFILES, build
-from lossproof.run import run
-from lossproof.targets import installed, parse
+from lossproof.cases.deck import PROFILES, build
+from lossproof.running.loop import run
+from lossproof.running.timing import Clock
+from lossproof.targets.target import installed, parse
 
 
 def measure(name: str, profile: str) -> tuple[float, float, float, float, float, int]:

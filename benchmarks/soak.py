@@ -19,15 +19,15 @@ from rich.console import Console
 from rich.table import Table
 
 from lossproof.adapters.protocol import Problem
-from lossproof.call import Call
-from lossproof.families import FAMILIES
-from lossproof.floats import FORMATS
-from lossproof.ops import OPS, value_shape
-from lossproof.options import Sig, make_call
-from lossproof.picker import SeededPicker
-from lossproof.run import run
-from lossproof.targets import installed, parse
-from lossproof.waivers import book
+from lossproof.cases.call_maker import Sig, make_call
+from lossproof.cases.families import FAMILIES
+from lossproof.cases.picker import SeededPicker
+from lossproof.core.call import Call
+from lossproof.core.formats import FORMATS
+from lossproof.core.operations import OPERATIONS, value_shape
+from lossproof.records.waivers import book
+from lossproof.running.loop import run
+from lossproof.targets.target import installed, parse
 
 DTYPES = ("float64", "float32")
 SIGS = {
@@ -81,7 +81,7 @@ def main() -> int:
     counts: Counter[tuple[str, str, str, str]] = Counter()
     verdicts: Counter[tuple[str, str]] = Counter()
     bad: list[str] = []
-    cells = {(op, dtype, f) for op in OPS for dtype in DTYPES for f in FAMILIES if possible(op, f)}
+    cells = {(op, dtype, f) for op in OPERATIONS for dtype in DTYPES for f in FAMILIES if possible(op, f)}
     wanting = cells
     for round_ in range(options.rounds):
         batch = list(calls(round_, wanting))
@@ -104,7 +104,7 @@ def main() -> int:
     for column in ("target", "op", "dtype", "elements", "smallest cell"):
         table.add_column(column)
     for t in targets:
-        for op in OPS:
+        for op in OPERATIONS:
             for dtype in DTYPES:
                 row = [counts[t.name, op, dtype, f] for f in FAMILIES if possible(op, f)]
                 table.add_row(t.name, op, dtype, f"{sum(row):,}", f"{min(row):,}")

@@ -1,6 +1,6 @@
 """``python -m lossproof``."""
 
-from lossproof.cli import main
+from lossproof.cli.main import main
 
 if __name__ == "__main__":
     main()

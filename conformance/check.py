@@ -20,14 +20,14 @@ from lossproof.adapters.protocol import (
     Tensor,
     UnsupportedProblem,
 )
-from lossproof.call import Call
-from lossproof.catalogue import checks
-from lossproof.checks import ERROR
-from lossproof.errors import UsageError
-from lossproof.judge import FAILING, Observation
-from lossproof.ops import OPS, validate
-from lossproof.run import run
-from lossproof.targets import Target
+from lossproof.cases.catalogue import checks
+from lossproof.core.call import Call
+from lossproof.core.case_id import ERROR
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import FAILING, Observation
+from lossproof.core.operations import OPERATIONS, validate
+from lossproof.running.loop import run
+from lossproof.targets.target import Target
 
 Function = Callable[..., Any]
 # What a derivative takes beside x, in order.
@@ -205,19 +205,19 @@ def check_implementation(
 
     Raises :class:`UsageError` for an unknown op, dtype, option or mean.
     """
-    if op not in OPS:
-        raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPS)}")
+    if op not in OPERATIONS:
+        raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPERATIONS)}")
     if mean not in MEANS:
         raise UsageError(f"unknown mean {mean!r}; expected one of {', '.join(MEANS)}")
     later = derivatives or {}
     if not set(later) <= set(_DIRECTIONS) - {"vjp"}:
         unknown = ", ".join(sorted(set(later) - set(_DIRECTIONS) | {"vjp"} & set(later)))
         raise UsageError(f"unknown derivative {unknown}; expected {', '.join(list(_DIRECTIONS)[1:])}")
-    known = OPS[op].options
+    known = OPERATIONS[op].options
     chosen = frozenset(options) if options is not None else known
-    if not chosen <= known | OPS[op].extras:
-        unknown = ", ".join(sorted(chosen - known - OPS[op].extras))
-        raise UsageError(f"{op} has no option {unknown}; expected {', '.join(sorted(known | OPS[op].extras))}")
+    if not chosen <= known | OPERATIONS[op].extras:
+        unknown = ", ".join(sorted(chosen - known - OPERATIONS[op].extras))
+        raise UsageError(f"{op} has no option {unknown}; expected {', '.join(sorted(known | OPERATIONS[op].extras))}")
     wanted = tuple(dtypes)
     for dtype in wanted:
         numpy_dtype(dtype)

@@ -8,13 +8,14 @@ from functools import lru_cache
 
 import pytest
 
-from lossproof import choose, promoted
-from lossproof.call import Call
-from lossproof.cli import build
-from lossproof.judge import Observation
-from lossproof.run import run
-from lossproof.targets import Target
-from lossproof.waivers import Book, book
+from lossproof.cases import kept_calls
+from lossproof.cases.catalogue import select
+from lossproof.core.call import Call
+from lossproof.core.observation import Observation
+from lossproof.records.waivers import Book, book
+from lossproof.running.loop import run
+from lossproof.targets import selection
+from lossproof.targets.target import Target
 
 Key = tuple[str, str, str]
 
@@ -50,8 +51,8 @@ def replay(
     targets: tuple[str, ...], profile: str, seed: int, kept: tuple[str, ...], waivers: tuple[str, ...], strict: bool
 ) -> Replay:
     """The replay of these options; collection and the tests share it."""
-    chosen = tuple(choose.targets(targets, choose.PROCESSES))
-    calls = promoted.along(build(profile, seed, (), (), ()), kept)
+    chosen = tuple(selection.targets(targets, selection.PROCESSES))
+    calls = kept_calls.along(select(profile, seed, (), (), ()), kept)
     return Replay(chosen, calls, book(chosen, waivers), strict=strict)
 
 
@@ -69,7 +70,7 @@ def of(config: pytest.Config) -> Replay:
 
 @lru_cache(maxsize=1)
 def _here(targets: tuple[str, ...]) -> tuple[Target, ...]:
-    return tuple(choose.targets(targets))
+    return tuple(selection.targets(targets))
 
 
 def here(config: pytest.Config) -> tuple[Target, ...]:

@@ -13,20 +13,20 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis import target
 
-from lossproof import promoted
-from lossproof.call import Call
-from lossproof.explore import calls
-from lossproof.judge import FAILING
-from lossproof.ops import OPS
-from lossproof.run import run
-from lossproof.search import CLIMBED, MANY, search
+from lossproof.cases import kept_calls
+from lossproof.cases.explore.calls import calls
+from lossproof.cases.explore.search import CLIMBED, MANY, search
+from lossproof.core.call import Call
+from lossproof.core.observation import FAILING
+from lossproof.core.operations import OPERATIONS
+from lossproof.records.waivers import verdict
+from lossproof.running.loop import run
 from lossproof.suite import session
-from lossproof.waivers import verdict
 
 _EXAMPLES = {"smoke": 30}
 
 
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("op", OPERATIONS)
 def test_explore(op: str, request: pytest.FixtureRequest) -> None:
     """No target is outside its bound on any drawn call."""
     __tracebackhide__ = True
@@ -63,4 +63,4 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
         # Hypothesis ends with the minimal failure, played once more.
         folder = request.config.getoption("--lossproof-to")
         for call in minimal if folder else ():
-            print(f"kept as {promoted.save(call, folder)}; replay it with --lossproof-calls")
+            print(f"kept as {kept_calls.save(call, folder)}; replay it with --lossproof-calls")

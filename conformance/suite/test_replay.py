@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from lossproof.errors import UsageError
-from lossproof.judge import FAILING, Observation
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import FAILING, Observation
 from lossproof.plugin import MISTAKE
+from lossproof.records.waivers import verdict
 from lossproof.suite import session
-from lossproof.waivers import verdict
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

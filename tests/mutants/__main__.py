@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lossproof.catalogue import checks
+from lossproof.cases.catalogue import checks
 
 from .kill import Kill, Matrix, distinct, matrix
 from .mutant import Mutant

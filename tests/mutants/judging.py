@@ -12,15 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from lossproof.adapters.protocol import REDUCED, Outcome, Problem, UnsupportedProblem
-from lossproof.batch import flat
-from lossproof.call import Call
 from lossproof.check import FunctionAdapter
-from lossproof.expect import Truth, truth
-from lossproof.judge import FAILING, Judged, conventions, judge
-from lossproof.messages import own_index
-from lossproof.ops import solved_by, value_shape
-from lossproof.targets import Target
-from lossproof.verdicts import Declared, observe
+from lossproof.core.batch import flat
+from lossproof.core.call import Call
+from lossproof.core.observation import FAILING
+from lossproof.core.operations import solved_by, value_shape
+from lossproof.core.profiles import Declared
+from lossproof.judging.judge import Judged, conventions, judge
+from lossproof.judging.messages import own_index
+from lossproof.judging.observe import observe
+from lossproof.targets.target import Target
+from lossproof.truth.truth import Truth, truth
 
 
 @dataclass(frozen=True)

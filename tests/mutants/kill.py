@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lossproof.adapters.protocol import Outcome, Problem
-from lossproof.call import Call
-from lossproof.checks import Check, Exact
-from lossproof.checks import play as play_check
-from lossproof.conventions import FAMILY, Ledger
-from lossproof.families import FAMILIES
-from lossproof.judge import FAILING, Observation
-from lossproof.run import groups, truths_of
-from lossproof.verdicts import Declared, default_profile
+from lossproof.cases.families import FAMILIES
+from lossproof.core.call import Call
+from lossproof.core.case_id import FAMILY
+from lossproof.core.observation import FAILING, Observation
+from lossproof.core.profiles import Declared, default_profile
+from lossproof.judging.check import Check, Exact
+from lossproof.judging.check import play as play_check
+from lossproof.running.convention_ledger import Ledger
+from lossproof.running.loop import groups, truths_of
 
 from .judging import Found, answers, found
 from .mutant import Mutant

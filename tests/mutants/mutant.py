@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 
 from lossproof.check import FunctionAdapter
-from lossproof.ops import OPS
-from lossproof.targets import Target
+from lossproof.core.operations import OPERATIONS
+from lossproof.targets.target import Target
 
 from .parts import Function
 
@@ -78,4 +78,4 @@ class Mutant:
 
 def options(op: str) -> frozenset[str]:
     """Everything that an op takes."""
-    return OPS[op].options
+    return OPERATIONS[op].options

@@ -9,13 +9,13 @@ import hypothesis
 from hypothesis import Phase, settings, target
 from hypothesis import strategies as st
 
-from lossproof.call import Call
-from lossproof.explore import calls
-from lossproof.judge import FAILING, Observation
-from lossproof.run import run
-from lossproof.search import CLIMBED, MANY, SETTINGS
-from lossproof.search import search as explore
-from lossproof.targets import Target
+from lossproof.cases.explore.calls import calls
+from lossproof.cases.explore.search import CLIMBED, MANY, SETTINGS
+from lossproof.cases.explore.search import search as explore
+from lossproof.core.call import Call
+from lossproof.core.observation import FAILING, Observation
+from lossproof.running.loop import run
+from lossproof.targets.target import Target
 from tests.mutants.mutant import Mutant
 
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import pytest
 
-from lossproof.catalogue import checks
-from lossproof.families import FAMILIES
-from lossproof.ops import OPS
+from lossproof.cases.catalogue import checks
+from lossproof.cases.families import FAMILIES
+from lossproof.core.operations import OPERATIONS
 
 pytest.importorskip("ml_dtypes")
 
@@ -59,7 +59,7 @@ def test_what_is_found_shrinks(name):
     assert minimal(collect()[name]).problem.x.size <= 8
 
 
-@pytest.mark.parametrize("op", OPS)
+@pytest.mark.parametrize("op", OPERATIONS)
 def test_exploration_touches_no_correct_parent(op):
     parent = collect()[f"control {op}: np"]
     assert search(replace(parent, expect=parent.dtypes), SEED) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lossproof.catalogue import checks
+from lossproof.cases.catalogue import checks
 from tests.mutants.kill import matrix
 from tests.mutants.registry import collect
 

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, LAYOUTS, Problem
-from lossproof.call import Call
-from lossproof.checks import RELATION, Check
-from lossproof.error_calls import Case, cases
-from lossproof.floats import FORMATS
-from lossproof.picker import SeededPicker
-from lossproof.relation_kit import RELATIONS
+from lossproof.cases.error_cases import Case, cases
+from lossproof.cases.picker import SeededPicker
+from lossproof.cases.relations import RELATIONS
+from lossproof.core.call import Call
+from lossproof.core.case_id import RELATION
+from lossproof.core.formats import FORMATS
+from lossproof.judging.check import Check
 
 NAN, INF, LN2 = float("nan"), float("inf"), math.log(2)
 # Two classes of probability 1/2, a class that is certain, and one whose neighbour is masked.

@@ -9,7 +9,7 @@ import numpy as np
 
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import OUTPUTS, Problem
-from lossproof.targets import Target
+from lossproof.targets.target import Target
 
 from .clause import DENSE, EVEN, LN2, NAN, PLAIN, SURE, Clause, Example, error, example, log_softmax, loss, nll, softmax
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lossproof.adapters.protocol import Problem
-from lossproof.floats import FORMATS
+from lossproof.core.formats import FORMATS
 
 from .clause import EVEN, INF, LN2, MASKED, NAN, Clause, example, log_softmax, loss, nll, softmax
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lossproof.adapters.protocol import Problem
-from lossproof.call import Call
-from lossproof.conventions import Ledger
-from lossproof.judge import Observation
+from lossproof.core.call import Call
+from lossproof.core.observation import Observation
+from lossproof.running.convention_ledger import Ledger
 
 from .clause import EVEN, INF, LN2, MASKED, NAN, PLAIN, Clause, Example, error, example, log_softmax, loss, nll, softmax
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from lossproof.adapters.protocol import Problem
-from lossproof.deck import build
-from lossproof.floats import FORMATS
+from lossproof.cases.deck import build
+from lossproof.core.formats import FORMATS
 
 from .clause import (
     EVEN,

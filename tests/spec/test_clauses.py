@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("ml_dtypes")
 
 from lossproof.adapters.protocol import DTYPES
-from lossproof.judge import FAILING
+from lossproof.core.observation import FAILING
 from tests.mutants.mutant import ONE_OF_EACH, Mutant
 from tests.mutants.registry import collect
 

@@ -23,10 +23,10 @@ from lossproof.adapters.protocol import (
     Tensor,
 )
 from lossproof.check import FunctionAdapter
-from lossproof.floats import FORMATS
-from lossproof.judge import FAILING, Observation
-from lossproof.run import run
-from lossproof.targets import Target
+from lossproof.core.formats import FORMATS
+from lossproof.core.observation import FAILING, Observation
+from lossproof.running.loop import run
+from lossproof.targets.target import Target
 from tests.mutants.mutant import Mutant
 from tests.mutants.registry import collect
 

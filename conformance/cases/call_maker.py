@@ -1,0 +1,172 @@
+"""Calls from families: targets, weights, smoothing, cotangents and directions, drawn by a picker for a signature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossproof.adapters.protocol import Problem
+from lossproof.cases.family import Family
+from lossproof.cases.picker import Picker, bell
+from lossproof.core.call import Call
+from lossproof.core.formats import F64, Format
+
+_SIDES = np.iinfo(np.int64)
+
+
+@dataclass(frozen=True)
+class Sig:
+    """The static part of a call.
+
+    Letters of ``uses``: s smoothing, w weight, i ignore_index, q probability targets (u: of any sum), t a direction
+    for the JVP and the second derivative, d the gradient with respect to the targets, m the mixed derivative.
+    """
+
+    op: str
+    reduction: str = "mean"
+    uses: str = ""
+    axis: int = -1
+    layout: str = "contiguous"
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether the op takes a target."""
+        return self.op in ("nll_loss", "cross_entropy")
+
+    @property
+    def dense(self) -> bool:
+        """Whether targets are probabilities."""
+        return "q" in self.uses or "u" in self.uses
+
+
+def make_call(
+    pick: Picker, f: Family, sig: Sig, shape: tuple[int, ...], fmt: Format, *, provenance: str, tier: str = "full"
+) -> Call:
+    """One call of a family: logits by the family, options, cotangent and directions by the signature."""
+    axis = sig.axis % len(shape)
+    k = shape[axis]
+    rest = shape[:axis] + shape[axis + 1 :]
+    n = int(np.prod(rest))
+    rows = f.make(pick, fmt, n, k)
+    if sig.op == "nll_loss":
+        rows = -np.abs(rows)
+    if sig.layout == "expanded":
+        rows = np.broadcast_to(rows[:1], rows.shape).copy()
+    target: np.ndarray | None = None
+    weight, ignore, eps = None, None, 0.0
+    if sig.is_loss:
+        target, ignore = _targets(pick, f, sig, rows)
+        weight = _weights(pick, fmt, k) if "w" in sig.uses else None
+        eps = pick.choice((0.1, 0.1, 0.3, 0.0009765625, 1.0)) if "s" in sig.uses else 0.0
+
+    def back(a: F64) -> F64:
+        return np.moveaxis(a.reshape(*rest, k), -1, axis).copy()
+
+    if target is not None:
+        target = back(target) if sig.dense else target.reshape(rest).copy()
+    cotangent = _cotangent(pick, sig, fmt, shape, rest)
+    if sig.layout == "expanded" and not sig.is_loss:
+        cotangent = back(np.broadcast_to(np.moveaxis(cotangent, axis, -1).reshape(n, k)[:1], (n, k)))
+    problem = Problem(
+        op=sig.op,
+        dtype=fmt.name,
+        x=back(rows),
+        target=target,
+        weight=weight,
+        cotangent=cotangent,
+        axis=sig.axis if sig.axis != len(shape) - 1 else -1,
+        reduction=sig.reduction if sig.is_loss else "mean",
+        ignore_index=ignore,
+        label_smoothing=eps,
+        tangent=direction(pick, fmt, shape) if "t" in sig.uses else None,
+        wrt_target="d" in sig.uses,
+        target_tangent=direction(pick, fmt, shape) if "m" in sig.uses else None,
+        layout=sig.layout,
+    )
+    return Call(problem, f.name, provenance, f.random_order, tier)
+
+
+def _targets(pick: Picker, f: Family, sig: Sig, rows: F64) -> tuple[np.ndarray, int | None]:
+    n, k = rows.shape
+    if sig.dense:
+        q = _probabilities(pick, n, k)
+        # Any sum: 0 makes a row without a target.
+        return (q * np.array([0.0, 0.5, 1.0, 2.0])[pick.bits(2, (n, 1))] if "u" in sig.uses else q), None
+    labels = pick.bits(16, (n,)) * k >> 16
+    if f.labels == "top":
+        labels = np.where(pick.bits(2, (n,)) > 0, np.argmax(rows, axis=1), labels)
+    elif f.labels == "unmasked":
+        hidden = np.isneginf(rows[np.arange(n), labels])
+        labels = np.where(hidden, np.argmax(rows, axis=1), labels)
+    if "i" not in sig.uses:
+        return labels, None
+    ignore = pick.choice((-100, -1, 255, 0, k - 1, k, int(_SIDES.min), int(_SIDES.max), -(2**31) - 1, 2**32))
+    dropped = _dropped(pick, f, rows)
+    if f.labels == "any" and pick.integer(0, 3) == 0:
+        # Class 0 next to ignored rows: what is written there by mistake is often a 0.
+        labels = np.where(np.roll(dropped, 1) | np.roll(dropped, -1), 0, labels)
+    return np.where(dropped, ignore, labels), ignore
+
+
+def _dropped(pick: Picker, f: Family, rows: F64) -> np.ndarray:
+    """Which rows are ignored: some, the first, the last, all; of ``garbage`` families exactly those that hold it."""
+    n = len(rows)
+    if f.labels == "ignored":
+        return np.asarray(~np.isfinite(rows).all(axis=1))
+    kind = pick.integer(0, 7)
+    drop = pick.bits(2, (n,)) == 0
+    if kind == 0:
+        return np.full(n, True)
+    if kind <= 2:
+        drop = np.zeros(n, dtype=bool)
+        drop[0 if kind == 1 else n - 1] = True
+    return drop
+
+
+def _probabilities(pick: Picker, n: int, k: int) -> F64:
+    """Rows of multiples of 1/128 that sum to exactly 1; zeros and one-hot rows among them."""
+    parts = min(k, 6) if pick.integer(0, 3) else 1
+    cuts = np.sort(pick.bits(7, (n, parts - 1)), axis=1) if parts > 1 else np.zeros((n, 0), dtype=np.int64)
+    ends = np.concatenate([np.zeros((n, 1), np.int64), cuts, np.full((n, 1), 128)], axis=1)
+    first = pick.bits(16, (n, 1)) * k >> 16
+    q = np.zeros((n, k))
+    np.put_along_axis(q, (first + np.arange(parts) * max(1, k // parts)) % k, np.diff(ends, axis=1) / 128, axis=1)
+    return q
+
+
+def _weights(pick: Picker, fmt: Format, k: int) -> F64:
+    """Positive weights between 1/16 and 8, with few significant bits or with all that the format has; among them, by
+    turns: none else, a zero, one that dominates, a negative one, a negative total."""
+    fine = pick.bits(32, (k,)) * (2.0**-32 * pick.integer(0, 1))
+    w = fmt.round(np.ldexp(1 + pick.bits(4, (k,)) + fine, pick.bits(2, (k,)) - 4))
+    kind, at = pick.integer(0, 9), pick.integer(0, k - 1)
+    if k > 1:
+        if kind <= 1:
+            w[at] = 0.0
+        elif kind == 2:
+            w[at] = 1024.0
+        elif kind == 3:
+            w[at] = -w[at]
+        elif kind == 4:
+            w = -w
+    return w
+
+
+def _cotangent(pick: Picker, sig: Sig, fmt: Format, shape: tuple[int, ...], rest: tuple[int, ...]) -> F64:
+    if not sig.is_loss:
+        kind = pick.integer(0, 3)
+        return np.ones(shape) if kind == 0 else direction(pick, fmt, shape)
+    if sig.reduction != "none":
+        return np.asarray(pick.choice((1.0, 1.0, -1.0, 0.375, 3.0)))
+    v = direction(pick, fmt, rest)
+    if v.size > 1 and pick.integer(0, 1):
+        v.reshape(-1)[0] = 0.0
+    return v
+
+
+def direction(pick: Picker, fmt: Format, shape: tuple[int, ...]) -> F64:
+    """A direction or a cotangent of this shape, with as many bits as the format and the draw have."""
+    # Clause 9: cotangents and directions in the deck are 0 or far from the underflow range.
+    v = bell(pick, shape)
+    return fmt.round(np.where(np.abs(v) < 2.0**-6, 0.0, v))

@@ -1,0 +1,90 @@
+"""Calls made by hand where clauses of SPEC section 4 meet: special values that the families draw too rarely.
+
+To add one, yield it from the generator of its clause. The family says which calls of other formats it is compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from lossproof.adapters.protocol import DTYPES, OPS, Problem
+from lossproof.core.call import Call
+from lossproof.core.formats import FORMATS
+
+NAN, INF = np.nan, np.inf
+WEIGHTS = [1.0, 0.0, 2.0, 0.5]
+Made = Iterator[tuple[str, str, Problem]]
+
+
+def _problem(op: str, dtype: str, x: Any, target: Any = None, **given: Any) -> Problem:
+    """Reduction none and a cotangent of 1 and -2 by turns, unless something else is said."""
+    x = np.array(x, dtype=np.float64)
+    values: dict[str, Any] = {"reduction": "none"} if target is not None else {}
+    values |= {name: np.array(a, dtype=np.float64) if isinstance(a, list) else a for name, a in given.items()}
+    if "cotangent" not in values:
+        shape = x.shape if target is None else x.shape[:-1] if values["reduction"] == "none" else ()
+        values["cotangent"] = np.resize([1.0, -2.0], shape)
+    return Problem(op, dtype, x, None if target is None else np.array(target), **values)
+
+
+def _nans(dtype: str) -> Made:
+    both = [[NAN, INF, 0.0, 1.0], [NAN, -INF, 0.0, 1.0]]
+    for op in OPS[:2]:
+        yield "nan_row", "1 over 4 and 2", _problem(op, dtype, both)
+    yield "nan_row", "1 over 4 and 5", _problem("cross_entropy", dtype, both, [1, 1])
+    logs = [[NAN, -1.0, -2.0, -0.5], [-1.0, NAN, -2.0, -3.0]]
+    yield "nan_row", "1: nll_loss looks at the label alone", _problem("nll_loss", dtype, logs, [0, 2])
+    weighted = _problem("nll_loss", dtype, logs, [1, 1], weight=WEIGHTS)
+    yield "nan_row", "1 over 6: a weight of 0 hides no NaN", weighted
+
+
+def _infinities(dtype: str) -> Made:
+    both = [[INF, -INF, 0.0, 1.0], [INF, 0.0, -INF, INF]]
+    for op in OPS[:2]:
+        yield "positive_infinity", "4 over 2", _problem(op, dtype, both)
+    yield "positive_infinity", "4: labels at +inf", _problem("cross_entropy", dtype, both, [0, 3])
+    for op in OPS[:2]:
+        yield "all_masked_row", "3 over 8", _problem(op, dtype, [[-INF], [0.0]])
+    yield "all_masked_row", "3 over 8 and 5", _problem("cross_entropy", dtype, [[-INF], [0.0]], [0, 0])
+
+
+def _weightless(dtype: str) -> Made:
+    masked = [[0.0, -INF, 1.0, 2.0], [0.0, 0.5, 1.0, -1.0]]
+    for reduction in ("none", "mean"):
+        p = _problem("cross_entropy", dtype, masked, [1, 0], weight=WEIGHTS, reduction=reduction)
+        yield "masked_target", "6: the label's weight is 0", p
+    q = [[0.25, 0.25, 0.5, 0.0], [0.5, 0.0, 0.0, 0.5]]
+    p = _problem("cross_entropy", dtype, masked, q, weight=WEIGHTS, wrt_target=True)
+    yield "masked", "5: a derivative times a weight of 0", p
+
+
+def _range(dtype: str) -> Made:
+    top = FORMATS[dtype].max
+    p = _problem("cross_entropy", dtype, [[top, -top, 0.0, 0.0], [0.0, 0.5, 1.0, -1.0]], [0, 1])
+    yield "near_overflow", "6 over 7: log p overflows beside the label", p
+    p = _problem("log_softmax", dtype, [[0.0] * 4, [0.0, 1.0, 2.0, 3.0]], cotangent=[[top, top, 0, 0], [1, 2, 3, 4]])
+    yield "near_overflow", "7: the sum of the cotangent overflows", p
+    yield "single", "8: one class and any q", _problem("cross_entropy", dtype, [[3.0], [-1.0]], [[0.5], [2.0]])
+    yield "ordinary", "N = 1", _problem("cross_entropy", dtype, [0.0, 0.5, 1.0, -1.0], 2, reduction="mean")
+
+
+def special_calls(
+    *, ops: Iterable[str] | None = None, dtypes: Iterable[str] | None = None, families: Iterable[str] | None = None
+) -> list[Call]:
+    """The calls of these ops, dtypes and families, all by default, in order."""
+    chosen_ops, chosen = frozenset(ops or OPS), frozenset(dtypes or DTYPES)
+    wanted = None if families is None else frozenset(families)
+    found = []
+    for dtype in (d for d in DTYPES if d in chosen):
+        # One dtype of them for targets that pay for every new signature, too.
+        tier = "full" if dtype == "float32" else "free"
+        for make in (_nans, _infinities, _weightless, _range):
+            for family, clause, p in make(dtype):
+                # sanity check: the inputs are values of the format
+                assert FORMATS[dtype].holds(p.x)
+                if p.op in chosen_ops and (wanted is None or family in wanted):
+                    found.append(Call(p, family, f"SPEC section 4, clause {clause}", tier=tier))
+    return found

@@ -1,0 +1,91 @@
+"""Calls whose point is a coincidence of values, which independent draws meet too rarely."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from lossproof.adapters.protocol import Problem
+from lossproof.core.call import Call
+from lossproof.core.formats import FORMATS
+
+_K = 4
+
+
+def crafted(dtype: str) -> Iterator[Call]:
+    """All of a dtype. Their shapes are the deck's smallest; they go where a new signature costs nothing."""
+    yield from _weightless_nan(dtype)
+    yield from _ignored_beside_class_zero(dtype)
+    yield from _two_classes(dtype)
+    yield from _negative_infinity(dtype)
+    yield from _edge_of_the_range(dtype)
+
+
+def _two_classes(dtype: str) -> Iterator[Call]:
+    """Smoothing and weights without a reduction, where kernels for two classes are apart."""
+    x = np.array([[0.5, -1.0], [2.0, 0.0], [-0.25, 1.0]])
+    problem = Problem("cross_entropy", dtype, x, np.array([0, 1, 1]), weight=np.array([0.5, 3.0]), reduction="none")
+    yield _call(replace(problem, label_smoothing=0.1, cotangent=np.array([1.0, -0.5, 2.0])), "ordinary", "two classes")
+
+
+def _negative_infinity(dtype: str) -> Iterator[Call]:
+    """A masked label of negative weight: the loss is -inf (SPEC section 4, clause 5)."""
+    x = np.array([[-np.inf, 1.0, 0.0, 2.0], [0.5, 1.0, -1.0, 0.0]])
+    weight = np.array([-2.0, 1.0, 0.5, 3.0])
+    for op in ("nll_loss", "cross_entropy"):
+        logits = np.where(np.isinf(x), x, -np.abs(x)) if op == "nll_loss" else x
+        problem = Problem(op, dtype, logits, np.array([0, 1]), weight=weight, reduction="none")
+        yield _call(replace(problem, cotangent=np.array([1.0, -0.5])), "masked_target", "a masked label, weight -2")
+
+
+def _edge_of_the_range(dtype: str) -> Iterator[Call]:
+    """Results and sums beyond the largest number: infinite, or NaN, but no finite number (clause 7)."""
+    fmt = FORMATS[dtype]
+    x = np.array([[fmt.max, -fmt.max, 0.0, 0.0], [0.0, 0.5, 1.0, -1.0]])
+    yield _call(Problem("log_softmax", dtype, x), "near_overflow", "log p beyond the largest number")
+    if not fmt.is_narrow:
+        weight = np.full(_K, 2.0 ** (fmt.emax - 1))
+        problem = Problem("cross_entropy", dtype, np.ones((3, _K)), np.array([0, 1, 2]), weight=weight)
+        yield _call(problem, "equal", "weights whose sum overflows")
+
+
+def _call(problem: Problem, family: str, says: str) -> Call:
+    return Call(problem, family, says, tier="free")
+
+
+def _weightless_nan(dtype: str) -> Iterator[Call]:
+    """A weight of 0 does not excuse a NaN (SPEC section 4, clause 1)."""
+    weight = np.array([0.0, 2.0, 0.5, 1.0])
+    for op in ("nll_loss", "cross_entropy"):
+        for reduction in ("none", "sum", "mean"):
+            x = -np.array([[1.0, 2.0, 0.5, 3.0], [0.25, 4.0, 1.0, 2.0], [2.0, 1.0, 1.5, 0.5]])
+            x[0, 0] = np.nan
+            cotangent = np.array([1.0, -0.5, 2.0]) if reduction == "none" else np.ones(())
+            problem = Problem(
+                op, dtype, x, np.array([0, 1, 3]), weight=weight, cotangent=cotangent, reduction=reduction
+            )
+            yield _call(problem, "nan_row", "the label of weight 0 is NaN")
+
+
+def _ignored_beside_class_zero(dtype: str) -> Iterator[Call]:
+    """Ignored rows first, last and between rows of class 0, where a label that is replaced by 0 may be counted."""
+    x = np.array([[3.0, 0.0, -1.0, 1.0], [0.5, 2.0, -2.0, 0.0], [8.0, -1.0, 0.5, 0.0], [1.0, 1.5, -0.5, 2.0]])
+    for op in ("nll_loss", "cross_entropy"):
+        for reduction, labels in (
+            ("mean", [-100, 0, -100, 0]),
+            ("sum", [0, -100, 0, -100]),
+            ("none", [-100, 0, 0, -100]),
+        ):
+            cotangent = np.array([1.0, -0.5, 2.0, 3.0]) if reduction == "none" else np.ones(())
+            problem = Problem(
+                op,
+                dtype,
+                -np.abs(x) if op == "nll_loss" else x,
+                np.array(labels),
+                cotangent=cotangent,
+                reduction=reduction,
+                ignore_index=-100,
+            )
+            yield _call(problem, "ordinary", "ignored rows next to class 0")

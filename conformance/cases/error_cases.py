@@ -1,0 +1,274 @@
+"""Error behaviour as data (SPEC section 4, clauses 10 and 12 to 15): invalid or empty problems, and accepted answers.
+
+To add one, yield a :class:`Case` from the generator of its clause. Everything that a case does not accept fails: a
+silent finite value for an unknown label, say, or an exception where a result is specified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lossproof.adapters.protocol import DTYPES, OPS, REDUCTIONS, Problem
+from lossproof.core.case_id import ERROR
+from lossproof.core.formats import FORMATS
+from lossproof.judging.check import Check
+from lossproof.judging.error_judge import Reading, answers_judge
+
+K = 4
+LOGITS = np.array([[0.5, -1.0, 2.0, 0.25], [1.5, 0.0, -0.75, 1.0]])
+LOG_PROBS = -np.array([[1.0, 2.0, 0.5, 3.0], [0.25, 4.0, 1.0, 2.0]])
+TARGETS = np.array([[0.5, 0.25, 0.25, 0.0], [0.0, 0.125, 0.0, 0.875]])
+WEIGHTS = np.array([0.5, 2.0, 1.0, 4.0])
+# -100 and 255 are what frameworks ignore by default: nothing is ignored that was not asked for.
+UNKNOWN = {"minus-one": -1, "k": K, "minus-five": -K - 1, "far": -(2**62), "minus-hundred": -100, "void": 255}
+# Label 1 if the upper bits are lost.
+WRAPPED = {"8-bit": 2**8 + 1, "16-bit": 2**16 + 1, "32-bit": 2**32 + 1}
+# What every target gets, in one dtype: labels below and above the classes, alone and beside an ignored label. One
+# program serves them, and those with labels of another type or other options are one each.
+CORE = frozenset({"minus-one", "minus-five", "k", "far", "minus-hundred", "32-bit", "k-beside", "minus-one-beside"})
+_ALL_IN = "float32"
+# Sentinels that the label above rounds to in a format of so many bits.
+ROUNDED = {"11-bit": 2**11, "24-bit": 2**24, "53-bit": 2**53}
+# Like unknown labels, these have made kernels read other memory.
+_CRASH_PRONE = frozenset({"no-classes", "labels-long", "labels-short", "weight-short", "target-narrow"})
+
+
+@dataclass(frozen=True)
+class Case:
+    """A problem, what is wrong with it, and the answers that are accepted: readings of a value, and errors."""
+
+    name: str
+    clause: str
+    what: str
+    problem: Problem
+    readings: tuple[Reading, ...] = ()
+    errors: bool = True
+
+    def check(self) -> Check:
+        """The case as a check."""
+        return Check(
+            self.problem,
+            ERROR,
+            f"SPEC section 4, clause {self.clause}: {self.what}",
+            name=f"{self.clause}-{self.name}",
+            outputs=self.problem.want,
+            judge=answers_judge(self.clause, self.what, self.readings, errors=self.errors),
+            isolate=self.clause == "13" or self.name in _CRASH_PRONE,
+            tier=self.tier,
+        )
+
+    @property
+    def tier(self) -> str:
+        """Who gets it. Eager and compiled must agree on labels: what the deck's own shapes and options serve goes to
+        compiled targets, in one dtype everything, and the core of it to those that compile dearly."""
+        p = self.problem
+        if self.clause not in ("12", "13", "14"):
+            return "free"
+        if p.dtype == _ALL_IN:
+            return "core" if self.clause == "13" and self.name in CORE else "full"
+        # sanity check: these clauses are about labels
+        assert p.target is not None
+        plain = p.reduction == "none" and p.weight is None and not p.label_smoothing
+        return "full" if plain and p.target.dtype == np.int64 else "free"
+
+
+def loss(op: str, dtype: str, **given: object) -> Problem:
+    """The valid problem that the cases of losses start from: labels 1 and 2, a gradient for each row."""
+    values: dict[str, object] = {"target": np.array([1, 2]), "cotangent": np.ones(2), "reduction": "none", **given}
+    if values["reduction"] != "none":
+        values["cotangent"] = np.ones(())
+    return Problem(op, dtype, LOG_PROBS if op == "nll_loss" else LOGITS, **values)  # type: ignore[arg-type]
+
+
+def _empty(op: str, dtype: str) -> Iterator[Case]:
+    """Clause 10: no rows, no classes."""
+    none, no = np.zeros((0, K)), np.zeros(0, dtype=np.int64)
+    if op not in ("nll_loss", "cross_entropy"):
+        p = Problem(op, dtype, none, cotangent=none)
+        yield Case("no-rows", "10", "no rows: an empty result", p, (Reading("", ((1.0, p),)),), errors=False)
+        flat = np.zeros((2, 0))
+        p = Problem(op, dtype, flat, cotangent=flat)
+        yield Case("no-classes", "10", "no classes: an empty result or an error", p, (Reading("empty"),))
+        return
+    for reduction in REDUCTIONS:
+        cot = np.zeros(0) if reduction == "none" else np.ones(())
+        p = Problem(op, dtype, none, no, cotangent=cot, reduction=reduction)
+        says = {"none": "an empty result", "sum": "0", "mean": "NaN"}[reduction]
+        fill = (Reading("", fill=0.0 if reduction == "sum" else np.nan),)
+        yield Case(f"no-rows-{reduction}", "10", f"no rows, reduction {reduction}: {says}", p, fill, errors=False)
+    p = Problem(op, dtype, np.zeros((2, 0)), np.array([0, 0]), reduction="none")
+    yield Case("no-classes", "10", "no classes: no label exists", p, (Reading("nan"),))
+
+
+def _labels(op: str, dtype: str) -> Iterator[Case]:
+    """Clauses 12 and 13: other integer types, labels out of range, truncation."""
+    if op not in ("nll_loss", "cross_entropy"):
+        return
+    valid = loss(op, dtype)
+    for kind in (np.int32, np.int16, np.int8, np.uint8):
+        name = kind.__name__
+        p = replace(valid, target=np.array([1, 2], dtype=kind))
+        same = (Reading("accepted", ((1.0, valid),)),)
+        yield Case(name, "12", f"labels of type {name}: the same result or an error", p, same)
+    for name, label in WRAPPED.items():
+        p = replace(valid, ignore_index=label)
+        text = f"ignore_index {label} is no label here: nothing is ignored"
+        yield Case(f"ignore-{name}", "12", text, p, (Reading("", ((1.0, valid),)),), errors=False)
+        p = replace(p, target=np.array([label, 2]))
+        text = f"label and ignore_index {label}: the row is ignored"
+        yield Case(f"ignored-{name}", "12", text, p, (Reading("", ((1.0, p),)),), errors=False)
+    for name, label in {**UNKNOWN, **WRAPPED}.items():
+        yield Case(name, "13", *_unknown(valid, label))
+    for name, ignore in ROUNDED.items():
+        yield Case(f"beside-{name}", "13", *_unknown(replace(valid, ignore_index=ignore), ignore + 1))
+    for name, label in (("k", K), ("minus-one", -1)):
+        yield Case(f"{name}-beside", "13", *_unknown(replace(valid, ignore_index=-2), label))
+    for kind in (np.int32, np.int16):
+        text = f"labels of type {kind.__name__} with ignored rows: the same result or an error"
+        wide = loss(op, dtype, target=np.array([-100, 2]), ignore_index=-100, reduction="mean")
+        p = replace(wide, target=np.array([-100, 2], dtype=kind))
+        yield Case(f"{kind.__name__}-ignored", "12", text, p, (Reading("accepted", ((1.0, wide),)),))
+    for name, label in (("k", K), ("8-bit", 2**8 + 1), ("minus-one", -1)):
+        yield Case(f"{name}-weighted", "13", *_unknown(loss(op, dtype, weight=WEIGHTS), label))
+        yield Case(f"{name}-mean", "13", *_unknown(loss(op, dtype, reduction="mean"), label))
+    if op == "cross_entropy":
+        yield Case("k-smoothed", "13", *_unknown(loss(op, dtype, label_smoothing=0.125), K))
+
+
+def _unknown(valid: Problem, label: int) -> tuple[str, Problem, tuple[Reading, ...]]:
+    """The first row's label replaced by an unknown one: an error, NaN, or a declared convention."""
+    p = replace(valid, target=np.array([label, 2]))
+    terms = ((1.0, valid),)
+    value, slope = ("value",), ("vjp",)
+    found = [
+        Reading("nan", terms, rows=(0,), outputs=value),
+        Reading("nan", terms, rows=(0,), outputs=slope),
+        Reading("zero", terms, rows=(0,), fill=0.0, outputs=slope),
+    ]
+    if p.op == "cross_entropy" and p.weight is None:
+        found.append(Reading("g Q p", terms, rows=(0,), slope=True, outputs=slope))
+    if p.reduction == "mean":
+        found.append(Reading("nan", outputs=slope))
+    if -K <= label < 0:
+        wrapped = replace(p, target=np.array([label + K, 2]))
+        found.append(Reading("wrap", ((1.0, wrapped),), needs="wraps_negative_labels"))
+    if not p.label_smoothing:
+        ignored = replace(p, ignore_index=label)
+        found.append(Reading("zero row", ((1.0, ignored),), needs="zeroes_unknown_labels"))
+        if p.reduction == "mean":
+            found.append(Reading("zero row", ((0.5, ignored),), needs="zeroes_unknown_labels"))
+    return f"label {label} of {K} classes", p, tuple(found)
+
+
+def _options(op: str, dtype: str) -> Iterator[Case]:
+    """Clauses 14 and 15: options out of their range or without a meaning."""
+    if op != "cross_entropy":
+        return
+    dense = loss(op, dtype, target=TARGETS)
+    # The likeliest classes of the two rows are among them.
+    for ignore in (0, 1, 3, -100, 255):
+        text = f"ignore_index {ignore} with probability targets: no effect or an error"
+        p = replace(dense, ignore_index=ignore)
+        yield Case(f"ignore-{ignore}", "14", text, p, (Reading("no effect", ((1.0, dense),)),))
+    plain, uniform = loss(op, dtype), loss(op, dtype, label_smoothing=1.0)
+    ignored = Reading("ignored", ((1.0, plain),))
+    for name, eps, other in (("negative", -0.125, ignored), ("large", 1.5, Reading("clamped", ((1.0, uniform),)))):
+        formula = Reading("formula", ((1.0 - eps, plain), (eps, uniform)))
+        text = f"label_smoothing {eps}: an error, the formula, the nearest sense, or NaN"
+        p = replace(plain, label_smoothing=eps)
+        yield Case(f"eps-{name}", "15", text, p, (formula, other, Reading("nan")))
+    p = replace(plain, label_smoothing=np.nan)
+    yield Case("eps-nan", "15", "label_smoothing NaN: an error, NaN, or no smoothing", p, (Reading("nan"), ignored))
+    for name, value in (("nan", np.nan), ("inf", np.inf)):
+        q = TARGETS.copy()
+        q[0, 1] = value
+        p = replace(dense, target=q, cotangent=None)
+        yield Case(
+            f"target-{name}", "15", f"a probability of {value}", p, _spoilt(replace(dense, cotangent=None), value)
+        )
+
+
+def _numbers(op: str, dtype: str) -> Iterator[Case]:
+    """Clause 15: non-finite weights and cotangents, shapes that do not fit, unknown reductions."""
+    if op not in ("nll_loss", "cross_entropy"):
+        yield from _cotangents(op, dtype)
+        return
+    yield from _cotangents(op, dtype)
+    weighted = loss(op, dtype, weight=WEIGHTS, cotangent=None)
+    for name, value in (("nan", np.nan), ("inf", np.inf)):
+        w = WEIGHTS.copy()
+        w[1] = value
+        text = f"the weight of the label is {value}"
+        yield Case(f"weight-{name}", "15", text, replace(weighted, weight=w), _spoilt(weighted, value))
+        w = WEIGHTS.copy()
+        w[0] = value
+        readings = (Reading("unused", ((1.0, weighted),)), Reading("nan"))
+        text = f"the weight of a class that is not a label is {value}"
+        yield Case(f"unused-weight-{name}", "15", text, replace(weighted, weight=w), readings)
+    valid = loss(op, dtype, cotangent=None)
+    wrong = {
+        "labels-long": replace(valid, target=np.array([1, 2, 3])),
+        "labels-short": replace(valid, target=np.array([], dtype=np.int64)),
+        "weight-long": replace(valid, weight=np.ones(K + 1)),
+        "weight-short": replace(valid, weight=np.ones(K - 1)),
+        "reduction": replace(valid, reduction="total"),
+    }
+    if op == "cross_entropy":
+        wrong["target-narrow"] = replace(valid, target=TARGETS[:, :3].copy())
+        wrong["target-long"] = replace(valid, target=np.concatenate([TARGETS, TARGETS[:1]]))
+    for name, p in wrong.items():
+        text = "unknown reduction 'total'" if name == "reduction" else f"{name.replace('-', ' too ')} for {p.x.shape}"
+        yield Case(name, "15", text, p, () if name == "reduction" else (Reading("nan"),))
+
+
+def _cotangents(op: str, dtype: str) -> Iterator[Case]:
+    """A cotangent that is not finite in the first row: the value and the gradient's other rows are untouched."""
+    is_loss = op in ("nll_loss", "cross_entropy")
+    good = loss(op, dtype) if is_loss else Problem(op, dtype, LOGITS, cotangent=LOGITS)
+    for name, value in (("nan", np.nan), ("inf", np.inf)):
+        v = np.array(good.cotangent)
+        v[(0,) if is_loss else (0, 1)] = value
+        value_as_it_is = Reading("", ((1.0, good),), outputs=("value",))
+        # NaN or infinity, and 0 where nothing is multiplied: which is the arithmetic's business, not a convention.
+        readings = (Reading("not finite", ((1.0, good),), rows=(0,), unbounded=True, outputs=("vjp",)),)
+        text = f"{value} in the cotangent: its row of the gradient is not finite"
+        yield Case(f"cotangent-{name}", "15", text, replace(good, cotangent=v), (value_as_it_is, *readings))
+
+
+def _spoilt(valid: Problem, value: float) -> tuple[Reading, ...]:
+    """The first row is not finite, the others are untouched."""
+    terms = ((1.0, valid),)
+    found = [Reading("nan", terms, rows=(0,)), Reading("nan")]
+    if np.isinf(value):
+        found.append(Reading("inf", terms, rows=(0,), fill=np.inf))
+        # Who multiplies all weights with a row of one-hot targets has inf * 0 in the other rows.
+        found.append(Reading("inf, others nan", terms, rows=(0,), fill=np.inf, loose=True))
+    return tuple(found)
+
+
+CASES: tuple[Callable[[str, str], Iterator[Case]], ...] = (_empty, _labels, _options, _numbers)
+
+
+def cases(op: str, dtype: str) -> Iterator[Case]:
+    """All cases of an op and dtype."""
+    for make in CASES:
+        yield from make(op, dtype)
+
+
+def error_checks(*, ops: Iterable[str] | None = None, dtypes: Iterable[str] | None = None) -> list[Check]:
+    """The error calls of these ops and dtypes, all by default, in order."""
+    chosen_ops, chosen = frozenset(ops or OPS), frozenset(dtypes or DTYPES)
+    found = [
+        case.check()
+        for dtype in DTYPES
+        if dtype in chosen
+        for op in OPS
+        if op in chosen_ops
+        for case in cases(op, dtype)
+    ]
+    # sanity check: the inputs are values of every format
+    assert all(FORMATS[d].holds(np.asarray(a)) for d in chosen for a in (LOGITS, LOG_PROBS, TARGETS, WEIGHTS))
+    return found

@@ -1,0 +1,152 @@
+"""Exploration: hypothesis draws calls: shapes by theme, logits of the deck's families and wilder ones, options freely.
+
+Hypothesis draws the same few choices for every call of an op, in the same order: first those that say what kind of
+call it is, then a seed and three tapes of bytes. The numbers of a call with few entries are read off the tapes, so that
+they shrink to plain ones; those of larger calls come from the seed, so that a call of 70 000 rows is as cheap to draw
+and to shrink as a small one. A failure that small shapes show shrinks to a small shape, since no choice is lost on the
+way; of one that they do not show, shape and seed shrink.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from lossproof.adapters.protocol import Problem
+from lossproof.cases.explore import options
+from lossproof.cases.explore.byte_picker import TapePicker
+from lossproof.cases.explore.logits import EXPLORED
+from lossproof.cases.explore.shapes import Place, place
+from lossproof.cases.families import FAMILIES
+from lossproof.cases.family import Family
+from lossproof.cases.picker import Picker, SeededPicker
+from lossproof.cases.scaled_logits import FACTORS
+from lossproof.cases.wider_outputs import WIDER
+from lossproof.core.call import Call
+from lossproof.core.formats import F64, FORMATS, Format
+from lossproof.core.operations import value_shape
+
+T = TypeVar("T")
+# Entries of a call whose numbers hypothesis draws one by one, and bytes for them: past the end they are 0.
+_TAPED = 24
+_PARTS = {"directions": 160, "options": 160, "values": 256}
+# Of 24 examples: how many have logits of each wilder family; the others have one of the deck's.
+_WILD = {"plain": 2, "special": 5, "half_masked": 2, "extreme": 2, "large": 1, "tied": 3}
+# Families whose products with a factor are exact in 32 and 64 bits, however a compiler fuses them.
+_EXACT = ("plain", "special", "vast", "vast")
+_NAMES = tuple(name for name, share in _WILD.items() for _ in range(share)) + ("",) * 9
+
+
+class _Structure:
+    """The picker of what kind of call it is: hypothesis draws, shrinks and replays each choice by itself."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self._draw = draw
+
+    def integer(self, lo: int, hi: int) -> int:
+        """An integer in ``[lo, hi]``."""
+        return self.choice(range(lo, hi + 1))
+
+    def choice(self, options: Sequence[T]) -> T:
+        """One of the options; the first is the simplest."""
+        return self._draw(st.sampled_from(options))
+
+    def bits(self, n: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
+        """Not on offer: arrays come from the tape."""
+        raise NotImplementedError
+
+
+@st.composite
+def calls(
+    draw: st.DrawFn,
+    op: str,
+    dtypes: Sequence[str] = tuple(FORMATS),
+    *,
+    free_shapes: bool = True,
+    layouts: Sequence[str] = ("contiguous",),
+) -> Call:
+    """A valid call of an op, in one of the dtypes and layouts.
+
+    ``free_shapes`` is for targets to which a new shape costs nothing; without, shapes are few (``explore_shapes``).
+    """
+    pick = _Structure(draw)
+    is_loss = op in ("nll_loss", "cross_entropy")
+    fmt = FORMATS[pick.choice(dtypes)]
+    where = place(pick, fmt, losses=is_loss, free=free_shapes)
+    drawn = options.draw(pick, op, large=where.large, sums=where.theme == "many")
+    extras = _extras(pick, op, fmt)
+    drawn = replace(drawn, wanted=_wanted(drawn.wanted, extras))
+    family = EXPLORED[pick.choice(_EXACT)] if extras.get("scale", 1.0) != 1.0 else _family(pick, where)
+    others = [name for name in layouts if name != "contiguous" and (name != "expanded" or (where.n and where.rest))]
+    layout = pick.choice(("contiguous",) * max(1, 3 * len(others)) + tuple(others))
+    size = sum(_PARTS.values())
+    pickers = _pickers(draw(st.binary(min_size=size, max_size=size)), where)
+    rows = family.make(pickers["values"], fmt, where.n, where.k)
+    if op == "nll_loss":
+        rows = -np.abs(rows)
+    if layout == "expanded":
+        rows = np.broadcast_to(rows[:1], rows.shape).copy()
+    fields = options.of_loss(pickers["options"], fmt, family, rows, drawn) if is_loss else {}
+    if is_loss:
+        target = fields["target"]
+        fields["target"] = _placed(target, where) if target.ndim == 2 else target.reshape(where.rest)
+    problem = Problem(op, fmt.name, _placed(rows, where), axis=where.axis, layout=layout, **fields, **extras)
+    return Call(_directed(pickers["directions"], fmt, problem, drawn), family.name, "explored", tier="free")
+
+
+def _extras(pick: Picker, op: str, fmt: Format) -> dict[str, Any]:
+    """A factor before the op, the backward pass twice, or a wider output dtype, each in one of many calls."""
+    kind = pick.choice(("",) * 17 + ("scale", "again", "wider"))
+    if kind == "scale" and op != "nll_loss" and fmt.bits >= 32:
+        return {"scale": pick.choice(FACTORS)}
+    if kind == "again":
+        return {"repeat_backward": True}
+    wider = WIDER.get(fmt.name) if op in ("softmax", "log_softmax") else None
+    return {"out_dtype": wider} if kind == "wider" and wider else {}
+
+
+def _wanted(wanted: str, extras: dict[str, Any]) -> str:
+    """What can be wanted beside the extras: of a factor the value, of a wider output the gradient at most."""
+    if "scale" in extras:
+        return ""
+    if "out_dtype" in extras:
+        return "v" if "v" in wanted else ""
+    return "v" + wanted.replace("v", "") if "repeat_backward" in extras else wanted
+
+
+def _family(pick: Picker, where: Place) -> Family:
+    wild = pick.choice(_NAMES)
+    tame = pick.choice(tuple(f.name for f in FAMILIES.values() if where.n and f.needs(where.n, where.k)) or ("plain",))
+    return EXPLORED[wild] if wild else {**FAMILIES, **EXPLORED}[tame]
+
+
+def _pickers(tape: bytes, where: Place) -> dict[str, Picker]:
+    if where.n * where.k > _TAPED:
+        seed = int.from_bytes(tape[-2:])
+        return {name: SeededPicker(f"explore/{seed}/{name}") for name in _PARTS}
+    ends = itertools.accumulate(_PARTS.values())
+    return {name: TapePicker(tape[end - _PARTS[name] : end]) for name, end in zip(_PARTS, ends, strict=True)}
+
+
+def _placed(rows: F64, where: Place) -> F64:
+    at = where.axis % len(where.shape)
+    return np.ascontiguousarray(np.moveaxis(rows.reshape(*where.rest, where.k), -1, at))
+
+
+def _directed(pick: Picker, fmt: Format, p: Problem, drawn: options.Drawn) -> Problem:
+    """The problem with the cotangent and the directions that are wanted."""
+    wanted = drawn.wanted
+    # With smoothing 1 the targets have no influence, and an overflowing derivative times 0 says nothing.
+    if not p.has_probability_target or p.label_smoothing == 1.0:
+        wanted = wanted.replace("d", "").replace("m", "")
+    result = FORMATS[p.result_dtype]
+    cotangent = options.cotangent(pick, result, value_shape(p), drawn.cotangent) if "v" in wanted else None
+    tangent = options.moderate(pick, fmt, p.x.shape, "zeros") if "t" in wanted else None
+    along = options.moderate(pick, fmt, p.x.shape, "zeros") if "m" in wanted else None
+    return replace(p, cotangent=cotangent, tangent=tangent, wrt_target="d" in wanted, target_tangent=along)

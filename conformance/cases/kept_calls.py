@@ -1,0 +1,73 @@
+"""Calls kept as files, one JSON object each: what exploration finds becomes a case of every later run.
+
+``pytest --pyargs lossproof.suite --lossproof-to DIR`` writes what it finds to a folder, ``--lossproof-calls DIR`` and
+``lossproof run --calls DIR`` judge what is there along with the deck.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from lossproof.core.call import Call, from_json
+from lossproof.core.errors import UsageError
+from lossproof.core.operations import validate
+
+
+def save(call: Call, folder: str | Path) -> Path:
+    """Write a call; a name that says what it is, the same for the same call. Raises :class:`UsageError`."""
+    path = Path(folder) / (call.id.replace("/", "-") + ".json")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(call.to_json(), indent=1) + "\n", "utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+    return path
+
+
+def read(path: str | Path) -> Call:
+    """The call in a file. Raises :class:`UsageError` if there is none, or one that is not valid."""
+    try:
+        data = json.loads(Path(path).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise UsageError(f"cannot read a call from {path}: {getattr(error, 'strerror', None) or error}") from None
+    return parse(data, str(path))
+
+
+def parse(data: object, source: str) -> Call:
+    """The call that a JSON value is. Raises :class:`UsageError` naming the source."""
+    if not isinstance(data, dict):
+        raise UsageError(f"{source} holds no call; expected the JSON object that lossproof writes")
+    try:
+        call = from_json(data)
+        validate(call.problem)
+    except UsageError as error:
+        raise UsageError(f"{source}: {error}") from None
+    return call
+
+
+def load(paths: Iterable[str | Path]) -> list[Call]:
+    """The calls of files, and of all ``*.json`` in folders, each once, in the order of their names.
+
+    Raises :class:`UsageError` for a folder without any, and for the first file that holds no valid call.
+    """
+    by_id = {call.id: call for path in paths for call in map(read, _files(Path(path)))}
+    return list(by_id.values())
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+        return
+    found = sorted(path.glob("*.json"))
+    if not found:
+        raise UsageError(f"no call in {path}; expected *.json files with one call each")
+    yield from found
+
+
+def along(deck: Iterable[Call], paths: Iterable[str | Path]) -> list[Call]:
+    """A deck, then the kept calls that it does not have."""
+    calls = list(deck)
+    known = {call.id for call in calls}
+    return calls + [call for call in load(paths) if call.id not in known]

@@ -1,0 +1,66 @@
+"""What a relation is: a plan of calls and a comparison, under a name and with its sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lossproof.adapters.protocol import OPS, Problem
+from lossproof.cases.picker import Picker
+from lossproof.judging.check import Follow, Judge
+from lossproof.judging.relation_judge import Compare, relation_judge
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The problems of one instance, and their judge (or the sides that an ordinary judge compares)."""
+
+    problems: tuple[Problem, ...]
+    compare: Compare | None = None
+    outputs: tuple[str, ...] = ("value", "vjp")
+    follow: Follow | None = None
+    judge: Judge | None = None
+
+    def judged(self) -> Judge:
+        """The judge."""
+        if self.judge is not None:
+            return self.judge
+        # sanity check: a plan has either
+        assert self.compare is not None
+        return relation_judge(self.compare)
+
+
+Make = Callable[[Problem, Picker, str], Plan | None]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A relation: ``plan(problem, pick, variant)`` gives None where it does not apply. ``variants`` are instances,
+    of which each op and dtype gets one in ``every``."""
+
+    name: str
+    says: str
+    plan: Make
+    ops: tuple[str, ...] = OPS
+    variants: tuple[str, ...] = ("",)
+    reshapes: bool = False
+    watched: bool = False
+    every: int = 1
+
+
+def relation(
+    name: str,
+    says: str,
+    *,
+    ops: tuple[str, ...] = OPS,
+    variants: tuple[str, ...] = ("",),
+    reshapes: bool = False,
+    watched: bool = False,
+    every: int = 1,
+) -> Callable[[Make], Relation]:
+    """A decorator makes a relation of a plan."""
+
+    def of(plan: Make) -> Relation:
+        return Relation(name, says, plan, ops, variants, reshapes, watched, every)
+
+    return of

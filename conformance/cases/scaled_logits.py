@@ -1,0 +1,62 @@
+"""A factor on the logits, in one computation with the op: what a compiler fuses, contracts or moves.
+
+The factors are no powers of two, and one is negative: pulled out of the maximum it makes a minimum. The logits have so
+few bits that every product is exact, so truth and bounds are those of the product, however it is fused. Where a product
+overflows it is infinite (SPEC section 4, clause 4); only float32 and float64 have such calls, because a compiler may
+keep the product of 16-bit numbers in a wider format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from lossproof.adapters.protocol import Problem
+from lossproof.cases.picker import SeededPicker, bell
+from lossproof.core.call import Call
+from lossproof.core.formats import FORMATS, Format
+
+SHAPE = (2, 4)
+FACTORS = (3.0, -1.25)
+_DTYPE_OF_CORE = "float32"
+
+
+def scaled_calls(dtype: str, seed: int, ops: frozenset[str], families: frozenset[str], version: int) -> Iterator[Call]:
+    """The calls of a dtype: each op and factor with small, large, far apart and overflowing products."""
+    fmt = FORMATS[dtype]
+    for op in ("softmax", "log_softmax", "cross_entropy"):
+        for factor in FACTORS:
+            pick = SeededPicker(f"{version}/{seed}/scaled/{op}/{factor}")
+            core = dtype == _DTYPE_OF_CORE and (op, factor) in (("softmax", FACTORS[0]), ("log_softmax", FACTORS[1]))
+            tier = "core" if core else "full" if dtype == _DTYPE_OF_CORE else "free"
+            problem = Problem(op, dtype, np.zeros(SHAPE), scale=factor)
+            if op == "cross_entropy":
+                problem = replace(problem, target=pick.bits(2, SHAPE[:1]))
+            for family, x in _logits(pick, fmt, factor):
+                if op in ops and family in families:
+                    yield Call(replace(problem, x=x), family, f"seed {seed}", tier=tier)
+
+
+def _logits(pick: SeededPicker, fmt: Format, factor: float) -> Iterator[tuple[str, np.ndarray]]:
+    # Multiples of 1/8 up to 3.5: five bits, and with a factor of three bits eight.
+    few = np.rint(bell(pick, SHAPE) * 8) / 8
+    yield "ordinary", few
+    yield "hot", few * 8
+    yield "rows_apart", np.rint(few * 2) / 2 + np.array([[16.0], [-16.0]])
+    if fmt.bits < 32:
+        return
+    # Both factors take it beyond the largest number.
+    top = 1.75 * 2.0**fmt.emax
+    yield "near_overflow", np.rint(few * 2) / 2 * 2.0 ** (fmt.emax - 4)
+    over = few.copy()
+    over[0, pick.integer(0, SHAPE[1] - 1)] = np.copysign(top, factor)
+    yield "positive_infinity", over
+    # Two in one row: a difference taken before the factor is finite, the difference of the products is not.
+    over = few.copy()
+    over[1, 1:3] = np.copysign(top, factor) * np.array([1.0, 1.875 / 1.75])
+    yield "positive_infinity", over
+    over = few.copy()
+    over[1, pick.integer(0, SHAPE[1] - 1)] = -np.copysign(top, factor)
+    yield "masked", over

@@ -1,0 +1,46 @@
+"""Softmax and log-softmax with an output dtype wider than their input's, where an implementation offers one.
+
+The input converts exactly, so truth and bound of the value are those of the wide format; the cotangent is of the wide
+format, too, and the gradient is rounded once more, to the input's (docs/bounds.md, section 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from lossproof.cases.call_maker import Sig, direction, make_call
+from lossproof.cases.families import FAMILIES
+from lossproof.cases.picker import SeededPicker
+from lossproof.core.call import Call
+from lossproof.core.formats import FORMATS
+
+WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
+# Shapes with the class axis last and not last: kernels for the two differ, and so have their conversions.
+SHAPES: tuple[tuple[tuple[int, ...], int], ...] = (((2, 4), 1), ((4, 17), 0), ((2, 5, 3), 1), ((3, 100), 1))
+# Values that a narrow evaluation cannot have; cancelling gradients; special values.
+_NAMES = ("ordinary", "confident", "spread", "offset", "masked", "nan_row", "positive_infinity", "stagnation")
+
+
+def widened(dtype: str, seed: int, ops: frozenset[str], families: frozenset[str], version: int) -> Iterator[Call]:
+    """The calls of one input dtype: every shape and op with three families each, in turn."""
+    wide = WIDER.get(dtype)
+    if wide is None:
+        return
+    turn = list(FORMATS).index(dtype)
+    for i, (shape, axis) in enumerate(SHAPES):
+        for op in ("softmax", "log_softmax"):
+            sig = Sig(op, axis=axis)
+            k = shape[axis]
+            for j in range(3):
+                f = FAMILIES[_NAMES[(2 * i + 2 * turn + j + (op == "softmax")) % len(_NAMES)]]
+                if op not in ops or f.name not in families or not f.needs(int(np.prod(shape)) // k, k):
+                    continue
+                pick = SeededPicker(f"{version}/{seed}/widened/{f.name}/{shape}/{sig}")
+                call = make_call(pick, f, sig, shape, FORMATS[dtype], provenance=f"seed {seed}", tier="free")
+                # More bits than the narrow format has: a cotangent that is narrowed first shows.
+                v = direction(pick, FORMATS[wide], shape)
+                cotangent = FORMATS[wide].round(v + np.where(v == 0, 0.0, pick.bits(32, shape) * 2.0**-46))
+                yield replace(call, problem=replace(call.problem, out_dtype=wide, cotangent=cotangent))

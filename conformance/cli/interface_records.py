@@ -1,0 +1,123 @@
+"""The commands that read records: show, diff, merge, waive. Options only; the work is imported when a command runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from lossproof.records.levels import FORMATS, LEVELS
+
+WAIVERS = click.option(
+    "--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable)."
+)
+STRICT = click.option(
+    "--strict", is_flag=True, help="Unexpected passes and stale waivers fail, in versions they were seen in."
+)
+_VIEWS = (
+    click.option("--html", metavar="FILE", help="Also write the report as one HTML page (extra: report)."),
+    click.option("--junit", metavar="FILE", help="Also write JUnit XML: a case for each target, op, dtype and family."),
+    click.option(
+        "--github", is_flag=True, help="Also a summary and annotations for GitHub Actions (on there by itself)."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object in place of the tables."),
+)
+QUIET = click.option("--quiet", "-q", is_flag=True, help="Only the last line, and the failures.")
+
+
+def views(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command with the options of all views of a run."""
+    for option in reversed(_VIEWS):
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("record")
+@click.option("--op", "ops", multiple=True, metavar="NAME", help="Only this op (repeatable).")
+@click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Only this dtype (repeatable).")
+@click.option("--family", "families", multiple=True, metavar="NAME", help="Only this family of cases (repeatable).")
+@click.option("--target", "targets", multiple=True, metavar="TARGET", help="Only this target (repeatable).")
+@click.option("--verdict", "verdicts", multiple=True, metavar="VERDICT", help="Only this verdict (repeatable).")
+@click.option("--id", "ids", multiple=True, metavar="GLOB", help="Only ids like this (repeatable).")
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="List the first N observations.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="The observations as the record has them, one JSON object a line."
+)
+def show(record: str, **options: Any) -> int:
+    """Print what a RECORD holds: the tables of its run, of those observations that the filters leave.
+
+    With --id, --verdict or --limit the observations are listed, too, by default the first 20.
+    """
+    from lossproof.cli.commands.show import show_command
+
+    return show_command(record, **options)
+
+
+@click.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option(
+    "--targets",
+    "pairs",
+    multiple=True,
+    metavar="A=B",
+    help="Compare target A of the first record with B of the second (repeatable); by default those of the same name.",
+)
+@click.option(
+    "--fail-on", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="What makes the exit code 1."
+)
+@click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
+def diff(before: str, after: str, **options: Any) -> int:
+    """Say what changed from record A to record B, case by case.
+
+    Three levels of what may make the exit code 1, each with all of those before it:
+
+    \b
+    regression  a worse verdict, unless it is waived in B; another convention where
+                the specification wants one choice; a lower grade or error profile;
+                a case of the same deck that is gone
+    convention  another choice that the specification leaves to each call (clauses
+                7, 9 and 12, an error or NaN in clause 13); another way to fail
+    bits        any result that differs in a bit
+    """
+    from lossproof.cli.commands.diff import diff_command
+
+    return diff_command(before, after, **options)
+
+
+@click.command()
+@click.argument("shards", nargs=-1, required=True)
+@click.option("--output", "-o", required=True, metavar="FILE", help="The record to be written.")
+@WAIVERS
+@STRICT
+@QUIET
+@views
+def merge(shards: tuple[str, ...], **options: Any) -> int:
+    """Make one record of the SHARDS of a run, and print its report: what the whole run would have written and printed.
+
+    All shards must be there, once each, and of the same deck, targets and versions.
+    """
+    from lossproof.cli.commands.merge import merge_command
+
+    return merge_command(shards, **options)
+
+
+@click.command()
+@click.argument("record")
+@click.option("--to", metavar="FILE", help="Write them to a new FILE, not to the terminal.")
+@WAIVERS
+def waive(record: str, **options: Any) -> int:
+    """Draft waivers for those failures of a RECORD that no waiver speaks of.
+
+    One entry for what likely has one cause: op, dtype, family, output, symptom. A file of drafts is refused until a
+    person has filled in the reason and the issue of each entry. The exit code is 1 if there are crashes, time-outs or
+    the like, which no waiver hides.
+    """
+    from lossproof.cli.commands.waive import waive_command
+
+    return waive_command(record, **options)
+
+
+COMMANDS = (show, diff, merge, waive)

@@ -1,0 +1,75 @@
+"""The commands that show one case or a whole record: explain, repro, report. Options only; the work is imported when a
+command runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("id", required=False, metavar="ID")
+@click.option("--target", metavar="TARGET", help="Also the answer and verdict of this target, and a script for it.")
+@click.option("--profile", default="default", show_default=True, metavar="NAME", help="The deck that has the id.")
+@click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of that deck.")
+@click.option("--record", metavar="FILE", help="Look the id up in a record (it keeps the calls that did not pass).")
+@click.option(
+    "--call", "call_file", metavar="FILE", help="A call as JSON, as exploration prints it (- for standard input)."
+)
+@click.option("--full", is_flag=True, help="All entries of large arrays.")
+def explain(id: str | None, target: str | None, **options: Any) -> int:
+    """Say everything about one case: inputs, exact result, bounds, a target's answer, a script without lossproof.
+
+    ID may be shortened to its last part.
+    """
+    from lossproof.cli.commands.explain import explain_command
+
+    return explain_command(id, target=target, **options)
+
+
+@click.command()
+@click.argument("id", required=False, metavar="ID")
+@click.option("--target", metavar="TARGET", help="The target; by default the first that shows a defect.")
+@click.option("--output", default="", metavar="NAME", help="The output, such as vjp; by default the first wrong one.")
+@click.option("--record", metavar="FILE", help="Look the id up in a record (it keeps the calls that did not pass).")
+@click.option("--profile", default="default", show_default=True, metavar="NAME", help="The deck that has the id.")
+@click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of that deck.")
+@click.option(
+    "--call", "call_file", metavar="FILE", help="A call as JSON, as exploration prints it (- for standard input)."
+)
+@click.option("--simplify", is_flag=True, help="Look for simpler inputs that show the same.")
+@click.option("--issue", "as_issue", is_flag=True, help="A bug report in Markdown around the program.")
+@click.option("--file", "-o", metavar="FILE", help="Write it to FILE instead of printing it.")
+def repro(id: str | None, **options: Any) -> int:
+    """Write a short program that shows one case with the framework alone.
+
+    It prints what it observed, the exact result and the version, and exits with 1 if the defect shows, 0 if not. ID may
+    be shortened to its last part.
+    """
+    from lossproof.cli.commands.repro import repro_command
+
+    return repro_command(id, **options)
+
+
+@click.command()
+@click.argument("records", nargs=-1, required=True, metavar="RECORD [RECORD]")
+@click.option("--output", "-o", required=True, metavar="FILE", help="The page to be written.")
+@click.option(
+    "--targets", "pairs", multiple=True, metavar="A=B", help="Of two records: the targets to compare (repeatable)."
+)
+@click.option(
+    "--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable)."
+)
+@click.option("--programs/--no-programs", default=True, help="Start the targets of failures to write reproducers.")
+def report(records: tuple[str, ...], **options: Any) -> int:
+    """Write a RECORD as one HTML page that needs no network; of two records, what changed from the first to the second.
+
+    Takes the extra report: pip install 'lossproof[report]'.
+    """
+    from lossproof.cli.commands.report import report_command
+
+    return report_command(records, **options)
+
+
+COMMANDS = (explain, repro, report)

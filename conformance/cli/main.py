@@ -1,0 +1,238 @@
+"""The command line. Commands import what they need when they run, so that ``--help`` is instant.
+
+Exit codes: 0 all well, 1 a finding (or a required target is missing), 2 the command could not be understood or
+carried out, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from lossproof import __version__
+from lossproof.cli import interface_records, interface_upgrade, interface_views
+from lossproof.cli.interface_records import QUIET, STRICT, WAIVERS, views
+from lossproof.core.errors import UsageError
+
+_MANY: dict[str, Any] = {"multiple": True, "metavar": "NAME"}
+_TIMEOUT = click.option(
+    "--timeout",
+    default=120.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="The most that one call may take, compilation included.",
+)
+
+
+class _Commands(click.Group):
+    """A group whose errors are one clear line each, in one form."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run a command; turn every user's mistake into one line and exit code 2."""
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        try:
+            code = super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
+        except UsageError as error:
+            _fail(str(error))
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
+            sys.exit(2)
+        except click.ClickException as error:
+            context = getattr(error, "ctx", None)
+            hint = f" (see {context.command_path} --help)" if context else ""
+            _fail(error.format_message().rstrip(".") + hint)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("lossproof: interrupted", err=True)
+            sys.exit(130)
+        except BrokenPipeError:
+            # The reader has seen enough (| head); what is left in the buffer has nowhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> None:
+    click.echo("lossproof: error: " + " ".join(message.split("\n")), err=True)
+    sys.exit(2)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="lossproof")
+def cli() -> None:
+    """Conformance of softmax, log-softmax, NLL and cross-entropy: certified truth, derived bounds, every framework."""
+
+
+@cli.command()
+@click.argument("target", nargs=-1)
+@click.option(
+    "--profile", default="default", show_default=True, metavar="NAME", help="Size of the deck: smoke or default."
+)
+@click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck.")
+@click.option("--record", metavar="FILE", help="Write every observation to FILE (JSON Lines; .gz and .zst compress).")
+@click.option("--resume", is_flag=True, help="Finish the record of a run that was cut short, if there is one.")
+@click.option("--shard", metavar="I/N", help="Only part I of N: run all parts, on any machines, and merge the records.")
+@click.option("--op", "ops", help="Only this op (repeatable).", **_MANY)
+@click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **_MANY)
+@click.option("--family", "families", help="Only this family of cases (repeatable).", **_MANY)
+@click.option("--calls", multiple=True, metavar="PATH", help="Also a kept call, or a folder of them (repeatable).")
+@WAIVERS
+@click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
+@STRICT
+@QUIET
+@views
+@click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Targets at once (0: one a core).")
+@_TIMEOUT
+@click.option(
+    "--memory",
+    default=0.0,
+    type=click.FloatRange(min=0),
+    metavar="GIB",
+    help="The most resident memory of one target's process (0: half of the machine's).",
+)
+@click.option("--in-process", is_flag=True, help="Targets in this process, one after the other; a crash ends the run.")
+def run(target: tuple[str, ...], **options: Any) -> int:
+    """Judge implementations. TARGET is NAME[+MODE][:DEVICE][@ENVIRONMENT], such as torch, jax+jit or torch:cuda:0,
+    or all. NAME may also be file.py:ATTRIBUTE; ENVIRONMENT is the path of an interpreter.
+
+    Without a TARGET: every adapter whose framework is installed.
+    """
+    from lossproof.cli.commands.run import run_command
+
+    return run_command(target, **options)
+
+
+@cli.command()
+def targets() -> int:
+    """List what can be judged here, and how to install the rest."""
+    from lossproof.cli.commands.targets import targets_command
+
+    return targets_command()
+
+
+@cli.group()
+def env() -> None:
+    """Environments with other releases, made once and kept: what TARGET@NAME runs in."""
+
+
+@env.command("create")
+@click.argument("name")
+@click.argument("requirement", nargs=-1)
+@click.option("--python", metavar="VERSION|PATH", help="Its Python, such as 3.8; by default the one that runs this.")
+@click.option("--force", is_flag=True, help="Replace an environment of that name.")
+def env_create(name: str, requirement: tuple[str, ...], python: str | None, force: bool) -> int:
+    """Make environment NAME of REQUIREMENTs such as torch==1.12.1, and NumPy, or keep the one that is there.
+
+    With uv where it is on PATH, else with venv and pip; the user's pip configuration holds. Old releases often need
+    older companions than they ask for, such as 'numpy<2'.
+    """
+    from lossproof.cli.commands.env import create_command
+
+    return create_command(name, requirement, python=python, force=force)
+
+
+@env.command("list")
+def env_list() -> int:
+    """List the environments."""
+    from lossproof.cli.commands.env import list_command
+
+    return list_command()
+
+
+@env.command("remove")
+@click.argument("name", nargs=-1, required=True)
+def env_remove(name: tuple[str, ...]) -> int:
+    """Delete environments."""
+    from lossproof.cli.commands.env import remove_command
+
+    return remove_command(name)
+
+
+@cli.group()
+def golden() -> None:
+    """Golden values: certified results that are kept in the package."""
+
+
+@golden.command("check")
+def golden_check() -> int:
+    """Compute the golden values again and compare. Exit code 1 if any drifted."""
+    from lossproof.truth.worked_example import check
+
+    drift = list(check())
+    for line in drift:
+        click.echo(line)
+    click.echo(f"{len(drift)} golden values drifted" if drift else "golden values agree")
+    return 1 if drift else 0
+
+
+@cli.group()
+def deck() -> None:
+    """The cases: what is put to every target."""
+
+
+@deck.command("list")
+@click.option("--profile", default="default", show_default=True, metavar="NAME")
+@click.option("--seed", default=0, show_default=True, type=int, metavar="N")
+@click.option("--op", "ops", **_MANY)
+@click.option("--dtype", "dtypes", **_MANY)
+@click.option("--family", "families", **_MANY)
+def deck_list(profile: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], families: Sequence[str]) -> int:
+    """Print the ids of a deck, one a line."""
+    from lossproof.cases.catalogue import select
+
+    for call in select(profile, seed, ops, dtypes, families):
+        click.echo(call.id)
+    return 0
+
+
+@deck.command("export")
+@click.argument("folder")
+@click.option("--profile", default="default", show_default=True, metavar="NAME")
+@click.option("--seed", default=0, show_default=True, type=int, metavar="N")
+@click.option("--op", "ops", **_MANY)
+@click.option("--dtype", "dtypes", **_MANY)
+@click.option("--family", "families", **_MANY)
+@_TIMEOUT
+def deck_export(folder: str, **options: Any) -> int:
+    """Write a deck and the adapters to a new FOLDER, to be evaluated on a machine without lossproof.
+
+    README.txt in it says how. Judge what comes back with lossproof judge.
+    """
+    from lossproof.cli.commands.detached import export_command
+
+    return export_command(folder, **options)
+
+
+@cli.command()
+@click.argument("answers", nargs=-1, required=True)
+@click.option("--record", metavar="FILE", help="Write every observation to FILE (JSON Lines).")
+@WAIVERS
+@STRICT
+@QUIET
+@views
+def judge(answers: tuple[str, ...], **options: Any) -> int:
+    """Judge ANSWERS from a machine that has evaluated an exported deck: the same report as a run."""
+    from lossproof.cli.commands.detached import judge_command
+
+    return judge_command(answers, **options)
+
+
+for command in (*interface_records.COMMANDS, *interface_upgrade.COMMANDS, *interface_views.COMMANDS):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Entry point of the ``lossproof`` command."""
+    cli(prog_name="lossproof")

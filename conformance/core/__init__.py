@@ -1,0 +1,3 @@
+"""The vocabulary: formats, operations, calls, batches, observations, ids, error profiles, clauses. It computes nothing
+that is judged.
+"""

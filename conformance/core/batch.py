@@ -1,0 +1,171 @@
+"""Batches: calls of one signature stacked into (B, N, K) arrays, so that truth, bounds and verdicts are vectorised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossproof.adapters.protocol import MEANS, REDUCED, Problem
+from lossproof.core.call import rows_first
+from lossproof.core.formats import F64, FORMATS, Format
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B problems of one signature with every non-class axis flattened to N rows.
+
+    ``x`` (B, N, K); ``y`` (B, N) class indices with ignored rows set to 0, or None; ``q`` (B, N, K) probability
+    targets, or None; ``w`` (B, K) class weights (ones when absent); ``kept`` (B, N) rows that are not ignored;
+    ``eps`` (B, 1, 1) label smoothing; ``cot`` the cotangent: (B, N, K) for softmax and log_softmax, (B, N) for
+    reduction none, (B, 1) for sum and mean, None where only values are wanted. ``tan`` and ``tan_q`` (B, N, K) are
+    directions in the logits and in the probabilities, ``outputs`` the names of what is wanted; ``unnormalised`` says
+    that some row of probability targets does not sum to 1. ``mean`` says which mean the reduction ``mean`` is. ``fmt``
+    is the format of the value; ``back`` that of gradients that are rounded back to narrower inputs, or None.
+    """
+
+    op: str
+    fmt: Format
+    reduction: str
+    x: F64
+    y: NDArray[np.int64] | None
+    q: F64 | None
+    w: F64
+    weighted: bool
+    kept: Bools
+    eps: F64
+    cot: F64 | None
+    tan: F64 | None = None
+    tan_q: F64 | None = None
+    outputs: tuple[str, ...] = ("value", "vjp")
+    unnormalised: bool = False
+    mean: str = "mean"
+    back: Format | None = None
+
+    def format_of(self, output: str) -> Format:
+        """The format that an output is rounded to."""
+        return self.fmt if self.back is None or output in REDUCED else self.back
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether the op takes a target."""
+        return self.op in ("nll_loss", "cross_entropy")
+
+    @property
+    def smoothed(self) -> bool:
+        """Whether label smoothing is in use (a part of the signature)."""
+        return bool(self.eps.size and (self.eps > 0).any())
+
+    @property
+    def hard(self) -> bool:
+        """Whether each row has one target class."""
+        return self.y is not None and not self.smoothed
+
+    @property
+    def n(self) -> int:
+        """Rows in each problem."""
+        return self.x.shape[1]
+
+    @property
+    def k(self) -> int:
+        """Classes."""
+        return self.x.shape[2]
+
+
+def take(batch: Batch, which: NDArray[np.intp]) -> Batch:
+    """Some of the problems of a batch."""
+    values: dict[str, Any] = {f.name: getattr(batch, f.name) for f in fields(batch)}
+    few: dict[str, Any] = {name: v[which] if isinstance(v, np.ndarray) else v for name, v in values.items()}
+    return Batch(**few)
+
+
+def signature(p: Problem) -> tuple[object, ...]:
+    """What a compiler sees: op, dtype, shape, axis, static options, outputs. Problems that share it can be stacked."""
+    return (
+        p.op,
+        p.dtype,
+        p.x.shape,
+        p.axis % p.x.ndim,
+        p.reduction if p.is_loss else "",
+        p.has_probability_target,
+        p.weight is not None,
+        p.label_smoothing > 0,
+        p.ignore_index is not None,
+        p.want,
+        p.layout,
+        p.scale,
+        p.out_dtype,
+    )
+
+
+def scaled(p: Problem) -> F64:
+    """The input of the op proper: ``scale`` times ``x``, which is exact or overflows."""
+    if p.scale == 1.0:
+        return p.x
+    with np.errstate(over="ignore"):
+        return FORMATS[p.dtype].round(p.x * p.scale)
+
+
+def stack(problems: Sequence[Problem]) -> Batch:
+    """Stack problems of one signature."""
+    first = problems[0]
+    # sanity check: one signature
+    assert len({signature(p) for p in problems}) == 1
+    x = np.stack([rows_first(scaled(p), p.axis) for p in problems])
+    b, n, k = x.shape
+    y = q = None
+    kept = np.ones((b, n), dtype=bool)
+    if first.has_probability_target:
+        q = np.stack([rows_first(_given(p.target), p.axis) for p in problems])
+    elif first.target is not None:
+        y = np.stack([_given(p.target).reshape(n) for p in problems]).astype(np.int64)
+        if first.ignore_index is not None:
+            kept = y != np.array([p.ignore_index for p in problems], dtype=np.int64)[:, None]
+            y = np.where(kept, y, 0)
+    w = np.stack([np.ones(k) if p.weight is None else p.weight for p in problems])
+    cot = None
+    if first.cotangent is not None:
+        cots = [_given(p.cotangent) for p in problems]
+        cot = np.stack([rows_first(c, first.axis) if not first.is_loss else c.reshape(-1) for c in cots])
+    return Batch(
+        op=first.op,
+        fmt=FORMATS[first.result_dtype],
+        reduction="" if not first.is_loss else "mean" if first.reduction in MEANS else first.reduction,
+        x=x,
+        y=y,
+        q=q,
+        w=w,
+        weighted=first.weight is not None,
+        kept=kept,
+        eps=np.array([p.label_smoothing for p in problems], dtype=np.float64)[:, None, None],
+        cot=cot,
+        tan=_rows_of([p.tangent for p in problems], first.axis),
+        tan_q=_rows_of([p.target_tangent for p in problems], first.axis),
+        outputs=first.want,
+        # With one class the gradient is 0 whatever the target (SPEC section 4, clause 8).
+        unnormalised=q is not None and k > 1 and bool(np.any(q.sum(axis=-1) != 1.0)),
+        mean=first.reduction if first.reduction in MEANS else "mean",
+        back=FORMATS[first.dtype] if first.out_dtype is not None else None,
+    )
+
+
+def _rows_of(arrays: Sequence[np.ndarray | None], axis: int) -> F64 | None:
+    return None if arrays[0] is None else np.stack([rows_first(_given(a), axis) for a in arrays])
+
+
+def _given(a: np.ndarray | None) -> np.ndarray:
+    # sanity check: the signature says that the array is there
+    assert a is not None
+    return a
+
+
+def flat(output: F64, p: Problem) -> F64:
+    """An output in the batch's layout: (N, K) for class rows, (N,) for reduction none, (1,) for a scalar."""
+    if output.shape == p.x.shape and (not p.is_loss or output.ndim == p.x.ndim):
+        return rows_first(output, p.axis)
+    return output.reshape(-1)

@@ -1,0 +1,169 @@
+"""Calls: a problem with a stable, readable identity and a bit-exact JSON form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from lossproof.adapters.protocol import Problem
+from lossproof.core.errors import UsageError
+from lossproof.core.formats import F64, from_hex, hex_list
+
+_ARRAYS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
+_SCALARS = (
+    "op",
+    "dtype",
+    "axis",
+    "reduction",
+    "ignore_index",
+    "label_smoothing",
+    "wrt_target",
+    "layout",
+    "out_dtype",
+    "repeat_backward",
+    "scale",
+)
+_DEFAULTS = {"wrt_target": False, "layout": "contiguous", "out_dtype": None, "repeat_backward": False, "scale": 1.0}
+# Added after ids were in use: absent, they leave a digest as it was.
+_LATER = ("tangent", "target_tangent")
+LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
+TIERS = ("core", "full", "spare", "free")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A problem, the family that made it, and where it came from.
+
+    ``tier`` says how dear its signature may be: ``core`` ones go to every target, ``full`` ones to all but those that
+    compile dearly, ``spare`` ones (of the deck's shapes) and ``free`` ones only where a new signature costs nothing.
+    ``random_order`` marks logits in random order, for which the statistical quality grade is meaningful.
+    """
+
+    problem: Problem
+    family: str
+    provenance: str = ""
+    random_order: bool = False
+    tier: str = "full"
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight hexadecimal digits of the problem's exact content."""
+        p = self.problem
+        scalars = _scalars(p)
+        extras = {k: scalars.pop(k) for k in _DEFAULTS if k in scalars}
+        h = hashlib.sha256(json.dumps([*scalars.values(), *([extras] if extras else [])]).encode())
+        for name in _ARRAYS:
+            a = getattr(p, name)
+            if a is None and name in _LATER:
+                continue
+            h.update(name.encode() if a is None else name.encode() + str((a.dtype.kind, a.shape)).encode())
+            if a is not None:
+                # NaN payloads differ between machines; the sign of zero is content.
+                clean = np.where(np.isnan(a), np.nan, a) if a.dtype.kind == "f" else a
+                h.update(np.ascontiguousarray(clean).astype(clean.dtype.newbyteorder("<")).tobytes())
+        return h.hexdigest()[:8]
+
+    @cached_property
+    def id(self) -> str:
+        """``op/dtype/family/details/digest``; details name only what differs from the default."""
+        p = self.problem
+        return f"{p.op}/{p.dtype}/{self.family}/{detail(p)}/{self.digest}"
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that :func:`from_json` turns back into the same call, bit for bit."""
+        out: dict[str, Any] = _scalars(self.problem)
+        for name in _ARRAYS:
+            a = getattr(self.problem, name)
+            if a is not None:
+                key, data = ("hex", hex_list(a)) if a.dtype.kind == "f" else ("int", a.ravel().tolist())
+                kind = {} if a.dtype.kind == "f" or a.dtype == np.int64 else {"dtype": a.dtype.name}
+                out[name] = {"shape": list(a.shape), key: data, **kind}
+        return out | {"family": self.family, "provenance": self.provenance, "random_order": self.random_order}
+
+
+def _scalars(p: Problem) -> dict[str, Any]:
+    values = {k: getattr(p, k) for k in _SCALARS}
+    return {k: v for k, v in values.items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
+
+
+def detail(p: Problem) -> str:
+    """The readable middle of an id: shape, axis, reduction and the options in use."""
+    # sanity check: a call has at least one axis
+    assert p.x.ndim >= 1
+    shape = p.x.shape
+    rank2 = len(shape) == 2 and p.axis in (-1, 1)
+    parts = [f"n{shape[0]}-k{shape[1]}" if rank2 else "s" + "x".join(map(str, shape))]
+    if p.axis not in (-1, p.x.ndim - 1):
+        parts.append(f"ax{p.axis}")
+    if p.is_loss:
+        parts.append(p.reduction)
+    if p.has_probability_target:
+        parts.append("q")
+    if p.label_smoothing:
+        parts.append(f"ls{p.label_smoothing:.3g}")
+    if p.weight is not None:
+        parts.append("w")
+    if p.ignore_index is not None:
+        parts.append(f"ig{p.ignore_index}")
+    parts += [letter for letter, given in (("t", p.tangent), ("m", p.target_tangent)) if given is not None]
+    if p.wrt_target and p.target_tangent is None:
+        parts.append("d")
+    if p.layout != "contiguous":
+        parts.append(p.layout)
+    if p.out_dtype is not None:
+        parts.append(f"to-{p.out_dtype}")
+    if p.repeat_backward:
+        parts.append("twice")
+    if p.scale != 1.0:
+        parts.append(f"x{p.scale:g}")
+    return "-".join(parts)
+
+
+def from_json(data: dict[str, Any]) -> Call:
+    """Rebuild a call. Raises :class:`UsageError` with the missing or wrong field."""
+    try:
+        values: dict[str, Any] = {k: data[k] if k not in _DEFAULTS else data.get(k, _DEFAULTS[k]) for k in _SCALARS}
+        for name in _ARRAYS:
+            entry = data.get(name)
+            if entry is not None:
+                shape = tuple(entry["shape"])
+                values[name] = (
+                    from_hex(entry["hex"], shape)
+                    if "hex" in entry
+                    else np.array(entry["int"], dtype=_integer(entry.get("dtype", "int64"))).reshape(shape)
+                )
+        # sanity check: the JSON form covers every field of a problem
+        assert set(values) <= {f.name for f in fields(Problem)}
+        return Call(Problem(**values), data["family"], data.get("provenance", ""), data.get("random_order", False))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"not a call: {type(error).__name__} {error}; expected the JSON that lossproof writes"
+        ) from None
+
+
+def _integer(name: str) -> np.dtype[Any]:
+    if name not in LABEL_DTYPES:
+        raise ValueError(f"label dtype {name!r}, expected one of {', '.join(LABEL_DTYPES)}")
+    return np.dtype(name)
+
+
+def rows_first(a: F64, axis: int) -> F64:
+    """Move the class axis last and flatten the others: shape ``(N, K)``."""
+    moved = np.moveaxis(a, axis, -1)
+    return (
+        moved.reshape(-1, moved.shape[-1])
+        if moved.size
+        else moved.reshape(int(np.prod(moved.shape[:-1])), moved.shape[-1])
+    )
+
+
+def rows_back(a: F64, shape: tuple[int, ...], axis: int) -> F64:
+    """The inverse of :func:`rows_first` for an array of class rows."""
+    axis %= len(shape)
+    rest = shape[:axis] + shape[axis + 1 :]
+    return np.moveaxis(a.reshape(*rest, shape[axis]), -1, axis)

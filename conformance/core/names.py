@@ -1,0 +1,17 @@
+"""Names given by a user, checked against the ones that exist."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from lossproof.core.errors import UsageError
+
+
+def known_names(what: str, given: Iterable[str], known: Sequence[str]) -> None:
+    """Raise :class:`UsageError` for the first unknown name, with the nearest known one."""
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(f"unknown {what} {name!r}; {hint}expected one of {', '.join(known)}")

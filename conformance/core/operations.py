@@ -1,0 +1,136 @@
+"""The operations of the specification as data, and the validation of problems against them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lossproof.adapters.protocol import DTYPES, REDUCTIONS, Problem
+from lossproof.core.errors import UsageError
+from lossproof.core.formats import FORMATS
+
+
+@dataclass(frozen=True)
+class Op:
+    """What an op takes and what it answers (SPEC sections 2 and 3); ``extras`` only where an implementation says so."""
+
+    name: str
+    input: str
+    targets: tuple[str, ...]
+    options: frozenset[str]
+    outputs: tuple[str, ...] = ("value", "vjp")
+    extras: frozenset[str] = frozenset()
+
+
+OPERATIONS: Mapping[str, Op] = {
+    op.name: op
+    for op in (
+        Op("softmax", "logits", (), frozenset({"axis"}), extras=frozenset({"out_dtype", "scale"})),
+        Op("log_softmax", "logits", (), frozenset({"axis"}), extras=frozenset({"out_dtype", "scale"})),
+        Op("nll_loss", "log_probs", ("index",), frozenset({"axis", "weight", "ignore_index", "reduction"})),
+        Op(
+            "cross_entropy",
+            "logits",
+            ("index", "probability"),
+            frozenset({"axis", "weight", "ignore_index", "reduction", "label_smoothing"}),
+            extras=frozenset({"scale"}),
+        ),
+    )
+}
+
+
+def value_shape(p: Problem) -> tuple[int, ...]:
+    """Shape of the value of a problem."""
+    if not p.is_loss:
+        return p.x.shape
+    axis = p.axis % p.x.ndim
+    return p.x.shape[:axis] + p.x.shape[axis + 1 :] if p.reduction == "none" else ()
+
+
+def solved_by(p: Problem, mean: str) -> Problem:
+    """The problem that a target solves whose reduction ``mean`` of index targets is the one named (SPEC section 2)."""
+    return p if p.reduction != "mean" or not p.is_loss or p.has_probability_target else replace(p, reduction=mean)
+
+
+def validate(p: Problem) -> None:
+    """Raise :class:`UsageError` unless the problem is one that the specification defines a result for."""
+    _one_of("op", p.op, tuple(OPERATIONS))
+    _one_of("dtype", p.dtype, DTYPES)
+    _one_of("reduction", p.reduction, REDUCTIONS)
+    if not p.x.ndim >= 1 or not -p.x.ndim <= p.axis < p.x.ndim:
+        raise UsageError(
+            f"axis {p.axis} is outside logits of shape {p.x.shape}; expected -{p.x.ndim} to {p.x.ndim - 1}"
+        )
+    axis = p.axis % p.x.ndim
+    k = p.x.shape[axis]
+    rows = p.x.shape[:axis] + p.x.shape[axis + 1 :]
+    if k == 0:
+        raise UsageError(
+            f"logits of shape {p.x.shape} have K = 0 classes on axis {p.axis}; expected at least one class"
+        )
+    if p.is_loss:
+        _validate_target(p, rows, k)
+    elif p.target is not None or p.weight is not None or p.label_smoothing:
+        raise UsageError(f"{p.op} takes no target, weight or label_smoothing; remove them or use cross_entropy")
+    if p.op == "nll_loss" and (p.label_smoothing or p.has_probability_target):
+        raise UsageError("nll_loss takes class indices and no label_smoothing; use cross_entropy for these options")
+    if not 0.0 <= p.label_smoothing <= 1.0:
+        raise UsageError(f"label_smoothing is {p.label_smoothing}; expected a number from 0 to 1")
+    _validate_out_dtype(p)
+    _validate_scale(p)
+    _shape("weight", p.weight, (k,))
+    _shape("cotangent", p.cotangent, value_shape(p))
+    for name in ("x", "target", "weight", "cotangent"):
+        a = getattr(p, name)
+        dtype = p.result_dtype if name == "cotangent" else p.dtype
+        if a is not None and a.dtype.kind == "f" and not FORMATS[dtype].holds(a):
+            raise UsageError(f"{name} holds values that {dtype} cannot represent; round it to {dtype} first")
+
+
+def _validate_out_dtype(p: Problem) -> None:
+    if p.out_dtype is None:
+        return
+    if "out_dtype" not in OPERATIONS[p.op].extras:
+        raise UsageError(f"{p.op} takes no out_dtype; only softmax and log_softmax do")
+    _one_of("out_dtype", p.out_dtype, DTYPES)
+    if FORMATS[p.out_dtype].bits <= FORMATS[p.dtype].bits:
+        raise UsageError(f"out_dtype {p.out_dtype} is not wider than {p.dtype}; expected float32 or float64")
+
+
+def _validate_scale(p: Problem) -> None:
+    if p.scale == 1.0:
+        return
+    if p.cotangent is not None or p.tangent is not None or p.target_tangent is not None:
+        raise UsageError(f"scale {p.scale} is for values only; remove the cotangent and the tangents")
+    with np.errstate(over="ignore"):
+        product, fmt = p.x * p.scale, FORMATS[p.dtype]
+    if not fmt.holds(np.where(np.abs(product) > fmt.max, np.inf, product)):
+        raise UsageError(f"scale {p.scale} times x is rounded in {p.dtype}; choose numbers of fewer bits")
+
+
+def _validate_target(p: Problem, rows: tuple[int, ...], k: int) -> None:
+    if p.target is None:
+        raise UsageError(
+            f"{p.op} needs a target; expected class indices of shape {rows} or probabilities of shape {p.x.shape}"
+        )
+    if p.has_probability_target:
+        _shape("target", p.target, p.x.shape)
+        return
+    _shape("target", p.target, rows)
+    kept = p.target != p.ignore_index if p.ignore_index is not None else np.ones(p.target.shape, dtype=bool)
+    bad = p.target[kept & ((p.target < 0) | (p.target >= k))]
+    if bad.size:
+        hint = "correct it, or pass it as ignore_index"
+        raise UsageError(f"label {int(bad[0])} is out of range; expected 0 to {k - 1} for K = {k} classes: {hint}")
+
+
+def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UsageError(f"unknown {what} {value!r}; expected one of {', '.join(known)}")
+
+
+def _shape(what: str, a: np.ndarray | None, expected: tuple[int, ...]) -> None:
+    if a is not None and a.shape != expected:
+        raise UsageError(f"{what} has shape {a.shape}; expected {expected}")

@@ -1,0 +1,40 @@
+"""Error profiles: W, N and F, which one a target declares, and the strictest that its results meet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lossproof.core.formats import FORMATS
+from lossproof.core.observation import Observation
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a target says of itself for one op and dtype: its error profile, whether it rescales partial sums, and which
+    mean its reduction ``mean`` is."""
+
+    profile: str
+    online: bool = False
+    mean: str = "mean"
+
+
+def default_profile(dtype: str) -> str:
+    """W for float64 and float32, N for the 16-bit formats."""
+    return "N" if FORMATS[dtype].is_narrow else "W"
+
+
+STRICTNESS = ("W", "F", "N", "")
+
+
+_GOOD = ("pass", "convention", "suspect")
+
+
+def met(o: Observation) -> str:
+    """The strictest profile that an output meets; empty if it meets none."""
+    return met_of(o.verdict, o.profile, o.met)
+
+
+def met_of(verdict: str, declared: str, met: str) -> str:
+    """The same, from the three fields that decide it."""
+    # A case that took more precision to decide names no profile: it was judged by the declared one.
+    return met or (declared if verdict in _GOOD else "")

@@ -1,0 +1,138 @@
+"""Checks: what takes more than one call, or answers that are no numbers. The loop treats them as calls.
+
+A check is its first call, with companions and a judge of its own. So it has an id of the same form
+(``op/dtype/relation/NAME-details/digest``), and record, tables, waivers, pytest and ``check_implementation`` see
+ordinary observations. See ``relations`` and ``error_calls`` for the two kinds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from lossproof.adapters.protocol import Outcome, Problem
+from lossproof.core.call import Call, detail
+from lossproof.core.observation import Observation
+from lossproof.core.operations import solved_by
+from lossproof.judging.messages import trouble
+from lossproof.targets.target import Target
+from lossproof.truth.truth import Truth, truth
+
+INPUTS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
+
+
+class Exact:
+    """Truth of single problems, computed when first asked for and shared by all targets."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, str], tuple[Problem, Truth]] = {}
+
+    def __call__(self, p: Problem, mean: str = "mean") -> Truth:
+        """The truth of a problem (the same object, not an equal one) for targets whose reduction ``mean`` is that."""
+        solved = solved_by(p, mean)
+        key = (id(p), solved.reduction)
+        if key not in self._known:
+            # The problem is kept as well, so that its id is not given to another one.
+            self._known[key] = (p, truth([solved]))
+        return self._known[key][1]
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What a judge sees: a target's outcomes in the order of the calls, follow-ups last."""
+
+    check: Check
+    target: Target
+    calls: tuple[Call, ...]
+    outcomes: tuple[Outcome, ...]
+    exact: Exact
+
+    @property
+    def modified(self) -> tuple[str, ...]:
+        """The inputs that changed during the first call of a watched check."""
+        return self.outcomes[0].modified
+
+    def truth(self, p: Problem) -> Truth:
+        """The truth of a problem as the target solves it."""
+        return self.exact(p, self.target.capabilities.mean)
+
+    def blank(self, output: str) -> Observation:
+        """An observation of one output, to be filled in."""
+        p = self.check.problem
+        return Observation(
+            self.check.id,
+            output,
+            self.target.name,
+            "fail",
+            profile=self.target.declared(p.op, p.result_dtype).profile,
+            seconds=sum(o.seconds for o in self.outcomes),
+            note="; ".join(o.note for o in self.outcomes if o.note),
+        )
+
+
+Judge = Callable[[Hearing], list[Observation]]
+# Calls that depend on the outcomes of the first ones: an implementation's own outputs as the next inputs.
+Follow = Callable[[Sequence[Outcome]], Sequence[Call]]
+
+
+@dataclass(frozen=True)
+class Check(Call):
+    """Calls with a judge: ``problem`` is the first one's, ``others`` are its companions in the order of play.
+
+    ``outputs`` are those judged, one observation each; ``isolate`` marks calls that may crash a process; ``watched``
+    checks compare the inputs before and after. Companions of another shape put a check into the tier ``free``.
+    """
+
+    name: str = ""
+    others: tuple[Call, ...] = ()
+    outputs: tuple[str, ...] = ("value",)
+    judge: Judge = field(default=lambda hearing: [], repr=False)
+    follow: Follow | None = field(default=None, repr=False)
+    isolate: bool = False
+    watched: bool = False
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Everything to be played at first."""
+        return (Call(self.problem, self.family, self.provenance), *self.others)
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight hexadecimal digits of the name and of all calls."""
+        return hashlib.sha256("/".join([self.name, *(c.digest for c in self.calls)]).encode()).hexdigest()[:8]
+
+    @cached_property
+    def id(self) -> str:
+        """``op/dtype/relation/NAME-details/digest``."""
+        p = self.problem
+        return f"{p.op}/{p.dtype}/{self.family}/{self.name}-{detail(p)}/{self.digest}"
+
+
+def outputs(call: Call) -> tuple[str, ...]:
+    """The outputs that observations of a call or check are about."""
+    return call.outputs if isinstance(call, Check) else call.problem.want
+
+
+def play(check: Check, target: Target, exact: Exact) -> Hearing:
+    """Put a check's calls to a target, and those that follow from its answers."""
+    calls = check.calls
+    outcomes = list(target.play([c.problem for c in calls], isolate=check.isolate, watch=check.watched))
+    hearing = Hearing(check, target, calls, tuple(outcomes), exact)
+    if check.follow is None or broken(hearing, "value") is not None:
+        return hearing
+    more = tuple(check.follow(outcomes))
+    outcomes += target.play([c.problem for c in more], isolate=check.isolate)
+    return replace(hearing, calls=calls + more, outcomes=tuple(outcomes))
+
+
+def broken(hearing: Hearing, output: str) -> Observation | None:
+    """The observation of the first call that has no such output of the right shape and dtype; None if all have."""
+    for call, outcome in zip(hearing.calls, hearing.outcomes, strict=True):
+        name = output if output in call.problem.want else "value"
+        found = trouble(replace(hearing.blank(output), output=name), call, outcome)
+        if found is not None:
+            text = f"{hearing.check.name}: {found.message}" if found.verdict != "unsupported" else found.message
+            return replace(found, output=output, message=text)
+    return None

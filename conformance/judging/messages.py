@@ -1,0 +1,71 @@
+"""What an observation says to a framework engineer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from lossproof.adapters.protocol import REDUCED, Outcome, Problem
+from lossproof.core.call import Call, detail
+from lossproof.core.observation import Observation
+from lossproof.core.operations import value_shape
+
+
+def trouble(base: Observation, call: Call, outcome: Outcome) -> Observation | None:
+    """The observation of an error, a missing output, or an output of the wrong shape or dtype; None if all is well."""
+    if outcome.error == "unsupported":
+        return replace(base, verdict="unsupported", message=outcome.message)
+    p, name = call.problem, base.output
+    verdict, wrong = "fail", ""
+    wanted = value_shape(p) if name in REDUCED else p.x.shape
+    got = outcome.outputs.get(name)
+    if outcome.error in ("crash", "timeout", "resource"):
+        verdict, wrong = outcome.error, outcome.message
+    elif outcome.error is not None:
+        wrong = f"raised {outcome.error}: {outcome.message}"
+    elif got is None:
+        return replace(base, verdict="unsupported", message=f"no {name} on offer")
+    elif got.data.shape != wanted:
+        wrong = f"{name} has shape {got.data.shape}, expected {wanted}"
+    elif got.dtype != (kind := p.result_dtype if name in REDUCED else p.dtype):
+        wrong = f"{name} has dtype {got.dtype}, expected {kind}"
+    if not wrong:
+        return None
+    return replace(
+        base,
+        verdict=verdict,
+        share=np.inf,
+        ulp=np.inf,
+        message=f"{p.op}({_describe(call)}): {wrong}",
+        call=call.to_json(),
+    )
+
+
+def message(call: Call, o: Observation) -> str:
+    """``op(call): got X at [i], exact in [a, b], allowed e, 37x the bound``."""
+    # sanity check: only judged observations have a message of this form
+    assert o.exact is not None
+    where = "[" + ", ".join(map(str, o.index)) + "]"
+    lo, hi = o.exact
+    exact = f"exact in [{lo:.9g}, {hi:.9g}]" if lo != hi else f"exact {lo:.9g}"
+    size = f"{o.share:.3g}x the bound" if np.isfinite(o.share) else "not an accepted value"
+    kind = "statistical grade exceeded; " if o.verdict == "suspect" else ""
+    return (
+        f"{call.problem.op}({_describe(call)}): {kind}{o.output} got {o.got:.9g} at {where}, {exact}, "
+        f"allowed {o.allowed:.3g} (profile {o.profile}), {size}"
+    )
+
+
+def own_index(at: tuple[int, ...], p: Problem, output: str) -> tuple[int, ...]:
+    """An index in the batch's layout as an index of the output's own shape."""
+    if output in REDUCED and value_shape(p) == ():
+        return ()
+    axis = p.axis % p.x.ndim
+    rest = p.x.shape[:axis] + p.x.shape[axis + 1 :]
+    outer = [int(v) for v in np.unravel_index(at[0], rest)] if rest else []
+    return tuple(outer) if len(at) == 1 else (*outer[:axis], at[1], *outer[axis:])
+
+
+def _describe(call: Call) -> str:
+    return f"{call.problem.dtype} {call.family} {detail(call.problem)}"

@@ -1,0 +1,139 @@
+"""From answers to observations: profiles, conventions, the quality grade, and the escalation of undecided cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lossproof.adapters.protocol import Outcome
+from lossproof.core.batch import Bools, flat
+from lossproof.core.call import Call
+from lossproof.core.formats import F64
+from lossproof.core.observation import Observation, bits_digest
+from lossproof.core.operations import solved_by
+from lossproof.core.profiles import Declared
+from lossproof.judging.judge import Judged, conventions, judge
+from lossproof.judging.messages import message, own_index, trouble
+from lossproof.truth.expected import Expected
+from lossproof.truth.oracle.in_balls import PRECISIONS
+from lossproof.truth.truth import Truth, truth
+
+# Below this many terms the statistical summation constant equals the hard one.
+_GRADED_TERMS = 83
+
+
+def observe(
+    calls: Sequence[Call], exact: Truth, outcomes: Sequence[Outcome], target: str, declared: Declared
+) -> list[Observation]:
+    """Judge one target's outcomes for a stack of calls; one observation per call and output, in order."""
+    per_output = [_observe_output(name, calls, exact, outcomes, target, declared) for name in exact.expected]
+    return [observation for row in zip(*per_output, strict=True) for observation in row]
+
+
+@dataclass(frozen=True)
+class _Stack:
+    """One output of one target for a stack of calls, in the batch's layout."""
+
+    name: str
+    exact: Truth
+    got: F64
+    declared: Declared
+
+    @property
+    def expected(self) -> Expected:
+        return self.exact.expected[self.name]
+
+    def bound(self, profile: str, *, randomly_ordered: bool = False) -> F64:
+        allowed = self.exact.allowed(profile, randomly_ordered=randomly_ordered, online=self.declared.online)
+        return allowed.outputs[self.name]
+
+    def judge(self, profile: str, *, randomly_ordered: bool = False) -> Judged:
+        bound = self.bound(profile, randomly_ordered=randomly_ordered)
+        return judge(self.expected, bound, self.got, self.exact.batch.format_of(self.name))
+
+
+def _observe_output(
+    name: str, calls: Sequence[Call], exact: Truth, outcomes: Sequence[Outcome], target: str, declared: Declared
+) -> list[Observation]:
+    got = np.full(exact.expected[name].exact.mid.shape, np.nan)
+    blank = [
+        Observation(c.id, name, target, "fail", profile=declared.profile, seconds=o.seconds, note=o.note)
+        for c, o in zip(calls, outcomes, strict=True)
+    ]
+    broken = [trouble(base, call, outcome) for base, call, outcome in zip(blank, calls, outcomes, strict=True)]
+    for i, (call, outcome) in enumerate(zip(calls, outcomes, strict=True)):
+        if broken[i] is None:
+            got[i] = flat(outcome.outputs[name].data, call.problem).reshape(got.shape[1:])
+    stack = _Stack(name, exact, got, declared)
+    judged = {profile: stack.judge(profile) for profile in _profiles(declared, exact)}
+    beyond = _beyond_grade(calls, stack)
+    result = []
+    for i, call in enumerate(calls):
+        trouble_i = broken[i]
+        if trouble_i is not None:
+            result.append(trouble_i)
+        elif judged[declared.profile].undecided[i]:
+            result.append(_escalate(blank[i], call, stack, i))
+        else:
+            met = next((p for p in ("W", "F", "N") if p in judged and judged[p].ok[i]), "")
+            result.append(
+                _one(replace(blank[i], met=met), call, stack, judged[declared.profile], i, beyond=bool(beyond[i]))
+            )
+    return result
+
+
+def _profiles(declared: Declared, exact: Truth) -> tuple[str, ...]:
+    """The declared profile, and those that make sense for the dtype: the strictest one met is recorded."""
+    return tuple({"W", declared.profile, "N" if exact.batch.fmt.is_narrow else "W"})
+
+
+def _beyond_grade(calls: Sequence[Call], stack: _Stack) -> Bools:
+    """Calls with randomly ordered data whose error exceeds the statistical grade."""
+    random = np.array([c.random_order for c in calls], dtype=bool)
+    if not random.any() or max(stack.exact.batch.k, stack.exact.batch.n) < _GRADED_TERMS:
+        return np.zeros(len(calls), dtype=bool)
+    return random & ~stack.judge(stack.declared.profile, randomly_ordered=True).ok
+
+
+def _escalate(base: Observation, call: Call, stack: _Stack, i: int) -> Observation:
+    """An undecided case: raise Arb's precision until the verdict is certain."""
+    p = solved_by(call.problem, stack.declared.mean)
+    for precision in PRECISIONS:
+        one = replace(stack, exact=truth([p], precision=precision), got=stack.got[i : i + 1])
+        judged = one.judge(stack.declared.profile)
+        if not judged.undecided[0]:
+            return _one(base, call, one, judged, 0, beyond=False)
+    text = f"undecided at {PRECISIONS[-1]} bits: the answer sits on the bound"
+    return replace(base, verdict="error", message=text, call=call.to_json())
+
+
+def _one(base: Observation, call: Call, stack: _Stack, judged: Judged, i: int, *, beyond: bool) -> Observation:
+    got = stack.got[i]
+    shown = conventions(stack.expected, got, i, stack.bound(stack.declared.profile))
+    # Clause 7 excuses an overflow; an exact result needs no excuse.
+    shown = {clause: how for clause, how in shown.items() if (clause, how) != ("7", "limit")}
+    verdict = "fail" if not judged.ok[i] else "suspect" if beyond else "convention" if shown else "pass"
+    observation = replace(
+        base,
+        verdict=verdict,
+        share=float(judged.share[i]),
+        ulp=float(judged.ulp[i]),
+        conventions=shown,
+        bits=bits_digest(got),
+    )
+    if not got.size:
+        return observation
+    at = tuple(int(v) for v in np.unravel_index(int(judged.worst[i]), got.shape))
+    observation = replace(
+        observation,
+        index=own_index(at, call.problem, stack.name),
+        got=float(got[at]),
+        exact=stack.expected.exact.ends((i, *at)),
+        allowed=float(stack.bound(stack.declared.profile)[(i, *at)]),
+    )
+    if verdict in ("pass", "convention"):
+        return observation
+    solved = replace(call, problem=solved_by(call.problem, stack.declared.mean))
+    return replace(observation, message=message(solved, observation), call=call.to_json())

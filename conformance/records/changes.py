@@ -1,0 +1,113 @@
+"""How one output changed between two runs, and how serious that is: the rules, one pair at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lossproof.core.case_id import ERROR, FAMILY
+from lossproof.core.clauses import EXEMPT
+from lossproof.core.clauses import GRADE as MODES
+from lossproof.core.observation import Observation
+from lossproof.records.levels import BITS, CONVENTION, REGRESSION
+from lossproof.records.waivers import symptom, verdict
+
+KINDS = ("regression", "fix", "convention", "behaviour", "gone", "new")
+# A better grade of answer has a lower number. What did not answer at all is worse than a wrong answer, which a waiver
+# may excuse.
+_RANK = {"pass": 0, "convention": 0, "suspect": 1, "unsupported": 2, "fail": 3}
+_WORST = 4
+# Grades that are lost, and the level of that: other bits in another mode are no more than other bits.
+_GRADES = {"determinism": REGRESSION, "batch": REGRESSION, MODES: BITS}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one output. ``kind`` is one of :data:`KINDS`: ``behaviour`` is another error, or another way to
+    fail. ``fails`` is the level at which it fails a comparison, empty for never; ``clause`` the one of SPEC section 4
+    that is concerned; ``message`` what the second run says, or of a fix the first."""
+
+    kind: str
+    target: str
+    id: str
+    output: str
+    before: str
+    after: str
+    fails: str = ""
+    clause: str = ""
+    message: str = ""
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """What changes have in common that likely share a mechanism."""
+        states = (self.before, self.after, self.fails)
+        return (self.kind, self.target, *self.id.split("/")[:3], self.output, self.clause, *states)
+
+
+def is_answered(o: Observation) -> bool:
+    """Whether there is an answer that is not wrong."""
+    return _rank(o) < _RANK["unsupported"]
+
+
+def _rank(o: Observation) -> int:
+    return _RANK.get(o.verdict, _WORST)
+
+
+def between(target: str, a: Observation | None, b: Observation | None, *, same_deck: bool) -> Iterator[Change]:
+    """The changes from one observation to the other; one of them may be missing, which the ``same_deck`` explains only
+    where it depends on answers whether there is such an output."""
+    if a is None or b is None:
+        if a is not None:
+            missed = same_deck and [*a.id.split("/"), "", ""][2] not in (ERROR, FAMILY)
+            yield Change("gone", target, a.id, a.output, state(a), "", REGRESSION if missed else "")
+        elif b is not None:
+            bad = same_deck and _rank(b) > _RANK["unsupported"] and verdict(b) != "waived"
+            kind, fails = ("regression", REGRESSION) if bad else ("new", "")
+            yield Change(kind, target, b.id, b.output, "", state(b), fails, message=b.message)
+        return
+    ranks = _rank(a), _rank(b)
+    good = _RANK["unsupported"]
+    if ranks[0] != ranks[1] or ranks[0] >= good:
+        yield from _verdicts(target, a, b, ranks)
+    if ranks[0] < good and ranks[1] < good and a.conventions != b.conventions:
+        yield from _conventions(target, a, b)
+
+
+def _verdicts(target: str, a: Observation, b: Observation, ranks: tuple[int, int]) -> Iterator[Change]:
+    states = state(a), state(b)
+    if ranks[1] > ranks[0]:
+        fails = "" if verdict(b) == "waived" else REGRESSION
+        yield Change("regression", target, b.id, b.output, *states, fails, message=b.message)
+    elif ranks[1] < ranks[0]:
+        kind, message = ("fix", a.message) if is_answered(b) else ("behaviour", b.message)
+        yield Change(kind, target, b.id, b.output, *states, message=message)
+    elif states[0].split(", ")[0] != states[1].split(", ")[0]:
+        yield Change("behaviour", target, b.id, b.output, *states, CONVENTION, message=b.message)
+
+
+def state(o: Observation) -> str:
+    """A verdict in words: how an output fails, and the waiver that excuses it."""
+    text = f"{o.verdict} ({kind})" if (kind := symptom(o)) else o.verdict
+    return f"{text}, waived: {o.waiver}" if verdict(o) == "waived" else text
+
+
+def _conventions(target: str, a: Observation, b: Observation) -> Iterator[Change]:
+    """Clause by clause. A clause that only one of them names left the other no choice: it gave the exact result."""
+    for clause in sorted({*a.conventions, *b.conventions}):
+        one, other = a.conventions.get(clause, ""), b.conventions.get(clause, "")
+        if one == other or (clause in _GRADES and not (one and other)):
+            continue
+        kind = "convention"
+        if clause in _GRADES:
+            lost = _GRADES[clause]
+            kind, fails = ("fix", "") if other == "bitwise" else ("regression" if lost == REGRESSION else kind, lost)
+        else:
+            fails = CONVENTION if clause in EXEMPT or _is_open(clause, one, other) else REGRESSION
+            if a.id.split("/")[2:3] == [ERROR] or "error:" in one + other:
+                kind = "behaviour"
+        yield Change(kind, target, b.id, b.output, one or "exact", other or "exact", fails, clause, b.message)
+
+
+def _is_open(clause: str, one: str, other: str) -> bool:
+    """Whether it is left open which of two outcomes a call has: which error, and in clause 13 an error or NaN."""
+    return all(text.startswith("error:") or (clause == "13" and text == "nan") for text in (one, other))

@@ -1,0 +1,47 @@
+"""Text files that are compressed or not, by their suffix: ``.gz`` always, ``.zst`` with the extra ``zstd``."""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import io
+import zlib
+from pathlib import Path
+from typing import IO, Any, cast
+
+from lossproof.core.errors import UsageError
+
+GZIP, ZSTD = ".gz", ".zst"
+# A damaged gzip file is an OSError, or this; one that ends too early an EOFError.
+_DAMAGED: tuple[type[Exception], ...] = (OSError, UnicodeDecodeError, zlib.error)
+
+
+def is_compressed(path: str | Path) -> bool:
+    """Whether the suffix says so."""
+    return Path(path).suffix in (GZIP, ZSTD)
+
+
+def open_text(path: Path, mode: str) -> IO[str]:
+    """Open a UTF-8 file of lines, ``mode`` r, w or a. Raises OSError, and :class:`UsageError` where zstd is missing."""
+    if path.suffix == ZSTD:
+        binary: IO[bytes] = _zstandard(path).open(path, f"{mode}b")
+        return io.TextIOWrapper(binary, encoding="utf-8", newline="\n")
+    if path.suffix == GZIP:
+        # The cast is for the type checker: a GzipFile has what a text layer needs.
+        return io.TextIOWrapper(cast(IO[bytes], gzip.GzipFile(path, f"{mode}b", 6)), encoding="utf-8", newline="\n")
+    return path.open(mode, encoding="utf-8", newline="\n")
+
+
+def damaged() -> tuple[type[Exception], ...]:
+    """What reading a file of text may raise, if it is not merely cut short (EOFError)."""
+    try:
+        return (*_DAMAGED, importlib.import_module("zstandard").ZstdError)
+    except ImportError:
+        return _DAMAGED
+
+
+def _zstandard(path: Path) -> Any:
+    try:
+        return importlib.import_module("zstandard")
+    except ImportError:
+        raise UsageError(f"{path} needs zstandard; pip install 'lossproof[zstd]', or use {GZIP}") from None

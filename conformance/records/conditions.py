@@ -1,0 +1,145 @@
+"""Conditions of waivers: ``torch>=2.0,<2.14 and dtype=float16|bfloat16 and device=cpu and mode!=compile``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from lossproof.adapters.protocol import Description
+from lossproof.core.errors import UsageError
+
+FACTS = ("device", "dtype", "mode")
+_TERM = re.compile(r"\s*([A-Za-z][\w.-]*?)\s*((?:[<>=!~]|===).*)$")
+_FACT = re.compile(r"(!?)==?\s*([\w:.-]+(?:\s*\|\s*[\w:.-]+)*)$")
+
+
+class Named(Protocol):
+    """What has a name."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+        ...
+
+
+class Subject(Protocol):
+    """A target as far as waivers and records ask: one that runs, or one of a record."""
+
+    @property
+    def name(self) -> str:
+        """The target string."""
+        ...
+
+    @property
+    def implementation(self) -> str:
+        """The adapter in its environment."""
+        ...
+
+    @property
+    def adapter(self) -> Named:
+        """The adapter."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it runs."""
+        ...
+
+    @property
+    def mode(self) -> str:
+        """How it runs."""
+        ...
+
+    def describe(self) -> Description:
+        """Its versions."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a condition is asked about. An empty ``dtype`` is not known yet and satisfies every term on it."""
+
+    versions: Mapping[str, str] = field(default_factory=dict)
+    package: str = ""
+    device: str = "cpu"
+    mode: str = "eager"
+    dtype: str = ""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One predicate: a package's version in a specifier set, or a fact that is (not) one of some values."""
+
+    name: str
+    versions: SpecifierSet | None = None
+    values: tuple[str, ...] = ()
+    negated: bool = False
+
+    def holds(self, where: Context) -> bool:
+        """Whether the term is true."""
+        if self.versions is None:
+            value = getattr(where, self.name)
+            # device=cuda speaks of every cuda:N.
+            return not value or (any(value == v or value.startswith(v + ":") for v in self.values) != self.negated)
+        try:
+            return self.versions.contains(Version(where.versions[self.name]), prereleases=True)
+        except (KeyError, InvalidVersion):
+            return False
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Terms that must all hold; no terms always hold."""
+
+    terms: tuple[Term, ...] = ()
+
+    def holds(self, where: Context) -> bool:
+        """Whether every term is true."""
+        return all(term.holds(where) for term in self.terms)
+
+
+def parse(text: str) -> Condition:
+    """Read a condition. Raises :class:`UsageError` with the term that cannot be read."""
+    if not text.strip():
+        return Condition()
+    return Condition(tuple(_term(part) for part in re.split(r"\s+and\s+", text.strip())))
+
+
+def _term(text: str) -> Term:
+    match = _TERM.match(text)
+    if not match:
+        raise UsageError(
+            f"cannot read {text!r}; expected terms such as torch>=2.0,<2.14 or dtype=float16, joined by ' and '"
+        )
+    name, rest = match[1], match[2]
+    if name in FACTS:
+        fact = _FACT.match(rest.strip())
+        if not fact:
+            raise UsageError(f"cannot read {text!r}; expected {name}=VALUE, {name}!=VALUE or {name}=ONE|OTHER")
+        return Term(name, values=tuple(v.strip() for v in fact[2].split("|")), negated=bool(fact[1]))
+    try:
+        return Term(name, versions=SpecifierSet(rest))
+    except InvalidSpecifier:
+        hint = " (use == for a version)" if re.match(r"=[^=]", rest) else ""
+        raise UsageError(
+            f"cannot read {text!r}; expected a version specifier such as {name}>=2.0,<2.14{hint}"
+        ) from None
+
+
+def context(target: Subject) -> Context:
+    """The context of a target, its dtype left open."""
+    versions = dict(target.describe().versions)
+    name = target.adapter.name
+    package = name if name in versions else next(iter(versions), name)
+    return Context(versions, package, target.device, target.mode)
+
+
+def primary_version(target: Subject) -> str:
+    """The version of the target's own framework, or an empty text."""
+    where = context(target)
+    return where.versions.get(where.package, "")

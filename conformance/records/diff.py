@@ -1,0 +1,255 @@
+"""What changed between two records: pairs of observations in, frozen facts out. Pure; nothing here reads or prints."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from lossproof.core.observation import Observation
+from lossproof.core.profiles import STRICTNESS, met
+from lossproof.records.changes import Change, between, is_answered
+from lossproof.records.levels import BITS, LEVELS, REGRESSION
+
+# Changes that are kept one by one, of each kind; groups count them all.
+KEPT = 20_000
+
+
+class Unchanged(NamedTuple):
+    """A pair that is the same but for its duration: what the error profiles need to know of it."""
+
+    target: str
+    op: str
+    dtype: str
+    met: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One output in both records, or in one of them; ``target`` is its name in the first."""
+
+    target: str
+    before: Observation | None
+    after: Observation | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Changes of one kind, target, op, dtype, family and output, from one state to another: how many, and the first."""
+
+    count: int
+    first: Change
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The strictest error profile that all outputs of a target, op and dtype meet, where it moved.
+
+    ``outputs`` are those that meet a looser one than before (or, where it rose, a stricter one), ``first`` one of them.
+    """
+
+    target: str
+    op: str
+    dtype: str
+    before: str
+    after: str
+    outputs: int
+    first: str
+
+    @property
+    def dropped(self) -> bool:
+        """Whether it is looser than before."""
+        return STRICTNESS.index(self.after) > STRICTNESS.index(self.before)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Accuracy of a target, op, dtype and output, over outputs that are good in both records and differ.
+
+    ``bits`` of them differ in a bit, ``moved`` in share of the bound. Worst share and worst error in ULP before and
+    after, and the case whose share moved most, or else the first that differs: ``mover``, with its two shares.
+    """
+
+    target: str
+    op: str
+    dtype: str
+    output: str
+    bits: int
+    moved: int
+    share: tuple[float, float]
+    ulp: tuple[float, float]
+    mover: str
+    mover_share: tuple[float, float]
+
+    @property
+    def size(self) -> float:
+        """How far the mover moved, in shares of the bound."""
+        return abs(self.mover_share[1] - self.mover_share[0])
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of the two records before their observations: names, ``pairs`` of targets that are compared, those
+    ``left_out``, records that are ``cut_short``, the ``header`` fields that differ, and whether deck and shard are the
+    same."""
+
+    before: str
+    after: str
+    pairs: tuple[tuple[str, str], ...]
+    left_out: tuple[str, ...] = ()
+    cut_short: tuple[str, ...] = ()
+    header: tuple[tuple[str, Any, Any], ...] = ()
+    same_deck: bool = True
+
+
+@dataclass(frozen=True)
+class Diff:
+    """Everything that changed. ``compared`` outputs are in both records; of them ``unchanged`` differ in nothing.
+
+    ``levels`` counts the changes that fail at a level or above; ``changes`` are the first :data:`KEPT` of each kind.
+    """
+
+    facts: Facts
+    compared: int
+    unchanged: int
+    counts: dict[str, int]
+    levels: dict[str, int]
+    groups: tuple[Group, ...]
+    changes: tuple[Change, ...]
+    profiles: tuple[Profile, ...]
+    shifts: tuple[Shift, ...]
+
+    @property
+    def bits(self) -> int:
+        """Outputs that differ in a bit."""
+        return sum(s.bits for s in self.shifts)
+
+    def of(self, kind: str) -> tuple[Group, ...]:
+        """The groups of one kind, the largest first."""
+        return tuple(g for g in self.groups if g.first.kind == kind)
+
+    def reasons(self, fail_on: str) -> list[str]:
+        """Why the comparison fails at a level, which has those before it; nothing if it does not."""
+        wanted = LEVELS[: LEVELS.index(fail_on) + 1]
+        return [f"{self.levels[level]} at level {level}" for level in wanted if self.levels[level]]
+
+
+def differ(a: Observation, b: Observation) -> bool:
+    """Whether two answers differ in any bit."""
+    return bool(a.bits and b.bits) and a.bits != b.bits
+
+
+@dataclass
+class _Accuracy:
+    bits: int = 0
+    moved: int = 0
+    share: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    ulp: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    mover: str = ""
+    mover_share: tuple[float, float] = (0.0, 0.0)
+
+    def add(self, a: Observation, b: Observation) -> None:
+        self.bits += differ(a, b)
+        if not self.mover or abs(b.share - a.share) > abs(self.mover_share[1] - self.mover_share[0]):
+            self.mover, self.mover_share = a.id, (a.share, b.share)
+        if (a.share, a.ulp) == (b.share, b.ulp):
+            return
+        self.moved += 1
+        for side, o in enumerate((a, b)):
+            self.share[side] = max(self.share[side], o.share)
+            # A derivative may vanish by cancellation: its error in units of a tiny exact value says nothing.
+            if math.isfinite(o.ulp) and o.output == "value":
+                self.ulp[side] = max(self.ulp[side], o.ulp)
+
+
+@dataclass
+class _Cell:
+    """The ratchet of one target, op and dtype."""
+
+    met: list[int] = field(default_factory=lambda: [0, 0])
+    moved: list[int] = field(default_factory=lambda: [0, 0])
+    first: list[str] = field(default_factory=lambda: ["", ""])
+
+    def add(self, before: str, after: str, case: str = "") -> None:
+        one, other = STRICTNESS.index(before), STRICTNESS.index(after)
+        if one > self.met[0]:
+            self.met[0] = one
+        if other > self.met[1]:
+            self.met[1] = other
+        if one != other:
+            up = other < one
+            self.moved[up] += 1
+            self.first[up] = self.first[up] or case
+
+
+def compare(facts: Facts, pairs: Iterable[Pair | Unchanged]) -> Diff:
+    """Compare two records, pair by pair, in memory that depends on what changed only."""
+    compared = unchanged = 0
+    kinds: Counter[str] = Counter()
+    levels: Counter[str] = Counter()
+    kept: list[Change] = []
+    groups: dict[tuple[str, ...], tuple[int, Change]] = {}
+    cells: dict[tuple[str, str, str], _Cell] = defaultdict(_Cell)
+    accuracy: dict[tuple[str, str, str, str], _Accuracy] = defaultdict(_Accuracy)
+    for pair in pairs:
+        if isinstance(pair, Unchanged):
+            compared += 1
+            unchanged += 1
+            if pair.met:
+                cells[pair[:3]].add(pair.met, pair.met)
+            continue
+        a, b = pair.before, pair.after
+        changes = list(between(pair.target, a, b, same_deck=facts.same_deck))
+        for change in changes:
+            kinds[change.kind] += 1
+            levels[change.fails] += 1
+            count, first = groups.get(change.group, (0, change))
+            groups[change.group] = (count + 1, first)
+            if kinds[change.kind] <= KEPT:
+                kept.append(change)
+        if a is None or b is None:
+            continue
+        compared += 1
+        moved = False
+        if is_answered(a) and is_answered(b):
+            op, dtype = [*a.id.split("/"), ""][:2]
+            moved = differ(a, b) or (a.share, a.ulp) != (b.share, b.ulp)
+            if moved:
+                accuracy[pair.target, op, dtype, a.output].add(a, b)
+            mets = met(a), met(b)
+            if all(mets):
+                cells[pair.target, op, dtype].add(*mets, a.id)
+        unchanged += not changes and not moved
+    profiles = tuple(_profiles(cells))
+    shifts = tuple(
+        sorted(
+            (
+                Shift(*key, s.bits, s.moved, (s.share[0], s.share[1]), (s.ulp[0], s.ulp[1]), s.mover, s.mover_share)
+                for key, s in accuracy.items()
+            ),
+            key=lambda s: -s.size,
+        )
+    )
+    levels[REGRESSION] += sum(p.dropped for p in profiles)
+    levels[BITS] += sum(s.bits for s in shifts)
+    ranked = sorted(groups.values(), key=lambda g: -g[0])
+    return Diff(
+        facts,
+        compared,
+        unchanged,
+        dict(kinds),
+        {level: levels[level] for level in LEVELS},
+        tuple(Group(*g) for g in ranked),
+        tuple(kept),
+        profiles,
+        shifts,
+    )
+
+
+def _profiles(cells: dict[tuple[str, str, str], _Cell]) -> Iterable[Profile]:
+    for key, cell in cells.items():
+        if cell.met[0] != cell.met[1]:
+            up = cell.met[1] < cell.met[0]
+            yield Profile(*key, STRICTNESS[cell.met[0]], STRICTNESS[cell.met[1]], cell.moved[up], cell.first[up])

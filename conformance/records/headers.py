@@ -1,0 +1,108 @@
+"""Where the headers of two records differ, and which of their targets belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lossproof.core.errors import UsageError
+from lossproof.records.record import Record
+from lossproof.records.recorded_targets import Recorded, targets
+
+# What is another in each run, and what is said of the targets apart.
+_PASSED = frozenset({"lossproof", "format", "command", "targets", "shards"})
+# What makes a deck, or the part of it that was run.
+_DECK = ("deck", "filters", "shard")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names in the observations of one record, those of ``targets`` and those of ``implementations``, which are
+    adapters in their environments; each with the name that stands for both records.
+
+    A target may have the name of another one's implementation, so observations say which it is.
+    """
+
+    targets: dict[str, str]
+    implementations: dict[str, str]
+
+
+def differences(made: Any, now: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
+    """Every place where two values differ: its dotted name, and both."""
+    if isinstance(made, Mapping) and isinstance(now, Mapping):
+        for key in dict.fromkeys([*made, *now]):
+            yield from differences(made.get(key), now.get(key), f"{name}.{key}" if name else key)
+    elif made != now:
+        yield name, made, now
+
+
+def between(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, Any, Any]]:
+    """Where the headers differ, the targets that are compared first. Names of targets are those of the first record."""
+    found: list[tuple[str, Any, Any]] = []
+    for one, other in pairs:
+        sides = (dict(before.header["targets"][one]), dict(after.header["targets"][other]))
+        for side in sides:
+            # It follows from the names.
+            side.pop("implementation", None)
+        found += differences(sides[0], sides[1], one)
+    one_kept, other_kept = ({k: v for k, v in r.header.items() if k not in _PASSED} for r in (before, after))
+    return found + list(differences(one_kept, other_kept, ""))
+
+
+def same_deck(before: Record, after: Record) -> bool:
+    """Whether both runs were asked the same."""
+    return all(before.header.get(name) == after.header.get(name) for name in _DECK)
+
+
+def paired(before: Record, after: Record, given: Sequence[str]) -> list[tuple[str, str]]:
+    """The targets to compare: ``given`` as A=B, or those of the same name. Raises :class:`UsageError` for unknown ones,
+    and if there are none."""
+    mine, other = ([t.name for t in targets(r)] for r in (before, after))
+    if not given:
+        found = [(name, name) for name in mine if name in other]
+        if not found:
+            raise UsageError(
+                f"no target is in both records ({before.path} has {', '.join(mine)}; {after.path} has "
+                f"{', '.join(other)}); say which belong together with --targets A=B"
+            )
+        return found
+    found = []
+    for text in given:
+        # A name may itself have an equals sign in it, as a path can.
+        cuts = [(text[:i], text[i + 1 :]) for i, letter in enumerate(text) if letter == "="]
+        fits = [cut for cut in cuts if cut[0] in mine and cut[1] in other]
+        if not fits:
+            raise UsageError(
+                f"--targets {text!r} names no pair of targets; expected A=B with A one of {', '.join(mine)} "
+                f"and B one of {', '.join(other)}"
+            )
+        found.append(fits[0])
+    for side in (0, 1):
+        twice = [pair[side] for pair in found if [p[side] for p in found].count(pair[side]) > 1]
+        if twice:
+            raise UsageError(f"--targets names {twice[0]} twice; compare one pair of it at a time")
+    return found
+
+
+def names(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> tuple[Names, Names]:
+    """The names in the observations of either record that are compared, each with the name that stands for both.
+
+    An implementation is compared once, whichever of its targets are.
+    """
+    described = [{t.name: t for t in targets(r)} for r in (before, after)]
+    found = Names({}, {}), Names({}, {})
+    for pair in pairs:
+        both: list[Recorded] = [described[side][name] for side, name in enumerate(pair)]
+        is_new = all(t.implementation not in found[side].implementations for side, t in enumerate(both))
+        for side, t in enumerate(both):
+            found[side].targets[t.name] = pair[0]
+            if is_new:
+                found[side].implementations[t.implementation] = both[0].implementation
+    return found
+
+
+def left_out(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Targets that are not compared, with the record that has them."""
+    sides = ((before, {p[0] for p in pairs}), (after, {p[1] for p in pairs}))
+    return [f"{t.name} ({r.path})" for r, compared in sides for t in targets(r) if t.name not in compared]

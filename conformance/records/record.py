@@ -1,0 +1,209 @@
+"""Records: JSON Lines, a header with evidence and then one line per observation, flushed as they come.
+
+Numbers are exact: finite floats as JSON numbers that read back to the same bits, the others as the texts ``"nan"``,
+``"inf"`` and ``"-inf"``. A killed run leaves a readable record; a complete one ends with a line ``{"end": ...}``.
+``docs/record.schema.json`` says what a line may hold. Records whose names end in .gz or .zst are compressed; they are
+flushed now and then only, and cannot be resumed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import VERDICTS, Observation
+from lossproof.records.compressed_text import damaged, is_compressed, open_text
+
+FORMAT = 1
+_DEFAULTS = {f.name: f.default for f in fields(Observation) if f.name != "conventions"}
+_FLOATS = ("share", "ulp", "got", "allowed", "seconds")
+_TEXTS = ("id", "output", "target", "verdict")
+_NAMES = frozenset(f.name for f in fields(Observation))
+_LINES_BETWEEN_FLUSHES = 1000
+
+
+def to_line(o: Observation) -> dict[str, Any]:
+    """The JSON object of an observation; fields at their defaults are left out."""
+    out = {}
+    for name, default in _DEFAULTS.items():
+        value = getattr(o, name)
+        # -0.0 equals 0.0, and is another number.
+        if value != default or str(value) != str(default):
+            out[name] = value
+    if o.conventions:
+        out["conventions"] = o.conventions
+    line: dict[str, Any] = plain(out)
+    return line
+
+
+def from_line(data: Mapping[str, Any]) -> Observation:
+    """The inverse of :func:`to_line`. Raises KeyError, TypeError or ValueError for anything else."""
+    # A newer suite may write more; what this one knows is enough for it.
+    values = {k: v for k, v in data.items() if k in _NAMES}
+    for name in _TEXTS:
+        if not isinstance(values[name], str):
+            raise TypeError(f"{name} is not a text")
+    if values["verdict"] not in VERDICTS:
+        raise ValueError(f"unknown verdict {values['verdict']!r}")
+    for name in _FLOATS:
+        value = values.get(name)
+        if value is not None and type(value) is not float:
+            values[name] = float(value)
+    if "index" in values:
+        values["index"] = tuple(int(i) for i in values["index"])
+    if values.get("exact") is not None:
+        lo, hi = values["exact"]
+        values["exact"] = (float(lo), float(hi))
+    call = values.get("call")
+    if call is not None and isinstance(call.get("label_smoothing"), str):
+        values["call"] = call | {"label_smoothing": float(call["label_smoothing"])}
+    return Observation(**values)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: floats that it cannot hold as texts, tuples as lists."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return value
+
+
+class Writer:
+    """Writes a record, one flushed line at a time. Raises :class:`UsageError` where the path cannot be written.
+
+    With ``keep`` the first so many bytes of the record that is there stay, a header and ``count`` observations.
+    """
+
+    def __init__(self, path: str | Path, header: Mapping[str, Any], *, keep: int = 0, count: int = 0) -> None:
+        self.path = Path(path)
+        self.count = count
+        self._unflushed = 0
+        self._patience = _LINES_BETWEEN_FLUSHES if is_compressed(path) else 1
+        try:
+            if keep:
+                os.truncate(self.path, keep)
+            self._file: IO[str] = open_text(self.path, "a" if keep else "w")
+        except OSError as error:
+            raise UsageError(f"cannot write record {path}: {error.strerror or error}") from None
+        if not keep:
+            self._line({"lossproof": "record", "format": FORMAT, **header})
+
+    def write(self, o: Observation) -> None:
+        """Append one observation."""
+        self.count += 1
+        self._line(to_line(o))
+
+    def end(self, facts: Mapping[str, Any]) -> None:
+        """Say that the run is complete."""
+        self._line({"end": {"observations": self.count, **facts}})
+
+    def _line(self, data: Mapping[str, Any]) -> None:
+        try:
+            self._file.write(json.dumps(plain(data), allow_nan=False, separators=(",", ":")) + "\n")
+            self._unflushed += 1
+            if self._unflushed >= self._patience:
+                self._unflushed = 0
+                self._file.flush()
+        except OSError as error:
+            raise UsageError(f"cannot write record {self.path}: {error.strerror or error}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._file.close()
+
+
+@dataclass
+class Record:
+    """A record on disk: its header, and its observations as a stream (read the file again for another pass)."""
+
+    path: Path
+    header: dict[str, Any]
+    _end: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    def __iter__(self) -> Iterator[Observation]:
+        """The observations, in order."""
+        for number, data in _lines(self.path, skip=1):
+            if "end" not in data:
+                yield observation(self.path, number, data)
+            elif isinstance(data["end"], dict):
+                self._end = data["end"]
+
+    def end(self) -> dict[str, Any] | None:
+        """What a complete run says at its end; None if the run was cut short. Known after one pass."""
+        if self._end is None:
+            for number, line in texts(self.path):
+                data = parsed(self.path, number, line) if line.startswith('{"end"') else None
+                if data and isinstance(data["end"], dict):
+                    self._end = data["end"]
+        return self._end
+
+
+def read(path: str | Path) -> Record:
+    """Open a record. Raises :class:`UsageError` in one line if the file is unreadable, foreign or from the future."""
+    path = Path(path)
+    first = next(_lines(path), None)
+    header = first[1] if first else {}
+    if header.get("lossproof") != "record":
+        raise UsageError(f"{path} is not a lossproof record; expected JSON Lines written by lossproof run --record")
+    if header.get("format") != FORMAT:
+        raise UsageError(f"{path} has record format {header.get('format')!r}; this lossproof reads format {FORMAT}")
+    return Record(path, header)
+
+
+def texts(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a record, numbered from 1, as they are. Raises :class:`UsageError` if they cannot be read."""
+    try:
+        with open_text(path, "r") as file:
+            yield from enumerate(file, 1)
+    except EOFError:
+        _warn_cut(path)
+    except damaged() as error:
+        raise UsageError(f"cannot read record {path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def parsed(path: Path, number: int, line: str) -> dict[str, Any] | None:
+    """The JSON object of a line; None for a last line that is cut short, with a warning."""
+    try:
+        data = json.loads(line)
+        if not isinstance(data, dict):
+            raise ValueError("not an object")
+    except ValueError as error:
+        if number > 1 and not line.endswith("\n"):
+            _warn_cut(path)
+            return None
+        what = f"not a lossproof record; line {number} is not a JSON object ({error})"
+        raise UsageError(f"{path} is {what}") from None
+    return data
+
+
+def _warn_cut(path: Path) -> None:
+    warnings.warn(f"{path}: the last line is cut short and ignored (a killed run?)", stacklevel=2)
+
+
+def _lines(path: Path, skip: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in texts(path):
+        data = parsed(path, number, line) if number > skip else None
+        if data is not None:
+            yield number, data
+
+
+def observation(path: Path, number: int, data: dict[str, Any]) -> Observation:
+    """The observation of a line. Raises :class:`UsageError` if it is none."""
+    try:
+        return from_line(data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        text = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise UsageError(f"{path}: line {number} is not an observation: {text}") from None

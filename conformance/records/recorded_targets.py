@@ -1,0 +1,57 @@
+"""Targets as the header of a record has them: enough to apply waivers and to compare, without their frameworks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lossproof.adapters.protocol import Description
+from lossproof.core.errors import UsageError
+from lossproof.records.record import Record
+
+
+@dataclass(frozen=True)
+class RecordedAdapter:
+    """The adapter of a recorded target: its name is known."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A target of a record. ``declared`` are its conventions, as its adapter's capabilities have them."""
+
+    name: str
+    adapter: RecordedAdapter
+    device: str
+    mode: str
+    implementation: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    declared: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+
+    def describe(self) -> Description:
+        """Versions and build facts of the framework."""
+        return Description(dict(self.versions), dict(self.facts))
+
+
+def targets(record: Record) -> list[Recorded]:
+    """The targets of a record, in the order of the run. Raises :class:`UsageError` where the header has none."""
+    described = record.header.get("targets")
+    try:
+        # sanity check: a mapping of mappings; the header may be anything
+        assert isinstance(described, Mapping)
+        return [_target(name, d) for name, d in described.items()]
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError):
+        raise UsageError(f"{record.path} is not a lossproof record; its header does not describe its targets") from None
+
+
+def _target(name: str, d: Mapping[str, Mapping[str, str]]) -> Recorded:
+    declared = {}
+    for key, shown in d.get("conventions", {}).items():
+        clause, op, output = key.split(" ")
+        declared[clause, op, output] = shown
+    adapter, device, mode = (str(d[key]) for key in ("adapter", "device", "mode"))
+    implementation = str(d.get("implementation", name))
+    versions, facts = (dict(d.get(key, {})) for key in ("versions", "facts"))
+    return Recorded(name, RecordedAdapter(adapter), device, mode, implementation, versions, facts, declared)

@@ -1,0 +1,251 @@
+"""Known deviations: files of waivers, the conditions under which they hold, and their application as a view.
+
+An observation keeps its raw verdict and gets the waiver's name; :func:`verdict` is what a reader sees. To add one,
+write an entry in ``golden/waivers/<adapter>.toml`` (the format is at the top of each file); to remove one, delete it:
+``--strict`` says when an entry no longer matches anything.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from fnmatch import fnmatchcase
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from lossproof.adapters.protocol import OUTPUTS as ALL_OUTPUTS
+from lossproof.core.case_id import is_of_implementation
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import Observation
+from lossproof.records.conditions import Condition, Context, Subject, context, parse
+
+OUTPUTS = (*ALL_OUTPUTS, "*")
+EXPECTS = ("all", "some")
+SYMPTOMS = ("inaccurate", "nonfinite", "finite", "error")
+_REQUIRED = ("name", "cases", "symptom", "reason", "issue", "seen")
+_LISTS = ("cases", "explored", "seen")
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """One known deviation of one adapter.
+
+    ``cases`` are globs of the ids of the deck's calls, ``explored`` those of calls that exploration draws: there the
+    mechanism shows in shapes and logits that nobody listed, so that these are wider. ``when`` narrows both to versions,
+    device, dtype and mode; ``expect`` says whether ``all`` matching calls of the deck deviate (then a pass is news) or
+    ``some``; ``seen`` lists the versions it was observed in; ``until`` is the release that fixes it; ``reproducer`` a
+    script next to the file that needs only the framework.
+    """
+
+    name: str
+    cases: tuple[str, ...]
+    symptom: str
+    reason: str
+    issue: str
+    seen: tuple[str, ...]
+    adapter: str = ""
+    output: str = "*"
+    when: str = ""
+    expect: str = "some"
+    reproducer: str = ""
+    explored: tuple[str, ...] = ()
+    until: str = ""
+    source: str = ""
+
+    @cached_property
+    def condition(self) -> Condition:
+        """The parsed ``when``."""
+        return parse(self.when)
+
+    def matches(self, o: Observation, where: Context, *, explored: bool = False) -> bool:
+        """Whether the waiver speaks of this observation, whatever its verdict."""
+        return (
+            bool({"*", o.output} & set(self.output.split("|")))
+            and any(fnmatchcase(o.id, glob) for glob in (*self.cases, *(self.explored if explored else ())))
+            and self.applies(replace(where, dtype=o.id.split("/")[1]))
+        )
+
+    def applies(self, where: Context) -> bool:
+        """Whether versions, device, mode and (if known) dtype satisfy the waiver's conditions."""
+        fixed = bool(self.until) and not parse(f"{where.package}<{self.until}").holds(where)
+        return not fixed and self.condition.holds(where)
+
+    def was_seen_in(self, where: Context) -> bool:
+        """Whether the versions at hand are among those that the waiver was written for."""
+        return any(parse(s if "==" in s else f"{where.package}=={s}").holds(where) for s in self.seen)
+
+
+def symptom(o: Observation) -> str:
+    """What kind of failure an observation is; empty for those that no waiver may hide (crash, time-out, harness)."""
+    if o.verdict != "fail":
+        return ""
+    if o.got is None or o.exact is None:
+        return "error"
+    if not math.isfinite(o.got):
+        return "nonfinite"
+    return "inaccurate" if math.isfinite(o.exact[0]) else "finite"
+
+
+def verdict(o: Observation) -> str:
+    """The verdict as a view: ``waived`` for a waived failure, ``unexpected_pass`` for a pass under ``expect = all``."""
+    if not o.waiver:
+        return o.verdict
+    return "waived" if o.verdict == "fail" else "unexpected_pass"
+
+
+@dataclass
+class Book:
+    """The waivers in force for a run, and what they matched. Mark every observation with :meth:`mark`."""
+
+    waivers: Sequence[Waiver]
+    targets: Sequence[Subject]
+    waived: dict[str, int] = field(default_factory=dict)
+    passed: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def _by_target(self) -> dict[str, tuple[Context, list[Waiver]]]:
+        found = {}
+        for target in self.targets:
+            where = context(target)
+            mine = [w for w in self.waivers if w.adapter == target.adapter.name and w.applies(where)]
+            found[target.name] = (where, mine)
+        return found
+
+    @cached_property
+    def _by_implementation(self) -> dict[str, list[tuple[Context, list[Waiver]]]]:
+        found: dict[str, list[tuple[Context, list[Waiver]]]] = {}
+        for target in self.targets:
+            found.setdefault(target.implementation, []).append(self._by_target[target.name])
+        return found
+
+    def mark(self, o: Observation, *, explored: bool = False) -> Observation:
+        """The observation, with the name of the waiver that speaks of it, if any; ``explored`` if its call was drawn.
+
+        What is said of the conventions of an implementation is about all its targets.
+        """
+        speakers = self._by_implementation.get(o.target, []) if is_of_implementation(o.id) else []
+        if not speakers and o.target in self._by_target:
+            speakers = [self._by_target[o.target]]
+        kind = symptom(o)
+        for where, w in ((where, w) for where, mine in speakers for w in mine):
+            if kind == w.symptom and w.matches(o, where, explored=explored):
+                self.waived[w.name] = self.waived.get(w.name, 0) + 1
+                return replace(o, waiver=w.name)
+            news = w.expect == "all" and not explored and o.verdict in ("pass", "convention", "suspect")
+            if news and w.matches(o, where):
+                self.passed[w.name] = self.passed.get(w.name, 0) + 1
+                return replace(o, waiver=w.name)
+        return o
+
+    def named(self, name: str) -> Waiver:
+        """The waiver of that name; of one that is known to a record only, its name."""
+        unknown = Waiver(name, (), "", "its reason is not at hand", "see the file of waivers of that run", ())
+        return next((w for w in self.waivers if w.name == name), unknown)
+
+    def stale(self) -> list[Waiver]:
+        """Waivers that apply to a target at hand and waived nothing. Meaningful after an unfiltered run only."""
+        live = {w.name for _, mine in self._by_target.values() for w in mine}
+        unused = [w for w in self.waivers if w.name in live and not self.waived.get(w.name)]
+        return [w for w in unused if not self._lacks_company(w)]
+
+    def _lacks_company(self, w: Waiver) -> bool:
+        """Whether it speaks of nothing but conventions that may differ, of an implementation with one target here."""
+        conventions = all(is_of_implementation(glob) for glob in w.cases)
+        mine = [many for many in self._by_implementation.values() if any(w in found for _, found in many)]
+        return conventions and w.expect == "some" and all(len(many) == 1 for many in mine)
+
+    def is_seen(self, w: Waiver) -> bool:
+        """Whether a target at hand has a version that the waiver was seen in: only then its absence is a finding."""
+        return any(w in mine and w.was_seen_in(where) for where, mine in self._by_target.values())
+
+
+def shipped(adapters: Iterable[str]) -> list[Waiver]:
+    """The waivers in the package for these adapters; an adapter without a file has none."""
+    folder = resources.files("lossproof.golden") / "waivers"
+    found: list[Waiver] = []
+    for adapter in dict.fromkeys(adapters):
+        file = folder / f"{adapter}.toml"
+        if file.is_file():
+            found += loads(file.read_text("utf-8"), source=f"golden/waivers/{adapter}.toml", adapter=adapter)
+    return found
+
+
+def load(path: str | Path) -> list[Waiver]:
+    """Waivers of a user's file. Its adapter is the top-level key ``adapter``, or else the file's name."""
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read waivers {path}: {getattr(error, 'strerror', None) or error}") from None
+    return loads(text, source=str(path), adapter=Path(path).stem)
+
+
+def book(targets: Sequence[Subject], files: Iterable[str | Path] = ()) -> Book:
+    """The shipped waivers of the targets' adapters and those of the user's files. Names must be unique."""
+    found = shipped(t.adapter.name for t in targets)
+    for path in files:
+        found += load(path)
+    sources: dict[str, str] = {}
+    for w in found:
+        if w.name in sources:
+            raise UsageError(f"{w.source}: waiver {w.name!r} is already in {sources[w.name]}; rename one of them")
+        sources[w.name] = w.source
+    return Book(found, targets)
+
+
+def loads(text: str, *, source: str, adapter: str) -> list[Waiver]:
+    """Parse and validate a file. Raises :class:`UsageError` naming file, entry and field."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{source}: not TOML: {error}") from None
+    adapter = data.pop("adapter", adapter)
+    entries = data.pop("waiver", [])
+    if data or not isinstance(entries, list) or not isinstance(adapter, str):
+        raise UsageError(f'{source}: expected [[waiver]] entries and optionally adapter = "NAME", got {sorted(data)}')
+    return [_entry(e, i, source, adapter) for i, e in enumerate(entries, 1)]
+
+
+def _entry(entry: Mapping[str, Any], i: int, source: str, adapter: str) -> Waiver:
+    where = f"{source}: waiver {i}" + (f" ({entry['name']})" if isinstance(entry.get("name"), str) else "")
+    known = {f.name for f in fields(Waiver)} - {"source"}
+    for key in entry:
+        if key not in known:
+            raise UsageError(f"{where}: unknown field {key!r}; expected {', '.join(sorted(known))}")
+    for key in _REQUIRED:
+        if not entry.get(key):
+            raise UsageError(f"{where}: field {key!r} is missing or empty")
+    values = {key: _text(where, key, value) for key, value in entry.items()}
+    w = Waiver(**{"adapter": adapter, **values, "source": source})  # type: ignore[arg-type]
+    for key, options in (("output", OUTPUTS), ("expect", EXPECTS), ("symptom", SYMPTOMS)):
+        given = getattr(w, key)
+        if not set(given.split("|") if key == "output" else [given]) <= set(options):
+            raise UsageError(f"{where}: field {key!r} is {given!r}; expected one of {', '.join(options)}")
+    for key, globs in (("cases", w.cases), ("explored", w.explored)):
+        for glob in globs:
+            if "/" not in glob or re.search(r"\s", glob):
+                raise UsageError(
+                    f"{where}: field {key!r} has {glob!r}; expected a glob of ids such as cross_entropy/float16/*"
+                )
+    for key, conditions in (("when", [w.when]), ("seen", w.seen), ("until", [w.until])):
+        for value in conditions:
+            try:
+                parse(value if key == "when" or "==" in value else f"p=={value}" if value else "")
+            except UsageError as error:
+                raise UsageError(f"{where}: field {key!r}: {error}") from None
+    return w
+
+
+def _text(where: str, key: str, value: object) -> str | tuple[str, ...]:
+    if key in _LISTS:
+        items = [value] if isinstance(value, str) else value
+        if isinstance(items, list) and items and all(isinstance(item, str) for item in items):
+            return tuple(items)
+        raise UsageError(f"{where}: field {key!r} is {value!r}; expected a string or a list of strings")
+    if not isinstance(value, str):
+        raise UsageError(f"{where}: field {key!r} is {value!r}; expected a string")
+    return value

@@ -1,0 +1,56 @@
+"""``lossproof explain`` for relations and error calls: the sentence, every call's inputs, a target's observations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from lossproof.adapters.protocol import Problem
+from lossproof.core.call import detail
+from lossproof.core.errors import UsageError
+from lossproof.judging.check import INPUTS, Check
+from lossproof.records.waivers import book
+from lossproof.running.loop import run
+from lossproof.targets.target import Target
+
+Show = Callable[[str, np.ndarray | None, bool], Iterator[str]]
+
+
+def check_lines(check: Check, target: Target | None, show: Show, *, full: bool = False) -> Iterator[str]:
+    """The whole explanation, line by line; ``show`` prints an array."""
+    yield check.id
+    yield f"  {check.name}: {check.provenance}"
+    for number, call in enumerate(check.calls, 1):
+        yield ""
+        yield f"Call {number}: {call.problem.op}, {call.problem.dtype}, {detail(call.problem)}{_layout(call.problem)}"
+        for name in INPUTS:
+            yield from show(name, getattr(call.problem, name), full)
+    if check.follow is not None:
+        yield ""
+        yield "Then calls made from these answers."
+    yield ""
+    if target is None:
+        yield "Add --target T for its verdict and scripts that need only its framework."
+        return
+    marks = book([target])
+    for raw in run([target], [check]):
+        o = marks.mark(raw)
+        waived = f" (waiver {o.waiver})" if o.waiver else ""
+        yield f"{o.target}: {o.output} {o.verdict}{waived}, {o.share:.3g}x the bound" + (
+            f", conventions {o.conventions}" if o.conventions else ""
+        )
+        if o.message:
+            yield f"  {o.message}"
+    for number, call in enumerate(check.calls, 1):
+        yield ""
+        yield f"Script {number} ({target.adapter.name} only)"
+        yield ""
+        try:
+            yield from target.script(call.problem).splitlines()
+        except (NotImplementedError, UsageError) as error:
+            yield f"  none: {error}"
+
+
+def _layout(p: Problem) -> str:
+    return "" if p.layout == "contiguous" else f", layout {p.layout}"

@@ -1,0 +1,56 @@
+"""The search for a case by its id: in the deck, in a file, in a record."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Iterator
+
+from lossproof.cases import kept_calls
+from lossproof.core.call import Call, from_json
+from lossproof.core.case_id import ERROR, RELATION
+from lossproof.core.errors import UsageError
+from lossproof.records.record import read
+
+
+def find(id: str | None, *, profile: str, seed: int, record: str | None, call_file: str | None) -> Call:
+    """The call with this id, or one of which it is the last part. Raises :class:`UsageError` with the nearest ids."""
+    if call_file is not None:
+        return _from_file(call_file)
+    if id is None:
+        raise UsageError("which case? expected an ID (lossproof deck list), or --call FILE")
+    if record is not None and not {RELATION, ERROR} & set(id.split("/")):
+        calls = list(_recorded(record))
+        place = f"the calls that {record} keeps (those that did not pass)"
+    else:
+        from lossproof.cases.catalogue import select
+
+        calls = select(profile, seed, (), (), ())
+        place = f"the {profile} deck of seed {seed}"
+    by_id = {c.id: c for c in calls}
+    if id in by_id:
+        return by_id[id]
+    tails = [i for i in by_id if i.endswith("/" + id)]
+    if len(tails) == 1:
+        return by_id[tails[0]]
+    near = tails[:3] or difflib.get_close_matches(id, by_id, n=3, cutoff=0.3)
+    hint = f"nearest: {', '.join(near)}" if near else "see lossproof deck list"
+    raise UsageError(f"{'ambiguous' if tails else 'unknown'} id {id!r} in {place}; {hint}")
+
+
+def _recorded(path: str) -> Iterator[Call]:
+
+    for o in read(path):
+        if o.call is not None:
+            yield from_json(o.call)
+
+
+def _from_file(path: str) -> Call:
+    if path != "-":
+        return kept_calls.read(path)
+    try:
+        data = json.loads(sys.stdin.read())
+    except ValueError as error:
+        raise UsageError(f"cannot read a call from standard input: {error}") from None
+    return kept_calls.parse(data, "standard input")

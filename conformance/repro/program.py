@@ -1,0 +1,228 @@
+"""Reproducers: a case on a target as a short program that needs the framework alone and says whether the defect shows.
+
+The program is the one that ``lossproof explain`` prints, for the one output that is wrong, with the truth in place of
+the printed results. Its exit code is 1 if the defect shows, 0 if it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lossproof.adapters.protocol import REDUCED, Outcome, Problem
+from lossproof.core.batch import flat
+from lossproof.core.call import Call
+from lossproof.core.case_id import ERROR
+from lossproof.core.errors import UsageError
+from lossproof.core.formats import F64
+from lossproof.core.observation import Observation
+from lossproof.core.operations import solved_by, value_shape
+from lossproof.core.profiles import Declared
+from lossproof.judging.check import Check
+from lossproof.judging.judge import judge
+from lossproof.records.waivers import book, symptom
+from lossproof.repro.checked_entry import Entry, entry
+from lossproof.repro.script_text import Finding, script
+from lossproof.repro.simplify import simpler
+from lossproof.running.loop import run
+from lossproof.targets.capture import listen
+from lossproof.targets.target import Target
+from lossproof.truth.oracle.in_balls import PRECISIONS
+from lossproof.truth.truth import Truth, truth
+
+# Inputs that an output needs besides those of the value.
+_NEEDS = {
+    "value": (),
+    "vjp": ("cotangent",),
+    "jvp": ("tangent",),
+    "hvp": ("cotangent", "tangent"),
+    "grad_target": ("cotangent", "wrt_target"),
+    "mixed": ("cotangent", "wrt_target", "target_tangent"),
+    "jvp_target": ("target_tangent",),
+    "vjp_again": ("cotangent", "repeat_backward"),
+}
+_ABSENT = {"wrt_target": False, "repeat_backward": False}
+_OPTIONAL = ("cotangent", "tangent", "target_tangent", "wrt_target", "repeat_backward")
+# Enclosures of larger outputs are not made tighter with Arb.
+_TIGHT = 4096
+_BAD = ("fail", "suspect", "crash", "timeout", "resource", "error")
+
+
+@dataclass(frozen=True)
+class Reproducer:
+    """A program, and what it shows: the judged ``call`` (cut down to one output, perhaps simplified), the observation
+    of it, and the ``entry`` that is looked at; an answer to invalid input has none. ``differs`` names the two dtypes
+    and targets of conventions that are not the same."""
+
+    text: str
+    call: Call
+    observation: Observation
+    entry: Entry | None
+    target: Target
+    differs: tuple[str, ...] = ()
+
+    @property
+    def shows(self) -> bool:
+        """Whether the target showed a defect."""
+        return self.observation.verdict in _BAD
+
+
+def reproduce(call: Call, target: Target, command: str, *, output: str = "", simplify: bool = False) -> Reproducer:
+    """The program for a case on a target: of its first ``output`` that is wrong, or else of its first.
+
+    With ``simplify`` simpler inputs that show the same are looked for. Raises :class:`UsageError` where no program of
+    one call shows the case: relations between calls that are right one by one, and adapters that write no programs.
+    """
+    if isinstance(call, Check) and call.family != ERROR:
+        call = _guilty(call, target)
+    found = _chosen(list(_observed(call, target)), output, call)
+    o, outcome = found
+    if not isinstance(call, Check):
+        call, o, outcome = _alone(call, target, o, outcome)
+        if simplify and o.verdict in _BAD:
+            call, o, outcome = _simplified(call, target, o, outcome)
+    if isinstance(call, Check):
+        entry, kind = None, _reply(outcome, o)
+    else:
+        entry, kind = _entry(call.problem, target, o, outcome), _kind(outcome, o, call.problem)
+    versions = ", ".join(f"{k} {v}" for k, v in target.describe().versions.items())
+    finding = Finding(o, call.problem, entry, kind, _said(o, outcome), versions, command)
+    try:
+        text = target.script(call.problem)
+    except NotImplementedError as error:
+        raise UsageError(f"{target.adapter.name} writes no programs: {error}") from None
+    return Reproducer(script(text, finding), call, o, entry, target)
+
+
+def _observed(call: Call, target: Target) -> Iterator[tuple[Observation, Outcome]]:
+    """The observations of a call and the answer behind them; what a case costs to compile is no matter here."""
+    ear, marks = listen(target), book([target])
+    observations = [marks.mark(o) for o in run([ear], [replace(call, tier="core")]) if o.id == call.id]
+    for o in observations:
+        yield o, ear.heard[0]
+
+
+def _chosen(found: list[tuple[Observation, Outcome]], output: str, call: Call) -> tuple[Observation, Outcome]:
+    outputs = [o.output for o, _ in found]
+    if output and output not in outputs:
+        raise UsageError(f"{call.id} has no output {output!r}; expected one of {', '.join(outputs)}")
+    if not found:
+        raise UsageError(f"{call.id} is not judged on this target")
+    wanted = [pair for pair in found if not output or pair[0].output == output]
+    unsupported = [o.message for o, _ in wanted if o.verdict == "unsupported"]
+    if len(unsupported) == len(wanted):
+        raise UsageError(f"{call.id} is outside what {found[0][0].target} offers: {unsupported[0]}")
+    return next((pair for pair in wanted if pair[0].verdict in _BAD), wanted[0])
+
+
+def _guilty(check: Check, target: Target) -> Call:
+    """The first call of a relation that is wrong by itself."""
+    for call in check.calls:
+        if any(o.verdict in _BAD for o, _ in _observed(call, target)):
+            return call
+    raise UsageError(
+        f"{check.id} compares several calls that are right one by one on {target.name}; "
+        f"lossproof explain {check.id} --target {target.name} prints a program for each"
+    )
+
+
+def narrowed(p: Problem, output: str) -> Problem:
+    """The problem with only the inputs that an output needs."""
+    left_out = [name for name in _OPTIONAL if name not in _NEEDS[output]]
+    return replace(p, **{name: _ABSENT.get(name) for name in left_out})  # type: ignore[arg-type]
+
+
+def _again(p: Problem, call: Call, target: Target, o: Observation) -> tuple[Call, Observation, Outcome] | None:
+    """Another problem in the place of a call, if its output is wrong in the same way."""
+    other = replace(call, problem=p)
+    for found, outcome in _observed(other, target):
+        if found.output == o.output and (found.verdict, symptom(found)) == (o.verdict, symptom(o)):
+            return other, found, outcome
+    return None
+
+
+def _alone(call: Call, target: Target, o: Observation, outcome: Outcome) -> tuple[Call, Observation, Outcome]:
+    """The same output without the others, where that shows the same."""
+    p = narrowed(call.problem, o.output)
+    if p.want == call.problem.want:
+        return call, o, outcome
+    return _again(p, call, target, o) or (call, o, outcome)
+
+
+def _simplified(call: Call, target: Target, o: Observation, outcome: Outcome) -> tuple[Call, Observation, Outcome]:
+    found = call, o, outcome
+
+    def same(p: Problem) -> bool:
+        nonlocal found
+        again = _again(p, replace(call, random_order=False), target, o)
+        found = again or found
+        return again is not None
+
+    simpler(call.problem, same, at=o.index)
+    return found
+
+
+def _reply(outcome: Outcome, o: Observation) -> str:
+    """What is looked at in an answer to unusual input: that there is one, that there is none, or neither."""
+    if o.verdict not in _BAD:
+        return "either"
+    return "answer" if outcome.error is None else "refusal"
+
+
+def _kind(outcome: Outcome, o: Observation, p: Problem) -> str:
+    """What is looked at: the value, that there is one at all, its shape, or its dtype."""
+    if outcome.error is not None:
+        return "raises"
+    got = outcome.outputs[o.output]
+    if got.data.shape != (value_shape(p) if o.output in REDUCED else p.x.shape):
+        return "shape"
+    return "dtype" if got.dtype != (p.result_dtype if o.output in REDUCED else p.dtype) else "value"
+
+
+def _said(o: Observation, outcome: Outcome) -> str:
+    """The answer in words."""
+    if outcome.error is not None:
+        what = outcome.message or outcome.error
+        return f"{o.verdict}: {what}" if o.verdict in ("crash", "timeout", "resource") else what
+    got = outcome.outputs[o.output]
+    return f"shape {got.data.shape}, {got.dtype}" if o.got is None else repr(o.got)
+
+
+def _entry(p: Problem, target: Target, o: Observation, outcome: Outcome) -> Entry:
+    """The entry that decides the verdict; of an answer without one, the first that must be finite."""
+    declared = target.declared(p.op, p.result_dtype)
+    exact = _truth(solved_by(p, declared.mean))
+    expected, fmt = exact.expected[o.output], exact.batch.format_of(o.output)
+    allowed = _bound(exact, declared, o)
+    inner = expected.exact.mid.shape[1:]
+    flat_at = int(np.isfinite(expected.exact.mid).reshape(-1).argmax()) if expected.exact.mid.size else 0
+    tensor = outcome.outputs.get(o.output) if outcome.error is None else None
+    if tensor is not None:
+        got = flat(tensor.data, p)
+        if got.size == expected.exact.mid.size:
+            flat_at = int(judge(expected, allowed, got.reshape(1, *inner), fmt).worst[0])
+    if not expected.exact.mid.size:
+        raise UsageError(f"{o.id} has an empty {o.output}: there is no entry to look at")
+    at = tuple(int(i) for i in np.unravel_index(flat_at, inner))
+    return entry(exact, o.output, at, p, allowed=float(allowed[(0, *at)]), profile=declared.profile)
+
+
+def solved(p: Problem, target: Target, output: str) -> tuple[F64, F64]:
+    """Exact result and allowed error of an output of one problem, as a target declares it, in the layout of a batch."""
+    declared = target.declared(p.op, p.result_dtype)
+    exact = truth([solved_by(p, declared.mean)])
+    return exact.expected[output].exact.mid[0], exact.allowed(declared.profile, online=declared.online).outputs[output][
+        0
+    ]
+
+
+def _truth(p: Problem) -> Truth:
+    return truth([p], precision=PRECISIONS[0] if p.x.size <= _TIGHT else None)
+
+
+def _bound(exact: Truth, declared: Declared, o: Observation) -> np.ndarray:
+    graded = o.verdict == "suspect"
+    allowed = exact.allowed(declared.profile, randomly_ordered=graded, online=declared.online)
+    return allowed.outputs[o.output]

@@ -1,0 +1,168 @@
+"""Simpler problems that show the same: greedy, deterministic, in steps that a reader of the result can follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from lossproof.adapters.protocol import Problem
+from lossproof.core.formats import FORMATS
+
+# Problems that are tried at most.
+BUDGET = 150
+# Parts of an axis that are cut off, the largest first; of a long one never a single entry.
+_PARTS = (2, 4, 8)
+_LONG = 32
+_DISTINCT = 8
+_FLOATS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
+
+
+def simpler(p: Problem, same: Callable[[Problem], bool], *, at: tuple[int, ...] = (), budget: int = BUDGET) -> Problem:
+    """The simplest problem found of those for which ``same`` holds. ``at`` is an index of the entry that is wrong."""
+    left = budget
+    while True:
+        for q in _candidates(p, at):
+            if left == 0:
+                return p
+            left -= 1
+            if same(q):
+                p = q
+                break
+        else:
+            return p
+
+
+def _candidates(p: Problem, at: tuple[int, ...]) -> Iterator[Problem]:
+    """Problems that are one step simpler, the largest steps first."""
+    yield from _plainer(p)
+    yield from _fewer(p, at)
+    yield from _alike(p)
+    for name in _FLOATS:
+        a = getattr(p, name)
+        if a is not None and a.dtype.kind == "f":
+            yield from (_with(p, {name: b}) for b in _rounder(name, a, p) if _differs(a, b))
+
+
+def _with(p: Problem, changed: Mapping[str, Any]) -> Problem:
+    return replace(p, **changed)
+
+
+def _differs(a: np.ndarray, b: np.ndarray) -> bool:
+    return not np.array_equal(a, b, equal_nan=True)
+
+
+def _plainer(p: Problem) -> Iterator[Problem]:
+    """Fewer options."""
+    if p.layout != "contiguous":
+        yield replace(p, layout="contiguous")
+    if p.scale != 1.0:
+        yield replace(p, scale=1.0)
+    if p.weight is not None:
+        yield replace(p, weight=None)
+    if p.label_smoothing:
+        yield replace(p, label_smoothing=0.0)
+    if p.ignore_index is not None and p.target is not None and not np.any(p.target == p.ignore_index):
+        yield replace(p, ignore_index=None)
+
+
+def _fewer(p: Problem, at: tuple[int, ...]) -> Iterator[Problem]:
+    """Fewer rows, fewer classes."""
+    axis = p.axis % p.x.ndim
+    for i, n in enumerate(p.x.shape):
+        if i != axis and n > 1:
+            j = i - (i > axis) if p.is_loss else i
+            own = at[j] if len(at) == p.x.ndim - p.is_loss and j < len(at) else 0
+            kept = [slice(own, own + 1)] if own < n else []
+            for part in (*kept, slice(0, 1), *_parts(n)):
+                yield _cut(p, i, part)
+    k = p.x.shape[axis]
+    labels = p.target if p.is_loss and not p.has_probability_target else None
+    for part in _parts(k):
+        if labels is None or _holds(labels, part, p.ignore_index):
+            yield _cut(p, axis, part)
+
+
+def _parts(n: int) -> Iterator[slice]:
+    """Ranges of an axis of ``n`` entries without a part at its end or its beginning."""
+    sizes = [n // part for part in _PARTS] + ([1] if n <= _LONG else [])
+    for size in dict.fromkeys(s for s in sizes if 0 < s < n):
+        yield slice(0, n - size)
+        yield slice(size, n)
+
+
+def _holds(labels: np.ndarray, part: slice, ignored: int | None) -> bool:
+    inside = (labels >= part.start) & (labels < part.stop)
+    return bool(np.all(inside | (labels == ignored))) and (ignored is None or part.start == 0)
+
+
+def _cut(p: Problem, axis: int, part: slice) -> Problem:
+    """The problem on a part of an axis of the logits."""
+    classes = p.axis % p.x.ndim
+    full, reduced = [slice(None)] * p.x.ndim, [slice(None)] * (p.x.ndim - 1)
+    full[axis] = part
+    if axis != classes:
+        reduced[axis - (axis > classes)] = part
+    changed: dict[str, Any] = {}
+    for name in _FLOATS:
+        a = getattr(p, name)
+        if a is None:
+            continue
+        if a.shape == p.x.shape and a.ndim:
+            changed[name] = a[tuple(full)]
+        elif name == "weight":
+            changed[name] = a[part] if axis == classes else a
+        elif a.ndim == p.x.ndim - 1 and a.ndim:
+            changed[name] = a[tuple(reduced)]
+    labels = changed.get("target", p.target)
+    if axis == classes and part.start and p.is_loss and not p.has_probability_target:
+        # sanity check: losses have targets
+        assert isinstance(labels, np.ndarray)
+        changed["target"] = (labels - part.start).astype(labels.dtype)
+    return _with(p, changed)
+
+
+def _alike(p: Problem) -> Iterator[Problem]:
+    """Every row the same: as the first, as the last, or of labels as any."""
+    axis = p.axis % p.x.ndim
+    for name in _FLOATS:
+        a = getattr(p, name)
+        if a is None or name == "weight" or not a.ndim:
+            continue
+        rows = [i for i in range(a.ndim) if a.shape != p.x.shape or i != axis]
+        if all(a.shape[i] < 2 for i in rows):
+            continue
+        some = [
+            a[tuple(end if i in rows else slice(None) for i in range(a.ndim))] for end in (slice(0, 1), slice(-1, None))
+        ]
+        if a.dtype.kind in "iu":
+            some += [np.full_like(a, label) for label in np.unique(a)[:_DISTINCT]]
+        for one in some:
+            b = np.ascontiguousarray(np.broadcast_to(one, a.shape))
+            if _differs(a, b):
+                yield _with(p, {name: b})
+
+
+def _rounder(name: str, a: np.ndarray, p: Problem) -> Iterator[np.ndarray]:
+    """Numbers of fewer bits; what is not an input of its own is best 1."""
+    if name not in ("x", "target"):
+        if np.all(a == 1.0):
+            return
+        yield np.ones_like(a)
+    finite = np.isfinite(a)
+    fmt = FORMATS[p.result_dtype if name == "cotangent" else p.dtype]
+    with np.errstate(over="ignore"):
+        if name in ("x", "target"):
+            yield np.where(finite, 0.0, a)
+        values = np.unique(a[finite & (a != 0)])
+        for value in values if len(values) <= _DISTINCT else ():
+            yield np.where(a == value, 0.0, a)
+        # Adding 0 turns -0 into 0.
+        yield np.where(finite, np.round(a) + 0.0, a)
+        for bits in (3, 6):
+            mantissa, exponent = np.frexp(np.where(finite, a, 0.0))
+            b = np.where(finite, np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits) + 0.0, a)
+            if fmt.holds(b):
+                yield b

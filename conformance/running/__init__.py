@@ -1,0 +1,1 @@
+"""The one loop: answers ahead of the judge, shards, resuming, ledgers, the header of a record."""

@@ -1,0 +1,139 @@
+"""Answers of one target to the groups of a run, in order: asked for one by one, or ahead of the judge in a thread."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lossproof.adapters.protocol import Outcome
+from lossproof.core.call import Call
+from lossproof.judging.check import Check, Exact, Hearing, play
+from lossproof.targets.target import Target
+
+# Bytes of answers that may wait for the judge, for each target.
+_MOST_WAITING = 1 << 26
+_SMALL = 1 << 12
+# Seconds between two looks whether anything is still wanted.
+_TICK = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Neighbouring calls of one signature, or one check. Equal only to itself."""
+
+    calls: tuple[Call, ...]
+
+    @property
+    def tier(self) -> str:
+        """The tier of all its calls."""
+        return self.calls[0].tier
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a target says to a group; ``hearing`` if the group is a check."""
+
+    outcomes: tuple[Outcome, ...]
+    hearing: Hearing | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes, roughly."""
+        return _SMALL + sum(t.data.nbytes for o in self.outcomes for t in o.outputs.values())
+
+
+class Feed(Protocol):
+    """Where the loop gets a target's answers from."""
+
+    def take(self, group: Group) -> Answers:
+        """The answers to a group. Groups are taken in the order of the run."""
+        ...
+
+    def close(self) -> None:
+        """No more is wanted."""
+        ...
+
+
+def ask(target: Target, group: Group) -> Answers:
+    """Put a group to a target."""
+    first = group.calls[0]
+    if isinstance(first, Check):
+        hearing = play(first, target, Exact())
+        return Answers(hearing.outcomes, hearing)
+    return Answers(tuple(target.play([c.problem for c in group.calls])))
+
+
+class Direct:
+    """Asks when the answers are wanted."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def take(self, group: Group) -> Answers:
+        """Ask now."""
+        return ask(self._target, group)
+
+    def close(self) -> None:
+        """Nothing is under way."""
+
+
+class Ahead:
+    """Asks in a thread of its own, as far ahead as memory allows, while it holds one of the ``slots``."""
+
+    def __init__(self, target: Target, groups: Sequence[Group], slots: threading.Semaphore | None = None) -> None:
+        self._target, self._groups = target, groups
+        self._slots = slots or threading.Semaphore()
+        self._ready: deque[tuple[Group, Answers | BaseException]] = deque()
+        self._waiting, self._stopped = 0, False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name=target.name, daemon=True)
+        self._thread.start()
+
+    def take(self, group: Group) -> Answers:
+        """Wait for the answers. What the thread raised is raised here."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready)
+            found, answers = self._ready.popleft()
+            if isinstance(answers, BaseException):
+                raise answers
+            self._waiting -= answers.size
+            self._changed.notify_all()
+        # sanity check: both sides go through the same groups
+        assert found is group
+        return answers
+
+    def close(self) -> None:
+        """Stop asking; a call that is under way ends with its process."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            interrupt = getattr(self._target.adapter, "interrupt", None)
+            if interrupt is not None:
+                interrupt()
+            self._thread.join()
+
+    def _run(self) -> None:
+        for group in self._groups:
+            while not self._slots.acquire(timeout=_TICK):
+                if self._stopped:
+                    return
+            try:
+                answers: Answers | BaseException = ask(self._target, group)
+            except BaseException as error:  # it belongs to whoever waits for the answers
+                answers = error
+            finally:
+                self._slots.release()
+            with self._changed:
+                self._ready.append((group, answers))
+                if isinstance(answers, BaseException):
+                    self._changed.notify_all()
+                    return
+                self._waiting += answers.size
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._stopped or self._waiting < _MOST_WAITING)
+                if self._stopped:
+                    return

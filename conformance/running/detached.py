@@ -1,0 +1,199 @@
+"""Evaluation on another machine: a deck as a file of requests, and a file of answers as a target.
+
+The machine needs the adapters' folder, an interpreter with numpy and the framework, and nothing of lossproof. Requests
+carry numbers; calls that may crash a process come last. Answers are read when they are wanted. Calls that are made
+from answers cannot be asked, which is said of each.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lossproof import __version__
+from lossproof.adapters import wire
+from lossproof.adapters.protocol import Capabilities, Description, Outcome, Problem
+from lossproof.cases.deck import VERSION, digest
+from lossproof.core.call import Call
+from lossproof.core.errors import UsageError
+from lossproof.judging.check import Check
+from lossproof.targets.launch import adapters_folder
+
+_CHUNK = 1 << 20
+FOLLOW = "made from the answers to other calls, which cannot be asked detached"
+MISSING = "no answer: the file ends before it"
+README = """\
+Evaluate this deck on a machine that has numpy and the framework (Python 3.8 or newer, no lossproof needed). In this
+folder:
+
+    PYTHON -I adapters/boot.py adapters ADAPTER < deck > answers
+
+ADAPTER is torch, tensorflow, jax, numpy or another module of the folder adapters, or file.py:ATTRIBUTE; --mode and
+--device choose among what it has (the first of each by default). Thread counts change bits: unless you have reasons,
+
+    export OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 NPROC=1
+
+If the process ends before it is through, whatever the reason, let it go on where it was, as often as needed:
+
+    PYTHON -I adapters/boot.py adapters ADAPTER --after answers < deck >> answers
+
+A call that has ended two processes is passed over then, and is a crash in the report. Back here:
+
+    lossproof judge answers
+"""
+
+
+def export(folder: Path, calls: Sequence[Call], facts: Mapping[str, Any], timeout: float) -> int:
+    """Write the folder that goes to the other machine; the number of calls in it.
+
+    ``facts`` are the arguments that make the deck again. Raises :class:`UsageError` if the folder is in use.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} exists; expected the name of a new folder")
+    numbered = list(enumerate(_asked(calls)))
+    numbered.sort(key=lambda item: _how(item[1][1])[0])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(adapters_folder(), folder / "adapters", ignore=shutil.ignore_patterns("__pycache__"))
+        (folder / "README.txt").write_text(README, "utf-8")
+        with (folder / "deck").open("wb") as file:
+            about = {"suite": __version__, "version": VERSION, "digest": digest(calls), "arguments": dict(facts)}
+            file.write(wire.pack({"kind": "deck", **about, "requests": len(numbered)}))
+            for number, (problem, call) in numbered:
+                request = {"kind": "evaluate", "id": number, "problem": problem, "tier": call.tier, "limit": timeout}
+                file.write(wire.pack({**request, "watch": _how(call)[1]}))
+            file.write(wire.pack({"kind": "bye"}))
+    except OSError as error:
+        raise UsageError(f"cannot write {folder}: {error.strerror or error}") from None
+    return len(numbered)
+
+
+def _asked(calls: Sequence[Call]) -> Iterator[tuple[Problem, Call]]:
+    """Every problem that is known beforehand, with the call that it belongs to."""
+    for call in calls:
+        for one in call.calls if isinstance(call, Check) else (call,):
+            yield one.problem, call
+
+
+def _how(call: Call) -> tuple[bool, bool]:
+    """Whether a call is to be isolated, and whether it is watched."""
+    return (call.isolate, call.watched) if isinstance(call, Check) else (False, False)
+
+
+# A problem may belong to several checks, which ask it in different ways.
+_Key = tuple[int, bool, bool]
+
+
+def _key(problem: Problem, isolate: bool, watch: bool) -> _Key:
+    return (id(problem), isolate, watch)
+
+
+class Answers:
+    """A file of answers as an adapter. Raises :class:`UsageError` if it is none."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.hello: wire.Message = {}
+        self.deck: wire.Message = {}
+        self.withheld: set[int] = set()
+        self._places: dict[int, int] = {}
+        self._numbers: dict[_Key, int] = {}
+        try:
+            self._file = self.path.open("rb")
+            self._index()
+        except OSError as error:
+            raise UsageError(f"cannot read answers {path}: {error.strerror or error}") from None
+        except wire.WireError as error:
+            raise UsageError(f"{path} holds no answers of a worker: {error}") from None
+        if not self.hello or not self.deck:
+            raise UsageError(f"{path} holds no answers; expected what boot.py wrote (see README.txt of the deck)")
+
+    def _index(self) -> None:
+        reader = wire.Reader()
+        for data in iter(lambda: self._file.read(_CHUNK), b""):
+            reader.feed(data)
+            start = reader.consumed
+            for message in reader.messages():
+                self._note(message, start)
+                start = reader.consumed
+
+    def _note(self, message: wire.Message, place: int) -> None:
+        kind = message["kind"]
+        if kind == "failed":
+            raise UsageError(f"{self.path}: the adapter did not import there: {message['message']}")
+        if kind == "hello":
+            self.hello = message
+        elif kind == "deck":
+            self.deck = message
+        elif kind == "outcome":
+            self._places[message["id"]] = place
+        elif kind == "withheld":
+            self.withheld.add(message["id"])
+
+    def expect(self, calls: Sequence[Call]) -> None:
+        """Say which calls the numbers mean. Raises :class:`UsageError` if the answers are to another deck."""
+        if digest(calls) != self.deck["digest"]:
+            made = f"version {self.deck['version']}, lossproof {self.deck['suite']}"
+            raise UsageError(
+                f"{self.path} answers another deck ({made}); this is deck version {VERSION} of lossproof {__version__}"
+            )
+        self._numbers = {_key(p, *_how(call)): number for number, (p, call) in enumerate(_asked(calls))}
+
+    @property
+    def missing(self) -> int:
+        """How many requests have no answer."""
+        found: int = self.deck["requests"] - len(self._places) - len(self.withheld)
+        return found
+
+    @property
+    def name(self) -> str:
+        """The adapter's name."""
+        found: str = self.hello["adapter"]
+        return found
+
+    def describe(self) -> Description:
+        """What the worker said."""
+        found: Description = self.hello["description"]
+        return found
+
+    def capabilities(self) -> Capabilities:
+        """What the worker said."""
+        found: Capabilities = self.hello["capabilities"]
+        return found
+
+    def evidence(self) -> dict[str, Any]:
+        """The interpreter and the thread counts of the worker."""
+        return {"detached": True, **{name: self.hello[name] for name in ("python", "numpy", "threads")}}
+
+    def script(self, problem: Problem) -> str:
+        """Not on offer: the framework is elsewhere."""
+        raise UsageError(f"{self.path} holds answers only")
+
+    def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
+        """The answers in the file."""
+        for problem in problems:
+            number = self._numbers.get(_key(problem, isolate, watch))
+            if number is None:
+                yield Outcome(error="unsupported", message=FOLLOW)
+            elif number not in self._places:
+                yield Outcome(error="unsupported", message=MISSING)
+            else:
+                yield self._read(self._places[number])
+
+    def _read(self, place: int) -> Outcome:
+        self._file.seek(place)
+        reader = wire.Reader()
+        while True:
+            data = self._file.read(_CHUNK)
+            # sanity check: the frame was whole when the file was indexed
+            assert data
+            reader.feed(data)
+            for message in reader.messages():
+                outcome: Outcome = message["outcome"]
+                return outcome
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

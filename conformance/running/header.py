@@ -1,0 +1,131 @@
+"""Evidence: what a record says of the machine, the software and the flags that can change bits."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossproof import __version__
+from lossproof.cases.deck import VERSION, digest
+from lossproof.core.call import Call
+from lossproof.running.shard import WHOLE, Shard
+from lossproof.targets.target import Player, Target
+
+# Threads, instruction sets, precision modes and compilers: the variables that can change bits. TF_ is no prefix here,
+# because Terraform keeps secrets under it.
+_PREFIXES = (
+    "ATEN_",
+    "CUBLAS_",
+    "CUDA_",
+    "CUDNN_",
+    "DNNL_",
+    "JAX_",
+    "KMP_",
+    "MKL_",
+    "NPY_",
+    "OMP_",
+    "ONEDNN_",
+    "OPENBLAS_",
+    "PYTORCH_",
+    "TORCHINDUCTOR_",
+    "TRITON_",
+    "XLA_",
+)
+_NAMES = frozenset(
+    {
+        "NPROC",
+        "NVIDIA_TF32_OVERRIDE",
+        "TF_CUDNN_DETERMINISTIC",
+        "TF_DETERMINISTIC_OPS",
+        "TF_ENABLE_ONEDNN_OPTS",
+        "TF_NUM_INTEROP_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_XLA_FLAGS",
+        "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    }
+)
+_PRIVATE = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")
+_CPU_FLAGS = (
+    "avx",
+    "avx2",
+    "fma",
+    "f16c",
+    "avx512f",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_bf16",
+    "amx_fp16",
+    "asimd",
+    "sve",
+    "bf16",
+)
+
+
+def header(
+    targets: Sequence[Target],
+    calls: Sequence[Call],
+    *,
+    profile: str,
+    seed: int,
+    filters: Mapping[str, Iterable[str]],
+    shard: Shard = WHOLE,
+) -> dict[str, Any]:
+    """The first line of a record. ``calls`` are those of the whole deck, whatever the shard."""
+    return {
+        "suite": __version__,
+        "deck": {"version": VERSION, "digest": digest(calls), "profile": profile, "seed": seed, "calls": len(calls)},
+        "filters": {name: list(values) for name, values in filters.items() if values},
+        **({"shard": {"index": shard.index, "of": shard.of}} if shard != WHOLE else {}),
+        "targets": {t.name: describe(t) for t in targets},
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "cpu": cpu(),
+        "environment": flags(os.environ),
+        "command": ["lossproof", *sys.argv[1:]],
+    }
+
+
+def describe(target: Target) -> dict[str, Any]:
+    """A target's own account: adapter, device, mode, versions, build facts, the conventions that it declares by
+    ``"CLAUSE OP OUTPUT"``."""
+    d = target.describe()
+    return {
+        "adapter": target.adapter.name,
+        "device": target.device,
+        "mode": target.mode,
+        "versions": dict(d.versions),
+        "facts": dict(d.facts),
+        "implementation": target.implementation,
+        "conventions": {" ".join(key): shown for key, shown in sorted(target.capabilities.conventions.items())},
+        **(target.adapter.evidence() if isinstance(target.adapter, Player) else {}),
+    }
+
+
+def flags(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables among ``environment`` that can change bits, and none that may hold a secret."""
+    wanted = {k: v for k, v in sorted(environment.items()) if k in _NAMES or k.startswith(_PREFIXES)}
+    return {k: v for k, v in wanted.items() if not any(word in k for word in _PRIVATE)}
+
+
+def cpu() -> dict[str, Any]:
+    """Model, architecture, count and the instruction sets that libraries dispatch on."""
+    model = platform.processor()
+    features: list[str] = []
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            model = value.strip()
+        elif name.strip() in ("flags", "Features") and not features:
+            features = [f for f in _CPU_FLAGS if f in value.split()]
+    return {"model": model, "machine": platform.machine(), "count": os.cpu_count(), "features": features}

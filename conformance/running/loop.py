@@ -1,0 +1,172 @@
+"""The one loop: (targets, calls) -> observations. The command line, pytest and check_implementation are views of it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+
+from lossproof.adapters.protocol import Problem
+from lossproof.core.batch import signature
+from lossproof.core.call import Call
+from lossproof.core.observation import Observation
+from lossproof.core.operations import solved_by
+from lossproof.judging.check import Check, Exact
+from lossproof.judging.observe import observe
+from lossproof.running.answers import Ahead, Answers, Direct, Feed, Group
+from lossproof.running.convention_ledger import Ledger
+from lossproof.running.mode_agreement import Agreement
+from lossproof.running.resume import Tape
+from lossproof.running.shard import WHOLE, Shard
+from lossproof.running.timing import Clock
+from lossproof.targets.launch import cores
+from lossproof.targets.target import Player, Target
+from lossproof.truth.truth import Truth, truth
+
+_MAX_STACK_ELEMENTS = 1 << 18
+
+
+def groups(calls: Iterable[Call]) -> Iterator[list[Call]]:
+    """Neighbouring calls of one signature and tier, in stacks small enough for memory; checks one by one."""
+    for members in _alike(calls):
+        step = max(1, _MAX_STACK_ELEMENTS // max(1, members[0].problem.x.size))
+        for start in range(0, len(members), step):
+            yield members[start : start + step]
+
+
+def _alike(calls: Iterable[Call]) -> Iterator[list[Call]]:
+    for _, run in itertools.groupby(calls, key=lambda c: c.id if isinstance(c, Check) else signature(c.problem)):
+        tiers: dict[str, list[Call]] = {}
+        for call in run:
+            tiers.setdefault(call.tier, []).append(call)
+        yield from tiers.values()
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One target and one group."""
+
+    target: Target
+    group: Group
+
+    @property
+    def name(self) -> str:
+        """The target's name."""
+        return self.target.name
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of the calls."""
+        return frozenset(c.id for c in self.group.calls)
+
+
+def stacked(calls: Iterable[Call], shard: Shard = WHOLE) -> list[Group]:
+    """The groups of a shard: those of the whole deck, so that what is stacked together there is so here."""
+    return [Group(tuple(group)) for group in shard.keep(list(groups(calls)))]
+
+
+def plan(targets: Sequence[Target], several: Iterable[Group]) -> list[Unit]:
+    """Who is asked what, in the order of the observations."""
+    return [Unit(target, group) for group in several for target in targets if target.takes(group.tier)]
+
+
+def run(
+    targets: Sequence[Target],
+    calls: Iterable[Call],
+    clock: Clock | None = None,
+    *,
+    jobs: int = 0,
+    tape: Tape | None = None,
+    shard: Shard = WHOLE,
+) -> Iterator[Observation]:
+    """Put every call of the ``shard`` to every target and judge the answers against one truth.
+
+    Targets in processes of their own are asked side by side, ``jobs`` at once (0: one for each core), ahead of the
+    judge. The order of the observations is that of the calls, whoever answers first. What a ``tape`` has is taken from
+    there.
+    """
+    clock = clock if clock is not None else Clock()
+    several = stacked(calls, shard)
+    ledgers = {t.implementation: Ledger(t.implementation, t.capabilities.conventions) for t in targets}
+    agreement = Agreement(targets)
+    units, done = plan(targets, several), len(tape.sizes) if tape else 0
+    for target in targets:
+        withheld = sum(len(group.calls) for group in several if not target.takes(group.tier))
+        clock.withheld |= {target.name: withheld} if withheld else {}
+    for unit, found in zip(units, tape.units() if tape else (), strict=False):
+        by_id = {c.id: c for c in unit.group.calls}
+        for observation in found:
+            ledgers[unit.target.implementation].add(by_id[observation.id], observation)
+        agreement.add(unit.target, found)
+        yield from found
+    with ExitStack() as stack:
+        slots = threading.Semaphore(jobs or cores())
+        feeds = {t.name: stack.enter_context(closing(_feed(t, units[done:], slots))) for t in targets}
+        for group, same in itertools.groupby(units[done:], key=lambda unit: unit.group):
+            for target, found in _group(group, [unit.target for unit in same], feeds, ledgers, clock):
+                agreement.add(target, found)
+                yield from found
+    for ledger in ledgers.values():
+        yield from ledger.verdicts()
+    yield from agreement.grades()
+
+
+def truths_of(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth]:
+    """The truth of the problems for each mean that a target declares; one for all where there is no mean."""
+    by_reduction: dict[str, Truth] = {}
+    found: dict[str, Truth] = {}
+    for mean in means:
+        solved = [solved_by(p, mean) for p in problems]
+        reduction = solved[0].reduction
+        if reduction not in by_reduction:
+            by_reduction[reduction] = truth(solved)
+        found[mean] = by_reduction[reduction]
+    return found
+
+
+def _feed(target: Target, units: Sequence[Unit], slots: threading.Semaphore) -> Feed:
+    if not isinstance(target.adapter, Player):
+        return Direct(target)
+    return Ahead(target, [unit.group for unit in units if unit.target is target], slots)
+
+
+def _group(
+    group: Group, targets: Sequence[Target], feeds: Mapping[str, Feed], ledgers: Mapping[str, Ledger], clock: Clock
+) -> Iterator[tuple[Target, list[Observation]]]:
+    """One group on every target that is given it."""
+    start = time.perf_counter()
+    if isinstance(group.calls[0], Check):
+        shared = Exact()
+        exact: Mapping[str, Truth | Exact] = {t.capabilities.mean: shared for t in targets}
+    else:
+        exact = truths_of([c.problem for c in group.calls], {t.capabilities.mean for t in targets})
+    clock.oracle += time.perf_counter() - start
+    for target in targets:
+        start = time.perf_counter()
+        answers = feeds[target.name].take(group)
+        taken = time.perf_counter()
+        found = judged(target, group, answers, exact[target.capabilities.mean], ledgers[target.implementation])
+        clock.waiting += taken - start
+        clock.judge += time.perf_counter() - taken
+        clock.add(target.name, answers.hearing.calls if answers.hearing else group.calls, answers.outcomes)
+        yield target, found
+
+
+def judged(target: Target, group: Group, answers: Answers, exact: Truth | Exact, ledger: Ledger) -> list[Observation]:
+    """The observations of one target and group, in order. All targets share the truth of a group."""
+    if isinstance(exact, Exact):
+        # sanity check: what is put as a check is heard as one
+        assert answers.hearing is not None
+        hearing = replace(answers.hearing, exact=exact)
+        found = hearing.check.judge(hearing)
+        for observation in found:
+            ledger.add(hearing.check, observation)
+        return found
+    p = group.calls[0].problem
+    found = observe(group.calls, exact, answers.outcomes, target.name, target.declared(p.op, p.result_dtype))
+    for i, observation in enumerate(found):
+        ledger.add(group.calls[i // len(exact.expected)], observation)
+    return found

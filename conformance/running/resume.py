@@ -1,0 +1,124 @@
+"""Going on with a run that was cut short: what its record holds is taken from there, the rest is asked for.
+
+Observations lie in the order of the run, so the record is a beginning of it: units (what one target says to one group)
+that are whole, and a last one that may not be. That one is dropped and judged again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from lossproof.core.case_id import FAMILY
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import Observation
+from lossproof.records.compressed_text import is_compressed
+from lossproof.records.headers import differences
+from lossproof.records.record import plain, read
+
+# What must be the same for observations of two runs to belong together.
+SAME = ("suite", "deck", "filters", "targets")
+
+
+class Unit(Protocol):
+    """What one target says to one group of calls."""
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of the calls."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The target."""
+        ...
+
+
+class Tape:
+    """A record that is to be finished: ``bytes`` of it and ``count`` observations stay. ``done``: nothing is missing.
+
+    Raises :class:`UsageError` if it is not the record of a run of these units, or was made with other versions.
+    """
+
+    def __init__(self, path: str | Path, header: Mapping[str, Any], units: Sequence[Unit]) -> None:
+        if is_compressed(path):
+            raise UsageError(f"cannot resume {path}: it is compressed; leave out --resume to start a new record")
+        self.record = read(path)
+        for name in (*SAME, "shard"):
+            found = difference(self.record.header.get(name), plain(header.get(name)), name)
+            if found:
+                raise UsageError(f"cannot resume {path}: {found}; leave out --resume to start a new record")
+        self.bytes = self.count = 0
+        self.done = False
+        self.sizes: list[int] = []
+        self._fit(units)
+
+    def _fit(self, units: Sequence[Unit]) -> None:
+        """Find the units that the record has whole, from the first on."""
+        lines = complete_lines(self.record.path)
+        self.bytes, line = next(lines)
+        for unit in units:
+            start, size = self.bytes, 0
+            while line is not None and line.get("target") == unit.name and line["id"] in unit.ids:
+                size += 1
+                self.bytes, line = next(lines)
+            if line is None:
+                # Nothing says that there was no more of it.
+                self.bytes = start
+                return
+            self.sizes.append(size)
+            self.count += size
+        # What the ledgers say at the end is said again.
+        while line is not None and "id" in line:
+            if line["id"].split("/")[2] != FAMILY:
+                raise UsageError(f"cannot resume {self.record.path}: it does not follow this run at {line['id']}")
+            _, line = next(lines)
+        self.done = line is not None
+
+    def units(self) -> Iterator[list[Observation]]:
+        """The observations of the units that stay, unit by unit."""
+        found = iter(self.record)
+        for size in self.sizes:
+            yield list(itertools.islice(found, size))
+
+
+def begun(path: str | Path) -> bool:
+    """Whether there is a record with a whole header, or a foreign file; False if there is nothing or less than that."""
+    try:
+        with Path(path).open("rb") as file:
+            first = file.readline()
+    except OSError:
+        return False
+    mark = b'{"lossproof":"record"'
+    return first.endswith(b"\n") or not (mark.startswith(first) or first.startswith(mark))
+
+
+def complete_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Where each observation begins, in bytes, and its JSON object.
+
+    At last where they end, and what a complete run says there, ``{"end": ...}``; None if the record is cut short.
+    """
+    with path.open("rb") as file:
+        at = len(file.readline())
+        for line in file:
+            try:
+                data = json.loads(line) if line.endswith(b"\n") else None
+            except ValueError as error:
+                raise UsageError(
+                    f"{path} is not a lossproof record; byte {at} begins no JSON object ({error})"
+                ) from None
+            yield at, data
+            if data is None or "end" in data:
+                return
+            at += len(line)
+    yield at, None
+
+
+def difference(made: Any, now: Any, name: str) -> str:
+    """Where two values first differ, in words; empty if they are equal."""
+    for where, one, other in differences(made, now, name):
+        return f"{where} was {json.dumps(one)} and is {json.dumps(other)}"
+    return ""

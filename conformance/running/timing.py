@@ -1,0 +1,79 @@
+"""Where the time of a run goes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from lossproof.adapters.protocol import Outcome
+from lossproof.core.batch import signature
+from lossproof.core.call import Call
+from lossproof.targets.target import Target
+
+
+@dataclass
+class Clock:
+    """Where the time went, in seconds, by target: inside its calls, of these in the first call of each signature and in
+    ``compiling``, and in starting its processes; then in waiting for targets, in the oracle, in the judge.
+
+    ``programs`` counts what was compiled, where the adapter counts; ``withheld`` the calls that a target was not given,
+    because their tier is too dear for it; ``restarts`` how often its processes were started again.
+    """
+
+    targets: dict[str, float] = field(default_factory=dict)
+    first: dict[str, float] = field(default_factory=dict)
+    compiling: dict[str, float] = field(default_factory=dict)
+    programs: dict[str, int] = field(default_factory=dict)
+    starts: dict[str, float] = field(default_factory=dict)
+    restarts: dict[str, int] = field(default_factory=dict)
+    withheld: dict[str, int] = field(default_factory=dict)
+    waiting: float = 0.0
+    oracle: float = 0.0
+    judge: float = 0.0
+    _seen: set[object] = field(default_factory=set, repr=False)
+
+    def facts(self) -> dict[str, Any]:
+        """Everything, for a record."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "_seen"}
+
+    def part(self, targets: Collection[str]) -> dict[str, Any]:
+        """What of it is about some targets, and what the engine took for all of them."""
+        return {
+            name: {t: n for t, n in fact.items() if t in targets} if isinstance(fact, dict) else fact
+            for name, fact in self.facts().items()
+        }
+
+    def more(self, facts: Mapping[str, Any]) -> None:
+        """Add the facts of another run."""
+        for f in fields(self):
+            mine, other = getattr(self, f.name), facts.get(f.name)
+            if isinstance(mine, float):
+                setattr(self, f.name, mine + (other or 0.0))
+            elif other and f.name != "_seen":
+                mine.update({name: mine.get(name, 0) + value for name, value in other.items()})
+
+    def add(self, target: str, calls: Iterable[Call], outcomes: Iterable[Outcome]) -> None:
+        """Count calls of a target."""
+        for call, outcome in zip(calls, outcomes, strict=True):
+            _more(self.targets, target, outcome.seconds)
+            if outcome.programs:
+                _more(self.compiling, target, outcome.compile_seconds)
+                self.programs[target] = self.programs.get(target, 0) + outcome.programs
+            key = (target, signature(call.problem))
+            if key not in self._seen:
+                self._seen.add(key)
+                _more(self.first, target, outcome.seconds)
+
+    def close(self, targets: Iterable[Target]) -> None:
+        """Take note of what the processes have taken."""
+        for target in targets:
+            seconds, restarts = getattr(target.adapter, "start_seconds", None), getattr(target.adapter, "restarts", 0)
+            if seconds is not None:
+                self.starts[target.name] = seconds
+            if restarts:
+                self.restarts[target.name] = restarts
+
+
+def _more(of: dict[str, float], target: str, seconds: float) -> None:
+    of[target] = of.get(target, 0.0) + seconds

@@ -1,0 +1,1 @@
+"""Who is asked: target strings, the processes that answer, and other releases in ``environments``."""

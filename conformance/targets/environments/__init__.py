@@ -1,0 +1,1 @@
+"""Other releases: environments made with them, found, probed and kept."""

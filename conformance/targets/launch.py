@@ -1,0 +1,95 @@
+"""How a worker is started: interpreter, arguments, environment variables, limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import platformdirs
+
+from lossproof.adapters.protocol import THREADS
+from lossproof.targets.environments.store import interpreter
+
+# One thread each unless the user says otherwise: the calls are small, idle threads spin, and the bits are then the same
+# whatever machine it is and whatever runs beside. Targets share the cores by running side by side.
+ONE_THREAD = dict.fromkeys(THREADS, "1")
+TIMEOUT = 120.0
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Processes:
+    """How targets run in processes: how many at once, how many seconds one call may take, how many bytes of resident
+    memory a process may have. ``jobs`` 0 is one for each core, ``memory`` 0 half of what the machine has."""
+
+    jobs: int = 0
+    timeout: float = TIMEOUT
+    memory: int = 0
+
+    @property
+    def side_by_side(self) -> int:
+        """How many targets run at once."""
+        return self.jobs or cores()
+
+    @property
+    def most_memory(self) -> int:
+        """The most bytes that one process may have."""
+        return self.memory or max(2 * _GIB, physical_memory() // 2)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What one worker is started as: an adapter (``module:ATTRIBUTE`` or ``file.py:ATTRIBUTE``) in a mode, on a device,
+    in an environment or interpreter (empty: this one)."""
+
+    adapter: str
+    mode: str = ""
+    device: str = ""
+    environment: str = ""
+
+    def command(self) -> list[str]:
+        """The command line: isolated mode, so that nothing but the interpreter's own packages is found.
+
+        This interpreter's own path goes along, so that a worker finds what this process does.
+        """
+        folder = adapters_folder()
+        python, path = (interpreter(self.environment), []) if self.environment else (sys.executable, _own_path())
+        options = [f"--{name}={value}" for name, value in (("mode", self.mode), ("device", self.device)) if value]
+        cache = f"--cache={cache_folder()}"
+        return [str(python), "-I", f"{folder}/boot.py", str(folder), *path, self.adapter, *options, cache]
+
+
+def _own_path() -> list[str]:
+    return ["--sys-path", json.dumps([os.path.abspath(entry) for entry in sys.path])]
+
+
+def environment() -> dict[str, str]:
+    """The environment variables of every worker: this process's own, and what it leaves open about threads."""
+    return ONE_THREAD | dict(os.environ)
+
+
+def adapters_folder() -> Path:
+    """The folder that is grafted into workers."""
+    return Path(str(files("lossproof.adapters")))
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept between runs; the variable ``LOSSPROOF_CACHE`` names another place."""
+    return Path(os.environ.get("LOSSPROOF_CACHE") or platformdirs.user_cache_dir("lossproof", appauthor=False))
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def physical_memory() -> int:
+    """Bytes of memory that the machine has; 0 where that is not known."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0

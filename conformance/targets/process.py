@@ -1,0 +1,212 @@
+"""One worker process: its pipes, its clock, its memory, and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+
+from lossproof.adapters import wire
+from lossproof.targets.launch import Launch, Processes, environment
+
+_CHUNK = 1 << 20
+_TICK = 0.05
+# A library that prints without end may not fill the disk.
+_MOST_STDERR = 1 << 24
+_TAIL = 600
+_PRINTED = 1 << 14
+_FAREWELL = 2.0
+
+
+class Fault(Exception):  # noqa: N818 (an answer of the process, not a fault of the suite)
+    """A process gave no answer: ``kind`` is ``crash``, ``timeout`` or ``resource``. ``alone``: it was the first call
+    that the process was asked; ``code`` is its exit code if it ended by itself."""
+
+    def __init__(self, kind: str, reason: str, tail: str = "", *, alone: bool = False, code: int | None = None) -> None:
+        super().__init__(reason + (f"; its last words: {tail}" if tail else ""))
+        self.kind = kind
+        self.tail = tail
+        self.alone = alone
+        self.code = code
+
+
+class Process:
+    """A worker and the conversation with it. What is asked is answered in order."""
+
+    def __init__(self, launch: Launch, limits: Processes) -> None:
+        self.limits = limits
+        self.asked = 0
+        self._heard = 0
+        self._reader = wire.Reader()
+        self._stderr = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (it lives as long as the process)
+        fcntl.fcntl(self._stderr, fcntl.F_SETFL, fcntl.fcntl(self._stderr, fcntl.F_GETFL) | os.O_APPEND)
+        self._process = subprocess.Popen(
+            launch.command(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=environment(),
+            # An interrupt at the terminal is for the engine, which then ends its workers; and so are its children.
+            start_new_session=True,
+            bufsize=0,
+        )
+        # sanity check: both are pipes
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
+        os.set_blocking(self._in, False)
+        os.set_blocking(self._out, False)
+
+    def hello(self) -> wire.Message:
+        """What the worker says when its framework is there."""
+        return next(self._exchange([b""]))
+
+    def ask(self, requests: Sequence[bytes]) -> Iterator[wire.Message]:
+        """Send requests, all at once or as the worker reads them, and give the replies as they come.
+
+        Raises :class:`Fault` instead of the reply that does not come; the process has ended then.
+        """
+        yield from self._exchange(requests)
+
+    def _exchange(self, requests: Sequence[bytes]) -> Iterator[wire.Message]:
+        out, wanted, first = memoryview(b"".join(requests)), len(requests), self.asked == 0
+        self.asked += len(requests) if out else 0
+        began = looked = time.monotonic()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._out, selectors.EVENT_READ)
+            if out:
+                selector.register(self._in, selectors.EVENT_WRITE)
+            try:
+                while wanted:
+                    ready = {key.fd for key, _ in selector.select(_TICK)}
+                    if self._in in ready:
+                        out, began = self._write(out), time.monotonic()
+                        if not out:
+                            selector.unregister(self._in)
+                    if self._out in ready:
+                        more = self._read()
+                        for message in self._messages(first):
+                            wanted, first, began = wanted - 1, False, time.monotonic()
+                            self._heard = self._printed()
+                            yield message
+                        if wanted and not more:
+                            raise self._ended(first)
+                    now = time.monotonic()
+                    if wanted and now - looked > _TICK:
+                        looked = now
+                        self._watch(now - began, first)
+            finally:
+                if wanted:
+                    # Replies that nobody takes now would be taken for others later.
+                    self.kill()
+
+    def _messages(self, first: bool) -> Iterator[wire.Message]:
+        try:
+            yield from self._reader.messages()
+        except wire.WireError as error:
+            raise Fault("crash", f"its answer cannot be read: {error}", self._tail(), alone=first) from None
+
+    def _write(self, out: memoryview) -> memoryview:
+        try:
+            return out[os.write(self._in, out[:_CHUNK]) :]
+        except BlockingIOError:
+            return out
+        except BrokenPipeError:
+            # The other end says why.
+            return out[:0]
+
+    def _read(self) -> bool:
+        try:
+            data = os.read(self._out, _CHUNK)
+        except BlockingIOError:
+            return True
+        self._reader.feed(data)
+        return bool(data)
+
+    def _watch(self, seconds: float, first: bool) -> None:
+        """The limits: time for a call, resident memory; and whether the process is there."""
+        if self._printed() > _MOST_STDERR:
+            os.ftruncate(self._stderr.fileno(), 0)
+            self._heard = 0
+        limits, used = self.limits, resident_memory(self._process.pid)
+        if used > limits.most_memory:
+            self.kill()
+            text = (
+                f"resident memory of {used / 2**30:.2f} GiB is beyond the limit of {limits.most_memory / 2**30:.2f} GiB"
+            )
+            raise Fault("resource", text, self._tail(), alone=first)
+        if seconds > limits.timeout:
+            self.kill()
+            raise Fault("timeout", f"no answer within {limits.timeout:g} s", self._tail(), alone=first)
+        # A child that inherited the pipe keeps it open when the process is gone.
+        if self._process.poll() is not None and not self._readable():
+            raise self._ended(first)
+
+    def _readable(self) -> bool:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._out, selectors.EVENT_READ)
+            return bool(selector.select(0))
+
+    def _ended(self, first: bool) -> Fault:
+        try:
+            code = self._process.wait(_FAREWELL)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return Fault("crash", "the process closed its output", self._tail(), alone=first)
+        self.kill()
+        if code >= 0:
+            return Fault("crash", f"the process ended with exit code {code}", self._tail(), alone=first, code=code)
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        return Fault("crash", f"the process died of {name}", self._tail(), alone=first)
+
+    def _tail(self) -> str:
+        """The end of what was printed since the last answer, or what surrounds the report of a fatal error in it."""
+        size = self._printed()
+        text = os.pread(self._stderr.fileno(), _PRINTED, max(0, self._heard, size - _PRINTED)).decode(
+            "utf-8", "replace"
+        )
+        fatal = text.rfind("Fatal Python error")
+        start = max(0, len(text) - _TAIL if fatal < 0 else fatal - _TAIL // 3)
+        return " ".join(text[start : start + _TAIL].split())
+
+    def _printed(self) -> int:
+        return os.fstat(self._stderr.fileno()).st_size
+
+    def kill(self) -> None:
+        """End the process and its children at once."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def close(self) -> None:
+        """Say bye and do not wait for long."""
+        if self._process.poll() is None:
+            with contextlib.suppress(OSError):
+                os.write(self._in, wire.pack({"kind": "bye"}))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_FAREWELL)
+        self.kill()
+        for stream in (self._process.stdin, self._process.stdout, self._stderr):
+            # sanity check: all three were opened
+            assert stream is not None
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def resident_memory(pid: int) -> int:
+    """Bytes of resident memory of a process; 0 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        pass
+    if os.path.isdir("/proc/self"):
+        return 0
+    done = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return int(done.stdout.strip() or 0) * 1024

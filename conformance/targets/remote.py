@@ -1,0 +1,257 @@
+"""An adapter in a process of its own: faults cost one call, and the process is started again.
+
+Answers stream back one by one, so the culprit of a death is the first call without one. It is asked again, alone in a
+fresh process: a second death is its outcome; an answer is its outcome, too, with a note, for then the death had
+another cause (an earlier call's corruption, say, or somebody who ended the process). A call without an answer in time
+is not asked again. Calls that are marked for it have a process apart, so that what they corrupt is nobody else's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lossproof.adapters import wire
+from lossproof.adapters.boot import UNSUITABLE
+from lossproof.adapters.protocol import OPS, OUTPUTS, Capabilities, Description, Outcome, Problem, Support
+from lossproof.core.errors import UsageError
+from lossproof.targets.launch import Launch, Processes
+from lossproof.targets.process import Fault, Process
+
+# What answers nothing at all is not worth hours of restarts: a framework, or its kernels of one op for one dtype.
+_MOST_FAULTS = 20
+_MOST_STARTS = 2
+
+
+# Op and dtype.
+_Kind = tuple[str, str]
+
+
+def _kind(p: Problem) -> _Kind:
+    return p.op, p.dtype
+
+
+class NotImportableError(UsageError):
+    """The adapter or its framework is not there, or raises an exception when it is imported.
+
+    ``missing`` is the module that was not found, if that is what is wrong.
+    """
+
+    def __init__(self, why: str, missing: str = "") -> None:
+        super().__init__(why)
+        self.missing = missing
+
+
+@dataclass
+class Lane:
+    """Calls in order, in one process at a time."""
+
+    launch: Launch
+    limits: Processes
+    seconds: float = 0.0
+    starts: int = 0
+    faults: dict[_Kind, int] = field(default_factory=dict)
+    hopeless: dict[_Kind, Fault] = field(default_factory=dict)
+    given_up: Fault | None = None
+    _answered: bool = False
+    _process: Process | None = None
+    _ids: Iterator[int] = field(default_factory=itertools.count)
+
+    def start(self) -> wire.Message:
+        """Start a process and give what it says.
+
+        Raises :class:`Fault` if it dies, :class:`NotImportableError` if it refuses.
+        """
+        for attempt in range(_MOST_STARTS):
+            began = time.perf_counter()
+            process = Process(self.launch, self.limits)
+            self.starts += 1
+            try:
+                hello = process.hello()
+            except Fault as fault:
+                process.close()
+                if fault.code == UNSUITABLE:
+                    raise NotImportableError(fault.tail) from None
+                if attempt == _MOST_STARTS - 1:
+                    raise Fault(fault.kind, f"no process starts: {fault}") from None
+                continue
+            if hello["kind"] == "failed":
+                process.close()
+                raise NotImportableError(hello["message"], hello["missing"])
+            if hello.get("wire") != wire.VERSION:
+                process.close()
+                raise UsageError(f"the worker speaks version {hello.get('wire')} of the wire, not {wire.VERSION}")
+            self.seconds += time.perf_counter() - began
+            self._process = process
+            return hello
+        raise AssertionError("unreachable")
+
+    def play(self, problems: Sequence[Problem], *, watch: bool) -> Iterator[Outcome]:
+        """One outcome for each problem, whatever happens to the process."""
+        done = 0
+        while done < len(problems):
+            reason = self.given_up or self.hopeless.get(_kind(problems[done]))
+            if reason is not None:
+                yield Outcome(error=reason.kind, message=str(reason))
+                done += 1
+                continue
+            try:
+                for outcome in self._ask(problems[done:], watch=watch):
+                    self._note_answer(problems[done])
+                    done += 1
+                    yield outcome
+            except Fault as fault:
+                yield self._culprit(problems[done], fault, watch=watch)
+                done += 1
+
+    def _culprit(self, problem: Problem, fault: Fault, *, watch: bool) -> Outcome:
+        """The outcome of a call during which the process ended."""
+        self._stop()
+        if self.given_up is not None:
+            return Outcome(error=fault.kind, message=str(self.given_up))
+        kind = _kind(problem)
+        self.faults[kind] = faults = self.faults.get(kind, 0) + 1
+        if not fault.alone and fault.kind != "timeout":
+            try:
+                (outcome,) = self._ask([problem], watch=watch)
+            except Fault as again:
+                self._stop()
+                fault = again
+            else:
+                self._note_answer(problem)
+                return replace(outcome, note=f"answered when asked again, alone; before that {fault}")
+        if faults == _MOST_FAULTS:
+            what = f"{faults} calls of {' in '.join(kind)}" if self._answered else f"{faults} calls"
+            reason = Fault(fault.kind, f"not asked: the last {what} ended like this: {fault}")
+            if self._answered:
+                self.hopeless[kind] = reason
+            else:
+                self.given_up = reason
+        return Outcome(error=fault.kind, message=str(fault))
+
+    def _note_answer(self, problem: Problem) -> None:
+        self._answered = True
+        self.faults.pop(_kind(problem), None)
+
+    def _ask(self, problems: Sequence[Problem], *, watch: bool) -> Iterator[Outcome]:
+        if self._process is None:
+            try:
+                self.start()
+            except Fault as fault:
+                self.given_up = fault
+                raise
+            if self.given_up is not None:
+                # Interrupted meanwhile.
+                raise self.given_up
+        # sanity check: start leaves a process or raises
+        assert self._process is not None
+        numbers = [next(self._ids) for _ in problems]
+        limit = 2 * self.limits.timeout
+        requests = [
+            wire.pack({"kind": "evaluate", "id": i, "problem": p, "watch": watch, "limit": limit})
+            for i, p in zip(numbers, problems, strict=True)
+        ]
+        for number, reply in zip(numbers, self._process.ask(requests), strict=True):
+            # sanity check: replies come in the order of the requests
+            assert reply["id"] == number
+            yield reply["outcome"]
+
+    def script(self, problem: Problem) -> str:
+        """The adapter's own script for a problem. Raises :class:`UsageError` where it has none."""
+        if self._process is None:
+            self.start()
+        # sanity check: start leaves a process or raises
+        assert self._process is not None
+        (reply,) = self._process.ask([wire.pack({"kind": "script", "problem": problem})])
+        if reply["error"]:
+            raise UsageError(reply["error"])
+        text: str = reply["text"]
+        return text
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def interrupt(self) -> None:
+        """From another thread: whatever is asked is answered no more."""
+        self.given_up = Fault("crash", "interrupted")
+        if self._process is not None:
+            self._process.kill()
+
+    def close(self) -> None:
+        """End the process."""
+        self._stop()
+
+
+class Remote:
+    """What an adapter says of itself, and its answers, from elsewhere; started with :func:`connect`."""
+
+    def __init__(self, name: str, launch: Launch, limits: Processes) -> None:
+        self.name = name
+        self.hello: dict[str, Any] = {}
+        self._launch = launch
+        self._lane = Lane(launch, limits)
+        self._apart = Lane(launch, limits)
+
+    def connect(self) -> None:
+        """Start the process. One that dies at once stays: every call of it will say so.
+
+        Raises :class:`NotImportableError` if the adapter does not import.
+        """
+        try:
+            self.hello = self._lane.start()
+            self.name = self.hello["adapter"]
+        except Fault as fault:
+            self._lane.given_up = self._apart.given_up = fault
+            ops = {op: Support("native") for op in OPS}
+            modes, devices = (
+                dict.fromkeys((d, g or d)) for d, g in (("eager", self._launch.mode), ("cpu", self._launch.device))
+            )
+            silent = Capabilities(ops, modes=tuple(modes), devices=tuple(devices), outputs=OUTPUTS)
+            self.hello = {"capabilities": silent, "description": Description({}, {"process": str(fault)})}
+
+    def describe(self) -> Description:
+        """What the worker said when it was started."""
+        found: Description = self.hello["description"]
+        return found
+
+    def capabilities(self) -> Capabilities:
+        """What the worker said when it was started."""
+        found: Capabilities = self.hello["capabilities"]
+        return found
+
+    def evidence(self) -> dict[str, Any]:
+        """The interpreter and the thread counts of the process."""
+        return {name: self.hello[name] for name in ("python", "numpy", "threads") if name in self.hello}
+
+    def script(self, problem: Problem) -> str:
+        """The adapter's own script for a problem. Raises :class:`UsageError` where it has none."""
+        return self._lane.script(problem)
+
+    def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
+        """One outcome for each problem; ``isolate`` sends them to the process apart."""
+        return (self._apart if isolate else self._lane).play(problems, watch=watch)
+
+    @property
+    def start_seconds(self) -> float:
+        """Seconds until the processes were ready, all that were started."""
+        return self._lane.seconds + self._apart.seconds
+
+    @property
+    def restarts(self) -> int:
+        """How many processes had to be started again."""
+        return max(0, self._lane.starts - 1) + max(0, self._apart.starts - 1)
+
+    def interrupt(self) -> None:
+        """From another thread: end what is going on."""
+        self._lane.interrupt()
+        self._apart.interrupt()
+
+    def close(self) -> None:
+        """End the processes."""
+        self._lane.close()
+        self._apart.close()

@@ -1,0 +1,104 @@
+"""Which targets a run is about: names given by a person, ``all``, or whatever is installed."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from lossproof.core.errors import UsageError
+from lossproof.targets.launch import Launch, Processes
+from lossproof.targets.target import Spec, Target, absent, here, known, spec
+
+# Windows has no process groups, and no pipes that can be waited for like files: targets are in this process there.
+PROCESSES = None if os.name == "nt" else Processes()
+# A target, or why there is none.
+Found = Target | UsageError
+
+
+def targets(names: Iterable[str], processes: Processes | None = None) -> list[Target]:
+    """The targets of these names, in order and once each; every installed adapter if there are none.
+
+    ``all`` stands for every installed adapter on every device and in every mode. With ``processes`` each target is in
+    a process of its own, started here, and no framework is imported in this one. Raises :class:`UsageError` for a name
+    that stands for no target.
+    """
+    names = list(dict.fromkeys(names)) or [""]
+    wanted = {name: spec(name) for name in names if name not in ("", "all")}
+    every = [spec(name) for name in known()] if len(wanted) < len(names) else []
+    started = available([*wanted.values(), *every], processes)
+    named, several = dict(zip(wanted, started, strict=False)), _targets(started[len(wanted) :])
+    found: list[Found] = []
+    for name in names:
+        found += several if name == "" else everything(several, processes) if name == "all" else [named[name]]
+    chosen: dict[str, Target] = {}
+    for target in _targets(found):
+        chosen.setdefault(target.name, target)
+    wrong = next((w for w in found if isinstance(w, UsageError)), None)
+    close(t for t in _targets([*started, *found]) if wrong or t is not chosen.get(t.name))
+    if wrong:
+        raise wrong
+    if not chosen:
+        raise UsageError("no target is installed; pip install 'lossproof[torch]', or see lossproof targets")
+    return list(chosen.values())
+
+
+def _targets(found: Iterable[Found]) -> list[Target]:
+    return [t for t in found if isinstance(t, Target)]
+
+
+def available(specs: Sequence[Spec], processes: Processes | None) -> list[Found]:
+    """A target for each, started side by side, or what is wrong with it."""
+    if processes is None:
+        return [_caught(here, s) for s in specs]
+    with ThreadPoolExecutor(processes.side_by_side) as pool:
+        return list(pool.map(lambda s: _caught(lambda s: _elsewhere(s, processes), s), specs))
+
+
+def everything(several: Sequence[Target], processes: Processes | None) -> list[Found]:
+    """These adapters on every device and in every mode."""
+    every = [(t, device, mode) for t in several for device in t.capabilities.devices for mode in t.capabilities.modes]
+    specs = [replace(spec(t.adapter.name), device=device, mode=mode) for t, device, mode in every]
+    at_hand = {(t.adapter.name, t.device, t.mode): t for t in several}
+    others = [s for s in specs if (s.name, s.device, s.mode) not in at_hand]
+    started = iter(available(others, processes))
+    return [at_hand.get((s.name, s.device, s.mode)) or next(started) for s in specs]
+
+
+def missing(required: Iterable[str], chosen: Sequence[Target]) -> list[str]:
+    """Of the required targets, adapters and devices (``cuda`` is any ``cuda:N``), those that the run does not have."""
+    present = {n for t in chosen for n in (t.name, t.adapter.name, t.device, t.device.split(":")[0])}
+    return [r for r in required if r not in present]
+
+
+def close(several: Iterable[Target]) -> None:
+    """End the processes of targets, where they have any."""
+    for target in several:
+        end = getattr(target.adapter, "close", None)
+        if end is not None:
+            end()
+
+
+def _caught(make: Callable[[Spec], Target], s: Spec) -> Found:
+    try:
+        return make(s)
+    except UsageError as error:
+        return error
+
+
+def _elsewhere(s: Spec, processes: Processes) -> Target:
+    # POSIX only, and not needed by who stays in one process.
+    from lossproof.targets.remote import NotImportableError, Remote
+
+    remote = Remote(s.name, Launch(s.value, s.mode, s.device, s.environment), processes)
+    atexit.register(remote.close)
+    try:
+        remote.connect()
+        return s.target(remote)
+    except NotImportableError as error:
+        raise absent(s, str(error), error.missing) from None
+    except UsageError:
+        remote.close()
+        raise

@@ -1,0 +1,219 @@
+"""Targets: an adapter on a device, in a mode, in an environment. Target strings, discovery, play."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Protocol, runtime_checkable
+
+from lossproof.adapters import local
+from lossproof.adapters.protocol import Adapter, Capabilities, Description, Outcome, Problem
+from lossproof.core.errors import UsageError
+from lossproof.core.profiles import Declared, default_profile
+from lossproof.targets.launch import ONE_THREAD
+
+GROUP = "lossproof.adapters"
+_EXPECTED = "expected NAME[+MODE][:DEVICE][@ENVIRONMENT], such as torch, jax+jit or torch:cuda:0@./venv/bin/python"
+# A name is an installed adapter's, or says where one is: file.py:ATTRIBUTE, package.module:ATTRIBUTE.
+_SPEC = re.compile(
+    r"(?P<name>.+?\.py:[A-Za-z_][\w.]*|[A-Za-z_]\w*(\.\w+)+:[A-Za-z_][\w.]*|[A-Za-z_][\w.-]*?)"
+    r"(\+(?P<mode>[\w-]+))?(:(?P<device>[a-z]+(:\d+)?))?(@(?P<environment>.+))?"
+)
+
+
+@runtime_checkable
+class Player(Protocol):
+    """An adapter that is elsewhere and answers problems itself: in a process of its own, or in a file."""
+
+    @property
+    def name(self) -> str:
+        """The first part of a target string."""
+        ...
+
+    def describe(self) -> Description:
+        """Versions and build facts of the framework."""
+        ...
+
+    def capabilities(self) -> Capabilities:
+        """The ops, dtypes, devices and modes on offer."""
+        ...
+
+    def evidence(self) -> dict[str, Any]:
+        """What else the results depend on: the interpreter, threads."""
+        ...
+
+    def script(self, problem: Problem) -> str:
+        """A program of the framework alone that evaluates the problem."""
+        ...
+
+    def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
+        """One outcome for each problem, in order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Target:
+    """An implementation under test, ready to be asked.
+
+    ``environment`` is the interpreter as the target string has it, empty for this one; ``place`` is where the adapter
+    is, if it is not installed under its name.
+    """
+
+    adapter: Adapter | Player
+    mode: str = "eager"
+    device: str = "cpu"
+    environment: str = ""
+    place: str = ""
+
+    @cached_property
+    def name(self) -> str:
+        """The target string: ``torch``, ``jax+jit``, ``torch:cuda:0``."""
+        mode = "" if self.mode == self.capabilities.modes[0] else f"+{self.mode}"
+        device = "" if self.device == self.capabilities.devices[0] else f":{self.device}"
+        environment = f"@{self.environment}" if self.environment else ""
+        return f"{self.place or self.adapter.name}{mode}{device}{environment}"
+
+    @property
+    def implementation(self) -> str:
+        """The adapter in its environment: what decides once where the specification leaves a choice."""
+        return f"{self.place or self.adapter.name}@{self.environment}" if self.environment else self.adapter.name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the adapter offers at run time."""
+        return self.adapter.capabilities().in_mode(self.mode)
+
+    def script(self, problem: Problem) -> str:
+        """A program of the framework alone that evaluates a problem as this target does."""
+        if isinstance(self.adapter, Player):
+            return self.adapter.script(problem)
+        return self.adapter.script(problem, self.device, self.mode)
+
+    def describe(self) -> Description:
+        """Evidence for the record's header."""
+        return self.adapter.describe()
+
+    def declared(self, op: str, dtype: str) -> Declared:
+        """The error profile that the adapter declares for an op and dtype."""
+        c = self.capabilities
+        return Declared(c.profiles.get((op, dtype), default_profile(dtype)), c.online, c.mean)
+
+    def takes(self, tier: str) -> bool:
+        """Whether calls of a tier are worth their compilation here: see ``Call.tier``."""
+        return local.takes(self.capabilities, tier)
+
+    def play(self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False) -> Iterator[Outcome]:
+        """Put problems to the adapter, one outcome each.
+
+        ``isolate`` keeps what they may corrupt from other calls, where the adapter is in a process of its own. With
+        ``watch`` outcomes say which inputs were written into.
+        """
+        if isinstance(self.adapter, Player):
+            yield from self.adapter.outcomes(problems, isolate=isolate, watch=watch)
+            return
+        for problem in problems:
+            yield local.answer(self.adapter, problem, self.device, self.mode, watch=watch)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A target string taken apart; what it leaves open is empty. ``value`` says where the adapter is."""
+
+    text: str
+    name: str
+    value: str
+    mode: str = ""
+    device: str = ""
+    environment: str = ""
+
+    @property
+    def place(self) -> str:
+        """The name, if it says itself where the adapter is."""
+        return self.name if self.name == self.value else ""
+
+    def target(self, adapter: Adapter | Player) -> Target:
+        """The target, its mode and device checked against what the adapter has."""
+        c = adapter.capabilities()
+        mode, device = self.mode or c.modes[0], local.device_of(c, self.device)
+        for what, given, known in (("mode", mode, c.modes), ("device", device, c.devices)):
+            if given not in known:
+                here = " here" if what == "device" else ""
+                text = f"target {self.text!r}: {adapter.name} has no {what} {given!r}{here}"
+                raise UsageError(f"{text}; expected one of {', '.join(known)}")
+        return Target(adapter, mode, device, self.environment, self.place)
+
+
+def spec(text: str) -> Spec:
+    """Read a target string. Raises :class:`UsageError` if it cannot be read or names no adapter."""
+    match = _SPEC.fullmatch(text)
+    if not match:
+        raise UsageError(f"cannot read target {text!r}; {_EXPECTED}")
+    given = {k: v for k, v in match.groupdict().items() if v}
+    name = given["name"]
+    if ":" in name:
+        file = name.rpartition(":")[0]
+        if file.endswith(".py") and not os.path.isfile(file):
+            raise UsageError(f"target {text!r}: there is no file {file}")
+        return Spec(text, value=name, **given)
+    found = known().get(name)
+    if found is None:
+        raise UsageError(
+            f"unknown target {name!r}; expected one of {', '.join(known()) or 'none installed'}, or file.py:ATTRIBUTE"
+        )
+    return Spec(text, value=found.value, **given)
+
+
+def known() -> dict[str, EntryPoint]:
+    """Adapters that are installed as entry points, by name."""
+    return {e.name: e for e in sorted(entry_points(group=GROUP), key=lambda e: e.name)}
+
+
+def load(name: str) -> Adapter:
+    """Import an adapter. Raises :class:`UsageError` if it is unknown or its framework is not installed."""
+    return _load(spec(name))
+
+
+def _load(s: Spec) -> Adapter:
+    for variable, value in ONE_THREAD.items():
+        os.environ.setdefault(variable, value)
+    try:
+        return local.load(s.value)
+    except Exception as error:  # foreign code: a broken installation can raise anything
+        raise absent(s, str(error), getattr(error, "name", None) or "") from error
+
+
+def absent(s: Spec, why: str, missing: str) -> UsageError:
+    """What to say of an adapter that does not import."""
+    if s.place:
+        return UsageError(f"target {s.name} does not import: {why}")
+    hint = f"pip install 'lossproof[{s.name}]'"
+    if s.environment:
+        hint = f"install it in {s.environment}"
+    return UsageError(f"target {s.text}: {missing or s.name} is not installed or does not import ({why}); {hint}")
+
+
+def here(s: Spec) -> Target:
+    """The target in this process."""
+    if s.environment:
+        raise UsageError(f"target {s.text!r}: another environment needs a process of its own; leave out --in-process")
+    return s.target(_load(s))
+
+
+def parse(text: str) -> Target:
+    """A target in this process, from a string such as ``torch``, ``jax+jit`` or ``torch:cuda:0``."""
+    return here(spec(text))
+
+
+def installed() -> list[Target]:
+    """Every adapter whose framework is installed, in its default mode and device, in this process."""
+    found = []
+    for name in known():
+        try:
+            found.append(parse(name))
+        except UsageError:
+            continue
+    return found

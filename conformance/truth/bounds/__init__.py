@@ -1,0 +1,1 @@
+"""The allowed error, derived: ``docs/bounds.md`` in code."""

@@ -1,0 +1,91 @@
+"""Error profiles: the constants, roundoffs and underflow terms from which every bound is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossproof.core.formats import Format
+
+EXP_ULP = 3.0
+LOG_ULP = 4.0
+DIV_ULP = 3.0
+Summation = Callable[[int], float]
+
+
+@dataclass(frozen=True)
+class Model:
+    """An error profile for a format.
+
+    W: wide internals, one rounding to the IO format at each public tensor. N: every elementwise result rounded to a
+    16-bit IO format, sums accumulated in at least float32. F: W with an exponential computed as a power of two.
+    """
+
+    fmt: Format
+    profile: str
+
+    @property
+    def sixteen(self) -> bool:
+        """Whether the IO format has 16 bits."""
+        return self.fmt.is_narrow
+
+    @property
+    def narrow(self) -> bool:
+        """Whether elementwise results are rounded to the 16-bit IO format."""
+        return self.profile == "N" and self.sixteen
+
+    @property
+    def u_o(self) -> float:
+        """Roundoff of the IO format."""
+        return self.fmt.u
+
+    @property
+    def u_s(self) -> float:
+        """Roundoff of accumulators."""
+        return min(self.fmt.u, 2.0**-24)
+
+    @property
+    def u_i(self) -> float:
+        """Roundoff of elementwise intermediates."""
+        return self.u_o if self.narrow else self.u_s
+
+    @property
+    def c_d(self) -> float:
+        """Roundings of the exponent's argument: the shift, and for profile F the product with a rounded log2(e)."""
+        return 3.0 if self.profile == "F" else 1.0
+
+    @property
+    def tau(self) -> float:
+        """Underflow: flush to zero is allowed but in float16, where half a subnormal (N: two spacings) remains."""
+        if self.fmt.name == "float16":
+            return 2.0**-23 if self.narrow else 2.0**-25
+        return 3.0 * self.fmt.min_normal
+
+    @property
+    def tau_i(self) -> float:
+        """Underflow of one elementwise intermediate: its own format is float32 for float16 outside profile N."""
+        if self.fmt.name == "float16":
+            return 2.0**-25 if self.narrow else 2.0**-126
+        return self.fmt.min_normal
+
+
+def t(u: float) -> float:
+    """Relative error bound of a rounding in a product chain, u / (1 - u)."""
+    return u / (1.0 - u)
+
+
+def log_loss(u: float) -> float:
+    """``-log(1 - u)``: the largest |log| of a factor 1 + delta with |delta| <= t(u)."""
+    return float(-np.log1p(-u))
+
+
+def hard_sum(n: int) -> float:
+    """Roundings that one term meets in a sum of n terms in any order."""
+    return float(max(n - 1, 0))
+
+
+def random_sum(n: int) -> float:
+    """The same for terms in random order, exceeded with probability below 2 exp(-40.5) (Azuma)."""
+    return float(min(max(n - 1, 0), 9.0 * np.sqrt(max(n - 1, 0))))

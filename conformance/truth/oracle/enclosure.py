@@ -1,0 +1,45 @@
+"""What an oracle answers: a centre held as an unevaluated sum of two doubles, and a certified radius."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossproof.core.formats import F64
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """The exact value lies within ``rad`` of ``mid + low``, entry by entry; ``mid`` may be NaN or infinite, exactly."""
+
+    mid: F64
+    low: F64
+    rad: F64
+
+    def ends(self, at: tuple[int, ...]) -> tuple[float, float]:
+        """Outward rounded ends of one entry, as float64."""
+        mid, slack = float(self.mid[at]), float(self.rad[at] + abs(self.low[at]))
+        if slack == 0 or not np.isfinite(mid):
+            return mid, mid
+        with np.errstate(over="ignore"):
+            return float(np.nextafter(mid - slack, -np.inf)), float(np.nextafter(mid + slack, np.inf))
+
+
+# Enclosures of the outputs of regular rows, by name, in the batch's layout (SPEC sections 2 and 3).
+Core = Mapping[str, Enclosure]
+
+
+def merge(first: Core, second: Core, into: NDArray[np.intp]) -> Core:
+    """``first`` with the problems ``into`` replaced by those of ``second``."""
+
+    def one(a: Enclosure, b: Enclosure) -> Enclosure:
+        pairs = ((a.mid, b.mid), (a.low, b.low), (a.rad, b.rad))
+        parts = [x.copy() for x, _ in pairs]
+        for part, (_, y) in zip(parts, pairs, strict=True):
+            part[into] = y
+        return Enclosure(*parts)
+
+    return {name: one(first[name], second[name]) for name in first}

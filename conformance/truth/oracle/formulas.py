@@ -1,0 +1,174 @@
+"""The operations and derivatives of SPEC sections 2 and 3, written once for every number system.
+
+Inputs are a batch and the classes of its rows; every output of regular rows comes back by name, in the batch's
+layout. Absent classes (-inf) have p = 0 and take no part; special rows are computed as if their logits were 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossproof.core.batch import Batch
+from lossproof.truth.oracle.number_systems import Num, Numbers
+from lossproof.truth.row_quantities import MASKED, Rows, counted
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """p, log p (nll_loss: the input itself) and, of losses, c = w q', its row sum Q, the denominator W, the scale g."""
+
+    p: Num
+    y: Num
+    c: Num = None
+    Q: Num = None
+    W: Num = None
+    g: Num = None
+
+
+def outputs(s: Numbers, batch: Batch, rows: Rows) -> dict[str, Num]:
+    """Every output that the batch asks for."""
+    parts = _parts(s, batch, rows)
+    if batch.op == "softmax":
+        found = _softmax(s, batch, parts)
+    elif batch.op == "log_softmax":
+        found = _log_softmax(s, batch, parts)
+    else:
+        found = _loss(s, batch, rows, parts)
+    return {name: a for name, a in found.items() if name.split(":")[0] in batch.outputs}
+
+
+def _parts(s: Numbers, batch: Batch, rows: Rows) -> _Parts:
+    present = ~rows.absent
+    if batch.op == "nll_loss":
+        p, y = None, s.exact(np.where(np.isfinite(batch.x), batch.x, 0.0))
+    else:
+        p, y = _probabilities(s, batch, rows)
+    if not batch.is_loss:
+        return _Parts(p, y)
+    c = s.select(batch.kept[..., None], _coefficients(s, batch))
+    # An absent class of a loss contributes through special values alone; here it contributes nothing.
+    y = s.select(present, y)
+    denominator = s.sum(s.exact(counted(batch)))
+    return _Parts(p, y, c, s.sum(c), denominator, _scale(s, batch, denominator))
+
+
+def _probabilities(s: Numbers, batch: Batch, rows: Rows) -> tuple[Num, Num]:
+    present = ~rows.absent
+    x = np.where((rows.kind <= MASKED)[..., None] & np.isfinite(batch.x), batch.x, 0.0)
+    lowered = np.where(present, x, -np.inf)
+    top = np.argmax(lowered, axis=-1)[..., None]
+    m = np.take_along_axis(x, top, axis=-1)
+    d = s.select(present, s.exact(x) - s.exact(np.broadcast_to(m, x.shape)))
+    e = s.select(present, s.exp(d))
+    others = present.copy()
+    np.put_along_axis(others, top, False, axis=-1)
+    # The largest term is exactly 1: summing the others alone keeps log s accurate near 0.
+    rest = s.sum(s.select(others, e))
+    one = s.exact(np.ones((*x.shape[:2], 1)))
+    return e / (one + rest), s.select(present, d - s.log1p(rest))
+
+
+def _coefficients(s: Numbers, batch: Batch) -> Num:
+    q = batch.q
+    if q is None:
+        # sanity check: a loss without probabilities has labels
+        assert batch.y is not None
+        q = (np.arange(batch.k) == batch.y[..., None]).astype(np.float64)
+    w = s.exact(np.broadcast_to(batch.w[:, None, :], q.shape))
+    if not batch.smoothed:
+        return w * s.exact(q)
+    one, eps, k = (s.exact(np.broadcast_to(a, q.shape)) for a in (1.0, batch.eps, float(batch.k)))
+    return w * ((one - eps) * s.exact(q) + eps / k)
+
+
+def _scale(s: Numbers, batch: Batch, denominator: Num) -> Num:
+    """(B, N, 1) row scale of the gradient; 0 in ignored rows and where a mean has no denominator."""
+    if batch.cot is None:
+        return None
+    g = s.exact(batch.cot)
+    if batch.reduction == "mean":
+        usable = counted(batch).sum(axis=1, keepdims=True) != 0
+        g = s.select(usable, g / (denominator + s.exact(np.where(usable, 0.0, 1.0))))
+    rows = g[..., None] + s.exact(np.zeros((*batch.kept.shape, 1)))
+    return s.select(batch.kept[..., None], rows)
+
+
+def _tangent(s: Numbers, p: Num, v: Num) -> Num:
+    """``p o (v - <p, v>)``: the JVP and the VJP of softmax."""
+    return p * (v - s.sum(p * v))
+
+
+def _softmax(s: Numbers, batch: Batch, parts: _Parts) -> dict[str, Num]:
+    out = {"value": parts.p}
+    if batch.cot is not None:
+        out["vjp"] = _tangent(s, parts.p, s.exact(batch.cot))
+    if batch.tan is not None:
+        out["jvp"] = _tangent(s, parts.p, s.exact(batch.tan))
+    return out
+
+
+def _log_softmax(s: Numbers, batch: Batch, parts: _Parts) -> dict[str, Num]:
+    out = {"value": parts.y}
+    if batch.cot is not None:
+        v = s.exact(batch.cot)
+        out["vjp"] = v - parts.p * s.sum(v)
+    if batch.tan is not None:
+        t = s.exact(batch.tan)
+        out["jvp"] = t - s.sum(parts.p * t)
+        if batch.cot is not None:
+            zero = s.exact(np.zeros_like(batch.x))
+            out["hvp"] = zero - s.sum(s.exact(batch.cot)) * _tangent(s, parts.p, t)
+    return out
+
+
+def _loss(s: Numbers, batch: Batch, rows: Rows, parts: _Parts) -> dict[str, Num]:
+    nll = batch.op == "nll_loss"
+    regular = np.ones(rows.kind.shape, dtype=bool) if nll else rows.kind <= MASKED
+    zero = s.exact(np.zeros(rows.kind.shape))
+    row = s.select(regular, zero - s.sum(parts.c * parts.y)[..., 0])
+    out = {"value": _reduced(s, batch, row, parts.W)}
+    slope = -parts.c if nll else parts.Q * parts.p - parts.c
+    if batch.cot is not None:
+        out["vjp"] = parts.g * slope
+        if batch.unnormalised:
+            # The other accepted gradient where targets do not sum to 1 (SPEC section 3).
+            out["vjp:other"] = parts.g * (parts.p - parts.c)
+    if batch.tan is not None:
+        t = s.exact(batch.tan)
+        out["jvp"] = _reduced(s, batch, s.sum(slope * t)[..., 0], parts.W)
+        bent = None if nll or batch.cot is None else _tangent(s, parts.p, t)
+        if batch.cot is not None:
+            # The gradient of nll_loss does not depend on its input.
+            out["hvp"] = zero[..., None] + s.exact(np.zeros_like(batch.x)) if nll else parts.g * (parts.Q * bent)
+        if batch.unnormalised:
+            out["jvp:other"] = _reduced(s, batch, s.sum((parts.p - parts.c) * t)[..., 0], parts.W)
+            if bent is not None:
+                out["hvp:other"] = parts.g * bent
+    if "jvp_target" in batch.outputs and batch.tan_q is not None:
+        along = s.select(regular, zero - s.sum(_inner_weights(s, batch) * s.exact(batch.tan_q) * parts.y)[..., 0])
+        out["jvp_target"] = _reduced(s, batch, along, parts.W)
+    if "grad_target" in batch.outputs:
+        out["grad_target"] = -(parts.g * (_inner_weights(s, batch) * parts.y))
+        if batch.tan_q is not None:
+            u = _inner_weights(s, batch) * s.exact(batch.tan_q)
+            out["mixed"] = parts.g * (parts.p * s.sum(u) - u)
+    return out
+
+
+def _inner_weights(s: Numbers, batch: Batch) -> Num:
+    """``(1 - eps) w_j``, broadcast to the logits."""
+    one, eps, w = (s.exact(np.broadcast_to(a, batch.x.shape)) for a in (1.0, batch.eps, batch.w[:, None, :]))
+    return (one - eps) * w
+
+
+def _reduced(s: Numbers, batch: Batch, row: Num, denominator: Num) -> Num:
+    """(B, N) rows of a value or a JVP under the batch's reduction."""
+    if batch.reduction == "none":
+        return row
+    total = s.sum(row)
+    if batch.reduction == "sum":
+        return total
+    usable = counted(batch).sum(axis=1, keepdims=True) != 0
+    return total / (denominator + s.exact(np.where(usable, 0.0, 1.0)))

@@ -1,0 +1,44 @@
+"""The Arb oracle: rigorous ball arithmetic at any precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from flint import arb
+
+from lossproof.core.batch import Batch
+from lossproof.core.formats import F64
+from lossproof.truth.oracle.enclosure import Core, Enclosure
+from lossproof.truth.oracle.formulas import outputs
+from lossproof.truth.oracle.number_systems import Balls, enclose, precision
+from lossproof.truth.row_quantities import Rows
+
+__all__ = ["PRECISIONS", "certify", "core", "enclose", "exactly"]
+PRECISIONS = (128, 256, 512, 1024, 2048, 4096)
+
+
+def core(batch: Batch, rows: Rows, bits: int = 128) -> Core:
+    """Enclosures of all outputs at a working precision in bits."""
+    with precision(bits):
+        system = Balls()
+        return {name: Enclosure(*system.split(a)) for name, a in outputs(system, batch, rows).items()}
+
+
+def exactly(a: float) -> Any:
+    """A float64 as an exact ball."""
+    return arb(float(a))
+
+
+def certify(make: Callable[[int], Core], relative: F64 | float = 2.0**-60) -> Core:
+    """Raise the precision until every radius is below ``relative`` times the magnitude, or as small as float64 has."""
+    for bits in PRECISIONS:
+        result = make(bits)
+        if all(_tight(e, relative) for e in result.values()):
+            return result
+    return result
+
+
+def _tight(e: Enclosure, relative: F64 | float) -> bool:
+    return bool(np.all((e.rad <= 2.0**-1073) | (e.rad <= relative * np.abs(e.mid)) | np.isinf(e.mid)))

@@ -1,0 +1,33 @@
+"""The vectorised oracle for float64: double-double evaluation with a certified radius.
+
+As the fast oracle, it is a profile-W implementation of the model, of a format whose roundoff is 2^-90: some 2^10
+times the errors of double-double operations, its exp and log. The tests audit every radius against Arb.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lossproof.core.batch import Batch, Bools
+from lossproof.core.formats import Format
+from lossproof.truth.bounds.error_model import Model
+from lossproof.truth.oracle.certified import evaluate
+from lossproof.truth.oracle.double_double import LIMIT
+from lossproof.truth.oracle.enclosure import Core
+from lossproof.truth.oracle.number_systems import DoubleDouble
+from lossproof.truth.row_quantities import Rows
+
+# emin makes the underflow term 3 * 2^-1060, far above what double-double loses there and far below float64's own.
+_MODEL = Model(Format("double-double", 90, -1060, 1023), "W")
+
+
+def suitable(batch: Batch) -> Bools:
+    """(B,) problems within double-double's range; the others go to Arb."""
+    parts = [a for a in (batch.x, batch.w, batch.cot, batch.tan, batch.tan_q) if a is not None]
+    big = [np.abs(np.where(np.isfinite(a), a, 0.0)).reshape(a.shape[0], -1).max(axis=1, initial=0.0) for a in parts]
+    return np.max(big, axis=0) < LIMIT / 2.0**40
+
+
+def core(batch: Batch, rows: Rows) -> Core:
+    """Enclosures of all outputs of a batch of suitable problems."""
+    return evaluate(DoubleDouble(), _MODEL, batch, rows)

@@ -1,0 +1,139 @@
+"""Row quantities of a batch in float64, and the class of every row (SPEC section 4).
+
+These are what bounds, special values and the fast oracle share. Rows with NaN, or with nothing but -inf, are
+computed as if their logits were 0, rows with +inf as the limit; their results are replaced by ``special``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossproof.core.batch import Batch, Bools
+from lossproof.core.formats import F64, FLOAT32
+
+FINITE, MASKED, ALL_NEG, ONE_POS, MANY_POS, HAS_NAN = range(6)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Shapes: ``kind`` (B, N); ``absent``, ``d``, ``p``, ``y``, ``c`` (B, N, K); ``log_s``, ``Q`` (B, N, 1);
+    ``g``, ``row`` (B, N); ``W`` (B, 1).
+
+    ``d`` shifted logits; ``p``, ``y`` softmax and log-softmax; ``log_s`` log of the normaliser; ``absent`` the
+    -inf entries of a masked row, and all but the +inf entries of a row that has them (there d = y = p = 0);
+    ``c = w q'`` the loss coefficients (0 in ignored rows) and ``Q`` their row sum; ``row`` the row loss (0 in rows
+    that are not regular); ``W`` the denominator of the mean; ``g`` the row scale of the gradient (SPEC section 3).
+    """
+
+    kind: NDArray[np.int8]
+    absent: Bools
+    d: F64
+    log_s: F64
+    p: F64
+    y: F64
+    c: F64
+    Q: F64
+    row: F64
+    W: F64
+    g: F64
+
+
+def analyse(batch: Batch) -> Rows:
+    """All row quantities, one pass."""
+    x = batch.x
+    kind = classify(batch)
+    regular = (kind == FINITE) | (kind == MASKED)
+    if batch.op == "nll_loss":
+        regular = np.ones_like(regular)
+    absent = np.isneginf(x) & (kind == MASKED)[..., None]
+    if batch.op != "nll_loss":
+        # The limit of a row with +inf: every other class vanishes.
+        absent |= ~np.isposinf(x) & ((kind == ONE_POS) | (kind == MANY_POS))[..., None]
+    safe = np.where(regular[..., None] & np.isfinite(x), x, 0.0)
+    with np.errstate(over="ignore", under="ignore"):
+        m = np.max(np.where(absent, -np.inf, safe), axis=-1, keepdims=True, initial=-np.inf)
+        top = np.finfo(np.float64).max
+        d = np.maximum(np.where(absent, 0.0, safe - np.where(np.isfinite(m), m, 0.0)), -top)
+        e = np.where(absent, 0.0, np.exp(d))
+        # The largest term is exactly 1: summing the others alone keeps log s accurate near 0.
+        first = np.argmax(np.where(absent, -np.inf, d), axis=-1)[..., None]
+        rest = e.copy()
+        np.put_along_axis(rest, first, 0.0, axis=-1)
+        r = rest.sum(axis=-1, keepdims=True)
+        log_s = np.log1p(r)
+        p = e / (1.0 + r)
+        y = np.where(absent, 0.0, np.maximum(d - log_s, -top))
+    if batch.op == "nll_loss":
+        y = safe
+    with np.errstate(over="ignore", invalid="ignore"):
+        c = _coefficients(batch)
+        row = np.where(regular, -np.sum(np.where(c == 0, 0.0, c * y), axis=-1), 0.0)
+    return Rows(kind, absent, d, log_s, p, y, c, c.sum(axis=-1, keepdims=True), row, *_scales(batch))
+
+
+def classify(batch: Batch) -> NDArray[np.int8]:
+    """The kind of each row."""
+    x = batch.x
+    neg, pos = np.isneginf(x).sum(-1), np.isposinf(x).sum(-1)
+    kind = np.zeros(x.shape[:2], dtype=np.int8)
+    kind[neg > 0] = MASKED
+    kind[neg == x.shape[-1]] = ALL_NEG
+    kind[pos == 1] = ONE_POS
+    kind[pos > 1] = MANY_POS
+    kind[np.isnan(x).any(-1)] = HAS_NAN
+    return kind
+
+
+def _coefficients(batch: Batch) -> F64:
+    if not batch.is_loss:
+        return np.zeros_like(batch.x)
+    w = batch.w[:, None, :]
+    if batch.q is not None:
+        c = w * ((1.0 - batch.eps) * batch.q + batch.eps / batch.k)
+    else:
+        # sanity check: a loss without probabilities has labels
+        assert batch.y is not None
+        onehot = np.arange(batch.k) == batch.y[..., None]
+        c = w * ((1.0 - batch.eps) * onehot + batch.eps / batch.k)
+    return np.where(batch.kept[..., None], c, 0.0)
+
+
+def label_weights(batch: Batch) -> F64:
+    """(B, N) weight of each row's label, 0 in ignored rows; 1 for probability targets."""
+    if batch.y is None:
+        return np.ones(batch.x.shape[:2])
+    return np.where(batch.kept, np.take_along_axis(batch.w, batch.y, axis=1), 0.0)
+
+
+def counted(batch: Batch) -> F64:
+    """(B, N) what each row adds to the denominator of the mean: its label's weight, or 1 in means of another name."""
+    if batch.mean == "mean":
+        return label_weights(batch)
+    return np.ones(batch.kept.shape) if batch.mean == "mean_over_rows" else batch.kept.astype(np.float64)
+
+
+def _scales(batch: Batch) -> tuple[F64, F64]:
+    denominator = counted(batch).sum(axis=1, keepdims=True) if batch.is_loss else np.ones((batch.x.shape[0], 1))
+    if batch.cot is None or not batch.is_loss:
+        return denominator, np.ones(batch.x.shape[:2])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        g = batch.cot / denominator if batch.reduction == "mean" else batch.cot
+    return denominator, np.where(batch.kept, np.nan_to_num(g, nan=0.0, posinf=0.0, neginf=0.0), 0.0)
+
+
+def row_overflow(batch: Batch, rows: Rows, used: Bools | None = None) -> Bools:
+    """(B, N) rows in which some d_j or log p_j (of the ``used`` classes) overflows the IO format (clause 7)."""
+    if batch.op == "nll_loss":
+        return np.zeros(batch.x.shape[:2], dtype=bool)
+    size = np.maximum(np.abs(rows.d), np.abs(rows.y))
+    spread = (size if used is None else np.where(used, size, 0.0)).max(-1, initial=0.0)
+    return spread >= batch.fmt.max * (1 - 2 * batch.fmt.u)
+
+
+def partial_limit(batch: Batch) -> float:
+    """Where partial sums may overflow: the IO format, float32 for float16."""
+    fmt = FLOAT32 if batch.fmt.name == "float16" else batch.fmt
+    return fmt.max * (1 - 2 * fmt.u)

@@ -1,0 +1,73 @@
+"""Special values of JVPs, second derivatives and the gradient with respect to probability targets.
+
+SPEC section 4 speaks of values, logit gradients and d/dq. The other outputs are judged on rows of finite and masked
+logits, where section 3 defines them; elsewhere any answer is accepted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lossproof.core.batch import Batch
+from lossproof.truth.expected import ANY, NAN, OVERFLOW, Sheet
+from lossproof.truth.row_quantities import MASKED, Rows, counted, partial_limit, row_overflow
+
+
+def later_derivatives(batch: Batch, rows: Rows, out: dict[str, Sheet]) -> None:
+    """Write the rules onto the sheets of the outputs that are there."""
+    for name in ("jvp", "hvp", "grad_target", "mixed", "jvp_target"):
+        if name in out:
+            _undefined(batch, rows, out[name])
+    if "grad_target" in out:
+        _target_gradient(batch, rows, out["grad_target"])
+    if "jvp_target" in out:
+        _target_jvp(batch, rows, out["jvp_target"])
+
+
+def _undefined(batch: Batch, rows: Rows, sheet: Sheet) -> None:
+    odd = (rows.kind > MASKED) & batch.kept if batch.op != "nll_loss" else np.zeros(rows.kind.shape, dtype=bool)
+    crowded = row_overflow(batch, rows) & batch.kept
+    spread = sum(np.abs(v).sum(-1) for v in (batch.tan, batch.tan_q) if v is not None)
+    crowded = crowded | (np.asarray(spread) >= partial_limit(batch))
+    empty = np.zeros(odd.shape, dtype=bool)
+    if batch.is_loss and batch.reduction == "mean":
+        empty |= (counted(batch).sum(1) == 0)[:, None]
+    _spread(sheet, odd | empty, ANY, 0)
+    if batch.n == 0 and batch.reduction == "mean":
+        sheet.allow(np.ones(sheet.mid.shape, dtype=bool), ANY, 0)
+    if sheet.mid.ndim == 3:
+        # As for the gradient row of an ignored row (clause 11).
+        sheet.allow(((rows.kind > MASKED) & ~batch.kept)[..., None], NAN, 11)
+    _spread(sheet, crowded, OVERFLOW, 7)
+
+
+def _spread(sheet: Sheet, rows: np.ndarray, accept: int, clause: int) -> None:
+    """Apply a rule to rows, or to the one entry that a reduction makes of them."""
+    if sheet.mid.ndim == 3:
+        sheet.allow(rows[..., None], accept, clause)
+    elif sheet.mid.shape == rows.shape:
+        sheet.allow(rows, accept, clause)
+    else:
+        sheet.allow(np.asarray(rows.any(1))[:, None], accept, clause)
+
+
+def _target_gradient(batch: Batch, rows: Rows, sheet: Sheet) -> None:
+    """Clause 5: ``sign(g w_j) inf`` where log p_j = -inf; {0, NaN} where its factor is 0."""
+    factor = rows.g[..., None] * (1.0 - batch.eps) * batch.w[:, None, :]
+    masked = rows.absent & (rows.kind == MASKED)[..., None]
+    sheet.put(masked, np.sign(factor) * np.inf)
+    sheet.put(masked & (factor == 0), 0.0, accept=NAN, clause=6)
+    # The product g log p may overflow before the weight scales it down.
+    limit = partial_limit(batch)
+    sheet.allow(~masked & (np.abs(rows.g[..., None] * rows.y) >= limit), OVERFLOW, 7)
+
+
+def _target_jvp(batch: Batch, rows: Rows, sheet: Sheet) -> None:
+    """A direction with mass at masked classes has no finite derivative; one without may meet 0 * inf (clause 6)."""
+    # sanity check: the signature asks for it
+    assert batch.tan_q is not None
+    factor = (1.0 - batch.eps) * batch.w[:, None, :] * batch.tan_q
+    masked = rows.absent & (rows.kind == MASKED)[..., None]
+    _spread(sheet, (masked & (factor == 0)).any(-1), NAN, 6)
+    _spread(sheet, (masked & (factor != 0)).any(-1), ANY, 0)
+    _spread(sheet, np.abs(batch.tan_q * rows.y).sum(-1) >= partial_limit(batch), OVERFLOW, 7)

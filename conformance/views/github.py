@@ -1,0 +1,117 @@
+"""``--github``: a summary of the job in Markdown, and annotations of its failures, as GitHub Actions takes them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import VERDICTS, Observation
+from lossproof.views.markdown import literal
+from lossproof.views.summary import Summary
+from lossproof.views.view import Ended
+
+# GitHub shows ten annotations of a step.
+ANNOTATIONS = 10
+GROUPS = 20
+
+
+def summary_file() -> str | None:
+    """The file that summaries of the job's step go to; None outside GitHub Actions."""
+    return os.environ.get("GITHUB_STEP_SUMMARY") or None
+
+
+@dataclass
+class GithubView:
+    """Appends to the summary in ``path`` (None: prints it, with ``err`` on standard error) and prints
+    annotations on standard error."""
+
+    path: str | None
+    err: bool = False
+
+    def add(self, o: Observation) -> None:
+        """Nothing: the summary has it."""
+
+    def close(self, run: Ended) -> None:
+        """Write both."""
+        text = "\n".join(markdown(run)) + "\n"
+        if self.path is None:
+            click.echo(text, nl=False, err=self.err)
+        else:
+            try:
+                with Path(self.path).open("a", encoding="utf-8") as file:
+                    file.write(text)
+            except OSError as error:
+                raise UsageError(f"cannot write the summary {self.path}: {error.strerror or error}") from None
+        for line in commands(run.summary, run.reasons):
+            click.echo(line, err=True)
+
+
+def markdown(run: Ended) -> Iterator[str]:
+    """The summary, line by line. Nothing that came from a target is markup in it."""
+    s = run.summary
+    names = ", ".join(dict.fromkeys(target for target, _, _ in s.cells))
+    bad = run.reasons or run.facts is None
+    head = literal("; ".join(run.reasons)) if run.reasons else "OK" if not bad else "interrupted"
+    yield f"## lossproof: {head}"
+    yield ""
+    counts = ", ".join(f"{s.total[v]} {literal(v)}" for v in VERDICTS if s.total[v])
+    yield f"{literal(names)}: {sum(s.total.values())} outputs: {counts}"
+    shown = [v for v in VERDICTS if s.total[v]]
+    yield ""
+    yield _row(["target", "op", "dtype", *shown, "worst share", "profile"])
+    yield "|---|---|---|" + "---:|" * (len(shown) + 1) + "---|"
+    for (target, op, dtype), cell in sorted(s.cells.items()):
+        numbers = [str(cell.verdicts[v] or "") for v in shown]
+        share = f"{cell.share:.3g}" if cell.declared else ""
+        profile = cell.declared if cell.met == cell.declared else f"{cell.declared}, met {cell.met or 'none'}"
+        yield _row([target, op, dtype, *numbers, share, profile if cell.declared else ""])
+    ranked = s.ranked(s.groups)
+    if ranked:
+        yield ""
+        yield "### Failures"
+        yield ""
+        for (target, op, dtype, family, output), group in ranked[:GROUPS]:
+            # sanity check: a group has at least one member
+            assert group.worst is not None
+            where = literal(f"{target} {op} {dtype} {family} {output}")
+            yield f"- **{where}**: {group.count} of {group.given}. {literal(group.worst.message)}"
+            yield f"  {literal(f'lossproof repro {group.worst.id} --target {target}')}"
+        if len(ranked) > GROUPS:
+            yield f"- ... and {len(ranked) - GROUPS} more groups"
+    if run.book.waived:
+        yield ""
+        yield "### Known deviations"
+        yield ""
+        for name, n in sorted(run.book.waived.items()):
+            yield f"- {literal(name)}: {n}. {literal(run.book.named(name).reason)}"
+    yield ""
+
+
+def commands(summary: Summary, reasons: Sequence[str]) -> Iterator[str]:
+    """Workflow commands, the worst failures first; reasons that no observation has come last."""
+    ranked = summary.ranked(summary.groups)
+    for (target, op, dtype, family, output), group in ranked[: ANNOTATIONS - 1]:
+        # sanity check: a group has at least one member
+        assert group.worst is not None
+        title = f"{target} {op} {dtype} {family} {output}: {group.count} of {group.given} fail"
+        text = f"{group.worst.message}\nlossproof repro {group.worst.id} --target {target}"
+        yield f"::error title={_property(title)}::{_message(text)}"
+    if reasons:
+        yield f"::error title=lossproof::{_message('; '.join(reasons))}"
+
+
+def _message(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(map(literal, cells)) + " |"

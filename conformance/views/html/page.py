@@ -1,0 +1,308 @@
+"""The page: what is gathered of a run, as the values of a template, and the template filled in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lossproof import __version__
+from lossproof.cases.families import FAMILIES
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import FAILING, VERDICTS, Observation
+from lossproof.records.diff import Diff
+from lossproof.records.record import plain
+from lossproof.records.waivers import Book, verdict
+from lossproof.views.diff_tables import Section, preface, sections
+from lossproof.views.diff_tables import summary as in_one_line
+from lossproof.views.html.accuracy import EDGES
+from lossproof.views.html.collect import Collected, Waived
+from lossproof.views.html.programs import Programs
+from lossproof.views.summary import Group, GroupKey, Summary, behaviours
+
+# Groups of failures that get a card; the list has the others.
+CARDS = 200
+_NAMES = {
+    "pass": "pass",
+    "convention": "accepted conventions",
+    "suspect": "suspect",
+    "unsupported": "not given",
+    "waived": "known deviations",
+    "fail": "failures",
+    "crash": "crashes",
+    "timeout": "time-outs",
+    "resource": "out of memory",
+    "unexpected_pass": "unexpected passes",
+    "error": "harness errors",
+}
+_SHORT = {"convention": "conv.", "unsupported": "not given"}
+_ISSUE = re.compile(r"([\w.-]+/[\w.-]+)#(\d+)")
+_SECTIONS = (
+    ("overview", "Overview"),
+    ("matrix", "Verdicts"),
+    ("accuracy", "Accuracy"),
+    ("failures", "Failures"),
+    ("waivers", "Known deviations"),
+    ("conventions", "Conventions"),
+    ("observations", "Observations"),
+    ("evidence", "Evidence"),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a page is about: the ``header`` of a record, what was ``collected``, the waivers in ``book``, what the
+    ``end`` of the record says (None if it was cut short), and reproducers. A comparison has the ``diff`` with another
+    run, and the ``earlier`` counts."""
+
+    header: Mapping[str, Any]
+    collected: Collected
+    book: Book
+    end: Mapping[str, Any] | None
+    programs: Programs = field(default_factory=Programs)
+    diff: Diff | None = None
+    earlier: Summary | None = None
+
+
+def needed() -> None:
+    """Raise :class:`UsageError` without the packages that a page takes."""
+    for name in ("jinja2", "plotly"):
+        if find_spec(name) is None:
+            raise UsageError(f"HTML reports need the package {name}; pip install 'lossproof[report]'")
+
+
+def put(output: str | Path, html: str) -> int:
+    """Write a page; its size in bytes. Raises :class:`UsageError` where it cannot be written."""
+    data = html.encode()
+    try:
+        Path(output).write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror or error}") from None
+    return len(data)
+
+
+def page(run: Run) -> str:
+    """The HTML. Raises :class:`UsageError` without the packages that it takes."""
+    needed()
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    plotting, script = get_plotlyjs(), _part("page.js")
+    # sanity check: nothing in the scripts ends them early
+    assert "</script" not in plotting.lower() + script.lower()
+    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(_part("page.html"))
+    return template.render(
+        **_values(run),
+        style=Markup(_part("page.css")),
+        data=Markup(embedded(_data(run))),
+        plotting=Markup(plotting),
+        script=Markup(script),
+        hashes=Markup(" ".join(_hash(text) for text in (plotting, script))),
+    )
+
+
+def embedded(value: object) -> str:
+    """JSON that may stand in a script element: nothing in it is markup."""
+    text = json.dumps(plain(value), allow_nan=False, separators=(",", ":"))
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return text
+
+
+def _part(name: str) -> str:
+    return (resources.files("lossproof.views.html") / name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _values(run: Run) -> dict[str, Any]:
+    summary, header = run.collected.summary, run.header
+    bad = sum(n for v, n in summary.total.items() if v in FAILING and v != "unexpected_pass")
+    targets = _targets(run)
+    ranked = summary.ranked(summary.groups)
+    compared = f"{run.diff.facts.before} and {run.diff.facts.after}" if run.diff else ""
+    heading = f"What changed: {compared}" if run.diff else f"Conformance of {', '.join(header.get('targets', {}))}"
+    deck = header.get("deck", {})
+    about = [f"deck {deck.get('profile')} (version {deck.get('version')}, seed {deck.get('seed')})"]
+    about.append(f"lossproof {header.get('suite')}")
+    about += [] if run.end is not None else ["cut short: the run did not come to its end"]
+    about += [f"only {k} {', '.join(v)}" for k, v in header.get("filters", {}).items()]
+    return {
+        "title": f"lossproof: {heading}",
+        "heading": heading,
+        "failed": bool(bad),
+        "status": f"{bad} outputs fail" if bad else "No unexplained failure",
+        "about": about,
+        "sections": [*_SECTIONS[:1], *([("changes", "Changes")] if run.diff else []), *_SECTIONS[1:]],
+        "total": sum(summary.total.values()),
+        "counts": [(v, summary.total[v]) for v in VERDICTS if summary.total[v]],
+        "names": _NAMES,
+        "short": _SHORT,
+        "before": dict(run.earlier.total) if run.earlier else None,
+        "changes": _changes(run.diff),
+        "choices": _choices(run, targets),
+        "targets": targets,
+        "matrix": list(_matrix(summary, targets)),
+        "failures": [_failure(key, group, run.programs) for key, group in ranked[:CARDS]],
+        "more_failures": max(0, len(ranked) - CARDS),
+        "waivers": [_waiver(name, w, run) for name, w in sorted(run.collected.waived.items())],
+        "conventions": _conventions(summary),
+        "notes": [f"{t}: {n} outputs, first of {id}: {note}" for (t, note), (n, id) in sorted(summary.notes.items())],
+        "listed": summary.listed,
+        "evidence": Section("", ("", ""), tuple(_evidence(run))),
+        "described": list(_described(header)),
+        "not_given": _not_given(summary),
+        "suite": __version__,
+    }
+
+
+def _targets(run: Run) -> list[str]:
+    """The targets of the header, and whatever else observations name."""
+    named = [target for target, _, _ in run.collected.summary.cells]
+    return list(dict.fromkeys([*run.header.get("targets", {}), *sorted(named)]))
+
+
+def _choices(run: Run, targets: Sequence[str]) -> list[tuple[str, list[str]]]:
+    cells = run.collected.summary.cells
+    shown = [v for v in VERDICTS if run.collected.summary.total[v]]
+    ops, dtypes = (list(dict.fromkeys(key[i] for key in cells)) for i in (1, 2))
+    return [("target", list(targets)), ("op", ops), ("dtype", dtypes), ("verdict", shown)]
+
+
+def _matrix(summary: Summary, targets: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for op, dtype in sorted({key[1:] for key in summary.cells}):
+        cells = []
+        for target in targets:
+            cell = summary.cells.get((target, op, dtype))
+            counts = [(v, cell.verdicts[v]) for v in VERDICTS if cell.verdicts[v]] if cell else []
+            profile = ""
+            if cell and cell.declared:
+                profile = cell.declared if cell.met == cell.declared else f"{cell.declared}, met {cell.met or 'none'}"
+            cells.append(
+                {
+                    "target": target,
+                    "verdicts": counts,
+                    "total": sum(n for _, n in counts),
+                    "title": ", ".join(f"{n} {v}" for v, n in counts),
+                    "worst": _worst(cell.share) if cell and cell.declared else "",
+                    "over": bool(cell and cell.share > 1),
+                    "profile": profile,
+                }
+            )
+        yield {"op": op, "dtype": dtype, "cells": cells}
+
+
+def _worst(share: float) -> str:
+    return f"{share:.3g} \N{MULTIPLICATION SIGN}" if math.isfinite(share) else "∞"
+
+
+def _failure(key: GroupKey, group: Group, programs: Programs) -> dict[str, Any]:
+    target, op, dtype, family, output = key
+    # sanity check: a group has at least one member
+    assert group.worst is not None
+    known = FAMILIES.get(family)
+    return {
+        "target": target,
+        "op": op,
+        "dtype": dtype,
+        "family": family,
+        "output": output,
+        "verdict": verdict(group.worst),
+        "provokes": known.provokes if known else "",
+        "count": group.count,
+        "given": group.given,
+        "kinds": ", ".join(f"{n} {kind}" for kind, n in group.kinds.most_common()),
+        "message": group.worst.message,
+        "program": programs.of(group.worst),
+    }
+
+
+def _waiver(name: str, w: Waived, run: Run) -> dict[str, Any]:
+    known, first = run.book.named(name), w.first
+    # sanity check: what was waived was observed
+    assert first is not None
+    op, dtype = first.id.split("/")[:2]
+    match = _ISSUE.fullmatch(known.issue)
+    return {
+        "name": name,
+        "count": w.count,
+        "targets": sorted(w.targets),
+        "op": op,
+        "dtype": dtype,
+        "reason": known.reason,
+        "issue": known.issue,
+        "link": f"https://github.com/{match[1]}/issues/{match[2]}" if match else "",
+        "seen": ", ".join(known.seen),
+        "message": f"{first.target} {first.output}: {first.message}",
+        "program": run.programs.of(first),
+    }
+
+
+def _conventions(summary: Summary) -> Section:
+    names = sorted({t for by_target in summary.conventions.values() for t in by_target})
+    ordered = sorted(summary.conventions.items(), key=lambda item: (item[0][0].rjust(2), item[0]))
+    rows = tuple(
+        (clause, op, output, *(behaviours(by_target[n]) if n in by_target else "" for n in names))
+        for (clause, op, output), by_target in ordered
+    )
+    return Section("", ("clause", "op", "output", *names), rows)
+
+
+def _not_given(summary: Summary) -> Section:
+    rows = sorted(summary.unsupported.items(), key=lambda item: (item[0][0], -item[1]))
+    return Section("", ("target", "outputs", "reason"), tuple((t, str(n), reason) for (t, reason), n in rows))
+
+
+def _evidence(run: Run) -> Iterator[tuple[str, str]]:
+    header = run.header
+    yield "command", " ".join(map(str, header.get("command", [])))
+    yield from (("suite", str(header.get("suite"))), ("deck", _shown(header.get("deck"))))
+    for name in ("shard", "filters", "python", "numpy", "platform", "cpu", "environment"):
+        if header.get(name):
+            yield name, _shown(header[name])
+    if run.end is not None:
+        yield "seconds", f"{run.end.get('seconds', 0.0):.1f}"
+
+
+def _described(header: Mapping[str, Any]) -> Iterator[Section]:
+    for name, facts in header.get("targets", {}).items():
+        rows = tuple((key, _shown(value)) for key, value in facts.items() if value not in ("", None, {}, []))
+        yield Section(name, ("", ""), rows)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_shown(v)}" for k, v in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _changes(diff: Diff | None) -> dict[str, Any] | None:
+    if diff is None:
+        return None
+    return {"summary": in_one_line(diff) + ".", "preface": preface(diff), "tables": list(sections(diff))}
+
+
+def _data(run: Run) -> dict[str, Any]:
+    """What the scripts of the page work on."""
+    return {
+        "targets": _targets(run),
+        "accuracy": list(run.collected.accuracy.facts()),
+        "edges": EDGES,
+        "observations": [_listed(o) for o in run.collected.listed],
+        "unlisted": run.collected.unlisted,
+    }
+
+
+def _listed(o: Observation) -> tuple[object, ...]:
+    return (verdict(o), o.target, o.id, o.output, f"{o.share:.3g}", o.message, o.waiver)

@@ -1,0 +1,82 @@
+"""The reproducers of a report: one for each group of failures and for each waiver, where their target is at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lossproof.core.call import from_json
+from lossproof.core.case_id import is_of_implementation
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import Observation
+from lossproof.repro.command_line import command
+from lossproof.repro.program import reproduce
+from lossproof.targets import selection
+from lossproof.targets.target import Target
+
+# Each costs a call or two, and a compilation in compiled modes.
+MOST = 60
+
+
+@dataclass(frozen=True)
+class Program:
+    """The command that writes a reproducer, and the ``text`` that it wrote; without one, ``why`` there is none."""
+
+    command: str
+    text: str = ""
+    why: str = ""
+
+
+class Programs:
+    """Reproducers for observations, from targets that are running or can be started here.
+
+    ``options`` tell ``lossproof repro`` where the ids are found. Programs are made for the first ``most`` observations.
+    """
+
+    def __init__(
+        self, targets: Sequence[Target] = (), options: Mapping[str, object] | None = None, most: int = MOST
+    ) -> None:
+        self._targets: dict[str, Target | UsageError] = {t.name: t for t in targets}
+        self._given = frozenset(self._targets)
+        self._options = dict(options or {})
+        self._left = most
+        self._made: dict[tuple[str, str, str], Program] = {}
+
+    def of(self, o: Observation) -> Program:
+        """The program that shows what was observed, or why there is none."""
+        key = (o.target, o.id, o.output)
+        if key not in self._made:
+            self._made[key] = self._make(o)
+        return self._made[key]
+
+    def _make(self, o: Observation) -> Program:
+        if o.call is None:
+            verb = "repro" if is_of_implementation(o.id) else "explain"
+            return Program(f"lossproof {verb} {o.id} --target {o.target}", why="it is about more than one call")
+        call = from_json(o.call)
+        line = command(call.id, o.target, output=o.output, **self._options)
+        if self._left == 0:
+            return Program(line, why="the command writes one")
+        self._left -= 1
+        try:
+            found = reproduce(call, self._target(o.target), line, output=o.output)
+        except UsageError as error:
+            return Program(line, why=str(error))
+        if not found.shows:
+            return Program(line, why="with the versions that are installed here it does not show")
+        return Program(line, found.text)
+
+    def _target(self, name: str) -> Target:
+        if name not in self._targets:
+            try:
+                self._targets[name] = selection.targets([name], selection.PROCESSES)[0]
+            except UsageError as error:
+                self._targets[name] = error
+        found = self._targets[name]
+        if isinstance(found, UsageError):
+            raise found
+        return found
+
+    def close(self) -> None:
+        """End the targets that were started for programs."""
+        selection.close([t for name, t in self._targets.items() if isinstance(t, Target) and name not in self._given])

@@ -1,0 +1,37 @@
+"""``--html FILE``: the report of a run while it is at hand, without a record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lossproof.core.observation import Observation
+from lossproof.views.html.collect import Collected
+from lossproof.views.html.page import Run, needed, page, put
+from lossproof.views.html.programs import Programs
+from lossproof.views.view import Ended
+
+
+@dataclass
+class HtmlView:
+    """Gathers a run and writes its page to ``path``; ``options`` tell ``lossproof repro`` where its ids are."""
+
+    path: str
+    options: Mapping[str, object]
+    collected: Collected = field(default_factory=Collected)
+
+    def __post_init__(self) -> None:
+        # What is missing is said before a long run, not after it.
+        needed()
+
+    def add(self, o: Observation) -> None:
+        """Gather."""
+        self.collected.add(o)
+
+    def close(self, run: Ended) -> None:
+        """Write the page."""
+        programs = Programs(run.targets, self.options)
+        try:
+            put(self.path, page(Run(run.header, self.collected, run.book, run.facts, programs)))
+        finally:
+            programs.close()

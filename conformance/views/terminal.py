@@ -1,0 +1,219 @@
+"""What a person sees of a run: progress while it lasts, then tables; without a terminal plain text, nothing live."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from lossproof.core.case_id import is_of_implementation
+from lossproof.core.observation import VERDICTS, Observation
+from lossproof.records.waivers import Book
+from lossproof.running.timing import Clock
+from lossproof.views.summary import Group, GroupKey, Summary, behaviours
+
+GROUPS_SHOWN = 20
+_COLOURS = {"pass": "green", "convention": "green", "waived": "yellow", "suspect": "yellow", "unsupported": "dim"}
+_SECONDS_BETWEEN_LINES = 15.0
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that wraps nothing off a terminal, where lines are read by programs and logs."""
+    out = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return out if out.is_terminal else Console(stderr=stderr, highlight=False, width=200)
+
+
+class Tick(Protocol):
+    """Called once for each observation."""
+
+    def __call__(self, o: Observation, failed: int) -> None:
+        """Advance by one."""
+        ...
+
+
+@contextmanager
+def progress(total: int, *, quiet: bool = False) -> Iterator[Tick]:
+    """Progress on standard error: a live bar on a terminal, a line now and then elsewhere.
+
+    Continuous integration keeps a log, even where it forces colours (``FORCE_COLOR`` makes rich see a terminal).
+    """
+    out = console(stderr=True)
+    if quiet or not out.is_terminal or out.is_dumb_terminal or os.environ.get("CI"):
+        yield _lines(out, total, quiet=quiet)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[bad]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=out, transient=True) as bar:
+        task = bar.add_task("starting", total=total, bad="")
+
+        def tick(o: Observation, failed: int) -> None:
+            op, dtype = o.id.split("/")[:2]
+            bad = f"[red]{failed} failed[/]" if failed else ""
+            bar.update(task, advance=1, description=escape(f"{o.target} {op} {dtype}"), bad=bad)
+
+        yield tick
+
+
+def _lines(out: Console, total: int, *, quiet: bool) -> Tick:
+    done, last = 0, time.monotonic()
+
+    def tick(o: Observation, failed: int) -> None:
+        nonlocal done, last
+        done += 1
+        now = time.monotonic()
+        if not quiet and now - last > _SECONDS_BETWEEN_LINES:
+            last = now
+            out.print(f"{done}/{total} outputs judged, {failed} failed, at {o.target} {o.id}", markup=False)
+
+    return tick
+
+
+def show(out: Console, summary: Summary, book: Book, clock: Clock, *, complete: bool, quiet: bool = False) -> None:
+    """Print everything about a run but its last line; ``quiet`` leaves the failures only."""
+    if quiet:
+        for part in _failures("Failures", summary.groups, summary):
+            out.print(part)
+        return
+    for part in (
+        _cells(summary),
+        *_failures("Failures", summary.groups, summary),
+        *_failures("Suspects (inside the bound, outside the statistical grade)", summary.suspects, summary),
+        *_waivers(summary, book, complete=complete),
+        *_conventions(summary),
+        *_agreement(summary),
+        *_unsupported(summary, clock),
+        *_notes(summary),
+        *_time(clock),
+    ):
+        out.print(part)
+
+
+def _cells(summary: Summary) -> Table:
+    table = Table(title="Observations", title_justify="left")
+    for name in ("target", "op", "dtype"):
+        table.add_column(name, no_wrap=True)
+    shown = [v for v in VERDICTS if summary.total[v]]
+    for name in (*shown, "worst share", "worst ulp of value"):
+        table.add_column(name, justify="right")
+    table.add_column("declared")
+    table.add_column("met")
+    for (target, op, dtype), cell in sorted(summary.cells.items()):
+        counts = [_count(v, cell.verdicts[v]) for v in shown]
+        met = cell.met or ("" if not cell.declared else "[red]none[/]")
+        numbers = [f"{cell.share:.3g}", f"{cell.ulp:.3g}"] if cell.declared else ["", ""]
+        table.add_row(escape(target), op, dtype, *counts, *numbers, cell.declared, met)
+    return table
+
+
+def _count(verdict: str, n: int) -> str:
+    return f"[{_COLOURS.get(verdict, 'bold red')}]{n}[/]" if n else ""
+
+
+def _failures(title: str, groups: dict[GroupKey, Group], summary: Summary) -> Iterator[RenderableType]:
+    if not groups:
+        return
+    ranked = summary.ranked(groups)
+    count = sum(g.count for g in groups.values())
+    yield f"[bold]{title}[/]: {count} in {len(groups)} groups, worst first"
+    for (target, op, dtype, family, output), group in ranked[:GROUPS_SHOWN]:
+        # sanity check: a group has at least one member
+        assert group.worst is not None
+        kinds = ", ".join(f"{n} {kind}" for kind, n in group.kinds.most_common())
+        yield f"  [red]{escape(target)}[/] {op} {dtype} [bold]{escape(family)}[/] {output}: {kinds} of {group.given}"
+        yield escape(f"    {group.worst.message}")
+        verb = "repro" if is_of_implementation(group.worst.id) else "explain"
+        yield escape(f"    lossproof {verb} {group.worst.id} --target {target}")
+    if len(ranked) > GROUPS_SHOWN:
+        yield f"  ... and {len(ranked) - GROUPS_SHOWN} more groups; --record FILE keeps them all"
+
+
+def _waivers(summary: Summary, book: Book, *, complete: bool) -> Iterator[RenderableType]:
+    lines = []
+    for name, count in sorted(book.waived.items()):
+        w = book.named(name)
+        lines.append(escape(f"  {name}: {count} waived: {w.reason} ({w.issue})"))
+    for (target, name), o in sorted(summary.unexpected.items()):
+        w = book.named(name)
+        note = "" if book.is_seen(w) else f" (seen in {', '.join(w.seen)} only; not this version)"
+        lines.append(escape(f"  {name}: unexpected pass on {target}, first {o.id} {o.output}{note}"))
+    for w in book.stale() if complete else []:
+        note = "" if book.is_seen(w) else f"; seen in {', '.join(w.seen)}, not this version"
+        lines.append(escape(f"  {w.name}: stale, nothing matched ({w.source}{note})"))
+    if lines:
+        yield "[bold]Waivers[/]"
+        yield from lines
+
+
+def _conventions(summary: Summary) -> Iterator[RenderableType]:
+    if not summary.conventions:
+        return
+    names = sorted({t for by_target in summary.conventions.values() for t in by_target})
+    table = Table(title="Conventions shown (clauses of SPEC section 4)", title_justify="left")
+    for name in ("clause", "op", "output", *names):
+        table.add_column(escape(name))
+    for (clause, op, output), by_target in sorted(summary.conventions.items(), key=lambda i: (i[0][0].rjust(2), i[0])):
+        if all(how == "bitwise" for by_dtype in by_target.values() for counts in by_dtype.values() for how in counts):
+            continue  # a grade that every target has is no news
+        table.add_row(
+            clause, op, output, *[escape(behaviours(by_target.get(n, {}))) if n in by_target else "" for n in names]
+        )
+    yield table
+
+
+def _agreement(summary: Summary) -> Iterator[RenderableType]:
+    """Where modes and devices of one implementation differ beyond what the table of conventions says."""
+    if summary.listed:
+        yield "[bold]Modes and devices[/] (recorded, no failure)"
+        yield from (escape(f"  {line}") for line in summary.listed)
+
+
+def _notes(summary: Summary) -> Iterator[RenderableType]:
+    if summary.notes:
+        yield "[bold]Remarkable[/]"
+        for (target, note), (n, first) in sorted(summary.notes.items()):
+            yield escape(f"  {target}: {n} outputs, first of {first}: {note}")
+
+
+def _unsupported(summary: Summary, clock: Clock) -> Iterator[RenderableType]:
+    for target, n in sorted(clock.withheld.items()):
+        yield escape(f"{target}: {n} calls withheld, which it would have to compile programs for")
+    if summary.unsupported:
+        yield "[bold]Not given[/] (outside the declared capabilities)"
+        for (target, reason), n in sorted(summary.unsupported.items(), key=lambda i: (i[0][0], -i[1])):
+            yield escape(f"  {target}: {n} outputs: {reason}")
+
+
+def _time(clock: Clock) -> Iterator[RenderableType]:
+    """Where the time went. Targets side by side take more seconds together than the run."""
+    yield "[bold]Time[/]"
+    for name, seconds in clock.targets.items():
+        parts = [f"calls {seconds:.1f} s, of which {clock.first.get(name, 0.0):.1f} s in the first of each signature"]
+        if name in clock.programs:
+            parts.append(f"{clock.compiling[name]:.1f} s in {clock.programs[name]} compilations")
+        if name in clock.starts:
+            parts.insert(0, f"start {clock.starts[name]:.1f} s")
+        if name in clock.restarts:
+            parts.append(f"{clock.restarts[name]} restarts")
+        yield escape(f"  {name}: {', '.join(parts)}")
+    yield f"  oracle {clock.oracle:.1f} s, judge {clock.judge:.1f} s, waiting for targets {clock.waiting:.1f} s"
+
+
+def last_line(summary: Summary, targets: Sequence[str], reasons: Sequence[str]) -> str:
+    """The run in one line."""
+    total = sum(summary.total.values())
+    counts = ", ".join(f"{summary.total[v]} {v}" for v in VERDICTS if summary.total[v])
+    head = "[bold red]FAILED[/]: " + escape("; ".join(reasons)) if reasons else "[bold green]OK[/]"
+    return f"{head} ({escape(', '.join(targets))}: {total} outputs: {counts})"

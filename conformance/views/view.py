@@ -1,0 +1,123 @@
+"""Views of a run: what is told of every observation, and writes something when the run has ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import click
+
+from lossproof.core.observation import VERDICTS, Observation
+from lossproof.records.record import plain
+from lossproof.records.waivers import Book
+from lossproof.targets.target import Target
+from lossproof.views.summary import GroupKey, Summary
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that is over: its ``targets`` (none where a record is about them), the ``header`` of its record, what was
+    counted, why it fails (``reasons``), and the ``facts`` at its end; None if it was interrupted."""
+
+    header: Mapping[str, Any]
+    summary: Summary
+    book: Book
+    reasons: Sequence[str]
+    facts: Mapping[str, Any] | None
+    targets: Sequence[Target] = ()
+
+
+class View(Protocol):
+    """Something that is made of a run."""
+
+    def add(self, o: Observation) -> None:
+        """Hear of one observation."""
+        ...
+
+    def close(self, run: Ended) -> None:
+        """Write what was made. Raises :class:`UsageError` where that cannot be done."""
+        ...
+
+
+@dataclass
+class JsonView:
+    """The summary of a run as one JSON object on standard output."""
+
+    def add(self, o: Observation) -> None:
+        """Nothing: the summary has it."""
+
+    def close(self, run: Ended) -> None:
+        """Print."""
+        click.echo(json.dumps(plain(as_object(run)), allow_nan=False))
+
+
+def as_object(run: Ended) -> dict[str, Any]:
+    """Everything that the tables of a run say, for programs. ``schema`` grows with what is no addition."""
+    s = run.summary
+    return {
+        "lossproof": "summary",
+        "schema": 1,
+        "ok": not run.reasons and run.facts is not None,
+        "complete": run.facts is not None,
+        "reasons": list(run.reasons),
+        "verdicts": {v: s.total[v] for v in VERDICTS if s.total[v]},
+        "seconds": (run.facts or {}).get("seconds"),
+        "deck": run.header.get("deck", {}),
+        "targets": run.header.get("targets", {}),
+        "cells": [
+            {
+                "target": target,
+                "op": op,
+                "dtype": dtype,
+                "verdicts": dict(cell.verdicts),
+                "worst_share": cell.share,
+                "worst_ulp": cell.ulp,
+                "declared": cell.declared,
+                "met": cell.met,
+            }
+            for (target, op, dtype), cell in sorted(s.cells.items())
+        ],
+        "failures": [_group(s, key) for key, _ in s.ranked(s.groups)],
+        "waived": dict(sorted(run.book.waived.items())),
+        "unexpected_passes": [
+            {"target": target, "waiver": name, "id": o.id, "output": o.output}
+            for (target, name), o in sorted(s.unexpected.items())
+        ],
+        "conventions": [
+            {"clause": clause, "op": op, "output": output, "targets": by_target}
+            for (clause, op, output), by_target in sorted(s.conventions.items())
+        ],
+    }
+
+
+def _group(s: Summary, key: GroupKey) -> dict[str, Any]:
+    group = s.groups[key]
+    # sanity check: a group has at least one member
+    assert group.worst is not None
+    names = ("target", "op", "dtype", "family", "output")
+    return {
+        **dict(zip(names, key, strict=True)),
+        "count": group.count,
+        "given": group.given,
+        "symptoms": dict(group.kinds),
+        "worst": {"id": group.worst.id, "share": group.worst.share, "message": group.worst.message},
+    }
+
+
+@dataclass
+class Views:
+    """Several views as one; a problem of one does not keep the others from being written."""
+
+    views: Sequence[View] = field(default_factory=list)
+
+    def add(self, o: Observation) -> None:
+        """Tell each."""
+        for view in self.views:
+            view.add(o)
+
+    def close(self, run: Ended) -> None:
+        """Write each."""
+        for view in self.views:
+            view.close(run)

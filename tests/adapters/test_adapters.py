@@ -1,0 +1,316 @@
+"""Every adapter whose framework is installed: outputs, layouts, scripts, errors; and its inputs stay as they are."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lossproof.adapters import layouts
+from lossproof.adapters.protocol import ERROR_KINDS, LAYOUTS, REDUCED, Adapter, Problem, UnsupportedProblem
+from lossproof.core.call import Call
+from lossproof.core.errors import UsageError
+from lossproof.core.formats import FORMATS
+from lossproof.core.observation import FAILING
+from lossproof.core.operations import value_shape
+from lossproof.running.loop import run
+from lossproof.targets.target import Target, load
+
+INF = math.inf
+NAMES = ("numpy", "torch", "tensorflow", "jax")
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def adapter(request: pytest.FixtureRequest) -> Adapter:
+    try:
+        return load(request.param)
+    except UsageError as error:
+        pytest.skip(str(error))
+
+
+def problem(op: str, dtype: str, shape: tuple[int, ...], reduction: str = "mean", **fields: object) -> Problem:
+    """Ordinary logits, every derivative that the op has, arrays that cannot be written to."""
+    rng = np.random.default_rng(len(op) + sum(shape))
+    draw = FORMATS[dtype].round
+    probabilities = fields.pop("probabilities", False)
+    p = Problem(op, dtype, draw(rng.normal(size=shape)), reduction=reduction, **fields)  # type: ignore[arg-type]
+    axis = p.axis % len(shape)
+    if op == "nll_loss":
+        p = replace(p, x=-np.abs(p.x))
+    if p.is_loss:
+        rest = shape[:axis] + shape[axis + 1 :]
+        # Powers of two that sum to 1; where the first class has none, its logit decides nothing.
+        q = np.moveaxis(
+            np.broadcast_to(2.0 ** -np.minimum(np.arange(shape[axis]), shape[axis] - 2), shape_last(p)), -1, axis
+        )
+        q = np.where(np.indices(shape)[axis] == 0, 0.0, q)
+        p = replace(p, target=q.copy() if probabilities else rng.integers(0, shape[axis], rest))
+    if probabilities:
+        p = replace(p, wrt_target=True, target_tangent=draw(rng.normal(size=shape)))
+    p = replace(p, cotangent=draw(rng.normal(size=value_shape(p))), tangent=draw(rng.normal(size=shape)))
+    for name in ("x", "target", "weight", "cotangent", "tangent", "target_tangent"):
+        a = getattr(p, name)
+        if a is not None:
+            a.flags.writeable = False
+    return p
+
+
+def shape_last(p: Problem) -> tuple[int, ...]:
+    return np.moveaxis(p.x, p.axis, -1).shape
+
+
+def weights(k: int) -> np.ndarray:
+    return 0.5 + np.arange(k) % 3
+
+
+PROBLEMS = {
+    "softmax": problem("softmax", "float32", (2, 5)),
+    "softmax-cube": problem("softmax", "bfloat16", (2, 5, 3), axis=1),
+    "log_softmax": problem("log_softmax", "float16", (5,)),
+    "log_softmax-cube": problem("log_softmax", "float64", (2, 5, 3), axis=1),
+    "nll_loss": problem("nll_loss", "float32", (2, 5), weight=weights(5)),
+    "nll_loss-cube": problem("nll_loss", "float16", (2, 5, 3), "none", axis=1, ignore_index=1),
+    "cross_entropy": problem("cross_entropy", "float32", (3, 5), weight=weights(5), ignore_index=2),
+    "cross_entropy-smoothed": problem(
+        "cross_entropy", "bfloat16", (2, 5, 3), "none", axis=1, weight=weights(5), ignore_index=-1, label_smoothing=0.1
+    ),
+    "probabilities": problem("cross_entropy", "float32", (3, 5), "sum", probabilities=True),
+    "probabilities-smoothed": problem(
+        "cross_entropy", "float64", (2, 5, 3), axis=1, probabilities=True, weight=weights(5), label_smoothing=0.25
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_outputs(adapter: Adapter, name: str) -> None:
+    p = PROBLEMS[name]
+    before = pickle.dumps(p)
+    out = adapter.evaluate(p, "cpu", "eager")
+    assert pickle.dumps(p) == before
+    assert set(out) == set(p.want) <= set(adapter.capabilities().outputs)
+    for output, tensor in out.items():
+        assert tensor.data.shape == (value_shape(p) if output in REDUCED else p.x.shape)
+        assert tensor.data.dtype == np.float64
+        assert tensor.dtype == p.dtype
+
+
+def test_right(adapter: Adapter) -> None:
+    for o in run([Target(adapter)], [Call(p, name) for name, p in PROBLEMS.items()]):
+        assert o.verdict not in FAILING, o.message
+
+
+def test_masked_class_without_probability(adapter: Adapter) -> None:
+    """The loss does not see it, but grows without limit with its probability (SPEC section 4, clauses 5 and 6)."""
+    p = PROBLEMS["probabilities"]
+    weighted = replace(p, weight=weights(5))
+    masked = np.where(np.arange(5) == 0, -INF, p.x)
+    for case in (p, weighted):
+        out = adapter.evaluate(replace(case, x=masked, tangent=None), "cpu", "eager")
+        assert np.all(out["grad_target"].data[:, 0] == INF * p.cotangent)
+        for o in run([Target(adapter)], [Call(replace(case, x=masked, tangent=None), "masked")]):
+            assert o.verdict not in FAILING, o.message
+
+
+def test_a_second_backward_pass(adapter: Adapter) -> None:
+    for name in ("softmax", "log_softmax-cube", "nll_loss", "cross_entropy", "probabilities"):
+        p = replace(PROBLEMS[name], repeat_backward=True)
+        out = adapter.evaluate(p, "cpu", "eager")
+        assert set(out) == set(p.want) == {*PROBLEMS[name].want, "vjp_again"}
+        np.testing.assert_array_equal(out["vjp_again"].data, out["vjp"].data)
+
+
+def test_only_what_is_asked_for(adapter: Adapter) -> None:
+    p = replace(PROBLEMS["probabilities"], tangent=None, wrt_target=False, target_tangent=None)
+    assert set(adapter.evaluate(p, "cpu", "eager")) == {"value", "vjp"}
+    assert set(adapter.evaluate(replace(p, cotangent=None), "cpu", "eager")) == {"value"}
+    p = replace(PROBLEMS["softmax"], cotangent=None)
+    assert set(adapter.evaluate(p, "cpu", "eager")) == {"value", "jvp"}
+
+
+def test_derivatives_do_not_change_the_rest(adapter: Adapter) -> None:
+    """Value and gradient have the same bits whatever else is asked for."""
+    for name in ("log_softmax-cube", "probabilities-smoothed"):
+        p = PROBLEMS[name]
+        everything = adapter.evaluate(p, "cpu", "eager")
+        plain = adapter.evaluate(replace(p, tangent=None, wrt_target=False), "cpu", "eager")
+        for output in plain:
+            np.testing.assert_array_equal(plain[output].data, everything[output].data)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[1:])
+def test_layouts(adapter: Adapter, layout: str) -> None:
+    """Judged as every answer; and what a framework cannot take is not taken."""
+    if layout not in adapter.capabilities().layouts:
+        pytest.skip(f"{adapter.name} has no layout {layout}")
+    cases = ("softmax-cube", "cross_entropy-smoothed") if layout != "expanded" else ("softmax-cube",)
+    for name in cases:
+        p = replace(PROBLEMS[name], layout=layout)
+        if layout == "expanded":
+            p = constant_rows(p)
+        answered = list(run([Target(adapter)], [Call(p, name)]))
+        assert {o.output for o in answered if o.verdict == "unsupported"} <= {"jvp"}
+        for o in answered:
+            assert o.verdict not in FAILING, o.message
+
+
+def constant_rows(p: Problem) -> Problem:
+    """The same with the first axis constant in logits and cotangent."""
+
+    def constant(a: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(a[:1], a.shape).copy()
+
+    assert p.cotangent is not None
+    return replace(p, x=constant(p.x), cotangent=constant(p.cotangent))
+
+
+def test_expanded_needs_constant_logits(adapter: Adapter) -> None:
+    if "expanded" in adapter.capabilities().layouts:
+        for name in ("softmax", "log_softmax"):
+            with pytest.raises(UnsupportedProblem, match="expanded"):
+                adapter.evaluate(replace(PROBLEMS[name], layout="expanded"), "cpu", "eager")
+
+
+def test_capabilities_are_cached(adapter: Adapter) -> None:
+    assert adapter.capabilities() is adapter.capabilities()
+
+
+def test_errors(adapter: Adapter) -> None:
+    p = replace(PROBLEMS["cross_entropy"], tangent=None, ignore_index=None)
+    cases = {
+        "bad_label": [replace(p, target=np.array([0, 5, 1]), label_smoothing=eps) for eps in (0.0, 0.1)],
+        "bad_shape": [replace(p, target=np.array([0, 1, 2, 3])), replace(p, weight=np.ones(4))],
+    }
+    for kind, problems in cases.items():
+        for case in problems:
+            with pytest.raises(Exception) as caught:  # noqa: PT011 (every framework has its own)
+                adapter.evaluate(case, "cpu", "eager")
+            assert adapter.error_kind(caught.value) == kind, caught.value
+    assert adapter.error_kind(ZeroDivisionError("no")) == "internal"
+    assert "internal" in ERROR_KINDS
+
+
+# What each framework takes as labels besides int64; in TensorFlow its own row loss, which has no smoothing.
+LABELS = {
+    "numpy": ("int32", "int16", "int8", "uint8"),
+    "torch": ("uint8",),
+    "tensorflow": ("int32",),
+    "jax": ("int32", "int16", "int8", "uint8"),
+}
+
+
+@pytest.mark.parametrize("kind", ["int32", "int16", "int8", "uint8"])
+def test_labels_keep_their_type(adapter: Adapter, kind: str) -> None:
+    """A framework that refuses a type of labels must be seen to refuse it."""
+    p = replace(PROBLEMS["cross_entropy"], tangent=None, ignore_index=None)
+    assert p.target is not None
+    narrow = replace(p, target=p.target.astype(kind))
+    if kind in LABELS[adapter.name]:
+        same, other = (adapter.evaluate(q, "cpu", "eager") for q in (p, narrow))
+        for output in same:
+            np.testing.assert_array_equal(same[output].data, other[output].data)
+        return
+    with pytest.raises(Exception) as caught:  # noqa: PT011 (every framework has its own)
+        adapter.evaluate(narrow, "cpu", "eager")
+    assert adapter.error_kind(caught.value) == "bad_dtype", caught.value
+
+
+def test_scripts_print_what_evaluate_returns(adapter: Adapter, tmp_path: Path) -> None:
+    """Each in a fresh namespace, all in one process: importing a framework takes seconds."""
+    problems = list(PROBLEMS.values())
+    masked = np.where(np.arange(5) == 0, -INF, PROBLEMS["probabilities"].x)
+    problems.append(replace(PROBLEMS["probabilities"], x=masked, weight=weights(5), tangent=None))
+    labels = PROBLEMS["nll_loss"].target
+    assert labels is not None
+    problems.append(replace(PROBLEMS["nll_loss"], target=labels.astype(np.uint8)))
+    twice = ("softmax", "cross_entropy", "probabilities")
+    problems += [replace(PROBLEMS[name], repeat_backward=True) for name in twice]
+    if adapter.capabilities().out_dtypes:
+        wide = replace(PROBLEMS["softmax-cube"], out_dtype="float32")
+        problems += [wide, replace(wide, op="log_softmax", dtype="float32", out_dtype="float64")]
+    # Too long to be written number by number.
+    problems.append(replace(PROBLEMS["softmax"], x=np.linspace(-3, 3, 2048).astype(PROBLEMS["softmax"].dtype)[None]))
+    problems[-1] = replace(problems[-1], cotangent=None, tangent=None)
+    for layout in adapter.capabilities().layouts[1:]:
+        p = PROBLEMS["softmax-cube"]
+        problems.append(replace(constant_rows(p) if layout == "expanded" else p, layout=layout))
+    for i, p in enumerate(problems):
+        (tmp_path / f"{i}.py").write_text(adapter.script(p, "cpu", "eager"))
+    driver = tmp_path / "driver.py"
+    driver.write_text(
+        "import runpy, sys\n"
+        f"for i in range({len(problems)}):\n"
+        f"    runpy.run_path(f'{tmp_path.as_posix()}/{{i}}.py')\n"
+        "    print('end')\n"
+        "assert not any(name.startswith('lossproof') for name in sys.modules)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    done = subprocess.run(
+        [sys.executable, str(driver)], capture_output=True, text=True, env=environment, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    for p, text in zip(problems, done.stdout.split("end\n"), strict=False):
+        *lines, (_, _, version) = [line.partition(" ") for line in text.splitlines()]
+        assert version in adapter.describe().versions.values()
+        printed = {name: np.array(eval(rest, {"nan": math.nan, "inf": INF})) for name, _, rest in lines}
+        expected = {name: tensor.data for name, tensor in adapter.evaluate(p, "cpu", "eager").items()}
+        assert printed.keys() == expected.keys()
+        for name in expected:
+            np.testing.assert_array_equal(printed[name], expected[name], err_msg=f"{p.op} {p.dtype} {name}")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[1:])
+@pytest.mark.parametrize("shape", [(4, 6), (2, 3, 4), (5,), (1, 4), (0, 3)], ids=str)
+def test_plans(layout: str, shape: tuple[int, ...]) -> None:
+    a = np.arange(float(np.prod(shape))).reshape(shape)
+    rows = 0 if len(shape) > 1 else None
+    if layout == "expanded":
+        if rows is None:
+            with pytest.raises(UnsupportedProblem):
+                layouts.plan(layout, shape, rows)
+            return
+        a = np.broadcast_to(a[:1], shape).copy()
+    plan = layouts.plan(layout, shape, rows)
+    laid = layouts.lay(a, plan)
+    np.testing.assert_array_equal(laid, a)
+    assert laid.dtype == a.dtype
+    if a.size and max(shape) < a.size:
+        lies = tuple(s // a.itemsize for s in laid.strides)
+        row, column = lies[0], lies[-1]
+        if layout == "transposed":
+            assert not laid.flags.c_contiguous
+        elif layout == "fortran":
+            assert laid.flags.f_contiguous
+        elif layout == "stepped":
+            assert column == 2
+        elif layout == "reversed":
+            assert column == -1
+        elif layout == "expanded":
+            assert row == 0
+    if layout == "offset":
+        assert laid.flags.c_contiguous
+        assert laid.base is not None
+
+
+def test_plans_in_torch() -> None:
+    torch = pytest.importorskip("torch")
+    for layout in LAYOUTS[1:]:
+        if layout == "reversed":
+            continue
+        for dtype in (torch.bfloat16, torch.float64):
+            a = torch.arange(24, dtype=dtype).reshape(2, 3, 4)
+            a = a[:1].expand(2, 3, 4).contiguous() if layout == "expanded" else a
+            plan = layouts.plan(layout, (2, 3, 4), 0)
+            laid = layouts.lay(a, plan)
+            assert torch.equal(laid, a)
+            assert laid.dtype == dtype
+            assert laid.storage_offset() == plan.offset
+            assert layout == "offset" or not laid.is_contiguous()
+            expected = tuple(0 if i == plan.expand else s for i, s in enumerate(plan.strides))
+            assert laid.stride() == expected

@@ -1,0 +1,155 @@
+"""Findings: every waiver has its story and its script, every script shows the defect that the story tells of."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+from lossproof.records.waivers import Waiver, shipped
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "golden" / "waivers"
+ADAPTERS = ("torch", "tensorflow", "jax", "keras", "numpy")
+PACKAGES = {"tensorflow": ("tensorflow-cpu", "tensorflow")}
+FIELDS = ("Exact", "Observed", "Versions", "Clause", "Script", "Upstream", "Deck")
+WAIVERS = shipped(ADAPTERS)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One finding of the page: its heading, and its list of fields."""
+
+    name: str
+    fields: dict[str, str]
+
+    @property
+    def script(self) -> Path:
+        return ROOT / self.fields["Script"].strip("`")
+
+    @property
+    def backend(self) -> str:
+        """The framework that Keras runs on in the script: TensorFlow, if the script leaves it open."""
+        if self.adapter != "keras":
+            return ""
+        found = re.search(r'^os.environ\["KERAS_BACKEND"\] = "(\w+)"$', self.script.read_text("utf-8"), re.MULTILINE)
+        return found.group(1) if found else "tensorflow"
+
+    @property
+    def waivers(self) -> list[str]:
+        return re.findall(r"`([^`]+)`", self.fields.get("Waivers", ""))
+
+    @property
+    def adapter(self) -> str:
+        return self.name.split("-")[0]
+
+    @property
+    def seen(self) -> list[str]:
+        return re.findall(rf"\b{self.adapter} (\d[\d.]*\d)", self.fields["Versions"])
+
+
+def sections() -> list[Section]:
+    text = (ROOT / "docs" / "findings.md").read_text("utf-8").split("\n# ")[0]
+    found = []
+    for part in text.split("\n## ")[1:]:
+        name, _, body = part.partition("\n")
+        lines = re.sub(r"\n  (?=\S)", " ", body)
+        found.append(Section(name, dict(re.findall(r"^- (\w+): (.+)$", lines, re.MULTILINE))))
+    return found
+
+
+SECTIONS = sections()
+
+
+def named(section: Section) -> str:
+    return section.name
+
+
+def installed(adapter: str) -> str | None:
+    for package in PACKAGES.get(adapter, (adapter,)):
+        try:
+            return Version(version(package)).public
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=named)
+def test_a_section_is_complete(section: Section) -> None:
+    assert [f for f in FIELDS if not section.fields.get(f)] == []
+    assert section.adapter in ADAPTERS
+    assert section.seen
+    assert section.waivers or "not in the deck" in section.fields["Deck"]
+
+
+def test_every_waiver_is_told_of_once() -> None:
+    told = [name for s in SECTIONS for name in s.waivers]
+    assert sorted(told) == sorted(w.name for w in WAIVERS)
+    assert len({s.name for s in SECTIONS}) == len(SECTIONS)
+
+
+@pytest.mark.parametrize("waiver", WAIVERS, ids=lambda w: w.name)
+def test_a_waiver_agrees_with_its_section(waiver: Waiver) -> None:
+    (section,) = [s for s in SECTIONS if waiver.name in s.waivers]
+    # The heading is the name of the first waiver: the anchor that readers are sent to.
+    assert section.waivers[0] == section.name
+    assert section.adapter == waiver.adapter
+    assert section.seen == list(waiver.seen)
+    assert (FOLDER / waiver.reproducer).is_file()
+    assert section.script == FOLDER / waiver.reproducer
+    assert waiver.issue == "no report found" or re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", waiver.issue)
+    assert waiver.issue in section.fields["Upstream"]
+
+
+def test_every_script_is_told_of_and_short() -> None:
+    scripts = sorted(p for p in FOLDER.glob("*.py") if p.name != "__init__.py")
+    assert scripts == sorted(s.script for s in SECTIONS)
+    assert [p.name for p in scripts if len(p.read_text("utf-8").splitlines()) >= 30] == []
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=named)
+def test_the_script_needs_only_its_framework(section: Section) -> None:
+    imported = set(re.findall(r"^(?:import|from) (\w+)", section.script.read_text("utf-8"), re.MULTILINE))
+    assert imported - {"math", "os", "sys", section.backend} == {section.adapter}
+
+
+def run_script(section: Section, **settings: str) -> subprocess.CompletedProcess[str]:
+    if installed(section.adapter) is None:
+        pytest.skip(f"{section.adapter} is not installed")
+    if section.backend and installed(section.backend) is None:
+        pytest.skip(f"{section.backend} is not installed")
+    env = {k: v for k, v in os.environ.items() if k not in ("TF_ENABLE_ONEDNN_OPTS", "JAX_SOFTMAX_CUSTOM_JVP")}
+    return subprocess.run(
+        [sys.executable, str(section.script)], env=env | settings, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=named)
+def test_the_script_shows_the_defect_in_the_versions_it_was_seen_in(section: Section) -> None:
+    done = run_script(section)
+    assert "Traceback" not in done.stderr
+    assert "exact" in done.stdout or "observed" in done.stdout
+    assert installed(section.adapter) in done.stdout
+    assert done.returncode in (0, 1)
+    if installed(section.adapter) in section.seen:
+        assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("tensorflow-softmax-drops-nan", "TF_ENABLE_ONEDNN_OPTS=0"),
+        ("tensorflow-infinity-convention", "TF_ENABLE_ONEDNN_OPTS=0"),
+        ("jax-float16-softmax-gradient", "JAX_SOFTMAX_CUSTOM_JVP=1"),
+    ],
+)
+def test_a_setting_that_avoids_the_defect_makes_the_script_succeed(name: str, setting: str) -> None:
+    (section,) = [s for s in SECTIONS if s.name == name]
+    assert run_script(section, **dict([setting.split("=")])).returncode == 0

@@ -1,0 +1,126 @@
+"""Modes of every adapter that has them: right answers, one program for many values, scripts that say the mode."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lossproof.adapters.protocol import Adapter, Problem
+from lossproof.core.call import Call
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import FAILING
+from lossproof.records.waivers import book, verdict
+from lossproof.running.loop import run
+from lossproof.targets.target import Target, load
+from tests.adapters.test_adapters import PROBLEMS
+
+INF = math.inf
+# Dear modes answer a few; what they have in common with the others is in the lines that these run through.
+FEW = ("log_softmax-cube", "cross_entropy", "probabilities-smoothed")
+
+
+def modes() -> Iterator[tuple[str, str]]:
+    for name in ("torch", "tensorflow", "jax"):
+        try:
+            yield from ((name, mode) for mode in load(name).capabilities().modes[1:])
+        except UsageError:
+            continue
+
+
+@pytest.fixture(scope="module", params=list(modes()), ids="+".join)
+def target(request: pytest.FixtureRequest) -> Target:
+    name, mode = request.param
+    return Target(load(name), mode)
+
+
+def problems(target: Target) -> dict[str, Problem]:
+    c = target.capabilities
+    return {name: p for name, p in PROBLEMS.items() if p.op in c.ops and (c.compile_cost != "dear" or name in FEW)}
+
+
+def test_right(target: Target) -> None:
+    """But for known deviations."""
+    marks = book([target])
+    for o in run([target], [Call(p, name) for name, p in problems(target).items()]):
+        assert verdict(marks.mark(o, explored=True)) not in FAILING, o.message
+        assert o.verdict != "unsupported" or o.output not in target.capabilities.outputs
+
+
+def test_one_program_serves_all_values(target: Target) -> None:
+    """Other logits, weights, ignored labels (and, but for PyTorch's constants, smoothings) compile nothing new."""
+    if target.capabilities.compile_cost == "none" or "cross_entropy" not in target.capabilities.ops:
+        pytest.skip("compiles nothing, or has no loss")
+    p = replace(PROBLEMS["cross_entropy"], tangent=None, label_smoothing=0.125)
+    assert p.weight is not None
+    assert p.target is not None
+    # Nothing is left of the label's own term with a smoothing of 1, not even where its class is masked.
+    eps = 0.125 if target.adapter.name == "torch" else 1.0
+    hidden = np.where(np.arange(5) == p.target[:, None], -INF, p.x)
+    calls = [p, replace(p, x=-p.x, weight=p.weight * 2, ignore_index=1, label_smoothing=eps)]
+    calls.append(replace(calls[1], x=hidden))
+    calls += [replace(calls[1], ignore_index=-(2**63)), replace(p, x=p.x / 2)]
+    for q in calls[1:]:
+        assert q.label_smoothing
+    first, *others = list(target.play(calls))
+    assert first.programs >= 1
+    assert 0 < first.compile_seconds <= first.seconds
+    assert [o.programs for o in others] == [0] * 4
+    assert not any(o.compile_seconds for o in others)
+    for o in run([target], [Call(q, "values") for q in calls]):
+        assert o.verdict not in FAILING, o.message
+
+
+def test_scripts_print_what_evaluate_returns(target: Target, tmp_path: Path) -> None:
+    """Bit for bit; each in a fresh namespace, all in one process."""
+    chosen = list(problems(target).values())
+    for i, p in enumerate(chosen):
+        (tmp_path / f"{i}.py").write_text(target.script(p))
+    driver = tmp_path / "driver.py"
+    driver.write_text(
+        "import runpy, sys\n"
+        f"for i in range({len(chosen)}):\n"
+        f"    runpy.run_path(f'{tmp_path.as_posix()}/{{i}}.py')\n"
+        "    print('end')\n"
+        "assert not any(name.startswith('lossproof') for name in sys.modules)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    done = subprocess.run(
+        [sys.executable, str(driver)], capture_output=True, text=True, env=environment, check=False, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    for p, text in zip(chosen, done.stdout.split("end\n"), strict=False):
+        *lines, (_, _, version) = [line.partition(" ") for line in text.splitlines()]
+        assert version in target.describe().versions.values()
+        printed = {name: np.array(eval(rest, {"nan": math.nan, "inf": INF})) for name, _, rest in lines}
+        expected = {name: t.data for name, t in target.adapter.evaluate(p, target.device, target.mode).items()}  # type: ignore[union-attr]
+        assert printed.keys() == expected.keys()
+        for name in expected:
+            np.testing.assert_array_equal(printed[name], expected[name], err_msg=f"{p.op} {p.dtype} {name}")
+
+
+def adapters() -> Iterator[Adapter]:
+    for name in ("torch", "tensorflow", "jax"):
+        try:
+            yield load(name)
+        except UsageError:
+            continue
+
+
+@pytest.mark.parametrize("adapter", list(adapters()), ids=lambda a: a.name)
+def test_capabilities_of_modes(adapter: Adapter) -> None:
+    c = adapter.capabilities()
+    assert c.modes[0] == "eager"
+    assert set(c.by_mode) <= set(c.modes)
+    assert c.in_mode("eager") is c
+    costs = {mode: c.in_mode(mode).compile_cost for mode in c.modes}
+    assert set(costs.values()) <= {"none", "cheap", "dear"}
+    for mode in set(c.modes) & {"compile", "dynamic"}:
+        assert costs[mode] == "dear"

@@ -1,0 +1,204 @@
+"""The deck: deterministic, within its budgets, valid, and reaching what its families promise."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lossproof.adapters.protocol import LAYOUTS, OUTPUTS
+from lossproof.cases.deck import PROFILES, build, digest
+from lossproof.cases.families import FAMILIES
+from lossproof.cases.picker import SeededPicker, bell
+from lossproof.cases.signatures import CROSSED, MENU, PLACES
+from lossproof.cases.wider_outputs import WIDER
+from lossproof.core.batch import signature
+from lossproof.core.errors import UsageError
+from lossproof.core.formats import FORMATS
+from lossproof.core.operations import OPERATIONS, validate
+
+DIGESTS = Path(__file__).with_name("deck_digests.json")
+PROGRAM = "from lossproof.cases.deck import *; import json; print(json.dumps({p: digest(build(profile=p)) for p in PROFILES}))"
+
+
+@pytest.fixture(scope="module")
+def decks():
+    return {name: build(profile=name) for name in PROFILES}
+
+
+def test_digests_are_the_checked_in_ones(decks):
+    assert {name: digest(calls) for name, calls in decks.items()} == json.loads(DIGESTS.read_text())
+
+
+@pytest.mark.parametrize("disabled", ["AVX512F AVX512CD AVX512_SKX AVX2 FMA3", "AVX512_SKX"])
+def test_digests_do_not_depend_on_cpu_features(disabled):
+    # Features that this machine lacks, or that numpy was built to require, only give a warning.
+    environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": disabled}
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False
+    )
+    if "baseline" in result.stderr or "ImportError" in result.stderr:
+        pytest.skip("this numpy needs the features that the test disables")
+    assert json.loads(result.stdout) == json.loads(DIGESTS.read_text())
+
+
+def test_another_seed_gives_another_deck(decks):
+    assert digest(build(profile="smoke", seed=1)) != digest(decks["smoke"])
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_budgets(decks, name):
+    calls, budget = decks[name], PROFILES[name].budget
+    compiled = [c for c in calls if c.tier in ("core", "full")]
+    assert len({(c.problem.x.shape, c.problem.dtype) for c in compiled}) <= budget["pairs"]
+    assert len({signature(c.problem) for c in compiled}) <= budget["signatures"]
+    assert len({signature(c.problem) for c in compiled if c.tier == "core"}) <= budget["core"]
+    assert len(compiled) <= budget["compiled"]
+    assert len(calls) <= budget["calls"]
+
+
+def test_compiled_targets_get_each_signature_in_float32_and_in_another_dtype(decks):
+    menu = {}
+    for call in decks["default"]:
+        p = call.problem
+        if call.tier in ("core", "full") and p.x.shape in MENU and p.tangent is None and p.scale == 1.0:
+            options = (p.op, p.x.shape, p.axis % p.x.ndim, p.reduction, p.has_probability_target)
+            used = (p.weight is None, p.ignore_index is None, not p.label_smoothing)
+            menu.setdefault(options + used, set()).add(p.dtype)
+    assert len(menu) == sum(len(sigs) for sigs in MENU.values())
+    for dtypes in menu.values():
+        assert "float32" in dtypes
+        assert len(dtypes) >= 2
+
+
+def test_every_op_and_dtype_has_core_signatures(decks):
+    core = {(c.problem.op, c.problem.dtype) for c in decks["default"] if c.tier == "core"}
+    assert core == {(op, d) for op in OPERATIONS for d in FORMATS}
+
+
+def test_every_option_has_a_core_signature(decks):
+    core = [c.problem for c in decks["default"] if c.tier == "core" and c.problem.op == "cross_entropy"]
+    for dtype in FORMATS:
+        mine = [p for p in core if p.dtype == dtype]
+        assert {p.reduction for p in mine} == {"none", "sum", "mean"}
+        assert {p.has_probability_target for p in mine} == {True, False}
+        for used in ("weight", "ignore_index"):
+            assert {getattr(p, used) is not None for p in mine} == {True, False}
+        assert {p.label_smoothing > 0 for p in mine} == {True, False}
+
+
+def _factors(place: str, row: str) -> tuple[str, ...]:
+    reduction, _, uses = row.partition(" ")
+    return (place, reduction, *(letter if letter in uses else "" for letter in "qswi"))
+
+
+def test_any_three_factors_of_the_losses_are_crossed():
+    rows = [_factors(place, row) for place, many in CROSSED.items() for row in many]
+    kinds = [(place, reduction) for place in PLACES for reduction in ("none", "sum", "mean")]
+    letters = ["".join(some) for n in range(5) for some in itertools.combinations("qswi", n)]
+    # Ignored labels make sense with labels only.
+    sensible = [_factors(place, f"{r} {uses}") for place, r in kinds for uses in letters if not {"q", "i"} <= {*uses}]
+    # sanity check: a row is 6 factors, and half of the 16 sets of letters less the senseless ones are there
+    assert len(sensible) == 15 * 12
+    triples = list(itertools.combinations(range(6), 3))
+    have, needed = ({(t, *(row[i] for i in t)) for row in many for t in triples} for many in (rows, sensible))
+    assert have == needed
+
+
+def test_every_combination_of_loss_options_is_there(decks):
+    for dtype in FORMATS:
+        seen = {
+            (
+                p.op,
+                p.reduction,
+                p.has_probability_target,
+                p.weight is None,
+                p.ignore_index is None,
+                p.label_smoothing > 0,
+            )
+            for p in (c.problem for c in decks["default"])
+            if p.dtype == dtype and p.is_loss and p.x.shape == (3, 5)
+        }
+        assert len(seen) == 48
+
+
+def test_four_shapes_with_the_worked_example_among_them():
+    assert len(MENU) <= 4
+    assert (2, 4) in MENU
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_calls_are_valid_and_ids_unique(decks, name):
+    calls = decks[name]
+    for call in calls:
+        validate(call.problem)
+    assert len({c.id for c in calls}) == len(calls)
+
+
+def test_neighbours_share_signatures(decks):
+    seen, last = set(), None
+    for call in (c for c in decks["default"] if c.tier != "free"):
+        current = signature(call.problem)
+        if current != last:
+            assert current not in seen
+            seen.add(current)
+            last = current
+
+
+def test_every_family_and_op_in_every_dtype(decks):
+    pairs = {(c.family, c.problem.dtype) for c in decks["default"]}
+    assert pairs >= {(family, dtype) for family in [*FAMILIES, "golden"] for dtype in FORMATS}
+    assert {(c.problem.op, c.problem.dtype) for c in decks["default"]} == {
+        (op, d) for op in OPERATIONS for d in FORMATS
+    }
+
+
+def test_every_option_appears(decks):
+    problems = [c.problem for c in decks["default"]]
+    assert {p.reduction for p in problems} == {"none", "sum", "mean"}
+    assert any(p.label_smoothing for p in problems)
+    assert any(p.weight is not None and p.ignore_index is not None and p.label_smoothing for p in problems)
+    assert any(p.has_probability_target for p in problems)
+    assert {p.axis % p.x.ndim for p in problems if p.x.ndim == 3} == {0, 1, 2}
+    assert {p.layout for p in problems} == set(LAYOUTS)
+    # A second backward pass is a relation.
+    assert {name for p in problems for name in p.want} == set(OUTPUTS) - {"vjp_again"}
+    assert {p.out_dtype for p in problems} == {None, *WIDER.values()}
+    assert {p.x.ndim for p in problems} == {1, 2, 3, 4, 5}
+    assert any(p.weight is not None and p.weight.sum() < 0 for p in problems)
+    assert any(p.target is not None and not p.target.size for p in problems)
+
+
+def test_at_least_fifteen_families_each_with_its_sentence():
+    assert len(FAMILIES) >= 15
+    assert len({f.provokes for f in FAMILIES.values()}) == len(FAMILIES)
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_families_stay_in_the_format(name, dtype):
+    f, fmt = FAMILIES[name], FORMATS[dtype]
+    shapes = [(n, k) for n, k in ((2, 4), (408, 1), (24, 17), (4, 1000), (4096, 2)) if f.needs(n, k)]
+    assert shapes
+    for n, k in shapes:
+        x = f.make(SeededPicker(f"{name}{n}{k}"), fmt, n, k)
+        assert x.shape == (n, k)
+        assert fmt.holds(x)
+        assert not f.regular or np.isfinite(x).all()
+
+
+def test_unknown_names_are_usage_errors():
+    for bad in ({"profile": "huge"}, {"ops": ["softmin"]}, {"dtypes": ["float8"]}, {"families": ["nothing"]}):
+        with pytest.raises(UsageError, match="expected one of"):
+            build(**bad)
+
+
+def test_the_bell_is_exact_and_unit_scale():
+    z = bell(SeededPicker("z"), (100_000,))
+    assert np.array_equal(z * 65536 / 1.75, np.rint(z * 65536 / 1.75))
+    assert abs(z.mean()) < 0.02
+    assert abs(z.std() - 1) < 0.02

@@ -1,0 +1,132 @@
+"""The deck kills every wrong implementation of ``tests/mutants`` and touches no correct one.
+
+To add a mutant, see ``tests/mutants/__init__.py``.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from lossproof.cases.catalogue import checks
+from lossproof.cases.families import FAMILIES
+from lossproof.core.observation import FAILING
+from lossproof.running.loop import run
+
+pytest.importorskip("ml_dtypes")
+
+from tests.mutants.kill import Matrix, distinct, matrix, takes
+from tests.mutants.mutant import TABLE
+from tests.mutants.registry import collect, manifest
+from tests.mutants.table import PATH, bugs, cited, render
+
+from .spec import table as coverage
+from .spec.registry import CLAUSES
+
+MUTANTS = collect()
+WRONG = [m for m in MUTANTS.values() if m.kind == "mutant"]
+CONTROLS = [m for m in MUTANTS.values() if m.kind == "control"]
+# Families that kill nothing that ordinary logits of the same shapes do not kill, and why they stay in the deck.
+REDUNDANT = {
+    "ordinary": "the yardstick",
+}
+
+
+@pytest.fixture(scope="session")
+def kills() -> Matrix:
+    """One run of everything: truth is shared by all mutants."""
+    return matrix(MUTANTS, checks())
+
+
+@pytest.mark.parametrize("mutant", WRONG, ids=lambda m: m.id)
+def test_killed(kills, mutant):
+    for dtype in mutant.expect:
+        kill = kills[mutant.id, dtype]
+        assert kill.killed, f"{mutant.why}: worst share {kill.worst:.3g} in {kill.judged} {dtype} outputs"
+    if mutant.allowed:
+        seen = [kills[mutant.id, dtype] for dtype in mutant.dtypes]
+        assert not any(kill.killed for kill in seen), f"killed although {mutant.allowed} allows it: {seen[0].message}"
+        assert any(kill.differing for kill in seen), f"no bit differs from {mutant.reference}"
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda m: m.id)
+def test_untouched(kills, control):
+    for dtype in control.dtypes:
+        kill = kills[control.id, dtype]
+        assert kill.judged > 0, "no call applies to it"
+        assert not kill.killed, f"{control.why}: {kill.message}"
+
+
+@pytest.mark.parametrize("mutant", [m for m in WRONG if m.family], ids=lambda m: m.id)
+def test_killed_by_the_family_made_for_it(kills, mutant):
+    names = {name.strip() for name in mutant.family.split(",")}
+    # sanity check: families exist
+    assert names <= set(FAMILIES)
+    seen = {family for dtype in mutant.expect for family in kills[mutant.id, dtype].families}
+    assert names <= seen, f"killed by {sorted(seen)} only"
+
+
+@pytest.mark.parametrize("family", list(FAMILIES))
+def test_every_family_is_needed(kills, family):
+    found = distinct(MUTANTS, kills)[family]
+    if family in REDUNDANT:
+        assert not found, f"{family} is needed after all: {found}"
+    else:
+        assert found, f"{family} kills no mutant that ordinary logits do not kill"
+
+
+def test_the_registry_is_the_kill_table():
+    rows = {(r["op"], r["mutant"]): (set(r["killed"]), set(r["killed"]) | set(r["below"])) for r in manifest()}
+    table = [m for m in WRONG if m.source == TABLE]
+    have = {(m.row, m.name): (set(m.expect), set(m.dtypes)) for m in table}
+    # sanity check: no row is listed twice
+    assert len(rows) == len(manifest())
+    assert len(have) == len(table)
+    assert have == rows
+
+
+def test_the_table_has_139_rows_of_wide_formats():
+    plain = [r for r in manifest() if " " not in r["op"] and r["op"] != "wce_mean"]
+    assert len(plain) == 139
+    assert sum("float32" in r["killed"] for r in plain) == 131
+    assert all("float64" in r["killed"] for r in plain)
+
+
+def test_every_upstream_bug_has_a_mutant_or_a_reason():
+    own = {name for m in MUTANTS.values() for name in cited(m)[0]}
+    assert len(bugs()) == 105
+    for bug in bugs():
+        assert (bug["id"] in own) != ("why_not" in bug), bug["id"]
+
+
+def test_the_table_of_upstream_bugs_is_current(kills):
+    assert PATH.read_text(encoding="utf-8") == render(MUTANTS, kills), "run python -m tests.mutants --table"
+
+
+def test_the_table_of_clauses_is_current(kills):
+    assert coverage.PATH.read_text(encoding="utf-8") == coverage.render(CLAUSES, kills), "run python -m tests.spec"
+
+
+def test_every_mutant_says_where_it_comes_from():
+    for mutant in MUTANTS.values():
+        assert mutant.why
+        assert mutant.source
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "upstream cross_entropy: one-hot times log-probabilities",
+        "upstream nll_loss: bounds checked in the reduced branch only",
+        "upstream log_softmax: no gradient",
+        "control log_softmax: online blocks of 7",
+    ],
+)
+def test_the_lean_path_gives_the_engine_s_verdicts(name):
+    mutant = MUTANTS[name]
+    deck = checks(profile="smoke", ops=(mutant.op,))
+    lean = matrix({name: mutant}, deck, processes=1)
+    calls = [c for c in deck if takes(mutant, c.problem)]
+    failing = [o for o in run([mutant.target()], calls) if o.verdict in FAILING]
+    assert sum(kill.failing for kill in lean.values()) == len(failing)
+    # sanity check: wrong ones fail
+    assert bool(failing) == (mutant.kind == "mutant")

@@ -1,0 +1,233 @@
+"""Waivers: the language of conditions, validation in one line, and their application as a view."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lossproof.adapters.numpy import ADAPTER
+from lossproof.adapters.protocol import OUTPUTS
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import Observation
+from lossproof.records import waivers
+from lossproof.records.conditions import Context, parse
+from lossproof.records.waivers import Book, loads, symptom, verdict
+from lossproof.targets.target import Target
+
+ENTRY = """
+[[waiver]]
+name = "n"
+cases = "cross_entropy/float16/*"
+symptom = "inaccurate"
+reason = "r"
+issue = "https://example.org/1"
+seen = ["{seen}"]
+{more}
+"""
+TARGET = Target(ADAPTER)
+VERSION = ADAPTER.describe().versions["numpy"]
+FAIL = Observation(
+    "cross_entropy/float16/confident/n2-k4/0", "value", "numpy", "fail", share=3.0, got=1.0, exact=(2.0, 2.0)
+)
+
+
+def entry(more: str = "", seen: str = VERSION) -> str:
+    return ENTRY.format(more=more, seen=seen)
+
+
+def book(more: str = "", seen: str = VERSION) -> Book:
+    return Book(loads(entry(more, seen), source="f.toml", adapter="numpy"), [TARGET])
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ("", True),
+        ("torch>=2.0,<2.14", True),
+        ("torch<2.13", False),
+        ("torch == 2.13.*", True),
+        ("optax>0.1", False),
+        ("dtype=float16", True),
+        ("dtype=bfloat16|float16", True),
+        ("dtype!=float16", False),
+        ("device=cuda", True),
+        ("device=cuda:1", False),
+        ("device!=cpu and mode=eager", True),
+        ("torch>=2.0 and dtype=float64", False),
+        ("torch-extras==1.0", True),
+    ],
+)
+def test_conditions(condition: str, holds: bool) -> None:
+    where = Context({"torch": "2.13.0+cpu", "torch-extras": "1.0"}, "torch", "cuda:0", "eager", "float16")
+    assert parse(condition).holds(where) is holds
+
+
+def test_a_dtype_that_is_not_known_yet_is_no_obstacle() -> None:
+    assert parse("dtype=float16").holds(Context())
+    assert parse("dtype!=float16").holds(Context())
+
+
+@pytest.mark.parametrize(
+    "condition", ["torch", "torch=2.0", "torch>=two", "dtype>float16", "and", "device=", "torch>2 or jax>1"]
+)
+def test_conditions_that_cannot_be_read_say_so(condition: str) -> None:
+    with pytest.raises(UsageError, match="cannot read"):
+        parse(condition)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[waiver]", "f.toml: not TOML"),
+        ("wavier = 1", "expected .*waiver.*entries"),
+        ("[[waiver]]\nname = 'a'", "waiver 1 \\(a\\): field 'cases' is missing"),
+        (entry("expect = 'most'"), "field 'expect' is 'most'; expected one of all, some"),
+        (entry("output = 'grad'"), "field 'output' is 'grad'"),
+        (entry("symptoms = 'error'"), "unknown field 'symptoms'"),
+        (entry("when = 'numpy=1'"), "field 'when': cannot read"),
+        (entry("until = 'soon'"), "field 'until': cannot read"),
+        (entry(seen="one"), "field 'seen': cannot read"),
+        (entry("reproducer = 3"), "field 'reproducer' is 3; expected a string"),
+        (entry().replace('"cross_entropy/float16/*"', "[]"), "field 'cases' is missing or empty"),
+        (entry().replace('"cross_entropy/float16/*"', "'everything'"), "field 'cases' has 'everything'"),
+        (entry().replace('"inaccurate"', "'crash'"), "field 'symptom' is 'crash'"),
+    ],
+)
+def test_a_wrong_file_is_one_clear_line(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        loads(text, source="f.toml", adapter="numpy")
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("f.toml: ")
+
+
+def test_a_failure_is_waived_and_keeps_its_raw_verdict() -> None:
+    b = book()
+    marked = b.mark(FAIL)
+    assert (marked.verdict, marked.waiver, verdict(marked)) == ("fail", "n", "waived")
+    assert b.waived == {"n": 1}
+    assert b.stale() == []
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_waiver_may_speak_of_any_one_output(output: str) -> None:
+    b = book(f"output = '{output}'")
+    assert b.mark(replace(FAIL, output=output)).waiver == "n"
+    assert not b.mark(replace(FAIL, output=next(o for o in OUTPUTS if o != output))).waiver
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(FAIL, verdict="crash"),
+        replace(FAIL, verdict="timeout"),
+        replace(FAIL, verdict="error"),
+        replace(FAIL, got=float("nan")),
+        replace(FAIL, got=None, exact=None),
+        replace(FAIL, id="cross_entropy/float32/confident/n2-k4/0"),
+        replace(FAIL, target="torch"),
+    ],
+    ids=["crash", "timeout", "harness", "nonfinite", "error", "dtype", "target"],
+)
+def test_a_waiver_hides_nothing_else(other: Observation) -> None:
+    assert book().mark(other) == other
+
+
+@pytest.mark.parametrize(
+    ("more", "waived"),
+    [
+        ("output = 'value'", True),
+        ("output = 'vjp'", False),
+        ("when = 'numpy>=1.0'", True),
+        ("when = 'numpy<1.0'", False),
+        ("when = 'dtype=bfloat16'", False),
+        ("when = 'mode=jit'", False),
+        ("until = '1.0'", False),
+        ("until = '1000'", True),
+        ("adapter = 'torch'", False),
+    ],
+)
+def test_a_waiver_applies_where_it_says(more: str, waived: bool) -> None:
+    assert (verdict(book(more).mark(FAIL)) == "waived") is waived
+
+
+def test_symptoms() -> None:
+    nan, inf = float("nan"), float("inf")
+    assert symptom(FAIL) == "inaccurate"
+    assert symptom(replace(FAIL, got=nan)) == symptom(replace(FAIL, got=inf, exact=(-inf, -inf))) == "nonfinite"
+    assert symptom(replace(FAIL, exact=(nan, nan))) == "finite"
+    assert symptom(replace(FAIL, got=None)) == "error"
+    assert symptom(replace(FAIL, verdict="pass")) == ""
+
+
+def test_an_unexpected_pass_needs_expect_all() -> None:
+    good = replace(FAIL, verdict="pass", share=0.1)
+    assert verdict(book().mark(good)) == "pass"
+    marked = book("expect = 'all'").mark(good)
+    assert (marked.verdict, verdict(marked)) == ("pass", "unexpected_pass")
+
+
+def test_staleness_asks_whether_the_waiver_applies_here() -> None:
+    assert [w.name for w in book().stale()] == ["n"]
+    assert book("when = 'numpy<1.0'").stale() == []
+    assert book("adapter = 'torch'").stale() == []
+    b, old = book(), book(seen="0.1")
+    assert b.is_seen(b.named("n"))
+    assert not old.is_seen(old.named("n"))
+    other = book(seen=f"numpy=={VERSION}")
+    assert other.is_seen(other.named("n"))
+
+
+def test_a_waiver_of_differences_between_targets_is_not_stale_where_there_is_one() -> None:
+    text = entry().replace("cross_entropy/float16/*", "cross_entropy/all/convention/clause-6/value")
+    certain = text + "expect = 'all'"
+    for written, targets, stale in ((text, 1, []), (text, 2, ["n"]), (certain, 1, ["n"])):
+        b = Book(loads(written, source="f.toml", adapter="numpy"), [TARGET, Target(ADAPTER, device="other")][:targets])
+        assert [w.name for w in b.stale()] == stale
+
+
+def test_files(tmp_path: Path) -> None:
+    file = tmp_path / "numpy.toml"
+    file.write_text(entry())
+    assert [w.adapter for w in waivers.load(file)] == ["numpy"]
+    with pytest.raises(UsageError, match=r"cannot read waivers .*: No such file"):
+        waivers.load(tmp_path / "no.toml")
+    with pytest.raises(UsageError, match="waiver 'n' is already in"):
+        waivers.book([TARGET], [file, file])
+
+
+def test_the_shipped_files_are_valid() -> None:
+    folder = Path(__file__).resolve().parents[2] / "golden" / "waivers"
+    files = sorted(folder.glob("*.toml"))
+    # sanity check: the files are where the package data declaration looks for them
+    assert files
+    for file in files:
+        for w in waivers.shipped([file.stem]):
+            assert not w.reproducer or (folder / w.reproducer).is_file(), f"{w.name}: no {w.reproducer}"
+
+
+def test_globs_of_explored_calls_speak_of_these_alone() -> None:
+    drawn = replace(FAIL, id="cross_entropy/float16/plain/n70000-k2/0")
+    b = Book(loads(entry("explored = ['*/float16/*/n70000-*']").replace("float16/*\"", "float16/confident/*\""),
+                   source="f.toml", adapter="numpy"), [TARGET])  # fmt: skip
+    assert not b.mark(drawn).waiver
+    assert b.mark(drawn, explored=True).waiver == "n"
+    assert b.mark(FAIL, explored=True).waiver == "n"
+
+
+def test_a_drawn_call_that_passes_is_no_news() -> None:
+    good = replace(FAIL, verdict="pass", share=0.5)
+    assert not book("expect = 'all'").mark(good, explored=True).waiver
+
+
+def test_a_glob_of_explored_calls_is_checked_like_the_others() -> None:
+    with pytest.raises(UsageError, match="field 'explored' has 'float16'"):
+        loads(entry("explored = ['float16']"), source="f.toml", adapter="numpy")
+
+
+def test_a_waiver_may_speak_of_several_outputs() -> None:
+    assert book("output = 'vjp|value'").mark(FAIL).waiver == "n"
+    assert not book("output = 'vjp|jvp'").mark(FAIL).waiver
+    with pytest.raises(UsageError, match=r"field 'output' is 'vjp\|values'"):
+        book("output = 'vjp|values'")

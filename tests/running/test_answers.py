@@ -1,0 +1,116 @@
+"""Answers ahead of the judge: within their memory, in order; what goes wrong is heard where it is waited for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lossproof.adapters.numpy import NumpyAdapter
+from lossproof.adapters.protocol import Outcome, Problem, Tensor
+from lossproof.cases.deck import build
+from lossproof.running import answers
+from lossproof.running.answers import Ahead, Group
+from lossproof.running.loop import groups
+from lossproof.targets.target import Player, Target
+
+GROUPS = [Group(tuple(g)) for g in groups(build(profile="smoke", dtypes=["float32"]))]
+
+
+class Elsewhere:
+    """A player that counts what it is asked, and fails or waits where it is told to."""
+
+    name = "elsewhere"
+
+    def __init__(self, fail_at: int = -1, gate: threading.Event | None = None) -> None:
+        self.asked = 0
+        self.fail_at, self.gate = fail_at, gate
+        self.interrupted = threading.Event()
+
+    def describe(self) -> Any:
+        return NumpyAdapter().describe()
+
+    def capabilities(self) -> Any:
+        return NumpyAdapter().capabilities()
+
+    def evidence(self) -> dict[str, Any]:
+        return {}
+
+    def script(self, problem: Problem) -> str:
+        return ""
+
+    def interrupt(self) -> None:
+        self.interrupted.set()
+        if self.gate:
+            self.gate.set()
+
+    def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
+        self.asked += 1
+        if self.asked == self.fail_at:
+            raise RuntimeError("out of order")
+        if self.gate:
+            self.gate.wait(30)
+        for p in problems:
+            yield Outcome({"value": Tensor(np.zeros(p.x.shape), p.dtype)})
+
+
+def settled(player: Elsewhere) -> int:
+    """How many groups were asked when nothing more happens."""
+    before = -1
+    while before != player.asked:
+        before = player.asked
+        time.sleep(0.1)
+    return player.asked
+
+
+def test_answers_wait_within_the_memory_that_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "_MOST_WAITING", 3 * answers._SMALL)
+    player = Elsewhere()
+    assert isinstance(player, Player)
+    ahead = Ahead(Target(player), GROUPS)
+    # sanity check: there is more to ask for than may wait
+    assert len(GROUPS) > 10
+    assert settled(player) <= 4
+    for n, group in enumerate(GROUPS, 1):
+        assert len(ahead.take(group).outcomes) == len(group.calls)
+        assert player.asked <= n + 4
+    ahead.close()
+    assert player.asked == len(GROUPS)
+    assert not player.interrupted.is_set()
+
+
+def test_what_goes_wrong_is_raised_where_it_is_waited_for() -> None:
+    ahead = Ahead(Target(Elsewhere(fail_at=2)), GROUPS)
+    ahead.take(GROUPS[0])
+    with pytest.raises(RuntimeError, match="out of order"):
+        ahead.take(GROUPS[1])
+    ahead.close()
+
+
+def test_closing_interrupts_what_is_under_way() -> None:
+    player = Elsewhere(gate=threading.Event())
+    ahead = Ahead(Target(player), GROUPS)
+    while not player.asked:
+        time.sleep(0.01)
+    ahead.close()
+    assert player.interrupted.is_set()
+    assert player.asked == 1
+
+
+def test_no_more_targets_at_once_than_there_are_slots() -> None:
+    gate = threading.Event()
+    players = [Elsewhere(gate=gate) for _ in range(3)]
+    slots = threading.Semaphore(1)
+    feeds = [Ahead(Target(p), GROUPS[:3], slots) for p in players]
+    time.sleep(0.2)
+    assert sum(p.asked for p in players) == 1
+    gate.set()
+    for group in GROUPS[:3]:
+        for one in feeds:
+            one.take(group)
+    for one in feeds:
+        one.close()

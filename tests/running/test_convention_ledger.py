@@ -1,0 +1,85 @@
+"""Conventions: the same call shows the same behaviour in every dtype, and what an adapter declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lossproof.adapters.numpy import NumpyAdapter
+from lossproof.adapters.protocol import Capabilities, Problem
+from lossproof.cases.catalogue import checks
+from lossproof.core.case_id import FAMILY
+from lossproof.core.clauses import EXEMPT
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import FAILING, Observation
+from lossproof.running.loop import run
+from lossproof.targets.target import Target, load
+
+INFINITE = ("softmax", "log_softmax")
+
+
+@dataclass
+class Declaring(NumpyAdapter):
+    """The numpy adapter with other declarations; ``limit`` gives one-hot rows where a logit is +inf."""
+
+    conventions: dict[tuple[str, str, str], str]
+    limit: bool = False
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities(), conventions=self.conventions)
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
+        out = super().evaluate(problem, device, mode)
+        hot = np.isposinf(problem.x)
+        if self.limit:
+            one = hot.sum(axis=problem.axis, keepdims=True) == 1
+            values = hot.astype(float) if problem.op == "softmax" else np.where(hot, 0.0, -np.inf)
+            out["value"] = replace(out["value"], data=np.where(one, values, out["value"].data))
+        return out
+
+
+def verdicts(adapter: Declaring) -> Iterator[Observation]:
+    calls = checks(ops=INFINITE, dtypes=["float64", "float32"], families=["positive_infinity"])
+    assert calls
+    return (o for o in run([Target(adapter)], calls) if f"/{FAMILY}/clause-4/value" in o.id)
+
+
+def test_a_declaration_that_the_run_shows_passes() -> None:
+    declared = {("4", op, "value"): "nan" for op in INFINITE}
+    assert [o.verdict for o in verdicts(Declaring(declared))] == ["pass", "pass"]
+
+
+def test_a_declaration_that_the_run_contradicts_fails() -> None:
+    declared = {("4", op, "value"): "nan" for op in INFINITE}
+    for o in verdicts(Declaring(declared, limit=True)):
+        assert o.verdict == "fail"
+        assert "contradicts the declared 'nan'" in o.message
+        assert "limit" in o.message
+
+
+@pytest.mark.parametrize("declared", [{}, {("4", op, "value"): "limit|nan" for op in INFINITE}], ids=["none", "either"])
+def test_what_is_not_declared_is_recorded(declared: dict[tuple[str, str, str], str]) -> None:
+    assert [o.verdict for o in verdicts(Declaring(declared, limit=True))] == ["pass", "pass"]
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "tensorflow", "jax"])
+def test_shipped_declarations_can_be_contradicted(name: str) -> None:
+    """None is about a clause that the comparison exempts, and each is shown by some call of the deck."""
+    try:
+        declared = load(name).capabilities().conventions
+    except UsageError as error:
+        pytest.skip(str(error))
+    assert declared
+    assert not {clause for clause, _, _ in declared} & EXEMPT
+    calls = [c for c in checks(dtypes=["float32"]) if c.problem.x.size <= 100]
+    shown = {o.id: o for o in run([Target(load("numpy"))], calls) if f"/{FAMILY}/" in o.id}
+    for clause, op, output in declared:
+        assert f"{op}/all/{FAMILY}/clause-{clause}/{output}" in shown
+    assert not [o.message for o in shown.values() if o.verdict in FAILING]

@@ -1,0 +1,163 @@
+"""A run that is killed leaves a readable record, and ``--resume`` completes it: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lossproof.running.resume import difference
+from tests.support.views import install, lossproof
+
+SMOKE = ("--profile", "smoke", "--op", "softmax", "--op", "nll_loss")
+TARGETS = ("numpy", "crooked")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing cuts short, and the folder that its second target is installed in."""
+    folder = tmp_path_factory.mktemp("whole")
+    install(folder / "site")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder / "site"))
+        assert lossproof("run", *TARGETS, *SMOKE, "--record", str(folder / "r.jsonl")).exit_code == 1
+    return folder / "r.jsonl"
+
+
+@pytest.fixture(autouse=True)
+def site(whole: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(str(whole.parent / "site"))
+    return whole.parent / "site"
+
+
+def timeless(path: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line.pop("seconds", None)
+        if "end" in line:
+            line["end"] = {k: v for k, v in line["end"].items() if k not in ("seconds", "clock")}
+    for name in ("command", "environment"):
+        lines[0].pop(name)
+    return lines
+
+
+CUTS = [0, 30, "0.0", "0.01", "0.4", "0.777", "0.999", "1.0"]
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_record_cut_anywhere_is_completed(cut: int | str, whole: Path, tmp_path: Path) -> None:
+    """Cut to so many bytes, or to a share of what follows the header; in the midst of a line and between two."""
+    data = whole.read_bytes()
+    head = data.index(b"\n") + 1
+    at = cut if isinstance(cut, int) else head + int(float(cut) * (len(data) - head))
+    ends = [at, data.rfind(b"\n", 0, at) + 1]
+    for n, end in enumerate(ends):
+        path = tmp_path / f"{n}.jsonl"
+        path.write_bytes(data[:end])
+        result = lossproof("run", *TARGETS, *SMOKE, "--record", str(path), "--resume")
+        assert result.exit_code == 1, result.output
+        assert timeless(path) == timeless(whole)
+
+
+def test_what_is_shown_is_what_the_whole_run_shows(whole: Path, tmp_path: Path) -> None:
+    lines = whole.read_bytes().splitlines(keepends=True)
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(b"".join(lines[: len(lines) // 2]))
+    resumed = lossproof("run", *TARGETS, *SMOKE, "--record", str(path), "--resume").stdout
+    again = lossproof("run", *TARGETS, *SMOKE, "--record", str(path), "--resume").stdout
+    straight = lossproof("run", *TARGETS, *SMOKE).stdout
+
+    def shown(text: str) -> list[str]:
+        start = next(i for i, line in enumerate(text.splitlines()) if line == "Time")
+        return [*text.splitlines()[:start], text.splitlines()[-1]]
+
+    assert shown(resumed) == shown(straight)
+    assert shown(again) == shown(straight)
+
+
+def test_a_complete_record_is_left_alone(whole: Path) -> None:
+    before = whole.read_bytes()
+    assert lossproof("run", *TARGETS, *SMOKE, "--record", str(whole), "--resume").exit_code == 1
+    assert whole.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("numpy", *SMOKE), "targets.crooked was {"),
+        ((*TARGETS, *SMOKE, "--seed", "1"), "deck.digest was "),
+        ((*TARGETS, *SMOKE, "--dtype", "float32"), "deck.digest was "),
+        ((*TARGETS, *SMOKE, "--in-process"), "targets.numpy.python was "),
+    ],
+)
+def test_another_run_is_refused(arguments: tuple[str, ...], message: str, whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(whole.read_bytes()[:-200])
+    before = path.read_bytes()
+    result = lossproof("run", *arguments, "--record", str(path), "--resume")
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert path.read_bytes() == before
+
+
+def test_foreign_files_are_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text("my notes")
+    result = lossproof("run", *TARGETS, *SMOKE, "--record", str(path), "--resume")
+    assert result.exit_code == 2
+    assert "not a lossproof record" in result.stderr
+    assert path.read_text() == "my notes"
+
+
+def test_compressed_records_are_not_resumed(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl.gz"
+    command = ("run", "numpy", *SMOKE, "--quiet", "--in-process", "--record", str(path), "--resume")
+    assert lossproof(*command).exit_code == 0, "there is nothing to resume yet"
+    before = path.read_bytes()
+    result = lossproof(*command)
+    assert result.exit_code == 2
+    assert "it is compressed" in result.stderr
+    assert path.read_bytes() == before
+
+
+def test_resume_needs_a_record() -> None:
+    result = lossproof("run", "numpy", "--resume")
+    assert result.exit_code == 2
+    assert "--resume needs the record" in result.stderr
+
+
+def test_differences_are_named() -> None:
+    assert difference({"a": {"b": 1}}, {"a": {"b": 1}}, "x") == ""
+    assert difference({"a": {"b": 1}}, {"a": {"b": 2}}, "x") == "x.a.b was 1 and is 2"
+    assert difference({}, {"a": 1}, "x") == "x.a was null and is 1"
+
+
+@pytest.mark.parametrize("observations", [1, 60, 170])
+def test_a_killed_run_is_completed(observations: int, whole: Path, tmp_path: Path, site: Path) -> None:
+    """SIGKILL, for the engine alone: its workers notice."""
+    path = tmp_path / "r.jsonl"
+    arguments = ("run", *TARGETS, *SMOKE, "--record", str(path), "--resume")
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lossproof", *arguments],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if path.exists() and path.read_bytes().count(b"\n") > observations:
+            break
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert lossproof(*arguments).exit_code == 1
+    assert timeless(path) == timeless(whole)

@@ -1,0 +1,94 @@
+"""The pytest front door, run as a user runs it: from another directory, with and without the suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.views import install, python
+
+BOTH = ("--lossproof-target", "crooked", "--lossproof-target", "numpy")
+SUITE = ("-m", "pytest", "-p", "no:cacheprovider", "--pyargs", "lossproof.suite", "--lossproof-profile", "smoke")
+
+
+def test_a_correct_target_passes_from_any_directory(tmp_path: Path) -> None:
+    result = python(*SUITE, "-q", "--lossproof-target", "numpy", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert "285 subtests passed" in result.stdout or "subtests passed" in result.stdout
+
+
+def test_items_are_named_by_target_op_dtype_and_family(tmp_path: Path) -> None:
+    result = python(*SUITE, "--collect-only", "-q", "--lossproof-target", "numpy", cwd=tmp_path)
+    assert "test_replay[numpy-softmax-float32-ordinary]" in result.stdout
+    assert "test_explore[cross_entropy]" in result.stdout
+
+
+def test_a_crooked_target_fails_with_message_and_hint(tmp_path: Path) -> None:
+    site = install(tmp_path / "site")
+    select = ("-k", "test_replay and softmax and float32 and ordinary")
+    result = python(*SUITE, *BOTH, *select, path=site, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "lossproof explain softmax/float32/ordinary/" in result.stdout
+    assert "x the bound" in result.stdout
+    assert "Traceback" not in result.stdout
+    assert "FAILED" not in "".join(line for line in result.stdout.splitlines() if "numpy-" in line)
+
+
+def test_waivers_make_expected_failures(tmp_path: Path) -> None:
+    site = install(tmp_path / "site")
+    (tmp_path / "w.toml").write_text(
+        "adapter = 'crooked'\n[[waiver]]\nname = 'one-percent'\ncases = 'softmax/*'\nsymptom = 'inaccurate'\n"
+        "reason = 'off by 1 %'\nissue = 'https://example.org/1'\nseen = '1.2.0'\n"
+    )
+    select = ("-k", "test_replay and crooked-softmax-float32-ordinary", "-rx", "--lossproof-waivers", "w.toml")
+    result = python(*SUITE, "--lossproof-target", "crooked", *select, path=site, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout
+    assert "1 xfailed" in result.stdout
+    assert "one-percent: off by 1 % (https://example.org/1)" in result.stdout
+
+
+def test_exploration_finds_and_shrinks_a_defect(tmp_path: Path) -> None:
+    site = install(tmp_path / "site")
+    select = ("-k", "test_explore and softmax and not log_softmax", "--lossproof-to", "found")
+    result = python(*SUITE, *BOTH, *select, path=site, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "crooked: softmax(" in result.stdout
+    assert "numpy: softmax(" not in result.stdout
+    assert "lossproof explain --call FILE --target crooked" in result.stdout
+    assert '{"op":"softmax",' in result.stdout
+    (kept,) = (tmp_path / "found").glob("softmax-*.json")
+    assert f"kept as {Path('found') / kept.name}" in result.stdout
+    dtype, family = kept.name.split("-")[1:3]
+    select = ("-k", f"test_replay and crooked-softmax-{dtype}-{family}", "--lossproof-calls", "found")
+    again = python(*SUITE, *BOTH, *select, path=site, cwd=tmp_path)
+    assert f"lossproof explain {kept.stem.split('-')[0]}/{dtype}/{family}/" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--lossproof-target", "nosuch"), "unknown target 'nosuch'"),
+        (("--lossproof-profile", "huge"), "unknown profile 'huge'"),
+        (("--lossproof-waivers", "no.toml"), "cannot read waivers no.toml"),
+        (("--lossproof-calls", "."), "no call in .; expected *.json files"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path: Path, arguments: tuple[str, str], message: str) -> None:
+    result = python(*SUITE, "-q", "--lossproof-target", "numpy", *arguments, cwd=tmp_path)
+    assert result.returncode == 4, result.stdout
+    assert message in result.stdout + result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_other_projects_are_unaffected(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text(
+        "import sys\n"
+        "def test_nothing_is_loaded():\n"
+        "    assert 'lossproof.plugin' in sys.modules\n"
+        "    others = {m for m in sys.modules if m.startswith('lossproof.')} - {'lossproof.plugin'}\n"
+        "    assert not others\n"
+        "    assert not {'numpy', 'flint', 'torch', 'jax'} & set(sys.modules)\n"
+    )
+    result = python("-m", "pytest", "-p", "no:cacheprovider", "-q", cwd=tmp_path)
+    assert result.returncode == 0, result.stdout

@@ -1,0 +1,223 @@
+"""Faults of a target cost one call: every other observation is what it is without the fault."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lossproof.adapters.protocol import Problem
+from lossproof.cases.deck import build
+from lossproof.cases.error_cases import error_checks
+from lossproof.core.call import Call
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import Observation
+from lossproof.judging.check import Check
+from lossproof.records.record import to_line
+from lossproof.records.waivers import book
+from lossproof.running.loop import run
+from lossproof.running.timing import Clock
+from lossproof.targets import selection
+from lossproof.targets.launch import Processes
+from lossproof.targets.target import Target
+from lossproof.views.summary import Summary
+from tests.support.faulty import MAGIC
+
+NAME = f"{Path(__file__).parents[1] / 'support' / 'faulty.py'}:ADAPTER"
+LIMITS = Processes(timeout=2.0, memory=400 << 20)
+CALLS = build(profile="smoke", ops=["softmax"], dtypes=["float32"])
+X = np.array([[MAGIC, 1.0, -2.0, 0.5], [0.0, 1.0, 2.0, 3.0]])
+CULPRIT = Call(Problem("softmax", "float32", X, cotangent=np.ones((2, 4))), "ordinary", "a test")
+# In the middle of a stack: calls before it and after it travel with it.
+AT = next(i for i, c in enumerate(CALLS) if c.problem.x.shape == (2, 4)) + 5
+DECK = [*CALLS[:AT], CULPRIT, *CALLS[AT:]]
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    started: list[Target] = []
+
+    def begin(fault: str, limits: Processes = LIMITS) -> Target:
+        monkeypatch.setenv("FAULT", fault)
+        (target,) = selection.targets([NAME], limits)
+        started.append(target)
+        return target
+
+    yield begin
+    selection.close(started)
+
+
+def observed(target: Target, calls: list[Call] = DECK, clock: Clock | None = None) -> list[Observation]:
+    return [replace(o, seconds=0.0) for o in run([target], calls, clock)]
+
+
+@pytest.fixture(scope="module")
+def quiet() -> list[Observation]:
+    """What the deck gives without a fault."""
+    os.environ.pop("FAULT", None)
+    (target,) = selection.targets([NAME], LIMITS)
+    found = observed(target)
+    selection.close([target])
+    return found
+
+
+FAULTS = {
+    "segv": ("crash", "the process died of SIGSEGV"),
+    "fpe": ("crash", "the process died of SIGFPE"),
+    "abort": ("crash", "the process died of SIGABRT"),
+    "kill": ("crash", "the process died of SIGKILL"),
+    "hang": ("timeout", "no answer within 2 s"),
+    "spin": ("timeout", "no answer within 2 s"),
+    "hoard": ("resource", "GiB is beyond the limit of 0.39 GiB"),
+    "exit": ("crash", "the process ended with exit code 5"),
+    "_exit": ("crash", "the process ended with exit code 7"),
+    "wrong": ("fail", "raised internal: ArithmeticError: no kernel for this"),
+    "chatter": ("pass", ""),
+    "crowd": ("pass", ""),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_costs_one_call(fault: str, start, quiet: list[Observation]) -> None:  # type: ignore[no-untyped-def]
+    verdict, text = FAULTS[fault]
+    found = observed(start(fault))
+    assert [o.id for o in found] == [o.id for o in quiet]
+    for o, undisturbed in zip(found, quiet, strict=True):
+        if o.id != CULPRIT.id:
+            assert to_line(o) == to_line(undisturbed)
+        else:
+            assert o.verdict == verdict, o.message
+            assert text in o.message
+            assert (fault == "crowd") == bool(o.note)
+    # sanity check: the culprit was put, with calls before and after it
+    at = [o.id for o in found].index(CULPRIT.id)
+    assert 0 < at < len(found) - 2
+
+
+def test_the_last_words_are_quoted(start) -> None:  # type: ignore[no-untyped-def]
+    (o, _) = [o for o in observed(start("segv")) if o.id == CULPRIT.id]
+    assert "its last words: " in o.message
+    assert "Segmentation fault" in o.message
+    assert "faulty.py" in o.message
+
+
+def test_a_death_that_does_not_repeat_is_noted(start) -> None:  # type: ignore[no-untyped-def]
+    target = start("crowd")
+    clock = Clock()
+    found = observed(target, clock=clock)
+    (o, _) = [o for o in found if o.id == CULPRIT.id]
+    assert o.note.startswith("answered when asked again, alone; before that the process died of SIGSEGV")
+    summary = Summary().add_all(found)
+    assert not summary.reasons(book([target]), strict=False, complete=False)
+    assert summary.reasons(book([target]), strict=True, complete=False) == ["1 faults that did not happen again"]
+    clock.close([target])
+    assert clock.restarts == {target.name: 1}
+
+
+def test_a_death_between_calls(start, quiet: list[Observation]) -> None:  # type: ignore[no-untyped-def]
+    """Who is under way then is not to blame: its answer counts."""
+    found = observed(start("later"))
+    assert [to_line(replace(o, note="")) for o in found] == [to_line(o) for o in quiet]
+    assert {o.note.partition("; its")[0] for o in found if o.note} <= {
+        "answered when asked again, alone; before that the process died of SIGBUS"
+    }
+
+
+def test_isolated_calls_corrupt_nobody(start, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    checks = [c for c in error_checks(ops=["nll_loss"], dtypes=["float32"]) if c.isolate]
+    # sanity check: there are calls to keep apart
+    assert isinstance(checks[0], Check)
+    calls = [*CALLS[:5], *checks[:3], *CALLS[5:10]]
+    target = start("corrupt")
+    found = observed(target, calls)
+    clean = observed(start(""), calls)
+    assert [to_line(o) for o in found] == [to_line(o) for o in clean]
+
+
+def test_who_dies_at_import_fails_every_call(start) -> None:  # type: ignore[no-untyped-def]
+    began = time.monotonic()
+    target = start("import")
+    found = [o for o in observed(target) if "/all/" not in o.id]
+    assert {o.verdict for o in found} == {"crash"}
+    assert {o.id for o in found} == {c.id for c in DECK}
+    assert all("no process starts: the process died of SIGSEGV" in o.message for o in found)
+    assert time.monotonic() - began < 60
+    assert target.adapter.restarts <= 1
+
+
+def test_who_answers_nothing_is_given_up(start) -> None:  # type: ignore[no-untyped-def]
+    target = start("always")
+    found = [o for o in observed(target) if "/all/" not in o.id]
+    assert {o.verdict for o in found} == {"crash"}
+    given_up = [o for o in found if "not asked: the last 20 calls ended like this" in o.message]
+    assert len({o.id for o in found} - {o.id for o in given_up}) == 20
+    assert target.adapter.restarts <= 21
+
+
+def test_an_op_that_answers_nothing_is_given_up_and_no_other(start) -> None:  # type: ignore[no-untyped-def]
+    """A release whose kernel of one op for one dtype always dies is judged in everything else."""
+    target = start("kernel")
+    calls = build(profile="smoke", ops=["softmax", "log_softmax"], dtypes=["float32", "float16"])
+    found = [o for o in observed(target, calls) if "/all/" not in o.id]
+    crashed = [o for o in found if o.verdict == "crash"]
+    assert {tuple(o.id.split("/")[:2]) for o in crashed} == {("softmax", "float32")}
+    assert [o.verdict for o in found if o.id.startswith("softmax/float32/")] == ["crash"] * len(crashed)
+    assert any("not asked: the last 20 calls of softmax in float32 ended like this" in o.message for o in crashed)
+    assert target.adapter.restarts <= 21
+
+
+def test_who_refuses_to_be_imported_is_a_mistake(start) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UsageError, match=r"faulty.py:ADAPTER does not import: ImportError: a library is missing"):
+        start("refuse")
+
+
+def test_no_process_is_left_behind(start) -> None:  # type: ignore[no-untyped-def]
+    target = start("hang")
+    observed(target, DECK[: AT + 2])
+    pids = [lane._process._process.pid for lane in (target.adapter._lane, target.adapter._apart) if lane._process]
+    assert pids
+    selection.close([target])
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_worker_that_has_lost_its_engine_ends(tmp_path: Path) -> None:
+    """Even in native code that never returns: nothing but a signal can end it then."""
+    file = tmp_path / "pid"
+    program = (
+        "from lossproof.targets import selection; from lossproof.targets.launch import Processes; "
+        "from lossproof.running.loop import run; "
+        "from tests.targets.test_faults import CULPRIT, NAME; "
+        "list(run(selection.targets([NAME], Processes(timeout=0.5)), [CULPRIT]))"
+    )
+    environment = {**os.environ, "FAULT": "spin", "PID_FILE": str(file), "PYTHONPATH": str(Path(__file__).parents[2])}
+    engine = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    wait_for(lambda: file.exists() and file.read_text())
+    engine.kill()
+    engine.wait()
+    pid = int(file.read_text())
+    wait_for(lambda: not is_alive(pid))
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; what nobody has waited for is dead, too."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,429 @@
+"""Workers: what travels, how they are started in any interpreter, and that a run through them is a run without."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lossproof.adapters import compiled, wire
+from lossproof.adapters.protocol import THREADS, Capabilities, Outcome, Problem, Support, Tensor
+from lossproof.cases.catalogue import checks
+from lossproof.core.call import Call
+from lossproof.core.errors import UsageError
+from lossproof.records.record import to_line
+from lossproof.running import header
+from lossproof.running.loop import run
+from lossproof.targets import selection
+from lossproof.targets.launch import Launch, Processes, adapters_folder, cache_folder, environment
+from lossproof.targets.target import parse, spec
+from tests.support.views import install, python
+
+HERE = Path(__file__).parents[1] / "support"
+FAULTY = f"{HERE / 'faulty.py'}:ADAPTER"
+PROCESSES = Processes(timeout=60)
+SMOKE = checks(profile="smoke", ops=["softmax", "cross_entropy"], dtypes=["float32"])
+
+
+# What travels
+
+
+def through(message: wire.Message) -> wire.Message:
+    reader = wire.Reader()
+    reader.feed(wire.pack(message))
+    (found,) = reader.messages()
+    return found
+
+
+SPECIAL = np.array([[0.1, -0.0, math.inf], [5e-324, -math.inf, math.nan]])
+PAYLOAD = np.array([0x7FF0000000000001, 0xFFF8000000000123], dtype=np.uint64).view(np.float64)
+ARRAYS = [
+    SPECIAL,
+    SPECIAL.T,
+    SPECIAL[:, ::-1],
+    np.broadcast_to(SPECIAL[:1], (4, 3)),
+    PAYLOAD,
+    np.zeros((0, 3)),
+    np.array(1.5),
+    *(np.array([1, 2], dtype=kind) for kind in ("int8", "uint8", "int16", "int32", "int64", ">i4", "bool", ">f8")),
+    np.array([-(2**63), 2**63 - 1]),
+]
+
+
+@pytest.mark.parametrize("a", ARRAYS, ids=lambda a: f"{a.dtype}-{a.shape}")
+def test_arrays_arrive_bit_for_bit(a: np.ndarray) -> None:
+    found = through({"kind": "x", "a": a})["a"]
+    assert found.dtype == a.dtype
+    assert found.shape == a.shape
+    assert found.tobytes() == a.tobytes()
+    assert found.flags.writeable
+    assert found.flags.c_contiguous
+    assert found.flags.aligned
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, 0, -(2**63), "text\n\x00é", 0.1, -0.0, math.inf, (1, ("a",)), [1, [2.5]], {("a", "b"): "W"}],
+    ids=repr,
+)
+def test_values_arrive_as_they_are(value: object) -> None:
+    found = through({"kind": "x", "value": value})["value"]
+    assert found == value
+    assert type(found) is type(value)
+    assert str(found) == str(value)
+
+
+def test_problems_and_answers_arrive_whole() -> None:
+    for call in SMOKE:
+        p = through({"kind": "x", "p": call.problem})["p"]
+        assert Call(p, "f").digest == Call(call.problem, "f").digest
+    p = Problem("cross_entropy", "float32", SPECIAL, ignore_index=-(2**62), label_smoothing=math.nan, layout="stepped")
+    found = through({"kind": "x", "p": p})["p"]
+    assert (found.ignore_index, found.layout) == (p.ignore_index, p.layout)
+    assert math.isnan(found.label_smoothing)
+    assert str(through({"kind": "x", "p": replace(p, label_smoothing=-0.0)})["p"].label_smoothing) == "-0.0"
+    answer = Outcome({"value": Tensor(np.float64(2.5), "float32")}, seconds=0.1, modified=("x",))  # type: ignore[arg-type]
+    found = through({"kind": "x", "o": answer})["o"]
+    assert found.outputs["value"].data.shape == ()
+    assert (found.seconds, found.modified) == (0.1, ("x",))
+    c = Capabilities({"softmax": Support("native", note="a")}, profiles={("softmax", "float16"): "W"})
+    assert through({"kind": "x", "c": c})["c"] == c
+
+
+def framed(text: object, blob: bytes = b"") -> bytes:
+    data = json.dumps(text).encode()
+    return wire.MAGIC + len(data).to_bytes(4, "big") + len(blob).to_bytes(8, "big") + data + blob
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (framed({"map": [["kind", {"is": "Problem", "fields": {"frob": 1, "op": "softmax"}}]]}), "no field frob here"),
+        (framed({"map": [["kind", {"is": "Popen", "fields": {}}]]}), "cannot be read: KeyError: 'Popen'"),
+        (framed({"map": [["kind", {"array": "|O", "shape": [1], "size": 8}]]}, b"x" * 8), "an array of dtype"),
+        (framed({"map": [["kind", {"array": "<f8", "shape": [9], "size": 72}]]}, b"x" * 8), "an array of dtype <f8"),
+        (framed([1]), "no message"),
+        (framed({"map": [["kind", "x"]]}) + b"y" * 40, "it begins with"),
+        (wire.MAGIC + b"\x00\x00\x00\x03" + b"\x00" * 8 + b"not", "cannot be read"),
+    ],
+    ids=["field", "class", "object", "short", "list", "bytes", "text"],
+)
+def test_what_is_no_frame_is_one_error(data: bytes, message: str) -> None:
+    reader = wire.Reader()
+    reader.feed(data)
+    with pytest.raises(wire.WireError, match=re.escape(message)):
+        list(reader.messages())
+
+
+def test_values_without_an_encoding_are_refused() -> None:
+    for value in (object(), {1, 2}, np.array([None]), b"bytes"):
+        with pytest.raises(wire.WireError, match="no encoding"):
+            wire.pack({"kind": "x", "value": value})
+
+
+def test_frames_come_in_any_portions() -> None:
+    data = b"a greeting\n" + b"".join(wire.pack({"kind": "x", "n": n, "a": SPECIAL}) for n in range(3))
+    for step in (1, 7, 64, len(data)):
+        reader, found = wire.Reader(), []
+        for start in range(0, len(data), step):
+            reader.feed(data[start : start + step])
+            found += [m["n"] for m in reader.messages()]
+        assert found == [0, 1, 2]
+        assert reader.pending == 0
+        assert reader.consumed == len(data)
+
+
+# A run through workers
+
+
+def lines(targets: list, calls: list) -> list[dict]:  # type: ignore[type-arg]
+    return [to_line(replace(o, seconds=0.0)) for o in run(targets, calls)]
+
+
+def test_a_worker_gives_what_the_adapter_gives_here() -> None:
+    targets = selection.targets(["numpy"], PROCESSES)
+    try:
+        assert lines(targets, SMOKE) == lines([parse("numpy")], SMOKE)
+        assert targets[0].describe() == parse("numpy").describe()
+        assert targets[0].capabilities == parse("numpy").capabilities
+        p = SMOKE[0].problem
+        assert targets[0].script(p) == parse("numpy").script(p)
+    finally:
+        selection.close(targets)
+
+
+def test_targets_side_by_side_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAULT", "")
+    targets = selection.targets(["numpy", FAULTY], PROCESSES)
+    try:
+        found = lines(targets, SMOKE)
+    finally:
+        selection.close(targets)
+    both = [parse("numpy"), parse(FAULTY)]
+    assert [t.name for t in targets] == [t.name for t in both] == ["numpy", FAULTY]
+    assert found == lines(both, SMOKE)
+
+
+def test_a_target_that_is_named_twice_is_one() -> None:
+    targets = selection.targets(["numpy", "numpy:cpu", "numpy", "numpy+eager"], PROCESSES)
+    selection.close(targets)
+    assert [t.name for t in targets] == ["numpy"]
+
+
+def test_one_job_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAULT", "")
+    targets = selection.targets(["numpy", FAULTY], PROCESSES)
+    try:
+        one, two = ([to_line(replace(o, seconds=0.0)) for o in run(targets, SMOKE, jobs=n)] for n in (1, 2))
+    finally:
+        selection.close(targets)
+    assert one == two
+
+
+def test_a_run_can_be_broken_off() -> None:
+    targets = selection.targets(["numpy"], PROCESSES)
+    observations = run(targets, SMOKE)
+    next(observations)
+    observations.close()
+    selection.close(targets)
+
+
+def test_modified_inputs_are_seen_from_outside(tmp_path: Path) -> None:
+    file = tmp_path / "careless.py"
+    file.write_text(
+        "from lossproof.adapters.numpy import NumpyAdapter\n"
+        "class Careless(NumpyAdapter):\n"
+        "    name = 'careless'\n"
+        "    def evaluate(self, problem, device, mode):\n"
+        "        out = super().evaluate(problem, device, mode)\n"
+        "        problem.x[...] = 0.0\n"
+        "        return out\n"
+        "ADAPTER = Careless()\n"
+    )
+    purity = [c for c in SMOKE if "/purity-" in c.id]
+    # sanity check: the deck has the relation
+    assert purity
+    targets = selection.targets([f"{file}:ADAPTER"], PROCESSES)
+    try:
+        found = [o for o in run(targets, purity) if "/all/" not in o.id]
+    finally:
+        selection.close(targets)
+    assert {o.verdict for o in found} == {"fail"}
+    assert all("modified its input x" in o.message for o in found)
+
+
+def test_answers_that_cannot_travel_are_answers(tmp_path: Path) -> None:
+    file = tmp_path / "odd.py"
+    file.write_text(
+        "from lossproof.adapters.numpy import NumpyAdapter\n"
+        "import numpy as np\n"
+        "class Odd(NumpyAdapter):\n"
+        "    def evaluate(self, problem, device, mode):\n"
+        "        return {'value': np.array([None]), 'vjp': {1}}\n"
+        "ADAPTER = Odd()\n"
+    )
+    targets = selection.targets([f"{file}:ADAPTER"], PROCESSES)
+    try:
+        found = [o for o in run(targets, SMOKE[:2]) if "/all/" not in o.id]
+    finally:
+        selection.close(targets)
+    assert {o.verdict for o in found} == {"fail"}
+    assert "the adapter's answer cannot be sent" in found[0].message
+
+
+def test_threads_are_set_and_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in THREADS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    (target,) = targets = selection.targets(["numpy"], PROCESSES)
+    try:
+        described = header.describe(target)
+    finally:
+        selection.close(targets)
+    assert described["threads"] == {**dict.fromkeys(THREADS, "1"), "OMP_NUM_THREADS": "3"}
+    assert described["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert not set(THREADS[1:]) & set(os.environ), "the engine's own variables stay as they are"
+    assert environment()["OMP_NUM_THREADS"] == "3"
+
+
+# How workers are started
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("numpy", ("numpy", "", "", "")),
+        ("numpy+jit:cuda:0@/a b/bin/python", ("numpy", "jit", "cuda:0", "/a b/bin/python")),
+        ("numpy:cpu", ("numpy", "", "cpu", "")),
+        ("numpy@./venv", ("numpy", "", "", "./venv")),
+        (f"{FAULTY}+eager:cpu:1@x", (FAULTY, "eager", "cpu:1", "x")),
+        ("lossproof.adapters.numpy:ADAPTER+eager", ("lossproof.adapters.numpy:ADAPTER", "eager", "", "")),
+    ],
+)
+def test_target_strings(text: str, parts: tuple[str, ...]) -> None:
+    s = spec(text)
+    assert (s.name, s.mode, s.device, s.environment) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("num py", "cannot read target 'num py'; expected NAME[+MODE][:DEVICE][@ENVIRONMENT]"),
+        ("no/such.py:ADAPTER", "there is no file no/such.py"),
+        ("nosuch", "unknown target 'nosuch'"),
+        ("lossproof.adapters.numpy:NOTHING", "does not import: AttributeError"),
+        ("lossproof.adapters.compose:loss", "is not an adapter"),
+        ("numpy@nosuch", "no environment 'nosuch'; there are: "),
+        ("numpy@./nosuch/bin/python", "is no interpreter"),
+        ("numpy+jit", "numpy has no mode 'jit'; expected one of eager"),
+        ("numpy:cuda", "numpy has no device 'cuda' here; expected one of cpu"),
+    ],
+)
+def test_mistakes_are_one_line(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)) as caught:
+        selection.targets(["numpy", text], PROCESSES)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_installed_adapter_is_found_by_its_worker(tmp_path: Path) -> None:
+    site = install(tmp_path / "site")
+    result = python("-m", "lossproof", "run", "crooked", "numpy", "--profile", "smoke", path=site, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "FAILED" in result.stdout.splitlines()[-1]
+    assert "crooked: start" in result.stdout
+
+
+def test_a_file_is_a_target_and_its_neighbours_are_importable(tmp_path: Path) -> None:
+    (tmp_path / "kernel.py").write_text("SCALE = 1.0\n")
+    # A name that must not hide numpy from anybody.
+    (tmp_path / "numpy.py").write_text("raise ImportError('not this one')\n")
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import replace\n"
+        "from kernel import SCALE\n"
+        "from lossproof.adapters.numpy import NumpyAdapter\n"
+        "class Mine(NumpyAdapter):\n"
+        "    name = 'mine'\n"
+        "ADAPTER = Mine()\n"
+    )
+    arguments = ("run", "mine.py:ADAPTER", "--profile", "smoke", "--op", "softmax")
+    result = subprocess.run(
+        [str(Path(sys.executable).with_name("lossproof")), *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.splitlines()[-1].startswith("OK (mine.py:ADAPTER: ")
+
+
+def test_no_framework_is_imported_by_the_engine(tmp_path: Path) -> None:
+    (tmp_path / "framework.py").write_text("")
+    (tmp_path / "probe.py").write_text(
+        "import framework\nfrom lossproof.adapters.numpy import NumpyAdapter\nADAPTER = NumpyAdapter()\n"
+    )
+    program = (
+        "import sys\n"
+        "from lossproof.cli.main import cli\n"
+        "code = cli(['run', 'probe.py:ADAPTER', '--profile', 'smoke', '--op', 'softmax'], standalone_mode=False)\n"
+        "assert code == 0\n"
+        "assert not {'framework', 'probe', 'lossproof.adapters.numpy'} & set(sys.modules)\n"
+    )
+    result = python("-c", program, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_folder_is_never_on_the_path() -> None:
+    command = Launch("lossproof.adapters.numpy:ADAPTER").command()
+    assert command[1] == "-I"
+    folder = str(adapters_folder())
+    program = f"import runpy, sys; sys.argv = [{folder!r} + '/boot.py', {folder!r}, 'numpy']; "
+    program += "runpy.run_path(sys.argv[0])['graft'](sys.argv[1]); import lossproof.adapters.wire, numpy; "
+    program += f"assert {folder!r} not in sys.path; assert numpy.ndarray; print(lossproof.adapters.__file__)"
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(Path(folder) / "__init__.py")
+
+
+def old_interpreter() -> str:
+    """A Python older than this project needs, with numpy."""
+    for name in (os.environ.get("LOSSPROOF_TEST_PYTHON38", ""), *(f"python3.{minor}" for minor in (8, 9, 10))):
+        path = shutil.which(name) if name else None
+        if path and subprocess.run([path, "-c", "import numpy"], capture_output=True, check=False).returncode == 0:
+            return path
+    pytest.skip("no Python 3.8 to 3.10 with numpy is on the PATH or named by LOSSPROOF_TEST_PYTHON38")
+
+
+def test_an_old_interpreter_with_numpy_alone_will_do() -> None:
+    path = old_interpreter()
+    (target,) = targets = selection.targets([f"numpy@{path}"], PROCESSES)
+    try:
+        found = list(run(targets, checks(profile="smoke")))
+        described = header.describe(target)
+    finally:
+        selection.close(targets)
+    assert target.name == f"numpy@{path}"
+    assert {o.verdict for o in found} <= {"pass", "convention"}
+    assert described["python"].startswith(("3.8.", "3.9.", "3.10."))
+
+
+def test_an_interpreter_without_numpy_is_a_mistake(tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+    with pytest.raises(UsageError, match=r"numpy is not installed for .*; install it in "):
+        selection.targets([f"numpy@{bare}"], PROCESSES)
+
+
+# Compilation caches
+
+
+def test_caches_are_kept_by_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site"
+    (site / "jax-1.0.dist-info").mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [str(site)])
+    first = compiled.fingerprint("jax")
+    (site / "unrelated-1.0.dist-info").mkdir()
+    assert compiled.fingerprint("jax") == first
+    (site / "jaxlib-1.0.dist-info").mkdir()
+    second = compiled.fingerprint("jax")
+    assert second != first
+    assert compiled.fingerprint("other") != second
+    for name in ("JAX_COMPILATION_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "2")
+    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "0")
+    compiled.keep_compiled(str(tmp_path), "lossproof.adapters.jax:ADAPTER")
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == f"{tmp_path}/compiled/jax-{second}/jax"
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == f"{tmp_path}/compiled/jax-{second}/inductor"
+    assert os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] == "2", "a user's own setting stays"
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+
+
+def test_caches_that_nobody_uses_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("JAX_COMPILATION_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"):
+        monkeypatch.setenv(name, "elsewhere")
+    for name, age in (("jax-old", 31), ("jax-recent", 29), ("torch-old", 31)):
+        folder = tmp_path / "compiled" / name
+        (folder / "jax").mkdir(parents=True)
+        os.utime(folder, (time.time() - age * 86400,) * 2)
+    compiled.keep_compiled(str(tmp_path), "lossproof.adapters.jax:ADAPTER")
+    left = {path.name for path in (tmp_path / "compiled").iterdir()}
+    assert left == {"jax-recent", "torch-old", f"jax-{compiled.fingerprint('jax')}"}
+
+
+def test_the_cache_has_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOSSPROOF_CACHE", "/elsewhere")
+    assert cache_folder() == Path("/elsewhere")
+    monkeypatch.delenv("LOSSPROOF_CACHE")
+    assert cache_folder().name == "lossproof"

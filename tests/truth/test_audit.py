@@ -1,0 +1,143 @@
+"""The audit: the radius of every vectorised oracle contains Arb's value, in every family, dtype, op and output."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lossproof.adapters.protocol import Problem
+from lossproof.cases.deck import Sig, make_call
+from lossproof.cases.families import FAMILIES
+from lossproof.cases.family import Family
+from lossproof.cases.picker import SeededPicker
+from lossproof.core.batch import Batch, stack
+from lossproof.core.formats import FORMATS
+from lossproof.truth.bounds.allowed import Model, allow
+from lossproof.truth.oracle import in_balls, in_double_double, in_float64
+from lossproof.truth.oracle.enclosure import Enclosure
+from lossproof.truth.row_quantities import Rows, analyse
+
+# A tenth of a batch may be rows that no enclosure is used for; 20 000 entries of every family and dtype remain.
+ENOUGH = 22_500
+SHAPES = ((37, 13), (60, 2), (7, 130), (1100, 2), (400, 1))
+SOFTMAX = (Sig("softmax"), Sig("log_softmax"))
+NLL = tuple(Sig("nll_loss", reduction, uses) for reduction, uses in (("none", "w"), ("mean", "wi"), ("sum", "")))
+LOSSES = tuple(
+    Sig("cross_entropy", reduction, uses)
+    for reduction, uses in (
+        ("none", ""),
+        ("mean", ""),
+        ("mean", "wi"),
+        ("sum", "i"),
+        ("none", "sw"),
+        ("mean", "si"),
+        ("mean", "q"),
+        ("none", "qw"),
+        ("mean", "qsw"),
+    )
+)
+
+
+def batches(f: Family, dtype: str) -> list[Batch]:
+    """One batch for each signature, in the shapes that the family takes in turn, with at least ENOUGH elements."""
+    shapes = [shape for shape in SHAPES if f.needs(*shape)]
+    found, count, turn = [], 0, 0
+    while count < ENOUGH:
+        for sig in (*SOFTMAX, *NLL, *LOSSES):
+            if sig.op == "nll_loss" and f.regular and not f.log_probs:
+                continue
+            shape = shapes[turn % len(shapes)]
+            pick = SeededPicker(f"audit/{f.name}/{dtype}/{sig}/{turn}")
+            batch = stack([make_call(pick, f, sig, shape, FORMATS[dtype], provenance="").problem])
+            found.append(batch)
+            count += elements(batch)
+            turn += 1
+    return found
+
+
+def elements(batch: Batch) -> int:
+    """Entries of value and VJP."""
+    value = batch.x.size if not batch.is_loss else batch.n if batch.reduction == "none" else 1
+    return value + batch.x.size
+
+
+def excess(inner: Enclosure, outer: Enclosure) -> float:
+    """The farthest point of ``inner`` from the centre of ``outer``, in radii of ``outer``: contained if at most 1."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        away = np.abs((inner.mid - outer.mid) + (inner.low - outer.low)) + inner.rad
+    both_infinite = np.isinf(inner.mid) & (np.isinf(outer.rad) | (inner.mid == outer.mid))
+    away = np.where(both_infinite | (away == 0), 0.0, away)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(np.isinf(outer.rad), 0.0, away / outer.rad)
+    ratio = np.where(away == 0, 0.0, ratio)
+    assert not np.isnan(ratio).any()
+    return float(ratio.max(initial=0.0))
+
+
+# Families whose float64 logits leave double-double's range.
+BEYOND = ("near_overflow", "scaled_overflow")
+
+
+def judged(batch: Batch, rows: Rows) -> bool:
+    """Whether the mean's denominator is certain: elsewhere no enclosure is used."""
+    return not allow(batch, rows, Model(batch.fmt, "W")).unjudged.any()
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_radius_contains_arb(name: str, dtype: str) -> None:
+    checked = 0
+    for batch in batches(FAMILIES[name], dtype):
+        if dtype == "float64" and not in_double_double.suitable(batch).all():
+            # Beyond the range of double-double Arb itself is the oracle.
+            assert name in BEYOND
+            continue
+        checked += audit(batch)
+    assert checked >= 0.9 * ENOUGH or (name in BEYOND and dtype == "float64")
+
+
+def audit(batch: Batch) -> int:
+    """Assert that the radii of a batch contain Arb's values; the number of entries checked."""
+    rows = analyse(batch)
+    if not judged(batch, rows):
+        return 0
+    quick = (in_double_double if batch.fmt.name == "float64" else in_float64).core(batch, rows)
+    arb = in_balls.core(batch, rows)
+    assert excess(arb["value"], quick["value"]) <= 1
+    assert excess(arb["vjp"], quick["vjp"]) <= 1
+    return elements(batch)
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_radii_hold_for_awkward_options(dtype: str) -> None:
+    fmt, checked = FORMATS[dtype], 0
+    top = min(fmt.max, 1e30)
+    for seed in range(40):
+        rng = np.random.default_rng([7, seed])
+        n, k = (5, 7) if seed % 2 else (9, 3)
+        x = fmt.round(rng.normal(size=(n, k)) * rng.choice([0.1, 3.0, 40.0, 1000.0]))
+        w = fmt.round(rng.normal(size=k) * 3)
+        q = fmt.round(rng.normal(size=(n, k)))
+        # (1 - eps) q and eps / K cancel as far as the format allows.
+        eps = float(rng.choice([0.0, 0.1, 0.5, 0.999]))
+        q[:, 0] = fmt.round(np.full(n, -eps / k / (1 - eps)))
+        g = fmt.round(np.asarray(rng.choice([1.0, -top, 2.0**-10])))
+        labels = rng.integers(0, k, n)
+        rest = fmt.round(rng.normal(size=n) * rng.choice([1.0, top / 64]))
+        for target in (labels, q):
+            for reduction, cot in (("none", rest), ("sum", g), ("mean", g)):
+                p = Problem("cross_entropy", dtype, x, target, w, cot, -1, reduction, None, eps)
+                checked += audit(stack([p]))
+        v = fmt.round(rng.normal(size=(n, k)) * rng.choice([1.0, top / 64]))
+        checked += audit(stack([Problem("softmax", dtype, x, cotangent=v)]))
+        checked += audit(stack([Problem("log_softmax", dtype, x, cotangent=v)]))
+    assert checked > 5000
+
+
+def test_the_audit_can_fail() -> None:
+    batch = batches(FAMILIES["ordinary"], "float32")[0]
+    rows = analyse(batch)
+    quick, arb = in_float64.core(batch, rows)["value"], in_balls.core(batch, rows)["value"]
+    assert excess(arb, quick) <= 1
+    assert excess(arb, Enclosure(quick.mid * (1 + 1e-12), quick.low, quick.rad)) > 1
+    assert excess(arb, Enclosure(quick.mid, quick.low, quick.rad * 1e-3)) > 1

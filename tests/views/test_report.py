@@ -1,0 +1,333 @@
+"""The page: its numbers are the record's, nothing in it is markup that came from a target, and a browser shows it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import time
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lossproof.cli.main import cli
+from lossproof.core.observation import Observation
+from lossproof.records import record
+from lossproof.records.record import Writer
+from lossproof.records.waivers import verdict
+from lossproof.targets import selection
+from lossproof.views.html.accuracy import classes
+from lossproof.views.html.collect import LISTED, Collected
+from lossproof.views.html.page import embedded
+
+pytest.importorskip("jinja2", reason="HTML reports need the extra report")
+pytest.importorskip("plotly", reason="HTML reports need the extra report")
+
+HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=2>\"'`javascript:alert(1) & <b>"
+
+
+def lossproof(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments, prog_name="lossproof")
+
+
+@pytest.fixture(autouse=True)
+def _one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "PROCESSES", None)
+
+
+class Page(HTMLParser):
+    """The numbers of a page, its texts, and what is risky in it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.counts: dict[str, int] = {}
+        self.tags: Counter[str] = Counter()
+        self.links: list[str] = []
+        self.handlers: list[str] = []
+        self.data: dict[str, Any] = {}
+        self.text = ""
+        self._at: str | None = None
+        self._script = ""
+        self.feed(path.read_text("utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        self.tags[tag] += 1
+        self._at = given.get("data-count")
+        self._script = (given.get("id") or "code") if tag in ("script", "style") else ""
+        self.handlers += [name for name in given if name.startswith("on")]
+        self.links += [given[name] or "" for name in ("href", "src") if name in given]
+
+    def handle_data(self, text: str) -> None:
+        if self._at:
+            self.counts[self._at] = int(text)
+            self._at = None
+        if self._script == "data":
+            self.data = json.loads(text)
+        elif not self._script:
+            self.text += text
+
+    def handle_endtag(self, tag: str) -> None:
+        self._at, self._script = None, ""
+
+
+@pytest.fixture(scope="module")
+def run_record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A record with passes, conventions, failures, waived failures and hostile texts."""
+    folder = tmp_path_factory.mktemp("record")
+    path = folder / "numpy.jsonl"
+    result = lossproof("run", "numpy", "--profile", "smoke", "--in-process", "--record", str(path))
+    assert result.exit_code == 0, result.output
+    made = record.read(path)
+    header = made.header | {"command": ["lossproof", HOSTILE]}
+    header["targets"] = {name: facts | {"facts": {"build": HOSTILE}} for name, facts in header["targets"].items()}
+    with Writer(folder / "hostile.jsonl", {k: v for k, v in header.items() if k not in ("lossproof", "format")}) as out:
+        for i, o in enumerate(made):
+            if i % 40 == 0 and o.verdict == "pass":
+                o = replace(o, verdict="fail", share=3.5, message=f"{HOSTILE} {i}", note=HOSTILE)
+            elif i % 41 == 0 and o.verdict == "pass" and o.got is not None:
+                o = replace(o, verdict="fail", waiver=f"known-{HOSTILE}", message=HOSTILE, share=math.inf)
+            out.write(o)
+        out.end({"seconds": 1.0})
+    return folder / "hostile.jsonl"
+
+
+@pytest.fixture(scope="module")
+def page(run_record: Path) -> Path:
+    out = run_record.with_suffix(".html")
+    result = lossproof("report", str(run_record), "-o", str(out), "--no-programs")
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_the_numbers_are_those_of_the_record(page: Path, run_record: Path) -> None:
+    observations = list(record.read(run_record))
+    counts = Counter(verdict(o) for o in observations)
+    assert {"fail", "waived", "pass", "convention"} <= counts.keys()
+    found = Page(page)
+    assert found.counts == {"outputs": len(observations), **counts}
+    bounded = [o for o in observations if o.profile and o.got is not None and math.isfinite(o.share)]
+    judged = [o for o in bounded if o.verdict != "unsupported"]
+    assert sum(c["n"] for c in found.data["accuracy"]) == len(judged)
+    assert sum(sum(c["histogram"]) for c in found.data["accuracy"]) == len(judged)
+    for cell in found.data["accuracy"]:
+        where = (cell["target"], cell["op"], cell["dtype"])
+        mine = [o.share for o in judged if (o.target, *o.id.split("/")[:2]) == where]
+        assert cell["share"][-1] == pytest.approx(max(mine), rel=1e-3)
+        assert cell["n"] == len(mine)
+    listed = Counter(o[0] for o in found.data["observations"])
+    assert listed == {v: n for v, n in counts.items() if v in ("fail", "waived", "suspect")}
+
+
+def test_nothing_of_a_record_is_markup(page: Path) -> None:
+    found = Page(page)
+    assert found.tags["img"] == 0
+    assert found.tags["b"] == len(found.counts) + found.text.count(" outputs of family ")
+    assert found.tags["script"] == 3
+    assert found.handlers == []
+    assert all(link.startswith(("#", "https://github.com/")) for link in found.links)
+    assert HOSTILE in found.text
+    assert any(HOSTILE in o[5] for o in found.data["observations"])
+
+
+def test_nothing_is_loaded() -> None:
+    from importlib import resources
+
+    text = (resources.files("lossproof.views.html") / "page.html").read_text("utf-8")
+    assert "default-src 'none'" in text
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", text)
+
+
+def test_json_in_a_script_is_no_markup() -> None:
+    text = embedded({"a": HOSTILE + "\u2028", "b": [math.inf, math.nan, 1.5]})
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text) == {"a": HOSTILE + "\u2028", "b": ["inf", "nan", 1.5]}
+
+
+def test_two_records_are_compared(run_record: Path, tmp_path: Path) -> None:
+    out = tmp_path / "diff.html"
+    before = run_record.with_name("numpy.jsonl")
+    result = lossproof("report", str(before), str(run_record), "-o", str(out), "--no-programs")
+    assert result.exit_code == 0, result.output
+    text = Page(out).text
+    assert "What changed" in text
+    assert "Regressions: " in text
+    assert re.search(r"\d+ before", text)
+
+
+def test_a_run_writes_its_page_and_its_programs(tmp_path: Path) -> None:
+    out = tmp_path / "run.html"
+    planted = Path(__file__).parents[1] / "support" / "planted.py"
+    result = lossproof(
+        "run", f"{planted}:ADAPTER", "--op", "softmax", "--dtype", "float32",
+        "--profile", "smoke", "--html", str(out),
+    )  # fmt: skip
+    assert result.exit_code == 1
+    text = Page(out).text
+    assert "raise SystemExit(0 if right else 1)" in text
+    assert "lossproof repro softmax/float32/" in text
+    assert "--profile smoke" in text
+
+
+def test_without_its_packages_it_is_one_line(run_record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lossproof.views.html.page.find_spec", lambda name: None)
+    result = lossproof("report", str(run_record), "-o", str(tmp_path / "x.html"))
+    assert result.exit_code == 2
+    assert "pip install 'lossproof[report]'" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_three_records_are_one_line(run_record: Path, tmp_path: Path) -> None:
+    result = lossproof("report", *[str(run_record)] * 3, "-o", str(tmp_path / "x.html"))
+    assert result.exit_code == 2
+    assert "got 3 records; expected one, or two" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("id", "k"),
+    [
+        ("softmax/float32/hot/n2-k4/00", 4),
+        ("cross_entropy/float16/hot/s1x17x24-ax1-mean-ls0.1/00", 17),
+        ("cross_entropy/float16/hot/s1x17x24-none/00", 24),
+        ("softmax/float32/hot/s5/00", 5),
+        ("softmax/float32/relation/shift-n2-k4/00", None),
+        ("softmax/all/convention", None),
+    ],
+)
+def test_the_number_of_classes_of_an_id(id: str, k: int | None) -> None:
+    assert classes(id) == k
+
+
+def test_memory_does_not_grow_with_the_record() -> None:
+    """But for the errors themselves, 16 bytes an observation, and the failures that are listed."""
+
+    def stream(n: int) -> Iterator[Observation]:
+        for i in range(n):
+            fine = i % 3
+            call = None if fine else {"x": {"hex": ["0x1p+0"] * 500}}
+            yield Observation(
+                f"softmax/float32/hot/n2-k4/{i:08x}", "value", "numpy", "pass" if fine else "fail",
+                share=0.5, got=0.5, exact=(0.5, 0.5), allowed=1e-7, profile="W", met="W", message="m" * 100,
+                call=call,
+            )  # fmt: skip
+
+    def peak(n: int) -> int:
+        tracemalloc.start()
+        collected = Collected().add_all(stream(n))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(collected.listed) + collected.unlisted == -(-n // 3)
+        return most
+
+    n = 3 * LISTED
+    assert peak(2 * n) - peak(n) < 64 * n
+
+
+# A browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not found or not driver:
+        pytest.skip("no chromium with chromedriver on PATH (Debian: apt-get install chromium chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = found
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,1000"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield chrome
+    chrome.quit()
+
+
+def opened(browser: Any, page: Path, *, width: int = 1280) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    browser.get(page.as_uri())
+    drawn(browser)
+
+
+def drawn(browser: Any) -> None:
+    for _ in range(600):
+        if browser.execute_script("return document.documentElement.dataset.drawn === 'yes'"):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the plots were not drawn")
+
+
+def test_a_browser_shows_it(browser: Any, page: Path) -> None:
+    opened(browser, page)
+    plots = browser.execute_script(
+        "return [...document.querySelectorAll('.plot')].map(p => p.querySelectorAll('.trace path, .trace .point, .boxlayer path').length)"  # noqa: E501
+    )
+    assert len(plots) == 4
+    assert all(plots), plots
+    assert browser.execute_script("return window.hacked") is None
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+
+
+def test_filters_and_search(browser: Any, page: Path) -> None:
+    opened(browser, page)
+    count = "return document.querySelectorAll('#list tbody tr').length"
+    cards = "return [...document.querySelectorAll('.item')].filter(c => !c.hidden).length"
+    choose_ = (
+        "const s = document.querySelector(`select[data-filter=${arguments[0]}]`); s.value = arguments[1];"
+        "s.dispatchEvent(new Event('change'))"
+    )
+    rows, all_cards = browser.execute_script(count), browser.execute_script(cards)
+    assert rows
+    browser.execute_script(choose_, "op", "softmax")
+    assert 0 < browser.execute_script(cards) < all_cards
+    ids = browser.execute_script(
+        "return [...document.querySelectorAll('#list tbody tr')].map(r => r.cells[2].textContent)"
+    )
+    assert all(id.startswith("softmax/") for id in ids)
+    browser.execute_script(choose_, "verdict", "waived")
+    assert set(
+        browser.execute_script("return [...document.querySelectorAll('#list .badge')].map(b => b.textContent)")
+    ) <= {"waived"}
+    search = "const s = document.getElementById('search'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))"
+    browser.execute_script(search, "nothing has this text")
+    assert browser.execute_script(count) == 0
+    assert browser.execute_script(cards) == 0
+    browser.execute_script("document.querySelector('#filters button[type=reset]').click()")
+    for _ in range(50):
+        if browser.execute_script(count) == rows:
+            break
+        time.sleep(0.1)
+    assert browser.execute_script(count) == rows
+    assert browser.execute_script(cards) == all_cards
+
+
+def test_light_and_dark(browser: Any, page: Path) -> None:
+    colour = "return getComputedStyle(document.body).backgroundColor"
+    seen = {}
+    for scheme in ("light", "dark"):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        opened(browser, page)
+        browser.execute_script("try { localStorage.clear() } catch {}; delete document.documentElement.dataset.theme")
+        seen[scheme] = browser.execute_script(colour)
+    assert seen["light"] != seen["dark"]
+    browser.execute_script("document.getElementById('theme').click()")
+    assert browser.execute_script(colour) == seen["light"]
+    browser.execute_script("try { localStorage.clear() } catch {}")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_a_phone_does_not_scroll_sideways(browser: Any, page: Path) -> None:
+    opened(browser, page, width=390)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
