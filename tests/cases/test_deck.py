@@ -22,7 +22,10 @@ from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS, validate
 
 DIGESTS = Path(__file__).with_name("deck_digests.json")
-PROGRAM = "from lossproof.cases.deck import *; import json; print(json.dumps({p: digest(build(profile=p)) for p in PROFILES}))"
+PROGRAM = (
+    "from lossproof.cases.deck import *; import json; "
+    "print(json.dumps({p: digest(build(profile=p)) for p in PROFILES}))"
+)
 
 
 @pytest.fixture(scope="module")

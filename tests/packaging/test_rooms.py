@@ -1,4 +1,4 @@
-"""The rooms of ``conformance/`` (docs/architecture.md has their charters) and the order in which they may import each other.
+"""The rooms of ``conformance/`` (docs/architecture.md has their charters), and who may import whom.
 
 Every import counts, those inside functions and those for types included: a lazy import makes a module start faster, it
 does not make it independent.
