@@ -78,7 +78,7 @@ def moved(i: int, o: Observation) -> Observation:
 
 
 def write(path: Path, items: Iterator[tuple[int, Observation]], vary: Vary) -> None:
-    deck = {"digest": path.stem.partition("-")[0], "profile": "made up"}
+    deck = {"digest": path.stem.partition("-")[0], "size": "made up"}
     described = {"torch": {"adapter": "torch", "device": "cpu", "mode": "eager", "versions": {"torch": "2"}}}
     with Writer(path, {"suite": "0", "deck": deck, "targets": described}) as writer:
         for i, o in items:

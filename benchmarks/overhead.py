@@ -1,6 +1,6 @@
 """Where the time of a run goes: bare framework calls, oracle, judge, the rest.
 
-    python benchmarks/overhead.py [TARGET ...] [--profile smoke]
+    python benchmarks/overhead.py [TARGET ...] [--deck smoke]
 
 "Framework" is the time inside the adapters' ``evaluate``: conversion, the framework's own function, its gradient, and
 pulling the result back. Compare shares within one run only; machines are noisy.
@@ -14,19 +14,19 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from lossproof.cases.deck import PROFILES, build
+from lossproof.cases.deck import DECKS, build
 from lossproof.running.loop import run
 from lossproof.running.timing import Clock
 from lossproof.targets.target import installed, parse
 
 
-def measure(name: str, profile: str) -> tuple[float, float, float, float, float, int]:
+def measure(name: str, deck: str) -> tuple[float, float, float, float, float, int]:
     """Seconds of import, framework, oracle, judge and in total (without the import), and the number of calls."""
     start = time.perf_counter()
     target = parse(name)
     imported = time.perf_counter() - start
     start, clock = time.perf_counter(), Clock()
-    calls = build(profile=profile)
+    calls = build(deck=deck)
     for _ in run([target], calls, clock):
         pass
     total = time.perf_counter() - start
@@ -36,13 +36,13 @@ def measure(name: str, profile: str) -> tuple[float, float, float, float, float,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*")
-    parser.add_argument("--profile", choices=list(PROFILES), default="smoke")
+    parser.add_argument("--deck", choices=list(DECKS), default="smoke")
     options = parser.parse_args()
-    table = Table(title=f"profile {options.profile}, seconds (share of the run)")
+    table = Table(title=f"deck {options.deck}, seconds (share of the run)")
     for column in ("target", "import", "framework", "oracle", "judge", "rest", "total", "calls"):
         table.add_column(column, justify="left" if column == "target" else "right")
     for name in options.targets or [t.name for t in installed()]:
-        imported, framework, oracle, judge, total, calls = measure(name, options.profile)
+        imported, framework, oracle, judge, total, calls = measure(name, options.deck)
         parts = (framework, oracle, judge, total - framework - oracle - judge)
         table.add_row(
             name, f"{imported:.2f}", *(f"{p:.2f} ({p / total:.0%})" for p in parts), f"{total:.2f}", str(calls)

@@ -174,12 +174,12 @@ def check_implementation(
     dtypes: Iterable[str] = ("float64", "float32", "float16"),
     options: Iterable[str] | None = None,
     targets: Iterable[str] = ("index", "probability"),
-    profiles: Mapping[str, str] | None = None,
+    error_profiles: Mapping[str, str] | None = None,
     derivatives: Mapping[str, Function] | None = None,
     online: bool = False,
     mean: str = "mean",
     normalised_targets: bool = False,
-    profile: str = "default",
+    deck: str = "default",
     seed: int = 0,
     calls: Iterable[Call] | None = None,
     errors: bool = False,
@@ -195,13 +195,13 @@ def check_implementation(
     ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)``,
     ``mixed(x, cotangent, target_tangent, ...)`` and ``jvp_target(x, target_tangent, ...)``.
 
-    ``profiles`` maps a dtype to a declared error profile W, N or F; ``online`` declares partial sums that are rescaled
-    when the running maximum grows. ``mean`` says what the reduction ``mean`` of index targets is if it does not divide
-    by the weights of the labels: ``mean_over_rows`` (all rows) or ``mean_over_kept`` (those not ignored).
+    ``error_profiles`` maps a dtype to a declared error profile W, N or F; ``online`` declares partial sums that are
+    rescaled when the running maximum grows. ``mean`` says what the reduction ``mean`` of index targets is if it does
+    not divide by the weights of the labels: ``mean_over_rows`` (all rows) or ``mean_over_kept`` (those not ignored).
     ``normalised_targets`` declares that probabilities must sum to 1. The function meets arrays in every memory layout.
 
-    ``profile`` and ``seed`` choose the deck and the relations, or ``calls`` replaces them; with ``errors`` the answers
-    to invalid input are judged, too.
+    ``deck`` (``smoke`` or ``default``) and ``seed`` choose the calls and the relations, or ``calls`` replaces
+    them; with ``errors`` the answers to invalid input are judged, too.
 
     Raises :class:`UsageError` for an unknown op, dtype, option or mean.
     """
@@ -229,14 +229,14 @@ def check_implementation(
         wanted,
         chosen,
         tuple(targets),
-        profiles or {},
+        error_profiles or {},
         later,
         online,
         mean,
         normalised_targets,
     )
     if calls is None:
-        calls = checks(profile=profile, seed=seed, ops=(op,), dtypes=wanted)
+        calls = checks(deck=deck, seed=seed, ops=(op,), dtypes=wanted)
         calls = [c for c in calls if errors or c.family != ERROR]
     else:
         calls = list(calls)

@@ -13,7 +13,7 @@ MISTAKE = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Register ``--lossproof-*``; the prefix keeps clear of other plugins (``--profile`` is taken)."""
+    """Register ``--lossproof-*``; the prefix keeps clear of other plugins."""
     group = parser.getgroup("lossproof", "conformance of softmax and cross-entropy (pytest --pyargs lossproof.suite)")
     group.addoption(
         "--lossproof-target",
@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="TARGET",
         help="implementation under test, such as torch or jax+jit (repeatable; default: all installed)",
     )
-    group.addoption("--lossproof-profile", default="default", metavar="NAME", help="deck profile: smoke or default")
+    group.addoption("--lossproof-deck", default="default", metavar="NAME", help="size of the deck: smoke or default")
     group.addoption("--lossproof-seed", default=0, type=int, metavar="N", help="seed of the deck and of exploration")
     group.addoption(
         "--lossproof-waivers",

@@ -8,7 +8,7 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from lossproof.adapters.protocol import DTYPES, OPS, Problem
 from lossproof.cases import transforms as tr
 from lossproof.cases.clause_calls import special_calls
-from lossproof.cases.deck import PROFILES, VERSION, build
+from lossproof.cases.deck import DECKS, VERSION, build
 from lossproof.cases.error_cases import error_checks
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.picker import SeededPicker
@@ -31,13 +31,13 @@ _ALL_IN = "float32"
 
 def checks(
     *,
-    profile: str = "default",
+    deck: str = "default",
     seed: int = 0,
     ops: Iterable[str] | None = None,
     dtypes: Iterable[str] | None = None,
     families: Iterable[str] | None = None,
 ) -> list[Call]:
-    """Value calls, relations and error calls of a profile. Raises :class:`UsageError` for an unknown name.
+    """Value calls, relations and error calls of a deck. Raises :class:`UsageError` for an unknown name.
 
     ``families`` are names of the deck's families, ``relation`` and ``error``; all by default.
     """
@@ -45,33 +45,34 @@ def checks(
     wanted = tuple(families or ())
     values = [name for name in wanted if name not in KINDS]
     found: list[Call] = []
-    by_hand = special_calls(ops=ops, dtypes=dtypes, families=values or None) if profile != "smoke" else []
+    by_hand = special_calls(ops=ops, dtypes=dtypes, families=values or None) if deck != "smoke" else []
     if values:
-        found += [*build(profile=profile, seed=seed, ops=ops, dtypes=dtypes, families=values), *by_hand]
+        found += [*build(deck=deck, seed=seed, ops=ops, dtypes=dtypes, families=values), *by_hand]
     if not wanted or RELATION in wanted:
         # Relations are drawn from all calls of an op and dtype, so that filters change none of them.
-        deck = build(profile=profile, seed=seed, ops=ops, dtypes=dtypes)
-        found += [*((*deck, *by_hand) if not wanted else ()), *relation_checks(deck, profile=profile, seed=seed)]
+        drawn = build(deck=deck, seed=seed, ops=ops, dtypes=dtypes)
+        found += [*((*drawn, *by_hand) if not wanted else ()), *relation_checks(drawn, deck=deck, seed=seed)]
     if not wanted or ERROR in wanted:
-        found += error_checks(ops=ops, dtypes=(dtypes or ("float32",)) if profile == "smoke" else dtypes)
+        found += error_checks(ops=ops, dtypes=(dtypes or ("float32",)) if deck == "smoke" else dtypes)
     return found
 
 
-def relation_checks(deck: Sequence[Call], *, profile: str = "default", seed: int = 0) -> list[Check]:
+def relation_checks(drawn: Sequence[Call], *, deck: str = "default", seed: int = 0) -> list[Check]:
     """A sample: one instance of each relation and variant for each op and dtype, from finite calls of small shape.
 
-    The smoke profile gets the first variants, in float32 where the deck has it.
+    They are made from the calls ``drawn`` of the deck. The smoke deck gets the first variants, in float32 where it
+    has that.
     """
     by: dict[tuple[str, str], list[Problem]] = {}
-    compiled = {signature(call.problem) for call in deck if call.tier in ("core", "full")}
-    for call in deck:
+    compiled = {signature(call.problem) for call in drawn if call.tier in ("core", "full")}
+    for call in drawn:
         p = call.problem
         family = FAMILIES.get(call.family)
         regular = (family is None or family.regular) and call.tier != "free"
         if regular and p.x.size <= _ELEMENTS and tr.lively(tr.bare(p)):
             by.setdefault((p.op, p.dtype), []).append(tr.bare(p))
     found: dict[str, Check] = {}
-    smoke = profile == "smoke"
+    smoke = deck == "smoke"
     dtypes = {dtype for _, dtype in by}
     for (op, dtype), problems in by.items():
         if smoke and dtype != "float32" and "float32" in dtypes:
@@ -114,13 +115,13 @@ def _instance(
     return None
 
 
-def select(profile: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], families: Sequence[str]) -> list[Call]:
+def select(deck: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], families: Sequence[str]) -> list[Call]:
     """A deck with its relations and error calls; every name checked, with a suggestion for those that are unknown."""
-    known_names("profile", [profile], list(PROFILES))
+    known_names("deck", [deck], list(DECKS))
     known_names("op", ops, list(OPERATIONS))
     known_names("dtype", dtypes, list(FORMATS))
     known_names("family", families, [*FAMILIES, "golden", *KINDS])
-    calls = checks(profile=profile, seed=seed, ops=ops or None, dtypes=dtypes or None, families=families or None)
+    calls = checks(deck=deck, seed=seed, ops=ops or None, dtypes=dtypes or None, families=families or None)
     if not calls:
-        raise UsageError(f"the {profile} deck has no call of that op, dtype and family; leave out one of the filters")
+        raise UsageError(f"the {deck} deck has no call of that op, dtype and family; leave out one of the filters")
     return calls

@@ -49,7 +49,7 @@ _SMALL = (3, 5)
 
 
 @dataclass(frozen=True)
-class Profile:
+class DeckSize:
     """A size of deck: its (shape, dtype) pairs with their signatures, and how many families share a signature."""
 
     name: str
@@ -59,11 +59,11 @@ class Profile:
     budget: dict[str, int] = field(default_factory=dict)
 
 
-PROFILES: dict[str, Profile] = {
-    "smoke": Profile(
+DECKS: dict[str, DeckSize] = {
+    "smoke": DeckSize(
         "smoke", SMOKE, skip=2, budget={"pairs": 3, "signatures": 40, "core": 12, "compiled": 300, "calls": 300}
     ),
-    "default": Profile(
+    "default": DeckSize(
         "default",
         {(shape, dtype): sigs for dtype in DTYPES for shape, sigs in MENU.items()},
         extras=True,
@@ -74,16 +74,16 @@ PROFILES: dict[str, Profile] = {
 
 def build(
     *,
-    profile: str = "default",
+    deck: str = "default",
     seed: int = 0,
     ops: Iterable[str] | None = None,
     dtypes: Iterable[str] | None = None,
     families: Iterable[str] | None = None,
 ) -> list[Call]:
-    """All calls of a profile, neighbours sharing a signature. Raises :class:`UsageError` for an unknown name."""
-    chosen = PROFILES.get(profile)
+    """All calls of a deck, neighbours sharing a signature. Raises :class:`UsageError` for an unknown name."""
+    chosen = DECKS.get(deck)
     if chosen is None:
-        raise UsageError(f"unknown profile {profile!r}; expected one of {', '.join(PROFILES)}")
+        raise UsageError(f"unknown deck {deck!r}; expected one of {', '.join(DECKS)}")
     keep_op, keep_dtype = _filter("op", ops, OPERATIONS), _filter("dtype", dtypes, DTYPES)
     keep_family = _filter("family", families, [*FAMILIES, "golden"])
     calls: dict[str, Call] = {}
@@ -111,17 +111,17 @@ def _filter(what: str, given: Iterable[str] | None, known: Iterable[str]) -> fro
 
 
 def _calls(
-    profile: Profile, seed: int, ops: frozenset[str], dtypes: frozenset[str], families: frozenset[str]
+    size: DeckSize, seed: int, ops: frozenset[str], dtypes: frozenset[str], families: frozenset[str]
 ) -> Iterator[Call]:
-    for (shape, dtype), sigs in profile.pairs.items():
+    for (shape, dtype), sigs in size.pairs.items():
         for position, sig in enumerate(sigs):
             if sig.op not in ops or dtype not in dtypes:
                 continue
-            tier = _tier(profile, shape, dtype, position)
+            tier = _tier(size, shape, dtype, position)
             if shape == WORKED and sig.axis == 1 and "golden" in families:
                 yield golden_call(sig, dtype, tier)
-            yield from _of_signature(sig, shape, dtype, seed, tier, position, profile.skip, families)
-    if not profile.extras:
+            yield from _of_signature(sig, shape, dtype, seed, tier, position, size.skip, families)
+    if not size.extras:
         return
     for dtype in (d for d in DTYPES if d in dtypes):
         for position, sig in enumerate(SECOND):
@@ -150,9 +150,9 @@ def _of_signature(
     families: frozenset[str],
 ) -> Iterator[Call]:
     """The families that make sense for a signature; of the big shapes, and where ``skip`` says so, some of them."""
-    k, size = shape[sig.axis], int(np.prod(shape))
-    suitable = [f for f in FAMILIES.values() if f.needs(size // k, k) and _fits(f, sig, k)]
-    big = size > _BIG_ELEMENTS
+    k, elements = shape[sig.axis], int(np.prod(shape))
+    suitable = [f for f in FAMILIES.values() if f.needs(elements // k, k) and _fits(f, sig, k)]
+    big = elements > _BIG_ELEMENTS
     suitable = [f for f in suitable if not big or f.name in _BIG]
     skip = max(skip, _BIG_SKIP if big else 1)
     for order, f in enumerate(suitable):
@@ -164,10 +164,10 @@ def _of_signature(
             yield replace(call, tier=_affordable(call))
 
 
-def _tier(profile: Profile, shape: tuple[int, ...], dtype: str, position: int) -> str:
+def _tier(size: DeckSize, shape: tuple[int, ...], dtype: str, position: int) -> str:
     if is_core(shape, dtype, position):
         return "core"
-    return "full" if is_full(dtype, position) or not profile.extras else "spare"
+    return "full" if is_full(dtype, position) or not size.extras else "spare"
 
 
 def _affordable(call: Call) -> str:

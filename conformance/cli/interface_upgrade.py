@@ -12,7 +12,7 @@ from lossproof.records.levels import FORMATS, LEVELS
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _DECK: tuple[_Decorator, ...] = (
-    click.option("--profile", default="default", show_default=True, metavar="NAME", help="Size of the deck."),
+    click.option("--deck", default="default", show_default=True, metavar="NAME", help="Size of the deck."),
     click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck."),
 )
 _ENVIRONMENT: tuple[_Decorator, ...] = (
@@ -82,7 +82,7 @@ def upgrade(sides: tuple[str, ...], **options: Any) -> int:
     from lossproof.cli.commands.upgrade import Deck, upgrade_command
     from lossproof.targets.launch import Processes
 
-    deck = Deck(*(options.pop(name) for name in ("profile", "seed", "ops", "dtypes", "families")))
+    deck = Deck(*(options.pop(name) for name in ("deck", "seed", "ops", "dtypes", "families")))
     processes = Processes(options.pop("jobs"), options.pop("timeout"))
     return upgrade_command(sides, deck=deck, processes=processes, **options)
 

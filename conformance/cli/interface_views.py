@@ -11,7 +11,7 @@ import click
 @click.command()
 @click.argument("id", required=False, metavar="ID")
 @click.option("--target", metavar="TARGET", help="Also the answer and verdict of this target, and a script for it.")
-@click.option("--profile", default="default", show_default=True, metavar="NAME", help="The deck that has the id.")
+@click.option("--deck", default="default", show_default=True, metavar="NAME", help="The deck that has the id.")
 @click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of that deck.")
 @click.option("--record", metavar="FILE", help="Look the id up in a record (it keeps the calls that did not pass).")
 @click.option(
@@ -33,7 +33,7 @@ def explain(id: str | None, target: str | None, **options: Any) -> int:
 @click.option("--target", metavar="TARGET", help="The target; by default the first that shows a defect.")
 @click.option("--output", default="", metavar="NAME", help="The output, such as vjp; by default the first wrong one.")
 @click.option("--record", metavar="FILE", help="Look the id up in a record (it keeps the calls that did not pass).")
-@click.option("--profile", default="default", show_default=True, metavar="NAME", help="The deck that has the id.")
+@click.option("--deck", default="default", show_default=True, metavar="NAME", help="The deck that has the id.")
 @click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of that deck.")
 @click.option(
     "--call", "call_file", metavar="FILE", help="A call as JSON, as exploration prints it (- for standard input)."

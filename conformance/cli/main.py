@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -50,10 +50,12 @@ class _Commands(click.Group):
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message())
             sys.exit(2)
+        except click.NoSuchOption as error:
+            if error.option_name != "--profile":
+                _fail_at(error)
+            _fail("No such option '--profile'; the size of the deck is chosen with --deck, such as --deck smoke")
         except click.ClickException as error:
-            context = getattr(error, "ctx", None)
-            hint = f" (see {context.command_path} --help)" if context else ""
-            _fail(error.format_message().rstrip(".") + hint)
+            _fail_at(error)
         except (click.Abort, KeyboardInterrupt):
             click.echo("lossproof: interrupted", err=True)
             sys.exit(130)
@@ -64,7 +66,13 @@ class _Commands(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str) -> None:
+def _fail_at(error: click.ClickException) -> NoReturn:
+    context = getattr(error, "ctx", None)
+    hint = f" (see {context.command_path} --help)" if context else ""
+    _fail(error.format_message().rstrip(".") + hint)
+
+
+def _fail(message: str) -> NoReturn:
     click.echo("lossproof: error: " + " ".join(message.split("\n")), err=True)
     sys.exit(2)
 
@@ -78,7 +86,7 @@ def cli() -> None:
 @cli.command()
 @click.argument("target", nargs=-1)
 @click.option(
-    "--profile", default="default", show_default=True, metavar="NAME", help="Size of the deck: smoke or default."
+    "--deck", default="default", show_default=True, metavar="NAME", help="Size of the deck: smoke or default."
 )
 @click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck.")
 @click.option("--record", metavar="FILE", help="Write every observation to FILE (JSON Lines; .gz and .zst compress).")
@@ -183,23 +191,23 @@ def deck() -> None:
 
 
 @deck.command("list")
-@click.option("--profile", default="default", show_default=True, metavar="NAME")
+@click.option("--deck", default="default", show_default=True, metavar="NAME")
 @click.option("--seed", default=0, show_default=True, type=int, metavar="N")
 @click.option("--op", "ops", **_MANY)
 @click.option("--dtype", "dtypes", **_MANY)
 @click.option("--family", "families", **_MANY)
-def deck_list(profile: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], families: Sequence[str]) -> int:
+def deck_list(deck: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], families: Sequence[str]) -> int:
     """Print the ids of a deck, one a line."""
     from lossproof.cases.catalogue import select
 
-    for call in select(profile, seed, ops, dtypes, families):
+    for call in select(deck, seed, ops, dtypes, families):
         click.echo(call.id)
     return 0
 
 
 @deck.command("export")
 @click.argument("folder")
-@click.option("--profile", default="default", show_default=True, metavar="NAME")
+@click.option("--deck", default="default", show_default=True, metavar="NAME")
 @click.option("--seed", default=0, show_default=True, type=int, metavar="N")
 @click.option("--op", "ops", **_MANY)
 @click.option("--dtype", "dtypes", **_MANY)

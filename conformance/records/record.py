@@ -160,7 +160,15 @@ def read(path: str | Path) -> Record:
         raise UsageError(f"{path} is not a lossproof record; expected JSON Lines written by lossproof run --record")
     if header.get("format") != FORMAT:
         raise UsageError(f"{path} has record format {header.get('format')!r}; this lossproof reads format {FORMAT}")
-    return Record(path, header)
+    return Record(path, _renamed(header))
+
+
+def _renamed(header: dict[str, Any]) -> dict[str, Any]:
+    """A header with today's names of its fields: the size of the deck was once called its profile."""
+    deck = header.get("deck")
+    if not isinstance(deck, dict) or "profile" not in deck:
+        return header
+    return header | {"deck": {("size" if name == "profile" else name): value for name, value in deck.items()}}
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:

@@ -14,7 +14,7 @@ from lossproof.core.errors import UsageError
 from lossproof.records.record import read
 
 
-def find(id: str | None, *, profile: str, seed: int, record: str | None, call_file: str | None) -> Call:
+def find(id: str | None, *, deck: str, seed: int, record: str | None, call_file: str | None) -> Call:
     """The call with this id, or one of which it is the last part. Raises :class:`UsageError` with the nearest ids."""
     if call_file is not None:
         return _from_file(call_file)
@@ -26,8 +26,8 @@ def find(id: str | None, *, profile: str, seed: int, record: str | None, call_fi
     else:
         from lossproof.cases.catalogue import select
 
-        calls = select(profile, seed, (), (), ())
-        place = f"the {profile} deck of seed {seed}"
+        calls = select(deck, seed, (), (), ())
+        place = f"the {deck} deck of seed {seed}"
     by_id = {c.id: c for c in calls}
     if id in by_id:
         return by_id[id]

@@ -71,7 +71,7 @@ def header(
     targets: Sequence[Target],
     calls: Sequence[Call],
     *,
-    profile: str,
+    deck: str,
     seed: int,
     filters: Mapping[str, Iterable[str]],
     shard: Shard = WHOLE,
@@ -79,7 +79,7 @@ def header(
     """The first line of a record. ``calls`` are those of the whole deck, whatever the shard."""
     return {
         "suite": __version__,
-        "deck": {"version": VERSION, "digest": digest(calls), "profile": profile, "seed": seed, "calls": len(calls)},
+        "deck": {"version": VERSION, "digest": digest(calls), "size": deck, "seed": seed, "calls": len(calls)},
         "filters": {name: list(values) for name, values in filters.items() if values},
         **({"shard": {"index": shard.index, "of": shard.of}} if shard != WHOLE else {}),
         "targets": {t.name: describe(t) for t in targets},

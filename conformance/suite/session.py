@@ -48,11 +48,11 @@ class Replay:
 
 @lru_cache(maxsize=1)
 def replay(
-    targets: tuple[str, ...], profile: str, seed: int, kept: tuple[str, ...], waivers: tuple[str, ...], strict: bool
+    targets: tuple[str, ...], deck: str, seed: int, kept: tuple[str, ...], waivers: tuple[str, ...], strict: bool
 ) -> Replay:
     """The replay of these options; collection and the tests share it."""
     chosen = tuple(selection.targets(targets, selection.PROCESSES))
-    calls = kept_calls.along(select(profile, seed, (), (), ()), kept)
+    calls = kept_calls.along(select(deck, seed, (), (), ()), kept)
     return Replay(chosen, calls, book(chosen, waivers), strict=strict)
 
 
@@ -60,7 +60,7 @@ def of(config: pytest.Config) -> Replay:
     """The replay that the command line asks for. Raises :class:`UsageError` for options that make no sense."""
     return replay(
         tuple(config.getoption("--lossproof-target")),
-        config.getoption("--lossproof-profile"),
+        config.getoption("--lossproof-deck"),
         config.getoption("--lossproof-seed"),
         tuple(config.getoption("--lossproof-calls")),
         tuple(config.getoption("--lossproof-waivers")),

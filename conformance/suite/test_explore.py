@@ -38,7 +38,7 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
     layouts = tuple(dict.fromkeys(name for t in chosen for name in t.capabilities.layouts))
     minimal: list[Call] = []
     free = all(t.capabilities.compile_cost == "none" for t in chosen)
-    profile = request.config.getoption("--lossproof-profile")
+    deck = request.config.getoption("--lossproof-deck")
 
     def play(data: st.DataObject) -> None:
         __tracebackhide__ = True
@@ -58,7 +58,7 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
 
     try:
         at = request.config.getoption("--lossproof-seed")
-        search(play, examples=_EXAMPLES.get(profile, MANY), at=at)
+        search(play, examples=_EXAMPLES.get(deck, MANY), at=at)
     finally:
         # Hypothesis ends with the minimal failure, played once more.
         folder = request.config.getoption("--lossproof-to")

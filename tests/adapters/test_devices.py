@@ -31,7 +31,7 @@ WRONG = {
     "tensorflow": f"{HERE / 'misplaced.py'}:TENSORFLOW:cpu:1",
     "torch": f"{HERE / 'misplaced.py'}:TORCH:sim",
 }
-SOME = ("--profile", "smoke", "--dtype", "float32", "--family", "ordinary", "--family", "masked")
+SOME = ("--deck", "smoke", "--dtype", "float32", "--family", "ordinary", "--family", "masked")
 
 
 def lossproof(framework: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -63,7 +63,7 @@ def test_results_on_another_device_than_asked_for_fail(framework: str) -> None:
 
 @pytest.mark.parametrize(("framework", "device"), [("torch", "cuda"), ("tensorflow", "gpu"), ("jax", "gpu")])
 def test_a_device_that_is_required_and_absent_is_an_error(framework: str, device: str) -> None:
-    done = lossproof(framework, "run", framework, "--profile", "smoke", "--require", device)
+    done = lossproof(framework, "run", framework, "--deck", "smoke", "--require", device)
     if not done.returncode:
         pytest.skip(f"{framework} has a {device} here")
     assert done.returncode == 1
@@ -72,6 +72,6 @@ def test_a_device_that_is_required_and_absent_is_an_error(framework: str, device
 
 @pytest.mark.parametrize("framework", TARGETS)
 def test_a_device_that_is_asked_for_and_absent_is_an_error(framework: str) -> None:
-    done = lossproof(framework, "run", f"{framework}:nowhere", "--profile", "smoke")
+    done = lossproof(framework, "run", f"{framework}:nowhere", "--deck", "smoke")
     assert done.returncode == 2
     assert "has no device 'nowhere' here; expected one of cpu" in done.stderr

@@ -22,10 +22,10 @@ def naive(x, *, axis):
 
 def test_a_right_function_passes_and_a_wrong_one_says_where():
     with np.errstate(all="ignore"):
-        good = check_implementation(softmax, op="softmax", dtypes=["float32"], profile="smoke")
+        good = check_implementation(softmax, op="softmax", dtypes=["float32"], deck="smoke")
     good.raise_on_failure()
     assert any(o.verdict == "pass" for o in good.observations)
-    bad = check_implementation(naive, op="softmax", dtypes=["float32"], profile="smoke")
+    bad = check_implementation(naive, op="softmax", dtypes=["float32"], deck="smoke")
     assert not bad.ok
     with pytest.raises(AssertionError, match=r"outputs fail\nsoftmax\(float32"):
         bad.raise_on_failure()
@@ -37,7 +37,7 @@ def test_a_right_function_passes_and_a_wrong_one_says_where():
         ({"op": "softmin"}, "unknown op 'softmin'"),
         ({"op": "softmax", "dtypes": ["float8"]}, "unknown dtype 'float8'"),
         ({"op": "softmax", "options": ["weight"]}, "has no option weight"),
-        ({"op": "softmax", "profile": "huge"}, "unknown profile 'huge'"),
+        ({"op": "softmax", "deck": "huge"}, "unknown deck 'huge'"),
         ({"op": "softmax", "derivatives": {"hessian": softmax}}, "unknown derivative hessian"),
         ({"op": "softmax", "mean": "median"}, "unknown mean 'median'"),
     ],
@@ -65,6 +65,6 @@ def test_an_exception_of_the_function_is_a_failure_not_a_traceback():
     def broken(x, *, axis):
         raise ValueError("no")
 
-    report = check_implementation(broken, op="softmax", dtypes=["float32"], profile="smoke")
+    report = check_implementation(broken, op="softmax", dtypes=["float32"], deck="smoke")
     assert {o.verdict for o in report.observations if o.output == "value"} == {"fail"}
     assert "raised internal: ValueError: no" in report.failures[0].message

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lossproof.adapters.protocol import LAYOUTS, OUTPUTS
-from lossproof.cases.deck import PROFILES, build, digest
+from lossproof.cases.deck import DECKS, build, digest
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.picker import SeededPicker, bell
 from lossproof.cases.signatures import CROSSED, MENU, PLACES
@@ -23,14 +23,13 @@ from lossproof.core.operations import OPERATIONS, validate
 
 DIGESTS = Path(__file__).with_name("deck_digests.json")
 PROGRAM = (
-    "from lossproof.cases.deck import *; import json; "
-    "print(json.dumps({p: digest(build(profile=p)) for p in PROFILES}))"
+    "from lossproof.cases.deck import *; import json; print(json.dumps({d: digest(build(deck=d)) for d in DECKS}))"
 )
 
 
 @pytest.fixture(scope="module")
 def decks():
-    return {name: build(profile=name) for name in PROFILES}
+    return {name: build(deck=name) for name in DECKS}
 
 
 def test_digests_are_the_checked_in_ones(decks):
@@ -50,12 +49,12 @@ def test_digests_do_not_depend_on_cpu_features(disabled):
 
 
 def test_another_seed_gives_another_deck(decks):
-    assert digest(build(profile="smoke", seed=1)) != digest(decks["smoke"])
+    assert digest(build(deck="smoke", seed=1)) != digest(decks["smoke"])
 
 
-@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("name", DECKS)
 def test_budgets(decks, name):
-    calls, budget = decks[name], PROFILES[name].budget
+    calls, budget = decks[name], DECKS[name].budget
     compiled = [c for c in calls if c.tier in ("core", "full")]
     assert len({(c.problem.x.shape, c.problem.dtype) for c in compiled}) <= budget["pairs"]
     assert len({signature(c.problem) for c in compiled}) <= budget["signatures"]
@@ -134,7 +133,7 @@ def test_four_shapes_with_the_worked_example_among_them():
     assert (2, 4) in MENU
 
 
-@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("name", DECKS)
 def test_calls_are_valid_and_ids_unique(decks, name):
     calls = decks[name]
     for call in calls:
@@ -195,7 +194,7 @@ def test_families_stay_in_the_format(name, dtype):
 
 
 def test_unknown_names_are_usage_errors():
-    for bad in ({"profile": "huge"}, {"ops": ["softmin"]}, {"dtypes": ["float8"]}, {"families": ["nothing"]}):
+    for bad in ({"deck": "huge"}, {"ops": ["softmin"]}, {"dtypes": ["float8"]}, {"families": ["nothing"]}):
         with pytest.raises(UsageError, match="expected one of"):
             build(**bad)
 

@@ -14,7 +14,7 @@ from lossproof.cli.main import cli
 from lossproof.core.errors import UsageError
 from lossproof.records.record import read
 
-CALLS = build(profile="smoke", ops=("cross_entropy",), dtypes=("float32",))[:3]
+CALLS = build(deck="smoke", ops=("cross_entropy",), dtypes=("float32",))[:3]
 
 
 def test_a_call_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_the_command_line_judges_kept_calls_along_with_the_deck(tmp_path: Path) 
     other = replace(CALLS[0], problem=replace(CALLS[0].problem, ignore_index=7))
     kept_calls.save(other, tmp_path / "kept")
     record = tmp_path / "r.jsonl"
-    options = ("--profile", "smoke", "--op", "cross_entropy", "--dtype", "float32", "--in-process", "-q")
+    options = ("--deck", "smoke", "--op", "cross_entropy", "--dtype", "float32", "--in-process", "-q")
     result = CliRunner().invoke(
         cli, ["run", "numpy", *options, "--calls", str(tmp_path / "kept"), "--record", str(record)]
     )

@@ -12,7 +12,7 @@ from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Problem, Tensor
 from lossproof.cases.catalogue import checks, relation_checks
 from lossproof.cases.clause_calls import special_calls
-from lossproof.cases.deck import PROFILES, build, digest
+from lossproof.cases.deck import DECKS, build, digest
 from lossproof.cases.relations import RELATIONS
 from lossproof.cases.transforms import coarse
 from lossproof.check import check_implementation
@@ -153,7 +153,7 @@ def test_framework_meets_every_relation_of_the_smoke_deck(framework: str) -> Non
         pytest.importorskip(framework)
     target = parse(framework)
     marks = book([target])
-    bad = [o for o in map(marks.mark, run([target], checks(profile="smoke", families=["relation"]))) if is_bad(o)]
+    bad = [o for o in map(marks.mark, run([target], checks(deck="smoke", families=["relation"]))) if is_bad(o)]
     assert not bad, "\n".join(o.message for o in bad)
 
 
@@ -183,10 +183,10 @@ def test_relations_are_deterministic_and_filters_keep_them(relations: list[Check
     assert digest(checks()) != digest(build())
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_everything_in_order_values_first(profile: str) -> None:
-    found = checks(profile=profile)
-    values = [*build(profile=profile), *(special_calls() if profile != "smoke" else ())]
+@pytest.mark.parametrize("deck", DECKS)
+def test_everything_in_order_values_first(deck: str) -> None:
+    found = checks(deck=deck)
+    values = [*build(deck=deck), *(special_calls() if deck != "smoke" else ())]
     assert [c.id for c in found[: len(values)]] == [c.id for c in values]
     kinds = [c.family for c in found[len(values) :]]
     assert kinds == sorted(kinds, key=["relation", "error"].index)
@@ -241,7 +241,7 @@ def test_purity_of_plain_functions() -> None:
         x /= x.sum(axis=axis, keepdims=True)
         return x.copy()
 
-    report = check_implementation(greedy, op="softmax", dtypes=["float32"], profile="smoke")
+    report = check_implementation(greedy, op="softmax", dtypes=["float32"], deck="smoke")
     purity = [o for o in report.failures if "/purity-" in o.id]
     assert purity
     assert "greedy modifies its input x" in purity[0].message
@@ -254,7 +254,7 @@ def test_check_implementation_judges_relations_and_errors_on_request() -> None:
 
     for errors in (False, True):
         with np.errstate(all="ignore"):
-            report = check_implementation(softmax, op="softmax", dtypes=["float32"], profile="smoke", errors=errors)
+            report = check_implementation(softmax, op="softmax", dtypes=["float32"], deck="smoke", errors=errors)
         families = {o.id.split("/")[2] for o in report.observations}
         assert report.ok, report.failures[0].message
         assert RELATION in families
@@ -287,7 +287,7 @@ def test_options_that_a_function_lacks_are_unsupported() -> None:
 
     with np.errstate(all="ignore"):
         report = check_implementation(
-            loss, op="cross_entropy", dtypes=["float32"], options=["axis"], targets=["index"], profile="smoke"
+            loss, op="cross_entropy", dtypes=["float32"], options=["axis"], targets=["index"], deck="smoke"
         )
     assert {"pass", "unsupported"} <= {o.verdict for o in report.observations}
     assert not [o.message for o in report.failures if "raised" in o.message]

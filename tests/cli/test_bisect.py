@@ -16,7 +16,7 @@ from lossproof.targets.environments import interpreters, releases
 from tests.support.stand_ins import NO_NETWORK, Maker, maker
 from tests.support.views import lossproof
 
-CASE = next(c.id for c in checks(profile="smoke", ops=["softmax"], families=["ordinary"]))
+CASE = next(c.id for c in checks(deck="smoke", ops=["softmax"], families=["ordinary"]))
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_ends_that_do_not_serve_are_errors() -> None:
 
 
 def test_the_release_that_broke_a_case_and_the_one_that_mended_it(made: Maker) -> None:
-    options = (made.target, CASE, "--profile", "smoke", "--package", "released", "--versions", "2,3,4,6,7,10,5")
+    options = (made.target, CASE, "--deck", "smoke", "--package", "released", "--versions", "2,3,4,6,7,10,5")
     result = lossproof("bisect", *options, "--good", "1", "--bad", "4", "--output", "value", "--keep")
     assert result.exit_code == 0, result.output
     head, *steps, last = result.stdout.splitlines()
@@ -82,7 +82,7 @@ def test_the_release_that_broke_a_case_and_the_one_that_mended_it(made: Maker) -
 
 def test_a_release_that_is_not_there_is_said(made: Maker) -> None:
     made.missing.add("3")
-    options = (made.target, CASE, "--profile", "smoke", "--package", "released", "--versions", "2,3")
+    options = (made.target, CASE, "--deck", "smoke", "--package", "released", "--versions", "2,3")
     result = lossproof("bisect", *options, "--good", "1", "--bad", "4")
     assert "  3: passed over: pip could not install released==3" in result.stdout
     assert result.stdout.splitlines()[-1] == "or one of those in between, which could not be asked: 3"
@@ -91,15 +91,15 @@ def test_a_release_that_is_not_there_is_said(made: Maker) -> None:
 def test_mistakes_are_one_clear_line(made: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(made.home))
-    ends = ("--good", "1", "--bad", "2", "--profile", "smoke")
+    ends = ("--good", "1", "--bad", "2", "--deck", "smoke")
     package = ("--package", "released", "--versions", "1")
     for arguments, message in (
         (("numpy", "nothing", *ends), "unknown id 'nothing' in the smoke deck"),
         (("numpy@x", CASE, *ends), "environments are made for its releases"),
         ((made.target, CASE, *ends), "add --package NAME"),
         ((made.target, CASE, *ends, "--package", "?"), "cannot read requirement"),
-        ((made.target, CASE, *package, "--good", "x", "--bad", "2", "--profile", "smoke"), "cannot read version 'x'"),
-        ((made.target, CASE, *package, "--good", "1", "--bad", "1.0", "--profile", "smoke"), "expected two releases"),
+        ((made.target, CASE, *package, "--good", "x", "--bad", "2", "--deck", "smoke"), "cannot read version 'x'"),
+        ((made.target, CASE, *package, "--good", "1", "--bad", "1.0", "--deck", "smoke"), "expected two releases"),
         ((made.target, CASE, *package, *ends), "1 and 2 answer the same: value pass"),
         ((made.target, CASE, *package, *ends, "--output", "hvp"), "has no output hvp; expected one of value, vjp"),
         ((made.target, CASE, *ends, "--package", "no-such"), "pip has no list of the releases of no-such"),
@@ -132,7 +132,7 @@ def test_the_release_of_jax_that_mended_the_gradient_of_a_masked_softmax() -> No
     """jax-softmax-where-masked-large-grad-nan of the table of upstream bugs: mended in 0.4.24."""
     case = next(
         c.id
-        for c in checks(profile="default", ops=["softmax"], dtypes=["float32"], families=["masked"])
+        for c in checks(deck="default", ops=["softmax"], dtypes=["float32"], families=["masked"])
         if c.problem.x.shape == (1, 17, 24)
     )
     versions = "0.4.24,0.4.25,0.4.27,0.4.30"

@@ -17,7 +17,7 @@ from lossproof.judging.check import outputs
 from lossproof.records import record
 from tests.support.views import install, python
 
-SMOKE = ("--profile", "smoke")
+SMOKE = ("--deck", "smoke")
 
 
 def lossproof(*arguments: str) -> Result:
@@ -37,7 +37,7 @@ def test_a_correct_target_is_ok(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     last = result.stdout.splitlines()[-1]
     assert last.startswith("OK (numpy: ")
-    calls = checks(profile="smoke")
+    calls = checks(deck="smoke")
     seen = list(record.read(path))
     judged = [o for o in seen if o.id.split("/")[2] != "convention"]
     assert {o.id for o in judged} == {c.id for c in calls}
@@ -53,8 +53,8 @@ def test_the_table_counts_every_observation() -> None:
     result = lossproof("run", "numpy", *SMOKE, "--op", "softmax", "--dtype", "float32")
     row = next(line for line in result.stdout.splitlines() if "softmax" in line and "float32" in line)
     numbers = [int(n) for n in re.findall(r" (\d+) ", row.replace("│", " ")) if n]
-    calls = checks(profile="smoke", ops=["softmax"], dtypes=["float32"], families=[*FAMILIES, "golden", "relation"])
-    errors = [c for c in checks(profile="smoke", ops=["softmax"], dtypes=["float32"]) if c.family == "error"]
+    calls = checks(deck="smoke", ops=["softmax"], dtypes=["float32"], families=[*FAMILIES, "golden", "relation"])
+    errors = [c for c in checks(deck="smoke", ops=["softmax"], dtypes=["float32"]) if c.family == "error"]
     counted = sum(numbers[:2])
     assert sum(len(outputs(c)) for c in calls) + len(errors) <= counted <= sum(len(outputs(c)) for c in calls + errors)
 
@@ -133,12 +133,17 @@ def test_a_required_target_that_is_missing_fails_at_once() -> None:
         (("run", "num py"), "cannot read target 'num py'"),
         (("run", "numpy+jit"), "numpy has no mode 'jit'"),
         (("run", "numpy:cuda:0"), "no device 'cuda:0' here"),
-        (("run", "numpy", "--profile", "smok"), "unknown profile 'smok'; did you mean smoke?"),
+        (("run", "numpy", "--deck", "smok"), "unknown deck 'smok'; did you mean smoke?"),
         (("run", "numpy", "--dtype", "float33"), "unknown dtype 'float33'; did you mean float32?"),
         (("run", "numpy", "--op", "softmin"), "unknown op 'softmin'; did you mean softmax?"),
         (("run", "numpy", "--family", "confidnt"), "unknown family 'confidnt'; did you mean confident?"),
         (("run", "numpy", *SMOKE, "--family", "long_batch"), "the smoke deck has no call of that op, dtype and family"),
         (("run", "numpy", "--seed", "x"), "'x' is not a valid integer"),
+        (
+            ("run", "numpy", "--profile", "smoke"),
+            "No such option '--profile'; the size of the deck is chosen with --deck, such",
+        ),
+        (("deck", "list", "--profile=smoke"), "No such option '--profile'; the size of the deck is chosen with --deck"),
         (("run", "numpy", "--frob"), "No such option '--frob'"),
         (("run", "numpy", "--waivers", "/no/such.toml"), "cannot read waivers /no/such.toml: No such file"),
         (("run", "numpy", *SMOKE, "--record", "/no/such/dir/r.jsonl"), "cannot write record /no/such/dir/r.jsonl: No"),
@@ -184,7 +189,7 @@ def test_explain_from_a_record_and_from_json(crooked: Path, tmp_path: Path) -> N
 
 
 def test_explain_says_what_the_case_is_about() -> None:
-    call = next(c for c in deck.build(profile="smoke") if c.family == "confident" and c.problem.label_smoothing)
+    call = next(c for c in deck.build(deck="smoke") if c.family == "confident" and c.problem.label_smoothing)
     result = lossproof("explain", call.digest, *SMOKE, "--full")
     assert result.exit_code == 0, result.output
     for part in (call.id, "p_y - 1 and log p_y cancel", "label_smoothing", "allowed W", "value: exact result", "0x1."):
@@ -193,7 +198,7 @@ def test_explain_says_what_the_case_is_about() -> None:
 
 def test_deck_list_prints_ids() -> None:
     result = lossproof("deck", "list", *SMOKE, "--op", "softmax")
-    assert result.stdout.split() == [c.id for c in checks(profile="smoke", ops=["softmax"])]
+    assert result.stdout.split() == [c.id for c in checks(deck="smoke", ops=["softmax"])]
 
 
 def test_golden_check() -> None:

@@ -16,7 +16,7 @@ from tests.support.stand_ins import NO_NETWORK, Maker, maker
 from tests.support.views import lossproof
 
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
-SMOKE = ("--profile", "smoke", "--op", "softmax", "--dtype", "float32")
+SMOKE = ("--deck", "smoke", "--op", "softmax", "--dtype", "float32")
 
 
 @pytest.fixture

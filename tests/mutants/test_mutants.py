@@ -123,7 +123,7 @@ def test_every_mutant_says_where_it_comes_from():
 )
 def test_the_lean_path_gives_the_engine_s_verdicts(name):
     mutant = MUTANTS[name]
-    deck = checks(profile="smoke", ops=(mutant.op,))
+    deck = checks(deck="smoke", ops=(mutant.op,))
     lean = matrix({name: mutant}, deck, processes=1)
     calls = [c for c in deck if takes(mutant, c.problem)]
     failing = [o for o in run([mutant.target()], calls) if o.verdict in FAILING]

@@ -266,7 +266,7 @@ def test_the_plugin_costs_other_projects_nothing() -> None:
 
 
 def test_the_suite_is_found_by_its_import_name(tmp_path: Path) -> None:
-    options = ("--lossproof-target", "numpy", "--lossproof-profile", "smoke")
+    options = ("--lossproof-target", "numpy", "--lossproof-deck", "smoke")
     arguments = (
         "-m",
         "pytest",
@@ -300,6 +300,6 @@ def test_an_adapter_from_outside_the_tree_is_found_and_judged(adopted: Path, tmp
     listed = python("-m", "lossproof", "targets", path=adopted, cwd=tmp_path)
     assert listed.returncode == 0, listed.stdout + listed.stderr
     assert "adopter" in listed.stdout
-    done = python("-m", "lossproof", "run", "adopter", "--profile", "smoke", path=adopted, cwd=tmp_path)
+    done = python("-m", "lossproof", "run", "adopter", "--deck", "smoke", path=adopted, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "adopter" in done.stdout

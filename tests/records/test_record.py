@@ -23,6 +23,7 @@ from lossproof.records import record
 from lossproof.running import header as evidence
 from lossproof.running.loop import run
 from lossproof.targets.target import Target
+from tests.support.views import lossproof
 
 BASE = Observation("softmax/float32/ordinary/n1-k2/0", "value", "numpy", "pass")
 HEADER = {"suite": "0"}
@@ -57,10 +58,10 @@ def test_observations_survive_bit_for_bit(o: Observation) -> None:
 
 
 def test_a_whole_run_survives(tmp_path: Path) -> None:
-    calls = deck.build(profile="smoke", ops=["nll_loss"])
+    calls = deck.build(deck="smoke", ops=["nll_loss"])
     seen = list(run([Target(ADAPTER)], calls))
     path = tmp_path / "r.jsonl"
-    header = evidence.header([Target(ADAPTER)], calls, profile="smoke", seed=0, filters={"op": ["nll_loss"]})
+    header = evidence.header([Target(ADAPTER)], calls, deck="smoke", seed=0, filters={"op": ["nll_loss"]})
     with record.Writer(path, header) as writer:
         for o in seen:
             writer.write(o)
@@ -75,7 +76,7 @@ def test_a_whole_run_survives(tmp_path: Path) -> None:
 
 
 def test_the_call_of_a_failure_survives(tmp_path: Path) -> None:
-    call = deck.build(profile="smoke", families=["nan_row"])[0]
+    call = deck.build(deck="smoke", families=["nan_row"])[0]
     path = tmp_path / "r.jsonl"
     with record.Writer(path, HEADER) as writer:
         writer.write(Observation(call.id, "value", "t", "fail", share=math.inf, call=call.to_json()))
@@ -180,6 +181,20 @@ def test_paths_that_cannot_be_used(tmp_path: Path) -> None:
 
 def test_what_a_newer_suite_adds_is_ignored() -> None:
     assert record.from_line(record.to_line(BASE) | {"invented": 1}) == BASE
+
+
+def test_the_size_of_the_deck_is_read_under_its_old_name(tmp_path: Path) -> None:
+    old = record.read(Path(__file__).parent / "data" / "deck_size_as_profile.jsonl")
+    assert '"profile":"smoke"' in old.path.read_text(encoding="utf-8").splitlines()[0]
+    assert list(old.header["deck"]) == ["version", "digest", "size", "seed", "calls"]
+    assert old.header["deck"]["size"] == "smoke"
+    asked = ("--op", "softmax", "--dtype", "float32", "--family", "ordinary", "--family", "error", "--in-process")
+    new = tmp_path / "new.jsonl"
+    assert lossproof("run", "numpy", "--deck", "smoke", *asked, "-q", "--record", str(new)).exit_code == 0
+    assert record.read(new).header["deck"] == old.header["deck"]
+    assert "deck smoke version 3" in lossproof("show", str(old.path)).stdout
+    compared = lossproof("diff", "--fail-on", "regression", str(old.path), str(new))
+    assert compared.exit_code == 0, compared.output
 
 
 def test_evidence_holds_flags_and_no_secret() -> None:

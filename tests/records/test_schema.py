@@ -33,7 +33,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A run with every kind of line: right and wrong targets, checks, errors, a shard, a merged record."""
     folder = tmp_path_factory.mktemp("records")
     install(folder / "site")
-    deck = ("--profile", "smoke")
+    deck = ("--deck", "smoke")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder / "site"))
         run("run", "numpy", "crooked", *deck, "--record", str(folder / "whole.jsonl"))

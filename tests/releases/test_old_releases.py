@@ -51,7 +51,7 @@ def test_a_run_reports_what_is_known_to_be_wrong(release: Release, tmp_path: Pat
     assert made.exit_code == 0, made.stderr
     path = tmp_path / "r.jsonl"
     asked = (*release.targets(), *release.options())
-    result = lossproof("run", *asked, "--profile", "default", "--record", str(path), "--quiet")
+    result = lossproof("run", *asked, "--deck", "default", "--record", str(path), "--quiet")
     assert result.exit_code in (0, 1), result.stderr
     if release.conforms:
         assert result.exit_code == 0, result.stdout

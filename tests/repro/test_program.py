@@ -310,7 +310,7 @@ def test_every_output_of_every_op_has_its_formula() -> None:
     ],
 )
 def test_a_mistake_is_one_line(arguments: tuple[str, ...], message: str) -> None:
-    result = lossproof("repro", *arguments, "--target", "numpy", "--profile", "smoke")
+    result = lossproof("repro", *arguments, "--target", "numpy", "--deck", "smoke")
     assert result.exit_code == 2
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
@@ -318,7 +318,7 @@ def test_a_mistake_is_one_line(arguments: tuple[str, ...], message: str) -> None
 
 def test_a_relation_of_right_calls_has_no_program() -> None:
     relation = next(c.id for c in catalogue.select("smoke", 0, ("softmax",), (), ()) if "/relation/" in c.id)
-    result = lossproof("repro", relation, "--target", "numpy", "--profile", "smoke")
+    result = lossproof("repro", relation, "--target", "numpy", "--deck", "smoke")
     assert result.exit_code == 2
     assert "compares several calls that are right one by one" in result.stderr
 

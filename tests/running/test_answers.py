@@ -18,7 +18,7 @@ from lossproof.running.answers import Ahead, Group
 from lossproof.running.loop import groups
 from lossproof.targets.target import Player, Target
 
-GROUPS = [Group(tuple(g)) for g in groups(build(profile="smoke", dtypes=["float32"]))]
+GROUPS = [Group(tuple(g)) for g in groups(build(deck="smoke", dtypes=["float32"]))]
 
 
 class Elsewhere:

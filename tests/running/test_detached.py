@@ -25,7 +25,7 @@ FAULTY = f"{Path(__file__).parents[1] / 'support' / 'faulty.py'}:ADAPTER"
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("detached") / "away"
-    result = lossproof("deck", "export", str(folder), "--profile", "smoke", "--dtype", "float32", "--timeout", "1")
+    result = lossproof("deck", "export", str(folder), "--deck", "smoke", "--dtype", "float32", "--timeout", "1")
     assert result.exit_code == 0, result.output
     assert re.search(r"away: \d+ calls", result.stdout)
     return folder
@@ -66,7 +66,7 @@ def answered(exported: Path) -> Path:
 def test_the_report_is_that_of_a_run(answered: Path, tmp_path: Path) -> None:
     there, here = tmp_path / "there.jsonl", tmp_path / "here.jsonl"
     judged = lossproof("judge", str(answered), "--record", str(there))
-    ran = lossproof("run", "numpy", "--profile", "smoke", "--dtype", "float32", "--record", str(here))
+    ran = lossproof("run", "numpy", "--deck", "smoke", "--dtype", "float32", "--record", str(here))
     assert judged.exit_code == ran.exit_code == 0, judged.output
     differing = [(a, b) for a, b in zip(lines(there), lines(here), strict=True) if a != b]
     assert {a["verdict"] for a, _ in differing} == {"unsupported"}
@@ -113,7 +113,7 @@ def test_answers_that_are_cut_short_are_finished(share: float, exported: Path, a
 def test_a_call_that_ends_two_processes_is_passed_over(fault: str, tmp_path: Path) -> None:
     deck, answers = tmp_path / "deck", tmp_path / "answers"
     folder = tmp_path / "away"
-    lossproof("deck", "export", str(folder), "--profile", "smoke", "--op", "softmax")
+    lossproof("deck", "export", str(folder), "--deck", "smoke", "--op", "softmax")
     reader = wire.Reader()
     reader.feed((folder / "deck").read_bytes())
     requests = list(reader.messages())

@@ -17,7 +17,7 @@ from lossproof.running.shard import Shard, parse
 from tests.support.views import install, lossproof
 
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
-SMOKE = ("--profile", "smoke", "--op", "softmax", "--op", "nll_loss")
+SMOKE = ("--deck", "smoke", "--op", "softmax", "--op", "nll_loss")
 TARGETS = ("numpy", "crooked")
 SHARDS = 3
 
@@ -75,7 +75,7 @@ def test_the_report_is_that_of_the_whole_run(folder: Path, tmp_path: Path) -> No
 
 
 def test_the_bits_of_modes_are_compared_over_all_shards(tmp_path: Path) -> None:
-    several = (PLANTED, f"{PLANTED}+careful", "--profile", "smoke", "--op", "softmax", "--dtype", "float32", "--quiet")
+    several = (PLANTED, f"{PLANTED}+careful", "--deck", "smoke", "--op", "softmax", "--dtype", "float32", "--quiet")
     whole, out, *parts = (str(tmp_path / f"{name}.jsonl") for name in ("whole", "out", "1", "2"))
     lossproof("run", *several, "--record", whole)
     for i, part in enumerate(parts, 1):
@@ -128,7 +128,7 @@ def test_waivers_are_applied_to_the_whole(folder: Path, tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize("of", [1, 2, 3, 7, 1000])
 def test_a_deck_is_divided_by_signatures(of: int) -> None:
-    calls = checks(profile="smoke")
+    calls = checks(deck="smoke")
     parts = [stacked(calls, Shard(i, of)) for i in range(1, of + 1)]
     whole = [tuple(c.id for c in stack) for stack in groups(calls)]
     found = [[tuple(c.id for c in g.calls) for g in part] for part in parts]

@@ -16,7 +16,7 @@ import pytest
 from lossproof.running.resume import difference
 from tests.support.views import install, lossproof
 
-SMOKE = ("--profile", "smoke", "--op", "softmax", "--op", "nll_loss")
+SMOKE = ("--deck", "smoke", "--op", "softmax", "--op", "nll_loss")
 TARGETS = ("numpy", "crooked")
 
 

@@ -24,7 +24,7 @@ class Started(NumpyAdapter):
 
 
 def test_seconds_are_counted_where_they_were_spent() -> None:
-    deck = build(profile="smoke", ops=["softmax"], families=["golden", "ordinary"])
+    deck = build(deck="smoke", ops=["softmax"], families=["golden", "ordinary"])
     one, two, other = deck[:3]
     # sanity check: two calls of one signature and one of another
     assert one.problem.x.shape == two.problem.x.shape != other.problem.x.shape

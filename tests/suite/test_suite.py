@@ -9,7 +9,7 @@ import pytest
 from tests.support.views import install, python
 
 BOTH = ("--lossproof-target", "crooked", "--lossproof-target", "numpy")
-SUITE = ("-m", "pytest", "-p", "no:cacheprovider", "--pyargs", "lossproof.suite", "--lossproof-profile", "smoke")
+SUITE = ("-m", "pytest", "-p", "no:cacheprovider", "--pyargs", "lossproof.suite", "--lossproof-deck", "smoke")
 
 
 def test_a_correct_target_passes_from_any_directory(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_exploration_finds_and_shrinks_a_defect(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("--lossproof-target", "nosuch"), "unknown target 'nosuch'"),
-        (("--lossproof-profile", "huge"), "unknown profile 'huge'"),
+        (("--lossproof-deck", "huge"), "unknown deck 'huge'"),
         (("--lossproof-waivers", "no.toml"), "cannot read waivers no.toml"),
         (("--lossproof-calls", "."), "no call in .; expected *.json files"),
     ],

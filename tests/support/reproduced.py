@@ -100,7 +100,7 @@ def shown(line: Line, call: Call, targets: Sequence[Target], said: Sequence[Obse
     return "" if repr(sides[0]) != repr(sides[1]) else "both sides print the same"
 
 
-def unshown(before: str, after: str, *, profile: str = "default") -> Iterator[tuple[Line, str]]:
+def unshown(before: str, after: str, *, deck: str = "default") -> Iterator[tuple[Line, str]]:
     """Every line, with what is wrong about it."""
     names = [list(record.read(path).header["targets"]) for path in (before, after)]
     pairs = [f"{a}={b}" for a, b in zip(*names, strict=True)]
@@ -108,7 +108,7 @@ def unshown(before: str, after: str, *, profile: str = "default") -> Iterator[tu
     told = list(lines(before, after, pairs))
     wanted = {line.id for line in told}
     known = [{(o.target, o.id, o.output): o for o in record.read(p) if o.id in wanted} for p in (before, after)]
-    by_id = {c.id: c for c in select(profile, 0, (), (), ())}
+    by_id = {c.id: c for c in select(deck, 0, (), (), ())}
     started = {t.name: t for t in selection.targets([n for side in names for n in side], selection.PROCESSES)}
     try:
         for line in told:

@@ -327,9 +327,9 @@ def test_a_target_runs_in_an_environment_by_its_name(uv: Path) -> None:
     # The real NumPy in place of the stand-in.
     (site / "numpy.py").unlink()
     (site / "real.pth").write_text(f"{Path(np.__file__).parents[1]}\n")
-    result = lossproof("run", "numpy@one", "--profile", "smoke", "--op", "softmax", "--quiet")
+    result = lossproof("run", "numpy@one", "--deck", "smoke", "--op", "softmax", "--quiet")
     assert result.stdout.startswith("OK (numpy@one: "), result.output
-    told = lossproof("run", "numpy@two", "--profile", "smoke")
+    told = lossproof("run", "numpy@two", "--deck", "smoke")
     assert told.exit_code == 2
     assert "no environment 'two'; there are: one. Make one: lossproof env create two" in told.stderr
 

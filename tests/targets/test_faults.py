@@ -33,7 +33,7 @@ from tests.support.faulty import MAGIC
 
 NAME = f"{Path(__file__).parents[1] / 'support' / 'faulty.py'}:ADAPTER"
 LIMITS = Processes(timeout=2.0, memory=400 << 20)
-CALLS = build(profile="smoke", ops=["softmax"], dtypes=["float32"])
+CALLS = build(deck="smoke", ops=["softmax"], dtypes=["float32"])
 X = np.array([[MAGIC, 1.0, -2.0, 0.5], [0.0, 1.0, 2.0, 3.0]])
 CULPRIT = Call(Problem("softmax", "float32", X, cotangent=np.ones((2, 4))), "ordinary", "a test")
 # In the middle of a stack: calls before it and after it travel with it.
@@ -165,7 +165,7 @@ def test_who_answers_nothing_is_given_up(start) -> None:  # type: ignore[no-unty
 def test_an_op_that_answers_nothing_is_given_up_and_no_other(start) -> None:  # type: ignore[no-untyped-def]
     """A release whose kernel of one op for one dtype always dies is judged in everything else."""
     target = start("kernel")
-    calls = build(profile="smoke", ops=["softmax", "log_softmax"], dtypes=["float32", "float16"])
+    calls = build(deck="smoke", ops=["softmax", "log_softmax"], dtypes=["float32", "float16"])
     found = [o for o in observed(target, calls) if "/all/" not in o.id]
     crashed = [o for o in found if o.verdict == "crash"]
     assert {tuple(o.id.split("/")[:2]) for o in crashed} == {("softmax", "float32")}

@@ -32,7 +32,7 @@ from tests.support.views import install, python
 HERE = Path(__file__).parents[1] / "support"
 FAULTY = f"{HERE / 'faulty.py'}:ADAPTER"
 PROCESSES = Processes(timeout=60)
-SMOKE = checks(profile="smoke", ops=["softmax", "cross_entropy"], dtypes=["float32"])
+SMOKE = checks(deck="smoke", ops=["softmax", "cross_entropy"], dtypes=["float32"])
 
 
 # What travels
@@ -297,7 +297,7 @@ def test_mistakes_are_one_line(text: str, message: str) -> None:
 
 def test_an_installed_adapter_is_found_by_its_worker(tmp_path: Path) -> None:
     site = install(tmp_path / "site")
-    result = python("-m", "lossproof", "run", "crooked", "numpy", "--profile", "smoke", path=site, cwd=tmp_path)
+    result = python("-m", "lossproof", "run", "crooked", "numpy", "--deck", "smoke", path=site, cwd=tmp_path)
     assert result.returncode == 1
     assert "FAILED" in result.stdout.splitlines()[-1]
     assert "crooked: start" in result.stdout
@@ -315,7 +315,7 @@ def test_a_file_is_a_target_and_its_neighbours_are_importable(tmp_path: Path) ->
         "    name = 'mine'\n"
         "ADAPTER = Mine()\n"
     )
-    arguments = ("run", "mine.py:ADAPTER", "--profile", "smoke", "--op", "softmax")
+    arguments = ("run", "mine.py:ADAPTER", "--deck", "smoke", "--op", "softmax")
     result = subprocess.run(
         [str(Path(sys.executable).with_name("lossproof")), *arguments],
         cwd=tmp_path,
@@ -335,7 +335,7 @@ def test_no_framework_is_imported_by_the_engine(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from lossproof.cli.main import cli\n"
-        "code = cli(['run', 'probe.py:ADAPTER', '--profile', 'smoke', '--op', 'softmax'], standalone_mode=False)\n"
+        "code = cli(['run', 'probe.py:ADAPTER', '--deck', 'smoke', '--op', 'softmax'], standalone_mode=False)\n"
         "assert code == 0\n"
         "assert not {'framework', 'probe', 'lossproof.adapters.numpy'} & set(sys.modules)\n"
     )
@@ -368,7 +368,7 @@ def test_an_old_interpreter_with_numpy_alone_will_do() -> None:
     path = old_interpreter()
     (target,) = targets = selection.targets([f"numpy@{path}"], PROCESSES)
     try:
-        found = list(run(targets, checks(profile="smoke")))
+        found = list(run(targets, checks(deck="smoke")))
         described = header.describe(target)
     finally:
         selection.close(targets)

@@ -39,8 +39,8 @@ def judged(op: str, implemented: str, declared: str) -> Report:
         return DENOMINATORS[implemented if case.labels is not None else "mean_over_rows"](case)
 
     of = replace(NLL if op == "nll_loss" else Loss(), denominator=denominator)
-    given = {"grad": of.grad, "mean": declared, "dtypes": ("float32", "float16"), "profiles": ALL_WIDE}
-    return check_implementation(of.value, op=op, profile="smoke", errors=True, **given)  # type: ignore[arg-type]
+    given = {"grad": of.grad, "mean": declared, "dtypes": ("float32", "float16"), "error_profiles": ALL_WIDE}
+    return check_implementation(of.value, op=op, deck="smoke", errors=True, **given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("op", ["nll_loss", "cross_entropy"])
@@ -89,8 +89,8 @@ def test_only_means_of_labels_have_other_names() -> None:
 @pytest.mark.parametrize("mean", MEANS[1:])
 def test_relations_know_the_denominator(mean: str) -> None:
     target = collect()[f"control cross_entropy: {mean.replace('_', ' ').replace('kept', 'kept rows')}"].target()
-    deck = build(profile="smoke", ops=("cross_entropy",))
-    some = relation_checks(deck, profile="smoke")
+    deck = build(deck="smoke", ops=("cross_entropy",))
+    some = relation_checks(deck, deck="smoke")
     found = list(run([target], some, Clock()))
     assert not [o.message for o in found if o.verdict in FAILING]
     assert {"weight-scale", "reductions"} <= {o.id.split("/")[3].rsplit("-n", 1)[0].split("-s1x")[0] for o in found}

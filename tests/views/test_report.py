@@ -84,7 +84,7 @@ def run_record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A record with passes, conventions, failures, waived failures and hostile texts."""
     folder = tmp_path_factory.mktemp("record")
     path = folder / "numpy.jsonl"
-    result = lossproof("run", "numpy", "--profile", "smoke", "--in-process", "--record", str(path))
+    result = lossproof("run", "numpy", "--deck", "smoke", "--in-process", "--record", str(path))
     assert result.exit_code == 0, result.output
     made = record.read(path)
     header = made.header | {"command": ["lossproof", HOSTILE]}
@@ -168,13 +168,13 @@ def test_a_run_writes_its_page_and_its_programs(tmp_path: Path) -> None:
     planted = Path(__file__).parents[1] / "support" / "planted.py"
     result = lossproof(
         "run", f"{planted}:ADAPTER", "--op", "softmax", "--dtype", "float32",
-        "--profile", "smoke", "--html", str(out),
+        "--deck", "smoke", "--html", str(out),
     )  # fmt: skip
     assert result.exit_code == 1
     text = Page(out).text
     assert "raise SystemExit(0 if right else 1)" in text
     assert "lossproof repro softmax/float32/" in text
-    assert "--profile smoke" in text
+    assert "--deck smoke" in text
 
 
 def test_without_its_packages_it_is_one_line(run_record: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

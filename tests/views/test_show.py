@@ -12,7 +12,7 @@ from lossproof.records import record
 from lossproof.records.record import to_line
 from tests.support.views import install, lossproof
 
-SMOKE = ("--profile", "smoke", "--op", "softmax", "--op", "nll_loss")
+SMOKE = ("--deck", "smoke", "--op", "softmax", "--op", "nll_loss")
 
 
 @pytest.fixture(scope="module")

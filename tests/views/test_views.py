@@ -27,7 +27,7 @@ from tests.support.views import python
 
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ("--profile", "smoke", "--op", "softmax", "--in-process")
+SMALL = ("--deck", "smoke", "--op", "softmax", "--in-process")
 HOSTILE = "]]> \x00\x1b[31m & <b> 100%\n::error::x | `y`"
 
 
@@ -145,7 +145,7 @@ def test_json_is_all_of_standard_output() -> None:
     assert told["reasons"]
     assert told["seconds"] > 0
     assert told["targets"]["numpy"]["versions"]["numpy"]
-    assert told["deck"]["profile"] == "smoke"
+    assert told["deck"]["size"] == "smoke"
 
 
 def test_shards_merge_into_one_report(tmp_path: Path) -> None:

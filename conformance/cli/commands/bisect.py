@@ -35,7 +35,7 @@ def bisect_command(
     extra: Sequence[str],
     python: str | None,
     timeout: float,
-    profile: str,
+    deck: str,
     seed: int,
     record: str | None,
     call_file: str | None,
@@ -49,7 +49,7 @@ def bisect_command(
         raise UsageError(f"target {target!r} does not say whose releases are searched; add --package NAME")
     package = package or named.name
     store.requirement(f"{package}=={version(good)}")
-    call = find(None if call_file else id, profile=profile, seed=seed, record=record, call_file=call_file)
+    call = find(None if call_file else id, deck=deck, seed=seed, record=record, call_file=call_file)
     if version(good) == version(bad):
         raise UsageError(f"--good and --bad are both {good}; expected two releases")
     several = versions.split(",") if versions else releases(package, interpreters.find(python))

@@ -22,7 +22,7 @@ from lossproof.targets.target import Target
 def export_command(
     folder: str,
     *,
-    profile: str,
+    deck: str,
     seed: int,
     ops: Sequence[str],
     dtypes: Sequence[str],
@@ -30,8 +30,8 @@ def export_command(
     timeout: float,
 ) -> int:
     """Write the folder and say what to do with it."""
-    calls = select(profile, seed, ops, dtypes, families)
-    facts = {"profile": profile, "seed": seed, "ops": list(ops), "dtypes": list(dtypes), "families": list(families)}
+    calls = select(deck, seed, ops, dtypes, families)
+    facts = {"deck": deck, "seed": seed, "ops": list(ops), "dtypes": list(dtypes), "families": list(families)}
     n = export(Path(folder), calls, facts, timeout)
     click.echo(f"{folder}: {n} calls, the adapters, and README.txt with the command that evaluates them")
     return 0
@@ -49,21 +49,21 @@ def judge_command(
         for one in heard[1:]:
             if one.deck["digest"] != heard[0].deck["digest"]:
                 raise UsageError(f"{one.path} and {heard[0].path} answer different decks; judge them one by one")
-        calls = select(made["profile"], made["seed"], made["ops"], made["dtypes"], made["families"])
+        calls = select(made["deck"], made["seed"], made["ops"], made["dtypes"], made["families"])
         for one in heard:
             one.expect(calls)
         chosen = targets(heard)
         filters = {"op": made["ops"], "dtype": made["dtypes"], "family": made["families"]}
-        where = {"record": record} if record else {"profile": made["profile"], "seed": made["seed"]}
+        where = {"record": record} if record else {"deck": made["deck"], "seed": made["seed"]}
         others = views_of(**views, options=where)
-        head = header(chosen, calls, profile=made["profile"], seed=made["seed"], filters=filters)
+        head = header(chosen, calls, deck=made["deck"], seed=made["seed"], filters=filters)
         writer = stack.enter_context(Writer(record, head)) if record else None
         missing = [
             f"{one.missing} calls without an answer in {one.path}; finish it with --after"
             for one in heard
             if one.missing
         ]
-        complete = made["profile"] == "default" and not any(filters.values()) and not missing
+        complete = made["deck"] == "default" and not any(filters.values()) and not missing
         how = Show(waivers, strict=strict, quiet=quiet, complete=complete, reasons=missing, chosen=others)
         return judge_all(chosen, calls, writer, None, how, head)
 

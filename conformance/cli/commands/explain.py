@@ -14,14 +14,14 @@ def explain_command(
     id: str | None,
     *,
     target: str | None,
-    profile: str,
+    deck: str,
     seed: int,
     record: str | None,
     call_file: str | None,
     full: bool,
 ) -> int:
     """Print the explanation."""
-    call = find(id, profile=profile, seed=seed, record=record, call_file=call_file)
+    call = find(id, deck=deck, seed=seed, record=record, call_file=call_file)
     chosen = selection.targets([target], selection.PROCESSES)[0] if target else None
     out = console()
     try:

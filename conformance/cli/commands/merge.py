@@ -53,7 +53,7 @@ def merge_command(
             clock.more(end.get("clock", {}))
         facts = {"seconds": seconds, "clock": clock.facts(), "verdicts": dict(summary.total)}
         writer.end(facts)
-    complete = first.header["deck"]["profile"] == "default" and not first.header["filters"]
+    complete = first.header["deck"]["size"] == "default" and not first.header["filters"]
     reasons = report(summary, book, clock, Show(waivers, strict, quiet, complete, chosen=chosen))
     others.close(Ended(head, summary, book, reasons, facts))
     if not chosen.as_json:
@@ -66,7 +66,7 @@ def _deck(record: Record) -> list[Call]:
     head = record.header
     try:
         facts, filters = head["deck"], head["filters"]
-        made = (facts["profile"], facts["seed"], *(filters.get(name, ()) for name in ("op", "dtype", "family")))
+        made = (facts["size"], facts["seed"], *(filters.get(name, ()) for name in ("op", "dtype", "family")))
         wanted = facts["digest"]
     except (KeyError, TypeError, AttributeError):
         raise UsageError(f"{record.path} is not a lossproof record; its header does not describe its deck") from None

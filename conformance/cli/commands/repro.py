@@ -28,7 +28,7 @@ def repro_command(
     target: str | None,
     output: str,
     record: str | None,
-    profile: str,
+    deck: str,
     seed: int,
     call_file: str | None,
     simplify: bool,
@@ -38,12 +38,12 @@ def repro_command(
     """Write the program, or the report."""
     if id and call_file is None and is_of_implementation(id):
         chosen = selection.targets([target] if target else [], selection.PROCESSES)
-        search = partial(_apart, id, chosen, target, profile=profile, seed=seed)
+        search = partial(_apart, id, chosen, target, deck=deck, seed=seed)
     else:
-        call = find(id, profile=profile, seed=seed, record=record, call_file=call_file)
+        call = find(id, deck=deck, seed=seed, record=record, call_file=call_file)
         names = [target] if target else _recorded(call, record) if record else []
         chosen = selection.targets(names, selection.PROCESSES)
-        options = {"profile": profile, "seed": seed, "call_file": call_file}
+        options = {"deck": deck, "seed": seed, "call_file": call_file}
         said = target if target != "all" else None
         search = partial(_first, call, chosen, output, options, simplify=simplify, said=said)
     try:
@@ -90,18 +90,18 @@ def _first(
     return found[0]
 
 
-def _apart(id: str, chosen: list[Target], said: str | None, *, profile: str, seed: int) -> Reproducer:
+def _apart(id: str, chosen: list[Target], said: str | None, *, deck: str, seed: int) -> Reproducer:
     """The first implementation in whose targets the dtypes differ, or else the modes and devices among themselves.
 
     Targets that are started on the way are added to the ``chosen``.
     """
     from lossproof.cases.catalogue import select
 
-    calls = select(profile, seed, (id.partition("/")[0],), (), ())
+    calls = select(deck, seed, (id.partition("/")[0],), (), ())
     by_name = groupby(sorted(chosen, key=lambda t: t.implementation), key=lambda t: t.implementation)
     wrong: list[UsageError] = []
     for name, several in [(name, list(group)) for name, group in by_name]:
-        line = command(id, said or name, profile=profile, seed=seed)
+        line = command(id, said or name, deck=deck, seed=seed)
         try:
             return apart(id, several, calls, line)
         except UsageError as error:

@@ -25,7 +25,7 @@ from lossproof.targets.launch import Processes
 def run_command(
     target: Sequence[str],
     *,
-    profile: str,
+    deck: str,
     seed: int,
     record: str | None,
     resume: bool,
@@ -48,9 +48,9 @@ def run_command(
     if resume and not record:
         raise UsageError("--resume needs the record that is to be finished; add --record FILE")
     part = parse(shard) if shard else WHOLE
-    where = {"record": record} if record else {"profile": profile, "seed": seed}
+    where = {"record": record} if record else {"deck": deck, "seed": seed}
     others = views_of(**views, options=where)
-    deck = kept_calls.along(select(profile, seed, ops, dtypes, families), calls)
+    asked = kept_calls.along(select(deck, seed, ops, dtypes, families), calls)
     alone = in_process or selection.PROCESSES is None
     chosen = selection.targets(target, None if alone else Processes(jobs, timeout, int(memory * 2**30)))
     with contextlib.ExitStack() as stack:
@@ -62,13 +62,13 @@ def run_command(
             return 1
         filters = {"op": ops, "dtype": dtypes, "family": families}
         wanted = record or others.views
-        head = header(chosen, deck, profile=profile, seed=seed, filters=filters, shard=part) if wanted else {}
+        head = header(chosen, asked, deck=deck, seed=seed, filters=filters, shard=part) if wanted else {}
         resumed = record is not None and resume and begun(record)
-        tape = Tape(record, head, plan(chosen, stacked(deck, part))) if record and resumed else None
+        tape = Tape(record, head, plan(chosen, stacked(asked, part))) if record and resumed else None
         writer = None
         if record and not (tape and tape.done):
             kept = {"keep": tape.bytes, "count": tape.count} if tape else {}
             writer = stack.enter_context(Writer(record, head, **kept))
-        complete = profile == "default" and not any(filters.values()) and part == WHOLE
+        complete = deck == "default" and not any(filters.values()) and part == WHOLE
         how = Show(waivers, strict=strict, quiet=quiet, complete=complete, chosen=others)
-        return judge_all(chosen, deck, writer, tape, how, head, jobs=jobs, shard=part)
+        return judge_all(chosen, asked, writer, tape, how, head, jobs=jobs, shard=part)

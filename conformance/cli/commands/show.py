@@ -88,7 +88,7 @@ def _about(record: Record, *, complete: bool) -> Iterator[str]:
     head = record.header
     deck = head.get("deck", {})
     yield (
-        f"{record.path}: lossproof {head.get('suite')}, deck {deck.get('profile')} version {deck.get('version')}, "
+        f"{record.path}: lossproof {head.get('suite')}, deck {deck.get('size')} version {deck.get('version')}, "
         f"seed {deck.get('seed')}, digest {str(deck.get('digest'))[:12]}"
     )
     if "shard" in head:

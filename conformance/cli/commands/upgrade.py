@@ -38,7 +38,7 @@ from lossproof.views.terminal import console, last_line, progress
 class Deck:
     """What is put to both sides."""
 
-    profile: str
+    size: str
     seed: int
     ops: Sequence[str]
     dtypes: Sequence[str]
@@ -46,7 +46,7 @@ class Deck:
 
     def calls(self) -> list[Call]:
         """The calls, in order."""
-        return select(self.profile, self.seed, self.ops, self.dtypes, self.families)
+        return select(self.size, self.seed, self.ops, self.dtypes, self.families)
 
     @property
     def filters(self) -> dict[str, Sequence[str]]:
@@ -164,7 +164,7 @@ def _play(halves: Sequence[_Half], calls: Sequence[Call], deck: Deck, waivers: S
     with contextlib.ExitStack() as stack:
         writers = [
             stack.enter_context(
-                Writer(h.path, header(h.targets, calls, profile=deck.profile, seed=deck.seed, filters=deck.filters))
+                Writer(h.path, header(h.targets, calls, deck=deck.size, seed=deck.seed, filters=deck.filters))
             )
             for h in halves
         ]

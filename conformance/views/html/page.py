@@ -134,7 +134,7 @@ def _values(run: Run) -> dict[str, Any]:
     compared = f"{run.diff.facts.before} and {run.diff.facts.after}" if run.diff else ""
     heading = f"What changed: {compared}" if run.diff else f"Conformance of {', '.join(header.get('targets', {}))}"
     deck = header.get("deck", {})
-    about = [f"deck {deck.get('profile')} (version {deck.get('version')}, seed {deck.get('seed')})"]
+    about = [f"deck {deck.get('size')} (version {deck.get('version')}, seed {deck.get('seed')})"]
     about.append(f"lossproof {header.get('suite')}")
     about += [] if run.end is not None else ["cut short: the run did not come to its end"]
     about += [f"only {k} {', '.join(v)}" for k, v in header.get("filters", {}).items()]
