@@ -38,7 +38,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project without anything that was generated in it; setuptools would take a stale build/ for sources."""
+    """The project without anything that was generated in it."""
 
     def generated(folder: str, names: list[str]) -> Iterable[str]:
         return [n for n in names if n in GENERATED or n.endswith(".egg-info") or (n.startswith(".") and n not in KEPT)]
@@ -62,9 +62,14 @@ def wheel(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build(kind: str, source: Path, out: Path) -> Path:
-    """Run the build backend that pyproject.toml names, in this environment: nothing is fetched."""
-    program = f"import sys; from setuptools import build_meta as b; b.build_{kind}(sys.argv[1])"
-    done = subprocess.run([sys.executable, "-c", program, out], cwd=source, capture_output=True, text=True, check=False)
+    """Run the build backend that the tree's pyproject.toml names, in this environment: nothing is fetched."""
+    system = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]
+    program = (
+        f"import sys; sys.path[:0] = sys.argv[2:]; import {system['build-backend']} as b; b.build_{kind}(sys.argv[1])"
+    )
+    arguments = [sys.executable, "-c", program, out, *(source / folder for folder in system.get("backend-path", ()))]
+    out.mkdir(exist_ok=True)
+    done = subprocess.run(arguments, cwd=source, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (artefact,) = out.iterdir()
     return artefact
@@ -91,6 +96,64 @@ def test_the_wheel_holds_exactly_the_tree(wheel: Path, tree: Path) -> None:
     assert held == expected
 
 
+def test_a_stale_build_folder_gets_into_no_wheel(tree: Path, wheel: Path, tmp_path: Path) -> None:
+    """A module that was moved or deleted stays in ``build/lib``, where setuptools packs what it finds."""
+    used = tmp_path / "used"
+    shutil.copytree(tree, used)
+    stale = used / "build" / "lib" / "lossproof" / "core" / "stale.py"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("", encoding="utf-8")
+    listed = used / "lossproof.egg-info" / "SOURCES.txt"
+    listed.parent.mkdir()
+    listed.write_text("build/lib/lossproof/core/stale.py\n", encoding="utf-8")
+    assert contents(build("wheel", used, tmp_path / "wheel")) == contents(wheel)
+    with tarfile.open(build("sdist", used, tmp_path / "sdist")) as archive:
+        assert not [name for name in archive.getnames() if "stale" in name]
+    assert sorted(p.name for p in used.iterdir()) == sorted([*(p.name for p in tree.iterdir()), "build"])
+
+
+def test_an_editable_install_is_a_folder_of_links(tree: Path, tmp_path: Path) -> None:
+    """What type checkers, editors and Python see is one plain folder on the path, and a new module is in it at once."""
+    used = tmp_path / "used"
+    shutil.copytree(tree, used)
+    moved = used / ".dev" / "lossproof" / "moved"
+    moved.parent.mkdir(parents=True)
+    moved.symlink_to("../../conformance/moved")
+    files = contents(build("editable", used, tmp_path / "wheel"))
+    info = f"lossproof-{PROJECT['version']}.dist-info"
+    assert files["__editable__.lossproof.pth"].decode().split() == [str(used / ".dev")]
+    assert {f"{info}/METADATA", f"{info}/entry_points.txt", f"{info}/WHEEL", f"{info}/RECORD"} <= set(files)
+    assert set(files) == {line.split(",")[0] for line in files[f"{info}/RECORD"].decode().splitlines()}
+    (used / "conformance" / "core" / "new.py").write_text("", encoding="utf-8")
+    linked = {
+        f"{package}.{path.stem}": path
+        for package, folder in FOLDERS.items()
+        for path in (used / folder).glob("*.py")
+        if path.stem not in ("__init__", "__main__")
+    }
+    # sanity check: of each of the three folders there is one
+    assert {"lossproof.plugin", "lossproof.adapters.boot"} <= set(linked)
+    program = "import importlib.util as u, sys; print(*(u.find_spec(n).origin for n in sys.argv[1:]), sep='\\n')"
+    names = [*linked, "lossproof.core.new", "lossproof.golden"]
+    done = python("-P", "-c", program, *names, path=used / ".dev", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    origins = [Path(line) for line in done.stdout.splitlines()]
+    assert all(p.is_relative_to(used / ".dev") for p in origins), "another installation was found"
+    expected = [*linked.values(), used / "conformance/core/new.py", used / "golden/__init__.py"]
+    assert [p.resolve() for p in origins] == expected
+    assert not moved.is_symlink(), "a link of the day before"
+
+
+def test_every_folder_of_modules_is_a_declared_package(tree: Path) -> None:
+    declared = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    found = {
+        ".".join([package, *path.parent.relative_to(tree / folder).parts])
+        for package, folder in FOLDERS.items()
+        for path in (tree / folder).rglob("__init__.py")
+    }
+    assert set(declared) == found, "[tool.setuptools] packages in pyproject.toml"
+
+
 def test_the_wheel_says_what_it_needs_and_offers(wheel: Path) -> None:
     files = contents(wheel)
     info = f"lossproof-{PROJECT['version']}.dist-info/"
@@ -114,7 +177,7 @@ def test_the_sdist_builds_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Pat
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path / "unpacked", filter="data")
     (source,) = (tmp_path / "unpacked").iterdir()
-    for name in ("tox.ini", "LICENSE", "README.md", "CHANGELOG.md", "tests/packaging/test_packaging.py", ".ci/run"):
+    for name in ("tox.ini", "LICENSE", "README.md", "tools/backend.py", "tests/packaging/test_packaging.py", ".ci/run"):
         assert (source / name).is_file(), f"the sdist lacks {name}"
     assert contents(build("wheel", source, tmp_path / "again")) == contents(wheel)
 
