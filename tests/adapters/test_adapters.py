@@ -107,7 +107,7 @@ def test_right(adapter: Adapter) -> None:
 
 
 def test_masked_class_without_probability(adapter: Adapter) -> None:
-    """The loss does not see it, but grows without limit with its probability (SPEC section 4, clauses 5 and 6)."""
+    """The loss does not see it, but grows without limit with its probability (section 4, clauses 5 and 6)."""
     p = PROBLEMS["probabilities"]
     weighted = replace(p, weight=weights(5))
     masked = np.where(np.arange(5) == 0, -INF, p.x)

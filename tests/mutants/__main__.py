@@ -15,10 +15,10 @@ from rich.table import Table
 
 from lossproof.cases.catalogue import checks
 
-from .kill import Kill, Matrix, distinct, matrix
-from .mutant import Mutant
-from .registry import collect
-from .table import PATH, render
+from .kit.mutant import Mutant
+from .matrix.kill import Kill, Matrix, distinct, matrix
+from .matrix.registry import collect
+from .matrix.table import PATH, render
 
 
 def main() -> int:

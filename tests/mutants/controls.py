@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from .algorithms import FTZ, exp2, log1p, online, p_minus_c, sequential, torch_order, zero_times_inf
-from .clauses_forward import all_rows, kept_rows, only_whole
-from .later import Later, row_derivatives
-from .loss import NLL, Case, Loss
-from .mutant import ALL_DTYPES, ALL_WIDE, TABLE, WIDE_DTYPES, Mutant, options
-from .narrow import FORMATS, op_by_op
-from .parts import (
+from .kit.algorithms import FTZ, exp2, log1p, online, p_minus_c, sequential, torch_order, zero_times_inf
+from .kit.derivative_steps import Later, row_derivatives
+from .kit.loss_mistakes import all_rows, kept_rows, only_whole
+from .kit.loss_steps import NLL, Case, Loss
+from .kit.mutant import ALL_DTYPES, ALL_WIDE, TABLE, WIDE_DTYPES, Mutant, options
+from .kit.sixteen_bit import FORMATS, op_by_op
+from .kit.softmax_steps import (
     PLAIN,
     Array,
     Softmax,
@@ -133,7 +133,8 @@ def _p_minus_wq(case: Case, p: Array, c: Array) -> Array:
 _FMAX = Softmax(shift=lambda x: np.fmax.reduce(x, axis=-1, keepdims=True))
 _SEQUENTIAL = Softmax(total=one_by_one())
 
-MUTANTS = (
+
+MUTANTS: tuple[Mutant, ...] = (
     *_softmax("np", "shift, exp, pairwise sum, divide", PLAIN.p, PLAIN.y),
     *_softmax(
         "NaN-dropping maximum",

@@ -1,6 +1,6 @@
 """The deck kills every wrong implementation of ``tests/mutants`` and touches no correct one.
 
-To add a mutant, see ``tests/mutants/__init__.py``.
+To add a mutant, see ``tests/mutants/README.md``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from lossproof.running.loop import run
 
 pytest.importorskip("ml_dtypes")
 
-from tests.mutants.kill import Matrix, distinct, matrix, takes
-from tests.mutants.mutant import TABLE
-from tests.mutants.registry import collect, manifest
-from tests.mutants.table import PATH, bugs, cited, render
+from tests.mutants.matrix.kill import Matrix, distinct, matrix, takes
+from tests.mutants.matrix.registry import collect
+from tests.mutants.matrix.table import PATH, render
 
 from .spec import table as coverage
 from .spec.registry import CLAUSES
@@ -74,42 +73,12 @@ def test_every_family_is_needed(kills, family):
         assert found, f"{family} kills no mutant that ordinary logits do not kill"
 
 
-def test_the_registry_is_the_kill_table():
-    rows = {(r["op"], r["mutant"]): (set(r["killed"]), set(r["killed"]) | set(r["below"])) for r in manifest()}
-    table = [m for m in WRONG if m.source == TABLE]
-    have = {(m.row, m.name): (set(m.expect), set(m.dtypes)) for m in table}
-    # sanity check: no row is listed twice
-    assert len(rows) == len(manifest())
-    assert len(have) == len(table)
-    assert have == rows
-
-
-def test_the_table_has_139_rows_of_wide_formats():
-    plain = [r for r in manifest() if " " not in r["op"] and r["op"] != "wce_mean"]
-    assert len(plain) == 139
-    assert sum("float32" in r["killed"] for r in plain) == 131
-    assert all("float64" in r["killed"] for r in plain)
-
-
-def test_every_upstream_bug_has_a_mutant_or_a_reason():
-    own = {name for m in MUTANTS.values() for name in cited(m)[0]}
-    assert len(bugs()) == 105
-    for bug in bugs():
-        assert (bug["id"] in own) != ("why_not" in bug), bug["id"]
-
-
 def test_the_table_of_upstream_bugs_is_current(kills):
     assert PATH.read_text(encoding="utf-8") == render(MUTANTS, kills), "run python -m tests.mutants --table"
 
 
 def test_the_table_of_clauses_is_current(kills):
     assert coverage.PATH.read_text(encoding="utf-8") == coverage.render(CLAUSES, kills), "run python -m tests.spec"
-
-
-def test_every_mutant_says_where_it_comes_from():
-    for mutant in MUTANTS.values():
-        assert mutant.why
-        assert mutant.source
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from lossproof.core.call import Call
 from lossproof.core.observation import FAILING, Observation
 from lossproof.running.loop import run
 from lossproof.targets.target import Target
-from tests.mutants.mutant import Mutant
+from tests.mutants.kit.mutant import Mutant
 
 
 class _Hit(Exception):  # noqa: N818 - what is looked for is no error

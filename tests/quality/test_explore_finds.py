@@ -18,9 +18,9 @@ from lossproof.core.operations import OPERATIONS
 
 pytest.importorskip("ml_dtypes")
 
-from tests.mutants.kill import Matrix, matrix
-from tests.mutants.registry import collect
-from tests.mutants.table import families
+from tests.mutants.matrix.kill import Matrix, matrix
+from tests.mutants.matrix.registry import collect
+from tests.mutants.matrix.table import families
 
 from .search import minimal, search
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lossproof.cases.catalogue import checks
-from tests.mutants.kill import matrix
-from tests.mutants.registry import collect
+from tests.mutants.matrix.kill import matrix
+from tests.mutants.matrix.registry import collect
 
 from .registry import CLAUSES
 from .table import PATH, render

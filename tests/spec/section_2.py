@@ -1,4 +1,4 @@
-"""SPEC section 2: operations, targets, reductions and ignore_index."""
+"""Specification, section 2: operations, targets, reductions and ignore_index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC section 3: gradients, directions, second derivatives."""
+"""Specification, section 3: gradients, directions, second derivatives."""
 
 from __future__ import annotations
 

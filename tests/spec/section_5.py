@@ -1,4 +1,7 @@
-"""SPEC section 5: relations. Six classes and four rows: mutants of relations are wrong for 5 to 64 classes."""
+"""Specification, section 5: relations.
+
+Six classes and four rows: mutants of relations are wrong for 5 to 64 classes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC section 4, clauses 4 to 6: +inf, infinite losses, 0 times infinity."""
+"""Specification, section 4, clauses 4 to 6: +inf, infinite losses, 0 times infinity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC section 4, clauses 12 to 15: labels, options, numbers that are not finite."""
+"""Specification, section 4, clauses 12 to 15: labels, options, numbers that are not finite."""
 
 from __future__ import annotations
 

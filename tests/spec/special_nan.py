@@ -1,4 +1,4 @@
-"""SPEC section 4: conventions, precedence, and clauses 1 to 3 (NaN and masked classes)."""
+"""Specification, section 4: conventions, precedence, and clauses 1 to 3 (NaN and masked classes)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC section 4, clauses 7 to 9: range, one class, subnormals."""
+"""Specification, section 4, clauses 7 to 9: range, one class, subnormals."""
 
 from __future__ import annotations
 

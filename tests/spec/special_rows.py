@@ -1,4 +1,4 @@
-"""SPEC section 4, clauses 10 and 11: empty and ignored rows."""
+"""Specification, section 4, clauses 10 and 11: empty and ignored rows."""
 
 from __future__ import annotations
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.mutants.kill import Matrix
-from tests.mutants.registry import collect
-from tests.mutants.table import families
+from tests.mutants.matrix.kill import Matrix
+from tests.mutants.matrix.registry import collect
+from tests.mutants.matrix.table import families
 
 from .clause import Clause
 from .registry import EXPLANATORY

@@ -9,8 +9,9 @@ pytest.importorskip("ml_dtypes")
 
 from lossproof.adapters.protocol import DTYPES
 from lossproof.core.observation import FAILING
-from tests.mutants.mutant import ONE_OF_EACH, Mutant
-from tests.mutants.registry import collect
+from tests.mutants.kit.clause_kit import CLAUSE
+from tests.mutants.kit.mutant import ONE_OF_EACH, Mutant
+from tests.mutants.matrix.registry import collect
 
 from .clause import Clause
 from .registry import CLAUSES, EXPLANATORY
@@ -127,4 +128,4 @@ def test_mutants_of_clauses_are_listed() -> None:
     for m in collect().values():
         if m.row.startswith("clause "):
             assert m.id in listed, m.id
-            assert m.source.removeprefix("SPEC clause ") in CLAUSES, m.source
+            assert m.source.removeprefix(CLAUSE) in CLAUSES, m.source

@@ -27,8 +27,8 @@ from lossproof.core.formats import FORMATS
 from lossproof.core.observation import FAILING, Observation
 from lossproof.running.loop import run
 from lossproof.targets.target import Target
-from tests.mutants.mutant import Mutant
-from tests.mutants.registry import collect
+from tests.mutants.kit.mutant import Mutant
+from tests.mutants.matrix.registry import collect
 
 from .clause import Answer, Clause, Example
 

@@ -178,7 +178,7 @@ def total(values: Sequence[Interval | Number]) -> Interval:
 
 
 def softmax_row(x: Sequence[float]) -> tuple[list[Interval], list[Interval | float]]:
-    """p and log p of a row of finite or -inf logits (SPEC section 1; clause 2)."""
+    """p and log p of a row of finite or -inf logits (specification, section 1; clause 2)."""
     present = [j for j, v in enumerate(x) if v != -math.inf]
     m = max(Fraction(x[j]) for j in present)
     first = next(j for j in present if Fraction(x[j]) == m)
@@ -216,7 +216,7 @@ def evaluate(
     eps: float = 0.0,
     cotangent: Sequence[float] | None = None,
 ) -> tuple[list[Interval | float], list[Interval] | None]:
-    """Value and VJP with respect to x, flat and row-major in their own shapes (SPEC sections 2 and 3).
+    """Value and VJP with respect to x, flat and row-major in their own shapes (specification, sections 2 and 3).
 
     Arrays come flat; rows are regular: finite logits, and -inf where the class has no part in the loss.
     """

@@ -83,7 +83,7 @@ def ell(u: float) -> float:
 
 @dataclass
 class Written:
-    """TOLERANCES B/C and B2 for one row, from the text; amendments of docs/bounds.md are marked with their number."""
+    """The bounds of one row, number by number, from the text of docs/bounds.md; amendments bear their number."""
 
     x: list[float]
     fmt: Format
@@ -649,7 +649,7 @@ def test_signed_weights_and_huge_cotangents_keep_finite_positive_bounds() -> Non
     got = bound(p, "W")
     assert np.isfinite(got.outputs["vjp"]).all()
     assert np.all(got.outputs["value"] > 0)
-    # Flush to zero of p at d = -92 under g = 1e30 (TOLERANCES B2) is within the bound.
+    # Flush to zero of p at d = -92 under g = 1e30 (docs/bounds.md, section 6) is within the bound.
     q = Problem("cross_entropy", "float32", x[:1], np.array([0]), cotangent=np.array(1e30))
     assert share(q, "W", "vjp", np.array([[0.0, 0.0]])) <= 1
 

@@ -1,4 +1,7 @@
-"""Means of another name, and targets that must sum to 1: declared, and judged by their own formula (SPEC section 2)."""
+"""Means of another name, and targets that must sum to 1: declared, and judged by their own formula.
+
+Section 2 of the specification.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,10 @@ from lossproof.core.operations import solved_by
 from lossproof.running.loop import Clock, run, truths_of
 from lossproof.truth.row_quantities import counted
 from lossproof.truth.truth import truth
-from tests.mutants.clauses_forward import all_rows, kept_rows, only_whole
-from tests.mutants.loss import NLL, Case, Loss, sum_of_weights
-from tests.mutants.mutant import ALL_WIDE
-from tests.mutants.registry import collect
+from tests.mutants.kit.loss_mistakes import all_rows, kept_rows, only_whole
+from tests.mutants.kit.loss_steps import NLL, Case, Loss, sum_of_weights
+from tests.mutants.kit.mutant import ALL_WIDE
+from tests.mutants.matrix.registry import collect
 
 DENOMINATORS = {"mean": sum_of_weights, "mean_over_rows": all_rows, "mean_over_kept": kept_rows}
 X, Y, W = np.zeros((3, 2)), np.array([0, 1, 9]), np.array([1.0, 3.0])

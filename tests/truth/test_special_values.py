@@ -1,4 +1,4 @@
-"""Special values, clause by clause (SPEC section 4): what is required, what may be, and what must be refused."""
+"""Special values, clause by clause of section 4: what is required, what may be, and what must be refused."""
 
 from __future__ import annotations
 

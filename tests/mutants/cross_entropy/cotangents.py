@@ -1,0 +1,69 @@
+"""Mutants of the gradient of cross_entropy: what becomes of the cotangent."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.mutants.kit.entries import INDEX, gradient_bug, loss_bug
+from tests.mutants.kit.loss_mistakes import spread
+from tests.mutants.kit.loss_steps import Case, Loss
+from tests.mutants.kit.mutant import Mutant
+from tests.mutants.kit.softmax_steps import Array, row_sum
+from tests.mutants.kit.sources import COTANGENT
+
+
+def _reversed_cotangent(case: Case, v: Array) -> Array:
+    return v[..., ::-1] if v.ndim else v
+
+
+def _half_scaled(x: Array, cotangent: Array, **options: object) -> Array:
+    """The cotangent reaches ``Q p`` and not the target's term."""
+    of = Loss(slope=lambda case, p, c: row_sum(c) * p)
+    target = Loss(slope=lambda case, p, c: -c, upstream=lambda case, v: np.ones_like(v))
+    return of.grad(x, cotangent, **options) + target.grad(x, cotangent, **options)  # type: ignore[arg-type]
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    gradient_bug(
+        "cotangent ignored",
+        "the gradient of reduction none is taken for the sum's",
+        COTANGENT,
+        Loss(upstream=spread(np.ones_like)),
+    ),
+    gradient_bug(
+        "scalar cotangent ignored",
+        "mean and sum are the last node: the cotangent is taken for 1",
+        COTANGENT,
+        Loss(upstream=lambda case, v: v if v.ndim else np.ones_like(v)),
+    ),
+    gradient_bug(
+        "first cotangent for all rows",
+        "cotangent[0] is broadcast",
+        COTANGENT,
+        Loss(upstream=spread(lambda v: v.reshape(-1)[0])),
+    ),
+    gradient_bug(
+        "mean of the cotangent",
+        "averaged over the rows",
+        COTANGENT,
+        Loss(upstream=spread(np.mean)),
+    ),
+    gradient_bug(
+        "sum of the cotangent", "summed instead of applied row by row", COTANGENT, Loss(upstream=spread(np.sum))
+    ),
+    gradient_bug(
+        "cotangent applied twice",
+        "in the fused forward pass and again",
+        COTANGENT,
+        Loss(upstream=lambda case, v: v * v),
+    ),
+    gradient_bug("absolute cotangent", "the sign is lost", COTANGENT, Loss(upstream=lambda case, v: np.abs(v))),
+    gradient_bug("cotangent reversed", "rows in the other order", COTANGENT, Loss(upstream=_reversed_cotangent)),
+    gradient_bug(
+        "cotangent divides",
+        "1/g, as a loss scale would",
+        COTANGENT,
+        Loss(upstream=lambda case, v: np.where(v == 0, 0, 1 / v).astype(v.dtype)),
+    ),
+    loss_bug("cotangent for p only", "g Q p - w q'", COTANGENT, Loss(), grad=_half_scaled, targets=INDEX),
+)

@@ -1,0 +1,133 @@
+"""Mutants of cross_entropy that depend on axes, on the number of rows, or on there being any."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tests.mutants.kit.clause_kit import of_loss
+from tests.mutants.kit.entries import INDEX, SIBLING, loss_bug
+from tests.mutants.kit.loss_mistakes import counted
+from tests.mutants.kit.loss_steps import CORRECT, Case, Loss, sum_of_weights
+from tests.mutants.kit.mutant import Mutant
+from tests.mutants.kit.softmax_steps import PLAIN, Array
+
+
+def _last_axis_only(x: Array, *, axis: int = -1, **keywords: object) -> Array:
+    return Loss().value(x, axis=-1, **keywords)  # type: ignore[arg-type]
+
+
+def _no_3d(case: Case) -> Case:
+    if case.labels is not None and case.x.ndim > 2:
+        raise ValueError("operands could not be broadcast together")
+    return case
+
+
+def _empty_raises(case: Case) -> Case:
+    if case.x.size == 0:
+        raise ValueError("empty batch")
+    return case
+
+
+def _classes_for_rows(case: Case) -> Array:
+    return counted(case, case.k) if case.x.ndim == 1 else sum_of_weights(case)
+
+
+def _empty(reduction: str, answer: Array) -> Any:
+    """Another answer to a batch without rows."""
+
+    def value(x: Array, **options: Any) -> Array:
+        out = CORRECT.value(x, **options)
+        empty = x.size == 0 and x.shape[options.get("axis", -1)] > 0
+        return answer.astype(x.dtype) if empty and options["reduction"] == reduction else out
+
+    return value
+
+
+def _no_class(x: Array, **options: Any) -> Array:
+    if x.shape[options.get("axis", -1)] == 0:
+        return np.zeros(options["target"].shape if options["reduction"] == "none" else (), x.dtype)
+    return CORRECT.value(x, **options)
+
+
+def _flattened_wrongly(x: Array, *, axis: int = -1, **options: object) -> Array:
+    at = axis % x.ndim
+    moved = np.moveaxis(x, at, -1).shape
+    return Loss().value(np.ascontiguousarray(x).reshape(moved), axis=-1, **_targets(options, at, moved))  # type: ignore[arg-type]
+
+
+def _targets(options: dict[str, object], axis: int, shape: tuple[int, ...]) -> dict[str, object]:
+    target = options["target"]
+    # sanity check: losses have targets
+    assert isinstance(target, np.ndarray)
+    return options | {"target": np.moveaxis(target, axis, -1) if target.dtype.kind == "f" else target}
+
+
+def _wrapped_rows(y: Array) -> Array:
+    flat = y.reshape(-1, y.shape[-1])
+    offset = (np.arange(len(flat)) * y.shape[-1]) % 2**16 // max(y.shape[-1], 1)
+    return flat[offset].reshape(y.shape)
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    loss_bug(
+        "class axis always last",
+        "axis is accepted and not used",
+        "keras3-sparse-axis-squeeze (keras-team/keras#21097)",
+        Loss(),
+        value=_last_axis_only,
+    ),
+    loss_bug(
+        "index targets for two axes only",
+        "the one-hot axis is appended at the end: (N, C, d) does not broadcast",
+        "tinygrad-cross-entropy-kd-indices (tinygrad/tinygrad#10985)",
+        Loss(read=_no_3d),
+    ),
+    loss_bug(
+        "error on an empty batch",
+        "N = 0 raises instead of giving 0, nothing or NaN",
+        "torch-nll-empty-batch-raises (pytorch/pytorch#15870)",
+        Loss(read=_empty_raises),
+    ),
+    of_loss(
+        "2-one-row",
+        "a (K,) input counts as K rows",
+        "the first axis is taken for the batch",
+        Loss(denominator=_classes_for_rows),
+    ),
+    of_loss(
+        "4.10-empty-none",
+        "one loss for an empty batch",
+        "a batch has at least one row, it is assumed",
+        value=_empty("none", np.zeros(1)),
+    ),
+    of_loss(
+        "4.10-empty-sum",
+        "NaN for the sum of an empty batch",
+        "the sum is the mean times the count",
+        value=_empty("sum", np.array(np.nan)),
+    ),
+    of_loss(
+        "4.10-empty-mean",
+        "0 for the mean of an empty batch",
+        "a guard against division by zero",
+        value=_empty("mean", np.array(0.0)),
+    ),
+    of_loss("4.10-no-classes", "loss 0 without classes", "K = 0 is answered with 0", value=_no_class),
+    loss_bug(
+        "axes flattened in the wrong order",
+        "the storage is read as (N, K) whatever the class axis",
+        SIBLING + "keras3-sparse-axis-squeeze",
+        Loss(),
+        value=_flattened_wrongly,
+    ),
+    loss_bug(
+        "row offset in 16 bits",
+        "the row's offset i K is held in 16 bits and wraps at 65536: an index overflow scaled down",
+        SIBLING + "torch-cuda-softmax-over-2^32, torch-cuda-nll2d-backward-int32, paddle-softmax-ce-int32-overflow",
+        Loss(logp=lambda x: _wrapped_rows(PLAIN.y(x)), prob=lambda x: _wrapped_rows(PLAIN.p(x))),
+        targets=INDEX,
+        expect=("float16",),
+    ),
+)

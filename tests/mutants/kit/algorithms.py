@@ -1,0 +1,71 @@
+"""Algorithms that are as correct as the plain ones: the controls' building blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .loss_steps import Case, row_losses
+from .softmax_steps import PLAIN, Array, Softmax, Step, one_by_one, row_max, row_sum
+
+
+def online(block: int) -> Step:
+    """Blocks with a running maximum and a rescaled running sum, as in flash attention: the normaliser."""
+
+    def steps(x: Array) -> tuple[Array, Array]:
+        m, s = np.full_like(x[..., :1], -np.inf), np.zeros_like(x[..., :1])
+        for start in range(0, x.shape[-1], block):
+            part = x[..., start : start + block]
+            new = np.maximum(m, row_max(part))
+            safe = np.where(np.isneginf(new), 0, new).astype(x.dtype)
+            s = s * np.exp(m - safe) + row_sum(np.exp(part - safe))
+            m = new
+        return m, s
+
+    return steps  # type: ignore[return-value]
+
+
+def log1p(x: Array) -> Array:
+    d, e, _ = PLAIN.steps(x)
+    top = np.argmax(x, axis=-1)[..., None]
+    broken = np.isnan(d).any(axis=-1, keepdims=True)
+    np.put_along_axis(e, top, 0, axis=-1)
+    return np.where(broken, np.nan, d - np.log1p(row_sum(e))).astype(x.dtype)
+
+
+def flushed(a: Array) -> Array:
+    return np.where(np.abs(a) < np.finfo(a.dtype).tiny, 0, a).astype(a.dtype)
+
+
+FTZ = Softmax(enter=flushed, gap=flushed, exp=lambda d: flushed(np.exp(d)), leave=flushed)
+
+
+def torch_order(case: Case, y: Array, c: Array) -> Array:
+    """``(1 - eps) w_y nll + (eps / K) sum_j w_j (-log p_j)``: two sums, scaled afterwards.
+
+    The second sum is held as a multiple of 2^16, which changes no rounding: without it a sum of K log-probabilities
+    overflows where the loss does not, which clause 7 forbids (the mutant is in upstream_losses).
+    """
+    if case.labels is None or case.eps == 0:
+        return row_losses(case, y, c)
+    # The weight is scaled first: weight times loss alone may overflow where the smoothed loss does not.
+    own = ((1 - case.eps) * case.w).astype(y.dtype)
+    one = np.zeros_like(y) if case.eps == 1 else np.where(case.q == 0, 0, own * y)
+    held = np.where(case.w == 0, 0, case.w * (y * y.dtype.type(2.0**-16))).sum(axis=-1)
+    total = -(one.sum(axis=-1) + (case.eps / case.k * 2**16) * held)
+    return np.where(np.isnan(y).any(axis=-1), np.nan, total).astype(y.dtype)
+
+
+def exp2(d: Array) -> Array:
+    return np.exp2(d * d.dtype.type(np.log2(np.e)))
+
+
+def sequential(a: Array) -> Array:
+    return one_by_one()(a.reshape(-1))[0] if a.size else np.zeros((), a.dtype)
+
+
+def zero_times_inf(case: Case, y: Array, c: Array) -> Array:
+    return row_losses(case, y, c) if case.labels is not None else -np.sum(c * y, axis=-1, dtype=y.dtype)
+
+
+def p_minus_c(case: Case, p: Array, c: Array) -> Array:
+    return p - c if case.labels is None else row_sum(c) * p - c

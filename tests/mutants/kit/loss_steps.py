@@ -1,0 +1,193 @@
+"""Cross-entropy and nll_loss for every option, step by step: the building blocks of the losses' mutants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .softmax_steps import PLAIN, Array, Step, row_sum, same, wide
+
+
+@dataclass(frozen=True)
+class Case:
+    """The arguments of a loss, class axis last: ``q`` is one-hot for index targets, whose ``labels`` are as given."""
+
+    x: Array
+    labels: Array | None
+    q: Array
+    w: Array
+    weighted: bool
+    kept: Array
+    eps: float
+    reduction: str
+    ignore_index: int | None
+    io: np.dtype[Any]
+
+    @property
+    def k(self) -> int:
+        return self.x.shape[-1]
+
+    @property
+    def safe(self) -> Array:
+        """Labels with 0 in ignored rows."""
+        # sanity check: only index targets have labels
+        assert self.labels is not None
+        return np.where(self.kept, self.labels, 0)
+
+    @property
+    def scale(self) -> Array:
+        """The weight of each row in the mean."""
+        if self.labels is None:
+            return np.ones(self.kept.shape, self.x.dtype)
+        return np.where(self.kept, self.w[self.safe], 0).astype(self.x.dtype)
+
+
+def relabelled(case: Case, labels: Array) -> Case:
+    """The same case with other labels."""
+    q = (np.arange(case.k) == labels[..., None]).astype(case.x.dtype)
+    return replace(case, labels=labels, q=q)
+
+
+def mixed(case: Case) -> Array:
+    """``q' = (1 - eps) q + eps / K``."""
+    return case.q if case.eps == 0 else ((1 - case.eps) * case.q + case.eps / case.k).astype(case.x.dtype)
+
+
+def weighted_targets(case: Case, q: Array) -> Array:
+    """``c = w q'``."""
+    return case.w * q
+
+
+def row_losses(case: Case, y: Array, c: Array) -> Array:
+    """``-sum_j c_j log p_j``; a class with c = 0 contributes nothing, unless the row is undefined as a whole."""
+    total = -np.sum(np.where(c == 0, 0, c * y), axis=-1, dtype=y.dtype)
+    return np.where(np.isnan(y).any(axis=-1), np.nan, total).astype(y.dtype)
+
+
+def picked(case: Case, y: Array, c: Array) -> Array:
+    """nll_loss: the other log-probabilities are not looked at; a NaN is NaN, whatever its weight (clause 1)."""
+    unused = (case.q == 0) | ((c == 0) & ~np.isnan(y))
+    return -np.sum(np.where(unused, 0, c * y), axis=-1, dtype=y.dtype)
+
+
+def zero_ignored(case: Case, a: Array) -> Array:
+    """Rows that are ignored are exactly 0, whatever they hold."""
+    return np.where(case.kept.reshape(case.kept.shape + (1,) * (a.ndim - case.kept.ndim)), a, 0).astype(a.dtype)
+
+
+def sum_of_weights(case: Case) -> Array:
+    """``sum_n w_y`` over kept rows; the number of rows for probability targets."""
+    return np.sum(case.scale, dtype=case.x.dtype)
+
+
+def slope(case: Case, p: Array, c: Array) -> Array:
+    """``Q p - c``."""
+    return row_sum(c) * p - c
+
+
+def known_labels(case: Case) -> Case:
+    """A clean error for a label out of range (specification section 4, clause 13)."""
+    if case.labels is not None and (case.kept & ((case.labels < 0) | (case.labels >= case.k))).any():
+        raise IndexError("label out of range")
+    return case
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Cross-entropy, step by step. ``count`` is the denominator of the gradient, if not that of the value."""
+
+    guard: Callable[[Case], Case] = known_labels
+    read: Callable[[Case], Case] = same
+    logp: Step = PLAIN.y
+    prob: Step = PLAIN.p
+    mix: Callable[[Case], Array] = mixed
+    weigh: Callable[[Case, Array], Array] = weighted_targets
+    rows: Callable[[Case, Array, Array], Array] = row_losses
+    mask: Callable[[Case, Array], Array] = zero_ignored
+    total: Step = np.sum
+    denominator: Callable[[Case], Array] = sum_of_weights
+    count: Callable[[Case], Array] | None = None
+    mean: Callable[[Case, Array], Array] | None = None
+    upstream: Callable[[Case, Array], Array] = lambda case, v: v
+    slope: Callable[[Case, Array, Array], Array] = slope
+    mask_slope: Callable[[Case, Array], Array] = zero_ignored
+    leave: Step = same
+    leave_grad: Step = same
+
+    def value(
+        self,
+        x: Array,
+        *,
+        reduction: str = "mean",
+        **options: Any,
+    ) -> Array:
+        """The loss."""
+        with np.errstate(all="ignore"):
+            case = self.case(x, reduction=reduction, **options)
+            rows = self.mask(case, self.rows(case, self.logp(case.x), self.weigh(case, self.mix(case))))
+            if reduction == "none":
+                out = rows
+            elif reduction == "mean" and self.mean is not None:
+                out = self.mean(case, rows)
+            else:
+                out = self.total(rows)
+                out = out / self.denominator(case) if reduction == "mean" else out
+            return np.asarray(self.leave(np.asarray(out))).astype(x.dtype)
+
+    def row_scale(self, case: Case, cotangent: Array) -> Array:
+        """The scale of each row's gradient: the cotangent, divided for a mean."""
+        g = self.upstream(case, cotangent.astype(case.x.dtype))[..., None]
+        return g / (self.count or self.denominator)(case) if case.reduction == "mean" else g
+
+    def case(self, x: Array, **options: Any) -> Case:
+        """The arguments as they are read."""
+        return self.read(self.guard(_case(x, **options)))
+
+    def grad(
+        self,
+        x: Array,
+        cotangent: Array,
+        *,
+        axis: int = -1,
+        **options: Any,
+    ) -> Array:
+        """The gradient with respect to ``x``."""
+        with np.errstate(all="ignore"):
+            case = self.case(x, axis=axis, **options)
+            g = self.row_scale(case, cotangent)
+            z = self.slope(case, self.prob(case.x), self.weigh(case, self.mix(case)))
+            out = self.leave_grad(self.mask_slope(case, g * z))
+            return np.moveaxis(out.astype(x.dtype), -1, axis)
+
+
+CORRECT = Loss()
+NLL = Loss(logp=same, prob=same, rows=picked, slope=lambda case, p, c: -c)
+
+
+def _case(
+    x: Array,
+    *,
+    target: Array,
+    weight: Array | None = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+    axis: int = -1,
+    label_smoothing: float = 0.0,
+) -> Case:
+    if reduction not in ("none", "sum", "mean"):
+        raise ValueError(f"unknown reduction {reduction!r}")
+    rows = np.moveaxis(x, axis, -1).astype(wide(x.dtype))
+    k = rows.shape[-1]
+    w = np.ones(k, rows.dtype) if weight is None else weight.astype(rows.dtype)
+    kept = np.ones(rows.shape[:-1], dtype=bool)
+    labels = None
+    if target.dtype.kind in "iu":
+        labels = target
+        kept = kept if ignore_index is None else target != ignore_index
+        q = (np.arange(k) == target[..., None]).astype(rows.dtype)
+    else:
+        q = np.moveaxis(target, axis, -1).astype(rows.dtype)
+    return Case(rows, labels, q, w, weight is not None, kept, label_smoothing, reduction, ignore_index, x.dtype)

@@ -1,0 +1,1 @@
+"""Mutants of log_softmax alone."""

@@ -1,0 +1,224 @@
+"""Run mutants against a deck: truth is computed once for each group of calls and shared by all of them."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lossproof.adapters.protocol import Outcome, Problem
+from lossproof.cases.families import FAMILIES
+from lossproof.core.call import Call
+from lossproof.core.case_id import FAMILY
+from lossproof.core.observation import FAILING, Observation
+from lossproof.core.profiles import Declared, default_profile
+from lossproof.judging.check import Check, Exact
+from lossproof.judging.check import play as play_check
+from lossproof.running.convention_ledger import Ledger
+from lossproof.running.loop import groups, truths_of
+from tests.mutants.kit.mutant import Mutant
+
+from .fast_judging import Found, answers, found
+from .registry import collect
+
+Job = tuple[Sequence[Call], Sequence[str]]
+# What a forked worker inherits: judges of checks are closures, which no queue carries.
+_jobs: list[Job] = []
+Seen = dict[tuple[str, str, str, str], dict[str, str]]
+
+
+@dataclass
+class Kill:
+    """What the deck makes of one mutant in one dtype: outputs judged and failing, failing calls by family.
+
+    ``worst`` is the largest share of the bound, infinite where a special value is wrong; ``message`` belongs to it.
+    ``seen`` are the conventions shown, ``differing`` counts outputs that differ from the parent's in any bit.
+    """
+
+    judged: int = 0
+    failing: int = 0
+    worst: float = 0.0
+    message: str = ""
+    families: Counter[str] = field(default_factory=Counter)
+    seen: Seen = field(default_factory=dict)
+    differing: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def killed(self) -> bool:
+        """Whether any output failed."""
+        return self.failing > 0
+
+    def add(self, other: Kill) -> None:
+        """Merge the result of another part of the deck."""
+        if other.worst >= self.worst and other.message:
+            self.message = other.message
+        self.judged += other.judged
+        self.failing += other.failing
+        self.worst = max(self.worst, other.worst)
+        self.families.update(other.families)
+        self.seen |= other.seen
+        self.differing.update(other.differing)
+
+    def note(self, f: Found, ledger: Ledger) -> None:
+        """Take note of one output."""
+        self.judged += 1
+        ledger.add(f.call, Observation(f.call.id, f.output, ledger.adapter, "pass", conventions=f.conventions))
+        if f.failed:
+            self.failing += 1
+            self.families[f.call.family] += 1
+            if f.share >= self.worst:
+                self.message = f.message
+        self.worst = max(self.worst, f.share)
+
+
+Matrix = dict[tuple[str, str], Kill]
+
+
+def takes(mutant: Mutant, p: Problem) -> bool:
+    """Whether a call is within a mutant's options; the engine would only count it as unsupported."""
+    if p.op != mutant.op or p.dtype not in mutant.dtypes:
+        return False
+    if not p.is_loss:
+        return True
+    kind = "probability" if p.has_probability_target else "index"
+    used = {
+        "weight": p.weight is not None,
+        "ignore_index": p.ignore_index is not None,
+        "label_smoothing": p.label_smoothing > 0,
+        "reduction": p.reduction != "mean",
+    }
+    return kind in mutant.targets and all(name in mutant.options for name, is_used in used.items() if is_used)
+
+
+def matrix(mutants: Mapping[str, Mutant], calls: Iterable[Call], *, processes: int = 2) -> Matrix:
+    """(mutant id, dtype) -> what became of it. Mutants that no call applies to are absent."""
+    jobs = [(group, [m.id for m in mutants.values() if takes(m, group[0].problem)]) for group in groups(calls)]
+    jobs = sorted((job for job in jobs if job[1]), key=_cost, reverse=True)
+    if processes == 1 or "fork" not in multiprocessing.get_all_start_methods():
+        return _merged(map(_play, jobs))
+    _jobs[:] = jobs
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        return _merged(pool.imap_unordered(_play_number, range(len(jobs)), chunksize=4))
+
+
+def distinct(mutants: Mapping[str, Mutant], matrix: Matrix) -> dict[str, list[str]]:
+    """Family -> the mutants that it kills and ``ordinary`` does not, in some dtype.
+
+    Mutants that take weights or ignore_index are left out: these options are drawn anew for each call, so that it may
+    be they and not the logits that make the difference; not so for the family that the mutant was made for.
+    """
+    result: dict[str, set[str]] = {name: set() for name in FAMILIES}
+    for (name, _), kill in matrix.items():
+        mutant = mutants[name]
+        by_chance = {"weight", "ignore_index"} & mutant.options
+        if mutant.kind == "mutant" and "ordinary" not in kill.families:
+            for family in kill.families:
+                if not by_chance or family in mutant.family.split(", "):
+                    result.setdefault(family, set()).add(name)
+    return {family: sorted(names) for family, names in result.items()}
+
+
+def _merged(parts: Iterable[Matrix]) -> Matrix:
+    result: Matrix = {}
+    for part in parts:
+        for key, kill in part.items():
+            result.setdefault(key, Kill()).add(kill)
+    _unequal_conventions(result)
+    return result
+
+
+def _unequal_conventions(result: Matrix) -> None:
+    """A convention that is not the same in all dtypes fails in each of them."""
+    ledgers: dict[str, Ledger] = {}
+    for (name, _), kill in result.items():
+        ledger = ledgers.setdefault(name, Ledger(name))
+        for key, shown in kill.seen.items():
+            ledger.seen.setdefault(key, {}).update(shown)
+    for (name, _), kill in result.items():
+        for o in ledgers[name].verdicts():
+            if o.verdict in FAILING:
+                kill.add(Kill(1, 1, 0.0, o.message, Counter([FAMILY])))
+                kill.message = kill.message or o.message
+
+
+def _cost(job: Job) -> int:
+    return len(job[1]) * sum(c.problem.x.size + 1000 for c in job[0])
+
+
+def _play_number(i: int) -> Matrix:
+    return _play(_jobs[i])
+
+
+def _begun(name: str) -> Mutant:
+    """A mutant that remembers nothing: which jobs a process has done before is left to chance."""
+    mutant = collect()[name]
+    if mutant.restart:
+        mutant.restart()
+    return mutant
+
+
+def _play(job: Job) -> Matrix:
+    calls, ids = job
+    if isinstance(calls[0], Check):
+        return _play_check(calls[0], ids)
+    problems = [c.problem for c in calls]
+    dtype = problems[0].dtype
+    truths = truths_of(problems, {collect()[name].mean for name in ids})
+    result: Matrix = {}
+    for name in ids:
+        mutant = _begun(name)
+        exact = truths[mutant.mean]
+        declared = Declared(mutant.profiles.get(dtype, default_profile(dtype)), mutant.online, mutant.mean)
+        kill, ledger = result.setdefault((name, dtype), Kill()), Ledger(name)
+        for f in found(calls, exact, answers(mutant.adapter(), problems), declared):
+            kill.note(f, ledger)
+        kill.seen = ledger.seen
+        if mutant.allowed:
+            kill.differing.update(_difference(mutant, calls))
+    return result
+
+
+def _difference(mutant: Mutant, calls: Sequence[Call]) -> Counter[str]:
+    """Families of the calls on which a mutant and its parent differ: in any bit of what both offer, or in kind."""
+    problems = [c.problem for c in calls]
+    sides = [answers(m.adapter(), problems) for m in (mutant, collect()[mutant.reference])]
+    result: Counter[str] = Counter()
+    for call, mine, parents in zip(calls, *sides, strict=True):
+        result[call.family] += _unlike([mine], [parents])
+    return +result
+
+
+def _play_check(check: Check, ids: Sequence[str]) -> Matrix:
+    """Relations and error calls judge themselves."""
+    exact, result = Exact(), {}
+    dtype, label = check.problem.dtype, f"{check.family} {check.name}"
+    for name in ids:
+        mutant = _begun(name)
+        hearing = play_check(check, mutant.target(), exact)
+        kill = Kill()
+        for o in check.judge(hearing):
+            if o.verdict == "unsupported":
+                continue
+            bad = o.verdict in FAILING
+            kill.add(Kill(1, int(bad), o.share if bad else 0.0, o.message, Counter([label] if bad else [])))
+        if mutant.allowed:
+            parent = play_check(check, collect()[mutant.reference].target(), exact)
+            kill.differing[label] += _unlike(hearing.outcomes, parent.outcomes)
+            kill.differing = +kill.differing
+        result[name, dtype] = kill
+    return result
+
+
+def _unlike(mine: Sequence[Outcome], parents: Sequence[Outcome]) -> bool:
+    """Whether any outcome differs in kind, or any value in its bits."""
+    return any(
+        a.error != b.error
+        or any(
+            not np.array_equal(a.outputs[name].data, b.outputs[name].data, equal_nan=True)
+            for name in set(a.outputs) & set(b.outputs)
+        )
+        for a, b in zip(mine, parents, strict=False)
+    )

@@ -1,0 +1,1 @@
+"""Mutants of softmax, and of softmax and log_softmax at once."""
