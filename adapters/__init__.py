@@ -1,1 +1,60 @@
-"""Adapters: one module a framework, imported lazily. Nothing here imports the engine."""
+"""Adapters: one module a framework, imported lazily. Nothing here imports the engine.
+
+The names below are what an adapter is written with; :mod:`lossproof.adapters.protocol` documents them. They are
+imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, List
+
+if TYPE_CHECKING:
+    from .protocol import (
+        DTYPES,
+        ERROR_KINDS,
+        LAYOUTS,
+        MEANS,
+        OPS,
+        OUTPUTS,
+        REDUCTIONS,
+        Adapter,
+        Capabilities,
+        Description,
+        Meter,
+        Problem,
+        Support,
+        Tensor,
+        UnsupportedProblem,
+    )
+
+__all__ = [
+    "DTYPES",
+    "ERROR_KINDS",
+    "LAYOUTS",
+    "MEANS",
+    "OPS",
+    "OUTPUTS",
+    "REDUCTIONS",
+    "Adapter",
+    "Capabilities",
+    "Description",
+    "Meter",
+    "Problem",
+    "Support",
+    "Tensor",
+    "UnsupportedProblem",
+]
+
+
+# Type checkers take a module with __getattr__ for one that has every name.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError("module %r has no attribute %r" % (__name__, name))
+        globals()[name] = value = getattr(import_module(__name__ + ".protocol"), name)
+        return value
+
+    def __dir__() -> List[str]:
+        return sorted(set(globals()) | set(__all__))

@@ -1,3 +1,39 @@
-"""lossproof: a conformance suite for the softmax family of losses."""
+"""lossproof: a conformance suite for the softmax family of losses.
+
+The names below, and those of ``lossproof.adapters``, are the Python interface; ``docs/public-api.md`` says what else
+semantic versioning covers. They are imported when they are first used, because the command line and pytest import this
+module each time they start.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lossproof.check import Report, check_implementation
+    from lossproof.core.errors import UsageError
+    from lossproof.core.observation import Observation
 
 __version__ = "0.1.0"
+__all__ = ["Observation", "Report", "UsageError", "__version__", "check_implementation"]
+
+_MODULES = {
+    "Observation": "lossproof.core.observation",
+    "Report": "lossproof.check",
+    "UsageError": "lossproof.core.errors",
+    "check_implementation": "lossproof.check",
+}
+
+
+# Type checkers take a module with __getattr__ for one that has every name.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value = getattr(import_module(_MODULES[name]), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

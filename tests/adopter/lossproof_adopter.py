@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lossproof.adapters.protocol import Capabilities, Description, Problem, Support, Tensor
+from lossproof.adapters import Capabilities, Description, Problem, Support, Tensor
 
 
 class Adopter:

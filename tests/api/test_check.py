@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from lossproof import check_implementation
 from lossproof.adapters.protocol import Problem
-from lossproof.check import check_implementation
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 

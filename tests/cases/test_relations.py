@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lossproof import check_implementation
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Problem, Tensor
 from lossproof.cases.catalogue import checks, relation_checks
@@ -15,7 +16,6 @@ from lossproof.cases.clause_calls import special_calls
 from lossproof.cases.deck import DECKS, build, digest
 from lossproof.cases.relations import RELATIONS
 from lossproof.cases.transforms import coarse
-from lossproof.check import check_implementation
 from lossproof.core.case_id import RELATION
 from lossproof.core.observation import FAILING, Observation
 from lossproof.judging.check import Check

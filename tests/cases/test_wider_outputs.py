@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lossproof import check_implementation
 from lossproof.cases.deck import VERSION
 from lossproof.cases.wider_outputs import WIDER, widened
-from lossproof.check import check_implementation
 from lossproof.core.call import from_json
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS

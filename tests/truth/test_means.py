@@ -12,10 +12,10 @@ import pytest
 
 pytest.importorskip("ml_dtypes")
 
+from lossproof import Report, check_implementation
 from lossproof.adapters.protocol import MEANS, Problem
 from lossproof.cases.catalogue import relation_checks
 from lossproof.cases.deck import build
-from lossproof.check import Report, check_implementation
 from lossproof.core.batch import stack
 from lossproof.core.call import Call
 from lossproof.core.observation import FAILING

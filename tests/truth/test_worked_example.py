@@ -5,10 +5,10 @@ import copy
 import numpy as np
 import pytest
 
+from lossproof import check_implementation
 from lossproof.adapters.numpy import ADAPTER
 from lossproof.adapters.protocol import Problem
 from lossproof.cases.deck import build
-from lossproof.check import check_implementation
 from lossproof.truth.worked_example import EPS, PREDS, PUBLISHED, TARGET, check, make, stored
 
 
