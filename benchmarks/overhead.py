@@ -14,19 +14,19 @@ import time
 from rich.console import Console
 from rich.table import Table
 
-from lossproof.cases.deck import DECKS, build
+from lossproof.cases.deck import DECKS, deck_calls
 from lossproof.running.loop import run
 from lossproof.running.timing import Clock
-from lossproof.targets.target import installed, parse
+from lossproof.targets.target import installed, parse_target
 
 
 def measure(name: str, deck: str) -> tuple[float, float, float, float, float, int]:
     """Seconds of import, framework, oracle, judge and in total (without the import), and the number of calls."""
     start = time.perf_counter()
-    target = parse(name)
+    target = parse_target(name)
     imported = time.perf_counter() - start
     start, clock = time.perf_counter(), Clock()
-    calls = build(deck=deck)
+    calls = deck_calls(deck=deck)
     for _ in run([target], calls, clock):
         pass
     total = time.perf_counter() - start

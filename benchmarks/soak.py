@@ -25,9 +25,9 @@ from lossproof.cases.picker import SeededPicker
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS, value_shape
-from lossproof.records.waivers import book
+from lossproof.records.waivers import waivers_in_force
 from lossproof.running.loop import run
-from lossproof.targets.target import installed, parse
+from lossproof.targets.target import installed, parse_target
 
 DTYPES = ("float64", "float32")
 SIGS = {
@@ -77,7 +77,7 @@ def main() -> int:
     parser.add_argument("--cell", type=float, default=1e5)
     parser.add_argument("--rounds", type=int, default=64)
     options = parser.parse_args()
-    targets = [parse(name) for name in options.targets] or installed()
+    targets = [parse_target(name) for name in options.targets] or installed()
     counts: Counter[tuple[str, str, str, str]] = Counter()
     verdicts: Counter[tuple[str, str]] = Counter()
     bad: list[str] = []
@@ -86,7 +86,7 @@ def main() -> int:
     for round_ in range(options.rounds):
         batch = list(calls(round_, wanting))
         known = {c.id: c for c in batch}
-        for o in map(book(targets).mark, run(targets, batch)):
+        for o in map(waivers_in_force(targets).mark, run(targets, batch)):
             verdicts[o.target, "waived" if o.waiver else o.verdict] += 1
             call = known.get(o.id)
             if call is not None:

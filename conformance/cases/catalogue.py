@@ -8,7 +8,7 @@ from collections.abc import Collection, Hashable, Iterable, Sequence
 from lossproof.adapters.protocol import DTYPES, OPS, Problem
 from lossproof.cases import transforms as tr
 from lossproof.cases.clause_calls import special_calls
-from lossproof.cases.deck import DECKS, VERSION, build
+from lossproof.cases.deck import DECKS, VERSION, deck_calls
 from lossproof.cases.error_cases import error_checks
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.picker import SeededPicker
@@ -23,13 +23,13 @@ from lossproof.core.names import known_names
 from lossproof.core.operations import OPERATIONS
 from lossproof.judging.check import Check
 
-KINDS = (RELATION, ERROR)
+CHECK_KINDS = (RELATION, ERROR)
 # Relations are about structure, not size: the deck's small shapes are enough.
 _ELEMENTS = 1000
 _ALL_IN = "float32"
 
 
-def checks(
+def all_calls(
     *,
     deck: str = "default",
     seed: int = 0,
@@ -43,14 +43,14 @@ def checks(
     """
     ops, dtypes = (tuple(given) if given is not None else None for given in (ops, dtypes))
     wanted = tuple(families or ())
-    values = [name for name in wanted if name not in KINDS]
+    values = [name for name in wanted if name not in CHECK_KINDS]
     found: list[Call] = []
     by_hand = special_calls(ops=ops, dtypes=dtypes, families=values or None) if deck != "smoke" else []
     if values:
-        found += [*build(deck=deck, seed=seed, ops=ops, dtypes=dtypes, families=values), *by_hand]
+        found += [*deck_calls(deck=deck, seed=seed, ops=ops, dtypes=dtypes, families=values), *by_hand]
     if not wanted or RELATION in wanted:
         # Relations are drawn from all calls of an op and dtype, so that filters change none of them.
-        drawn = build(deck=deck, seed=seed, ops=ops, dtypes=dtypes)
+        drawn = deck_calls(deck=deck, seed=seed, ops=ops, dtypes=dtypes)
         found += [*((*drawn, *by_hand) if not wanted else ()), *relation_checks(drawn, deck=deck, seed=seed)]
     if not wanted or ERROR in wanted:
         found += error_checks(ops=ops, dtypes=(dtypes or ("float32",)) if deck == "smoke" else dtypes)
@@ -120,8 +120,8 @@ def select(deck: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], fami
     known_names("deck", [deck], list(DECKS))
     known_names("op", ops, list(OPERATIONS))
     known_names("dtype", dtypes, list(FORMATS))
-    known_names("family", families, [*FAMILIES, "golden", *KINDS])
-    calls = checks(deck=deck, seed=seed, ops=ops or None, dtypes=dtypes or None, families=families or None)
+    known_names("family", families, [*FAMILIES, "golden", *CHECK_KINDS])
+    calls = all_calls(deck=deck, seed=seed, ops=ops or None, dtypes=dtypes or None, families=families or None)
     if not calls:
         raise UsageError(f"the {deck} deck has no call of that op, dtype and family; leave out one of the filters")
     return calls

@@ -15,7 +15,7 @@ from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 
 NAN, INF = np.nan, np.inf
-WEIGHTS = [1.0, 0.0, 2.0, 0.5]
+WEIGHTS_WITH_ZERO = [1.0, 0.0, 2.0, 0.5]
 Made = Iterator[tuple[str, str, Problem]]
 
 
@@ -37,7 +37,7 @@ def _nans(dtype: str) -> Made:
     yield "nan_row", "1 over 4 and 5", _problem("cross_entropy", dtype, both, [1, 1])
     logs = [[NAN, -1.0, -2.0, -0.5], [-1.0, NAN, -2.0, -3.0]]
     yield "nan_row", "1: nll_loss looks at the label alone", _problem("nll_loss", dtype, logs, [0, 2])
-    weighted = _problem("nll_loss", dtype, logs, [1, 1], weight=WEIGHTS)
+    weighted = _problem("nll_loss", dtype, logs, [1, 1], weight=WEIGHTS_WITH_ZERO)
     yield "nan_row", "1 over 6: a weight of 0 hides no NaN", weighted
 
 
@@ -54,10 +54,10 @@ def _infinities(dtype: str) -> Made:
 def _weightless(dtype: str) -> Made:
     masked = [[0.0, -INF, 1.0, 2.0], [0.0, 0.5, 1.0, -1.0]]
     for reduction in ("none", "mean"):
-        p = _problem("cross_entropy", dtype, masked, [1, 0], weight=WEIGHTS, reduction=reduction)
+        p = _problem("cross_entropy", dtype, masked, [1, 0], weight=WEIGHTS_WITH_ZERO, reduction=reduction)
         yield "masked_target", "6: the label's weight is 0", p
     q = [[0.25, 0.25, 0.5, 0.0], [0.5, 0.0, 0.0, 0.5]]
-    p = _problem("cross_entropy", dtype, masked, q, weight=WEIGHTS, wrt_target=True)
+    p = _problem("cross_entropy", dtype, masked, q, weight=WEIGHTS_WITH_ZERO, wrt_target=True)
     yield "masked", "5: a derivative times a weight of 0", p
 
 

@@ -72,7 +72,7 @@ DECKS: dict[str, DeckSize] = {
 }
 
 
-def build(
+def deck_calls(
     *,
     deck: str = "default",
     seed: int = 0,

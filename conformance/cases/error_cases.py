@@ -1,6 +1,6 @@
 """Error behaviour as data (SPEC section 4, clauses 10 and 12 to 15): invalid or empty problems, and accepted answers.
 
-To add one, yield a :class:`Case` from the generator of its clause. Everything that a case does not accept fails: a
+To add one, yield a :class:`ErrorCase` from the generator of its clause. Everything that a case does not accept fails: a
 silent finite value for an unknown label, say, or an exception where a result is specified.
 """
 
@@ -21,7 +21,7 @@ K = 4
 LOGITS = np.array([[0.5, -1.0, 2.0, 0.25], [1.5, 0.0, -0.75, 1.0]])
 LOG_PROBS = -np.array([[1.0, 2.0, 0.5, 3.0], [0.25, 4.0, 1.0, 2.0]])
 TARGETS = np.array([[0.5, 0.25, 0.25, 0.0], [0.0, 0.125, 0.0, 0.875]])
-WEIGHTS = np.array([0.5, 2.0, 1.0, 4.0])
+VALID_WEIGHTS = np.array([0.5, 2.0, 1.0, 4.0])
 # -100 and 255 are what frameworks ignore by default: nothing is ignored that was not asked for.
 UNKNOWN = {"minus-one": -1, "k": K, "minus-five": -K - 1, "far": -(2**62), "minus-hundred": -100, "void": 255}
 # Label 1 if the upper bits are lost.
@@ -37,7 +37,7 @@ _CRASH_PRONE = frozenset({"no-classes", "labels-long", "labels-short", "weight-s
 
 
 @dataclass(frozen=True)
-class Case:
+class ErrorCase:
     """A problem, what is wrong with it, and the answers that are accepted: readings of a value, and errors."""
 
     name: str
@@ -83,27 +83,27 @@ def loss(op: str, dtype: str, **given: object) -> Problem:
     return Problem(op, dtype, LOG_PROBS if op == "nll_loss" else LOGITS, **values)  # type: ignore[arg-type]
 
 
-def _empty(op: str, dtype: str) -> Iterator[Case]:
+def _empty(op: str, dtype: str) -> Iterator[ErrorCase]:
     """Clause 10: no rows, no classes."""
     none, no = np.zeros((0, K)), np.zeros(0, dtype=np.int64)
     if op not in ("nll_loss", "cross_entropy"):
         p = Problem(op, dtype, none, cotangent=none)
-        yield Case("no-rows", "10", "no rows: an empty result", p, (Reading("", ((1.0, p),)),), errors=False)
+        yield ErrorCase("no-rows", "10", "no rows: an empty result", p, (Reading("", ((1.0, p),)),), errors=False)
         flat = np.zeros((2, 0))
         p = Problem(op, dtype, flat, cotangent=flat)
-        yield Case("no-classes", "10", "no classes: an empty result or an error", p, (Reading("empty"),))
+        yield ErrorCase("no-classes", "10", "no classes: an empty result or an error", p, (Reading("empty"),))
         return
     for reduction in REDUCTIONS:
         cot = np.zeros(0) if reduction == "none" else np.ones(())
         p = Problem(op, dtype, none, no, cotangent=cot, reduction=reduction)
         says = {"none": "an empty result", "sum": "0", "mean": "NaN"}[reduction]
         fill = (Reading("", fill=0.0 if reduction == "sum" else np.nan),)
-        yield Case(f"no-rows-{reduction}", "10", f"no rows, reduction {reduction}: {says}", p, fill, errors=False)
+        yield ErrorCase(f"no-rows-{reduction}", "10", f"no rows, reduction {reduction}: {says}", p, fill, errors=False)
     p = Problem(op, dtype, np.zeros((2, 0)), np.array([0, 0]), reduction="none")
-    yield Case("no-classes", "10", "no classes: no label exists", p, (Reading("nan"),))
+    yield ErrorCase("no-classes", "10", "no classes: no label exists", p, (Reading("nan"),))
 
 
-def _labels(op: str, dtype: str) -> Iterator[Case]:
+def _labels(op: str, dtype: str) -> Iterator[ErrorCase]:
     """Clauses 12 and 13: other integer types, labels out of range, truncation."""
     if op not in ("nll_loss", "cross_entropy"):
         return
@@ -112,30 +112,30 @@ def _labels(op: str, dtype: str) -> Iterator[Case]:
         name = kind.__name__
         p = replace(valid, target=np.array([1, 2], dtype=kind))
         same = (Reading("accepted", ((1.0, valid),)),)
-        yield Case(name, "12", f"labels of type {name}: the same result or an error", p, same)
+        yield ErrorCase(name, "12", f"labels of type {name}: the same result or an error", p, same)
     for name, label in WRAPPED.items():
         p = replace(valid, ignore_index=label)
         text = f"ignore_index {label} is no label here: nothing is ignored"
-        yield Case(f"ignore-{name}", "12", text, p, (Reading("", ((1.0, valid),)),), errors=False)
+        yield ErrorCase(f"ignore-{name}", "12", text, p, (Reading("", ((1.0, valid),)),), errors=False)
         p = replace(p, target=np.array([label, 2]))
         text = f"label and ignore_index {label}: the row is ignored"
-        yield Case(f"ignored-{name}", "12", text, p, (Reading("", ((1.0, p),)),), errors=False)
+        yield ErrorCase(f"ignored-{name}", "12", text, p, (Reading("", ((1.0, p),)),), errors=False)
     for name, label in {**UNKNOWN, **WRAPPED}.items():
-        yield Case(name, "13", *_unknown(valid, label))
+        yield ErrorCase(name, "13", *_unknown(valid, label))
     for name, ignore in ROUNDED.items():
-        yield Case(f"beside-{name}", "13", *_unknown(replace(valid, ignore_index=ignore), ignore + 1))
+        yield ErrorCase(f"beside-{name}", "13", *_unknown(replace(valid, ignore_index=ignore), ignore + 1))
     for name, label in (("k", K), ("minus-one", -1)):
-        yield Case(f"{name}-beside", "13", *_unknown(replace(valid, ignore_index=-2), label))
+        yield ErrorCase(f"{name}-beside", "13", *_unknown(replace(valid, ignore_index=-2), label))
     for kind in (np.int32, np.int16):
         text = f"labels of type {kind.__name__} with ignored rows: the same result or an error"
         wide = loss(op, dtype, target=np.array([-100, 2]), ignore_index=-100, reduction="mean")
         p = replace(wide, target=np.array([-100, 2], dtype=kind))
-        yield Case(f"{kind.__name__}-ignored", "12", text, p, (Reading("accepted", ((1.0, wide),)),))
+        yield ErrorCase(f"{kind.__name__}-ignored", "12", text, p, (Reading("accepted", ((1.0, wide),)),))
     for name, label in (("k", K), ("8-bit", 2**8 + 1), ("minus-one", -1)):
-        yield Case(f"{name}-weighted", "13", *_unknown(loss(op, dtype, weight=WEIGHTS), label))
-        yield Case(f"{name}-mean", "13", *_unknown(loss(op, dtype, reduction="mean"), label))
+        yield ErrorCase(f"{name}-weighted", "13", *_unknown(loss(op, dtype, weight=VALID_WEIGHTS), label))
+        yield ErrorCase(f"{name}-mean", "13", *_unknown(loss(op, dtype, reduction="mean"), label))
     if op == "cross_entropy":
-        yield Case("k-smoothed", "13", *_unknown(loss(op, dtype, label_smoothing=0.125), K))
+        yield ErrorCase("k-smoothed", "13", *_unknown(loss(op, dtype, label_smoothing=0.125), K))
 
 
 def _unknown(valid: Problem, label: int) -> tuple[str, Problem, tuple[Reading, ...]]:
@@ -163,7 +163,7 @@ def _unknown(valid: Problem, label: int) -> tuple[str, Problem, tuple[Reading, .
     return f"label {label} of {K} classes", p, tuple(found)
 
 
-def _options(op: str, dtype: str) -> Iterator[Case]:
+def _options(op: str, dtype: str) -> Iterator[ErrorCase]:
     """Clauses 14 and 15: options out of their range or without a meaning."""
     if op != "cross_entropy":
         return
@@ -172,42 +172,44 @@ def _options(op: str, dtype: str) -> Iterator[Case]:
     for ignore in (0, 1, 3, -100, 255):
         text = f"ignore_index {ignore} with probability targets: no effect or an error"
         p = replace(dense, ignore_index=ignore)
-        yield Case(f"ignore-{ignore}", "14", text, p, (Reading("no effect", ((1.0, dense),)),))
+        yield ErrorCase(f"ignore-{ignore}", "14", text, p, (Reading("no effect", ((1.0, dense),)),))
     plain, uniform = loss(op, dtype), loss(op, dtype, label_smoothing=1.0)
     ignored = Reading("ignored", ((1.0, plain),))
     for name, eps, other in (("negative", -0.125, ignored), ("large", 1.5, Reading("clamped", ((1.0, uniform),)))):
         formula = Reading("formula", ((1.0 - eps, plain), (eps, uniform)))
         text = f"label_smoothing {eps}: an error, the formula, the nearest sense, or NaN"
         p = replace(plain, label_smoothing=eps)
-        yield Case(f"eps-{name}", "15", text, p, (formula, other, Reading("nan")))
+        yield ErrorCase(f"eps-{name}", "15", text, p, (formula, other, Reading("nan")))
     p = replace(plain, label_smoothing=np.nan)
-    yield Case("eps-nan", "15", "label_smoothing NaN: an error, NaN, or no smoothing", p, (Reading("nan"), ignored))
+    yield ErrorCase(
+        "eps-nan", "15", "label_smoothing NaN: an error, NaN, or no smoothing", p, (Reading("nan"), ignored)
+    )
     for name, value in (("nan", np.nan), ("inf", np.inf)):
         q = TARGETS.copy()
         q[0, 1] = value
         p = replace(dense, target=q, cotangent=None)
-        yield Case(
+        yield ErrorCase(
             f"target-{name}", "15", f"a probability of {value}", p, _spoilt(replace(dense, cotangent=None), value)
         )
 
 
-def _numbers(op: str, dtype: str) -> Iterator[Case]:
+def _numbers(op: str, dtype: str) -> Iterator[ErrorCase]:
     """Clause 15: non-finite weights and cotangents, shapes that do not fit, unknown reductions."""
     if op not in ("nll_loss", "cross_entropy"):
         yield from _cotangents(op, dtype)
         return
     yield from _cotangents(op, dtype)
-    weighted = loss(op, dtype, weight=WEIGHTS, cotangent=None)
+    weighted = loss(op, dtype, weight=VALID_WEIGHTS, cotangent=None)
     for name, value in (("nan", np.nan), ("inf", np.inf)):
-        w = WEIGHTS.copy()
+        w = VALID_WEIGHTS.copy()
         w[1] = value
         text = f"the weight of the label is {value}"
-        yield Case(f"weight-{name}", "15", text, replace(weighted, weight=w), _spoilt(weighted, value))
-        w = WEIGHTS.copy()
+        yield ErrorCase(f"weight-{name}", "15", text, replace(weighted, weight=w), _spoilt(weighted, value))
+        w = VALID_WEIGHTS.copy()
         w[0] = value
         readings = (Reading("unused", ((1.0, weighted),)), Reading("nan"))
         text = f"the weight of a class that is not a label is {value}"
-        yield Case(f"unused-weight-{name}", "15", text, replace(weighted, weight=w), readings)
+        yield ErrorCase(f"unused-weight-{name}", "15", text, replace(weighted, weight=w), readings)
     valid = loss(op, dtype, cotangent=None)
     wrong = {
         "labels-long": replace(valid, target=np.array([1, 2, 3])),
@@ -221,10 +223,10 @@ def _numbers(op: str, dtype: str) -> Iterator[Case]:
         wrong["target-long"] = replace(valid, target=np.concatenate([TARGETS, TARGETS[:1]]))
     for name, p in wrong.items():
         text = "unknown reduction 'total'" if name == "reduction" else f"{name.replace('-', ' too ')} for {p.x.shape}"
-        yield Case(name, "15", text, p, () if name == "reduction" else (Reading("nan"),))
+        yield ErrorCase(name, "15", text, p, () if name == "reduction" else (Reading("nan"),))
 
 
-def _cotangents(op: str, dtype: str) -> Iterator[Case]:
+def _cotangents(op: str, dtype: str) -> Iterator[ErrorCase]:
     """A cotangent that is not finite in the first row: the value and the gradient's other rows are untouched."""
     is_loss = op in ("nll_loss", "cross_entropy")
     good = loss(op, dtype) if is_loss else Problem(op, dtype, LOGITS, cotangent=LOGITS)
@@ -235,7 +237,7 @@ def _cotangents(op: str, dtype: str) -> Iterator[Case]:
         # NaN or infinity, and 0 where nothing is multiplied: which is the arithmetic's business, not a convention.
         readings = (Reading("not finite", ((1.0, good),), rows=(0,), unbounded=True, outputs=("vjp",)),)
         text = f"{value} in the cotangent: its row of the gradient is not finite"
-        yield Case(f"cotangent-{name}", "15", text, replace(good, cotangent=v), (value_as_it_is, *readings))
+        yield ErrorCase(f"cotangent-{name}", "15", text, replace(good, cotangent=v), (value_as_it_is, *readings))
 
 
 def _spoilt(valid: Problem, value: float) -> tuple[Reading, ...]:
@@ -249,10 +251,10 @@ def _spoilt(valid: Problem, value: float) -> tuple[Reading, ...]:
     return tuple(found)
 
 
-CASES: tuple[Callable[[str, str], Iterator[Case]], ...] = (_empty, _labels, _options, _numbers)
+CASES: tuple[Callable[[str, str], Iterator[ErrorCase]], ...] = (_empty, _labels, _options, _numbers)
 
 
-def cases(op: str, dtype: str) -> Iterator[Case]:
+def cases(op: str, dtype: str) -> Iterator[ErrorCase]:
     """All cases of an op and dtype."""
     for make in CASES:
         yield from make(op, dtype)
@@ -270,5 +272,5 @@ def error_checks(*, ops: Iterable[str] | None = None, dtypes: Iterable[str] | No
         for case in cases(op, dtype)
     ]
     # sanity check: the inputs are values of every format
-    assert all(FORMATS[d].holds(np.asarray(a)) for d in chosen for a in (LOGITS, LOG_PROBS, TARGETS, WEIGHTS))
+    assert all(FORMATS[d].holds(np.asarray(a)) for d in chosen for a in (LOGITS, LOG_PROBS, TARGETS, VALID_WEIGHTS))
     return found

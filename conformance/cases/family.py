@@ -10,7 +10,7 @@ import numpy as np
 from lossproof.cases.picker import Picker
 from lossproof.core.formats import F64, Format
 
-Make = Callable[[Picker, Format, int, int], F64]
+DrawLogits = Callable[[Picker, Format, int, int], F64]
 LN2 = 0.6931471805599453
 
 
@@ -26,7 +26,7 @@ class Family:
 
     name: str
     provokes: str
-    make: Make
+    make: DrawLogits
     needs: Callable[[int, int], bool]
     labels: str = "any"
     random_order: bool = False
@@ -46,10 +46,10 @@ def family(
     random_order: bool = False,
     log_probs: bool = False,
     regular: bool = True,
-) -> Callable[[Make], Family]:
+) -> Callable[[DrawLogits], Family]:
     """A decorator makes a family of a maker, under the maker's name; what it makes is rounded to the format."""
 
-    def of(make: Make) -> Family:
+    def of(make: DrawLogits) -> Family:
         def rounded(pick: Picker, fmt: Format, n: int, k: int) -> F64:
             return fmt.round(make(pick, fmt, n, k))
 

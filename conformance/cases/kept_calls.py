@@ -26,16 +26,16 @@ def save(call: Call, folder: str | Path) -> Path:
     return path
 
 
-def read(path: str | Path) -> Call:
+def read_call(path: str | Path) -> Call:
     """The call in a file. Raises :class:`UsageError` if there is none, or one that is not valid."""
     try:
         data = json.loads(Path(path).read_text("utf-8"))
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise UsageError(f"cannot read a call from {path}: {getattr(error, 'strerror', None) or error}") from None
-    return parse(data, str(path))
+    return checked_call(data, str(path))
 
 
-def parse(data: object, source: str) -> Call:
+def checked_call(data: object, source: str) -> Call:
     """The call that a JSON value is. Raises :class:`UsageError` naming the source."""
     if not isinstance(data, dict):
         raise UsageError(f"{source} holds no call; expected the JSON object that lossproof writes")
@@ -47,12 +47,12 @@ def parse(data: object, source: str) -> Call:
     return call
 
 
-def load(paths: Iterable[str | Path]) -> list[Call]:
+def load_calls(paths: Iterable[str | Path]) -> list[Call]:
     """The calls of files, and of all ``*.json`` in folders, each once, in the order of their names.
 
     Raises :class:`UsageError` for a folder without any, and for the first file that holds no valid call.
     """
-    by_id = {call.id: call for path in paths for call in map(read, _files(Path(path)))}
+    by_id = {call.id: call for path in paths for call in map(read_call, _files(Path(path)))}
     return list(by_id.values())
 
 
@@ -70,4 +70,4 @@ def along(deck: Iterable[Call], paths: Iterable[str | Path]) -> list[Call]:
     """A deck, then the kept calls that it does not have."""
     calls = list(deck)
     known = {call.id for call in calls}
-    return calls + [call for call in load(paths) if call.id not in known]
+    return calls + [call for call in load_calls(paths) if call.id not in known]

@@ -12,7 +12,7 @@ from lossproof.judging.relation_judge import Compare, relation_judge
 
 
 @dataclass(frozen=True)
-class Plan:
+class RelationInstance:
     """The problems of one instance, and their judge (or the sides that an ordinary judge compares)."""
 
     problems: tuple[Problem, ...]
@@ -30,7 +30,7 @@ class Plan:
         return relation_judge(self.compare)
 
 
-Make = Callable[[Problem, Picker, str], Plan | None]
+MakeInstance = Callable[[Problem, Picker, str], RelationInstance | None]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Relation:
 
     name: str
     says: str
-    plan: Make
+    plan: MakeInstance
     ops: tuple[str, ...] = OPS
     variants: tuple[str, ...] = ("",)
     reshapes: bool = False
@@ -57,10 +57,10 @@ def relation(
     reshapes: bool = False,
     watched: bool = False,
     every: int = 1,
-) -> Callable[[Make], Relation]:
+) -> Callable[[MakeInstance], Relation]:
     """A decorator makes a relation of a plan."""
 
-    def of(plan: Make) -> Relation:
+    def of(plan: MakeInstance) -> Relation:
         return Relation(name, says, plan, ops, variants, reshapes, watched, every)
 
     return of

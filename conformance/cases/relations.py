@@ -16,85 +16,96 @@ import numpy as np
 from lossproof.adapters.protocol import LAYOUTS, OPS, Outcome, Problem
 from lossproof.cases import transforms as tr
 from lossproof.cases.picker import Picker
-from lossproof.cases.relation import Plan, Relation, relation
+from lossproof.cases.relation import Relation, RelationInstance, relation
 from lossproof.core.call import Call
 from lossproof.core.case_id import RELATION
 from lossproof.core.observation import Observation
 from lossproof.core.registry import collected
 from lossproof.judging.check import Hearing, broken
-from lossproof.judging.relation_judge import Answer, Sides, against, answer, decide, equal, graded, joined
+from lossproof.judging.relation_judge import (
+    Answer,
+    Comparison,
+    against,
+    answer,
+    concatenated,
+    decide,
+    equal_answers,
+    graded,
+)
 
 SOFTMAX, LOSSES, TINY_EPS = OPS[:2], OPS[2:], 2.0**-1000
 
 
-def _same(output: str, answers: Sequence[Answer]) -> Sides:
-    return equal(answers[1], answers[0])
+def _same(output: str, answers: Sequence[Answer]) -> Comparison:
+    return equal_answers(answers[1], answers[0])
 
 
 @relation("sum-to-one", "the probabilities of a row sum to 1", ops=("softmax",))
-def _sum_to_one(p: Problem, pick: Picker, variant: str) -> Plan:
-    return Plan((replace(p, cotangent=None),), lambda output, a: against(a[0].total(), 1.0), ("value",))
+def _sum_to_one(p: Problem, pick: Picker, variant: str) -> RelationInstance:
+    return RelationInstance((replace(p, cotangent=None),), lambda output, a: against(a[0].total(), 1.0), ("value",))
 
 
 @relation("gradient-sum", "the gradient of a row with respect to its logits sums to 0", ops=(*SOFTMAX, "cross_entropy"))
-def _gradient_sum(p: Problem, pick: Picker, variant: str) -> Plan | None:
+def _gradient_sum(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     if p.cotangent is None or (p.has_probability_target and np.any(tr.flatten(p).target.sum(-1) != 1.0)):  # type: ignore[union-attr]
         return None
-    return Plan((p,), lambda output, a: against(a[0].total(), 0.0), ("vjp",))
+    return RelationInstance((p,), lambda output, a: against(a[0].total(), 0.0), ("vjp",))
 
 
 @relation("sign", "p >= 0, log p <= 0, and the loss >= 0 for non-negative weights and targets", ops=(*SOFTMAX, OPS[3]))
-def _sign(p: Problem, pick: Picker, variant: str) -> Plan | None:
+def _sign(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     parts = [a for a in (p.weight, p.target if p.has_probability_target else None) if a is not None]
     if any((a < 0).any() for a in parts):
         return None
     clip = np.minimum if p.op == "log_softmax" else np.maximum
-    return Plan((replace(p, cotangent=None),), lambda output, a: against(a[0], clip(a[0].got, 0.0)), ("value",))
+    return RelationInstance(
+        (replace(p, cotangent=None),), lambda output, a: against(a[0], clip(a[0].got, 0.0)), ("value",)
+    )
 
 
 @relation("permutation", "permuting classes with their weights and labels permutes the results")
-def _permutation(p: Problem, pick: Picker, variant: str) -> Plan | None:
+def _permutation(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     f = tr.flatten(p)
     if f.x.shape[1] < 2:
         return None
     order = tr.permutation(pick, f.x.shape[1])
 
-    def compare(output: str, a: Sequence[Answer]) -> Sides:
+    def compare(output: str, a: Sequence[Answer]) -> Comparison:
         by_class = output == "vjp" or not p.is_loss
-        return equal(a[1], a[0].at((slice(None), order)) if by_class else a[0])
+        return equal_answers(a[1], a[0].at((slice(None), order)) if by_class else a[0])
 
-    return Plan((p, tr.unflatten(tr.permuted(f, order), p)), compare)
+    return RelationInstance((p, tr.unflatten(tr.permuted(f, order), p)), compare)
 
 
 @relation("shift", "adding a number to all logits changes nothing where no sum is rounded", ops=(*SOFTMAX, OPS[3]))
-def _shift(p: Problem, pick: Picker, variant: str) -> Plan:
+def _shift(p: Problem, pick: Picker, variant: str) -> RelationInstance:
     x, step = tr.coarse(p.x, p.dtype)
-    return Plan((replace(p, x=x), replace(p, x=x + pick.choice((step, -step)))), _same)
+    return RelationInstance((replace(p, x=x), replace(p, x=x + pick.choice((step, -step)))), _same)
 
 
 @relation("append-class", "one more class at -inf changes nothing", reshapes=True)
-def _append_class(p: Problem, pick: Picker, variant: str) -> Plan | None:
+def _append_class(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     k = p.x.shape[p.axis]
     if p.has_probability_target or p.label_smoothing or p.ignore_index == k:
         return None
     f = tr.flatten(p)
 
-    def compare(output: str, a: Sequence[Answer]) -> Sides:
+    def compare(output: str, a: Sequence[Answer]) -> Comparison:
         by_class = output == "vjp" or not p.is_loss
-        return equal(a[1].at((slice(None), slice(k))) if by_class else a[1], a[0])
+        return equal_answers(a[1].at((slice(None), slice(k))) if by_class else a[1], a[0])
 
-    return Plan((f, tr.extended(f, pick.choice((0.5, 2.0)))), compare)
+    return RelationInstance((f, tr.extended(f, pick.choice((0.5, 2.0)))), compare)
 
 
 @relation("one-hot", "class indices equal one-hot probabilities", ops=("cross_entropy",))
-def _one_hot(p: Problem, pick: Picker, variant: str) -> Plan | None:
+def _one_hot(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     if p.has_probability_target or p.ignore_index is not None or (p.reduction == "mean" and p.weight is not None):
         return None
-    return Plan((p, tr.unflatten(tr.one_hot(tr.flatten(p)), p)), _same)
+    return RelationInstance((p, tr.unflatten(tr.one_hot(tr.flatten(p)), p)), _same)
 
 
 @relation("reductions", "the mean times its denominator is the sum, and the sum is that of the rows", ops=LOSSES)
-def _reductions(p: Problem, pick: Picker, variant: str) -> Plan | None:
+def _reductions(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     weights = float(tr.denominator(p).sum())
     if not np.isfinite(weights) or weights == 0:
         return None
@@ -104,7 +115,7 @@ def _reductions(p: Problem, pick: Picker, variant: str) -> Plan | None:
     if none.cotangent is None:
         three = tuple(replace(q, cotangent=None) for q in three)  # type: ignore[assignment]
 
-    def compare(output: str, a: Sequence[Answer]) -> Sides:
+    def compare(output: str, a: Sequence[Answer]) -> Comparison:
         both = (a[0], a[0]) if output == "value" else (a[0].at(None), a[0].at(None))
         rows = a[1].total().at(None) if output == "value" else a[1].at(None)
         parts = a[2].counted
@@ -113,37 +124,37 @@ def _reductions(p: Problem, pick: Picker, variant: str) -> Plan | None:
         slack = 2.0**-53 * (len(parts) * float(np.abs(parts).sum()) / abs(total))
         mean = a[2].scaled(total)
         mean = replace(mean, allowed=mean.allowed + np.abs(mean.got) * slack)
-        return equal(joined((rows, mean if output == "value" else mean.at(None))), joined(both))
+        return equal_answers(concatenated((rows, mean if output == "value" else mean.at(None))), concatenated(both))
 
-    return Plan(three, compare)
+    return RelationInstance(three, compare)
 
 
 @relation("concatenation", "the rows of two batches in one batch have the results that they have apart", reshapes=True)
-def _concatenation(p: Problem, pick: Picker, variant: str) -> Plan | None:
+def _concatenation(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     f = tr.per_row(tr.flatten(p))
     n = f.x.shape[0]
     if n < 2:
         return None
     parts = (tr.rows_of(f, slice(None, n // 2)), tr.rows_of(f, slice(n // 2, None)))
-    return Plan((f, *parts), lambda output, a: equal(joined(a[1:]), a[0]))
+    return RelationInstance((f, *parts), lambda output, a: equal_answers(concatenated(a[1:]), a[0]))
 
 
 @relation("no-smoothing", "smoothing by 2^-1000 is no smoothing", ops=("cross_entropy",), variants=("", "q"))
-def _no_smoothing(p: Problem, pick: Picker, variant: str) -> Plan | None:
+def _no_smoothing(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     if p.has_probability_target != (variant == "q"):
         return None
 
-    def compare(output: str, a: Sequence[Answer]) -> Sides:
+    def compare(output: str, a: Sequence[Answer]) -> Comparison:
         # The exact results differ by what the oracle says, which is far below any rounding.
         apart = np.abs(a[0].centre - a[1].centre) + a[0].radius + a[1].radius
-        sides = equal(a[1], a[0])
+        sides = equal_answers(a[1], a[0])
         return replace(sides, allowed=sides.allowed + apart)
 
-    return Plan((replace(p, label_smoothing=0.0), replace(p, label_smoothing=TINY_EPS)), compare)
+    return RelationInstance((replace(p, label_smoothing=0.0), replace(p, label_smoothing=TINY_EPS)), compare)
 
 
 @relation("composition", "cross-entropy is the NLL of log-softmax", ops=("cross_entropy",))
-def _composition(p: Problem, pick: Picker, variant: str) -> Plan | None:
+def _composition(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     if p.has_probability_target or p.label_smoothing:
         return None
     p = replace(p, cotangent=None)
@@ -159,31 +170,31 @@ def _composition(p: Problem, pick: Picker, variant: str) -> Plan | None:
     def follow(outcomes: Sequence[Outcome]) -> list[Call]:
         return [Call(replace(p, op="nll_loss", x=outcomes[1].outputs["value"].data), RELATION)]
 
-    def compare(output: str, a: Sequence[Answer]) -> Sides:
+    def compare(output: str, a: Sequence[Answer]) -> Comparison:
         # NLL is linear: the error of each log-probability arrives times its weight, rounded a few times here.
         scale = weights / a[0].counted.sum() if p.reduction == "mean" else weights
         part = np.abs(scale) * a[1].at(at).allowed * (1 + 2.0**-40)
         carried = part if p.reduction == "none" else np.atleast_1d(part.sum())
         sure = a[1].at(at).sure
-        sides = equal(a[2], a[0])
+        sides = equal_answers(a[2], a[0])
         sure = sides.sure & (sure if p.reduction == "none" else sure.all())
         return replace(sides, allowed=sides.allowed + carried, sure=sure)
 
-    return Plan((p, log), compare, ("value",), follow)
+    return RelationInstance((p, log), compare, ("value",), follow)
 
 
 @relation("weight-scale", "weights times a power of two scale the loss, and leave the mean over labels", ops=LOSSES)
-def _weight_scale(p: Problem, pick: Picker, variant: str) -> Plan | None:
+def _weight_scale(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     if p.weight is None:
         return None
     factor = pick.choice((0.25, 2.0, 4.0))
 
-    def compare(output: str, a: Sequence[Answer]) -> Sides:
+    def compare(output: str, a: Sequence[Answer]) -> Comparison:
         # A mean over the weights of labels has them above and below, exactly.
         below = a[1].counted.sum() / a[0].counted.sum() if p.reduction == "mean" else 1.0
-        return equal(a[1], a[0].scaled(factor / below))
+        return equal_answers(a[1], a[0].scaled(factor / below))
 
-    return Plan((p, replace(p, weight=p.weight * factor)), compare)
+    return RelationInstance((p, replace(p, weight=p.weight * factor)), compare)
 
 
 @relation(
@@ -193,27 +204,27 @@ def _weight_scale(p: Problem, pick: Picker, variant: str) -> Plan | None:
     reshapes=True,
     every=3,
 )
-def _flatten(p: Problem, pick: Picker, variant: str) -> Plan | None:
+def _flatten(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     if p.x.ndim < 3:
         return None
     f, axis = tr.flatten(p), int(variant[-1])
     shape = np.moveaxis(p.x, p.axis, axis).shape
-    return Plan((tr.unflatten(f, replace(p, x=np.empty(shape), axis=axis)), f), _same)
+    return RelationInstance((tr.unflatten(f, replace(p, x=np.empty(shape), axis=axis)), f), _same)
 
 
 @relation("layout", "how the input lies in memory changes nothing", variants=LAYOUTS[1:], every=3)
-def _layout(p: Problem, pick: Picker, variant: str) -> Plan:
+def _layout(p: Problem, pick: Picker, variant: str) -> RelationInstance:
     if variant == "expanded":
         f = tr.flatten(p)
         cot = f.cotangent
         if cot is not None and not f.is_loss:
             cot = np.repeat(cot[:1], len(cot), axis=0)
         p = tr.unflatten(replace(f, x=np.repeat(f.x[:1], len(f.x), axis=0), cotangent=cot), p)
-    return Plan((p, replace(p, layout=variant)), _same)
+    return RelationInstance((p, replace(p, layout=variant)), _same)
 
 
 @relation("other-rows", "a row's result does not depend on what the other rows hold")
-def _other_rows(p: Problem, pick: Picker, variant: str) -> Plan | None:
+def _other_rows(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     f = tr.per_row(tr.flatten(p))
     if f.x.shape[0] < 2:
         return None
@@ -221,22 +232,22 @@ def _other_rows(p: Problem, pick: Picker, variant: str) -> Plan | None:
     x[0] = f.x[0]
     first = slice(1)
     calls = (tr.unflatten(f, p), tr.unflatten(replace(f, x=x), p))
-    return Plan(calls, lambda output, a: equal(a[1].at(first), a[0].at(first)))
+    return RelationInstance(calls, lambda output, a: equal_answers(a[1].at(first), a[0].at(first)))
 
 
 @relation("row-alone", "a row alone has the result that it has in a batch", reshapes=True)
-def _row_alone(p: Problem, pick: Picker, variant: str) -> Plan | None:
+def _row_alone(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     f = tr.per_row(tr.flatten(p))
     if f.x.shape[0] < 2:
         return None
     i = pick.integer(0, f.x.shape[0] - 1)
     one = slice(i, i + 1)
-    return Plan((f, tr.rows_of(f, one)), lambda output, a: graded(a[1], a[0].at(one), "batch"))
+    return RelationInstance((f, tr.rows_of(f, one)), lambda output, a: graded(a[1], a[0].at(one), "batch"))
 
 
 @relation("repetition", "the same call gives the same result again")
-def _repetition(p: Problem, pick: Picker, variant: str) -> Plan:
-    return Plan((p, replace(p)), lambda output, a: graded(a[1], a[0], "determinism"))
+def _repetition(p: Problem, pick: Picker, variant: str) -> RelationInstance:
+    return RelationInstance((p, replace(p)), lambda output, a: graded(a[1], a[0], "determinism"))
 
 
 def _again_judge(hearing: Hearing) -> list[Observation]:
@@ -261,10 +272,10 @@ def _unmodified(hearing: Hearing, found: Observation) -> Observation:
 
 
 @relation("repeated-backward", "a second backward pass gives the gradient of the first", watched=True)
-def _repeated_backward(p: Problem, pick: Picker, variant: str) -> Plan | None:
+def _repeated_backward(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     if p.cotangent is None:
         return None
-    return Plan((replace(p, repeat_backward=True),), outputs=("vjp_again",), judge=_again_judge)
+    return RelationInstance((replace(p, repeat_backward=True),), outputs=("vjp_again",), judge=_again_judge)
 
 
 def _purity_judge(hearing: Hearing) -> list[Observation]:
@@ -278,8 +289,8 @@ def _purity_judge(hearing: Hearing) -> list[Observation]:
 
 
 @relation("purity", "the inputs are not modified", watched=True)
-def _purity(p: Problem, pick: Picker, variant: str) -> Plan:
-    return Plan((p,), outputs=("value",), judge=_purity_judge)
+def _purity(p: Problem, pick: Picker, variant: str) -> RelationInstance:
+    return RelationInstance((p,), outputs=("value",), judge=_purity_judge)
 
 
 RELATIONS: Mapping[str, Relation] = {found.name: found for found in collected(Relation, sys.modules[__name__])}

@@ -14,11 +14,11 @@ from dataclasses import replace
 from lossproof.adapters.protocol import DTYPES, REDUCTIONS
 from lossproof.cases.call_maker import Sig
 
-Place = tuple[tuple[int, ...], int]
+ShapeAndAxis = tuple[tuple[int, ...], int]
 
 WORKED, CUBE, WIDE, LONG = (2, 4), (1, 17, 24), (4, 1000), (4096, 2)
 # Four shapes, seven class counts: the axes of the cube have 1, 17 and 24 classes, the others are read both ways.
-PLACES: dict[str, Place] = {
+PLACES: dict[str, ShapeAndAxis] = {
     "worked": (WORKED, 1),
     "cube": (CUBE, 1),
     "last": (CUBE, 2),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lossproof.records.levels import FORMATS, LEVELS
+from lossproof.records.levels import DIFF_FORMATS, LEVELS
 
 WAIVERS = click.option(
     "--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable)."
@@ -68,7 +68,7 @@ def show(record: str, **options: Any) -> int:
 @click.option(
     "--fail-on", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="What makes the exit code 1."
 )
-@click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
+@click.option("--format", "form", type=click.Choice(DIFF_FORMATS), default=DIFF_FORMATS[0], show_default=True)
 def diff(before: str, after: str, **options: Any) -> int:
     """Say what changed from record A to record B, case by case.
 
@@ -120,4 +120,4 @@ def waive(record: str, **options: Any) -> int:
     return waive_command(record, **options)
 
 
-COMMANDS = (show, diff, merge, waive)
+RECORD_COMMANDS = (show, diff, merge, waive)

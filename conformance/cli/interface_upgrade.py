@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from lossproof.cli.interface_records import WAIVERS
-from lossproof.records.levels import FORMATS, LEVELS
+from lossproof.records.levels import DIFF_FORMATS, LEVELS
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _DECK: tuple[_Decorator, ...] = (
@@ -67,7 +67,7 @@ def _options(several: Sequence[_Decorator]) -> _Decorator:
 @click.option(
     "--fail-on", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="What makes the exit code 1."
 )
-@click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
+@click.option("--format", "form", type=click.Choice(DIFF_FORMATS), default=DIFF_FORMATS[0], show_default=True)
 @click.option("--keep", metavar="FOLDER", help="Keep the two records: before.jsonl and after.jsonl.")
 @click.option("--html", metavar="FILE", help="Also write the comparison as one HTML page (extra: report).")
 @click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Targets at once (0: one a core).")
@@ -122,4 +122,4 @@ def bisect(target: str, id: str, **options: Any) -> int:
     return bisect_command(target, id, **options)
 
 
-COMMANDS = (upgrade, bisect)
+UPGRADE_COMMANDS = (upgrade, bisect)

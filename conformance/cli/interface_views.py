@@ -72,4 +72,4 @@ def report(records: tuple[str, ...], **options: Any) -> int:
     return report_command(records, **options)
 
 
-COMMANDS = (explain, repro, report)
+VIEW_COMMANDS = (explain, repro, report)

@@ -176,9 +176,9 @@ def golden() -> None:
 @golden.command("check")
 def golden_check() -> int:
     """Compute the golden values again and compare. Exit code 1 if any drifted."""
-    from lossproof.truth.worked_example import check
+    from lossproof.truth.worked_example import check_published
 
-    drift = list(check())
+    drift = list(check_published())
     for line in drift:
         click.echo(line)
     click.echo(f"{len(drift)} golden values drifted" if drift else "golden values agree")
@@ -237,7 +237,11 @@ def judge(answers: tuple[str, ...], **options: Any) -> int:
     return judge_command(answers, **options)
 
 
-for command in (*interface_records.COMMANDS, *interface_upgrade.COMMANDS, *interface_views.COMMANDS):
+for command in (
+    *interface_records.RECORD_COMMANDS,
+    *interface_upgrade.UPGRADE_COMMANDS,
+    *interface_views.VIEW_COMMANDS,
+):
     cli.add_command(command)
 
 

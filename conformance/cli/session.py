@@ -11,19 +11,18 @@ import click
 
 from lossproof.cli.outputs import Chosen
 from lossproof.core.call import Call
-from lossproof.judging.check import outputs
+from lossproof.judging.check import outputs_of
 from lossproof.records.compressed_text import is_compressed
 from lossproof.records.record import Writer
-from lossproof.records.waivers import Book
-from lossproof.records.waivers import book as book_for
+from lossproof.records.waivers import Book, waivers_in_force
 from lossproof.running.loop import run as observe_all
 from lossproof.running.loop import stacked
-from lossproof.running.resume import Tape
+from lossproof.running.resume import Resumed
 from lossproof.running.shard import WHOLE, Shard
 from lossproof.running.timing import Clock
 from lossproof.targets.target import Target
 from lossproof.views.summary import Summary
-from lossproof.views.terminal import console, last_line, progress, show
+from lossproof.views.terminal import console, last_line, print_run, progress
 from lossproof.views.view import Ended, Views
 
 
@@ -45,7 +44,7 @@ def judge_all(
     chosen: Sequence[Target],
     calls: Sequence[Call],
     writer: Writer | None,
-    tape: Tape | None,
+    tape: Resumed | None,
     how: Show,
     head: Mapping[str, Any],
     *,
@@ -53,9 +52,9 @@ def judge_all(
     shard: Shard = WHOLE,
 ) -> int:
     """The loop with everything that is shown of it; the exit code. ``head`` is the header of its record."""
-    book = book_for(chosen, how.waivers)
+    book = waivers_in_force(chosen, how.waivers)
     summary, clock, start = Summary(), Clock(), time.perf_counter()
-    total = len(chosen) * sum(len(outputs(c)) for group in stacked(calls, shard) for c in group.calls)
+    total = len(chosen) * sum(len(outputs_of(c)) for group in stacked(calls, shard) for c in group.calls)
     kept, interrupted, views = tape.count if tape else 0, False, Views(how.chosen.views)
     with progress(total, quiet=how.quiet) as tick:
         try:
@@ -73,7 +72,7 @@ def judge_all(
     if writer and not interrupted:
         writer.end(facts)
     complete = how.complete and not interrupted
-    reasons = report(summary, book, clock, replace(how, complete=complete))
+    reasons = print_report(summary, book, clock, replace(how, complete=complete))
     views.close(Ended(head, summary, book, reasons, None if interrupted else facts, chosen))
     if interrupted:
         hint = "; finish the record with --resume" if writer and not is_compressed(writer.path) else ""
@@ -84,8 +83,8 @@ def judge_all(
     return 1 if reasons else 0
 
 
-def report(summary: Summary, book: Book, clock: Clock, how: Show) -> list[str]:
+def print_report(summary: Summary, book: Book, clock: Clock, how: Show) -> list[str]:
     """Print everything but the last line, if it is not asked for as JSON; why the run fails."""
     if not how.chosen.as_json:
-        show(console(), summary, book, clock, complete=how.complete, quiet=how.quiet)
+        print_run(console(), summary, book, clock, complete=how.complete, quiet=how.quiet)
     return [*how.reasons, *summary.reasons(book, strict=how.strict, complete=how.complete)]

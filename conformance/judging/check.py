@@ -110,7 +110,7 @@ class Check(Call):
         return f"{p.op}/{p.dtype}/{self.family}/{self.name}-{detail(p)}/{self.digest}"
 
 
-def outputs(call: Call) -> tuple[str, ...]:
+def outputs_of(call: Call) -> tuple[str, ...]:
     """The outputs that observations of a call or check are about."""
     return call.outputs if isinstance(call, Check) else call.problem.want
 

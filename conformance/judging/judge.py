@@ -24,7 +24,7 @@ class Judged:
     entries: Bools
 
 
-def judge(expected: Expected, allowed: F64, got: F64, fmt: Format) -> Judged:
+def judge_stack(expected: Expected, allowed: F64, got: F64, fmt: Format) -> Judged:
     """Compare stacked outputs (B, ...) with their enclosures and allowances."""
     b = got.shape[0]
     mid, low, rad = expected.exact.mid, expected.exact.low, expected.exact.rad

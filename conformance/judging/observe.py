@@ -14,7 +14,7 @@ from lossproof.core.formats import F64
 from lossproof.core.observation import Observation, bits_digest
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import Declared
-from lossproof.judging.judge import Judged, conventions, judge
+from lossproof.judging.judge import Judged, conventions, judge_stack
 from lossproof.judging.messages import message, own_index, trouble
 from lossproof.truth.expected import Expected
 from lossproof.truth.oracle.in_balls import PRECISIONS
@@ -51,7 +51,7 @@ class _Stack:
 
     def judge(self, profile: str, *, randomly_ordered: bool = False) -> Judged:
         bound = self.bound(profile, randomly_ordered=randomly_ordered)
-        return judge(self.expected, bound, self.got, self.exact.batch.format_of(self.name))
+        return judge_stack(self.expected, bound, self.got, self.exact.batch.format_of(self.name))
 
 
 def _observe_output(

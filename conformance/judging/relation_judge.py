@@ -58,7 +58,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Sides:
+class Comparison:
     """What must be equal: ``left`` and ``right`` within ``allowed`` wherever ``sure``. ``grades`` are recorded."""
 
     left: F64
@@ -68,30 +68,30 @@ class Sides:
     grades: dict[str, str] = field(default_factory=dict)
 
 
-Compare = Callable[[str, Sequence[Answer]], Sides]
+Compare = Callable[[str, Sequence[Answer]], Comparison]
 
 
-def equal(a: Answer, b: Answer) -> Sides:
+def equal_answers(a: Answer, b: Answer) -> Comparison:
     """Two answers to problems with the same exact result."""
-    return Sides(a.got, b.got, a.allowed + b.allowed, a.sure & b.sure)
+    return Comparison(a.got, b.got, a.allowed + b.allowed, a.sure & b.sure)
 
 
-def graded(a: Answer, b: Answer, grade: str) -> Sides:
+def graded(a: Answer, b: Answer, grade: str) -> Comparison:
     """The same, with a grade for equality of bits."""
     shown = "bitwise" if bits_digest(a.got) == bits_digest(b.got) else "varies"
-    return replace(equal(a, b), grades={grade: shown})
+    return replace(equal_answers(a, b), grades={grade: shown})
 
 
-def joined(answers: Sequence[Answer]) -> Answer:
+def concatenated(answers: Sequence[Answer]) -> Answer:
     """Answers one after the other along the first axis."""
     parts = [(a.got, a.allowed, a.sure, a.centre, a.radius) for a in answers]
     got, allowed, sure, centre, radius = (np.concatenate(p) for p in zip(*parts, strict=True))
     return Answer(got, allowed, sure, centre, radius, answers[0].counted)
 
 
-def against(a: Answer, right: F64 | float) -> Sides:
+def against(a: Answer, right: F64 | float) -> Comparison:
     """An answer and exact numbers."""
-    return Sides(a.got, np.broadcast_to(np.asarray(right, dtype=np.float64), a.got.shape), a.allowed, a.sure)
+    return Comparison(a.got, np.broadcast_to(np.asarray(right, dtype=np.float64), a.got.shape), a.allowed, a.sure)
 
 
 def relation_judge(compare: Compare) -> Judge:
@@ -127,7 +127,7 @@ def answer(hearing: Hearing, i: int, name: str) -> Answer:
     return Answer(got, allowed, sure, mid, np.abs(low) + rad, counted(exact.batch)[0])
 
 
-def decide(base: Observation, hearing: Hearing, sides: Sides, first: F64) -> Observation:
+def decide(base: Observation, hearing: Hearing, sides: Comparison, first: F64) -> Observation:
     """The observation of one output, from its two sides; ``first`` is the first call's own output."""
     error = np.abs(sides.left - sides.right)
     share = np.where(sides.allowed > 0, error / sides.allowed, np.where(error == 0, 0.0, np.inf))

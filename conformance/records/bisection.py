@@ -12,7 +12,7 @@ Ask = Callable[[str], str | None]
 
 
 @dataclass(frozen=True)
-class Found:
+class FirstChange:
     """``first`` is the first release that answers otherwise than ``last`` before it; those in between, ``unknown``,
     cannot be asked. ``before`` and ``after`` are their answers."""
 
@@ -23,7 +23,7 @@ class Found:
     unknown: tuple[str, ...] = ()
 
 
-def search(versions: Sequence[str], ask: Ask) -> Found:
+def first_change(versions: Sequence[str], ask: Ask) -> FirstChange:
     """Search ``versions``, oldest first. A release changed if it answers otherwise than the oldest.
 
     Raises :class:`UsageError` if an end cannot be asked, or if both ends answer the same.
@@ -46,7 +46,7 @@ def search(versions: Sequence[str], ask: Ask) -> Found:
         else:
             high, after = middle, answer
     unknown = tuple(versions[i] for i in range(low + 1, high))
-    return Found(versions[low], versions[high], before, after, unknown)
+    return FirstChange(versions[low], versions[high], before, after, unknown)
 
 
 def _end(version: str, answer: str | None) -> str:

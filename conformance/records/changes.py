@@ -12,7 +12,7 @@ from lossproof.core.observation import Observation
 from lossproof.records.levels import BITS, CONVENTION, REGRESSION
 from lossproof.records.waivers import symptom, verdict
 
-KINDS = ("regression", "fix", "convention", "behaviour", "gone", "new")
+CHANGE_KINDS = ("regression", "fix", "convention", "behaviour", "gone", "new")
 # A better grade of answer has a lower number. What did not answer at all is worse than a wrong answer, which a waiver
 # may excuse.
 _RANK = {"pass": 0, "convention": 0, "suspect": 1, "unsupported": 2, "fail": 3}
@@ -23,9 +23,12 @@ _GRADES = {"determinism": REGRESSION, "batch": REGRESSION, MODES: BITS}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of one output. ``kind`` is one of :data:`KINDS`: ``behaviour`` is another error, or another way to
-    fail. ``fails`` is the level at which it fails a comparison, empty for never; ``clause`` the one of SPEC section 4
-    that is concerned; ``message`` what the second run says, or of a fix the first."""
+    """A change of one output between two runs.
+
+    ``kind`` is one of :data:`CHANGE_KINDS`: ``behaviour`` is another error, or another way to fail. ``fails`` is the
+    level at which it fails a comparison, empty for never; ``clause`` the clause of the specification's section 4 that
+    is concerned; ``message`` what the second run says, or of a fix the first.
+    """
 
     kind: str
     target: str
@@ -53,7 +56,7 @@ def _rank(o: Observation) -> int:
     return _RANK.get(o.verdict, _WORST)
 
 
-def between(target: str, a: Observation | None, b: Observation | None, *, same_deck: bool) -> Iterator[Change]:
+def changes_between(target: str, a: Observation | None, b: Observation | None, *, same_deck: bool) -> Iterator[Change]:
     """The changes from one observation to the other; one of them may be missing, which the ``same_deck`` explains only
     where it depends on answers whether there is such an output."""
     if a is None or b is None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lossproof.core.observation import Observation
 from lossproof.core.profiles import STRICTNESS, met
-from lossproof.records.changes import Change, between, is_answered
+from lossproof.records.changes import Change, changes_between, is_answered
 from lossproof.records.levels import BITS, LEVELS, REGRESSION
 
 # Changes that are kept one by one, of each kind; groups count them all.
@@ -36,7 +36,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Group:
+class ChangeGroup:
     """Changes of one kind, target, op, dtype, family and output, from one state to another: how many, and the first."""
 
     count: int
@@ -44,7 +44,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Profile:
+class ProfileChange:
     """The strictest error profile that all outputs of a target, op and dtype meet, where it moved.
 
     ``outputs`` are those that meet a looser one than before (or, where it rose, a stricter one), ``first`` one of them.
@@ -116,9 +116,9 @@ class Diff:
     unchanged: int
     counts: dict[str, int]
     levels: dict[str, int]
-    groups: tuple[Group, ...]
+    groups: tuple[ChangeGroup, ...]
     changes: tuple[Change, ...]
-    profiles: tuple[Profile, ...]
+    profiles: tuple[ProfileChange, ...]
     shifts: tuple[Shift, ...]
 
     @property
@@ -126,7 +126,7 @@ class Diff:
         """Outputs that differ in a bit."""
         return sum(s.bits for s in self.shifts)
 
-    def of(self, kind: str) -> tuple[Group, ...]:
+    def of(self, kind: str) -> tuple[ChangeGroup, ...]:
         """The groups of one kind, the largest first."""
         return tuple(g for g in self.groups if g.first.kind == kind)
 
@@ -201,7 +201,7 @@ def compare(facts: Facts, pairs: Iterable[Pair | Unchanged]) -> Diff:
                 cells[pair[:3]].add(pair.met, pair.met)
             continue
         a, b = pair.before, pair.after
-        changes = list(between(pair.target, a, b, same_deck=facts.same_deck))
+        changes = list(changes_between(pair.target, a, b, same_deck=facts.same_deck))
         for change in changes:
             kinds[change.kind] += 1
             levels[change.fails] += 1
@@ -241,15 +241,15 @@ def compare(facts: Facts, pairs: Iterable[Pair | Unchanged]) -> Diff:
         unchanged,
         dict(kinds),
         {level: levels[level] for level in LEVELS},
-        tuple(Group(*g) for g in ranked),
+        tuple(ChangeGroup(*g) for g in ranked),
         tuple(kept),
         profiles,
         shifts,
     )
 
 
-def _profiles(cells: dict[tuple[str, str, str], _Cell]) -> Iterable[Profile]:
+def _profiles(cells: dict[tuple[str, str, str], _Cell]) -> Iterable[ProfileChange]:
     for key, cell in cells.items():
         if cell.met[0] != cell.met[1]:
             up = cell.met[1] < cell.met[0]
-            yield Profile(*key, STRICTNESS[cell.met[0]], STRICTNESS[cell.met[1]], cell.moved[up], cell.first[up])
+            yield ProfileChange(*key, STRICTNESS[cell.met[0]], STRICTNESS[cell.met[1]], cell.moved[up], cell.first[up])

@@ -8,7 +8,7 @@ from typing import Any
 
 from lossproof.core.errors import UsageError
 from lossproof.records.record import Record
-from lossproof.records.recorded_targets import Recorded, targets
+from lossproof.records.recorded_targets import Recorded, recorded_targets
 
 # What is another in each run, and what is said of the targets apart.
 _PASSED = frozenset({"lossproof", "format", "command", "targets", "shards"})
@@ -37,7 +37,7 @@ def differences(made: Any, now: Any, name: str) -> Iterator[tuple[str, Any, Any]
         yield name, made, now
 
 
-def between(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, Any, Any]]:
+def header_differences(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, Any, Any]]:
     """Where the headers differ, the targets that are compared first. Names of targets are those of the first record."""
     found: list[tuple[str, Any, Any]] = []
     for one, other in pairs:
@@ -58,7 +58,7 @@ def same_deck(before: Record, after: Record) -> bool:
 def paired(before: Record, after: Record, given: Sequence[str]) -> list[tuple[str, str]]:
     """The targets to compare: ``given`` as A=B, or those of the same name. Raises :class:`UsageError` for unknown ones,
     and if there are none."""
-    mine, other = ([t.name for t in targets(r)] for r in (before, after))
+    mine, other = ([t.name for t in recorded_targets(r)] for r in (before, after))
     if not given:
         found = [(name, name) for name in mine if name in other]
         if not found:
@@ -90,7 +90,7 @@ def names(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> tu
 
     An implementation is compared once, whichever of its targets are.
     """
-    described = [{t.name: t for t in targets(r)} for r in (before, after)]
+    described = [{t.name: t for t in recorded_targets(r)} for r in (before, after)]
     found = Names({}, {}), Names({}, {})
     for pair in pairs:
         both: list[Recorded] = [described[side][name] for side, name in enumerate(pair)]
@@ -105,4 +105,4 @@ def names(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> tu
 def left_out(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> list[str]:
     """Targets that are not compared, with the record that has them."""
     sides = ((before, {p[0] for p in pairs}), (after, {p[1] for p in pairs}))
-    return [f"{t.name} ({r.path})" for r, compared in sides for t in targets(r) if t.name not in compared]
+    return [f"{t.name} ({r.path})" for r, compared in sides for t in recorded_targets(r) if t.name not in compared]

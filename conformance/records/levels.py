@@ -4,4 +4,4 @@ from __future__ import annotations
 
 # Each level has those before it.
 REGRESSION, CONVENTION, BITS = LEVELS = ("regression", "convention", "bits")
-FORMATS = ("text", "markdown", "json")
+DIFF_FORMATS = ("text", "markdown", "json")

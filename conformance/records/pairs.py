@@ -31,7 +31,7 @@ _PASS = re.compile(
     r'(?:,"seconds":[^,}]+)?\}\n'
 )
 
-Key = tuple[str, str, str]
+LineKey = tuple[str, str, str]
 
 
 @dataclass(slots=True)
@@ -40,13 +40,13 @@ class Line:
 
     path: str
     number: int
-    key: Key
+    key: LineKey
     text: str
     rest: str
 
 
 @dataclass
-class Side:
+class RecordSide:
     """One record with the ``names`` of those of its targets and implementations that are compared. ``complete`` is
     known after its lines: whether the run came to its end."""
 
@@ -98,7 +98,7 @@ class Side:
         return observation(self.record.path, line.number, data)
 
 
-def pairs(before: Side, after: Side) -> Iterator[Pair | Unchanged]:
+def pairs(before: RecordSide, after: RecordSide) -> Iterator[Pair | Unchanged]:
     """What both records say of each output, in order; what only one of them has is a pair with nothing."""
     for a, b in joined(before.lines(), after.lines(), lambda: common(before, after)):
         if a is not None and b is not None and (a.rest == b.rest or _timeless(a.rest) == _timeless(b.rest)):
@@ -111,7 +111,7 @@ def pairs(before: Side, after: Side) -> Iterator[Pair | Unchanged]:
         yield Pair(line.key[0], one, other)
 
 
-def common(before: Side, after: Side) -> frozenset[int]:
+def common(before: RecordSide, after: RecordSide) -> frozenset[int]:
     """Hashes of the keys that both records have. A rare false one is found out in the end."""
     first = {hash(line.key) for line in before.lines()}
     return frozenset(h for line in after.lines() if (h := hash(line.key)) in first)
@@ -122,7 +122,7 @@ def joined(
 ) -> Iterator[tuple[Line | None, Line | None]]:
     """Lines of the same key together. ``shared`` is asked when the first two differ."""
     keys = _Once(shared)
-    waiting: tuple[dict[Key, Line], dict[Key, Line]] = {}, {}
+    waiting: tuple[dict[LineKey, Line], dict[LineKey, Line]] = {}, {}
     a, b = next(before, None), next(after, None)
     while a is not None or b is not None:
         if a is not None and b is not None and a.key == b.key:
@@ -163,7 +163,7 @@ class _Once:
         return self.make()
 
 
-def _wait(line: Line, waiting: dict[Key, Line]) -> None:
+def _wait(line: Line, waiting: dict[LineKey, Line]) -> None:
     if line.key in waiting:
         _, case, output = line.key
         raise UsageError(f"{line.path}: line {line.number} has {case} {output} a second time")

@@ -40,7 +40,7 @@ def to_line(o: Observation) -> dict[str, Any]:
             out[name] = value
     if o.conventions:
         out["conventions"] = o.conventions
-    line: dict[str, Any] = plain(out)
+    line: dict[str, Any] = json_ready(out)
     return line
 
 
@@ -68,14 +68,14 @@ def from_line(data: Mapping[str, Any]) -> Observation:
     return Observation(**values)
 
 
-def plain(value: Any) -> Any:
+def json_ready(value: Any) -> Any:
     """A value as JSON has it: floats that it cannot hold as texts, tuples as lists."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): json_ready(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
+        return [json_ready(v) for v in value]
     return value
 
 
@@ -110,7 +110,7 @@ class Writer:
 
     def _line(self, data: Mapping[str, Any]) -> None:
         try:
-            self._file.write(json.dumps(plain(data), allow_nan=False, separators=(",", ":")) + "\n")
+            self._file.write(json.dumps(json_ready(data), allow_nan=False, separators=(",", ":")) + "\n")
             self._unflushed += 1
             if self._unflushed >= self._patience:
                 self._unflushed = 0
@@ -151,7 +151,7 @@ class Record:
         return self._end
 
 
-def read(path: str | Path) -> Record:
+def read_record(path: str | Path) -> Record:
     """Open a record. Raises :class:`UsageError` in one line if the file is unreadable, foreign or from the future."""
     path = Path(path)
     first = next(_lines(path), None)

@@ -35,7 +35,7 @@ class Recorded:
         return Description(dict(self.versions), dict(self.facts))
 
 
-def targets(record: Record) -> list[Recorded]:
+def recorded_targets(record: Record) -> list[Recorded]:
     """The targets of a record, in the order of the run. Raises :class:`UsageError` where the header has none."""
     described = record.header.get("targets")
     try:

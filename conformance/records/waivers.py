@@ -24,7 +24,7 @@ from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.conditions import Condition, Context, Subject, context, parse
 
-OUTPUTS = (*ALL_OUTPUTS, "*")
+WAIVABLE_OUTPUTS = (*ALL_OUTPUTS, "*")
 EXPECTS = ("all", "some")
 SYMPTOMS = ("inaccurate", "nonfinite", "finite", "error")
 _REQUIRED = ("name", "cases", "symptom", "reason", "issue", "seen")
@@ -171,24 +171,24 @@ def shipped(adapters: Iterable[str]) -> list[Waiver]:
     for adapter in dict.fromkeys(adapters):
         file = folder / f"{adapter}.toml"
         if file.is_file():
-            found += loads(file.read_text("utf-8"), source=f"golden/waivers/{adapter}.toml", adapter=adapter)
+            found += parse_waivers(file.read_text("utf-8"), source=f"golden/waivers/{adapter}.toml", adapter=adapter)
     return found
 
 
-def load(path: str | Path) -> list[Waiver]:
+def load_waivers(path: str | Path) -> list[Waiver]:
     """Waivers of a user's file. Its adapter is the top-level key ``adapter``, or else the file's name."""
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read waivers {path}: {getattr(error, 'strerror', None) or error}") from None
-    return loads(text, source=str(path), adapter=Path(path).stem)
+    return parse_waivers(text, source=str(path), adapter=Path(path).stem)
 
 
-def book(targets: Sequence[Subject], files: Iterable[str | Path] = ()) -> Book:
+def waivers_in_force(targets: Sequence[Subject], files: Iterable[str | Path] = ()) -> Book:
     """The shipped waivers of the targets' adapters and those of the user's files. Names must be unique."""
     found = shipped(t.adapter.name for t in targets)
     for path in files:
-        found += load(path)
+        found += load_waivers(path)
     sources: dict[str, str] = {}
     for w in found:
         if w.name in sources:
@@ -197,7 +197,7 @@ def book(targets: Sequence[Subject], files: Iterable[str | Path] = ()) -> Book:
     return Book(found, targets)
 
 
-def loads(text: str, *, source: str, adapter: str) -> list[Waiver]:
+def parse_waivers(text: str, *, source: str, adapter: str) -> list[Waiver]:
     """Parse and validate a file. Raises :class:`UsageError` naming file, entry and field."""
     try:
         data = tomllib.loads(text)
@@ -221,7 +221,7 @@ def _entry(entry: Mapping[str, Any], i: int, source: str, adapter: str) -> Waive
             raise UsageError(f"{where}: field {key!r} is missing or empty")
     values = {key: _text(where, key, value) for key, value in entry.items()}
     w = Waiver(**{"adapter": adapter, **values, "source": source})  # type: ignore[arg-type]
-    for key, options in (("output", OUTPUTS), ("expect", EXPECTS), ("symptom", SYMPTOMS)):
+    for key, options in (("output", WAIVABLE_OUTPUTS), ("expect", EXPECTS), ("symptom", SYMPTOMS)):
         given = getattr(w, key)
         if not set(given.split("|") if key == "output" else [given]) <= set(options):
             raise UsageError(f"{where}: field {key!r} is {given!r}; expected one of {', '.join(options)}")

@@ -21,9 +21,9 @@ from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.judging.check import Check
 from lossproof.judging.messages import own_index
-from lossproof.records.waivers import book
+from lossproof.records.waivers import waivers_in_force
 from lossproof.repro.program import Reproducer, narrowed, solved
-from lossproof.repro.script_text import Program, laid_out, parts
+from lossproof.repro.script_text import ProgramParts, laid_out, parts
 from lossproof.running.convention_ledger import alike, is_compared
 from lossproof.running.loop import run
 from lossproof.targets.capture import listen
@@ -61,7 +61,7 @@ def apart(id: str, targets: Sequence[Target], calls: Sequence[Call], command: st
     by_id, by_name = {c.id: c for c in asked}, {t.name: t for t in targets}
     seen: dict[str, list[Shown]] = {}
     told: Observation | None = None
-    marks = book(targets)
+    marks = waivers_in_force(targets)
     for o in run(targets, asked):
         told = marks.mark(o) if o.id == id else told
         if o.output == case.output and case.clause in o.conventions and o.id in by_id:
@@ -119,7 +119,7 @@ def _program(pair: tuple[Shown, Shown], case: _Case, command: str) -> str:
     return laid_out(command, title, versions, said, list(_lines(first, second, at, allowed, names)))
 
 
-def _lines(first: Program, second: Program, at: str, allowed: float, names: Sequence[str]) -> Iterator[str]:
+def _lines(first: ProgramParts, second: ProgramParts, at: str, allowed: float, names: Sequence[str]) -> Iterator[str]:
     one, other = _statements(first), _statements(second)
     apart = [i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b]
     if len(one) == len(other) and apart and all(_sets_the_same(one[i], other[i]) for i in apart):
@@ -150,7 +150,7 @@ def _looped(one: Sequence[str], other: Sequence[str], apart: Sequence[int], obse
     yield "first, second = seen"
 
 
-def _statements(program: Program) -> list[str]:
+def _statements(program: ProgramParts) -> list[str]:
     lines = (*program.given, *program.computed)
     return ["\n".join(lines[s.lineno - 1 : s.end_lineno]) for s in ast.parse("\n".join(lines)).body]
 

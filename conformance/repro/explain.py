@@ -15,7 +15,7 @@ from lossproof.core.observation import Observation
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import default_profile
 from lossproof.judging.check import INPUTS, Check
-from lossproof.records.waivers import book
+from lossproof.records.waivers import waivers_in_force
 from lossproof.repro.explain_check import check_lines
 from lossproof.running.loop import run
 from lossproof.targets.capture import listen
@@ -52,7 +52,7 @@ def lines(call: Call, target: Target | None, *, full: bool = False) -> Iterator[
     observations: list[Observation] = []
     if target is not None:
         ear = listen(target)
-        marks = book([target])
+        marks = waivers_in_force([target])
         observations = [marks.mark(o) for o in run([ear], [call])]
         answer = ear.heard[0]
     for name in exact.expected:

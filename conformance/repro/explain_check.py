@@ -10,14 +10,14 @@ from lossproof.adapters.protocol import Problem
 from lossproof.core.call import detail
 from lossproof.core.errors import UsageError
 from lossproof.judging.check import INPUTS, Check
-from lossproof.records.waivers import book
+from lossproof.records.waivers import waivers_in_force
 from lossproof.running.loop import run
 from lossproof.targets.target import Target
 
-Show = Callable[[str, np.ndarray | None, bool], Iterator[str]]
+ShowArray = Callable[[str, np.ndarray | None, bool], Iterator[str]]
 
 
-def check_lines(check: Check, target: Target | None, show: Show, *, full: bool = False) -> Iterator[str]:
+def check_lines(check: Check, target: Target | None, show: ShowArray, *, full: bool = False) -> Iterator[str]:
     """The whole explanation, line by line; ``show`` prints an array."""
     yield check.id
     yield f"  {check.name}: {check.provenance}"
@@ -33,7 +33,7 @@ def check_lines(check: Check, target: Target | None, show: Show, *, full: bool =
     if target is None:
         yield "Add --target T for its verdict and scripts that need only its framework."
         return
-    marks = book([target])
+    marks = waivers_in_force([target])
     for raw in run([target], [check]):
         o = marks.mark(raw)
         waived = f" (waiver {o.waiver})" if o.waiver else ""

@@ -11,10 +11,10 @@ from lossproof.cases import kept_calls
 from lossproof.core.call import Call, from_json
 from lossproof.core.case_id import ERROR, RELATION
 from lossproof.core.errors import UsageError
-from lossproof.records.record import read
+from lossproof.records.record import read_record
 
 
-def find(id: str | None, *, deck: str, seed: int, record: str | None, call_file: str | None) -> Call:
+def find_call(id: str | None, *, deck: str, seed: int, record: str | None, call_file: str | None) -> Call:
     """The call with this id, or one of which it is the last part. Raises :class:`UsageError` with the nearest ids."""
     if call_file is not None:
         return _from_file(call_file)
@@ -41,16 +41,16 @@ def find(id: str | None, *, deck: str, seed: int, record: str | None, call_file:
 
 def _recorded(path: str) -> Iterator[Call]:
 
-    for o in read(path):
+    for o in read_record(path):
         if o.call is not None:
             yield from_json(o.call)
 
 
 def _from_file(path: str) -> Call:
     if path != "-":
-        return kept_calls.read(path)
+        return kept_calls.read_call(path)
     try:
         data = json.loads(sys.stdin.read())
     except ValueError as error:
         raise UsageError(f"cannot read a call from standard input: {error}") from None
-    return kept_calls.parse(data, "standard input")
+    return kept_calls.checked_call(data, "standard input")

@@ -21,8 +21,8 @@ from lossproof.core.observation import Observation
 from lossproof.core.operations import solved_by, value_shape
 from lossproof.core.profiles import Declared
 from lossproof.judging.check import Check
-from lossproof.judging.judge import judge
-from lossproof.records.waivers import book, symptom
+from lossproof.judging.judge import judge_stack
+from lossproof.records.waivers import symptom, waivers_in_force
 from lossproof.repro.checked_entry import Entry, entry
 from lossproof.repro.script_text import Finding, script
 from lossproof.repro.simplify import simpler
@@ -98,7 +98,7 @@ def reproduce(call: Call, target: Target, command: str, *, output: str = "", sim
 
 def _observed(call: Call, target: Target) -> Iterator[tuple[Observation, Outcome]]:
     """The observations of a call and the answer behind them; what a case costs to compile is no matter here."""
-    ear, marks = listen(target), book([target])
+    ear, marks = listen(target), waivers_in_force([target])
     observations = [marks.mark(o) for o in run([ear], [replace(call, tier="core")]) if o.id == call.id]
     for o in observations:
         yield o, ear.heard[0]
@@ -202,7 +202,7 @@ def _entry(p: Problem, target: Target, o: Observation, outcome: Outcome) -> Entr
     if tensor is not None:
         got = flat(tensor.data, p)
         if got.size == expected.exact.mid.size:
-            flat_at = int(judge(expected, allowed, got.reshape(1, *inner), fmt).worst[0])
+            flat_at = int(judge_stack(expected, allowed, got.reshape(1, *inner), fmt).worst[0])
     if not expected.exact.mid.size:
         raise UsageError(f"{o.id} has an empty {o.output}: there is no entry to look at")
     at = tuple(int(i) for i in np.unravel_index(flat_at, inner))

@@ -42,7 +42,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Program:
+class ProgramParts:
     """An adapter's program for one output, in its parts: the lines of the inputs and those that compute from them, the
     ``expression`` of the output, and the line that prints the versions."""
 
@@ -53,7 +53,7 @@ class Program:
     versions: str
 
 
-def parts(text: str, output: str, *, whole: bool = False) -> Program:
+def parts(text: str, output: str, *, whole: bool = False) -> ProgramParts:
     """The parts of an adapter's program, without what computes other outputs unless it is wanted ``whole``.
 
     Raises :class:`UsageError` if ``text`` is no program of the form that adapters agree on.
@@ -73,7 +73,7 @@ def parts(text: str, output: str, *, whole: bool = False) -> Program:
     body = [line for i, line in enumerate(body) if line or (i and body[i - 1])]
     start = len(body) - body[::-1].index("") if "" in body else 0
     computed, expression = _picked(body[start:], expression)
-    return Program(title, tuple(body[:start]), tuple(computed), expression, versions)
+    return ProgramParts(title, tuple(body[:start]), tuple(computed), expression, versions)
 
 
 def _picked(computed: list[str], expression: str) -> tuple[list[str], str]:

@@ -21,7 +21,7 @@ _TICK = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class CallGroup:
     """Neighbouring calls of one signature, or one check. Equal only to itself."""
 
     calls: tuple[Call, ...]
@@ -33,7 +33,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Answers:
+class GroupAnswers:
     """What a target says to a group; ``hearing`` if the group is a check."""
 
     outcomes: tuple[Outcome, ...]
@@ -48,7 +48,7 @@ class Answers:
 class Feed(Protocol):
     """Where the loop gets a target's answers from."""
 
-    def take(self, group: Group) -> Answers:
+    def take(self, group: CallGroup) -> GroupAnswers:
         """The answers to a group. Groups are taken in the order of the run."""
         ...
 
@@ -57,13 +57,13 @@ class Feed(Protocol):
         ...
 
 
-def ask(target: Target, group: Group) -> Answers:
+def ask_group(target: Target, group: CallGroup) -> GroupAnswers:
     """Put a group to a target."""
     first = group.calls[0]
     if isinstance(first, Check):
         hearing = play(first, target, Exact())
-        return Answers(hearing.outcomes, hearing)
-    return Answers(tuple(target.play([c.problem for c in group.calls])))
+        return GroupAnswers(hearing.outcomes, hearing)
+    return GroupAnswers(tuple(target.play([c.problem for c in group.calls])))
 
 
 class Direct:
@@ -72,9 +72,9 @@ class Direct:
     def __init__(self, target: Target) -> None:
         self._target = target
 
-    def take(self, group: Group) -> Answers:
+    def take(self, group: CallGroup) -> GroupAnswers:
         """Ask now."""
-        return ask(self._target, group)
+        return ask_group(self._target, group)
 
     def close(self) -> None:
         """Nothing is under way."""
@@ -83,16 +83,16 @@ class Direct:
 class Ahead:
     """Asks in a thread of its own, as far ahead as memory allows, while it holds one of the ``slots``."""
 
-    def __init__(self, target: Target, groups: Sequence[Group], slots: threading.Semaphore | None = None) -> None:
+    def __init__(self, target: Target, groups: Sequence[CallGroup], slots: threading.Semaphore | None = None) -> None:
         self._target, self._groups = target, groups
         self._slots = slots or threading.Semaphore()
-        self._ready: deque[tuple[Group, Answers | BaseException]] = deque()
+        self._ready: deque[tuple[CallGroup, GroupAnswers | BaseException]] = deque()
         self._waiting, self._stopped = 0, False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=target.name, daemon=True)
         self._thread.start()
 
-    def take(self, group: Group) -> Answers:
+    def take(self, group: CallGroup) -> GroupAnswers:
         """Wait for the answers. What the thread raised is raised here."""
         with self._changed:
             self._changed.wait_for(lambda: self._ready)
@@ -122,7 +122,7 @@ class Ahead:
                 if self._stopped:
                     return
             try:
-                answers: Answers | BaseException = ask(self._target, group)
+                answers: GroupAnswers | BaseException = ask_group(self._target, group)
             except BaseException as error:  # it belongs to whoever waits for the answers
                 answers = error
             finally:

@@ -90,7 +90,7 @@ def _key(problem: Problem, isolate: bool, watch: bool) -> _Key:
     return (id(problem), isolate, watch)
 
 
-class Answers:
+class AnswerFile:
     """A file of answers as an adapter. Raises :class:`UsageError` if it is none."""
 
     def __init__(self, path: str | Path) -> None:

@@ -67,7 +67,7 @@ _CPU_FLAGS = (
 )
 
 
-def header(
+def record_header(
     targets: Sequence[Target],
     calls: Sequence[Call],
     *,

@@ -16,10 +16,10 @@ from lossproof.core.observation import Observation
 from lossproof.core.operations import solved_by
 from lossproof.judging.check import Check, Exact
 from lossproof.judging.observe import observe
-from lossproof.running.answers import Ahead, Answers, Direct, Feed, Group
+from lossproof.running.answers import Ahead, CallGroup, Direct, Feed, GroupAnswers
 from lossproof.running.convention_ledger import Ledger
 from lossproof.running.mode_agreement import Agreement
-from lossproof.running.resume import Tape
+from lossproof.running.resume import Resumed
 from lossproof.running.shard import WHOLE, Shard
 from lossproof.running.timing import Clock
 from lossproof.targets.launch import cores
@@ -50,7 +50,7 @@ class Unit:
     """One target and one group."""
 
     target: Target
-    group: Group
+    group: CallGroup
 
     @property
     def name(self) -> str:
@@ -63,12 +63,12 @@ class Unit:
         return frozenset(c.id for c in self.group.calls)
 
 
-def stacked(calls: Iterable[Call], shard: Shard = WHOLE) -> list[Group]:
+def stacked(calls: Iterable[Call], shard: Shard = WHOLE) -> list[CallGroup]:
     """The groups of a shard: those of the whole deck, so that what is stacked together there is so here."""
-    return [Group(tuple(group)) for group in shard.keep(list(groups(calls)))]
+    return [CallGroup(tuple(group)) for group in shard.keep(list(groups(calls)))]
 
 
-def plan(targets: Sequence[Target], several: Iterable[Group]) -> list[Unit]:
+def schedule(targets: Sequence[Target], several: Iterable[CallGroup]) -> list[Unit]:
     """Who is asked what, in the order of the observations."""
     return [Unit(target, group) for group in several for target in targets if target.takes(group.tier)]
 
@@ -79,7 +79,7 @@ def run(
     clock: Clock | None = None,
     *,
     jobs: int = 0,
-    tape: Tape | None = None,
+    tape: Resumed | None = None,
     shard: Shard = WHOLE,
 ) -> Iterator[Observation]:
     """Put every call of the ``shard`` to every target and judge the answers against one truth.
@@ -92,7 +92,7 @@ def run(
     several = stacked(calls, shard)
     ledgers = {t.implementation: Ledger(t.implementation, t.capabilities.conventions) for t in targets}
     agreement = Agreement(targets)
-    units, done = plan(targets, several), len(tape.sizes) if tape else 0
+    units, done = schedule(targets, several), len(tape.sizes) if tape else 0
     for target in targets:
         withheld = sum(len(group.calls) for group in several if not target.takes(group.tier))
         clock.withheld |= {target.name: withheld} if withheld else {}
@@ -134,7 +134,7 @@ def _feed(target: Target, units: Sequence[Unit], slots: threading.Semaphore) -> 
 
 
 def _group(
-    group: Group, targets: Sequence[Target], feeds: Mapping[str, Feed], ledgers: Mapping[str, Ledger], clock: Clock
+    group: CallGroup, targets: Sequence[Target], feeds: Mapping[str, Feed], ledgers: Mapping[str, Ledger], clock: Clock
 ) -> Iterator[tuple[Target, list[Observation]]]:
     """One group on every target that is given it."""
     start = time.perf_counter()
@@ -155,7 +155,9 @@ def _group(
         yield target, found
 
 
-def judged(target: Target, group: Group, answers: Answers, exact: Truth | Exact, ledger: Ledger) -> list[Observation]:
+def judged(
+    target: Target, group: CallGroup, answers: GroupAnswers, exact: Truth | Exact, ledger: Ledger
+) -> list[Observation]:
     """The observations of one target and group, in order. All targets share the truth of a group."""
     if isinstance(exact, Exact):
         # sanity check: what is put as a check is heard as one

@@ -14,7 +14,7 @@ from lossproof.core.case_id import FAMILY
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.record import Record
-from lossproof.records.recorded_targets import targets
+from lossproof.records.recorded_targets import recorded_targets
 from lossproof.running.convention_ledger import Ledger
 from lossproof.running.loop import groups
 from lossproof.running.mode_agreement import Agreement
@@ -56,7 +56,7 @@ def _number(record: Record) -> tuple[int, int]:
     return found.index, found.of
 
 
-def header(shards: Sequence[Record], command: Sequence[str]) -> dict[str, Any]:
+def merged_header(shards: Sequence[Record], command: Sequence[str]) -> dict[str, Any]:
     """The header of the whole: that of the first shard, and what is each shard's own."""
     left_out = ("lossproof", "format", "shard")
     own = [{**r.header["shard"], **{k: r.header[k] for k in _OWN if k in r.header}} for r in shards]
@@ -96,7 +96,7 @@ class _Stream:
 
 def merged(shards: Sequence[Record], calls: Sequence[Call]) -> Iterator[Observation]:
     """The observations of the whole run, in its order. ``calls`` are the deck, ``shards`` all of them in order."""
-    several = targets(shards[0])
+    several = recorded_targets(shards[0])
     ledgers = {t.implementation: Ledger(t.implementation, t.declared) for t in several}
     agreement = Agreement(several)
     streams = [_Stream(record) for record in shards]

@@ -17,13 +17,13 @@ from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.compressed_text import is_compressed
 from lossproof.records.headers import differences
-from lossproof.records.record import plain, read
+from lossproof.records.record import json_ready, read_record
 
 # What must be the same for observations of two runs to belong together.
 SAME = ("suite", "deck", "filters", "targets")
 
 
-class Unit(Protocol):
+class UnitNames(Protocol):
     """What one target says to one group of calls."""
 
     @property
@@ -37,18 +37,18 @@ class Unit(Protocol):
         ...
 
 
-class Tape:
+class Resumed:
     """A record that is to be finished: ``bytes`` of it and ``count`` observations stay. ``done``: nothing is missing.
 
     Raises :class:`UsageError` if it is not the record of a run of these units, or was made with other versions.
     """
 
-    def __init__(self, path: str | Path, header: Mapping[str, Any], units: Sequence[Unit]) -> None:
+    def __init__(self, path: str | Path, header: Mapping[str, Any], units: Sequence[UnitNames]) -> None:
         if is_compressed(path):
             raise UsageError(f"cannot resume {path}: it is compressed; leave out --resume to start a new record")
-        self.record = read(path)
+        self.record = read_record(path)
         for name in (*SAME, "shard"):
-            found = difference(self.record.header.get(name), plain(header.get(name)), name)
+            found = difference(self.record.header.get(name), json_ready(header.get(name)), name)
             if found:
                 raise UsageError(f"cannot resume {path}: {found}; leave out --resume to start a new record")
         self.bytes = self.count = 0
@@ -56,7 +56,7 @@ class Tape:
         self.sizes: list[int] = []
         self._fit(units)
 
-    def _fit(self, units: Sequence[Unit]) -> None:
+    def _fit(self, units: Sequence[UnitNames]) -> None:
         """Find the units that the record has whole, from the first on."""
         lines = complete_lines(self.record.path)
         self.bytes, line = next(lines)

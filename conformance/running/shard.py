@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from lossproof.core.batch import signature
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
-from lossproof.judging.check import Check, outputs
+from lossproof.judging.check import Check, outputs_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Shard:
 WHOLE = Shard()
 
 
-def parse(text: str) -> Shard:
+def parse_shard(text: str) -> Shard:
     """Read ``I/N``. Raises :class:`UsageError` if it is no such thing."""
     match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
     index, of = (int(match[1]), int(match[2])) if match else (0, 0)
@@ -59,5 +59,5 @@ def divide(stacks: Sequence[Sequence[Call]], of: int) -> list[int]:
 def _cost(stack: Sequence[Call]) -> int:
     """Outputs to be judged, and elements to be computed; a check puts several calls."""
     return sum(
-        len(outputs(c)) + (c.problem.x.size >> 10) + (len(c.others) if isinstance(c, Check) else 0) for c in stack
+        len(outputs_of(c)) + (c.problem.x.size >> 10) + (len(c.others) if isinstance(c, Check) else 0) for c in stack
     )

@@ -12,12 +12,12 @@ from lossproof.cases import kept_calls
 from lossproof.cases.catalogue import select
 from lossproof.core.call import Call
 from lossproof.core.observation import Observation
-from lossproof.records.waivers import Book, book
+from lossproof.records.waivers import Book, waivers_in_force
 from lossproof.running.loop import run
 from lossproof.targets import selection
 from lossproof.targets.target import Target
 
-Key = tuple[str, str, str]
+ReplayKey = tuple[str, str, str]
 
 
 class Replay:
@@ -28,13 +28,13 @@ class Replay:
         self.targets = {t.name: t for t in targets}
         self.waivers = waivers
         self.strict = strict
-        self.groups: dict[Key, list[Call]] = defaultdict(list)
+        self.groups: dict[ReplayKey, list[Call]] = defaultdict(list)
         for call in calls:
             self.groups[call.problem.op, call.problem.dtype, call.family].append(call)
-        self.wanted: dict[Key, set[str]] | None = None
-        self._found: dict[tuple[str, Key], list[Observation]] = {}
+        self.wanted: dict[ReplayKey, set[str]] | None = None
+        self._found: dict[tuple[str, ReplayKey], list[Observation]] = {}
 
-    def observations(self, target: str, key: Key) -> list[Observation]:
+    def observations(self, target: str, key: ReplayKey) -> list[Observation]:
         """The observations of one item, and of the same group on the other targets while the truth is at hand."""
         if (target, key) not in self._found:
             names = {target} | (self.wanted or {}).get(key, set())
@@ -47,18 +47,18 @@ class Replay:
 
 
 @lru_cache(maxsize=1)
-def replay(
+def make_replay(
     targets: tuple[str, ...], deck: str, seed: int, kept: tuple[str, ...], waivers: tuple[str, ...], strict: bool
 ) -> Replay:
     """The replay of these options; collection and the tests share it."""
-    chosen = tuple(selection.targets(targets, selection.PROCESSES))
+    chosen = tuple(selection.choose_targets(targets, selection.PROCESSES))
     calls = kept_calls.along(select(deck, seed, (), (), ()), kept)
-    return Replay(chosen, calls, book(chosen, waivers), strict=strict)
+    return Replay(chosen, calls, waivers_in_force(chosen, waivers), strict=strict)
 
 
 def of(config: pytest.Config) -> Replay:
     """The replay that the command line asks for. Raises :class:`UsageError` for options that make no sense."""
-    return replay(
+    return make_replay(
         tuple(config.getoption("--lossproof-target")),
         config.getoption("--lossproof-deck"),
         config.getoption("--lossproof-seed"),
@@ -70,10 +70,10 @@ def of(config: pytest.Config) -> Replay:
 
 @lru_cache(maxsize=1)
 def _here(targets: tuple[str, ...]) -> tuple[Target, ...]:
-    return tuple(selection.targets(targets))
+    return tuple(selection.choose_targets(targets))
 
 
-def here(config: pytest.Config) -> tuple[Target, ...]:
+def targets_here(config: pytest.Config) -> tuple[Target, ...]:
     """The chosen targets in this process: thousands of small calls are no work for pipes, and a crash is a finding."""
     return _here(tuple(config.getoption("--lossproof-target")))
 

@@ -31,7 +31,7 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
     """No target is outside its bound on any drawn call."""
     __tracebackhide__ = True
     replay = session.of(request.config)
-    chosen = [t for t in session.here(request.config) if op in t.capabilities.ops]
+    chosen = [t for t in session.targets_here(request.config) if op in t.capabilities.ops]
     if not chosen:
         pytest.skip(f"no chosen target has {op}")
     dtypes = tuple(dict.fromkeys(d for t in chosen for d in t.capabilities.dtypes))

@@ -46,7 +46,7 @@ def replay(request: pytest.FixtureRequest) -> session.Replay:
     return found
 
 
-def test_replay(replay: session.Replay, target: str, key: session.Key, subtests: pytest.Subtests) -> None:
+def test_replay(replay: session.Replay, target: str, key: session.ReplayKey, subtests: pytest.Subtests) -> None:
     """Every output of every call of the group is within its bound."""
     __tracebackhide__ = True
     observations = replay.observations(target, key)

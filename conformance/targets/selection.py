@@ -10,15 +10,15 @@ from dataclasses import replace
 
 from lossproof.core.errors import UsageError
 from lossproof.targets.launch import Launch, Processes
-from lossproof.targets.target import Spec, Target, absent, here, known, spec
+from lossproof.targets.target import Spec, Target, absent, known, spec, target_here
 
 # Windows has no process groups, and no pipes that can be waited for like files: targets are in this process there.
 PROCESSES = None if os.name == "nt" else Processes()
 # A target, or why there is none.
-Found = Target | UsageError
+TargetOrError = Target | UsageError
 
 
-def targets(names: Iterable[str], processes: Processes | None = None) -> list[Target]:
+def choose_targets(names: Iterable[str], processes: Processes | None = None) -> list[Target]:
     """The targets of these names, in order and once each; every installed adapter if there are none.
 
     ``all`` stands for every installed adapter on every device and in every mode. With ``processes`` each target is in
@@ -28,9 +28,9 @@ def targets(names: Iterable[str], processes: Processes | None = None) -> list[Ta
     names = list(dict.fromkeys(names)) or [""]
     wanted = {name: spec(name) for name in names if name not in ("", "all")}
     every = [spec(name) for name in known()] if len(wanted) < len(names) else []
-    started = available([*wanted.values(), *every], processes)
+    started = start_each([*wanted.values(), *every], processes)
     named, several = dict(zip(wanted, started, strict=False)), _targets(started[len(wanted) :])
-    found: list[Found] = []
+    found: list[TargetOrError] = []
     for name in names:
         found += several if name == "" else everything(several, processes) if name == "all" else [named[name]]
     chosen: dict[str, Target] = {}
@@ -45,25 +45,25 @@ def targets(names: Iterable[str], processes: Processes | None = None) -> list[Ta
     return list(chosen.values())
 
 
-def _targets(found: Iterable[Found]) -> list[Target]:
+def _targets(found: Iterable[TargetOrError]) -> list[Target]:
     return [t for t in found if isinstance(t, Target)]
 
 
-def available(specs: Sequence[Spec], processes: Processes | None) -> list[Found]:
+def start_each(specs: Sequence[Spec], processes: Processes | None) -> list[TargetOrError]:
     """A target for each, started side by side, or what is wrong with it."""
     if processes is None:
-        return [_caught(here, s) for s in specs]
+        return [_caught(target_here, s) for s in specs]
     with ThreadPoolExecutor(processes.side_by_side) as pool:
         return list(pool.map(lambda s: _caught(lambda s: _elsewhere(s, processes), s), specs))
 
 
-def everything(several: Sequence[Target], processes: Processes | None) -> list[Found]:
+def everything(several: Sequence[Target], processes: Processes | None) -> list[TargetOrError]:
     """These adapters on every device and in every mode."""
     every = [(t, device, mode) for t in several for device in t.capabilities.devices for mode in t.capabilities.modes]
     specs = [replace(spec(t.adapter.name), device=device, mode=mode) for t, device, mode in every]
     at_hand = {(t.adapter.name, t.device, t.mode): t for t in several}
     others = [s for s in specs if (s.name, s.device, s.mode) not in at_hand]
-    started = iter(available(others, processes))
+    started = iter(start_each(others, processes))
     return [at_hand.get((s.name, s.device, s.mode)) or next(started) for s in specs]
 
 
@@ -81,7 +81,7 @@ def close(several: Iterable[Target]) -> None:
             end()
 
 
-def _caught(make: Callable[[Spec], Target], s: Spec) -> Found:
+def _caught(make: Callable[[Spec], Target], s: Spec) -> TargetOrError:
     try:
         return make(s)
     except UsageError as error:

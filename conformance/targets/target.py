@@ -172,7 +172,7 @@ def known() -> dict[str, EntryPoint]:
     return {e.name: e for e in sorted(entry_points(group=GROUP), key=lambda e: e.name)}
 
 
-def load(name: str) -> Adapter:
+def load_adapter(name: str) -> Adapter:
     """Import an adapter. Raises :class:`UsageError` if it is unknown or its framework is not installed."""
     return _load(spec(name))
 
@@ -196,16 +196,16 @@ def absent(s: Spec, why: str, missing: str) -> UsageError:
     return UsageError(f"target {s.text}: {missing or s.name} is not installed or does not import ({why}); {hint}")
 
 
-def here(s: Spec) -> Target:
+def target_here(s: Spec) -> Target:
     """The target in this process."""
     if s.environment:
         raise UsageError(f"target {s.text!r}: another environment needs a process of its own; leave out --in-process")
     return s.target(_load(s))
 
 
-def parse(text: str) -> Target:
+def parse_target(text: str) -> Target:
     """A target in this process, from a string such as ``torch``, ``jax+jit`` or ``torch:cuda:0``."""
-    return here(spec(text))
+    return target_here(spec(text))
 
 
 def installed() -> list[Target]:
@@ -213,7 +213,7 @@ def installed() -> list[Target]:
     found = []
     for name in known():
         try:
-            found.append(parse(name))
+            found.append(parse_target(name))
         except UsageError:
             continue
     return found

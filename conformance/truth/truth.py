@@ -14,7 +14,7 @@ from lossproof.truth.bounds.allowed import Allowed, allow, rounded_back
 from lossproof.truth.bounds.error_model import Model
 from lossproof.truth.expected import Expected
 from lossproof.truth.oracle import in_balls, in_double_double, in_float64
-from lossproof.truth.oracle.enclosure import Core, merge
+from lossproof.truth.oracle.enclosure import Core, replaced
 from lossproof.truth.row_quantities import Rows, analyse
 from lossproof.truth.special_values import overlay
 
@@ -58,7 +58,7 @@ def truth(problems: Sequence[Problem], *, precision: int | None = None) -> Truth
     """
     batch = stack(problems)
     rows = analyse(batch)
-    core = _core(batch, rows) if precision is None else in_balls.core(batch, rows, precision)
+    core = _core(batch, rows) if precision is None else in_balls.enclosures_in_balls(batch, rows, precision)
     w = allow(batch, rows, Model(batch.fmt, "N" if batch.fmt.is_narrow else "W"))
     expected = overlay(batch, rows, core, np.asarray(w.unjudged))
     if AGAIN in batch.outputs:
@@ -68,10 +68,10 @@ def truth(problems: Sequence[Problem], *, precision: int | None = None) -> Truth
 
 def _core(batch: Batch, rows: Rows) -> Core:
     if batch.fmt.name != "float64":
-        return in_float64.core(batch, rows)
-    result = in_double_double.core(batch, rows)
+        return in_float64.enclosures_in_float64(batch, rows)
+    result = in_double_double.enclosures_in_double_double(batch, rows)
     beyond = np.flatnonzero(~in_double_double.suitable(batch))
     if not beyond.size:
         return result
     few = take(batch, beyond)
-    return merge(result, in_balls.core(few, analyse(few)), beyond)
+    return replaced(result, in_balls.enclosures_in_balls(few, analyse(few)), beyond)

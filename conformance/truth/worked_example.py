@@ -14,7 +14,7 @@ from flint import arb, ctx
 from lossproof.core.errors import UsageError
 from lossproof.truth.oracle.in_balls import PRECISIONS, exactly
 
-Balls = list[Any]
+BallList = list[Any]
 
 PREDS = ((0.1, 0.2, 0.3, 0.4), (0.1, 0.1, 0.1, 0.1))
 TARGET = (2, 3)
@@ -34,7 +34,7 @@ PUBLISHED: dict[str, list[str]] = {
 }
 
 
-def compute() -> dict[str, Balls]:
+def compute() -> dict[str, BallList]:
     """Every intermediate and result as balls, step by step from the definitions."""
     x = [[exactly(v) for v in row] for row in PREDS]
     eps = exactly(EPS)
@@ -64,7 +64,7 @@ def compute() -> dict[str, Balls]:
     return results
 
 
-def _flat(rows: list[Balls]) -> Balls:
+def _flat(rows: list[BallList]) -> BallList:
     return [v for row in rows for v in row]
 
 
@@ -107,7 +107,7 @@ def make() -> dict[str, Any]:
     }
 
 
-def text() -> str:
+def json_text() -> str:
     """golden/spec.json as text."""
     return json.dumps(make(), indent=1) + "\n"
 
@@ -121,7 +121,7 @@ def stored() -> dict[str, Any]:
     return found
 
 
-def check(load: Callable[[], dict[str, Any]] = stored) -> list[str]:
+def check_published(load: Callable[[], dict[str, Any]] = stored) -> list[str]:
     """Recompute everything and compare: one message for each drift, none if the file is right."""
     found, fresh = load(), make()
     drift = [f"{part} differs" for part in ("provenance", "inputs") if found.get(part) != fresh[part]]

@@ -11,14 +11,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from lossproof.records.diff import Diff
-from lossproof.records.record import plain
-from lossproof.views.diff_tables import Section, preface, sections, summary
+from lossproof.records.record import json_ready
+from lossproof.views.diff_tables import Section, in_one_line, preface, sections
 from lossproof.views.markdown import literal
 
 _NUMBERS = frozenset({"outputs", "bits", "moved"})
 
 
-def text(out: Console, diff: Diff, reasons: Sequence[str]) -> None:
+def print_text(out: Console, diff: Diff, reasons: Sequence[str]) -> None:
     """Print tables."""
     for line in preface(diff):
         out.print(escape(line))
@@ -27,7 +27,7 @@ def text(out: Console, diff: Diff, reasons: Sequence[str]) -> None:
         for note in section.notes:
             out.print(escape(f"  {note}"))
     head = f"[bold red]CHANGED[/]: {escape(', '.join(reasons))}" if reasons else "[bold green]OK[/]"
-    out.print(f"{head} ({escape(summary(diff))})")
+    out.print(f"{head} ({escape(in_one_line(diff))})")
 
 
 def _table(section: Section) -> Table:
@@ -39,10 +39,10 @@ def _table(section: Section) -> Table:
     return table
 
 
-def markdown(out: Console, diff: Diff, reasons: Sequence[str]) -> None:
+def print_markdown(out: Console, diff: Diff, reasons: Sequence[str]) -> None:
     """Print Markdown; nothing that came from a record is markup in it."""
     lines = ["# " + literal(", ".join(reasons) if reasons else "Nothing that fails")]
-    for line in [*preface(diff), summary(diff) + "."]:
+    for line in [*preface(diff), in_one_line(diff) + "."]:
         lines += ["", literal(line)]
     for section in sections(diff):
         lines += ["", f"## {literal(section.title)}", "", _row(section.columns)]
@@ -56,15 +56,15 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(map(literal, cells)) + " |"
 
 
-def as_json(out: Console, diff: Diff, reasons: Sequence[str]) -> None:
+def print_json(out: Console, diff: Diff, reasons: Sequence[str]) -> None:
     """Print one JSON object: every field of the comparison, and the reasons to fail."""
     out.file.write(
-        json.dumps(plain({**asdict(diff), "bits": diff.bits, "reasons": list(reasons)}), allow_nan=False) + "\n"
+        json.dumps(json_ready({**asdict(diff), "bits": diff.bits, "reasons": list(reasons)}), allow_nan=False) + "\n"
     )
 
 
 SHOW: dict[str, Callable[[Console, Diff, Sequence[str]], None]] = {
-    "text": text,
-    "markdown": markdown,
-    "json": as_json,
+    "text": print_text,
+    "markdown": print_markdown,
+    "json": print_json,
 }

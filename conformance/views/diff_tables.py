@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossproof.records.changes import Change
-from lossproof.records.diff import Diff, Group, Shift
+from lossproof.records.diff import ChangeGroup, Diff, Shift
 
 ROWS = 20
 _SHOWN_OF_A_VALUE = 60
@@ -59,7 +59,7 @@ def preface(diff: Diff) -> list[str]:
     return lines
 
 
-def summary(diff: Diff) -> str:
+def in_one_line(diff: Diff) -> str:
     """The comparison in one line."""
     counts = [f"{diff.counts[kind]} {_TITLES[kind].lower()}" for kind in _TITLES if diff.counts.get(kind)]
     if diff.bits:
@@ -82,7 +82,7 @@ def _changes(diff: Diff, kind: str) -> Iterator[Section]:
     yield Section(title, columns + states, rows, tuple(notes) if not one_sided or len(groups) > ROWS else ())
 
 
-def _where(g: Group) -> tuple[str, ...]:
+def _where(g: ChangeGroup) -> tuple[str, ...]:
     op, dtype, family = [*g.first.id.split("/"), "", ""][:3]
     return str(g.count), g.first.target, op, dtype, family, g.first.output
 

@@ -38,7 +38,7 @@ class GithubView:
 
     def close(self, run: Ended) -> None:
         """Write both."""
-        text = "\n".join(markdown(run)) + "\n"
+        text = "\n".join(job_summary(run)) + "\n"
         if self.path is None:
             click.echo(text, nl=False, err=self.err)
         else:
@@ -51,7 +51,7 @@ class GithubView:
             click.echo(line, err=True)
 
 
-def markdown(run: Ended) -> Iterator[str]:
+def job_summary(run: Ended) -> Iterator[str]:
     """The summary, line by line. Nothing that came from a target is markup in it."""
     s = run.summary
     names = ", ".join(dict.fromkeys(target for target, _, _ in s.cells))

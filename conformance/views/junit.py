@@ -13,7 +13,7 @@ from lossproof.core.observation import FAILING, Observation
 from lossproof.records.waivers import verdict
 from lossproof.views.view import Ended
 
-Key = tuple[str, str, str, str]
+JunitKey = tuple[str, str, str, str]
 # Messages that a case has; its text says how many there are.
 MESSAGES = 20
 _HARNESS = frozenset({"crash", "timeout", "resource", "error"})
@@ -22,7 +22,7 @@ _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass
-class Case:
+class JunitCase:
     """What is known of a case."""
 
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -36,12 +36,12 @@ class JunitView:
     outside ``--strict``) is no failure of it; reasons that no case has are a case of their own."""
 
     path: str
-    cases: dict[Key, Case] = field(default_factory=dict)
+    cases: dict[JunitKey, JunitCase] = field(default_factory=dict)
 
     def add(self, o: Observation) -> None:
         """Count one observation."""
         op, dtype, family = [*o.id.split("/"), "", "", ""][:3]
-        case = self.cases.setdefault((o.target, op, dtype, family), Case())
+        case = self.cases.setdefault((o.target, op, dtype, family), JunitCase())
         shown = verdict(o)
         case.verdicts[shown] += 1
         case.seconds += o.seconds
@@ -59,7 +59,7 @@ class JunitView:
     def tree(self, run: Ended) -> ET.Element:
         """The document."""
         root = ET.Element("testsuites", name="lossproof")
-        by_target: dict[str, list[tuple[Key, Case]]] = {}
+        by_target: dict[str, list[tuple[JunitKey, JunitCase]]] = {}
         for key, case in self.cases.items():
             by_target.setdefault(key[0], []).append((key, case))
         for target, several in by_target.items():
@@ -69,7 +69,7 @@ class JunitView:
             _totals(suite)
         if run.reasons or run.facts is None:
             suite = ET.SubElement(root, "testsuite", name="run")
-            reasons = Case(messages=[*run.reasons, *([] if run.facts is not None else ["interrupted"])])
+            reasons = JunitCase(messages=[*run.reasons, *([] if run.facts is not None else ["interrupted"])])
             reasons.verdicts["fail"] = len(reasons.messages)
             _case(suite, "lossproof", "run", reasons)
             _totals(suite)
@@ -77,7 +77,7 @@ class JunitView:
         return root
 
 
-def _case(suite: ET.Element, name: str, family: str, case: Case) -> None:
+def _case(suite: ET.Element, name: str, family: str, case: JunitCase) -> None:
     element = ET.SubElement(suite, "testcase", classname=_text(name), name=_text(family), time=f"{case.seconds:.3f}")
     bad = {v: n for v, n in case.verdicts.items() if v in FAILING - {"unexpected_pass"}}
     counts = ", ".join(f"{n} {v}" for v, n in sorted(case.verdicts.items()))

@@ -50,7 +50,7 @@ class Cell:
 
 
 @dataclass
-class Group:
+class FindingGroup:
     """Findings that likely share a mechanism: one target, op, dtype, family and output, ``count`` of ``given``."""
 
     count: int = 0
@@ -71,8 +71,8 @@ class Summary:
     """Everything that the views of a run need, without keeping its observations."""
 
     cells: dict[CellKey, Cell] = field(default_factory=dict)
-    groups: dict[GroupKey, Group] = field(default_factory=dict)
-    suspects: dict[GroupKey, Group] = field(default_factory=dict)
+    groups: dict[GroupKey, FindingGroup] = field(default_factory=dict)
+    suspects: dict[GroupKey, FindingGroup] = field(default_factory=dict)
     unexpected: dict[tuple[str, str], Observation] = field(default_factory=dict)
     conventions: dict[tuple[str, str, str], dict[str, dict[str, Counter[str]]]] = field(default_factory=dict)
     unsupported: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -92,9 +92,9 @@ class Summary:
         if shown == "unexpected_pass":
             self.unexpected.setdefault((o.target, o.waiver), o)
         elif shown in FAILING:
-            self.groups.setdefault(key, Group()).add(o)
+            self.groups.setdefault(key, FindingGroup()).add(o)
         elif shown == "suspect":
-            self.suspects.setdefault(key, Group()).add(o)
+            self.suspects.setdefault(key, FindingGroup()).add(o)
         elif shown == "unsupported":
             self.unsupported[o.target, o.message] += 1
         if o.note:
@@ -113,7 +113,7 @@ class Summary:
             self.add(o)
         return self
 
-    def ranked(self, groups: dict[GroupKey, Group]) -> list[tuple[GroupKey, Group]]:
+    def ranked(self, groups: dict[GroupKey, FindingGroup]) -> list[tuple[GroupKey, FindingGroup]]:
         """Groups, worst first; but one of each kind (target, op, output, symptom) before the second of any."""
         by_share = sorted(groups.items(), key=lambda item: (-(item[1].worst.share if item[1].worst else 0.0), item[0]))
         turns: Counter[tuple[str, ...]] = Counter()

@@ -17,7 +17,7 @@ from lossproof.core.case_id import is_of_implementation
 from lossproof.core.observation import VERDICTS, Observation
 from lossproof.records.waivers import Book
 from lossproof.running.timing import Clock
-from lossproof.views.summary import Group, GroupKey, Summary, behaviours
+from lossproof.views.summary import FindingGroup, GroupKey, Summary, behaviours
 
 GROUPS_SHOWN = 20
 _COLOURS = {"pass": "green", "convention": "green", "waived": "yellow", "suspect": "yellow", "unsupported": "dim"}
@@ -81,7 +81,7 @@ def _lines(out: Console, total: int, *, quiet: bool) -> Tick:
     return tick
 
 
-def show(out: Console, summary: Summary, book: Book, clock: Clock, *, complete: bool, quiet: bool = False) -> None:
+def print_run(out: Console, summary: Summary, book: Book, clock: Clock, *, complete: bool, quiet: bool = False) -> None:
     """Print everything about a run but its last line; ``quiet`` leaves the failures only."""
     if quiet:
         for part in _failures("Failures", summary.groups, summary):
@@ -122,7 +122,7 @@ def _count(verdict: str, n: int) -> str:
     return f"[{_COLOURS.get(verdict, 'bold red')}]{n}[/]" if n else ""
 
 
-def _failures(title: str, groups: dict[GroupKey, Group], summary: Summary) -> Iterator[RenderableType]:
+def _failures(title: str, groups: dict[GroupKey, FindingGroup], summary: Summary) -> Iterator[RenderableType]:
     if not groups:
         return
     ranked = summary.ranked(groups)

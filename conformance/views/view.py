@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import click
 
 from lossproof.core.observation import VERDICTS, Observation
-from lossproof.records.record import plain
+from lossproof.records.record import json_ready
 from lossproof.records.waivers import Book
 from lossproof.targets.target import Target
 from lossproof.views.summary import GroupKey, Summary
@@ -50,7 +50,7 @@ class JsonView:
 
     def close(self, run: Ended) -> None:
         """Print."""
-        click.echo(json.dumps(plain(as_object(run)), allow_nan=False))
+        click.echo(json.dumps(json_ready(as_object(run)), allow_nan=False))
 
 
 def as_object(run: Ended) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from lossproof.core.formats import FORMATS
 from lossproof.core.observation import FAILING
 from lossproof.core.operations import value_shape
 from lossproof.running.loop import run
-from lossproof.targets.target import Target, load
+from lossproof.targets.target import Target, load_adapter
 
 INF = math.inf
 NAMES = ("numpy", "torch", "tensorflow", "jax")
@@ -30,7 +30,7 @@ NAMES = ("numpy", "torch", "tensorflow", "jax")
 @pytest.fixture(scope="module", params=NAMES)
 def adapter(request: pytest.FixtureRequest) -> Adapter:
     try:
-        return load(request.param)
+        return load_adapter(request.param)
     except UsageError as error:
         pytest.skip(str(error))
 

@@ -17,9 +17,9 @@ from lossproof.adapters.protocol import Adapter, Problem
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import FAILING
-from lossproof.records.waivers import book, verdict
+from lossproof.records.waivers import verdict, waivers_in_force
 from lossproof.running.loop import run
-from lossproof.targets.target import Target, load
+from lossproof.targets.target import Target, load_adapter
 from tests.adapters.test_adapters import PROBLEMS
 
 INF = math.inf
@@ -30,7 +30,7 @@ FEW = ("log_softmax-cube", "cross_entropy", "probabilities-smoothed")
 def modes() -> Iterator[tuple[str, str]]:
     for name in ("torch", "tensorflow", "jax"):
         try:
-            yield from ((name, mode) for mode in load(name).capabilities().modes[1:])
+            yield from ((name, mode) for mode in load_adapter(name).capabilities().modes[1:])
         except UsageError:
             continue
 
@@ -38,7 +38,7 @@ def modes() -> Iterator[tuple[str, str]]:
 @pytest.fixture(scope="module", params=list(modes()), ids="+".join)
 def target(request: pytest.FixtureRequest) -> Target:
     name, mode = request.param
-    return Target(load(name), mode)
+    return Target(load_adapter(name), mode)
 
 
 def problems(target: Target) -> dict[str, Problem]:
@@ -48,7 +48,7 @@ def problems(target: Target) -> dict[str, Problem]:
 
 def test_right(target: Target) -> None:
     """But for known deviations."""
-    marks = book([target])
+    marks = waivers_in_force([target])
     for o in run([target], [Call(p, name) for name, p in problems(target).items()]):
         assert verdict(marks.mark(o, explored=True)) not in FAILING, o.message
         assert o.verdict != "unsupported" or o.output not in target.capabilities.outputs
@@ -109,7 +109,7 @@ def test_scripts_print_what_evaluate_returns(target: Target, tmp_path: Path) -> 
 def adapters() -> Iterator[Adapter]:
     for name in ("torch", "tensorflow", "jax"):
         try:
-            yield load(name)
+            yield load_adapter(name)
         except UsageError:
             continue
 

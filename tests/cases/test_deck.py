@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lossproof.adapters.protocol import LAYOUTS, OUTPUTS
-from lossproof.cases.deck import DECKS, build, digest
+from lossproof.cases.deck import DECKS, deck_calls, digest
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.picker import SeededPicker, bell
 from lossproof.cases.signatures import CROSSED, MENU, PLACES
@@ -23,13 +23,13 @@ from lossproof.core.operations import OPERATIONS, validate
 
 DIGESTS = Path(__file__).with_name("deck_digests.json")
 PROGRAM = (
-    "from lossproof.cases.deck import *; import json; print(json.dumps({d: digest(build(deck=d)) for d in DECKS}))"
+    "from lossproof.cases.deck import *; import json; print(json.dumps({d: digest(deck_calls(deck=d)) for d in DECKS}))"
 )
 
 
 @pytest.fixture(scope="module")
 def decks():
-    return {name: build(deck=name) for name in DECKS}
+    return {name: deck_calls(deck=name) for name in DECKS}
 
 
 def test_digests_are_the_checked_in_ones(decks):
@@ -49,7 +49,7 @@ def test_digests_do_not_depend_on_cpu_features(disabled):
 
 
 def test_another_seed_gives_another_deck(decks):
-    assert digest(build(deck="smoke", seed=1)) != digest(decks["smoke"])
+    assert digest(deck_calls(deck="smoke", seed=1)) != digest(decks["smoke"])
 
 
 @pytest.mark.parametrize("name", DECKS)
@@ -196,7 +196,7 @@ def test_families_stay_in_the_format(name, dtype):
 def test_unknown_names_are_usage_errors():
     for bad in ({"deck": "huge"}, {"ops": ["softmin"]}, {"dtypes": ["float8"]}, {"families": ["nothing"]}):
         with pytest.raises(UsageError, match="expected one of"):
-            build(**bad)
+            deck_calls(**bad)
 
 
 def test_the_bell_is_exact_and_unit_scale():

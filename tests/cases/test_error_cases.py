@@ -16,9 +16,9 @@ from lossproof.core.observation import FAILING, Observation
 from lossproof.core.operations import value_shape
 from lossproof.judging.check import Check
 from lossproof.records.record import from_line, to_line
-from lossproof.records.waivers import book, verdict
+from lossproof.records.waivers import verdict, waivers_in_force
 from lossproof.running.loop import run
-from lossproof.targets.target import Target, parse
+from lossproof.targets.target import Target, parse_target
 
 Outputs = dict[str, Tensor]
 CHECKS = error_checks(dtypes=["float32"])
@@ -137,7 +137,7 @@ def failed(adapter: NumpyAdapter, some: Iterable[Check]) -> set[str]:
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda c: f"clause-{c.name}-{c.problem.op}")
 def test_every_case_kills_and_numpy_passes_clause(check: Check) -> None:
-    given = [o for o in run([parse("numpy")], [check]) if "/all/" not in o.id]
+    given = [o for o in run([parse_target("numpy")], [check]) if "/all/" not in o.id]
     assert {o.verdict for o in given} <= {"pass", "convention"}, given[0].message
     crude = {"0.375": filled(0.375), "another shape": filled(0.0, 1), "refusal": Odd(refusing)}
     assert any(failed(adapter, [check]) for adapter in crude.values())
@@ -146,7 +146,7 @@ def test_every_case_kills_and_numpy_passes_clause(check: Check) -> None:
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
 def test_numpy_passes_every_clause(dtype: str) -> None:
     some = error_checks(dtypes=[dtype])
-    assert not [o.message for o in run([parse("numpy")], some) if o.verdict in FAILING]
+    assert not [o.message for o in run([parse_target("numpy")], some) if o.verdict in FAILING]
 
 
 REAL: dict[str, tuple[Odd, tuple[str, ...]]] = {
@@ -278,7 +278,7 @@ def test_a_crash_is_no_clean_error(error: str) -> None:
 
 
 def test_errors_are_recorded_as_conventions() -> None:
-    (o,) = (o for o in run([parse("numpy")], [c for c in CHECKS if c.name == "13-k"][:1]) if "/all/" not in o.id)
+    (o,) = (o for o in run([parse_target("numpy")], [c for c in CHECKS if c.name == "13-k"][:1]) if "/all/" not in o.id)
     assert (o.verdict, o.conventions) == ("convention", {"13": "error:bad_label"})
     assert from_line(to_line(o)) == o
 
@@ -299,8 +299,8 @@ def test_different_conventions_across_dtypes_fail() -> None:
 def test_framework_passes_every_clause(framework: str) -> None:
     if framework != "numpy":
         pytest.importorskip(framework)
-    target = parse(framework)
-    marks = book([target])
+    target = parse_target(framework)
+    marks = waivers_in_force([target])
     observations: list[Observation] = [marks.mark(o) for o in run([target], CHECKS)]
     bad = [o for o in observations if o.verdict in FAILING and verdict(o) != "waived"]
     assert not bad, "\n".join(o.message for o in bad)

@@ -9,19 +9,19 @@ import pytest
 from click.testing import CliRunner
 
 from lossproof.cases import kept_calls
-from lossproof.cases.deck import build
+from lossproof.cases.deck import deck_calls
 from lossproof.cli.main import cli
 from lossproof.core.errors import UsageError
-from lossproof.records.record import read
+from lossproof.records.record import read_record
 
-CALLS = build(deck="smoke", ops=("cross_entropy",), dtypes=("float32",))[:3]
+CALLS = deck_calls(deck="smoke", ops=("cross_entropy",), dtypes=("float32",))[:3]
 
 
 def test_a_call_comes_back_as_it_was(tmp_path: Path) -> None:
     written = [kept_calls.save(call, tmp_path / "kept") for call in CALLS]
     assert len(set(written)) == len(CALLS)
-    assert {c.id for c in kept_calls.load([tmp_path / "kept"])} == {c.id for c in CALLS}
-    assert kept_calls.read(written[0]).to_json() == CALLS[0].to_json()
+    assert {c.id for c in kept_calls.load_calls([tmp_path / "kept"])} == {c.id for c in CALLS}
+    assert kept_calls.read_call(written[0]).to_json() == CALLS[0].to_json()
 
 
 def test_the_deck_comes_first_and_no_call_twice(tmp_path: Path) -> None:
@@ -48,13 +48,13 @@ def test_what_is_no_call_is_one_error_with_the_file(tmp_path: Path, text: str | 
     if text is not None:
         path.write_text(text)
     with pytest.raises(UsageError, match=message) as caught:
-        kept_calls.read(path)
+        kept_calls.read_call(path)
     assert "c.json" in str(caught.value)
 
 
 def test_a_folder_without_calls_and_one_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no call in"):
-        kept_calls.load([tmp_path])
+        kept_calls.load_calls([tmp_path])
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot write"):
         kept_calls.save(CALLS[0], tmp_path / "file")
@@ -69,7 +69,7 @@ def test_the_command_line_judges_kept_calls_along_with_the_deck(tmp_path: Path) 
         cli, ["run", "numpy", *options, "--calls", str(tmp_path / "kept"), "--record", str(record)]
     )
     assert result.exit_code == 0, result.output
-    assert other.id in {o.id for o in read(record)}
+    assert other.id in {o.id for o in read_record(record)}
     result = CliRunner().invoke(cli, ["run", "numpy", "--calls", str(tmp_path)])
     assert result.exit_code == 2
     assert "no call in" in result.output

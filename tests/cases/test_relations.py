@@ -11,19 +11,19 @@ import pytest
 from lossproof import check_implementation
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Problem, Tensor
-from lossproof.cases.catalogue import checks, relation_checks
+from lossproof.cases.catalogue import all_calls, relation_checks
 from lossproof.cases.clause_calls import special_calls
-from lossproof.cases.deck import DECKS, build, digest
+from lossproof.cases.deck import DECKS, deck_calls, digest
 from lossproof.cases.relations import RELATIONS
 from lossproof.cases.transforms import coarse
 from lossproof.core.case_id import RELATION
 from lossproof.core.observation import FAILING, Observation
 from lossproof.judging.check import Check
-from lossproof.judging.relation_judge import Answer, equal
+from lossproof.judging.relation_judge import Answer, equal_answers
 from lossproof.records.record import from_line, to_line
-from lossproof.records.waivers import book, verdict
+from lossproof.records.waivers import verdict, waivers_in_force
 from lossproof.running.loop import run
-from lossproof.targets.target import Target, parse
+from lossproof.targets.target import Target, parse_target
 
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax")
 Outputs = dict[str, Tensor]
@@ -110,7 +110,7 @@ MUTANTS: dict[str, Wrong] = {
 
 @pytest.fixture(scope="module")
 def relations() -> list[Check]:
-    found = relation_checks(build())
+    found = relation_checks(deck_calls())
     # sanity check: relations are checks
     assert all(c.family == RELATION for c in found)
     return found
@@ -140,7 +140,7 @@ def test_the_mutant_of_relation(relations: list[Check], name: str) -> None:
 @pytest.mark.parametrize("name", RELATIONS)
 def test_numpy_passes_relation(relations: list[Check], name: str) -> None:
     some = of(relations, name)
-    given = list(run([parse("numpy")], some))
+    given = list(run([parse_target("numpy")], some))
     assert {o.verdict for o in given if o.id.split("/")[1] != "all"} <= {"pass", "unsupported"}, [
         o.message for o in given if o.verdict in FAILING
     ]
@@ -151,9 +151,9 @@ def test_numpy_passes_relation(relations: list[Check], name: str) -> None:
 def test_framework_meets_every_relation_of_the_smoke_deck(framework: str) -> None:
     if framework != "numpy":
         pytest.importorskip(framework)
-    target = parse(framework)
-    marks = book([target])
-    bad = [o for o in map(marks.mark, run([target], checks(deck="smoke", families=["relation"]))) if is_bad(o)]
+    target = parse_target(framework)
+    marks = waivers_in_force([target])
+    bad = [o for o in map(marks.mark, run([target], all_calls(deck="smoke", families=["relation"]))) if is_bad(o)]
     assert not bad, "\n".join(o.message for o in bad)
 
 
@@ -177,16 +177,16 @@ def test_ids_have_the_form_of_calls_and_are_unique(relations: list[Check]) -> No
 
 
 def test_relations_are_deterministic_and_filters_keep_them(relations: list[Check]) -> None:
-    assert [c.id for c in relation_checks(build())] == [c.id for c in relations]
-    few = checks(families=["relation"], ops=["softmax"], dtypes=["float16"])
+    assert [c.id for c in relation_checks(deck_calls())] == [c.id for c in relations]
+    few = all_calls(families=["relation"], ops=["softmax"], dtypes=["float16"])
     assert [c.id for c in few] == [c.id for c in relations if c.id.startswith("softmax/float16/")]
-    assert digest(checks()) != digest(build())
+    assert digest(all_calls()) != digest(deck_calls())
 
 
 @pytest.mark.parametrize("deck", DECKS)
 def test_everything_in_order_values_first(deck: str) -> None:
-    found = checks(deck=deck)
-    values = [*build(deck=deck), *(special_calls() if deck != "smoke" else ())]
+    found = all_calls(deck=deck)
+    values = [*deck_calls(deck=deck), *(special_calls() if deck != "smoke" else ())]
     assert [c.id for c in found[: len(values)]] == [c.id for c in values]
     kinds = [c.family for c in found[len(values) :]]
     assert kinds == sorted(kinds, key=["relation", "error"].index)
@@ -217,7 +217,7 @@ def test_determinism_and_batch_invariance_are_grades(relations: list[Check]) -> 
     shown = {k: v for o in given for k, v in o.conventions.items()}
     assert {o.verdict for o in given} == {"convention"}
     assert shown == {"determinism": "varies", "batch": "varies"}
-    exact = [o for o in run([parse("numpy")], some) if "/all/" not in o.id]
+    exact = [o for o in run([parse_target("numpy")], some) if "/all/" not in o.id]
     assert {v for o in exact for v in o.conventions.values()} == {"bitwise"}
 
 
@@ -273,7 +273,7 @@ def test_sides_are_compared_within_the_sum_of_bounds() -> None:
     def answer(got: float, allowed: float) -> Answer:
         return Answer(*(np.array([v]) for v in (got, allowed)), np.array([True]), np.zeros(1), np.zeros(1), np.ones(1))
 
-    sides = equal(answer(1.0, 0.25), answer(1.5, 0.5))
+    sides = equal_answers(answer(1.0, 0.25), answer(1.5, 0.5))
     assert sides.allowed[0] == 0.75
     assert answer(1.0, 0.25).scaled(-2.0).allowed[0] >= 0.5
 

@@ -19,7 +19,7 @@ from lossproof.core.formats import FORMATS
 from lossproof.core.observation import FAILING
 from lossproof.core.operations import OPERATIONS, validate
 from lossproof.running.loop import run
-from lossproof.targets.target import Target, load
+from lossproof.targets.target import Target, load_adapter
 from lossproof.truth.bounds.allowed import rounded_back
 from lossproof.truth.truth import truth
 
@@ -95,7 +95,7 @@ def test_mutants_fail(op: str) -> None:
 @pytest.mark.parametrize("name", ["numpy", "torch", "tensorflow", "jax"])
 def test_adapters(name: str) -> None:
     try:
-        target = Target(load(name))
+        target = Target(load_adapter(name))
     except UsageError as error:
         pytest.skip(str(error))
     found = list(run([target], ALL))

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from lossproof.cases.catalogue import checks
+from lossproof.cases.catalogue import all_calls
 from lossproof.core.errors import UsageError
-from lossproof.records.bisection import search
+from lossproof.records.bisection import first_change
 from lossproof.targets.environments import interpreters, releases
 from tests.support.stand_ins import NO_NETWORK, Maker, maker
 from tests.support.views import lossproof
 
-CASE = next(c.id for c in checks(deck="smoke", ops=["softmax"], families=["ordinary"]))
+CASE = next(c.id for c in all_calls(deck="smoke", ops=["softmax"], families=["ordinary"]))
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_the_first_change_is_found_in_few_steps(size: int, changed: int) -> None
         asked.append(version)
         return "new" if int(version) >= changed else "old"
 
-    found = search([str(i) for i in range(size)], ask)
+    found = first_change([str(i) for i in range(size)], ask)
     assert (found.last, found.first) == (str(changed - 1), str(changed))
     assert (found.before, found.after, found.unknown) == ("old", "new", ())
     assert len(asked) == len(set(asked)) <= 2 + size.bit_length()
@@ -40,7 +40,7 @@ def test_the_first_change_is_found_in_few_steps(size: int, changed: int) -> None
 
 @pytest.mark.parametrize("missing", [set(m) for k in range(4) for m in itertools.combinations("12345", k)])
 def test_releases_that_cannot_be_asked_are_passed_over(missing: set[str]) -> None:
-    found = search([str(i) for i in range(7)], lambda v: None if v in missing else "new" if v >= "3" else "old")
+    found = first_change([str(i) for i in range(7)], lambda v: None if v in missing else "new" if v >= "3" else "old")
     there = [str(i) for i in range(7) if str(i) not in missing]
     assert found.last == max(v for v in there if v < "3")
     assert found.first == min(v for v in there if v >= "3")
@@ -48,15 +48,15 @@ def test_releases_that_cannot_be_asked_are_passed_over(missing: set[str]) -> Non
 
 
 def test_a_third_answer_is_a_change_too() -> None:
-    found = search("abcde", {"a": "old", "b": "old", "c": "other", "d": "other", "e": "new"}.get)
+    found = first_change("abcde", {"a": "old", "b": "old", "c": "other", "d": "other", "e": "new"}.get)
     assert (found.last, found.first, found.after) == ("b", "c", "other")
 
 
 def test_ends_that_do_not_serve_are_errors() -> None:
     with pytest.raises(UsageError, match="a and b answer the same: x"):
-        search("ab", lambda v: "x")
+        first_change("ab", lambda v: "x")
     with pytest.raises(UsageError, match="b cannot be asked; choose another release"):
-        search("ab", lambda v: "x" if v == "a" else None)
+        first_change("ab", lambda v: "x" if v == "a" else None)
 
 
 def test_the_release_that_broke_a_case_and_the_one_that_mended_it(made: Maker) -> None:
@@ -123,8 +123,8 @@ def test_releases_are_those_that_pip_names(monkeypatch: pytest.MonkeyPatch) -> N
     assert asked[0][1:] == ["-m", "pip", "index", "versions", "p"]
     releases.releases("p", interpreters.Interpreter(here.path, (3, 8, 1), "given"))
     assert asked[1][-4:] == ["--python-version", "3.8", "--only-binary", ":all:"]
-    assert releases.between(found, "3", "1") == ["1", "2.0", "3"]
-    assert releases.between(found, "1.0", "10") == ["1.0", "2.0", "10"]
+    assert releases.versions_between(found, "3", "1") == ["1", "2.0", "3"]
+    assert releases.versions_between(found, "1.0", "10") == ["1.0", "2.0", "10"]
 
 
 @pytest.mark.old
@@ -132,7 +132,7 @@ def test_the_release_of_jax_that_mended_the_gradient_of_a_masked_softmax() -> No
     """jax-softmax-where-masked-large-grad-nan of the table of upstream bugs: mended in 0.4.24."""
     case = next(
         c.id
-        for c in checks(deck="default", ops=["softmax"], dtypes=["float32"], families=["masked"])
+        for c in all_calls(deck="default", ops=["softmax"], dtypes=["float32"], families=["masked"])
         if c.problem.x.shape == (1, 17, 24)
     )
     versions = "0.4.24,0.4.25,0.4.27,0.4.30"

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lossproof.cases import deck
-from lossproof.cases.catalogue import checks
+from lossproof.cases.catalogue import all_calls
 from lossproof.cases.families import FAMILIES
 from lossproof.cli.main import cli
-from lossproof.judging.check import outputs
+from lossproof.judging.check import outputs_of
 from lossproof.records import record
 from tests.support.views import install, python
 
@@ -37,14 +37,14 @@ def test_a_correct_target_is_ok(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     last = result.stdout.splitlines()[-1]
     assert last.startswith("OK (numpy: ")
-    calls = checks(deck="smoke")
-    seen = list(record.read(path))
+    calls = all_calls(deck="smoke")
+    seen = list(record.read_record(path))
     judged = [o for o in seen if o.id.split("/")[2] != "convention"]
     assert {o.id for o in judged} == {c.id for c in calls}
     # An error of an invalid call is one observation, whatever it was asked for.
-    regular = {c.id: len(outputs(c)) for c in calls if c.family != "error"}
+    regular = {c.id: len(outputs_of(c)) for c in calls if c.family != "error"}
     assert sum(o.id in regular for o in judged) == sum(regular.values())
-    end = record.read(path).end()
+    end = record.read_record(path).end()
     assert end is not None
     assert end["observations"] == len(seen)
 
@@ -53,17 +53,21 @@ def test_the_table_counts_every_observation() -> None:
     result = lossproof("run", "numpy", *SMOKE, "--op", "softmax", "--dtype", "float32")
     row = next(line for line in result.stdout.splitlines() if "softmax" in line and "float32" in line)
     numbers = [int(n) for n in re.findall(r" (\d+) ", row.replace("│", " ")) if n]
-    calls = checks(deck="smoke", ops=["softmax"], dtypes=["float32"], families=[*FAMILIES, "golden", "relation"])
-    errors = [c for c in checks(deck="smoke", ops=["softmax"], dtypes=["float32"]) if c.family == "error"]
+    calls = all_calls(deck="smoke", ops=["softmax"], dtypes=["float32"], families=[*FAMILIES, "golden", "relation"])
+    errors = [c for c in all_calls(deck="smoke", ops=["softmax"], dtypes=["float32"]) if c.family == "error"]
     counted = sum(numbers[:2])
-    assert sum(len(outputs(c)) for c in calls) + len(errors) <= counted <= sum(len(outputs(c)) for c in calls + errors)
+    assert (
+        sum(len(outputs_of(c)) for c in calls) + len(errors)
+        <= counted
+        <= sum(len(outputs_of(c)) for c in calls + errors)
+    )
 
 
 def test_failures_are_grouped_explained_and_counted(crooked: Path, tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     result = lossproof("run", "crooked", *SMOKE, "--record", str(path))
     assert result.exit_code == 1
-    failed = [o for o in record.read(path) if o.verdict == "fail"]
+    failed = [o for o in record.read_record(path) if o.verdict == "fail"]
     groups = {(*o.id.split("/")[:3], o.output) for o in failed}
     assert f"Failures: {len(failed)} in {len(groups)} groups" in result.stdout
     assert "raised internal: RuntimeError: no kernel for you" in result.stdout
@@ -102,7 +106,7 @@ def test_waived_failures_do_not_fail_the_run(crooked: Path, tmp_path: Path) -> N
     assert result.exit_code == 0, result.output
     assert "one-percent: " in result.stdout
     assert "off by 1 % (https://example.org/1)" in result.stdout
-    marked = [o for o in record.read(path) if o.waiver]
+    marked = [o for o in record.read_record(path) if o.waiver]
     assert marked
     assert {o.verdict for o in marked} == {"fail"}, "the record keeps the raw verdict"
 
@@ -175,7 +179,7 @@ def test_a_framework_that_is_not_installed(crooked: Path) -> None:
 def test_explain_from_a_record_and_from_json(crooked: Path, tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     lossproof("run", "crooked", *SMOKE, "--seed", "7", "--op", "softmax", "--record", str(path))
-    o = next(o for o in record.read(path) if o.verdict == "fail")
+    o = next(o for o in record.read_record(path) if o.verdict == "fail")
     result = lossproof("explain", o.id, "--record", str(path), "--target", "numpy")
     assert result.exit_code == 0, result.output
     assert "numpy: pass" in result.stdout
@@ -189,7 +193,7 @@ def test_explain_from_a_record_and_from_json(crooked: Path, tmp_path: Path) -> N
 
 
 def test_explain_says_what_the_case_is_about() -> None:
-    call = next(c for c in deck.build(deck="smoke") if c.family == "confident" and c.problem.label_smoothing)
+    call = next(c for c in deck.deck_calls(deck="smoke") if c.family == "confident" and c.problem.label_smoothing)
     result = lossproof("explain", call.digest, *SMOKE, "--full")
     assert result.exit_code == 0, result.output
     for part in (call.id, "p_y - 1 and log p_y cancel", "label_smoothing", "allowed W", "value: exact result", "0x1."):
@@ -198,7 +202,7 @@ def test_explain_says_what_the_case_is_about() -> None:
 
 def test_deck_list_prints_ids() -> None:
     result = lossproof("deck", "list", *SMOKE, "--op", "softmax")
-    assert result.stdout.split() == [c.id for c in checks(deck="smoke", ops=["softmax"])]
+    assert result.stdout.split() == [c.id for c in all_calls(deck="smoke", ops=["softmax"])]
 
 
 def test_golden_check() -> None:
@@ -253,7 +257,7 @@ def test_relations_and_errors_are_families(family: str, tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     result = lossproof("run", "numpy", *SMOKE, "--family", family, "--record", str(path))
     assert result.exit_code == 0, result.output
-    ids = [o.id for o in record.read(path)]
+    ids = [o.id for o in record.read_record(path)]
     assert {i.split("/")[2] for i in ids} - {"convention"} == {family}
     told = lossproof("explain", ids[0], "--target", "numpy", *SMOKE)
     assert told.exit_code == 0, told.output

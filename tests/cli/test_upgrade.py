@@ -30,9 +30,9 @@ def test_a_planted_pair_gives_the_kills_of_the_mutant_and_no_others(tmp_path: Pa
     result = lossproof("upgrade", "numpy", PLANTED, *SMOKE, "--format", "json", "--keep", str(folder))
     assert result.exit_code == 1
     found = json.loads(result.stdout)
-    kills = {(o.id, o.output) for o in record.read(folder / "after.jsonl") if o.verdict in FAILING}
+    kills = {(o.id, o.output) for o in record.read_record(folder / "after.jsonl") if o.verdict in FAILING}
     assert len(kills) > 5
-    assert not [o for o in record.read(folder / "before.jsonl") if o.verdict in FAILING]
+    assert not [o for o in record.read_record(folder / "before.jsonl") if o.verdict in FAILING]
     assert {(c["id"], c["output"]) for c in found["changes"] if c["kind"] == "regression" and not c["clause"]} == kills
     assert found["facts"]["same_deck"]
     assert (found["facts"]["before"], found["facts"]["after"]) == ("numpy", PLANTED)
@@ -49,10 +49,10 @@ def test_records_are_what_two_runs_write(tmp_path: Path) -> None:
     alone = tmp_path / "alone.jsonl"
     lossproof("run", "numpy", *SMOKE, "--quiet", "--record", str(alone))
     for name, target in (("before", "numpy"), ("after", f"numpy@{sys.executable}")):
-        kept = record.read(tmp_path / f"{name}.jsonl")
+        kept = record.read_record(tmp_path / f"{name}.jsonl")
         assert list(kept.header["targets"]) == [target]
         assert [(o.id, o.output, o.bits, o.verdict) for o in kept] == [
-            (o.id, o.output, o.bits, o.verdict) for o in record.read(alone)
+            (o.id, o.output, o.bits, o.verdict) for o in record.read_record(alone)
         ]
         end = kept.end() or {}
         assert list(end["clock"]["targets"]) == list(end["clock"]["starts"]) == [target]
@@ -102,18 +102,20 @@ def test_waived_failures_do_not_fail_an_upgrade(made: Maker, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("numpy", upgrade_sides.Side("numpy", target="numpy")),
-        ("numpy@old", upgrade_sides.Side("numpy@old", environment="old", target="numpy")),
-        ("torch+compile:cuda:0@./x/python", upgrade_sides.Side("torch+compile:cuda:0@./x/python", (), "./x/python",
-                                                       "torch+compile:cuda:0")),
-        ("numpy == 1.2", upgrade_sides.Side("numpy == 1.2", ("numpy==1.2",))),
-        ("torch>=0", upgrade_sides.Side("torch>=0", ("torch>=0",))),
-        ("optax", upgrade_sides.Side("optax", ("optax",))),
-        ("torch@https://example.org/t.whl", upgrade_sides.Side("torch@https://example.org/t.whl",
+        ("numpy", upgrade_sides.UpgradeSide("numpy", target="numpy")),
+        ("numpy@old", upgrade_sides.UpgradeSide("numpy@old", environment="old", target="numpy")),
+        (
+            "torch+compile:cuda:0@./x/python",
+            upgrade_sides.UpgradeSide("torch+compile:cuda:0@./x/python", (), "./x/python", "torch+compile:cuda:0"),
+        ),
+        ("numpy == 1.2", upgrade_sides.UpgradeSide("numpy == 1.2", ("numpy==1.2",))),
+        ("torch>=0", upgrade_sides.UpgradeSide("torch>=0", ("torch>=0",))),
+        ("optax", upgrade_sides.UpgradeSide("optax", ("optax",))),
+        ("torch@https://example.org/t.whl", upgrade_sides.UpgradeSide("torch@https://example.org/t.whl",
                                                        ("torch@ https://example.org/t.whl",))),
     ],
 )  # fmt: skip
-def test_what_a_side_is(text: str, expected: upgrade_sides.Side) -> None:
+def test_what_a_side_is(text: str, expected: upgrade_sides.UpgradeSide) -> None:
     found = upgrade_sides.side(text)
     # How a URL is written in normal form is another matter.
     assert (found.label, found.environment, found.target) == (expected.label, expected.environment, expected.target)
@@ -135,7 +137,7 @@ def test_what_a_side_is(text: str, expected: upgrade_sides.Side) -> None:
 def test_what_is_judged_follows_from_the_sides(
     before: str, after: str, given: list[str], expected: list[tuple[str, str]]
 ) -> None:
-    assert upgrade_sides.targets((upgrade_sides.side(before), upgrade_sides.side(after)), given) == expected
+    assert upgrade_sides.compared_targets((upgrade_sides.side(before), upgrade_sides.side(after)), given) == expected
 
 
 def test_names_of_environments_say_what_they_are_made_of() -> None:
@@ -165,7 +167,7 @@ def test_requirement_files_are_read_as_pip_does(tmp_path: Path) -> None:
         "# a comment\n\nnumpy==1.26.4 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n  # via torch\n"
         "torch == 2.1 ; python_version > '3'  # a comment\n-r sub/more.txt\nlast @ https://example.org/a#egg"
     )
-    assert requirement_files.read(path) == [
+    assert requirement_files.read_requirements(path) == [
         "numpy==1.26.4",
         "torch == 2.1 ; python_version > '3'",
         "optax>=0.2",

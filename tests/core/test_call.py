@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lossproof.adapters.protocol import Problem
-from lossproof.cases.deck import build
+from lossproof.cases.deck import deck_calls
 from lossproof.core.call import Call, detail, from_json, rows_back, rows_first
 from lossproof.core.errors import UsageError
 from lossproof.core.operations import OPERATIONS, validate, value_shape
@@ -48,7 +48,7 @@ def test_json_keeps_every_bit() -> None:
 
 
 def test_json_keeps_every_call_of_the_smoke_deck() -> None:
-    calls = build(deck="smoke")
+    calls = deck_calls(deck="smoke")
     for call in calls:
         back = from_json(json.loads(json.dumps(call.to_json())))
         assert same(back.problem, call.problem)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lossproof.core.formats import FLOAT16, FLOAT32, FLOAT64, FORMATS
 from lossproof.core.observation import FAILING, VERDICTS, bits_digest
-from lossproof.judging.judge import Judged, accepted, conventions, judge
+from lossproof.judging.judge import Judged, accepted, conventions, judge_stack
 from lossproof.truth.expected import ANY, NAN, NINF, OVERFLOW, PINF, ZERO, Expected
 from lossproof.truth.oracle.enclosure import Enclosure
 
@@ -30,7 +30,7 @@ def expect(mid: Any, rad: Any = 0.0, low: Any = 0.0, accept: Any = 0, clause: An
 
 def look(e: Expected, allowed: Any, got: Any, dtype: str = "float64") -> Judged:
     a = np.broadcast_to(np.asarray(allowed, dtype=np.float64), e.exact.mid.shape)
-    return judge(e, a, np.asarray(got, dtype=np.float64)[None], FORMATS[dtype])
+    return judge_stack(e, a, np.asarray(got, dtype=np.float64)[None], FORMATS[dtype])
 
 
 def test_inside_and_outside() -> None:
@@ -127,7 +127,7 @@ def test_stacks_are_reduced_problem_by_problem() -> None:
     got = mid.copy()
     got[1, 1, 0] = 5.0
     got[2, 0, 1] = 0.5
-    judged = judge(e, np.ones_like(mid), got, FLOAT64)
+    judged = judge_stack(e, np.ones_like(mid), got, FLOAT64)
     assert judged.ok.tolist() == [True, False, True]
     assert judged.worst.tolist() == [0, 2, 1]
     assert judged.share.tolist() == [0.0, 5.0, 0.5]
@@ -136,7 +136,7 @@ def test_stacks_are_reduced_problem_by_problem() -> None:
 def test_empty_outputs_pass() -> None:
     mid = np.zeros((2, 0))
     e = Expected(Enclosure(mid, mid, mid), mid.astype(np.uint8), mid.astype(np.uint8), mid > 0)
-    judged = judge(e, mid, mid, FLOAT32)
+    judged = judge_stack(e, mid, mid, FLOAT32)
     assert judged.ok.tolist() == [True, True]
     assert judged.share.tolist() == judged.ulp.tolist() == [0.0, 0.0]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from lossproof.cases.catalogue import checks
+from lossproof.cases.catalogue import all_calls
 from lossproof.cases.families import FAMILIES
 from lossproof.core.observation import FAILING
 from lossproof.running.loop import run
@@ -33,7 +33,7 @@ REDUNDANT = {
 @pytest.fixture(scope="session")
 def kills() -> Matrix:
     """One run of everything: truth is shared by all mutants."""
-    return matrix(MUTANTS, checks())
+    return matrix(MUTANTS, all_calls())
 
 
 @pytest.mark.parametrize("mutant", WRONG, ids=lambda m: m.id)
@@ -92,7 +92,7 @@ def test_the_table_of_clauses_is_current(kills):
 )
 def test_the_lean_path_gives_the_engine_s_verdicts(name):
     mutant = MUTANTS[name]
-    deck = checks(deck="smoke", ops=(mutant.op,))
+    deck = all_calls(deck="smoke", ops=(mutant.op,))
     lean = matrix({name: mutant}, deck, processes=1)
     calls = [c for c in deck if takes(mutant, c.problem)]
     failing = [o for o in run([mutant.target()], calls) if o.verdict in FAILING]

@@ -16,7 +16,7 @@ from lossproof.cli.commands.diff import diff_records
 from lossproof.core.observation import FAILING, Observation
 from lossproof.records import diff as core
 from lossproof.records import record
-from lossproof.records.changes import between
+from lossproof.records.changes import changes_between
 from lossproof.records.diff import Diff, Facts, Pair, compare
 from lossproof.records.pairs import Line, joined
 from tests.support.views import lossproof
@@ -76,22 +76,22 @@ def shown(o: Observation, clause: str, how: str) -> Observation:
     ids=itertools.count(),
 )
 def test_what_counts_as_what(a: Observation | None, b: Observation | None, expected: list[tuple[str, str]]) -> None:
-    assert [(c.kind, c.fails) for c in between("t", a, b, same_deck=True)] == expected
+    assert [(c.kind, c.fails) for c in changes_between("t", a, b, same_deck=True)] == expected
 
 
 def test_other_decks_explain_what_is_gone_and_new() -> None:
-    assert [c.fails for c in between("t", BASE, None, same_deck=False)] == [""]
-    assert [(c.kind, c.fails) for c in between("t", None, FAIL, same_deck=False)] == [("new", "")]
+    assert [c.fails for c in changes_between("t", BASE, None, same_deck=False)] == [""]
+    assert [(c.kind, c.fails) for c in changes_between("t", None, FAIL, same_deck=False)] == [("new", "")]
 
 
 def test_a_fix_says_what_was_wrong() -> None:
-    assert [c.message for c in between("t", FAIL, BASE, same_deck=True)] == ["wrong"]
-    assert [c.message for c in between("t", BASE, FAIL, same_deck=True)] == ["wrong"]
+    assert [c.message for c in changes_between("t", FAIL, BASE, same_deck=True)] == ["wrong"]
+    assert [c.message for c in changes_between("t", BASE, FAIL, same_deck=True)] == ["wrong"]
 
 
 def test_several_clauses_are_several_changes() -> None:
     a, b = (replace(BASE, verdict="convention", conventions={"4": x, "7": x}) for x in ("nan", "inf"))
-    assert [c.clause for c in between("t", a, b, same_deck=True)] == ["4", "7"]
+    assert [c.clause for c in changes_between("t", a, b, same_deck=True)] == ["4", "7"]
 
 
 def compared(*pairs: tuple[Observation | None, Observation | None]) -> Diff:
@@ -340,7 +340,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 def test_a_planted_mutant_gives_its_kills_and_no_others(runs: tuple[str, str]) -> None:
     """Every output that the mutant fails is a regression, and every regression is an output that it fails."""
     before, after = runs
-    kills = {(o.id, o.output) for o in record.read(after) if o.verdict in FAILING}
+    kills = {(o.id, o.output) for o in record.read_record(after) if o.verdict in FAILING}
     assert len(kills) > 5
     diff = diff_records(before, after, [f"numpy={PLANTED}"])
     assert {(c.id, c.output) for c in diff.changes if c.kind == "regression" and not c.clause} == kills
@@ -348,7 +348,7 @@ def test_a_planted_mutant_gives_its_kills_and_no_others(runs: tuple[str, str]) -
     assert {c.id.split("/")[0] for c in diff.changes} == {"softmax"}, "the other op is untouched"
     back = diff_records(after, before, [f"{PLANTED}=numpy"])
     assert {(c.id, c.output) for c in back.changes if c.kind == "fix" and not c.clause} == {
-        key for key in kills if key in {(o.id, o.output) for o in record.read(before)}
+        key for key in kills if key in {(o.id, o.output) for o in record.read_record(before)}
     }
 
 

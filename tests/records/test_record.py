@@ -58,15 +58,15 @@ def test_observations_survive_bit_for_bit(o: Observation) -> None:
 
 
 def test_a_whole_run_survives(tmp_path: Path) -> None:
-    calls = deck.build(deck="smoke", ops=["nll_loss"])
+    calls = deck.deck_calls(deck="smoke", ops=["nll_loss"])
     seen = list(run([Target(ADAPTER)], calls))
     path = tmp_path / "r.jsonl"
-    header = evidence.header([Target(ADAPTER)], calls, deck="smoke", seed=0, filters={"op": ["nll_loss"]})
+    header = evidence.record_header([Target(ADAPTER)], calls, deck="smoke", seed=0, filters={"op": ["nll_loss"]})
     with record.Writer(path, header) as writer:
         for o in seen:
             writer.write(o)
         writer.end({"seconds": 1.0})
-    found = record.read(path)
+    found = record.read_record(path)
     assert found.header["deck"]["digest"] == deck.digest(calls)
     assert found.header["targets"]["numpy"]["versions"]["numpy"] == np.__version__
     assert found.header["filters"] == {"op": ["nll_loss"]}
@@ -76,11 +76,11 @@ def test_a_whole_run_survives(tmp_path: Path) -> None:
 
 
 def test_the_call_of_a_failure_survives(tmp_path: Path) -> None:
-    call = deck.build(deck="smoke", families=["nan_row"])[0]
+    call = deck.deck_calls(deck="smoke", families=["nan_row"])[0]
     path = tmp_path / "r.jsonl"
     with record.Writer(path, HEADER) as writer:
         writer.write(Observation(call.id, "value", "t", "fail", share=math.inf, call=call.to_json()))
-    (o,) = record.read(path)
+    (o,) = record.read_record(path)
     assert o.call is not None
     assert from_json(o.call).id == call.id
 
@@ -90,8 +90,8 @@ def test_every_line_is_on_disk_at_once(tmp_path: Path) -> None:
     with record.Writer(path, HEADER) as writer:
         writer.write(BASE)
         assert len(path.read_text().splitlines()) == 2
-        assert list(record.read(path)) == [BASE]
-        assert record.read(path).end() is None
+        assert list(record.read_record(path)) == [BASE]
+        assert record.read_record(path).end() is None
 
 
 def test_a_truncated_last_line_is_one_warning(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_truncated_last_line_is_one_warning(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assert list(record.read(path)) == [BASE]
+        assert list(record.read_record(path)) == [BASE]
     assert len(caught) == 1
     assert "cut short" in str(caught[0].message)
 
@@ -133,7 +133,7 @@ def test_foreign_files_are_one_clear_line(tmp_path: Path, content: bytes, messag
     path = tmp_path / "r.jsonl"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=message) as caught:
-        list(record.read(path))
+        list(record.read_record(path))
     assert "\n" not in str(caught.value)
 
 
@@ -147,21 +147,21 @@ def test_compressed_records(suffix: str, tmp_path: Path) -> None:
         # What a killed run leaves can be read, up to the last flush.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            assert 1000 < len(list(record.read(path))) <= len(several)
+            assert 1000 < len(list(record.read_record(path))) <= len(several)
         writer.end({"seconds": 1.0})
-    found = record.read(path)
+    found = record.read_record(path)
     assert list(found) == several
     assert (found.end() or {})["observations"] == len(several)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cut = record.read(path)
+        cut = record.read_record(path)
         assert len(list(cut)) < len(several)
         assert cut.end() is None
     path.write_bytes(b"hello\n")
     with pytest.raises(UsageError, match="cannot read record"):
-        record.read(path)
+        record.read_record(path)
 
 
 def test_zstandard_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,9 +172,9 @@ def test_zstandard_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_paths_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot read record .*: No such file"):
-        record.read(tmp_path / "no")
+        record.read_record(tmp_path / "no")
     with pytest.raises(UsageError, match=r"cannot read record .*: Is a directory"):
-        record.read(tmp_path)
+        record.read_record(tmp_path)
     with pytest.raises(UsageError, match="cannot write record"):
         record.Writer(tmp_path / "no" / "r.jsonl", HEADER)
 
@@ -184,14 +184,14 @@ def test_what_a_newer_suite_adds_is_ignored() -> None:
 
 
 def test_the_size_of_the_deck_is_read_under_its_old_name(tmp_path: Path) -> None:
-    old = record.read(Path(__file__).parent / "data" / "deck_size_as_profile.jsonl")
+    old = record.read_record(Path(__file__).parent / "data" / "deck_size_as_profile.jsonl")
     assert '"profile":"smoke"' in old.path.read_text(encoding="utf-8").splitlines()[0]
     assert list(old.header["deck"]) == ["version", "digest", "size", "seed", "calls"]
     assert old.header["deck"]["size"] == "smoke"
     asked = ("--op", "softmax", "--dtype", "float32", "--family", "ordinary", "--family", "error", "--in-process")
     new = tmp_path / "new.jsonl"
     assert lossproof("run", "numpy", "--deck", "smoke", *asked, "-q", "--record", str(new)).exit_code == 0
-    assert record.read(new).header["deck"] == old.header["deck"]
+    assert record.read_record(new).header["deck"] == old.header["deck"]
     assert "deck smoke version 3" in lossproof("show", str(old.path)).stdout
     compared = lossproof("diff", "--fail-on", "regression", str(old.path), str(new))
     assert compared.exit_code == 0, compared.output

@@ -51,7 +51,7 @@ def test_reviewed_drafts_speak_of_every_failure_and_of_nothing_else(tmp_path: Pa
     assert lossproof("run", *SMOKE, "--record", path).exit_code == 1
     result = lossproof("waive", path, "--to", str(drafts))
     assert (result.exit_code, result.stdout) == (0, "")
-    failing = [o for o in record.read(path) if o.verdict in FAILING]
+    failing = [o for o in record.read_record(path) if o.verdict in FAILING]
     assert f" for {len(failing)} failures in {drafts}; each waits" in result.stderr
     refused = lossproof("run", *SMOKE, "--waivers", str(drafts))
     assert refused.exit_code == 2

@@ -13,7 +13,7 @@ from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records import waivers
 from lossproof.records.conditions import Context, parse
-from lossproof.records.waivers import Book, loads, symptom, verdict
+from lossproof.records.waivers import Book, parse_waivers, symptom, verdict
 from lossproof.targets.target import Target
 
 ENTRY = """
@@ -38,7 +38,7 @@ def entry(more: str = "", seen: str = VERSION) -> str:
 
 
 def book(more: str = "", seen: str = VERSION) -> Book:
-    return Book(loads(entry(more, seen), source="f.toml", adapter="numpy"), [TARGET])
+    return Book(parse_waivers(entry(more, seen), source="f.toml", adapter="numpy"), [TARGET])
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_conditions_that_cannot_be_read_say_so(condition: str) -> None:
 )
 def test_a_wrong_file_is_one_clear_line(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
-        loads(text, source="f.toml", adapter="numpy")
+        parse_waivers(text, source="f.toml", adapter="numpy")
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("f.toml: ")
 
@@ -183,18 +183,21 @@ def test_a_waiver_of_differences_between_targets_is_not_stale_where_there_is_one
     text = entry().replace("cross_entropy/float16/*", "cross_entropy/all/convention/clause-6/value")
     certain = text + "expect = 'all'"
     for written, targets, stale in ((text, 1, []), (text, 2, ["n"]), (certain, 1, ["n"])):
-        b = Book(loads(written, source="f.toml", adapter="numpy"), [TARGET, Target(ADAPTER, device="other")][:targets])
+        b = Book(
+            parse_waivers(written, source="f.toml", adapter="numpy"),
+            [TARGET, Target(ADAPTER, device="other")][:targets],
+        )
         assert [w.name for w in b.stale()] == stale
 
 
 def test_files(tmp_path: Path) -> None:
     file = tmp_path / "numpy.toml"
     file.write_text(entry())
-    assert [w.adapter for w in waivers.load(file)] == ["numpy"]
+    assert [w.adapter for w in waivers.load_waivers(file)] == ["numpy"]
     with pytest.raises(UsageError, match=r"cannot read waivers .*: No such file"):
-        waivers.load(tmp_path / "no.toml")
+        waivers.load_waivers(tmp_path / "no.toml")
     with pytest.raises(UsageError, match="waiver 'n' is already in"):
-        waivers.book([TARGET], [file, file])
+        waivers.waivers_in_force([TARGET], [file, file])
 
 
 def test_the_shipped_files_are_valid() -> None:
@@ -209,7 +212,7 @@ def test_the_shipped_files_are_valid() -> None:
 
 def test_globs_of_explored_calls_speak_of_these_alone() -> None:
     drawn = replace(FAIL, id="cross_entropy/float16/plain/n70000-k2/0")
-    b = Book(loads(entry("explored = ['*/float16/*/n70000-*']").replace("float16/*\"", "float16/confident/*\""),
+    b = Book(parse_waivers(entry("explored = ['*/float16/*/n70000-*']").replace("float16/*\"", "float16/confident/*\""),
                    source="f.toml", adapter="numpy"), [TARGET])  # fmt: skip
     assert not b.mark(drawn).waiver
     assert b.mark(drawn, explored=True).waiver == "n"
@@ -223,7 +226,7 @@ def test_a_drawn_call_that_passes_is_no_news() -> None:
 
 def test_a_glob_of_explored_calls_is_checked_like_the_others() -> None:
     with pytest.raises(UsageError, match="field 'explored' has 'float16'"):
-        loads(entry("explored = ['float16']"), source="f.toml", adapter="numpy")
+        parse_waivers(entry("explored = ['float16']"), source="f.toml", adapter="numpy")
 
 
 def test_a_waiver_may_speak_of_several_outputs() -> None:

@@ -30,7 +30,7 @@ def python_of(release: Release) -> str:
     missing = []
     for version in release.pythons:
         try:
-            interpreters.find(version)
+            interpreters.find_interpreter(version)
         except UsageError as error:
             missing.append(str(error))
         else:
@@ -56,7 +56,7 @@ def test_a_run_reports_what_is_known_to_be_wrong(release: Release, tmp_path: Pat
     if release.conforms:
         assert result.exit_code == 0, result.stdout
     unreported = list(release.bugs)
-    for o in record.read(path):
+    for o in record.read_record(path):
         mode = o.target.partition("@")[0].partition("+")[2]
         unreported = [bug for bug in unreported if bug.mode != mode or not bug.reported_by(o)]
     assert [bug.id for bug in unreported] == []

@@ -31,7 +31,7 @@ from lossproof.repro.checked_entry import Entry
 from lossproof.repro.program import reproduce
 from lossproof.repro.simplify import simpler
 from lossproof.targets import selection
-from lossproof.targets.target import Target, load
+from lossproof.targets.target import Target, load_adapter
 from tests.adapters.test_adapters import PROBLEMS
 from tests.adapters.test_findings import ROOT, SECTIONS, installed
 from tests.support.planted import ADAPTER as PLANTED
@@ -98,7 +98,7 @@ def without_versions(text: str) -> list[str]:
 def targets() -> Iterator[tuple[str, str]]:
     for name in ("numpy", "torch", "tensorflow", "jax"):
         try:
-            c = load(name).capabilities()
+            c = load_adapter(name).capabilities()
         except UsageError:
             continue
         yield from ((name, mode) for mode in c.modes if c.in_mode(mode).compile_cost != "dear" or mode == "compile")
@@ -106,7 +106,7 @@ def targets() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("name", "mode"), list(targets()))
 def test_every_output_has_a_short_program_that_is_right_about_it(name: str, mode: str) -> None:
-    target = Target(load(name), mode)
+    target = Target(load_adapter(name), mode)
     few = target.capabilities.compile_cost != "none"
     chosen = (
         ("softmax", "log_softmax-cube", "probabilities")
@@ -156,7 +156,7 @@ def test_every_output_has_a_program_of_keras_on_each_backend(backend: str, monke
     if installed("keras") is None or installed(backend) is None:
         pytest.skip(f"keras on {backend} is not installed")
     monkeypatch.setenv("KERAS_BACKEND", "torch" if backend == "jax" else "jax")
-    (target,) = selection.targets([f"keras+{backend}"], PROCESSES)
+    (target,) = selection.choose_targets([f"keras+{backend}"], PROCESSES)
     try:
         made = list(keras_programs(target))
     finally:
@@ -187,7 +187,7 @@ def test_an_option_that_keras_refuses_is_refused_where_errors_are_expected(monke
     check = next(
         c for c in catalogue.select("smoke", 0, ("cross_entropy",), (), ()) if "reduction" in c.id and ERROR in c.id
     )
-    (target,) = selection.targets([f"keras+{backend}"], PROCESSES)
+    (target,) = selection.choose_targets([f"keras+{backend}"], PROCESSES)
     try:
         found = reproduce(check, target, "c")
     finally:

@@ -12,13 +12,13 @@ import pytest
 
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Outcome, Problem, Tensor
-from lossproof.cases.deck import build
+from lossproof.cases.deck import deck_calls
 from lossproof.running import answers
-from lossproof.running.answers import Ahead, Group
+from lossproof.running.answers import Ahead, CallGroup
 from lossproof.running.loop import groups
 from lossproof.targets.target import Player, Target
 
-GROUPS = [Group(tuple(g)) for g in groups(build(deck="smoke", dtypes=["float32"]))]
+GROUPS = [CallGroup(tuple(g)) for g in groups(deck_calls(deck="smoke", dtypes=["float32"]))]
 
 
 class Elsewhere:

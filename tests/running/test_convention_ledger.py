@@ -11,13 +11,13 @@ import pytest
 
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Capabilities, Problem
-from lossproof.cases.catalogue import checks
+from lossproof.cases.catalogue import all_calls
 from lossproof.core.case_id import FAMILY
 from lossproof.core.clauses import EXEMPT
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import FAILING, Observation
 from lossproof.running.loop import run
-from lossproof.targets.target import Target, load
+from lossproof.targets.target import Target, load_adapter
 
 INFINITE = ("softmax", "log_softmax")
 
@@ -46,7 +46,7 @@ class Declaring(NumpyAdapter):
 
 
 def verdicts(adapter: Declaring) -> Iterator[Observation]:
-    calls = checks(ops=INFINITE, dtypes=["float64", "float32"], families=["positive_infinity"])
+    calls = all_calls(ops=INFINITE, dtypes=["float64", "float32"], families=["positive_infinity"])
     assert calls
     return (o for o in run([Target(adapter)], calls) if f"/{FAMILY}/clause-4/value" in o.id)
 
@@ -73,13 +73,13 @@ def test_what_is_not_declared_is_recorded(declared: dict[tuple[str, str, str], s
 def test_shipped_declarations_can_be_contradicted(name: str) -> None:
     """None is about a clause that the comparison exempts, and each is shown by some call of the deck."""
     try:
-        declared = load(name).capabilities().conventions
+        declared = load_adapter(name).capabilities().conventions
     except UsageError as error:
         pytest.skip(str(error))
     assert declared
     assert not {clause for clause, _, _ in declared} & EXEMPT
-    calls = [c for c in checks(dtypes=["float32"]) if c.problem.x.size <= 100]
-    shown = {o.id: o for o in run([Target(load("numpy"))], calls) if f"/{FAMILY}/" in o.id}
+    calls = [c for c in all_calls(dtypes=["float32"]) if c.problem.x.size <= 100]
+    shown = {o.id: o for o in run([Target(load_adapter("numpy"))], calls) if f"/{FAMILY}/" in o.id}
     for clause, op, output in declared:
         assert f"{op}/all/{FAMILY}/clause-{clause}/{output}" in shown
     assert not [o.message for o in shown.values() if o.verdict in FAILING]

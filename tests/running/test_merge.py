@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from lossproof.cases.catalogue import checks
+from lossproof.cases.catalogue import all_calls
 from lossproof.core.batch import signature
 from lossproof.core.errors import UsageError
 from lossproof.running.loop import groups, stacked
-from lossproof.running.shard import Shard, parse
+from lossproof.running.shard import Shard, parse_shard
 from tests.support.views import install, lossproof
 
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
@@ -128,7 +128,7 @@ def test_waivers_are_applied_to_the_whole(folder: Path, tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize("of", [1, 2, 3, 7, 1000])
 def test_a_deck_is_divided_by_signatures(of: int) -> None:
-    calls = checks(deck="smoke")
+    calls = all_calls(deck="smoke")
     parts = [stacked(calls, Shard(i, of)) for i in range(1, of + 1)]
     whole = [tuple(c.id for c in stack) for stack in groups(calls)]
     found = [[tuple(c.id for c in g.calls) for g in part] for part in parts]
@@ -145,7 +145,7 @@ def test_a_deck_is_divided_by_signatures(of: int) -> None:
 @pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "a/b", "1/2/3", "-1/2", "1/0", "1/9999999"])
 def test_what_is_no_shard_is_one_error(text: str) -> None:
     with pytest.raises(UsageError, match=r"cannot read shard .* expected I/N"):
-        parse(text)
+        parse_shard(text)
 
 
 def test_what_cannot_be_merged_is_one_error(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

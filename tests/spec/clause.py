@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, LAYOUTS, Problem
-from lossproof.cases.error_cases import Case, cases
+from lossproof.cases.error_cases import ErrorCase, cases
 from lossproof.cases.picker import SeededPicker
 from lossproof.cases.relations import RELATIONS
 from lossproof.core.call import Call
@@ -109,7 +109,7 @@ def error(name: str, *accepts: Answer, op: str = "cross_entropy", **given: Any) 
 
 
 @cache
-def _cases(op: str, dtype: str) -> dict[str, Case]:
+def _cases(op: str, dtype: str) -> dict[str, ErrorCase]:
     return {f"{c.clause}-{c.name}": c for c in cases(op, dtype)}
 
 

@@ -23,7 +23,7 @@ from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.judging.check import Check
 from lossproof.records import record
-from lossproof.records.record import plain
+from lossproof.records.record import json_ready
 from lossproof.targets import selection
 from lossproof.targets.environments.store import interpreter
 from lossproof.targets.target import Target
@@ -94,7 +94,7 @@ def shown(line: Line, call: Call, targets: Sequence[Target], said: Sequence[Obse
         if o is None or isinstance(call, Check) or o.got is None or line.output not in answers[0].outputs:
             continue
         printed = entry(answers[0].outputs[line.output], o.index)
-        if str(plain(printed)) != str(plain(o.got)):
+        if str(json_ready(printed)) != str(json_ready(o.got)):
             return f"{target.name} prints {printed!r} at {o.index}, its record has {o.got!r}"
     # As texts: -0.0 equals 0.0 as a number, and NaN does not equal itself.
     return "" if repr(sides[0]) != repr(sides[1]) else "both sides print the same"
@@ -102,14 +102,14 @@ def shown(line: Line, call: Call, targets: Sequence[Target], said: Sequence[Obse
 
 def unshown(before: str, after: str, *, deck: str = "default") -> Iterator[tuple[Line, str]]:
     """Every line, with what is wrong about it."""
-    names = [list(record.read(path).header["targets"]) for path in (before, after)]
+    names = [list(record.read_record(path).header["targets"]) for path in (before, after)]
     pairs = [f"{a}={b}" for a, b in zip(*names, strict=True)]
     partners = dict(zip(*names, strict=True))
     told = list(lines(before, after, pairs))
     wanted = {line.id for line in told}
-    known = [{(o.target, o.id, o.output): o for o in record.read(p) if o.id in wanted} for p in (before, after)]
+    known = [{(o.target, o.id, o.output): o for o in record.read_record(p) if o.id in wanted} for p in (before, after)]
     by_id = {c.id: c for c in select(deck, 0, (), (), ())}
-    started = {t.name: t for t in selection.targets([n for side in names for n in side], selection.PROCESSES)}
+    started = {t.name: t for t in selection.choose_targets([n for side in names for n in side], selection.PROCESSES)}
     try:
         for line in told:
             if line.id.split("/")[2] == FAMILY:

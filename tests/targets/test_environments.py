@@ -115,10 +115,10 @@ def test_interpreters_are_found_with_pyenv_and_uv_and_on_path(box: Path, uv: Pat
     of_pyenv = fake_python(box / "pyenv" / "versions" / "3.8.7" / "bin" / "python", "3.8.7")
     of_uv = fake_python(box / "pythons" / "cpython-3.9" / "bin" / "python3", "3.9.1")
     on_path = fake_python(box / "bin" / "python3.10", "3.10.2")
-    found = {wanted: interpreters.find(wanted) for wanted in ("3.8", "python3.9", "3.10.2")}
+    found = {wanted: interpreters.find_interpreter(wanted) for wanted in ("3.8", "python3.9", "3.10.2")}
     assert [(i.path, i.source) for i in found.values()] == [(of_pyenv, "pyenv"), (of_uv, "uv"), (on_path, "PATH")]
-    assert interpreters.find(str(on_path)).release == "3.10.2"
-    assert interpreters.find(None).path == Path(sys.executable)
+    assert interpreters.find_interpreter(str(on_path)).release == "3.10.2"
+    assert interpreters.find_interpreter(None).path == Path(sys.executable)
 
 
 def test_the_newest_that_is_no_virtual_environment_is_taken(box: Path) -> None:
@@ -127,7 +127,7 @@ def test_the_newest_that_is_no_virtual_environment_is_taken(box: Path) -> None:
     fake_python(box / "pyenv" / "versions" / "virtual" / "bin" / "python", "3.8.12", own=False)
     fake_python(box / "pyenv" / "versions" / "pypy" / "bin" / "python", "3.8.16", implementation="pypy")
     executable(box / "bin" / "python3.8", "#!/bin/sh\necho 'no version is set' >&2\nexit 127\n")
-    assert interpreters.find("3.8").release == "3.8.10"
+    assert interpreters.find_interpreter("3.8").release == "3.8.10"
 
 
 def test_a_missing_interpreter_is_an_error_that_says_what_was_found(box: Path) -> None:
@@ -135,12 +135,12 @@ def test_a_missing_interpreter_is_an_error_that_says_what_was_found(box: Path) -
     with pytest.raises(
         UsageError, match=r"no Python 3\.8 with pyenv, uv or on PATH; found 3\.9\.4 \(pyenv\), .*install"
     ):
-        interpreters.find("3.8")
+        interpreters.find_interpreter("3.8")
     with pytest.raises(UsageError, match="no Python interpreter 'three'; expected a version"):
-        interpreters.find("three")
+        interpreters.find_interpreter("three")
     fake_python(box / "bin" / "python3.7", "3.7.3")
     with pytest.raises(UsageError, match=r"Python 3\.7\.3 is too old; targets need 3\.8"):
-        interpreters.find("3.7")
+        interpreters.find_interpreter("3.7")
 
 
 # Installers

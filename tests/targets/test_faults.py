@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from lossproof.adapters.protocol import Problem
-from lossproof.cases.deck import build
+from lossproof.cases.deck import deck_calls
 from lossproof.cases.error_cases import error_checks
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.judging.check import Check
 from lossproof.records.record import to_line
-from lossproof.records.waivers import book
+from lossproof.records.waivers import waivers_in_force
 from lossproof.running.loop import run
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
@@ -33,7 +33,7 @@ from tests.support.faulty import MAGIC
 
 NAME = f"{Path(__file__).parents[1] / 'support' / 'faulty.py'}:ADAPTER"
 LIMITS = Processes(timeout=2.0, memory=400 << 20)
-CALLS = build(deck="smoke", ops=["softmax"], dtypes=["float32"])
+CALLS = deck_calls(deck="smoke", ops=["softmax"], dtypes=["float32"])
 X = np.array([[MAGIC, 1.0, -2.0, 0.5], [0.0, 1.0, 2.0, 3.0]])
 CULPRIT = Call(Problem("softmax", "float32", X, cotangent=np.ones((2, 4))), "ordinary", "a test")
 # In the middle of a stack: calls before it and after it travel with it.
@@ -47,7 +47,7 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
 
     def begin(fault: str, limits: Processes = LIMITS) -> Target:
         monkeypatch.setenv("FAULT", fault)
-        (target,) = selection.targets([NAME], limits)
+        (target,) = selection.choose_targets([NAME], limits)
         started.append(target)
         return target
 
@@ -63,7 +63,7 @@ def observed(target: Target, calls: list[Call] = DECK, clock: Clock | None = Non
 def quiet() -> list[Observation]:
     """What the deck gives without a fault."""
     os.environ.pop("FAULT", None)
-    (target,) = selection.targets([NAME], LIMITS)
+    (target,) = selection.choose_targets([NAME], LIMITS)
     found = observed(target)
     selection.close([target])
     return found
@@ -116,8 +116,10 @@ def test_a_death_that_does_not_repeat_is_noted(start) -> None:  # type: ignore[n
     (o, _) = [o for o in found if o.id == CULPRIT.id]
     assert o.note.startswith("answered when asked again, alone; before that the process died of SIGSEGV")
     summary = Summary().add_all(found)
-    assert not summary.reasons(book([target]), strict=False, complete=False)
-    assert summary.reasons(book([target]), strict=True, complete=False) == ["1 faults that did not happen again"]
+    assert not summary.reasons(waivers_in_force([target]), strict=False, complete=False)
+    assert summary.reasons(waivers_in_force([target]), strict=True, complete=False) == [
+        "1 faults that did not happen again"
+    ]
     clock.close([target])
     assert clock.restarts == {target.name: 1}
 
@@ -165,7 +167,7 @@ def test_who_answers_nothing_is_given_up(start) -> None:  # type: ignore[no-unty
 def test_an_op_that_answers_nothing_is_given_up_and_no_other(start) -> None:  # type: ignore[no-untyped-def]
     """A release whose kernel of one op for one dtype always dies is judged in everything else."""
     target = start("kernel")
-    calls = build(deck="smoke", ops=["softmax", "log_softmax"], dtypes=["float32", "float16"])
+    calls = deck_calls(deck="smoke", ops=["softmax", "log_softmax"], dtypes=["float32", "float16"])
     found = [o for o in observed(target, calls) if "/all/" not in o.id]
     crashed = [o for o in found if o.verdict == "crash"]
     assert {tuple(o.id.split("/")[:2]) for o in crashed} == {("softmax", "float32")}
@@ -197,7 +199,7 @@ def test_a_worker_that_has_lost_its_engine_ends(tmp_path: Path) -> None:
         "from lossproof.targets import selection; from lossproof.targets.launch import Processes; "
         "from lossproof.running.loop import run; "
         "from tests.targets.test_faults import CULPRIT, NAME; "
-        "list(run(selection.targets([NAME], Processes(timeout=0.5)), [CULPRIT]))"
+        "list(run(selection.choose_targets([NAME], Processes(timeout=0.5)), [CULPRIT]))"
     )
     environment = {**os.environ, "FAULT": "spin", "PID_FILE": str(file), "PYTHONPATH": str(Path(__file__).parents[2])}
     engine = subprocess.Popen([sys.executable, "-c", program], env=environment)

@@ -18,7 +18,7 @@ import pytest
 
 from lossproof.adapters import compiled, wire
 from lossproof.adapters.protocol import THREADS, Capabilities, Outcome, Problem, Support, Tensor
-from lossproof.cases.catalogue import checks
+from lossproof.cases.catalogue import all_calls
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.records.record import to_line
@@ -26,13 +26,13 @@ from lossproof.running import header
 from lossproof.running.loop import run
 from lossproof.targets import selection
 from lossproof.targets.launch import Launch, Processes, adapters_folder, cache_folder, environment
-from lossproof.targets.target import parse, spec
+from lossproof.targets.target import parse_target, spec
 from tests.support.views import install, python
 
 HERE = Path(__file__).parents[1] / "support"
 FAULTY = f"{HERE / 'faulty.py'}:ADAPTER"
 PROCESSES = Processes(timeout=60)
-SMOKE = checks(deck="smoke", ops=["softmax", "cross_entropy"], dtypes=["float32"])
+SMOKE = all_calls(deck="smoke", ops=["softmax", "cross_entropy"], dtypes=["float32"])
 
 
 # What travels
@@ -151,38 +151,38 @@ def lines(targets: list, calls: list) -> list[dict]:  # type: ignore[type-arg]
 
 
 def test_a_worker_gives_what_the_adapter_gives_here() -> None:
-    targets = selection.targets(["numpy"], PROCESSES)
+    targets = selection.choose_targets(["numpy"], PROCESSES)
     try:
-        assert lines(targets, SMOKE) == lines([parse("numpy")], SMOKE)
-        assert targets[0].describe() == parse("numpy").describe()
-        assert targets[0].capabilities == parse("numpy").capabilities
+        assert lines(targets, SMOKE) == lines([parse_target("numpy")], SMOKE)
+        assert targets[0].describe() == parse_target("numpy").describe()
+        assert targets[0].capabilities == parse_target("numpy").capabilities
         p = SMOKE[0].problem
-        assert targets[0].script(p) == parse("numpy").script(p)
+        assert targets[0].script(p) == parse_target("numpy").script(p)
     finally:
         selection.close(targets)
 
 
 def test_targets_side_by_side_keep_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAULT", "")
-    targets = selection.targets(["numpy", FAULTY], PROCESSES)
+    targets = selection.choose_targets(["numpy", FAULTY], PROCESSES)
     try:
         found = lines(targets, SMOKE)
     finally:
         selection.close(targets)
-    both = [parse("numpy"), parse(FAULTY)]
+    both = [parse_target("numpy"), parse_target(FAULTY)]
     assert [t.name for t in targets] == [t.name for t in both] == ["numpy", FAULTY]
     assert found == lines(both, SMOKE)
 
 
 def test_a_target_that_is_named_twice_is_one() -> None:
-    targets = selection.targets(["numpy", "numpy:cpu", "numpy", "numpy+eager"], PROCESSES)
+    targets = selection.choose_targets(["numpy", "numpy:cpu", "numpy", "numpy+eager"], PROCESSES)
     selection.close(targets)
     assert [t.name for t in targets] == ["numpy"]
 
 
 def test_one_job_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAULT", "")
-    targets = selection.targets(["numpy", FAULTY], PROCESSES)
+    targets = selection.choose_targets(["numpy", FAULTY], PROCESSES)
     try:
         one, two = ([to_line(replace(o, seconds=0.0)) for o in run(targets, SMOKE, jobs=n)] for n in (1, 2))
     finally:
@@ -191,7 +191,7 @@ def test_one_job_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_can_be_broken_off() -> None:
-    targets = selection.targets(["numpy"], PROCESSES)
+    targets = selection.choose_targets(["numpy"], PROCESSES)
     observations = run(targets, SMOKE)
     next(observations)
     observations.close()
@@ -213,7 +213,7 @@ def test_modified_inputs_are_seen_from_outside(tmp_path: Path) -> None:
     purity = [c for c in SMOKE if "/purity-" in c.id]
     # sanity check: the deck has the relation
     assert purity
-    targets = selection.targets([f"{file}:ADAPTER"], PROCESSES)
+    targets = selection.choose_targets([f"{file}:ADAPTER"], PROCESSES)
     try:
         found = [o for o in run(targets, purity) if "/all/" not in o.id]
     finally:
@@ -232,7 +232,7 @@ def test_answers_that_cannot_travel_are_answers(tmp_path: Path) -> None:
         "        return {'value': np.array([None]), 'vjp': {1}}\n"
         "ADAPTER = Odd()\n"
     )
-    targets = selection.targets([f"{file}:ADAPTER"], PROCESSES)
+    targets = selection.choose_targets([f"{file}:ADAPTER"], PROCESSES)
     try:
         found = [o for o in run(targets, SMOKE[:2]) if "/all/" not in o.id]
     finally:
@@ -245,7 +245,7 @@ def test_threads_are_set_and_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in THREADS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    (target,) = targets = selection.targets(["numpy"], PROCESSES)
+    (target,) = targets = selection.choose_targets(["numpy"], PROCESSES)
     try:
         described = header.describe(target)
     finally:
@@ -291,7 +291,7 @@ def test_target_strings(text: str, parts: tuple[str, ...]) -> None:
 )
 def test_mistakes_are_one_line(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)) as caught:
-        selection.targets(["numpy", text], PROCESSES)
+        selection.choose_targets(["numpy", text], PROCESSES)
     assert "\n" not in str(caught.value)
 
 
@@ -366,9 +366,9 @@ def old_interpreter() -> str:
 
 def test_an_old_interpreter_with_numpy_alone_will_do() -> None:
     path = old_interpreter()
-    (target,) = targets = selection.targets([f"numpy@{path}"], PROCESSES)
+    (target,) = targets = selection.choose_targets([f"numpy@{path}"], PROCESSES)
     try:
-        found = list(run(targets, checks(deck="smoke")))
+        found = list(run(targets, all_calls(deck="smoke")))
         described = header.describe(target)
     finally:
         selection.close(targets)
@@ -381,7 +381,7 @@ def test_an_interpreter_without_numpy_is_a_mistake(tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
     with pytest.raises(UsageError, match=r"numpy is not installed for .*; install it in "):
-        selection.targets([f"numpy@{bare}"], PROCESSES)
+        selection.choose_targets([f"numpy@{bare}"], PROCESSES)
 
 
 # Compilation caches

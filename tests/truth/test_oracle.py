@@ -129,7 +129,7 @@ def check(p: Problem, core: Core, *, finer: bool = False) -> int:
 def cores(p: Problem, *precisions: int) -> list[Core]:
     batch = stack([p])
     rows = analyse(batch)
-    return [in_balls.core(batch, rows, precision) for precision in precisions]
+    return [in_balls.enclosures_in_balls(batch, rows, precision) for precision in precisions]
 
 
 @pytest.mark.parametrize("dtype", SCALES)
@@ -189,13 +189,13 @@ def test_certify_raises_the_precision_until_the_radius_is_small() -> None:
 
     def attempt(precision: int) -> Core:
         tried.append(precision)
-        return in_balls.core(batch, rows, precision)
+        return in_balls.enclosures_in_balls(batch, rows, precision)
 
     result = in_balls.certify(attempt)
     assert tried == [128, 256, 512, 1024]
     assert np.all(result["vjp"].rad <= 2.0**-60 * np.abs(result["vjp"].mid))
     check(p, result, finer=True)
-    coarse = in_balls.core(batch, rows, 128)["vjp"]
+    coarse = in_balls.enclosures_in_balls(batch, rows, 128)["vjp"]
     assert coarse is not None
     assert coarse.rad[0, 0, 0] > 1e10 * abs(coarse.mid[0, 0, 0]) or coarse.mid[0, 0, 0] == 0
 
@@ -212,7 +212,7 @@ def test_certify_accepts_what_float64_cannot_resolve() -> None:
     batch = stack([p])
     tried = []
     result = in_balls.certify(
-        lambda precision: tried.append(precision) or in_balls.core(batch, analyse(batch), precision)
+        lambda precision: tried.append(precision) or in_balls.enclosures_in_balls(batch, analyse(batch), precision)
     )
     assert tried == [128]
     assert 0 < result["value"].rad[0, 0, 1] <= 2.0**-1073

@@ -13,9 +13,9 @@ from lossproof.cases.clause_calls import special_calls
 from lossproof.cases.families import FAMILIES
 from lossproof.core.formats import FORMATS
 from lossproof.core.observation import FAILING
-from lossproof.judging.judge import conventions, judge
+from lossproof.judging.judge import conventions, judge_stack
 from lossproof.running.loop import run
-from lossproof.targets.target import parse
+from lossproof.targets.target import parse_target
 from lossproof.truth.truth import truth
 
 NAN, INF = math.nan, math.inf
@@ -33,7 +33,7 @@ def entries(p: Problem, output: str, got: object) -> np.ndarray:
     shape = exact.expected[output].exact.mid.shape
     stacked = np.asarray(got, dtype=np.float64).reshape(shape)
     allowed = exact.allowed(profile(p.dtype)).outputs[output]
-    judged = judge(exact.expected[output], allowed, stacked, FORMATS[p.dtype])
+    judged = judge_stack(exact.expected[output], allowed, stacked, FORMATS[p.dtype])
     assert bool(judged.ok[0]) == bool(judged.entries[0].all())
     return judged.entries[0]
 
@@ -471,6 +471,6 @@ def test_precedence_where_clauses_meet() -> None:
 def test_calls_by_hand() -> None:
     calls = special_calls()
     assert {c.family for c in calls} <= set(FAMILIES)
-    assert [o.message for o in run([parse("numpy")], calls) if o.verdict in FAILING] == []
+    assert [o.message for o in run([parse_target("numpy")], calls) if o.verdict in FAILING] == []
     some = special_calls(ops=["softmax"], dtypes=["float16"], families=["nan_row"])
     assert {(c.problem.op, c.problem.dtype, c.family) for c in some} == {("softmax", "float16", "nan_row")}

@@ -86,7 +86,7 @@ def run_record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "numpy.jsonl"
     result = lossproof("run", "numpy", "--deck", "smoke", "--in-process", "--record", str(path))
     assert result.exit_code == 0, result.output
-    made = record.read(path)
+    made = record.read_record(path)
     header = made.header | {"command": ["lossproof", HOSTILE]}
     header["targets"] = {name: facts | {"facts": {"build": HOSTILE}} for name, facts in header["targets"].items()}
     with Writer(folder / "hostile.jsonl", {k: v for k, v in header.items() if k not in ("lossproof", "format")}) as out:
@@ -109,7 +109,7 @@ def page(run_record: Path) -> Path:
 
 
 def test_the_numbers_are_those_of_the_record(page: Path, run_record: Path) -> None:
-    observations = list(record.read(run_record))
+    observations = list(record.read_record(run_record))
     counts = Counter(verdict(o) for o in observations)
     assert {"fail", "waived", "pass", "convention"} <= counts.keys()
     found = Page(page)

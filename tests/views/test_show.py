@@ -41,7 +41,7 @@ def test_the_tables_are_those_of_the_run(run: tuple[str, str]) -> None:
 
 def test_filters_and_json(run: tuple[str, str]) -> None:
     path, _ = run
-    everything = list(record.read(path))
+    everything = list(record.read_record(path))
 
     def found(*arguments: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lossproof("show", path, "--json", *arguments).stdout.splitlines()]
@@ -63,7 +63,7 @@ def test_filters_and_json(run: tuple[str, str]) -> None:
 
 def test_a_list_of_observations(run: tuple[str, str]) -> None:
     path, _ = run
-    n = sum(o.verdict == "fail" for o in record.read(path))
+    n = sum(o.verdict == "fail" for o in record.read_record(path))
     result = lossproof("show", path, "--verdict", "fail")
     listed = [line for line in result.stdout.splitlines() if line.startswith("fail  crooked  ")]
     assert len(listed) == 20
@@ -75,8 +75,8 @@ def test_a_list_of_observations(run: tuple[str, str]) -> None:
 
 def test_a_record_that_is_cut_short_says_so(run: tuple[str, str], tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    lines = [json.dumps({"lossproof": "record", "format": record.FORMAT, **record.read(run[0]).header})]
-    lines += [json.dumps(to_line(o)) for o in record.read(run[0])][:9]
+    lines = [json.dumps({"lossproof": "record", "format": record.FORMAT, **record.read_record(run[0]).header})]
+    lines += [json.dumps(to_line(o)) for o in record.read_record(run[0])][:9]
     path.write_text("\n".join(lines) + '\n{"id":"so')
     result = lossproof("show", str(path))
     assert result.exit_code == 0
@@ -88,7 +88,7 @@ def test_a_record_that_is_cut_short_says_so(run: tuple[str, str], tmp_path: Path
 
 def test_unknown_waivers_are_named(run: tuple[str, str], tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    read = record.read(run[0])
+    read = record.read_record(run[0])
     with record.Writer(path, read.header) as writer:
         for o in read:
             writer.write(o if o.verdict != "fail" else record.from_line(to_line(o) | {"waiver": "mine"}))

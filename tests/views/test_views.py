@@ -19,7 +19,7 @@ from lossproof.cli.main import cli
 from lossproof.core.observation import Observation
 from lossproof.records import record
 from lossproof.records.waivers import Book, verdict
-from lossproof.views.github import ANNOTATIONS, commands, markdown
+from lossproof.views.github import ANNOTATIONS, commands, job_summary
 from lossproof.views.junit import MESSAGES, JunitView
 from lossproof.views.summary import Summary
 from lossproof.views.view import Ended
@@ -47,7 +47,7 @@ def test_junit_has_a_case_for_each_family(tmp_path: Path) -> None:
     path, kept = tmp_path / "j.xml", tmp_path / "r.jsonl"
     result = lossproof("run", "numpy", PLANTED, *SMALL, "--junit", str(path), "--record", str(kept))
     assert result.exit_code == 1
-    observations = list(record.read(kept))
+    observations = list(record.read_record(kept))
     keys = {(o.target, *o.id.split("/")[:3]) for o in observations}
     bad = {(o.target, *o.id.split("/")[:3]) for o in observations if verdict(o) == "fail"}
     root = ET.parse(path).getroot()
@@ -126,7 +126,7 @@ def test_what_a_target_says_is_no_command_and_no_markup() -> None:
         assert "\n" not in line
         assert line.count("::error") == 2 - ("title=numpy" not in line) + ("title=lossproof" in line)
         assert "100%25" in line
-    text = "\n".join(markdown(run))
+    text = "\n".join(job_summary(run))
     assert "<b>" not in text.replace("\\<b\\>", "")
     assert "`" not in text.replace("\\`", "")
     assert not re.search("^::", text, re.MULTILINE)
@@ -156,7 +156,7 @@ def test_shards_merge_into_one_report(tmp_path: Path) -> None:
     whole, xml = tmp_path / "whole.jsonl", tmp_path / "j.xml"
     result = lossproof("merge", *shards, "-o", str(whole), "--junit", str(xml), "--json")
     assert result.exit_code == 0, result.output
-    counts = Counter(verdict(o) for o in record.read(whole))
+    counts = Counter(verdict(o) for o in record.read_record(whole))
     assert json.loads(result.stdout)["verdicts"] == dict(counts)
     out = ET.parse(xml).getroot().findall("testsuite/testcase/system-out")
     assert sum(int(n) for o in out for n in re.findall(r"(\d+) \w+", o.text or "")) == sum(counts.values())

@@ -22,7 +22,7 @@ from lossproof.adapters.protocol import Problem
 from lossproof.cases.explore import options
 from lossproof.cases.explore.byte_picker import TapePicker
 from lossproof.cases.explore.logits import EXPLORED
-from lossproof.cases.explore.shapes import Place, place
+from lossproof.cases.explore.shapes import DrawnShape, place
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.family import Family
 from lossproof.cases.picker import Picker, SeededPicker
@@ -120,13 +120,13 @@ def _wanted(wanted: str, extras: dict[str, Any]) -> str:
     return "v" + wanted.replace("v", "") if "repeat_backward" in extras else wanted
 
 
-def _family(pick: Picker, where: Place) -> Family:
+def _family(pick: Picker, where: DrawnShape) -> Family:
     wild = pick.choice(_NAMES)
     tame = pick.choice(tuple(f.name for f in FAMILIES.values() if where.n and f.needs(where.n, where.k)) or ("plain",))
     return EXPLORED[wild] if wild else {**FAMILIES, **EXPLORED}[tame]
 
 
-def _pickers(tape: bytes, where: Place) -> dict[str, Picker]:
+def _pickers(tape: bytes, where: DrawnShape) -> dict[str, Picker]:
     if where.n * where.k > _TAPED:
         seed = int.from_bytes(tape[-2:])
         return {name: SeededPicker(f"explore/{seed}/{name}") for name in _PARTS}
@@ -134,7 +134,7 @@ def _pickers(tape: bytes, where: Place) -> dict[str, Picker]:
     return {name: TapePicker(tape[end - _PARTS[name] : end]) for name, end in zip(_PARTS, ends, strict=True)}
 
 
-def _placed(rows: F64, where: Place) -> F64:
+def _placed(rows: F64, where: DrawnShape) -> F64:
     at = where.axis % len(where.shape)
     return np.ascontiguousarray(np.moveaxis(rows.reshape(*where.rest, where.k), -1, at))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lossproof.cases.family import Family, Make
+from lossproof.cases.family import DrawLogits, Family
 from lossproof.cases.picker import Picker
 from lossproof.core.formats import F64, Format
 
@@ -88,7 +88,7 @@ def _patterns(pick: Picker, fmt: Format, shape: tuple[int, ...]) -> F64:
     return (high.astype(np.uint64) << np.uint64(32) | low.astype(np.uint64)).view(np.float64).copy()
 
 
-def _family(make: Make, provokes: str) -> Family:
+def _family(make: DrawLogits, provokes: str) -> Family:
     def rounded(pick: Picker, fmt: Format, n: int, k: int) -> F64:
         with np.errstate(all="ignore"):
             return fmt.round(make(pick, fmt, n, k))

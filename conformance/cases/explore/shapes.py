@@ -37,7 +37,7 @@ _MOST_RANKED = 120
 
 
 @dataclass(frozen=True)
-class Place:
+class DrawnShape:
     """A shape with its class axis, and the theme that it came from."""
 
     theme: str
@@ -66,7 +66,7 @@ class Place:
         return self.theme in ("tall", "many")
 
 
-def place(pick: Picker, fmt: Format, *, losses: bool, free: bool) -> Place:
+def place(pick: Picker, fmt: Format, *, losses: bool, free: bool) -> DrawnShape:
     """A shape and a class axis; of the ``FIXED`` ones unless they are ``free``."""
     theme = pick.choice(_THEMES[losses] if free else ("fixed",))
     extent = pick.choice((1, 2, 3, 4, 5))
@@ -77,7 +77,7 @@ def place(pick: Picker, fmt: Format, *, losses: bool, free: bool) -> Place:
     if theme in ("wide", "long", "tall", "many") and axis == 0:
         # The sizes are those of rows and classes, wherever the class axis is.
         shape = shape[::-1]
-    return Place(theme, shape, axis)
+    return DrawnShape(theme, shape, axis)
 
 
 def _shapes(theme: str, extent: int, fmt: Format) -> tuple[Shape, ...]:

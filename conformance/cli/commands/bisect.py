@@ -10,13 +10,13 @@ import click
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
-from lossproof.records.bisection import search
+from lossproof.records.bisection import first_change
 from lossproof.records.changes import state
-from lossproof.repro.find import find
+from lossproof.repro.find import find_call
 from lossproof.running.loop import run
 from lossproof.targets import selection
 from lossproof.targets.environments import interpreters, store
-from lossproof.targets.environments.releases import between, releases, version
+from lossproof.targets.environments.releases import releases, version, versions_between
 from lossproof.targets.environments.upgrade_sides import environment_name
 from lossproof.targets.launch import Processes
 from lossproof.targets.target import spec
@@ -49,15 +49,15 @@ def bisect_command(
         raise UsageError(f"target {target!r} does not say whose releases are searched; add --package NAME")
     package = package or named.name
     store.requirement(f"{package}=={version(good)}")
-    call = find(None if call_file else id, deck=deck, seed=seed, record=record, call_file=call_file)
+    call = find_call(None if call_file else id, deck=deck, seed=seed, record=record, call_file=call_file)
     if version(good) == version(bad):
         raise UsageError(f"--good and --bad are both {good}; expected two releases")
-    several = versions.split(",") if versions else releases(package, interpreters.find(python))
-    wanted = between([v.strip() for v in several if v.strip()], good, bad)
+    several = versions.split(",") if versions else releases(package, interpreters.find_interpreter(python))
+    wanted = versions_between([v.strip() for v in several if v.strip()], good, bad)
     asker = _Asker(target, call, package, tuple(extra), python, outputs, bits, Processes(timeout=timeout))
     click.echo(f"{call.id} on {target}: {package} {wanted[0]} to {wanted[-1]}, {len(wanted)} releases")
     try:
-        found = search(wanted, asker.ask)
+        found = first_change(wanted, asker.ask)
     finally:
         if not keep:
             asker.remove()
@@ -90,7 +90,7 @@ class _Asker:
             _, is_new = store.create(name, requirements, python=self.python)
             if is_new:
                 self.made.append(name)
-            several = selection.targets([f"{self.target}@{name}"], self.processes)
+            several = selection.choose_targets([f"{self.target}@{name}"], self.processes)
         except UsageError as error:
             click.echo(f"passed over: {error}")
             return None

@@ -14,8 +14,8 @@ from lossproof.cli.outputs import chosen as views_of
 from lossproof.cli.session import Show, judge_all
 from lossproof.core.errors import UsageError
 from lossproof.records.record import Writer
-from lossproof.running.detached import Answers, export
-from lossproof.running.header import header
+from lossproof.running.detached import AnswerFile, export
+from lossproof.running.header import record_header
 from lossproof.targets.target import Target
 
 
@@ -42,7 +42,7 @@ def judge_command(
 ) -> int:
     """Judge files of answers as a run judges targets; the exit code."""
     with contextlib.ExitStack() as stack:
-        heard = [Answers(path) for path in answers]
+        heard = [AnswerFile(path) for path in answers]
         for one in heard:
             stack.callback(one.close)
         made = heard[0].deck["arguments"]
@@ -52,11 +52,11 @@ def judge_command(
         calls = select(made["deck"], made["seed"], made["ops"], made["dtypes"], made["families"])
         for one in heard:
             one.expect(calls)
-        chosen = targets(heard)
+        chosen = targets_of_files(heard)
         filters = {"op": made["ops"], "dtype": made["dtypes"], "family": made["families"]}
         where = {"record": record} if record else {"deck": made["deck"], "seed": made["seed"]}
         others = views_of(**views, options=where)
-        head = header(chosen, calls, deck=made["deck"], seed=made["seed"], filters=filters)
+        head = record_header(chosen, calls, deck=made["deck"], seed=made["seed"], filters=filters)
         writer = stack.enter_context(Writer(record, head)) if record else None
         missing = [
             f"{one.missing} calls without an answer in {one.path}; finish it with --after"
@@ -68,7 +68,7 @@ def judge_command(
         return judge_all(chosen, calls, writer, None, how, head)
 
 
-def targets(heard: Sequence[Answers]) -> list[Target]:
+def targets_of_files(heard: Sequence[AnswerFile]) -> list[Target]:
     """Each file as a target; several of the same name are told apart by their files."""
     found = [Target(one, one.hello["mode"], one.hello["device"]) for one in heard]
     names = [t.name for t in found]

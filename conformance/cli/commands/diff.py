@@ -8,9 +8,9 @@ from dataclasses import replace
 from lossproof.cli.warnings import warned
 from lossproof.core.errors import UsageError
 from lossproof.records.diff import Diff, Facts, compare
-from lossproof.records.headers import between, left_out, names, paired, same_deck
-from lossproof.records.pairs import Side, pairs
-from lossproof.records.record import read
+from lossproof.records.headers import header_differences, left_out, names, paired, same_deck
+from lossproof.records.pairs import RecordSide, pairs
+from lossproof.records.record import read_record
 from lossproof.views.diff_formats import SHOW
 from lossproof.views.terminal import console
 
@@ -30,17 +30,17 @@ def diff_records(before: str, after: str, given: Sequence[str] = ()) -> Diff:
     Raises :class:`UsageError` for files that are no records, for targets that are in neither, and where the two have
     nothing in common.
     """
-    one, other = read(before), read(after)
+    one, other = read_record(before), read_record(after)
     chosen = paired(one, other, given)
     facts = Facts(
         str(before),
         str(after),
         tuple(chosen),
         tuple(left_out(one, other, chosen)) if not given else (),
-        header=tuple(between(one, other, chosen)),
+        header=tuple(header_differences(one, other, chosen)),
         same_deck=same_deck(one, other),
     )
-    sides = [Side(record, known) for record, known in zip((one, other), names(one, other, chosen), strict=True)]
+    sides = [RecordSide(record, known) for record, known in zip((one, other), names(one, other, chosen), strict=True)]
     diff = compare(facts, pairs(*sides))
     if not diff.compared:
         raise UsageError(f"{before} and {after} have no case of these targets in common; compare runs of one deck")

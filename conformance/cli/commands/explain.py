@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 
 from lossproof.repro.explain import lines
-from lossproof.repro.find import find
+from lossproof.repro.find import find_call
 from lossproof.targets import selection
 from lossproof.views.terminal import console
 
@@ -21,8 +21,8 @@ def explain_command(
     full: bool,
 ) -> int:
     """Print the explanation."""
-    call = find(id, deck=deck, seed=seed, record=record, call_file=call_file)
-    chosen = selection.targets([target], selection.PROCESSES)[0] if target else None
+    call = find_call(id, deck=deck, seed=seed, record=record, call_file=call_file)
+    chosen = selection.choose_targets([target], selection.PROCESSES)[0] if target else None
     out = console()
     try:
         for line in lines(call, chosen, full=full):

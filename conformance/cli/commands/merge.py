@@ -12,15 +12,14 @@ from lossproof import __version__
 from lossproof.cases.catalogue import select
 from lossproof.cases.deck import digest
 from lossproof.cli.outputs import chosen as views_of
-from lossproof.cli.session import Show, report
+from lossproof.cli.session import Show, print_report
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
-from lossproof.records.record import Record, Writer, read
-from lossproof.records.recorded_targets import targets
-from lossproof.records.waivers import Book
-from lossproof.records.waivers import book as book_for
-from lossproof.running.merge import header, in_order, merged
+from lossproof.records.record import Record, Writer, read_record
+from lossproof.records.recorded_targets import recorded_targets
+from lossproof.records.waivers import Book, waivers_in_force
+from lossproof.running.merge import in_order, merged, merged_header
 from lossproof.running.timing import Clock
 from lossproof.views.summary import Summary
 from lossproof.views.terminal import console, last_line
@@ -31,16 +30,16 @@ def merge_command(
     shards: Sequence[str], *, output: str, waivers: Sequence[str], strict: bool, quiet: bool, **views: Any
 ) -> int:
     """Merge, print the report of the whole run, and return its exit code."""
-    records = in_order([read(path) for path in shards])
+    records = in_order([read_record(path) for path in shards])
     if Path(output).resolve() in [r.path.resolve() for r in records]:
         raise UsageError(f"{output} is one of the shards; expected the name of a new record")
     first = records[0]
     calls = _deck(first)
-    several = targets(first)
-    book = book_for(several, waivers)
+    several = recorded_targets(first)
+    book = waivers_in_force(several, waivers)
     summary, clock, seconds = Summary(), Clock(), 0.0
     chosen = views_of(**views, options={"record": output})
-    others, head = Views(chosen.views), header(records, ["lossproof", *sys.argv[1:]])
+    others, head = Views(chosen.views), merged_header(records, ["lossproof", *sys.argv[1:]])
     with Writer(output, head) as writer:
         for raw in merged(records, calls):
             o = _marked(raw, book)
@@ -54,7 +53,7 @@ def merge_command(
         facts = {"seconds": seconds, "clock": clock.facts(), "verdicts": dict(summary.total)}
         writer.end(facts)
     complete = first.header["deck"]["size"] == "default" and not first.header["filters"]
-    reasons = report(summary, book, clock, Show(waivers, strict, quiet, complete, chosen=chosen))
+    reasons = print_report(summary, book, clock, Show(waivers, strict, quiet, complete, chosen=chosen))
     others.close(Ended(head, summary, book, reasons, facts))
     if not chosen.as_json:
         console().print(last_line(summary, [t.name for t in several], reasons))

@@ -10,12 +10,12 @@ import click
 from lossproof.cli.commands.diff import diff_records
 from lossproof.cli.warnings import warned
 from lossproof.core.errors import UsageError
-from lossproof.records.record import read
-from lossproof.records.recorded_targets import targets
-from lossproof.records.waivers import book as book_for
+from lossproof.records.record import read_record
+from lossproof.records.recorded_targets import recorded_targets
+from lossproof.records.waivers import waivers_in_force
 from lossproof.views.html.collect import Collected
 from lossproof.views.html.page import Run, page, put
-from lossproof.views.html.programs import MOST, Programs
+from lossproof.views.html.programs import MOST, ReproducerTexts
 from lossproof.views.summary import Summary
 
 
@@ -46,16 +46,16 @@ def write_report(
     targets of failures are started to write reproducers; where that cannot be done, the page says why. Raises
     :class:`UsageError` for files that are no records, and without the packages that reports take.
     """
-    record = read(second or first)
-    there = targets(record)
-    book = book_for(there, waivers)
-    makers = Programs(options={"record": record.path}, most=MOST if programs else 0)
+    record = read_record(second or first)
+    there = recorded_targets(record)
+    book = waivers_in_force(there, waivers)
+    makers = ReproducerTexts(options={"record": record.path}, most=MOST if programs else 0)
     try:
         collected = Collected().add_all(record)
         diff = earlier = None
         if second is not None:
             diff = diff_records(str(first), str(second), pairs)
-            earlier = Summary().add_all(read(first))
+            earlier = Summary().add_all(read_record(first))
         html = page(Run(record.header, collected, book, record.end(), makers, diff, earlier))
     finally:
         makers.close()

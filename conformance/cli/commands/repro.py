@@ -11,12 +11,12 @@ import click
 from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR, RELATION, is_of_implementation
 from lossproof.core.errors import UsageError
-from lossproof.records.record import read
+from lossproof.records.record import read_record
 from lossproof.records.waivers import shipped
 from lossproof.repro.bug_report import issue
 from lossproof.repro.command_line import command
 from lossproof.repro.convention_program import apart
-from lossproof.repro.find import find
+from lossproof.repro.find import find_call
 from lossproof.repro.program import Reproducer, reproduce
 from lossproof.targets import selection
 from lossproof.targets.target import Target
@@ -37,12 +37,12 @@ def repro_command(
 ) -> int:
     """Write the program, or the report."""
     if id and call_file is None and is_of_implementation(id):
-        chosen = selection.targets([target] if target else [], selection.PROCESSES)
+        chosen = selection.choose_targets([target] if target else [], selection.PROCESSES)
         search = partial(_apart, id, chosen, target, deck=deck, seed=seed)
     else:
-        call = find(id, deck=deck, seed=seed, record=record, call_file=call_file)
+        call = find_call(id, deck=deck, seed=seed, record=record, call_file=call_file)
         names = [target] if target else _recorded(call, record) if record else []
-        chosen = selection.targets(names, selection.PROCESSES)
+        chosen = selection.choose_targets(names, selection.PROCESSES)
         options = {"deck": deck, "seed": seed, "call_file": call_file}
         said = target if target != "all" else None
         search = partial(_first, call, chosen, output, options, simplify=simplify, said=said)
@@ -118,7 +118,7 @@ def _apart(id: str, chosen: list[Target], said: str | None, *, deck: str, seed: 
 
 def _recorded(call: Call, path: str) -> list[str]:
     """The targets of a record on which a case did not pass."""
-    names = [o.target for o in read(path) if o.id == call.id and o.call is not None]
+    names = [o.target for o in read_record(path) if o.id == call.id and o.call is not None]
     if not names and not {RELATION, ERROR} & set(call.id.split("/")):
         raise UsageError(f"{call.id} passed on every target of {path}; say which one with --target")
     return list(dict.fromkeys(names))

@@ -14,10 +14,10 @@ from lossproof.cli.outputs import chosen as views_of
 from lossproof.cli.session import Show, judge_all
 from lossproof.core.errors import UsageError
 from lossproof.records.record import Writer
-from lossproof.running.header import header
-from lossproof.running.loop import plan, stacked
-from lossproof.running.resume import Tape, begun
-from lossproof.running.shard import WHOLE, parse
+from lossproof.running.header import record_header
+from lossproof.running.loop import schedule, stacked
+from lossproof.running.resume import Resumed, begun
+from lossproof.running.shard import WHOLE, parse_shard
 from lossproof.targets import selection
 from lossproof.targets.launch import Processes
 
@@ -47,12 +47,12 @@ def run_command(
     """Run, print, and return the exit code."""
     if resume and not record:
         raise UsageError("--resume needs the record that is to be finished; add --record FILE")
-    part = parse(shard) if shard else WHOLE
+    part = parse_shard(shard) if shard else WHOLE
     where = {"record": record} if record else {"deck": deck, "seed": seed}
     others = views_of(**views, options=where)
     asked = kept_calls.along(select(deck, seed, ops, dtypes, families), calls)
     alone = in_process or selection.PROCESSES is None
-    chosen = selection.targets(target, None if alone else Processes(jobs, timeout, int(memory * 2**30)))
+    chosen = selection.choose_targets(target, None if alone else Processes(jobs, timeout, int(memory * 2**30)))
     with contextlib.ExitStack() as stack:
         stack.callback(selection.close, chosen)
         absent = selection.missing(require, chosen)
@@ -62,9 +62,9 @@ def run_command(
             return 1
         filters = {"op": ops, "dtype": dtypes, "family": families}
         wanted = record or others.views
-        head = header(chosen, asked, deck=deck, seed=seed, filters=filters, shard=part) if wanted else {}
+        head = record_header(chosen, asked, deck=deck, seed=seed, filters=filters, shard=part) if wanted else {}
         resumed = record is not None and resume and begun(record)
-        tape = Tape(record, head, plan(chosen, stacked(asked, part))) if record and resumed else None
+        tape = Resumed(record, head, schedule(chosen, stacked(asked, part))) if record and resumed else None
         writer = None
         if record and not (tape and tape.done):
             kept = {"keep": tape.bytes, "count": tape.count} if tape else {}

@@ -13,12 +13,12 @@ from lossproof.core.errors import UsageError
 from lossproof.core.names import known_names
 from lossproof.core.observation import Observation
 from lossproof.records.filters import Filters
-from lossproof.records.record import Record, read, to_line
-from lossproof.records.recorded_targets import targets as recorded
+from lossproof.records.record import Record, read_record, to_line
+from lossproof.records.recorded_targets import recorded_targets
 from lossproof.records.waivers import Book, shipped, verdict
 from lossproof.running.timing import Clock
 from lossproof.views.summary import Summary
-from lossproof.views.terminal import console, show
+from lossproof.views.terminal import console, print_run
 
 _LISTED = 20
 
@@ -36,8 +36,8 @@ def show_command(
     as_json: bool,
 ) -> int:
     """Print the observations that match, as JSON or as tables and a list; the exit code is 0 whatever they say."""
-    record = read(path)
-    there = recorded(record)
+    record = read_record(path)
+    there = recorded_targets(record)
     known_names("target", targets, list(dict.fromkeys([*(t.name for t in there), *(t.implementation for t in there)])))
     filters = Filters(ops, dtypes, families, targets, verdicts, ids)
     with warned():
@@ -64,7 +64,7 @@ def show_command(
             out.print(escape(line))
         clock = Clock()
         clock.more((end or {}).get("clock", {}))
-        show(out, summary, book, clock, complete=False)
+        print_run(out, summary, book, clock, complete=False)
         for line in _list(first, found) if listed else ():
             out.print(escape(line))
         counts = {v: n for v, n in summary.total.items() if n}
@@ -93,7 +93,7 @@ def _about(record: Record, *, complete: bool) -> Iterator[str]:
     )
     if "shard" in head:
         yield f"  shard {head['shard'].get('index')} of {head['shard'].get('of')}"
-    for t in recorded(record):
+    for t in recorded_targets(record):
         versions = ", ".join(f"{name} {version}" for name, version in t.versions.items())
         yield f"  {t.name}: {versions}; {t.mode} on {t.device}"
     yield f"  {head.get('platform')}, {head.get('cpu', {}).get('model')}"

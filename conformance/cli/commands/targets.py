@@ -14,7 +14,7 @@ from lossproof.views.terminal import console
 def targets_command() -> int:
     """Print every adapter, installed ones first."""
     out = console()
-    found = selection.available([spec(name) for name in known()], selection.PROCESSES)
+    found = selection.start_each([spec(name) for name in known()], selection.PROCESSES)
     here = [t for t in found if isinstance(t, Target)]
     for target in here:
         for line in _lines(target):

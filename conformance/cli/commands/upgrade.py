@@ -17,16 +17,15 @@ from lossproof.cli.commands.diff import diff_records
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
-from lossproof.judging.check import outputs
+from lossproof.judging.check import outputs_of
 from lossproof.records.record import Writer
-from lossproof.records.waivers import book as book_for
-from lossproof.records.waivers import load
-from lossproof.running.header import header
+from lossproof.records.waivers import load_waivers, waivers_in_force
+from lossproof.running.header import record_header
 from lossproof.running.loop import run
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
 from lossproof.targets.environments import upgrade_sides
-from lossproof.targets.environments.upgrade_sides import Side
+from lossproof.targets.environments.upgrade_sides import UpgradeSide
 from lossproof.targets.launch import Processes
 from lossproof.targets.target import Target
 from lossproof.views.diff_formats import SHOW
@@ -90,16 +89,16 @@ def upgrade_command(
 
         needed()
     both = _sides(given, before, after)
-    pairs = upgrade_sides.targets(both, targets)
+    pairs = upgrade_sides.compared_targets(both, targets)
     calls = deck.calls()
     for path in waivers:
         # What is wrong with them is said before minutes have gone.
-        load(path)
+        load_waivers(path)
     with _folder(keep) as folder:
         with ThreadPoolExecutor(2) as pool:
             found = list(pool.map(lambda s: upgrade_sides.made(s, extra, python, fresh=fresh, say=_say), both))
         names = [side.named(name) for pair in pairs for side, name in zip(found, pair, strict=True)]
-        chosen = selection.targets(names, processes)
+        chosen = selection.choose_targets(names, processes)
         try:
             _all_differ(names, chosen)
             halves = [_Half(chosen[i::2], folder / f"{name}.jsonl") for i, name in enumerate(("before", "after"))]
@@ -119,7 +118,7 @@ def upgrade_command(
     return 1 if reasons else 0
 
 
-def _sides(given: Sequence[str], before: str | None, after: str | None) -> tuple[Side, Side]:
+def _sides(given: Sequence[str], before: str | None, after: str | None) -> tuple[UpgradeSide, UpgradeSide]:
     rest = [upgrade_sides.side(text) for text in given]
     if len(rest) + bool(before) + bool(after) != 2:
         raise UsageError("expected two sides: BEFORE and AFTER, or requirement files with --from and --to")
@@ -160,15 +159,15 @@ def _play(halves: Sequence[_Half], calls: Sequence[Call], deck: Deck, waivers: S
     False if it was interrupted.
     """
     several = [t for half in halves for t in half.targets]
-    book, clock, start = book_for(several, waivers), Clock(), time.perf_counter()
+    book, clock, start = waivers_in_force(several, waivers), Clock(), time.perf_counter()
     with contextlib.ExitStack() as stack:
         writers = [
             stack.enter_context(
-                Writer(h.path, header(h.targets, calls, deck=deck.size, seed=deck.seed, filters=deck.filters))
+                Writer(h.path, record_header(h.targets, calls, deck=deck.size, seed=deck.seed, filters=deck.filters))
             )
             for h in halves
         ]
-        tick = stack.enter_context(progress(len(several) * sum(len(outputs(c)) for c in calls)))
+        tick = stack.enter_context(progress(len(several) * sum(len(outputs_of(c)) for c in calls)))
         try:
             for raw in run(several, calls, clock, jobs=jobs):
                 o = book.mark(raw)

@@ -9,18 +9,18 @@ import click
 
 from lossproof.cli.warnings import warned
 from lossproof.core.errors import UsageError
-from lossproof.records.record import read
-from lossproof.records.recorded_targets import targets
+from lossproof.records.record import read_record
+from lossproof.records.recorded_targets import recorded_targets
 from lossproof.records.waiver_drafts import Drafts, drafts, toml
-from lossproof.records.waivers import book as book_for
+from lossproof.records.waivers import waivers_in_force
 
 
 def waive_command(path: str, *, to: str | None, waivers: Sequence[str]) -> int:
     """Write the drafts, or print them; the exit code is 0 if nothing failed that no waiver may hide."""
-    record = read(path)
-    several = targets(record)
+    record = read_record(path)
+    several = recorded_targets(record)
     with warned():
-        found = drafts(lambda: record, several, book_for(several, waivers))
+        found = drafts(lambda: record, several, waivers_in_force(several, waivers))
     if found.drafts:
         _put(toml(found.drafts), to)
     click.echo(_said(found, to), err=True)

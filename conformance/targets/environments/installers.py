@@ -35,7 +35,7 @@ _LINES, _WIDTH = 8, 300
 
 
 @dataclass(frozen=True)
-class Plan:
+class InstallPlan:
     """Commands that make an environment, each after the words for what it does, and the variables they run with."""
 
     installer: str
@@ -43,7 +43,7 @@ class Plan:
     environment: Mapping[str, str]
 
 
-def plan(python: Path, folder: Path, requirements: Sequence[str]) -> Plan:
+def install_plan(python: Path, folder: Path, requirements: Sequence[str]) -> InstallPlan:
     """Make a virtual environment of ``python`` in ``folder`` and install ``requirements`` into it."""
     environment = {k: v for k, v in os.environ.items() if k not in _ASTRAY}
     inner = str(folder / "bin" / "python")
@@ -53,13 +53,13 @@ def plan(python: Path, folder: Path, requirements: Sequence[str]) -> Plan:
         # --user, which a configuration may ask for, is an error in a virtual environment.
         environment |= {"PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         pip = (inner, "-m", "pip", "install", "--no-input", *requirements)
-        return Plan("pip", ((make, (str(python), "-m", "venv", str(folder))), (install, pip)), environment)
+        return InstallPlan("pip", ((make, (str(python), "-m", "venv", str(folder))), (install, pip)), environment)
     settings = pip_settings()
     if settings.get("cert"):
         environment.setdefault("SSL_CERT_FILE", settings["cert"])
     options = uv_options(settings, environment)
     venv = (uv, "venv", "--no-project", "--python", str(python), str(folder))
-    return Plan(
+    return InstallPlan(
         "uv", ((make, venv), (install, (uv, "pip", "install", "--python", inner, *options, *requirements))), environment
     )
 
@@ -111,7 +111,7 @@ def read_settings(text: str) -> dict[str, str]:
     return {key: value for key, (_, value) in found.items()}
 
 
-def run(plan: Plan, log: Path) -> None:
+def install(plan: InstallPlan, log: Path) -> None:
     """Carry out a plan; its output goes to ``log``. Raises :class:`UsageError` with the end of it."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w+", encoding="utf-8", errors="replace") as out:

@@ -45,7 +45,7 @@ def running() -> Interpreter:
     )
 
 
-def find(wanted: str | None) -> Interpreter:
+def find_interpreter(wanted: str | None) -> Interpreter:
     """The interpreter of a version (``3.10``, ``3.10.13``) or at a path; None is the running one.
 
     Of several, the newest that is no virtual environment. Raises :class:`UsageError` that lists what was found.
@@ -55,11 +55,11 @@ def find(wanted: str | None) -> Interpreter:
     match = _VERSION.match(wanted)
     if not match:
         path = Path(wanted).expanduser()
-        answer = ask(path, "given") if path.is_file() else None
+        answer = interpreter_at(path, "given") if path.is_file() else None
         if answer is None:
             raise UsageError(f"no Python interpreter {wanted!r}; expected a version such as 3.10, or a path")
         return _not_too_old(answer)
-    found = available()
+    found = installed_interpreters()
     fitting = [i for i in found if _is_of(i.release, match[1])]
     if not fitting:
         here = ", ".join(dict.fromkeys(f"{i.release} ({i.source})" for i in found))
@@ -71,11 +71,11 @@ def find(wanted: str | None) -> Interpreter:
 
 
 def fits(release: str, wanted: str | None) -> bool:
-    """Whether a release of Python is one that :func:`find` may give for ``wanted``; None leaves its last part open."""
+    """Whether :func:`find_interpreter` may give a release of Python for ``wanted``; None leaves its last part open."""
     if wanted is None:
         return _is_of(release, f"{sys.version_info[0]}.{sys.version_info[1]}")
     match = _VERSION.match(wanted)
-    return _is_of(release, match[1]) if match else find(wanted).release == release
+    return _is_of(release, match[1]) if match else find_interpreter(wanted).release == release
 
 
 def _is_of(release: str, wanted: str) -> bool:
@@ -89,11 +89,11 @@ def _not_too_old(interpreter: Interpreter) -> Interpreter:
     return interpreter
 
 
-def available() -> list[Interpreter]:
+def installed_interpreters() -> list[Interpreter]:
     """Every CPython 3 that was found and answers, once each, by version."""
     found = {running().path: running()}
     for path, source in _candidates():
-        answer = ask(path, source)
+        answer = interpreter_at(path, source)
         if answer is not None:
             # A virtual environment is known by the place of its link.
             found.setdefault(answer.path if answer.is_virtual else answer.path.resolve(), answer)
@@ -112,7 +112,7 @@ def _candidates() -> Iterator[tuple[Path, str]]:
         yield from ((Path(folder, name), "PATH") for name in names if _NAME.match(name))
 
 
-def ask(path: Path, source: str) -> Interpreter | None:
+def interpreter_at(path: Path, source: str) -> Interpreter | None:
     """What an interpreter says of itself; None if it does not answer (a shim without a version) or is no CPython."""
     text = _answer([str(path), "-I", "-c", _ASK])
     try:

@@ -53,7 +53,7 @@ def version(text: str) -> Version:
         raise UsageError(f"cannot read version {text!r}; expected one such as 2.13.0") from None
 
 
-def between(several: list[str], first: str, last: str) -> list[str]:
+def versions_between(several: list[str], first: str, last: str) -> list[str]:
     """Those from one version to another, both of them included, oldest first, once each."""
     ends = sorted((version(first), version(last)))
     found = {version(v): v for v in several if ends[0] < version(v) < ends[1]}

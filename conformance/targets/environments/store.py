@@ -112,7 +112,7 @@ def create(
                 f"Python {python or 'of this process'} and {_listed(wanted)}: choose another name, or replace it with "
                 "--force"
             )
-        return _made(name, wanted, interpreters.find(python), say), True
+        return _made(name, wanted, interpreters.find_interpreter(python), say), True
 
 
 def remove(name: str) -> None:
@@ -131,9 +131,9 @@ def _made(
     everything = wanted if any(canonicalize_name(distribution(r)) == "numpy" for r in wanted) else (*wanted, "numpy")
     _delete(folder)
     try:
-        steps = installers.plan(base.path, folder, everything)
+        steps = installers.install_plan(base.path, folder, everything)
         say(f"{name}: Python {base.release} ({base.path}), {steps.installer} install {' '.join(everything)}")
-        installers.run(steps, log)
+        installers.install(steps, log)
         inner = folder / "bin" / "python"
         packages = probe.importable(inner, [distribution(r) for r in everything])
         created = datetime.now(UTC).isoformat(timespec="seconds")

@@ -17,7 +17,7 @@ from lossproof.targets.target import known, spec
 
 
 @dataclass(frozen=True)
-class Side:
+class UpgradeSide:
     """One side, named by ``label``: the ``requirements`` of an environment that is to be made, or ``environment``, the
     name or path of one that is there (empty: this one). ``target`` is the target, if a side names it."""
 
@@ -31,7 +31,7 @@ class Side:
         return f"{target}@{self.environment}" if self.environment else target
 
 
-def side(text: str) -> Side:
+def side(text: str) -> UpgradeSide:
     """Read ``torch==2.13.0``, ``torch@NAME``, ``torch+compile@/path/to/python`` or ``torch``, which is what is
     installed here. Raises :class:`UsageError` if it is neither a requirement nor a target."""
     try:
@@ -41,7 +41,7 @@ def side(text: str) -> Side:
     # package@https://... is a requirement.
     if found is not None and "://" not in found.environment:
         target = text.removesuffix(f"@{found.environment}") if found.environment else text
-        return Side(text, environment=found.environment, target=target)
+        return UpgradeSide(text, environment=found.environment, target=target)
     try:
         requirement = store.requirement(text)
     except UsageError:
@@ -49,18 +49,18 @@ def side(text: str) -> Side:
             f"cannot read {text!r}; expected a requirement such as torch==2.13.0, or a target such as torch, "
             "torch+compile@NAME or torch@/path/to/python"
         ) from None
-    return Side(text, requirements=(requirement,))
+    return UpgradeSide(text, requirements=(requirement,))
 
 
-def of_file(path: str) -> Side:
+def of_file(path: str) -> UpgradeSide:
     """The side of a requirement file. Raises :class:`UsageError` if it asks for nothing."""
-    found = requirement_files.read(path)
+    found = requirement_files.read_requirements(path)
     if not found:
         raise UsageError(f"{path} has no requirements")
-    return Side(path, requirements=tuple(map(store.requirement, found)))
+    return UpgradeSide(path, requirements=tuple(map(store.requirement, found)))
 
 
-def targets(sides: tuple[Side, Side], given: Sequence[str]) -> list[tuple[str, str]]:
+def compared_targets(sides: tuple[UpgradeSide, UpgradeSide], given: Sequence[str]) -> list[tuple[str, str]]:
     """The targets to compare, a pair for each: those ``given``, or what the sides name, or the adapters of what they
     ask for. Raises :class:`UsageError` where that is not clear."""
     if given:
@@ -92,7 +92,9 @@ def adapters_of(requirements: Sequence[str]) -> list[str]:
     return exact or [a for a in known() if any(name.startswith(f"{a}-") for name in names)]
 
 
-def made(s: Side, extra: Sequence[str], python: str | None, *, fresh: bool, say: Callable[[str], None]) -> Side:
+def made(
+    s: UpgradeSide, extra: Sequence[str], python: str | None, *, fresh: bool, say: Callable[[str], None]
+) -> UpgradeSide:
     """The side with its environment, which is made or kept under a name that says what it is made of."""
     if not s.requirements:
         return s

@@ -32,7 +32,7 @@ class Enclosure:
 Core = Mapping[str, Enclosure]
 
 
-def merge(first: Core, second: Core, into: NDArray[np.intp]) -> Core:
+def replaced(first: Core, second: Core, into: NDArray[np.intp]) -> Core:
     """``first`` with the problems ``into`` replaced by those of ``second``."""
 
     def one(a: Enclosure, b: Enclosure) -> Enclosure:

@@ -27,7 +27,7 @@ class _Parts:
     g: Num = None
 
 
-def outputs(s: Numbers, batch: Batch, rows: Rows) -> dict[str, Num]:
+def evaluate_outputs(s: Numbers, batch: Batch, rows: Rows) -> dict[str, Num]:
     """Every output that the batch asks for."""
     parts = _parts(s, batch, rows)
     if batch.op == "softmax":

@@ -11,19 +11,19 @@ from flint import arb
 from lossproof.core.batch import Batch
 from lossproof.core.formats import F64
 from lossproof.truth.oracle.enclosure import Core, Enclosure
-from lossproof.truth.oracle.formulas import outputs
+from lossproof.truth.oracle.formulas import evaluate_outputs
 from lossproof.truth.oracle.number_systems import Balls, enclose, precision
 from lossproof.truth.row_quantities import Rows
 
-__all__ = ["PRECISIONS", "certify", "core", "enclose", "exactly"]
+__all__ = ["PRECISIONS", "certify", "enclose", "enclosures_in_balls", "exactly"]
 PRECISIONS = (128, 256, 512, 1024, 2048, 4096)
 
 
-def core(batch: Batch, rows: Rows, bits: int = 128) -> Core:
+def enclosures_in_balls(batch: Batch, rows: Rows, bits: int = 128) -> Core:
     """Enclosures of all outputs at a working precision in bits."""
     with precision(bits):
         system = Balls()
-        return {name: Enclosure(*system.split(a)) for name, a in outputs(system, batch, rows).items()}
+        return {name: Enclosure(*system.split(a)) for name, a in evaluate_outputs(system, batch, rows).items()}
 
 
 def exactly(a: float) -> Any:

@@ -28,6 +28,6 @@ def suitable(batch: Batch) -> Bools:
     return np.max(big, axis=0) < LIMIT / 2.0**40
 
 
-def core(batch: Batch, rows: Rows) -> Core:
+def enclosures_in_double_double(batch: Batch, rows: Rows) -> Core:
     """Enclosures of all outputs of a batch of suitable problems."""
     return evaluate(DoubleDouble(), _MODEL, batch, rows)

@@ -17,6 +17,6 @@ from lossproof.truth.row_quantities import Rows
 _MODEL = Model(FLOAT64, "W")
 
 
-def core(batch: Batch, rows: Rows) -> Core:
+def enclosures_in_float64(batch: Batch, rows: Rows) -> Core:
     """Enclosures of all outputs."""
     return evaluate(Float64(), _MODEL, batch, rows)

@@ -19,14 +19,13 @@ from lossproof.cases.families import FAMILIES
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import FAILING, VERDICTS, Observation
 from lossproof.records.diff import Diff
-from lossproof.records.record import plain
+from lossproof.records.record import json_ready
 from lossproof.records.waivers import Book, verdict
-from lossproof.views.diff_tables import Section, preface, sections
-from lossproof.views.diff_tables import summary as in_one_line
+from lossproof.views.diff_tables import Section, in_one_line, preface, sections
 from lossproof.views.html.accuracy import EDGES
 from lossproof.views.html.collect import Collected, Waived
-from lossproof.views.html.programs import Programs
-from lossproof.views.summary import Group, GroupKey, Summary, behaviours
+from lossproof.views.html.programs import ReproducerTexts
+from lossproof.views.summary import FindingGroup, GroupKey, Summary, behaviours
 
 # Groups of failures that get a card; the list has the others.
 CARDS = 200
@@ -67,7 +66,7 @@ class Run:
     collected: Collected
     book: Book
     end: Mapping[str, Any] | None
-    programs: Programs = field(default_factory=Programs)
+    programs: ReproducerTexts = field(default_factory=ReproducerTexts)
     diff: Diff | None = None
     earlier: Summary | None = None
 
@@ -112,7 +111,7 @@ def page(run: Run) -> str:
 
 def embedded(value: object) -> str:
     """JSON that may stand in a script element: nothing in it is markup."""
-    text = json.dumps(plain(value), allow_nan=False, separators=(",", ":"))
+    text = json.dumps(json_ready(value), allow_nan=False, separators=(",", ":"))
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text
@@ -207,7 +206,7 @@ def _worst(share: float) -> str:
     return f"{share:.3g} \N{MULTIPLICATION SIGN}" if math.isfinite(share) else "∞"
 
 
-def _failure(key: GroupKey, group: Group, programs: Programs) -> dict[str, Any]:
+def _failure(key: GroupKey, group: FindingGroup, programs: ReproducerTexts) -> dict[str, Any]:
     target, op, dtype, family, output = key
     # sanity check: a group has at least one member
     assert group.worst is not None

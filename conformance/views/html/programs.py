@@ -19,7 +19,7 @@ MOST = 60
 
 
 @dataclass(frozen=True)
-class Program:
+class ReproducerText:
     """The command that writes a reproducer, and the ``text`` that it wrote; without one, ``why`` there is none."""
 
     command: str
@@ -27,7 +27,7 @@ class Program:
     why: str = ""
 
 
-class Programs:
+class ReproducerTexts:
     """Reproducers for observations, from targets that are running or can be started here.
 
     ``options`` tell ``lossproof repro`` where the ids are found. Programs are made for the first ``most`` observations.
@@ -40,36 +40,36 @@ class Programs:
         self._given = frozenset(self._targets)
         self._options = dict(options or {})
         self._left = most
-        self._made: dict[tuple[str, str, str], Program] = {}
+        self._made: dict[tuple[str, str, str], ReproducerText] = {}
 
-    def of(self, o: Observation) -> Program:
+    def of(self, o: Observation) -> ReproducerText:
         """The program that shows what was observed, or why there is none."""
         key = (o.target, o.id, o.output)
         if key not in self._made:
             self._made[key] = self._make(o)
         return self._made[key]
 
-    def _make(self, o: Observation) -> Program:
+    def _make(self, o: Observation) -> ReproducerText:
         if o.call is None:
             verb = "repro" if is_of_implementation(o.id) else "explain"
-            return Program(f"lossproof {verb} {o.id} --target {o.target}", why="it is about more than one call")
+            return ReproducerText(f"lossproof {verb} {o.id} --target {o.target}", why="it is about more than one call")
         call = from_json(o.call)
         line = command(call.id, o.target, output=o.output, **self._options)
         if self._left == 0:
-            return Program(line, why="the command writes one")
+            return ReproducerText(line, why="the command writes one")
         self._left -= 1
         try:
             found = reproduce(call, self._target(o.target), line, output=o.output)
         except UsageError as error:
-            return Program(line, why=str(error))
+            return ReproducerText(line, why=str(error))
         if not found.shows:
-            return Program(line, why="with the versions that are installed here it does not show")
-        return Program(line, found.text)
+            return ReproducerText(line, why="with the versions that are installed here it does not show")
+        return ReproducerText(line, found.text)
 
     def _target(self, name: str) -> Target:
         if name not in self._targets:
             try:
-                self._targets[name] = selection.targets([name], selection.PROCESSES)[0]
+                self._targets[name] = selection.choose_targets([name], selection.PROCESSES)[0]
             except UsageError as error:
                 self._targets[name] = error
         found = self._targets[name]

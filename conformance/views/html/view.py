@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lossproof.core.observation import Observation
 from lossproof.views.html.collect import Collected
 from lossproof.views.html.page import Run, needed, page, put
-from lossproof.views.html.programs import Programs
+from lossproof.views.html.programs import ReproducerTexts
 from lossproof.views.view import Ended
 
 
@@ -30,7 +30,7 @@ class HtmlView:
 
     def close(self, run: Ended) -> None:
         """Write the page."""
-        programs = Programs(run.targets, self.options)
+        programs = ReproducerTexts(run.targets, self.options)
         try:
             put(self.path, page(Run(run.header, self.collected, run.book, run.facts, programs)))
         finally:

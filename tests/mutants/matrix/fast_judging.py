@@ -18,7 +18,7 @@ from lossproof.core.call import Call
 from lossproof.core.observation import FAILING
 from lossproof.core.operations import solved_by, value_shape
 from lossproof.core.profiles import Declared
-from lossproof.judging.judge import Judged, conventions, judge
+from lossproof.judging.judge import Judged, conventions, judge_stack
 from lossproof.judging.messages import own_index
 from lossproof.judging.observe import observe
 from lossproof.targets.target import Target
@@ -65,7 +65,7 @@ def found(calls: Sequence[Call], exact: Truth, outcomes: Sequence[Outcome], decl
         for i, (call, outcome) in enumerate(zip(calls, outcomes, strict=True)):
             if wrong[i] == "":
                 got[i] = flat(outcome.outputs[name].data, call.problem).reshape(got.shape[1:])
-        judged = judge(expected, bounds[name], got, exact.batch.fmt)
+        judged = judge_stack(expected, bounds[name], got, exact.batch.fmt)
         for i, call in enumerate(calls):
             text = wrong[i]
             if text is None:
