@@ -26,7 +26,7 @@ def measure(name: str, deck: str) -> tuple[float, float, float, float, float, in
     target = parse_target(name)
     imported = time.perf_counter() - start
     start, clock = time.perf_counter(), Clock()
-    calls = deck_calls(deck=deck)
+    calls = deck_calls(deck)
     for _ in run([target], calls, clock):
         pass
     total = time.perf_counter() - start

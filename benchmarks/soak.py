@@ -19,9 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from lossproof.adapters.protocol import Problem
-from lossproof.cases.call_maker import Sig, make_call
+from lossproof.cases.call_maker import make_call
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.picker import SeededPicker
+from lossproof.cases.signature import Signature, Uses
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS, value_shape
@@ -30,15 +31,15 @@ from lossproof.running.loop import run
 from lossproof.targets.target import installed, parse_target
 
 DTYPES = ("float64", "float32")
-SIGS = {
-    "softmax": (Sig("softmax"),),
-    "log_softmax": (Sig("log_softmax"),),
-    "nll_loss": (Sig("nll_loss", "mean", "wi"), Sig("nll_loss", "none")),
+SIGNATURES = {
+    "softmax": (Signature("softmax"),),
+    "log_softmax": (Signature("log_softmax"),),
+    "nll_loss": (Signature("nll_loss", "mean", Uses.WEIGHT | Uses.IGNORE_INDEX), Signature("nll_loss", "none")),
     "cross_entropy": (
-        Sig("cross_entropy", "mean", "wi"),
-        Sig("cross_entropy", "none", "sw"),
-        Sig("cross_entropy", "mean", "qs"),
-        Sig("cross_entropy", "sum", "si"),
+        Signature("cross_entropy", "mean", Uses.WEIGHT | Uses.IGNORE_INDEX),
+        Signature("cross_entropy", "none", Uses.SMOOTHING | Uses.WEIGHT),
+        Signature("cross_entropy", "mean", Uses.PROBABILITIES | Uses.SMOOTHING),
+        Signature("cross_entropy", "sum", Uses.SMOOTHING | Uses.IGNORE_INDEX),
     ),
 }
 SHAPES = ((4096, 4), (16384, 1), (1024, 17), (32, 1000), (4096, 2))
@@ -49,20 +50,20 @@ Cell = tuple[str, str, str]
 
 def possible(op: str, family: str) -> bool:
     """Whether a family has a meaning for an op."""
-    return FAMILIES[family].labels != "ignored" or any("i" in sig.uses for sig in SIGS[op])
+    return FAMILIES[family].labels != "ignored" or any(Uses.IGNORE_INDEX in sig.uses for sig in SIGNATURES[op])
 
 
 def calls(round_: int, cells: set[Cell]) -> Iterator[Call]:
     """One round: for each cell that wants more the next signature, on every shape that suits the family."""
-    for op, sigs in SIGS.items():
+    for op, sigs in SIGNATURES.items():
         for dtype in DTYPES:
             for shape in SHAPES:
                 for f in FAMILIES.values():
                     sig = sigs[round_ % len(sigs)]
-                    fits = f.needs(*shape) and (f.labels != "ignored" or "i" in sig.uses)
+                    fits = f.needs(*shape) and (f.labels != "ignored" or Uses.IGNORE_INDEX in sig.uses)
                     if fits and (op, dtype, f.name) in cells:
-                        key = f"soak/{round_}/{f.name}/{shape}/{sig}"
-                        yield make_call(SeededPicker(key), f, sig, shape, FORMATS[dtype], provenance="soak")
+                        key = f"soak/{round_}/{f.name}/{shape}/{sig.key}"
+                        yield make_call(SeededPicker(key), f, sig, shape=shape, fmt=FORMATS[dtype], provenance="soak")
 
 
 def elements(p: Problem, output: str) -> int:

@@ -20,7 +20,7 @@ from lossproof.adapters.protocol import (
     Tensor,
     UnsupportedProblem,
 )
-from lossproof.cases.catalogue import all_calls
+from lossproof.cases.catalogue import select
 from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR
 from lossproof.core.errors import UsageError
@@ -236,7 +236,7 @@ def check_implementation(
         normalised_targets,
     )
     if calls is None:
-        calls = all_calls(deck=deck, seed=seed, ops=(op,), dtypes=wanted)
+        calls = select(deck, seed, (op,), wanted)
         calls = [c for c in calls if errors or c.family != ERROR]
     else:
         calls = list(calls)

@@ -2,104 +2,86 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from lossproof.adapters.protocol import Problem
 from lossproof.cases.family import Family
 from lossproof.cases.picker import Picker, bell
+from lossproof.cases.signature import Signature, Uses
 from lossproof.core.call import Call
 from lossproof.core.formats import F64, Format
 
 _SIDES = np.iinfo(np.int64)
 
 
-@dataclass(frozen=True)
-class Sig:
-    """The static part of a call.
-
-    Letters of ``uses``: s smoothing, w weight, i ignore_index, q probability targets (u: of any sum), t a direction
-    for the JVP and the second derivative, d the gradient with respect to the targets, m the mixed derivative.
-    """
-
-    op: str
-    reduction: str = "mean"
-    uses: str = ""
-    axis: int = -1
-    layout: str = "contiguous"
-
-    @property
-    def is_loss(self) -> bool:
-        """Whether the op takes a target."""
-        return self.op in ("nll_loss", "cross_entropy")
-
-    @property
-    def dense(self) -> bool:
-        """Whether targets are probabilities."""
-        return "q" in self.uses or "u" in self.uses
-
-
 def make_call(
-    pick: Picker, f: Family, sig: Sig, shape: tuple[int, ...], fmt: Format, *, provenance: str, tier: str = "full"
+    pick: Picker,
+    f: Family,
+    signature: Signature,
+    *,
+    shape: tuple[int, ...],
+    fmt: Format,
+    provenance: str,
+    tier: str = "full",
 ) -> Call:
-    """One call of a family: logits by the family, options, cotangent and directions by the signature."""
-    axis = sig.axis % len(shape)
+    """Make one call of a family: logits by the family, options, cotangent and directions by the signature."""
+    uses = signature.uses
+    axis = signature.axis % len(shape)
     k = shape[axis]
     rest = shape[:axis] + shape[axis + 1 :]
     n = int(np.prod(rest))
     rows = f.make(pick, fmt, n, k)
-    if sig.op == "nll_loss":
+    if signature.op == "nll_loss":
         rows = -np.abs(rows)
-    if sig.layout == "expanded":
+    if signature.layout == "expanded":
         rows = np.broadcast_to(rows[:1], rows.shape).copy()
     target: np.ndarray | None = None
     weight, ignore, eps = None, None, 0.0
-    if sig.is_loss:
-        target, ignore = _targets(pick, f, sig, rows)
-        weight = _weights(pick, fmt, k) if "w" in sig.uses else None
-        eps = pick.choice((0.1, 0.1, 0.3, 0.0009765625, 1.0)) if "s" in sig.uses else 0.0
+    if signature.is_loss:
+        target, ignore = _targets(pick, f, signature, rows)
+        weight = _weights(pick, fmt, k) if Uses.WEIGHT in uses else None
+        eps = pick.choice((0.1, 0.1, 0.3, 0.0009765625, 1.0)) if Uses.SMOOTHING in uses else 0.0
 
     def back(a: F64) -> F64:
         return np.moveaxis(a.reshape(*rest, k), -1, axis).copy()
 
     if target is not None:
-        target = back(target) if sig.dense else target.reshape(rest).copy()
-    cotangent = _cotangent(pick, sig, fmt, shape, rest)
-    if sig.layout == "expanded" and not sig.is_loss:
+        target = back(target) if signature.has_probability_target else target.reshape(rest).copy()
+    cotangent = _cotangent(pick, signature, fmt, shape, rest)
+    if signature.layout == "expanded" and not signature.is_loss:
         cotangent = back(np.broadcast_to(np.moveaxis(cotangent, axis, -1).reshape(n, k)[:1], (n, k)))
     problem = Problem(
-        op=sig.op,
+        op=signature.op,
         dtype=fmt.name,
         x=back(rows),
         target=target,
         weight=weight,
         cotangent=cotangent,
-        axis=sig.axis if sig.axis != len(shape) - 1 else -1,
-        reduction=sig.reduction if sig.is_loss else "mean",
+        axis=signature.axis if signature.axis != len(shape) - 1 else -1,
+        reduction=signature.reduction if signature.is_loss else "mean",
         ignore_index=ignore,
         label_smoothing=eps,
-        tangent=direction(pick, fmt, shape) if "t" in sig.uses else None,
-        wrt_target="d" in sig.uses,
-        target_tangent=direction(pick, fmt, shape) if "m" in sig.uses else None,
-        layout=sig.layout,
+        tangent=direction(pick, fmt, shape) if Uses.TANGENT in uses else None,
+        wrt_target=Uses.TARGET_GRADIENT in uses,
+        target_tangent=direction(pick, fmt, shape) if Uses.TARGET_TANGENT in uses else None,
+        layout=signature.layout,
     )
     return Call(problem, f.name, provenance, f.random_order, tier)
 
 
-def _targets(pick: Picker, f: Family, sig: Sig, rows: F64) -> tuple[np.ndarray, int | None]:
+def _targets(pick: Picker, f: Family, signature: Signature, rows: F64) -> tuple[np.ndarray, int | None]:
     n, k = rows.shape
-    if sig.dense:
+    if signature.has_probability_target:
         q = _probabilities(pick, n, k)
         # Any sum: 0 makes a row without a target.
-        return (q * np.array([0.0, 0.5, 1.0, 2.0])[pick.bits(2, (n, 1))] if "u" in sig.uses else q), None
+        return (q * np.array([0.0, 0.5, 1.0, 2.0])[pick.bits(2, (n, 1))] if Uses.ANY_SUM in signature.uses else q), None
     labels = pick.bits(16, (n,)) * k >> 16
     if f.labels == "top":
         labels = np.where(pick.bits(2, (n,)) > 0, np.argmax(rows, axis=1), labels)
     elif f.labels == "unmasked":
         hidden = np.isneginf(rows[np.arange(n), labels])
         labels = np.where(hidden, np.argmax(rows, axis=1), labels)
-    if "i" not in sig.uses:
+    if Uses.IGNORE_INDEX not in signature.uses:
         return labels, None
     ignore = pick.choice((-100, -1, 255, 0, k - 1, k, int(_SIDES.min), int(_SIDES.max), -(2**31) - 1, 2**32))
     dropped = _dropped(pick, f, rows)
@@ -153,11 +135,11 @@ def _weights(pick: Picker, fmt: Format, k: int) -> F64:
     return w
 
 
-def _cotangent(pick: Picker, sig: Sig, fmt: Format, shape: tuple[int, ...], rest: tuple[int, ...]) -> F64:
-    if not sig.is_loss:
+def _cotangent(pick: Picker, signature: Signature, fmt: Format, shape: tuple[int, ...], rest: tuple[int, ...]) -> F64:
+    if not signature.is_loss:
         kind = pick.integer(0, 3)
         return np.ones(shape) if kind == 0 else direction(pick, fmt, shape)
-    if sig.reduction != "none":
+    if signature.reduction != "none":
         return np.asarray(pick.choice((1.0, 1.0, -1.0, 0.375, 3.0)))
     v = direction(pick, fmt, rest)
     if v.size > 1 and pick.integer(0, 1):

@@ -1,26 +1,25 @@
-"""Everything that is put to targets, in order: the deck's calls, calls made by hand where clauses meet, relations made
-from the deck, and error calls."""
+"""The catalogue of everything that is put to targets, in order: drawn calls, calls made by hand where clauses meet,
+relations made from the drawn ones, and error calls. :func:`select` is the entrance."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import replace
 
 from lossproof.adapters.protocol import DTYPES, OPS, Problem
 from lossproof.cases import transforms as tr
-from lossproof.cases.clause_calls import special_calls
-from lossproof.cases.deck import DECKS, VERSION, deck_calls
+from lossproof.cases.clause_calls import clause_calls
+from lossproof.cases.deck import DECKS, deck_calls
+from lossproof.cases.deck_part import DRAWN, DeckPart
 from lossproof.cases.error_cases import error_checks
 from lossproof.cases.families import FAMILIES
-from lossproof.cases.picker import SeededPicker
 from lossproof.cases.relation import Relation
 from lossproof.cases.relations import RELATIONS
 from lossproof.core.batch import signature
 from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR, RELATION
 from lossproof.core.errors import UsageError
-from lossproof.core.formats import FORMATS
 from lossproof.core.names import known_names
-from lossproof.core.operations import OPERATIONS
 from lossproof.judging.check import Check
 
 CHECK_KINDS = (RELATION, ERROR)
@@ -29,50 +28,54 @@ _ELEMENTS = 1000
 _ALL_IN = "float32"
 
 
-def all_calls(
-    *,
+def select(
     deck: str = "default",
     seed: int = 0,
-    ops: Iterable[str] | None = None,
-    dtypes: Iterable[str] | None = None,
-    families: Iterable[str] | None = None,
+    ops: Collection[str] = (),
+    dtypes: Collection[str] = (),
+    families: Collection[str] = (),
 ) -> list[Call]:
-    """Value calls, relations and error calls of a deck. Raises :class:`UsageError` for an unknown name.
+    """Select what is put to targets: drawn calls, calls made by hand, relations, error calls.
 
-    ``families`` are names of the deck's families, ``relation`` and ``error``; all by default.
+    ``families`` are names of the deck's families, ``golden``, ``relation`` and ``error``; an empty filter keeps all.
+    Raises :class:`UsageError` for an unknown name, with the nearest known one, and for filters that leave nothing.
     """
-    ops, dtypes = (tuple(given) if given is not None else None for given in (ops, dtypes))
-    wanted = tuple(families or ())
-    values = [name for name in wanted if name not in CHECK_KINDS]
+    known_names("deck", [deck], list(DECKS))
+    known_names("op", ops, OPS)
+    known_names("dtype", dtypes, DTYPES)
+    known_names("family", families, [*DRAWN, *CHECK_KINDS])
+    smoke = deck == "smoke"
+    whole = DeckPart(seed=seed, ops=frozenset(ops or OPS), dtypes=frozenset(dtypes or DTYPES))
+    part = whole if not families else replace(whole, families=frozenset(families) - {*CHECK_KINDS})
     found: list[Call] = []
-    by_hand = special_calls(ops=ops, dtypes=dtypes, families=values or None) if deck != "smoke" else []
-    if values:
-        found += [*deck_calls(deck=deck, seed=seed, ops=ops, dtypes=dtypes, families=values), *by_hand]
-    if not wanted or RELATION in wanted:
-        # Relations are drawn from all calls of an op and dtype, so that filters change none of them.
-        drawn = deck_calls(deck=deck, seed=seed, ops=ops, dtypes=dtypes)
-        found += [*((*drawn, *by_hand) if not wanted else ()), *relation_checks(drawn, deck=deck, seed=seed)]
-    if not wanted or ERROR in wanted:
-        found += error_checks(ops=ops, dtypes=(dtypes or ("float32",)) if deck == "smoke" else dtypes)
+    drawn: list[Call] = []
+    if part.families:
+        drawn = deck_calls(deck, part)
+        found += [*drawn, *(clause_calls(part) if not smoke else ())]
+    if not families or RELATION in families:
+        # Relations are made from all drawn calls of an op and dtype, so that filters change none of them.
+        found += relation_checks(drawn if part is whole else deck_calls(deck, whole), seed=seed, smoke=smoke)
+    if not families or ERROR in families:
+        found += error_checks(replace(whole, dtypes=dtypes or ("float32",)) if smoke else whole)
+    if not found:
+        raise UsageError(f"the {deck} deck has no call of that op, dtype and family; leave out one of the filters")
     return found
 
 
-def relation_checks(drawn: Sequence[Call], *, deck: str = "default", seed: int = 0) -> list[Check]:
-    """A sample: one instance of each relation and variant for each op and dtype, from finite calls of small shape.
+def relation_checks(calls: Sequence[Call], *, seed: int = 0, smoke: bool = False) -> list[Check]:
+    """Make one instance of each relation and variant for each op and dtype, from finite calls of small shape.
 
-    They are made from the calls ``drawn`` of the deck. The smoke deck gets the first variants, in float32 where it
-    has that.
+    The smoke deck gets the first variants, in float32 where it has that.
     """
     by: dict[tuple[str, str], list[Problem]] = {}
-    compiled = {signature(call.problem) for call in drawn if call.tier in ("core", "full")}
-    for call in drawn:
+    compiled = {signature(call.problem) for call in calls if call.tier in ("core", "full")}
+    for call in calls:
         p = call.problem
         family = FAMILIES.get(call.family)
         regular = (family is None or family.regular) and call.tier != "free"
         if regular and p.x.size <= _ELEMENTS and tr.lively(tr.bare(p)):
             by.setdefault((p.op, p.dtype), []).append(tr.bare(p))
     found: dict[str, Check] = {}
-    smoke = deck == "smoke"
     dtypes = {dtype for _, dtype in by}
     for (op, dtype), problems in by.items():
         if smoke and dtype != "float32" and "float32" in dtypes:
@@ -91,7 +94,7 @@ def _instance(
     r: Relation, variant: str, problems: Sequence[Problem], seed: int, compiled: Collection[Hashable]
 ) -> Check | None:
     first = problems[0]
-    pick = SeededPicker(f"{VERSION}/{seed}/{RELATION}/{r.name}/{variant}/{first.op}/{first.dtype}")
+    pick = DeckPart(seed=seed).picker(RELATION, r.name, variant, first.op, first.dtype)
     start = pick.integer(0, len(problems) - 1)
     for i in range(len(problems)):
         plan = r.plan(problems[(start + i) % len(problems)], pick, variant)
@@ -113,15 +116,3 @@ def _instance(
             watched=r.watched,
         )
     return None
-
-
-def select(deck: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], families: Sequence[str]) -> list[Call]:
-    """A deck with its relations and error calls; every name checked, with a suggestion for those that are unknown."""
-    known_names("deck", [deck], list(DECKS))
-    known_names("op", ops, list(OPERATIONS))
-    known_names("dtype", dtypes, list(FORMATS))
-    known_names("family", families, [*FAMILIES, "golden", *CHECK_KINDS])
-    calls = all_calls(deck=deck, seed=seed, ops=ops or None, dtypes=dtypes or None, families=families or None)
-    if not calls:
-        raise UsageError(f"the {deck} deck has no call of that op, dtype and family; leave out one of the filters")
-    return calls

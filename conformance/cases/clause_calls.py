@@ -5,12 +5,13 @@ To add one, yield it from the generator of its clause. The family says which cal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, OPS, Problem
+from lossproof.cases.deck_part import WHOLE, DeckPart
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 
@@ -71,20 +72,16 @@ def _range(dtype: str) -> Made:
     yield "ordinary", "N = 1", _problem("cross_entropy", dtype, [0.0, 0.5, 1.0, -1.0], 2, reduction="mean")
 
 
-def special_calls(
-    *, ops: Iterable[str] | None = None, dtypes: Iterable[str] | None = None, families: Iterable[str] | None = None
-) -> list[Call]:
-    """The calls of these ops, dtypes and families, all by default, in order."""
-    chosen_ops, chosen = frozenset(ops or OPS), frozenset(dtypes or DTYPES)
-    wanted = None if families is None else frozenset(families)
+def clause_calls(part: DeckPart = WHOLE) -> list[Call]:
+    """Make the calls of a part of the deck, in order."""
     found = []
-    for dtype in (d for d in DTYPES if d in chosen):
+    for dtype in (d for d in DTYPES if d in part.dtypes):
         # One dtype of them for targets that pay for every new signature, too.
         tier = "full" if dtype == "float32" else "free"
         for make in (_nans, _infinities, _weightless, _range):
             for family, clause, p in make(dtype):
                 # sanity check: the inputs are values of the format
                 assert FORMATS[dtype].holds(p.x)
-                if p.op in chosen_ops and (wanted is None or family in wanted):
+                if part.keeps(p.op, family):
                     found.append(Call(p, family, f"SPEC section 4, clause {clause}", tier=tier))
     return found

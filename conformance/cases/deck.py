@@ -1,4 +1,4 @@
-"""The deck: families x signatures x shapes x dtypes -> calls, the same bytes on every machine for the same seed."""
+"""The drawn calls of the deck: families x signatures x shapes x dtypes, the same bytes everywhere for the same seed."""
 
 from __future__ import annotations
 
@@ -9,37 +9,40 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, Problem
-from lossproof.cases.call_maker import Sig, make_call
+from lossproof.cases.call_maker import make_call
 from lossproof.cases.coincidences import crafted
+from lossproof.cases.deck_part import GOLDEN, VERSION, WHOLE, DeckPart
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.family import Family
-from lossproof.cases.picker import SeededPicker
 from lossproof.cases.scaled_logits import scaled_calls
 from lossproof.cases.shape_sweeps import sweeps
-from lossproof.cases.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, combinations, is_core, is_full, moved
+from lossproof.cases.signature import Signature, Uses
+from lossproof.cases.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, Shape, at_axis, combinations, is_core, is_full
 from lossproof.cases.wider_outputs import widened
 from lossproof.core.call import Call
-from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
-from lossproof.core.operations import OPERATIONS
-
-VERSION = 3
 
 # Big shapes are for what only size provokes: these families, each on every third signature.
 _BIG = frozenset(
     (
-        *("ordinary", "confident", "offset", "rows_apart", "spread", "equal", "two_level", "ascending", "descending"),
-        *(
-            "dominating",
-            "last_class",
-            "stagnation",
-            "near_overflow",
-            "masked",
-            "nan_row",
-            "wide",
-            "long_batch",
-            "binary",
-        ),
+        "ordinary",
+        "confident",
+        "offset",
+        "rows_apart",
+        "spread",
+        "equal",
+        "two_level",
+        "ascending",
+        "descending",
+        "dominating",
+        "last_class",
+        "stagnation",
+        "near_overflow",
+        "masked",
+        "nan_row",
+        "wide",
+        "long_batch",
+        "binary",
     )
 )
 _BIG_ELEMENTS, _BIG_SKIP, _SECOND_SKIP, _COMBINED_SKIP = 1000, 3, 3, 6
@@ -50,10 +53,14 @@ _SMALL = (3, 5)
 
 @dataclass(frozen=True)
 class DeckSize:
-    """A size of deck: its (shape, dtype) pairs with their signatures, and how many families share a signature."""
+    """A size of deck: the signatures of its (shape, dtype) ``pairs``, on each of which one family in ``skip`` draws.
+
+    ``extras`` says whether it has what is beside the menu, second derivatives and sweeps among it; ``budget`` is what a
+    test holds it to.
+    """
 
     name: str
-    pairs: dict[tuple[tuple[int, ...], str], tuple[Sig, ...]]
+    pairs: dict[tuple[Shape, str], tuple[Signature, ...]]
     skip: int = 1
     extras: bool = False
     budget: dict[str, int] = field(default_factory=dict)
@@ -65,106 +72,97 @@ DECKS: dict[str, DeckSize] = {
     ),
     "default": DeckSize(
         "default",
-        {(shape, dtype): sigs for dtype in DTYPES for shape, sigs in MENU.items()},
+        {(shape, dtype): signatures for dtype in DTYPES for shape, signatures in MENU.items()},
         extras=True,
         budget={"pairs": 16, "signatures": 220, "core": 56, "compiled": 3500, "calls": 8000},
     ),
 }
 
 
-def deck_calls(
-    *,
-    deck: str = "default",
-    seed: int = 0,
-    ops: Iterable[str] | None = None,
-    dtypes: Iterable[str] | None = None,
-    families: Iterable[str] | None = None,
-) -> list[Call]:
-    """All calls of a deck, neighbours sharing a signature. Raises :class:`UsageError` for an unknown name."""
-    chosen = DECKS.get(deck)
-    if chosen is None:
-        raise UsageError(f"unknown deck {deck!r}; expected one of {', '.join(DECKS)}")
-    keep_op, keep_dtype = _filter("op", ops, OPERATIONS), _filter("dtype", dtypes, DTYPES)
-    keep_family = _filter("family", families, [*FAMILIES, "golden"])
+def deck_calls(deck: str = "default", part: DeckPart = WHOLE) -> list[Call]:
+    """Draw the calls of a part of a deck (one of ``DECKS``), each once, neighbours sharing a signature."""
     calls: dict[str, Call] = {}
-    for call in _calls(chosen, seed, keep_op, keep_dtype, keep_family):
+    for call in _calls(DECKS[deck], part):
         # A family may draw the same inputs twice (equal logits, say); one of them is enough.
         calls.setdefault(call.id, call)
     return list(calls.values())
 
 
 def digest(calls: Iterable[Call]) -> str:
-    """sha256 of the ids, which contain the inputs' digests: equal decks have equal digests."""
+    """Return the sha256 of the ids, which contain the inputs' digests: equal decks have equal digests."""
     h = hashlib.sha256(f"deck {VERSION}".encode())
     for call in calls:
         h.update(call.id.encode() + b"\n")
     return h.hexdigest()
 
 
-def _filter(what: str, given: Iterable[str] | None, known: Iterable[str]) -> frozenset[str]:
-    names = frozenset(known)
-    wanted = names if given is None else frozenset(given)
-    if not wanted <= names:
-        unknown = ", ".join(sorted(wanted - names))
-        raise UsageError(f"unknown {what} {unknown}; expected one of {', '.join(sorted(names))}")
-    return wanted or names
-
-
-def _calls(
-    size: DeckSize, seed: int, ops: frozenset[str], dtypes: frozenset[str], families: frozenset[str]
-) -> Iterator[Call]:
-    for (shape, dtype), sigs in size.pairs.items():
-        for position, sig in enumerate(sigs):
-            if sig.op not in ops or dtype not in dtypes:
-                continue
+def _calls(size: DeckSize, part: DeckPart) -> Iterator[Call]:
+    for (shape, dtype), signatures in size.pairs.items():
+        if dtype not in part.dtypes:
+            continue
+        for position, signature in enumerate(signatures):
             tier = _tier(size, shape, dtype, position)
-            if shape == WORKED and sig.axis == 1 and "golden" in families:
-                yield golden_call(sig, dtype, tier)
-            yield from _of_signature(sig, shape, dtype, seed, tier, position, size.skip, families)
-    if not size.extras:
-        return
-    for dtype in (d for d in DTYPES if d in dtypes):
-        for position, sig in enumerate(SECOND):
-            for shape in (WORKED, CUBE) if sig.op in ops else ():
-                # One shape and dtype of them for targets that pay for every new signature, too.
-                tier = "full" if (shape, dtype) == (WORKED, "float32") else "free"
-                yield from _of_signature(moved(sig, 1), shape, dtype, seed, tier, position, _SECOND_SKIP, families)
-        for position, sig in enumerate(combinations()):
-            if sig.op in ops:
-                at = moved(sig, 1 - position % 2)
-                yield from _of_signature(at, _SMALL, dtype, seed, "free", position, _COMBINED_SKIP, families)
-        yield from sweeps(dtype, seed, ops, families, VERSION)
-        yield from widened(dtype, seed, ops, families, VERSION)
-        yield from scaled_calls(dtype, seed, ops, families, VERSION)
-        yield from (c for c in crafted(dtype) if c.problem.op in ops and c.family in families)
+            if shape == WORKED and signature.axis == 1 and part.keeps(signature.op, GOLDEN):
+                yield golden_call(signature, dtype, tier)
+            place = _Place(signature, shape, dtype, tier, position)
+            yield from _family_calls(place, part, every=size.skip)
+    if size.extras:
+        for dtype in (d for d in DTYPES if d in part.dtypes):
+            yield from _extras(dtype, part)
 
 
-def _of_signature(
-    sig: Sig,
-    shape: tuple[int, ...],
-    dtype: str,
-    seed: int,
-    tier: str,
-    position: int,
-    skip: int,
-    families: frozenset[str],
-) -> Iterator[Call]:
-    """The families that make sense for a signature; of the big shapes, and where ``skip`` says so, some of them."""
-    k, elements = shape[sig.axis], int(np.prod(shape))
-    suitable = [f for f in FAMILIES.values() if f.needs(elements // k, k) and _fits(f, sig, k)]
-    big = elements > _BIG_ELEMENTS
-    suitable = [f for f in suitable if not big or f.name in _BIG]
-    skip = max(skip, _BIG_SKIP if big else 1)
+def _extras(dtype: str, part: DeckPart) -> Iterator[Call]:
+    """What the default deck has beside its menu, in one dtype."""
+    for position, signature in enumerate(SECOND):
+        for shape in (WORKED, CUBE):
+            # One shape and dtype of them for targets that pay for every new signature, too.
+            tier = "full" if (shape, dtype) == (WORKED, "float32") else "free"
+            place = _Place(at_axis(signature, 1), shape, dtype, tier, position)
+            yield from _family_calls(place, part, every=_SECOND_SKIP)
+    for position, signature in enumerate(combinations()):
+        place = _Place(at_axis(signature, 1 - position % 2), _SMALL, dtype, "free", position)
+        yield from _family_calls(place, part, every=_COMBINED_SKIP)
+    yield from sweeps(dtype, part)
+    yield from widened(dtype, part)
+    yield from scaled_calls(dtype, part)
+    yield from (c for c in crafted(dtype) if part.keeps(c.problem.op, c.family))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A signature in a table: with a shape, a dtype and a tier, and at a position among those of its shape."""
+
+    signature: Signature
+    shape: Shape
+    dtype: str
+    tier: str
+    position: int
+
+
+def _family_calls(place: _Place, part: DeckPart, *, every: int) -> Iterator[Call]:
+    """The calls of the families that make sense for a signature: of one family in ``every``, or in more where the shape
+    is big."""
+    signature, shape = place.signature, place.shape
+    k, size = shape[signature.axis], int(np.prod(shape))
+    suitable = [f for f in FAMILIES.values() if f.needs(size // k, k) and _fits(f, signature, k)]
+    if size > _BIG_ELEMENTS:
+        suitable = [f for f in suitable if f.name in _BIG]
+        every = max(every, _BIG_SKIP)
     for order, f in enumerate(suitable):
-        if (order + position) % skip == 0 and f.name in families:
-            # The draws are the same in every dtype, so that conventions can be compared across dtypes.
-            key = f"{VERSION}/{seed}/{f.name}/{shape}/{sig}"
-            provenance = f"seed {seed}"
-            call = make_call(SeededPicker(key), f, sig, shape, FORMATS[dtype], provenance=provenance, tier=tier)
+        if (order + place.position) % every == 0 and part.keeps(signature.op, f.name):
+            call = make_call(
+                part.picker(f.name, shape, signature.key),
+                f,
+                signature,
+                shape=shape,
+                fmt=FORMATS[place.dtype],
+                provenance=part.provenance,
+                tier=place.tier,
+            )
             yield replace(call, tier=_affordable(call))
 
 
-def _tier(size: DeckSize, shape: tuple[int, ...], dtype: str, position: int) -> str:
+def _tier(size: DeckSize, shape: Shape, dtype: str, position: int) -> str:
     if is_core(shape, dtype, position):
         return "core"
     return "full" if is_full(dtype, position) or not size.extras else "spare"
@@ -175,33 +173,33 @@ def _affordable(call: Call) -> str:
     return "full" if call.tier == "core" and call.problem.label_smoothing not in _CORE_SMOOTHING else call.tier
 
 
-def _fits(f: Family, sig: Sig, k: int) -> bool:
-    if f.labels == "ignored" and "i" not in sig.uses:
+def _fits(f: Family, signature: Signature, k: int) -> bool:
+    if f.labels == "ignored" and Uses.IGNORE_INDEX not in signature.uses:
         return False
-    return sig.op != "nll_loss" or f.log_probs or not f.regular or k == 1
+    return signature.op != "nll_loss" or f.log_probs or not f.regular or k == 1
 
 
-def golden_call(sig: Sig, dtype: str, tier: str = "full") -> Call:
-    """The worked example of SPEC section 6 under a signature."""
+def golden_call(signature: Signature, dtype: str, tier: str = "full") -> Call:
+    """Make a call of the worked example (specification, section 6) under a signature."""
     fmt = FORMATS[dtype]
     x = fmt.round(np.array([[0.1, 0.2, 0.3, 0.4], [0.1, 0.1, 0.1, 0.1]]))
-    if sig.op == "nll_loss":
+    if signature.op == "nll_loss":
         # The published four decimals are themselves a fine set of log-probabilities.
         x = fmt.round(np.array([[-1.5425, -1.4425, -1.3425, -1.2425], [-1.3863] * 4]))
-    is_loss = sig.op in ("nll_loss", "cross_entropy")
+    is_loss = signature.is_loss
     labels = np.array([2, 3], dtype=np.int64)
-    target: np.ndarray | None = np.eye(4)[labels] if "q" in sig.uses else labels
-    shape = x.shape if not is_loss else (2,) if sig.reduction == "none" else ()
+    target: np.ndarray | None = np.eye(4)[labels] if signature.has_probability_target else labels
+    shape = x.shape if not is_loss else (2,) if signature.reduction == "none" else ()
     problem = Problem(
-        op=sig.op,
+        op=signature.op,
         dtype=dtype,
         x=x,
         target=target if is_loss else None,
-        weight=np.ones(4) if "w" in sig.uses else None,
+        weight=np.ones(4) if Uses.WEIGHT in signature.uses else None,
         cotangent=np.ones(shape),
         axis=-1,
-        reduction=sig.reduction if is_loss else "mean",
-        ignore_index=-100 if "i" in sig.uses else None,
-        label_smoothing=0.1 if "s" in sig.uses else 0.0,
+        reduction=signature.reduction if is_loss else "mean",
+        ignore_index=-100 if Uses.IGNORE_INDEX in signature.uses else None,
+        label_smoothing=0.1 if Uses.SMOOTHING in signature.uses else 0.0,
     )
-    return Call(problem, "golden", "SPEC section 6", tier=tier)
+    return Call(problem, GOLDEN, "SPEC section 6", tier=tier)

@@ -6,12 +6,13 @@ silent finite value for an unknown label, say, or an exception where a result is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, OPS, REDUCTIONS, Problem
+from lossproof.cases.deck_part import WHOLE, DeckPart
 from lossproof.core.case_id import ERROR
 from lossproof.core.formats import FORMATS
 from lossproof.judging.check import Check
@@ -260,17 +261,11 @@ def cases(op: str, dtype: str) -> Iterator[ErrorCase]:
         yield from make(op, dtype)
 
 
-def error_checks(*, ops: Iterable[str] | None = None, dtypes: Iterable[str] | None = None) -> list[Check]:
-    """The error calls of these ops and dtypes, all by default, in order."""
-    chosen_ops, chosen = frozenset(ops or OPS), frozenset(dtypes or DTYPES)
-    found = [
-        case.check()
-        for dtype in DTYPES
-        if dtype in chosen
-        for op in OPS
-        if op in chosen_ops
-        for case in cases(op, dtype)
-    ]
+def error_checks(part: DeckPart = WHOLE) -> list[Check]:
+    """Make the error calls of a part of the deck's ops and dtypes, in order."""
     # sanity check: the inputs are values of every format
-    assert all(FORMATS[d].holds(np.asarray(a)) for d in chosen for a in (LOGITS, LOG_PROBS, TARGETS, VALID_WEIGHTS))
-    return found
+    assert all(
+        FORMATS[d].holds(np.asarray(a)) for d in part.dtypes for a in (LOGITS, LOG_PROBS, TARGETS, VALID_WEIGHTS)
+    )
+    dtypes, ops = (d for d in DTYPES if d in part.dtypes), [op for op in OPS if op in part.ops]
+    return [case.check() for dtype in dtypes for op in ops for case in cases(op, dtype)]

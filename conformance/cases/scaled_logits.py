@@ -14,7 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from lossproof.adapters.protocol import Problem
-from lossproof.cases.picker import SeededPicker, bell
+from lossproof.cases.deck_part import DeckPart
+from lossproof.cases.picker import Picker, bell
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS, Format
 
@@ -23,23 +24,23 @@ FACTORS = (3.0, -1.25)
 _DTYPE_OF_CORE = "float32"
 
 
-def scaled_calls(dtype: str, seed: int, ops: frozenset[str], families: frozenset[str], version: int) -> Iterator[Call]:
-    """The calls of a dtype: each op and factor with small, large, far apart and overflowing products."""
+def scaled_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
+    """Draw the calls of a dtype: each op and factor with small, large, far apart and overflowing products."""
     fmt = FORMATS[dtype]
     for op in ("softmax", "log_softmax", "cross_entropy"):
         for factor in FACTORS:
-            pick = SeededPicker(f"{version}/{seed}/scaled/{op}/{factor}")
+            pick = part.picker("scaled", op, factor)
             core = dtype == _DTYPE_OF_CORE and (op, factor) in (("softmax", FACTORS[0]), ("log_softmax", FACTORS[1]))
             tier = "core" if core else "full" if dtype == _DTYPE_OF_CORE else "free"
             problem = Problem(op, dtype, np.zeros(SHAPE), scale=factor)
             if op == "cross_entropy":
                 problem = replace(problem, target=pick.bits(2, SHAPE[:1]))
             for family, x in _logits(pick, fmt, factor):
-                if op in ops and family in families:
-                    yield Call(replace(problem, x=x), family, f"seed {seed}", tier=tier)
+                if part.keeps(op, family):
+                    yield Call(replace(problem, x=x), family, part.provenance, tier=tier)
 
 
-def _logits(pick: SeededPicker, fmt: Format, factor: float) -> Iterator[tuple[str, np.ndarray]]:
+def _logits(pick: Picker, fmt: Format, factor: float) -> Iterator[tuple[str, np.ndarray]]:
     # Multiples of 1/8 up to 3.5: five bits, and with a factor of three bits eight.
     few = np.rint(bell(pick, SHAPE) * 8) / 8
     yield "ordinary", few

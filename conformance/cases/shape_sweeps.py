@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from lossproof.adapters.protocol import LAYOUTS, Problem
-from lossproof.cases.call_maker import Sig, make_call
+from lossproof.cases.call_maker import make_call
+from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.families import FAMILIES
-from lossproof.cases.picker import SeededPicker
+from lossproof.cases.signature import NOTHING, Signature, Uses
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 
@@ -21,68 +23,81 @@ _EDGES = frozenset(2**e + d for e in range(5, 11) for d in (-1, 0, 1))
 RANKS: tuple[tuple[int, ...], ...] = (
     *((5,), (3, 5), (3, 3), (2, 3, 5), (3, 3, 3), (1, 5, 1), (2, 3, 4, 5), (1, 3, 1, 2, 4), (2, 1, 3, 5, 4)),
 )
-_OPS = (
-    Sig("softmax"),
-    Sig("log_softmax"),
-    Sig("cross_entropy", "none", "s"),
-    Sig("cross_entropy", "mean", "wi"),
-    Sig("nll_loss", "mean", "w"),
+_SIGNATURES = (
+    Signature("softmax"),
+    Signature("log_softmax"),
+    Signature("cross_entropy", "none", Uses.SMOOTHING),
+    Signature("cross_entropy", "mean", Uses.WEIGHT | Uses.IGNORE_INDEX),
+    Signature("nll_loss", "mean", Uses.WEIGHT),
 )
+_PROBABILITIES = Signature("cross_entropy", "none", Uses.PROBABILITIES)
 _HUGE_CLASSES, _HUGE_ROWS = 70_000, 100_000
 _LANES = 16
+# Family, signature, shape.
+Draw = tuple[str, Signature, tuple[int, ...]]
 
 
-def sweeps(dtype: str, seed: int, ops: frozenset[str], families: frozenset[str], version: int) -> Iterator[Call]:
-    """All sweeps of a dtype: every width with one op or two, every rank and axis with three, every layout with four."""
+def sweeps(dtype: str, part: DeckPart) -> Iterator[Call]:
+    """Draw the sweeps of a dtype: one op or two on each width, three on each rank and axis, four on each layout."""
+    for name, signature, shape in (*_widths(dtype), *_ranks(dtype), *_layouts(), *_extremes(dtype)):
+        f, k = FAMILIES[name], shape[signature.axis]
+        if part.keeps(signature.op, name) and f.needs(int(np.prod(shape)) // k, k):
+            yield make_call(
+                part.picker("sweep", name, shape, signature.key),
+                f,
+                signature,
+                shape=shape,
+                fmt=FORMATS[dtype],
+                provenance=part.provenance,
+                tier="free",
+            )
+    yield from (call for call in _empty(dtype) if part.keeps(call.problem.op, call.family))
 
-    def call(name: str, sig: Sig, shape: tuple[int, ...]) -> Iterator[Call]:
-        f = FAMILIES[name]
-        k = shape[sig.axis]
-        if sig.op in ops and name in families and f.needs(int(np.prod(shape)) // k, k):
-            key = f"{version}/{seed}/sweep/{name}/{shape}/{sig}"
-            provenance = f"seed {seed}"
-            yield make_call(SeededPicker(key), f, sig, shape, FORMATS[dtype], provenance=provenance, tier="free")
 
+def _widths(dtype: str) -> Iterator[Draw]:
     turn = list(FORMATS).index(dtype)
     for i, width in enumerate(WIDTHS):
         # One or several rows, and the four ops, by turns: each width meets all of them over the dtypes.
         rows = 1 if (i + turn) % 2 else 3
-        sig = _OPS[(i // 2 + turn) % 4]
-        yield from call("hot" if width > 1 else "single", sig, (rows, width))
+        yield "hot" if width > 1 else "single", _SIGNATURES[(i // 2 + turn) % 4], (rows, width)
         if width in _EDGES:
-            for other in _OPS[:2]:
-                yield from call("ordinary", other, (4 - rows, width))
+            for other in _SIGNATURES[:2]:
+                yield "ordinary", other, (4 - rows, width)
         if width > _LANES:
-            yield from call("late_peak", _OPS[(i // 2 + turn) % 2], (rows, width))
+            yield "late_peak", _SIGNATURES[(i // 2 + turn) % 2], (rows, width)
+
+
+def _ranks(dtype: str) -> Iterator[Draw]:
+    turn = list(FORMATS).index(dtype)
     for i, shape in enumerate(RANKS):
         for axis in range(len(shape)):
-            for sig in (*_OPS[:2], _OPS[2 + (i + axis + turn) % 3]):
-                moved = Sig(sig.op, sig.reduction, sig.uses, axis)
-                yield from call("ordinary" if shape[axis] > 1 else "single", moved, shape)
+            for signature in (*_SIGNATURES[:2], _SIGNATURES[2 + (i + axis + turn) % 3]):
+                yield "ordinary" if shape[axis] > 1 else "single", replace(signature, axis=axis), shape
+
+
+def _layouts() -> Iterator[Draw]:
     for layout in LAYOUTS[1:]:
-        for sig in (*_OPS[:3], Sig("cross_entropy", "none", "q")):
-            yield from call("hot", Sig(sig.op, sig.reduction, sig.uses, 1, layout), (3, 5, 4))
-    yield from _extreme(call, dtype)
-    if "ordinary" in families:
-        yield from (c for c in _empty(dtype) if c.problem.op in ops)
+        for signature in (*_SIGNATURES[:3], _PROBABILITIES):
+            yield "hot", replace(signature, axis=1, layout=layout), (3, 5, 4)
 
 
-def _extreme(call, dtype: str) -> Iterator[Call]:  # type: ignore[no-untyped-def]
+def _extremes(dtype: str) -> Iterator[Draw]:
     """Class and row counts past the finite and the integer range of float16 and the integers of bfloat16."""
     if not FORMATS[dtype].is_narrow:
         return
     classes, rows = (1, _HUGE_CLASSES), (_HUGE_ROWS, 2)
-    losses = (Sig("cross_entropy", "mean"), Sig("cross_entropy", "none", "s"), Sig("cross_entropy", "none", "qs"))
-    for sig in (Sig("softmax"), Sig("log_softmax"), *losses):
-        yield from call("equal", sig, classes)
-        yield from call("wide", sig, classes)
-    for sig in (Sig("cross_entropy", "mean"), Sig("cross_entropy", "none"), Sig("cross_entropy", "mean", "w")):
-        yield from call("long_batch", sig, rows)
-    yield from call("long_batch", Sig("nll_loss", "mean"), rows)
+    plain = (Signature("softmax"), Signature("log_softmax"), Signature("cross_entropy", "mean"))
+    smoothed = (Uses.SMOOTHING, Uses.PROBABILITIES | Uses.SMOOTHING)
+    for signature in (*plain, *(Signature("cross_entropy", "none", uses) for uses in smoothed)):
+        yield "equal", signature, classes
+        yield "wide", signature, classes
+    for reduction, uses in (("mean", NOTHING), ("none", NOTHING), ("mean", Uses.WEIGHT)):
+        yield "long_batch", Signature("cross_entropy", reduction, uses), rows
+    yield "long_batch", Signature("nll_loss", "mean"), rows
 
 
 def _empty(dtype: str) -> Iterator[Call]:
-    """A batch without rows (SPEC section 4, clause 10)."""
+    """Batches without rows (specification, section 4, clause 10)."""
     for op in ("cross_entropy", "nll_loss"):
         for reduction in ("none", "sum", "mean"):
             shape = (0,) if reduction == "none" else ()

@@ -1,4 +1,4 @@
-"""The signatures of the deck: what a compiler sees of a call, crossed.
+"""The signatures of the deck, as tables: what a compiler sees of a call, crossed.
 
 The options of the losses are factors: reduction, kind of target, smoothing, weights, ignore_index, and the place (shape
 and class axis). The rows of :data:`CROSSED` contain every combination of any three of them that makes sense; a test
@@ -8,13 +8,22 @@ other rows and so make another deck. All 48 combinations of the options alone ar
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from lossproof.adapters.protocol import DTYPES, REDUCTIONS
-from lossproof.cases.call_maker import Sig
+from lossproof.cases.signature import NOTHING, Signature, Uses
 
-ShapeAndAxis = tuple[tuple[int, ...], int]
+Shape = tuple[int, ...]
+# Shape and class axis.
+ShapeAndAxis = tuple[Shape, int]
+# Reduction and options of a loss.
+Row = tuple[str, Uses]
+
+PROBABILITIES, ANY_SUM, SMOOTHING, WEIGHT = Uses.PROBABILITIES, Uses.ANY_SUM, Uses.SMOOTHING, Uses.WEIGHT
+IGNORE_INDEX, TANGENT = Uses.IGNORE_INDEX, Uses.TANGENT
+TARGET_GRADIENT, TARGET_TANGENT = Uses.TARGET_GRADIENT, Uses.TARGET_TANGENT
 
 WORKED, CUBE, WIDE, LONG = (2, 4), (1, 17, 24), (4, 1000), (4096, 2)
 # Four shapes, seven class counts: the axes of the cube have 1, 17 and 24 classes, the others are read both ways.
@@ -25,112 +34,200 @@ PLACES: dict[str, ShapeAndAxis] = {
     "wide": (WIDE, 1),
     "long": (LONG, 1),
 }
-# Of each place: reduction and the letters of ``Sig.uses``.
-CROSSED: dict[str, tuple[str, ...]] = {
-    "worked": ("mean s", "mean wi", "none swi", "sum i", "mean q", "none q", "sum qsw"),
-    "cube": ("mean i", "none s", "none i", "sum swi", "mean qsw", "none qw", "sum q"),
-    "last": ("mean si", "none swi", "sum w", "sum i", "mean qw", "none q", "sum qs"),
-    "wide": ("mean swi", "none wi", "sum", "sum si", "mean q", "none qs", "sum qw"),
-    "long": ("mean i", "none w", "none i", "sum swi", "mean qsw", "none qs", "sum q"),
+# The covering array of cross_entropy, by place.
+CROSSED: dict[str, tuple[Row, ...]] = {
+    "worked": (
+        ("mean", SMOOTHING),
+        ("mean", WEIGHT | IGNORE_INDEX),
+        ("none", SMOOTHING | WEIGHT | IGNORE_INDEX),
+        ("sum", IGNORE_INDEX),
+        ("mean", PROBABILITIES),
+        ("none", PROBABILITIES),
+        ("sum", PROBABILITIES | SMOOTHING | WEIGHT),
+    ),
+    "cube": (
+        ("mean", IGNORE_INDEX),
+        ("none", SMOOTHING),
+        ("none", IGNORE_INDEX),
+        ("sum", SMOOTHING | WEIGHT | IGNORE_INDEX),
+        ("mean", PROBABILITIES | SMOOTHING | WEIGHT),
+        ("none", PROBABILITIES | WEIGHT),
+        ("sum", PROBABILITIES),
+    ),
+    "last": (
+        ("mean", SMOOTHING | IGNORE_INDEX),
+        ("none", SMOOTHING | WEIGHT | IGNORE_INDEX),
+        ("sum", WEIGHT),
+        ("sum", IGNORE_INDEX),
+        ("mean", PROBABILITIES | WEIGHT),
+        ("none", PROBABILITIES),
+        ("sum", PROBABILITIES | SMOOTHING),
+    ),
+    "wide": (
+        ("mean", SMOOTHING | WEIGHT | IGNORE_INDEX),
+        ("none", WEIGHT | IGNORE_INDEX),
+        ("sum", NOTHING),
+        ("sum", SMOOTHING | IGNORE_INDEX),
+        ("mean", PROBABILITIES),
+        ("none", PROBABILITIES | SMOOTHING),
+        ("sum", PROBABILITIES | WEIGHT),
+    ),
+    "long": (
+        ("mean", IGNORE_INDEX),
+        ("none", WEIGHT),
+        ("none", IGNORE_INDEX),
+        ("sum", SMOOTHING | WEIGHT | IGNORE_INDEX),
+        ("mean", PROBABILITIES | SMOOTHING | WEIGHT),
+        ("none", PROBABILITIES | SMOOTHING),
+        ("sum", PROBABILITIES),
+    ),
 }
-# The plain loss, where each target should have it, and other class axes.
-_PLAIN = {"worked": ("mean", "none", "mean w", "mean swi"), "wide": ("mean", "mean s"), "long": ("mean",)}
-_FIRST_AXIS: dict[tuple[int, ...], tuple[str, ...]] = {
-    WORKED: ("mean s", "none qw"),
-    CUBE: ("none sw", "mean qsw"),
-    WIDE: ("mean", "mean s"),
+# The plain loss of cross_entropy, where each target should have it.
+_PLAIN: dict[str, tuple[Row, ...]] = {
+    "worked": (
+        ("mean", NOTHING),
+        ("none", NOTHING),
+        ("mean", WEIGHT),
+        ("mean", SMOOTHING | WEIGHT | IGNORE_INDEX),
+    ),
+    "wide": (("mean", NOTHING), ("mean", SMOOTHING)),
+    "long": (("mean", NOTHING),),
 }
-# Every combination of two, and the plain ones, where log-probabilities make a difference.
-_NLL: dict[str, tuple[str, ...]] = {
-    "worked": ("mean wi", "none", "sum w", "mean", "none i"),
-    "cube": ("none wi", "sum i", "mean w"),
-    "long": ("mean i", "none w", "sum", "sum wi", "mean"),
+# Rows of cross_entropy with the class axis first.
+_FIRST_AXIS: dict[Shape, tuple[Row, ...]] = {
+    WORKED: (("mean", SMOOTHING), ("none", PROBABILITIES | WEIGHT)),
+    CUBE: (("none", SMOOTHING | WEIGHT), ("mean", PROBABILITIES | SMOOTHING | WEIGHT)),
+    WIDE: (("mean", NOTHING), ("mean", SMOOTHING)),
+}
+# Every combination of two factors of nll_loss, and the plain ones, where log-probabilities make a difference.
+_NLL: dict[str, tuple[Row, ...]] = {
+    "worked": (
+        ("mean", WEIGHT | IGNORE_INDEX),
+        ("none", NOTHING),
+        ("sum", WEIGHT),
+        ("mean", NOTHING),
+        ("none", IGNORE_INDEX),
+    ),
+    "cube": (("none", WEIGHT | IGNORE_INDEX), ("sum", IGNORE_INDEX), ("mean", WEIGHT)),
+    "long": (
+        ("mean", IGNORE_INDEX),
+        ("none", WEIGHT),
+        ("sum", NOTHING),
+        ("sum", WEIGHT | IGNORE_INDEX),
+        ("mean", NOTHING),
+    ),
 }
 # Directions for the JVP and second derivatives, gradients with respect to targets, targets of any sum.
 SECOND = (
-    Sig("softmax", uses="t"),
-    Sig("log_softmax", uses="t"),
-    Sig("nll_loss", "mean", "wt"),
-    Sig("cross_entropy", "mean", "wit"),
-    Sig("cross_entropy", "none", "st"),
-    Sig("cross_entropy", "mean", "uswtdm"),
-    Sig("cross_entropy", "none", "udm"),
-    Sig("cross_entropy", "sum", "qwtd"),
+    Signature("softmax", uses=TANGENT),
+    Signature("log_softmax", uses=TANGENT),
+    Signature("nll_loss", "mean", WEIGHT | TANGENT),
+    Signature("cross_entropy", "mean", WEIGHT | IGNORE_INDEX | TANGENT),
+    Signature("cross_entropy", "none", SMOOTHING | TANGENT),
+    Signature("cross_entropy", "mean", ANY_SUM | SMOOTHING | WEIGHT | TANGENT | TARGET_GRADIENT | TARGET_TANGENT),
+    Signature("cross_entropy", "none", ANY_SUM | TARGET_GRADIENT | TARGET_TANGENT),
+    Signature("cross_entropy", "sum", PROBABILITIES | WEIGHT | TANGENT | TARGET_GRADIENT),
 )
 
 
-def _losses(op: str, rows: Iterable[str], axis: int) -> Iterator[Sig]:
-    for row in rows:
-        reduction, _, uses = row.partition(" ")
-        yield Sig(op, reduction, uses, axis)
+def _losses(op: str, rows: Iterable[Row], axis: int) -> Iterator[Signature]:
+    for reduction, uses in rows:
+        yield Signature(op, reduction, uses, axis)
 
 
-def _softmax(axis: int) -> tuple[Sig, ...]:
-    return (Sig("softmax", axis=axis), Sig("log_softmax", axis=axis))
+def _softmax(axis: int) -> tuple[Signature, ...]:
+    return (Signature("softmax", axis=axis), Signature("log_softmax", axis=axis))
 
 
-def _menu() -> dict[tuple[int, ...], tuple[Sig, ...]]:
-    found: dict[tuple[int, ...], list[Sig]] = {}
+def _menu() -> dict[Shape, tuple[Signature, ...]]:
+    found: dict[Shape, list[Signature]] = {}
     for name, (shape, axis) in PLACES.items():
-        sigs = found.setdefault(shape, [])
-        sigs += _softmax(axis) if shape != LONG else ()
-        sigs += _losses("nll_loss", _NLL.get(name, ()), axis)
-        sigs += _losses("cross_entropy", (*_PLAIN.get(name, ()), *CROSSED[name]), axis)
+        signatures = found.setdefault(shape, [])
+        signatures += _softmax(axis) if shape != LONG else ()
+        signatures += _losses("nll_loss", _NLL.get(name, ()), axis)
+        signatures += _losses("cross_entropy", (*_PLAIN.get(name, ()), *CROSSED[name]), axis)
     for shape, rows in _FIRST_AXIS.items():
         found[shape] += [*_softmax(0), *_losses("cross_entropy", rows, 0)]
-    return {shape: tuple(sigs) for shape, sigs in found.items()}
+    return {shape: tuple(signatures) for shape, signatures in found.items()}
 
 
+# The signatures of the default deck, by shape; those of the smoke deck, by shape and dtype.
 MENU = _menu()
-# What targets that compile dearly get: of each shape every fourth signature, from this position on; of those in other
-# dtypes than float32 every second one, which in bfloat16 are the others of them.
-_CORE_FROM = {WORKED: 1, CUBE: 0, WIDE: 1, LONG: 3}
-_ALL_CORE, _OTHERS = "float32", "bfloat16"
-_SMOKE: dict[tuple[int, ...], tuple[Sig, ...]] = {
+_SMOKE: dict[Shape, tuple[Signature, ...]] = {
     WORKED: (
         *_softmax(1),
-        *_losses("nll_loss", ("mean wi",), 1),
-        *_losses("cross_entropy", ("mean", "none", "mean s", "mean swi", "mean q", "mean qsw"), 1),
+        Signature("nll_loss", "mean", WEIGHT | IGNORE_INDEX, 1),
+        Signature("cross_entropy", "mean", NOTHING, 1),
+        Signature("cross_entropy", "none", NOTHING, 1),
+        Signature("cross_entropy", "mean", SMOOTHING, 1),
+        Signature("cross_entropy", "mean", SMOOTHING | WEIGHT | IGNORE_INDEX, 1),
+        Signature("cross_entropy", "mean", PROBABILITIES, 1),
+        Signature("cross_entropy", "mean", PROBABILITIES | SMOOTHING | WEIGHT, 1),
     ),
     CUBE: (
         *_softmax(1),
-        *_losses("nll_loss", ("mean wi",), 1),
-        *_losses("cross_entropy", ("mean s", "mean swi"), 1),
-        Sig("log_softmax", axis=2),
-        *_losses("cross_entropy", ("mean swi",), 2),
-        *_losses("cross_entropy", ("none sw",), 0),
+        Signature("nll_loss", "mean", WEIGHT | IGNORE_INDEX, 1),
+        Signature("cross_entropy", "mean", SMOOTHING, 1),
+        Signature("cross_entropy", "mean", SMOOTHING | WEIGHT | IGNORE_INDEX, 1),
+        Signature("log_softmax", axis=2),
+        Signature("cross_entropy", "mean", SMOOTHING | WEIGHT | IGNORE_INDEX, 2),
+        Signature("cross_entropy", "none", SMOOTHING | WEIGHT, 0),
     ),
 }
-SMOKE: dict[tuple[tuple[int, ...], str], tuple[Sig, ...]] = {
+SMOKE: dict[tuple[Shape, str], tuple[Signature, ...]] = {
     (WORKED, "float32"): _SMOKE[WORKED],
     (CUBE, "float32"): _SMOKE[CUBE],
     (WORKED, "float16"): _SMOKE[WORKED][:-1],
 }
+# Targets that compile cheaply get every signature in this dtype, those that compile dearly every fourth one of each
+# shape, from the position in the second table on.
+_WHOLE_IN = "float32"
+_FIRST_CORE: dict[Shape, int] = {WORKED: 1, CUBE: 0, WIDE: 1, LONG: 3}
+_CORE_STEP = 4
+# In other dtypes targets that compile dearly get every second one of those; in this dtype the ones that others leave.
+_COMPLEMENT_IN = "bfloat16"
 
 
-def is_core(shape: tuple[int, ...], dtype: str, position: int) -> bool:
-    """Whether a signature, by its position among those of its shape, is for targets that compile dearly, too."""
-    turn, rest = divmod(position, 4)
-    mine = (turn + (shape == WORKED) + (dtype == _OTHERS)) % 2 == 1
-    return rest == _CORE_FROM[shape] and (dtype == _ALL_CORE or mine)
+def is_core(shape: Shape, dtype: str, position: int) -> bool:
+    """Whether targets that compile dearly get a signature, by its position among those of its shape."""
+    turn, rest = divmod(position, _CORE_STEP)
+    if rest != _FIRST_CORE[shape]:
+        return False
+    # The worked shape takes even turns where the other shapes take odd ones, so that no dtype has only either.
+    takes_odd_turns = (shape == WORKED) == (dtype == _COMPLEMENT_IN)
+    return dtype == _WHOLE_IN or (turn % 2 == 1) == takes_odd_turns
 
 
 def is_full(dtype: str, position: int) -> bool:
-    """Whether a signature, by its position among those of its shape, is for targets that compile: in float32 each is,
-    in the others by turns every second, so that each is in one of them."""
-    return dtype == _ALL_CORE or (position + DTYPES.index(dtype)) % 2 == 1
+    """Whether targets that compile cheaply get a signature, by its position among those of its shape.
+
+    They get each one in float32, and every second one by turns in the other dtypes, so that each is in one of these.
+    """
+    return dtype == _WHOLE_IN or (position + DTYPES.index(dtype)) % 2 == 1
 
 
-def combinations() -> tuple[Sig, ...]:
-    """Every combination of the losses' options, 12 of nll_loss and 36 of cross_entropy."""
-    letters = [s + w for s in ("", "s") for w in ("", "w")]
-    uses = {
-        "nll_loss": [w + i for w in ("", "w") for i in ("", "i")],
-        "cross_entropy": [sw + i for sw in letters for i in ("", "i")] + ["q" + sw for sw in letters],
-    }
-    return tuple(Sig(op, reduction, u) for op, many in uses.items() for u in many for reduction in REDUCTIONS)
+def combinations() -> tuple[Signature, ...]:
+    """Return every combination of the losses' options: 12 of nll_loss and 36 of cross_entropy."""
+    labels = _all_of(WEIGHT, IGNORE_INDEX)
+    smoothed = _all_of(SMOOTHING, WEIGHT, IGNORE_INDEX)
+    probabilities = [PROBABILITIES | uses for uses in _all_of(SMOOTHING, WEIGHT)]
+    options = {"nll_loss": labels, "cross_entropy": [*smoothed, *probabilities]}
+    return tuple(
+        Signature(op, reduction, uses) for op, many in options.items() for uses in many for reduction in REDUCTIONS
+    )
 
 
-def moved(sig: Sig, axis: int) -> Sig:
-    """The signature with another class axis."""
-    return replace(sig, axis=axis)
+def _all_of(*options: Uses) -> list[Uses]:
+    """Every set of some options; the last one changes first."""
+    found = []
+    for chosen in itertools.product((False, True), repeat=len(options)):
+        uses = NOTHING
+        for option in itertools.compress(options, chosen):
+            uses |= option
+        found.append(uses)
+    return found
+
+
+def at_axis(signature: Signature, axis: int) -> Signature:
+    """Return the signature with another class axis."""
+    return replace(signature, axis=axis)

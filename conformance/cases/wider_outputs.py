@@ -11,9 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from lossproof.cases.call_maker import Sig, direction, make_call
+from lossproof.cases.call_maker import direction, make_call
+from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.families import FAMILIES
-from lossproof.cases.picker import SeededPicker
+from lossproof.cases.signature import Signature
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 
@@ -24,22 +25,24 @@ SHAPES: tuple[tuple[tuple[int, ...], int], ...] = (((2, 4), 1), ((4, 17), 0), ((
 _NAMES = ("ordinary", "confident", "spread", "offset", "masked", "nan_row", "positive_infinity", "stagnation")
 
 
-def widened(dtype: str, seed: int, ops: frozenset[str], families: frozenset[str], version: int) -> Iterator[Call]:
-    """The calls of one input dtype: every shape and op with three families each, in turn."""
+def widened(dtype: str, part: DeckPart) -> Iterator[Call]:
+    """Draw the calls of one input dtype: every shape and op with three families each, in turn."""
     wide = WIDER.get(dtype)
     if wide is None:
         return
     turn = list(FORMATS).index(dtype)
     for i, (shape, axis) in enumerate(SHAPES):
         for op in ("softmax", "log_softmax"):
-            sig = Sig(op, axis=axis)
+            signature = Signature(op, axis=axis)
             k = shape[axis]
             for j in range(3):
                 f = FAMILIES[_NAMES[(2 * i + 2 * turn + j + (op == "softmax")) % len(_NAMES)]]
-                if op not in ops or f.name not in families or not f.needs(int(np.prod(shape)) // k, k):
+                if not part.keeps(op, f.name) or not f.needs(int(np.prod(shape)) // k, k):
                     continue
-                pick = SeededPicker(f"{version}/{seed}/widened/{f.name}/{shape}/{sig}")
-                call = make_call(pick, f, sig, shape, FORMATS[dtype], provenance=f"seed {seed}", tier="free")
+                pick = part.picker("widened", f.name, shape, signature.key)
+                call = make_call(
+                    pick, f, signature, shape=shape, fmt=FORMATS[dtype], provenance=part.provenance, tier="free"
+                )
                 # More bits than the narrow format has: a cotangent that is narrowed first shows.
                 v = direction(pick, FORMATS[wide], shape)
                 cotangent = FORMATS[wide].round(v + np.where(v == 0, 0.0, pick.bits(32, shape) * 2.0**-46))

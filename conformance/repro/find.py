@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from lossproof.cases import kept_calls
+from lossproof.cases.catalogue import select
 from lossproof.core.call import Call, from_json
 from lossproof.core.case_id import ERROR, RELATION
 from lossproof.core.errors import UsageError
@@ -24,8 +25,6 @@ def find_call(id: str | None, *, deck: str, seed: int, record: str | None, call_
         calls = list(_recorded(record))
         place = f"the calls that {record} keeps (those that did not pass)"
     else:
-        from lossproof.cases.catalogue import select
-
         calls = select(deck, seed, (), (), ())
         place = f"the {deck} deck of seed {seed}"
     by_id = {c.id: c for c in calls}
@@ -40,7 +39,6 @@ def find_call(id: str | None, *, deck: str, seed: int, record: str | None, call_
 
 
 def _recorded(path: str) -> Iterator[Call]:
-
     for o in read_record(path):
         if o.call is not None:
             yield from_json(o.call)

@@ -15,7 +15,8 @@ from typing import Any
 from lossproof import __version__
 from lossproof.adapters import wire
 from lossproof.adapters.protocol import Capabilities, Description, Outcome, Problem
-from lossproof.cases.deck import VERSION, digest
+from lossproof.cases.deck import digest
+from lossproof.cases.deck_part import VERSION
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.judging.check import Check

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from lossproof import __version__
-from lossproof.cases.deck import VERSION, digest
+from lossproof.cases.deck import digest
+from lossproof.cases.deck_part import VERSION
 from lossproof.core.call import Call
 from lossproof.running.shard import WHOLE, Shard
 from lossproof.targets.target import Player, Target

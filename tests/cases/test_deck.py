@@ -1,7 +1,9 @@
 """The deck: deterministic, within its budgets, valid, and reaching what its families promise."""
 
+import functools
 import itertools
 import json
+import operator
 import os
 import subprocess
 import sys
@@ -11,9 +13,12 @@ import numpy as np
 import pytest
 
 from lossproof.adapters.protocol import LAYOUTS, OUTPUTS
+from lossproof.cases.catalogue import select
 from lossproof.cases.deck import DECKS, deck_calls, digest
+from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.picker import SeededPicker, bell
+from lossproof.cases.signature import NOTHING, Uses
 from lossproof.cases.signatures import CROSSED, MENU, PLACES
 from lossproof.cases.wider_outputs import WIDER
 from lossproof.core.batch import signature
@@ -22,14 +27,16 @@ from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS, validate
 
 DIGESTS = Path(__file__).with_name("deck_digests.json")
-PROGRAM = (
-    "from lossproof.cases.deck import *; import json; print(json.dumps({d: digest(deck_calls(deck=d)) for d in DECKS}))"
-)
+PROGRAM = """\
+import json
+from lossproof.cases.deck import DECKS, digest, deck_calls
+print(json.dumps({deck: digest(deck_calls(deck)) for deck in DECKS}))
+"""
 
 
 @pytest.fixture(scope="module")
 def decks():
-    return {name: deck_calls(deck=name) for name in DECKS}
+    return {name: deck_calls(name) for name in DECKS}
 
 
 def test_digests_are_the_checked_in_ones(decks):
@@ -49,7 +56,7 @@ def test_digests_do_not_depend_on_cpu_features(disabled):
 
 
 def test_another_seed_gives_another_deck(decks):
-    assert digest(deck_calls(deck="smoke", seed=1)) != digest(decks["smoke"])
+    assert digest(deck_calls("smoke", DeckPart(seed=1))) != digest(decks["smoke"])
 
 
 @pytest.mark.parametrize("name", DECKS)
@@ -93,18 +100,22 @@ def test_every_option_has_a_core_signature(decks):
         assert {p.label_smoothing > 0 for p in mine} == {True, False}
 
 
-def _factors(place: str, row: str) -> tuple[str, ...]:
-    reduction, _, uses = row.partition(" ")
-    return (place, reduction, *(letter if letter in uses else "" for letter in "qswi"))
+OPTIONS = (Uses.PROBABILITIES, Uses.SMOOTHING, Uses.WEIGHT, Uses.IGNORE_INDEX)
+
+
+def _factors(place: str, reduction: str, uses: Uses) -> tuple[object, ...]:
+    return (place, reduction, *(option in uses for option in OPTIONS))
 
 
 def test_any_three_factors_of_the_losses_are_crossed():
-    rows = [_factors(place, row) for place, many in CROSSED.items() for row in many]
-    kinds = [(place, reduction) for place in PLACES for reduction in ("none", "sum", "mean")]
-    letters = ["".join(some) for n in range(5) for some in itertools.combinations("qswi", n)]
+    rows = [_factors(place, reduction, uses) for place, many in CROSSED.items() for reduction, uses in many]
+    some = [chosen for n in range(5) for chosen in itertools.combinations(OPTIONS, n)]
+    sets = [functools.reduce(operator.or_, chosen, NOTHING) for chosen in some]
     # Ignored labels make sense with labels only.
-    sensible = [_factors(place, f"{r} {uses}") for place, r in kinds for uses in letters if not {"q", "i"} <= {*uses}]
-    # sanity check: a row is 6 factors, and half of the 16 sets of letters less the senseless ones are there
+    senseless = Uses.PROBABILITIES | Uses.IGNORE_INDEX
+    kinds = [(place, reduction) for place in PLACES for reduction in ("none", "sum", "mean")]
+    sensible = [_factors(*kind, uses) for kind in kinds for uses in sets if senseless not in uses]
+    # sanity check: a row is 6 factors, and the 16 sets of options less the 4 senseless ones are there
     assert len(sensible) == 15 * 12
     triples = list(itertools.combinations(range(6), 3))
     have, needed = ({(t, *(row[i] for i in t)) for row in many for t in triples} for many in (rows, sensible))
@@ -196,7 +207,7 @@ def test_families_stay_in_the_format(name, dtype):
 def test_unknown_names_are_usage_errors():
     for bad in ({"deck": "huge"}, {"ops": ["softmin"]}, {"dtypes": ["float8"]}, {"families": ["nothing"]}):
         with pytest.raises(UsageError, match="expected one of"):
-            deck_calls(**bad)
+            select(**bad)
 
 
 def test_the_bell_is_exact_and_unit_scale():

@@ -10,6 +10,7 @@ import pytest
 
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Capabilities, Outcome, Problem, Tensor
+from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.error_cases import K, error_checks
 from lossproof.core.case_id import ERROR
 from lossproof.core.observation import FAILING, Observation
@@ -21,7 +22,7 @@ from lossproof.running.loop import run
 from lossproof.targets.target import Target, parse_target
 
 Outputs = dict[str, Tensor]
-CHECKS = error_checks(dtypes=["float32"])
+CHECKS = error_checks(DeckPart(dtypes=["float32"]))
 ALL = error_checks()
 
 
@@ -145,7 +146,7 @@ def test_every_case_kills_and_numpy_passes_clause(check: Check) -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
 def test_numpy_passes_every_clause(dtype: str) -> None:
-    some = error_checks(dtypes=[dtype])
+    some = error_checks(DeckPart(dtypes=[dtype]))
     assert not [o.message for o in run([parse_target("numpy")], some) if o.verdict in FAILING]
 
 

@@ -10,11 +10,12 @@ from click.testing import CliRunner
 
 from lossproof.cases import kept_calls
 from lossproof.cases.deck import deck_calls
+from lossproof.cases.deck_part import DeckPart
 from lossproof.cli.main import cli
 from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record
 
-CALLS = deck_calls(deck="smoke", ops=("cross_entropy",), dtypes=("float32",))[:3]
+CALLS = deck_calls("smoke", DeckPart(ops=("cross_entropy",), dtypes=("float32",)))[:3]
 
 
 def test_a_call_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from lossproof import check_implementation
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Problem, Tensor
-from lossproof.cases.catalogue import all_calls, relation_checks
-from lossproof.cases.clause_calls import special_calls
+from lossproof.cases.catalogue import relation_checks, select
+from lossproof.cases.clause_calls import clause_calls
 from lossproof.cases.deck import DECKS, deck_calls, digest
 from lossproof.cases.relations import RELATIONS
 from lossproof.cases.transforms import coarse
@@ -153,7 +153,7 @@ def test_framework_meets_every_relation_of_the_smoke_deck(framework: str) -> Non
         pytest.importorskip(framework)
     target = parse_target(framework)
     marks = waivers_in_force([target])
-    bad = [o for o in map(marks.mark, run([target], all_calls(deck="smoke", families=["relation"]))) if is_bad(o)]
+    bad = [o for o in map(marks.mark, run([target], select("smoke", families=["relation"]))) if is_bad(o)]
     assert not bad, "\n".join(o.message for o in bad)
 
 
@@ -178,15 +178,15 @@ def test_ids_have_the_form_of_calls_and_are_unique(relations: list[Check]) -> No
 
 def test_relations_are_deterministic_and_filters_keep_them(relations: list[Check]) -> None:
     assert [c.id for c in relation_checks(deck_calls())] == [c.id for c in relations]
-    few = all_calls(families=["relation"], ops=["softmax"], dtypes=["float16"])
+    few = select(families=["relation"], ops=["softmax"], dtypes=["float16"])
     assert [c.id for c in few] == [c.id for c in relations if c.id.startswith("softmax/float16/")]
-    assert digest(all_calls()) != digest(deck_calls())
+    assert digest(select()) != digest(deck_calls())
 
 
 @pytest.mark.parametrize("deck", DECKS)
 def test_everything_in_order_values_first(deck: str) -> None:
-    found = all_calls(deck=deck)
-    values = [*deck_calls(deck=deck), *(special_calls() if deck != "smoke" else ())]
+    found = select(deck)
+    values = [*deck_calls(deck), *(clause_calls() if deck != "smoke" else ())]
     assert [c.id for c in found[: len(values)]] == [c.id for c in values]
     kinds = [c.family for c in found[len(values) :]]
     assert kinds == sorted(kinds, key=["relation", "error"].index)

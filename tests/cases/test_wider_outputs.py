@@ -11,20 +11,19 @@ import numpy as np
 import pytest
 
 from lossproof import check_implementation
-from lossproof.cases.deck import VERSION
+from lossproof.cases.deck_part import WHOLE
 from lossproof.cases.wider_outputs import WIDER, widened
 from lossproof.core.call import from_json
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.observation import FAILING
-from lossproof.core.operations import OPERATIONS, validate
+from lossproof.core.operations import validate
 from lossproof.running.loop import run
 from lossproof.targets.target import Target, load_adapter
 from lossproof.truth.bounds.allowed import rounded_back
 from lossproof.truth.truth import truth
 
-NAMES = frozenset({"ordinary", "confident", "spread", "offset", "masked", "nan_row", "positive_infinity", "stagnation"})
-CALLS = {dtype: list(widened(dtype, 0, frozenset(OPERATIONS), NAMES, VERSION)) for dtype in FORMATS}
+CALLS = {dtype: list(widened(dtype, WHOLE)) for dtype in FORMATS}
 ALL = [c for calls in CALLS.values() for c in calls]
 Array = np.ndarray
 Convert = Callable[[Array, Any], Array]

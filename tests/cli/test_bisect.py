@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from lossproof.cases.catalogue import all_calls
+from lossproof.cases.catalogue import select
 from lossproof.core.errors import UsageError
 from lossproof.records.bisection import first_change
 from lossproof.targets.environments import interpreters, releases
 from tests.support.stand_ins import NO_NETWORK, Maker, maker
 from tests.support.views import lossproof
 
-CASE = next(c.id for c in all_calls(deck="smoke", ops=["softmax"], families=["ordinary"]))
+CASE = next(c.id for c in select("smoke", ops=["softmax"], families=["ordinary"]))
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_the_release_of_jax_that_mended_the_gradient_of_a_masked_softmax() -> No
     """jax-softmax-where-masked-large-grad-nan of the table of upstream bugs: mended in 0.4.24."""
     case = next(
         c.id
-        for c in all_calls(deck="default", ops=["softmax"], dtypes=["float32"], families=["masked"])
+        for c in select("default", ops=["softmax"], dtypes=["float32"], families=["masked"])
         if c.problem.x.shape == (1, 17, 24)
     )
     versions = "0.4.24,0.4.25,0.4.27,0.4.30"

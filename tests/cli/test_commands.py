@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from lossproof.cases import deck
-from lossproof.cases.catalogue import all_calls
+from lossproof.cases.catalogue import select
+from lossproof.cases.deck import deck_calls
 from lossproof.cases.families import FAMILIES
 from lossproof.cli.main import cli
 from lossproof.judging.check import outputs_of
@@ -37,7 +37,7 @@ def test_a_correct_target_is_ok(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     last = result.stdout.splitlines()[-1]
     assert last.startswith("OK (numpy: ")
-    calls = all_calls(deck="smoke")
+    calls = select("smoke")
     seen = list(record.read_record(path))
     judged = [o for o in seen if o.id.split("/")[2] != "convention"]
     assert {o.id for o in judged} == {c.id for c in calls}
@@ -53,8 +53,8 @@ def test_the_table_counts_every_observation() -> None:
     result = lossproof("run", "numpy", *SMOKE, "--op", "softmax", "--dtype", "float32")
     row = next(line for line in result.stdout.splitlines() if "softmax" in line and "float32" in line)
     numbers = [int(n) for n in re.findall(r" (\d+) ", row.replace("│", " ")) if n]
-    calls = all_calls(deck="smoke", ops=["softmax"], dtypes=["float32"], families=[*FAMILIES, "golden", "relation"])
-    errors = [c for c in all_calls(deck="smoke", ops=["softmax"], dtypes=["float32"]) if c.family == "error"]
+    calls = select("smoke", ops=["softmax"], dtypes=["float32"], families=[*FAMILIES, "golden", "relation"])
+    errors = [c for c in select("smoke", ops=["softmax"], dtypes=["float32"]) if c.family == "error"]
     counted = sum(numbers[:2])
     assert (
         sum(len(outputs_of(c)) for c in calls) + len(errors)
@@ -193,7 +193,7 @@ def test_explain_from_a_record_and_from_json(crooked: Path, tmp_path: Path) -> N
 
 
 def test_explain_says_what_the_case_is_about() -> None:
-    call = next(c for c in deck.deck_calls(deck="smoke") if c.family == "confident" and c.problem.label_smoothing)
+    call = next(c for c in deck_calls("smoke") if c.family == "confident" and c.problem.label_smoothing)
     result = lossproof("explain", call.digest, *SMOKE, "--full")
     assert result.exit_code == 0, result.output
     for part in (call.id, "p_y - 1 and log p_y cancel", "label_smoothing", "allowed W", "value: exact result", "0x1."):
@@ -202,7 +202,7 @@ def test_explain_says_what_the_case_is_about() -> None:
 
 def test_deck_list_prints_ids() -> None:
     result = lossproof("deck", "list", *SMOKE, "--op", "softmax")
-    assert result.stdout.split() == [c.id for c in all_calls(deck="smoke", ops=["softmax"])]
+    assert result.stdout.split() == [c.id for c in select("smoke", ops=["softmax"])]
 
 
 def test_golden_check() -> None:

@@ -48,7 +48,7 @@ def test_json_keeps_every_bit() -> None:
 
 
 def test_json_keeps_every_call_of_the_smoke_deck() -> None:
-    calls = deck_calls(deck="smoke")
+    calls = deck_calls("smoke")
     for call in calls:
         back = from_json(json.loads(json.dumps(call.to_json())))
         assert same(back.problem, call.problem)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lossproof.cases.catalogue import all_calls
+from lossproof.cases.catalogue import select
 
 from .kit.mutant import Mutant
 from .matrix.kill import Kill, Matrix, distinct, matrix
@@ -24,7 +24,7 @@ from .matrix.table import PATH, render
 def main() -> int:
     """Run every mutant and control against the default deck and print what became of each."""
     start = time.perf_counter()
-    mutants, deck = collect(), all_calls()
+    mutants, deck = collect(), select()
     found = matrix(mutants, deck)
     console = Console(width=None if sys.stdout.isatty() else 180)
     console.print(_table(mutants, found))

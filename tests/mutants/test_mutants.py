@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from lossproof.cases.catalogue import all_calls
+from lossproof.cases.catalogue import select
 from lossproof.cases.families import FAMILIES
 from lossproof.core.observation import FAILING
 from lossproof.running.loop import run
@@ -17,9 +17,8 @@ pytest.importorskip("ml_dtypes")
 from tests.mutants.matrix.kill import Matrix, distinct, matrix, takes
 from tests.mutants.matrix.registry import collect
 from tests.mutants.matrix.table import PATH, render
-
-from .spec import table as coverage
-from .spec.registry import CLAUSES
+from tests.spec import table as coverage
+from tests.spec.registry import CLAUSES
 
 MUTANTS = collect()
 WRONG = [m for m in MUTANTS.values() if m.kind == "mutant"]
@@ -33,7 +32,7 @@ REDUNDANT = {
 @pytest.fixture(scope="session")
 def kills() -> Matrix:
     """One run of everything: truth is shared by all mutants."""
-    return matrix(MUTANTS, all_calls())
+    return matrix(MUTANTS, select())
 
 
 @pytest.mark.parametrize("mutant", WRONG, ids=lambda m: m.id)
@@ -92,7 +91,7 @@ def test_the_table_of_clauses_is_current(kills):
 )
 def test_the_lean_path_gives_the_engine_s_verdicts(name):
     mutant = MUTANTS[name]
-    deck = all_calls(deck="smoke", ops=(mutant.op,))
+    deck = select("smoke", ops=(mutant.op,))
     lean = matrix({name: mutant}, deck, processes=1)
     calls = [c for c in deck if takes(mutant, c.problem)]
     failing = [o for o in run([mutant.target()], calls) if o.verdict in FAILING]

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from lossproof.cases.catalogue import all_calls
+from lossproof.cases.catalogue import select
 from lossproof.cases.families import FAMILIES
 from lossproof.core.operations import OPERATIONS
 
@@ -45,7 +45,7 @@ def rare(kills: Matrix) -> list[str]:
 
 @pytest.fixture(scope="session")
 def drawn() -> list[str]:
-    kills = matrix({name: m for name, m in collect().items() if m.expect}, all_calls())
+    kills = matrix({name: m for name, m in collect().items() if m.expect}, select())
     return random.Random(SEED).sample(rare(kills), DRAWN)
 
 

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lossproof.adapters.numpy import ADAPTER
-from lossproof.cases import deck
+from lossproof.cases.deck import deck_calls, digest
+from lossproof.cases.deck_part import DeckPart
 from lossproof.core.call import from_json
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
@@ -58,7 +59,7 @@ def test_observations_survive_bit_for_bit(o: Observation) -> None:
 
 
 def test_a_whole_run_survives(tmp_path: Path) -> None:
-    calls = deck.deck_calls(deck="smoke", ops=["nll_loss"])
+    calls = deck_calls("smoke", DeckPart(ops=["nll_loss"]))
     seen = list(run([Target(ADAPTER)], calls))
     path = tmp_path / "r.jsonl"
     header = evidence.record_header([Target(ADAPTER)], calls, deck="smoke", seed=0, filters={"op": ["nll_loss"]})
@@ -67,7 +68,7 @@ def test_a_whole_run_survives(tmp_path: Path) -> None:
             writer.write(o)
         writer.end({"seconds": 1.0})
     found = record.read_record(path)
-    assert found.header["deck"]["digest"] == deck.digest(calls)
+    assert found.header["deck"]["digest"] == digest(calls)
     assert found.header["targets"]["numpy"]["versions"]["numpy"] == np.__version__
     assert found.header["filters"] == {"op": ["nll_loss"]}
     assert same(list(found), seen)
@@ -76,7 +77,7 @@ def test_a_whole_run_survives(tmp_path: Path) -> None:
 
 
 def test_the_call_of_a_failure_survives(tmp_path: Path) -> None:
-    call = deck.deck_calls(deck="smoke", families=["nan_row"])[0]
+    call = deck_calls("smoke", DeckPart(families=["nan_row"]))[0]
     path = tmp_path / "r.jsonl"
     with record.Writer(path, HEADER) as writer:
         writer.write(Observation(call.id, "value", "t", "fail", share=math.inf, call=call.to_json()))

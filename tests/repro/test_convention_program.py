@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Capabilities, Problem
-from lossproof.cases.catalogue import all_calls
+from lossproof.cases.catalogue import select
 from lossproof.cli import main
 from lossproof.core.errors import UsageError
 from lossproof.repro.bug_report import issue
@@ -63,7 +63,7 @@ class Moded(Torn):
 
 
 def asked() -> list[Any]:
-    return all_calls(ops=("softmax",), dtypes=("float64", "float32"), families=("positive_infinity",))
+    return select(ops=("softmax",), dtypes=("float64", "float32"), families=("positive_infinity",))
 
 
 @pytest.mark.parametrize(("adapter", "most"), [(Torn(), 29), (Split(), 35)])
@@ -119,7 +119,7 @@ def test_answers_to_invalid_input_are_for_explain() -> None:
         def error_kind(self, error: Exception) -> str:
             return "bad_dtype" if isinstance(error, TypeError) else super().error_kind(error)
 
-    calls = all_calls(ops=("softmax",), dtypes=("float64", "float32"), families=("error",))
+    calls = select(ops=("softmax",), dtypes=("float64", "float32"), families=("error",))
     with pytest.raises(UsageError, match="lossproof explain shows each: softmax: value, clause 10"):
         apart("softmax/all/convention/clause-10/value", [Target(Torn())], calls, "c")
 

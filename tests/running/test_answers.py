@@ -13,12 +13,13 @@ import pytest
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Outcome, Problem, Tensor
 from lossproof.cases.deck import deck_calls
+from lossproof.cases.deck_part import DeckPart
 from lossproof.running import answers
 from lossproof.running.answers import Ahead, CallGroup
 from lossproof.running.loop import groups
 from lossproof.targets.target import Player, Target
 
-GROUPS = [CallGroup(tuple(g)) for g in groups(deck_calls(deck="smoke", dtypes=["float32"]))]
+GROUPS = [CallGroup(tuple(g)) for g in groups(deck_calls("smoke", DeckPart(dtypes=["float32"])))]
 
 
 class Elsewhere:

@@ -11,7 +11,7 @@ import pytest
 
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Capabilities, Problem
-from lossproof.cases.catalogue import all_calls
+from lossproof.cases.catalogue import select
 from lossproof.core.case_id import FAMILY
 from lossproof.core.clauses import EXEMPT
 from lossproof.core.errors import UsageError
@@ -46,7 +46,7 @@ class Declaring(NumpyAdapter):
 
 
 def verdicts(adapter: Declaring) -> Iterator[Observation]:
-    calls = all_calls(ops=INFINITE, dtypes=["float64", "float32"], families=["positive_infinity"])
+    calls = select(ops=INFINITE, dtypes=["float64", "float32"], families=["positive_infinity"])
     assert calls
     return (o for o in run([Target(adapter)], calls) if f"/{FAMILY}/clause-4/value" in o.id)
 
@@ -78,7 +78,7 @@ def test_shipped_declarations_can_be_contradicted(name: str) -> None:
         pytest.skip(str(error))
     assert declared
     assert not {clause for clause, _, _ in declared} & EXEMPT
-    calls = [c for c in all_calls(dtypes=["float32"]) if c.problem.x.size <= 100]
+    calls = [c for c in select(dtypes=["float32"]) if c.problem.x.size <= 100]
     shown = {o.id: o for o in run([Target(load_adapter("numpy"))], calls) if f"/{FAMILY}/" in o.id}
     for clause, op, output in declared:
         assert f"{op}/all/{FAMILY}/clause-{clause}/{output}" in shown

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lossproof.cases.catalogue import all_calls
+from lossproof.cases.catalogue import select
 from lossproof.core.batch import signature
 from lossproof.core.errors import UsageError
 from lossproof.running.loop import groups, stacked
@@ -128,7 +128,7 @@ def test_waivers_are_applied_to_the_whole(folder: Path, tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize("of", [1, 2, 3, 7, 1000])
 def test_a_deck_is_divided_by_signatures(of: int) -> None:
-    calls = all_calls(deck="smoke")
+    calls = select("smoke")
     parts = [stacked(calls, Shard(i, of)) for i in range(1, of + 1)]
     whole = [tuple(c.id for c in stack) for stack in groups(calls)]
     found = [[tuple(c.id for c in g.calls) for g in part] for part in parts]

@@ -10,7 +10,7 @@ import pytest
 
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Capabilities, Problem
-from lossproof.cases.catalogue import all_calls
+from lossproof.cases.catalogue import select
 from lossproof.core.case_id import FAMILY
 from lossproof.core.observation import Observation
 from lossproof.running.loop import run
@@ -57,7 +57,7 @@ class TwoModes(NumpyAdapter):
 
 def graded(adapter: TwoModes, **chosen: Any) -> list[Observation]:
     targets = [Target(adapter, "eager"), Target(adapter, "other")]
-    return list(run(targets, all_calls(**chosen)))
+    return list(run(targets, select(**chosen)))
 
 
 def grades(found: list[Observation]) -> dict[tuple[str, str, str], str]:
@@ -88,7 +88,7 @@ def test_equal_modes_have_equal_bits() -> None:
 
 
 def test_one_target_has_nothing_to_agree_with() -> None:
-    found = list(run([Target(TwoModes())], all_calls(ops=["softmax"], dtypes=["float32"], families=["ordinary"])))
+    found = list(run([Target(TwoModes())], select(ops=["softmax"], dtypes=["float32"], families=["ordinary"])))
     assert not grades(found)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Outcome
 from lossproof.cases.deck import deck_calls
+from lossproof.cases.deck_part import DeckPart
 from lossproof.running.timing import Clock
 from lossproof.targets.target import Target
 from lossproof.views.terminal import _time
@@ -24,7 +25,7 @@ class Started(NumpyAdapter):
 
 
 def test_seconds_are_counted_where_they_were_spent() -> None:
-    deck = deck_calls(deck="smoke", ops=["softmax"], families=["golden", "ordinary"])
+    deck = deck_calls("smoke", DeckPart(ops=["softmax"], families=["golden", "ordinary"]))
     one, two, other = deck[:3]
     # sanity check: two calls of one signature and one of another
     assert one.problem.x.shape == two.problem.x.shape != other.problem.x.shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lossproof.cases.catalogue import all_calls
+from lossproof.cases.catalogue import select
 from tests.mutants.matrix.kill import matrix
 from tests.mutants.matrix.registry import collect
 
@@ -10,5 +10,5 @@ from .registry import CLAUSES
 from .table import PATH, render
 
 wanted = {name: collect()[name] for clause in CLAUSES.values() for name in clause.mutants}
-PATH.write_text(render(CLAUSES, matrix(wanted, all_calls())), encoding="utf-8")
+PATH.write_text(render(CLAUSES, matrix(wanted, select())), encoding="utf-8")
 print(f"{len(CLAUSES)} clauses, {len(wanted)} mutants: {PATH.name}")

@@ -16,6 +16,7 @@ import pytest
 
 from lossproof.adapters.protocol import Problem
 from lossproof.cases.deck import deck_calls
+from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.error_cases import error_checks
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
@@ -33,7 +34,7 @@ from tests.support.faulty import MAGIC
 
 NAME = f"{Path(__file__).parents[1] / 'support' / 'faulty.py'}:ADAPTER"
 LIMITS = Processes(timeout=2.0, memory=400 << 20)
-CALLS = deck_calls(deck="smoke", ops=["softmax"], dtypes=["float32"])
+CALLS = deck_calls("smoke", DeckPart(ops=["softmax"], dtypes=["float32"]))
 X = np.array([[MAGIC, 1.0, -2.0, 0.5], [0.0, 1.0, 2.0, 3.0]])
 CULPRIT = Call(Problem("softmax", "float32", X, cotangent=np.ones((2, 4))), "ordinary", "a test")
 # In the middle of a stack: calls before it and after it travel with it.
@@ -134,7 +135,7 @@ def test_a_death_between_calls(start, quiet: list[Observation]) -> None:  # type
 
 
 def test_isolated_calls_corrupt_nobody(start, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    checks = [c for c in error_checks(ops=["nll_loss"], dtypes=["float32"]) if c.isolate]
+    checks = [c for c in error_checks(DeckPart(ops=["nll_loss"], dtypes=["float32"])) if c.isolate]
     # sanity check: there are calls to keep apart
     assert isinstance(checks[0], Check)
     calls = [*CALLS[:5], *checks[:3], *CALLS[5:10]]
@@ -167,7 +168,7 @@ def test_who_answers_nothing_is_given_up(start) -> None:  # type: ignore[no-unty
 def test_an_op_that_answers_nothing_is_given_up_and_no_other(start) -> None:  # type: ignore[no-untyped-def]
     """A release whose kernel of one op for one dtype always dies is judged in everything else."""
     target = start("kernel")
-    calls = deck_calls(deck="smoke", ops=["softmax", "log_softmax"], dtypes=["float32", "float16"])
+    calls = deck_calls("smoke", DeckPart(ops=["softmax", "log_softmax"], dtypes=["float32", "float16"]))
     found = [o for o in observed(target, calls) if "/all/" not in o.id]
     crashed = [o for o in found if o.verdict == "crash"]
     assert {tuple(o.id.split("/")[:2]) for o in crashed} == {("softmax", "float32")}

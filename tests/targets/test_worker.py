@@ -18,7 +18,7 @@ import pytest
 
 from lossproof.adapters import compiled, wire
 from lossproof.adapters.protocol import THREADS, Capabilities, Outcome, Problem, Support, Tensor
-from lossproof.cases.catalogue import all_calls
+from lossproof.cases.catalogue import select
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.records.record import to_line
@@ -32,7 +32,7 @@ from tests.support.views import install, python
 HERE = Path(__file__).parents[1] / "support"
 FAULTY = f"{HERE / 'faulty.py'}:ADAPTER"
 PROCESSES = Processes(timeout=60)
-SMOKE = all_calls(deck="smoke", ops=["softmax", "cross_entropy"], dtypes=["float32"])
+SMOKE = select("smoke", ops=["softmax", "cross_entropy"], dtypes=["float32"])
 
 
 # What travels
@@ -368,7 +368,7 @@ def test_an_old_interpreter_with_numpy_alone_will_do() -> None:
     path = old_interpreter()
     (target,) = targets = selection.choose_targets([f"numpy@{path}"], PROCESSES)
     try:
-        found = list(run(targets, all_calls(deck="smoke")))
+        found = list(run(targets, select("smoke")))
         described = header.describe(target)
     finally:
         selection.close(targets)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from lossproof.adapters.protocol import Problem
-from lossproof.cases.deck import Sig, make_call
+from lossproof.cases.call_maker import make_call
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.family import Family
 from lossproof.cases.picker import SeededPicker
+from lossproof.cases.signature import NOTHING, Signature, Uses
 from lossproof.core.batch import Batch, stack
 from lossproof.core.formats import FORMATS
 from lossproof.truth.bounds.allowed import Model, allow
@@ -20,20 +21,23 @@ from lossproof.truth.row_quantities import Rows, analyse
 # A tenth of a batch may be rows that no enclosure is used for; 20 000 entries of every family and dtype remain.
 ENOUGH = 22_500
 SHAPES = ((37, 13), (60, 2), (7, 130), (1100, 2), (400, 1))
-SOFTMAX = (Sig("softmax"), Sig("log_softmax"))
-NLL = tuple(Sig("nll_loss", reduction, uses) for reduction, uses in (("none", "w"), ("mean", "wi"), ("sum", "")))
+SOFTMAX = (Signature("softmax"), Signature("log_softmax"))
+NLL = tuple(
+    Signature("nll_loss", reduction, uses)
+    for reduction, uses in (("none", Uses.WEIGHT), ("mean", Uses.WEIGHT | Uses.IGNORE_INDEX), ("sum", NOTHING))
+)
 LOSSES = tuple(
-    Sig("cross_entropy", reduction, uses)
+    Signature("cross_entropy", reduction, uses)
     for reduction, uses in (
-        ("none", ""),
-        ("mean", ""),
-        ("mean", "wi"),
-        ("sum", "i"),
-        ("none", "sw"),
-        ("mean", "si"),
-        ("mean", "q"),
-        ("none", "qw"),
-        ("mean", "qsw"),
+        ("none", NOTHING),
+        ("mean", NOTHING),
+        ("mean", Uses.WEIGHT | Uses.IGNORE_INDEX),
+        ("sum", Uses.IGNORE_INDEX),
+        ("none", Uses.SMOOTHING | Uses.WEIGHT),
+        ("mean", Uses.SMOOTHING | Uses.IGNORE_INDEX),
+        ("mean", Uses.PROBABILITIES),
+        ("none", Uses.PROBABILITIES | Uses.WEIGHT),
+        ("mean", Uses.PROBABILITIES | Uses.SMOOTHING | Uses.WEIGHT),
     )
 )
 
@@ -47,8 +51,8 @@ def batches(f: Family, dtype: str) -> list[Batch]:
             if sig.op == "nll_loss" and f.regular and not f.log_probs:
                 continue
             shape = shapes[turn % len(shapes)]
-            pick = SeededPicker(f"audit/{f.name}/{dtype}/{sig}/{turn}")
-            batch = stack([make_call(pick, f, sig, shape, FORMATS[dtype], provenance="").problem])
+            pick = SeededPicker(f"audit/{f.name}/{dtype}/{sig.key}/{turn}")
+            batch = stack([make_call(pick, f, sig, shape=shape, fmt=FORMATS[dtype], provenance="").problem])
             found.append(batch)
             count += elements(batch)
             turn += 1

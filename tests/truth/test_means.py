@@ -16,6 +16,7 @@ from lossproof import Report, check_implementation
 from lossproof.adapters.protocol import MEANS, Problem
 from lossproof.cases.catalogue import relation_checks
 from lossproof.cases.deck import deck_calls
+from lossproof.cases.deck_part import DeckPart
 from lossproof.core.batch import stack
 from lossproof.core.call import Call
 from lossproof.core.observation import FAILING
@@ -92,8 +93,8 @@ def test_only_means_of_labels_have_other_names() -> None:
 @pytest.mark.parametrize("mean", MEANS[1:])
 def test_relations_know_the_denominator(mean: str) -> None:
     target = collect()[f"control cross_entropy: {mean.replace('_', ' ').replace('kept', 'kept rows')}"].target()
-    deck = deck_calls(deck="smoke", ops=("cross_entropy",))
-    some = relation_checks(deck, deck="smoke")
+    deck = deck_calls("smoke", DeckPart(ops=("cross_entropy",)))
+    some = relation_checks(deck, smoke=True)
     found = list(run([target], some, Clock()))
     assert not [o.message for o in found if o.verdict in FAILING]
     assert {"weight-scale", "reductions"} <= {o.id.split("/")[3].rsplit("-n", 1)[0].split("-s1x")[0] for o in found}

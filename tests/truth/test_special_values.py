@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from lossproof.adapters.protocol import Problem
-from lossproof.cases.clause_calls import special_calls
+from lossproof.cases.clause_calls import clause_calls
+from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.families import FAMILIES
 from lossproof.core.formats import FORMATS
 from lossproof.core.observation import FAILING
@@ -469,8 +470,8 @@ def test_precedence_where_clauses_meet() -> None:
 
 
 def test_calls_by_hand() -> None:
-    calls = special_calls()
+    calls = clause_calls()
     assert {c.family for c in calls} <= set(FAMILIES)
     assert [o.message for o in run([parse_target("numpy")], calls) if o.verdict in FAILING] == []
-    some = special_calls(ops=["softmax"], dtypes=["float16"], families=["nan_row"])
+    some = clause_calls(DeckPart(ops=["softmax"], dtypes=["float16"], families=["nan_row"]))
     assert {(c.problem.op, c.problem.dtype, c.family) for c in some} == {("softmax", "float16", "nan_row")}

@@ -9,6 +9,7 @@ from lossproof import check_implementation
 from lossproof.adapters.numpy import ADAPTER
 from lossproof.adapters.protocol import Problem
 from lossproof.cases.deck import deck_calls
+from lossproof.cases.deck_part import DeckPart
 from lossproof.truth.worked_example import EPS, PREDS, PUBLISHED, TARGET, check_published, make, stored
 
 
@@ -59,7 +60,7 @@ def test_the_step_by_step_formula_prints_the_same_decimals():
 
 
 def test_the_step_by_step_formula_passes_the_golden_calls():
-    calls = deck_calls(families=["golden"], ops=["cross_entropy"], dtypes=["float64", "float32"])
+    calls = deck_calls(part=DeckPart(families=["golden"], ops=["cross_entropy"], dtypes=["float64", "float32"]))
     assert calls
     report = check_implementation(step_by_step, op="cross_entropy", calls=calls, dtypes=("float64", "float32"))
     report.raise_on_failure()
