@@ -22,45 +22,65 @@ from lossproof.cases.signature import NOTHING, Uses
 from lossproof.cases.signatures import CROSSED, MENU, PLACES
 from lossproof.cases.wider_outputs import WIDER
 from lossproof.core.batch import signature
+from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS, validate
+from tests.support.deck_ids import COMMAND, differences, order, read
 
-DIGESTS = Path(__file__).with_name("deck_digests.json")
-PROGRAM = """\
-import json
-from lossproof.cases.deck import DECKS, digest, deck_calls
-print(json.dumps({deck: digest(deck_calls(deck)) for deck in DECKS}))
-"""
+PROGRAM = "from tests.support.deck_ids import made; import json; print(json.dumps(made()))"
+ROOT = Path(__file__).parents[2]
+Decks = dict[str, list[Call]]
 
 
 @pytest.fixture(scope="module")
-def decks():
+def decks() -> Decks:
     return {name: deck_calls(name) for name in DECKS}
 
 
-def test_digests_are_the_checked_in_ones(decks):
-    assert {name: digest(calls) for name, calls in decks.items()} == json.loads(DIGESTS.read_text())
+@pytest.mark.parametrize("name", DECKS)
+def test_cases_are_the_checked_in_ones(name: str) -> None:
+    kept, orders = read()
+    ids = [call.id for call in select(name)]
+    found = differences(name, kept[name], ids)
+    if found:
+        pytest.fail(found, pytrace=False)
+    assert order(ids) == orders[name], f"the same cases in another order: {COMMAND}"
+
+
+def test_what_became_of_cases_is_said_in_words() -> None:
+    old = ["softmax/float32/spread/n2-k4/00000000", "softmax/float32/hot/n2-k4/11111111", "nll_loss/float32/x/n1/22"]
+    new = ["softmax/float32/hot/n2-k4/33333333", "nll_loss/float32/x/n1/22", "nll_loss/float32/x/n2/44"]
+    said = differences("smoke", old, new)
+    assert "1 cases gone, 1 new, 1 changed" in said
+    assert "family spread is gone altogether" in said
+    for line in ("gone: spread 1\n    softmax/float32/spread/n2-k4/00000000", "new: x 1", "changed: hot 1", COMMAND):
+        assert line in said
+    assert differences("smoke", old, reversed(old)) == ""
 
 
 @pytest.mark.parametrize("disabled", ["AVX512F AVX512CD AVX512_SKX AVX2 FMA3", "AVX512_SKX"])
-def test_digests_do_not_depend_on_cpu_features(disabled):
+def test_cases_do_not_depend_on_cpu_features(disabled: str) -> None:
     # Features that this machine lacks, or that numpy was built to require, only give a warning.
     environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": disabled}
     result = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", PROGRAM], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
     )
     if "baseline" in result.stderr or "ImportError" in result.stderr:
-        pytest.skip("this numpy needs the features that the test disables")
-    assert json.loads(result.stdout) == json.loads(DIGESTS.read_text())
+        pytest.skip(f"this numpy was built to need one of {disabled}, which the test disables")
+    kept, orders = read()
+    ids = json.loads(result.stdout)
+    found = [differences(name, kept[name], ids[name]) for name in DECKS]
+    assert found == [""] * len(DECKS), "\n".join(found)
+    assert {name: order(ids[name]) for name in DECKS} == orders
 
 
-def test_another_seed_gives_another_deck(decks):
+def test_another_seed_gives_another_deck(decks: Decks) -> None:
     assert digest(deck_calls("smoke", DeckPart(seed=1))) != digest(decks["smoke"])
 
 
 @pytest.mark.parametrize("name", DECKS)
-def test_budgets(decks, name):
+def test_budgets(decks: Decks, name: str) -> None:
     calls, budget = decks[name], DECKS[name].budget
     compiled = [c for c in calls if c.tier in ("core", "full")]
     assert len({(c.problem.x.shape, c.problem.dtype) for c in compiled}) <= budget["pairs"]
@@ -70,8 +90,8 @@ def test_budgets(decks, name):
     assert len(calls) <= budget["calls"]
 
 
-def test_compiled_targets_get_each_signature_in_float32_and_in_another_dtype(decks):
-    menu = {}
+def test_compiled_targets_get_each_signature_in_float32_and_in_another_dtype(decks: Decks) -> None:
+    menu: dict[tuple[object, ...], set[str]] = {}
     for call in decks["default"]:
         p = call.problem
         if call.tier in ("core", "full") and p.x.shape in MENU and p.tangent is None and p.scale == 1.0:
@@ -84,12 +104,12 @@ def test_compiled_targets_get_each_signature_in_float32_and_in_another_dtype(dec
         assert len(dtypes) >= 2
 
 
-def test_every_op_and_dtype_has_core_signatures(decks):
+def test_every_op_and_dtype_has_core_signatures(decks: Decks) -> None:
     core = {(c.problem.op, c.problem.dtype) for c in decks["default"] if c.tier == "core"}
     assert core == {(op, d) for op in OPERATIONS for d in FORMATS}
 
 
-def test_every_option_has_a_core_signature(decks):
+def test_every_option_has_a_core_signature(decks: Decks) -> None:
     core = [c.problem for c in decks["default"] if c.tier == "core" and c.problem.op == "cross_entropy"]
     for dtype in FORMATS:
         mine = [p for p in core if p.dtype == dtype]
@@ -107,7 +127,7 @@ def _factors(place: str, reduction: str, uses: Uses) -> tuple[object, ...]:
     return (place, reduction, *(option in uses for option in OPTIONS))
 
 
-def test_any_three_factors_of_the_losses_are_crossed():
+def test_any_three_factors_of_the_losses_are_crossed() -> None:
     rows = [_factors(place, reduction, uses) for place, many in CROSSED.items() for reduction, uses in many]
     some = [chosen for n in range(5) for chosen in itertools.combinations(OPTIONS, n)]
     sets = [functools.reduce(operator.or_, chosen, NOTHING) for chosen in some]
@@ -122,7 +142,7 @@ def test_any_three_factors_of_the_losses_are_crossed():
     assert have == needed
 
 
-def test_every_combination_of_loss_options_is_there(decks):
+def test_every_combination_of_loss_options_is_there(decks: Decks) -> None:
     for dtype in FORMATS:
         seen = {
             (
@@ -139,20 +159,20 @@ def test_every_combination_of_loss_options_is_there(decks):
         assert len(seen) == 48
 
 
-def test_four_shapes_with_the_worked_example_among_them():
+def test_four_shapes_with_the_worked_example_among_them() -> None:
     assert len(MENU) <= 4
     assert (2, 4) in MENU
 
 
 @pytest.mark.parametrize("name", DECKS)
-def test_calls_are_valid_and_ids_unique(decks, name):
+def test_calls_are_valid_and_ids_unique(decks: Decks, name: str) -> None:
     calls = decks[name]
     for call in calls:
         validate(call.problem)
     assert len({c.id for c in calls}) == len(calls)
 
 
-def test_neighbours_share_signatures(decks):
+def test_neighbours_share_signatures(decks: Decks) -> None:
     seen, last = set(), None
     for call in (c for c in decks["default"] if c.tier != "free"):
         current = signature(call.problem)
@@ -162,7 +182,7 @@ def test_neighbours_share_signatures(decks):
             last = current
 
 
-def test_every_family_and_op_in_every_dtype(decks):
+def test_every_family_and_op_in_every_dtype(decks: Decks) -> None:
     pairs = {(c.family, c.problem.dtype) for c in decks["default"]}
     assert pairs >= {(family, dtype) for family in [*FAMILIES, "golden"] for dtype in FORMATS}
     assert {(c.problem.op, c.problem.dtype) for c in decks["default"]} == {
@@ -170,7 +190,7 @@ def test_every_family_and_op_in_every_dtype(decks):
     }
 
 
-def test_every_option_appears(decks):
+def test_every_option_appears(decks: Decks) -> None:
     problems = [c.problem for c in decks["default"]]
     assert {p.reduction for p in problems} == {"none", "sum", "mean"}
     assert any(p.label_smoothing for p in problems)
@@ -186,14 +206,14 @@ def test_every_option_appears(decks):
     assert any(p.target is not None and not p.target.size for p in problems)
 
 
-def test_at_least_fifteen_families_each_with_its_sentence():
+def test_at_least_fifteen_families_each_with_its_sentence() -> None:
     assert len(FAMILIES) >= 15
     assert len({f.provokes for f in FAMILIES.values()}) == len(FAMILIES)
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("name", FAMILIES)
-def test_families_stay_in_the_format(name, dtype):
+def test_families_stay_in_the_format(name: str, dtype: str) -> None:
     f, fmt = FAMILIES[name], FORMATS[dtype]
     shapes = [(n, k) for n, k in ((2, 4), (408, 1), (24, 17), (4, 1000), (4096, 2)) if f.needs(n, k)]
     assert shapes
@@ -204,13 +224,13 @@ def test_families_stay_in_the_format(name, dtype):
         assert not f.regular or np.isfinite(x).all()
 
 
-def test_unknown_names_are_usage_errors():
+def test_unknown_names_are_usage_errors() -> None:
     for bad in ({"deck": "huge"}, {"ops": ["softmin"]}, {"dtypes": ["float8"]}, {"families": ["nothing"]}):
         with pytest.raises(UsageError, match="expected one of"):
             select(**bad)
 
 
-def test_the_bell_is_exact_and_unit_scale():
+def test_the_bell_is_exact_and_unit_scale() -> None:
     z = bell(SeededPicker("z"), (100_000,))
     assert np.array_equal(z * 65536 / 1.75, np.rint(z * 65536 / 1.75))
     assert abs(z.mean()) < 0.02
