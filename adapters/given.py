@@ -7,8 +7,6 @@ from typing import Any, Dict, Optional, Sequence, Tuple
 
 from .protocol import REDUCED, Problem
 
-TENSORS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
-
 
 @dataclass(frozen=True)
 class Given:

@@ -12,7 +12,7 @@ import numpy as np
 
 from . import compose, jax_source
 from .jax_modes import Modes, placed, pulled
-from .protocol import OUTPUTS, Capabilities, Description, Meter, Problem, Support
+from .protocol import LOSSES, OUTPUTS, Capabilities, Description, Meter, Problem, Support
 
 # Infinity minus infinity in the shift; JAX differentiates what is computed; the composition has no ignore_index for
 # probabilities.
@@ -39,7 +39,7 @@ class JaxAdapter:
             "nll_loss": Support("composed", ("index",), how),
             "cross_entropy": Support("composed", note=how),
         }
-        profiles = {(op, dtype): "W" for op in ("nll_loss", "cross_entropy") for dtype in ("bfloat16", "float16")}
+        profiles = {(op, dtype): "W" for op in LOSSES for dtype in ("bfloat16", "float16")}
         # Each operation is compiled for each new shape: 0.2 to 0.9 s for a signature, measured.
         self._capabilities = Capabilities(
             ops=ops,

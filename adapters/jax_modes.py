@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import compose
-from .given import TENSORS, Given, batching
+from .given import Given, batching
 from .programs import Programs, metered, seen_by_compiler
-from .protocol import DTYPES, Meter, Problem, Tensor, UnsupportedProblem
+from .protocol import ARRAYS, DTYPES, Meter, Problem, Tensor, UnsupportedProblem
 
 jax.config.update("jax_enable_x64", True)
 
@@ -40,7 +40,7 @@ def placed(p: Problem, device: Any) -> Given:
             return None
         return jax.device_put(a if a.dtype.kind in "iu" else a.astype(TYPES[p.dtype]), device)
 
-    return Given(*(put(getattr(p, name)) for name in TENSORS))
+    return Given(*(put(getattr(p, name)) for name in ARRAYS))
 
 
 def pulled(t: Any) -> Tensor:
@@ -184,7 +184,7 @@ def _compiled(f: Callable[[Given, compose.Values], Outputs]) -> Program:
         return f(Given(*tensors), compose.Values(*numbers))
 
     compiled = jax.jit(program)
-    return lambda g, numbers: compiled(tuple(getattr(g, name) for name in TENSORS), numbers)
+    return lambda g, numbers: compiled(tuple(getattr(g, name) for name in ARRAYS), numbers)
 
 
 def _inside(p: Problem) -> Program:

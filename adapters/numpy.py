@@ -74,7 +74,7 @@ class NumpyAdapter:
             a = np.asarray(a, dtype=wide)
             if a.shape == x.shape and not (problem.is_loss and name in REDUCED):
                 a = np.moveaxis(a, -1, problem.axis)
-            dtype = problem.result_dtype if name in REDUCED else problem.dtype
+            dtype = problem.dtype_of(name)
             out[name] = Tensor(narrow(a, dtype), dtype)
         return out
 
@@ -95,7 +95,7 @@ class NumpyAdapter:
         if problem.dtype == "bfloat16":
             body = [*TO_BFLOAT16, *body]
         for out in problem.want:
-            kind = problem.result_dtype if out in REDUCED else problem.dtype
+            kind = problem.dtype_of(out)
             back = {"float16": "%s.astype(np.float16)", "bfloat16": "to_bfloat16(%s)"}.get(kind, "%s")
             if kind == "float32" and wide == "np.float64":
                 back = "%s.astype(np.float32)"

@@ -11,18 +11,43 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
+from .outputs import ARRAYS, NEEDS, OUTPUTS, REDUCED, wanted
+
 try:  # Python 3.8 has Protocol; keep the import in one place for type checkers.
     from typing import Protocol, runtime_checkable
 except ImportError:  # pragma: no cover
     raise SystemExit("lossproof adapters need Python 3.8 or newer") from None
 
+__all__ = [
+    "ARRAYS",
+    "DTYPES",
+    "ERROR_KINDS",
+    "LAYOUTS",
+    "LOSSES",
+    "MEANS",
+    "NEEDS",
+    "OPS",
+    "OUTPUTS",
+    "REDUCED",
+    "REDUCTIONS",
+    "THREADS",
+    "Adapter",
+    "Capabilities",
+    "Description",
+    "Meter",
+    "Outcome",
+    "Problem",
+    "Support",
+    "Tensor",
+    "UnsupportedProblem",
+]
+
 OPS = ("softmax", "log_softmax", "nll_loss", "cross_entropy")
+# Those that take a target and a reduction.
+LOSSES = ("nll_loss", "cross_entropy")
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 REDUCTIONS = ("none", "sum", "mean")
 MEANS = ("mean", "mean_over_rows", "mean_over_kept")
-OUTPUTS = ("value", "vjp", "jvp", "hvp", "grad_target", "mixed", "jvp_target", "vjp_again")
-# Those of the value's shape; the others have that of the logits.
-REDUCED = ("value", "jvp", "jvp_target")
 LAYOUTS = ("contiguous", "transposed", "stepped", "reversed", "expanded", "offset", "fortran")
 ERROR_KINDS = ("bad_label", "bad_shape", "bad_dtype", "bad_option", "unsupported", "resource", "internal")
 # How many threads frameworks use is read from these when they are imported (the last is XLA's for the CPU), and changes
@@ -78,7 +103,7 @@ class Problem:
     @property
     def is_loss(self) -> bool:
         """Whether the op takes a target and a reduction."""
-        return self.op in ("nll_loss", "cross_entropy")
+        return self.op in LOSSES
 
     @property
     def has_probability_target(self) -> bool:
@@ -88,19 +113,20 @@ class Problem:
     @property
     def want(self) -> Tuple[str, ...]:
         """The outputs asked for, by what is given: see the fields."""
-        given = self.cotangent is not None
-        second = given and self.tangent is not None and self.op != "softmax"
-        asked = {
-            "value": True,
-            "vjp": given,
-            "jvp": self.tangent is not None,
-            "hvp": second,
-            "grad_target": given and self.wrt_target,
-            "mixed": given and self.wrt_target and self.target_tangent is not None,
-            "jvp_target": self.has_probability_target and self.target_tangent is not None,
-            "vjp_again": given and self.repeat_backward,
-        }
-        return tuple(name for name in OUTPUTS if asked[name])
+        given = ((name, getattr(self, name)) for name in NEEDS)
+        there = frozenset(name for name, value in given if value is not None and value is not False)
+        return wanted(self.op, there, probabilities=self.has_probability_target)
+
+    def shape_of(self, output: str) -> Tuple[int, ...]:
+        """The shape of an output."""
+        if not self.is_loss or output not in REDUCED:
+            return self.x.shape
+        axis = self.axis % self.x.ndim
+        return self.x.shape[:axis] + self.x.shape[axis + 1 :] if self.reduction == "none" else ()
+
+    def dtype_of(self, output: str) -> str:
+        """The dtype of an output."""
+        return self.result_dtype if output in REDUCED else self.dtype
 
 
 @dataclass(frozen=True)

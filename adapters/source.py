@@ -15,7 +15,7 @@ from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, 
 
 import numpy as np
 
-from .protocol import Problem
+from .protocol import ARRAYS, Problem
 
 UNPACKER = [
     "def unpack(kind, text):  # numbers of a type of the module struct, compressed, in base 85",
@@ -97,8 +97,7 @@ def _packed(a: np.ndarray) -> str:
 
 def arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:
     """The arrays of a problem by the names that scripts give them."""
-    names = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
-    named = ((name, getattr(p, name)) for name in names)
+    named = ((name, getattr(p, name)) for name in ARRAYS)
     return [(name, a) for name, a in named if a is not None]
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from . import compose
-from .given import TENSORS, Given
+from .given import Given
 from .programs import Programs, metered, seen_by_compiler
-from .protocol import DTYPES, Meter, Problem, Tensor, UnsupportedProblem
+from .protocol import ARRAYS, DTYPES, Meter, Problem, Tensor, UnsupportedProblem
 
 TYPES = {name: tf.as_dtype(name) for name in DTYPES}
 # TensorFlow 2.4 has the older name.
@@ -78,7 +78,7 @@ def placed(p: Problem) -> Given:
         # astype copies: TensorFlow may keep the memory of the array that it is given. Labels keep their own type.
         return None if a is None else tf.constant(a.astype(dtype if a.dtype.kind == "f" else a.dtype))
 
-    return Given(*(put(getattr(p, name)) for name in TENSORS))
+    return Given(*(put(getattr(p, name)) for name in ARRAYS))
 
 
 def pulled(t: Any) -> Tensor:
@@ -202,7 +202,7 @@ class Modes:
             return derive(f, g, p.want, over_reverse=mode == "forward-over-reverse")
         with metered(self._meter, lambda: self._programs.made):
             program = self._programs.get((mode, seen_by_compiler(p)), lambda: _program(p, compiled=mode == "xla"))
-            tensors = [getattr(g, name) for name in TENSORS]
+            tensors = [getattr(g, name) for name in ARRAYS]
             found: Outputs = program([t for t in tensors if t is not None], numbers(p))
             return found
 
@@ -215,7 +215,7 @@ def numbers(p: Problem) -> Tuple[Any, Any, Any]:
 
 
 def _program(p: Problem, *, compiled: bool) -> Callable[..., Outputs]:
-    given = [name for name in TENSORS if getattr(p, name) is not None]
+    given = [name for name in ARRAYS if getattr(p, name) is not None]
 
     def program(tensors: Sequence[Any], numbers: Sequence[Any]) -> Outputs:
         g = Given(**dict(zip(given, tensors)))

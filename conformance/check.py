@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lossproof.adapters import layouts
+from lossproof.adapters.outputs import TABLE
 from lossproof.adapters.protocol import (
     LAYOUTS,
     MEANS,
@@ -30,15 +31,8 @@ from lossproof.running.loop import run
 from lossproof.targets.target import Target
 
 Function = Callable[..., Any]
-# What a derivative takes beside x, in order.
-_DIRECTIONS = {
-    "vjp": ("cotangent",),
-    "jvp": ("tangent",),
-    "hvp": ("cotangent", "tangent"),
-    "grad_target": ("cotangent",),
-    "mixed": ("cotangent", "target_tangent"),
-    "jvp_target": ("target_tangent",),
-}
+# The outputs that a function of ``derivatives`` may compute; ``value`` and ``grad`` have parameters of their own.
+DERIVATIVES = tuple(name for name, output in TABLE.items() if output.order and name != "vjp" and not output.repeats)
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ class FunctionAdapter:
         """One op, on the CPU."""
         profiles = {(self.op, dtype): profile for dtype, profile in self.profiles.items()}
         support = {self.op: Support("native", self.targets)}
-        outputs = ("value", *(("vjp", "vjp_again") if self.grad else ()), *self.derivatives)
+        outputs = tuple(name for name, output in TABLE.items() if self._functions.get(output.repeats or name))
         return Capabilities(
             support,
             self.dtypes,
@@ -92,17 +86,20 @@ class FunctionAdapter:
                     a = a * dtype.type(problem.scale)
             return layouts.lay(a, plans[name]) if name in plans else a
 
-        out = {"value": _called(self.value, {"x": given("x")}, keywords)}
-        functions = {"vjp": self.grad, **self.derivatives}
+        out, arrays = {}, {}
         for name in problem.want:
-            function = functions.get(name)
+            source = TABLE[name].repeats or name
+            function = self._functions.get(source)
             if function is not None:
-                arrays = {field: given(field) for field in ("x", *_DIRECTIONS[name])}
-                out[name] = _called(function, arrays, keywords)
-                if name == "vjp" and problem.repeat_backward:
-                    # The same arrays: an implementation may have kept something of the first time.
-                    out["vjp_again"] = _called(function, arrays, keywords)
+                # What is repeated takes the same arrays: an implementation may have kept something of the first time.
+                if source not in arrays:
+                    arrays[source] = {field: given(field) for field in ("x", *TABLE[source].takes)}
+                out[name] = _called(function, arrays[source], keywords)
         return out
+
+    @property
+    def _functions(self) -> dict[str, Function | None]:
+        return {"value": self.value, "vjp": self.grad, **self.derivatives}
 
     def _keywords(self, problem: Problem, dtype: np.dtype[Any]) -> dict[str, Any]:
         given: dict[str, Any] = {"axis": problem.axis}
@@ -210,9 +207,9 @@ def check_implementation(
     if mean not in MEANS:
         raise UsageError(f"unknown mean {mean!r}; expected one of {', '.join(MEANS)}")
     later = derivatives or {}
-    if not set(later) <= set(_DIRECTIONS) - {"vjp"}:
-        unknown = ", ".join(sorted(set(later) - set(_DIRECTIONS) | {"vjp"} & set(later)))
-        raise UsageError(f"unknown derivative {unknown}; expected {', '.join(list(_DIRECTIONS)[1:])}")
+    unknown = ", ".join(sorted(set(later) - set(DERIVATIVES)))
+    if unknown:
+        raise UsageError(f"unknown derivative {unknown}; expected {', '.join(DERIVATIVES)}")
     known = OPERATIONS[op].options
     chosen = frozenset(options) if options is not None else known
     if not chosen <= known | OPERATIONS[op].extras:

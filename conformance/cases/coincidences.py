@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lossproof.adapters.protocol import Problem
+from lossproof.adapters.protocol import LOSSES, Problem
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 
@@ -34,7 +34,7 @@ def _negative_infinity(dtype: str) -> Iterator[Call]:
     """A masked label of negative weight: the loss is -inf (SPEC section 4, clause 5)."""
     x = np.array([[-np.inf, 1.0, 0.0, 2.0], [0.5, 1.0, -1.0, 0.0]])
     weight = np.array([-2.0, 1.0, 0.5, 3.0])
-    for op in ("nll_loss", "cross_entropy"):
+    for op in LOSSES:
         logits = np.where(np.isinf(x), x, -np.abs(x)) if op == "nll_loss" else x
         problem = Problem(op, dtype, logits, np.array([0, 1]), weight=weight, reduction="none")
         yield _call(replace(problem, cotangent=np.array([1.0, -0.5])), "masked_target", "a masked label, weight -2")
@@ -58,7 +58,7 @@ def _call(problem: Problem, family: str, says: str) -> Call:
 def _weightless_nan(dtype: str) -> Iterator[Call]:
     """A weight of 0 does not excuse a NaN (SPEC section 4, clause 1)."""
     weight = np.array([0.0, 2.0, 0.5, 1.0])
-    for op in ("nll_loss", "cross_entropy"):
+    for op in LOSSES:
         for reduction in ("none", "sum", "mean"):
             x = -np.array([[1.0, 2.0, 0.5, 3.0], [0.25, 4.0, 1.0, 2.0], [2.0, 1.0, 1.5, 0.5]])
             x[0, 0] = np.nan
@@ -72,7 +72,7 @@ def _weightless_nan(dtype: str) -> Iterator[Call]:
 def _ignored_beside_class_zero(dtype: str) -> Iterator[Call]:
     """Ignored rows first, last and between rows of class 0, where a label that is replaced by 0 may be counted."""
     x = np.array([[3.0, 0.0, -1.0, 1.0], [0.5, 2.0, -2.0, 0.0], [8.0, -1.0, 0.5, 0.0], [1.0, 1.5, -0.5, 2.0]])
-    for op in ("nll_loss", "cross_entropy"):
+    for op in LOSSES:
         for reduction, labels in (
             ("mean", [-100, 0, -100, 0]),
             ("sum", [0, -100, 0, -100]),

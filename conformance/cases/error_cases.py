@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lossproof.adapters.protocol import DTYPES, OPS, REDUCTIONS, Problem
+from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, REDUCTIONS, Problem
 from lossproof.cases.deck_part import WHOLE, DeckPart
 from lossproof.core.case_id import ERROR
 from lossproof.core.formats import FORMATS
@@ -87,7 +87,7 @@ def loss(op: str, dtype: str, **given: object) -> Problem:
 def _empty(op: str, dtype: str) -> Iterator[ErrorCase]:
     """Clause 10: no rows, no classes."""
     none, no = np.zeros((0, K)), np.zeros(0, dtype=np.int64)
-    if op not in ("nll_loss", "cross_entropy"):
+    if op not in LOSSES:
         p = Problem(op, dtype, none, cotangent=none)
         yield ErrorCase("no-rows", "10", "no rows: an empty result", p, (Reading("", ((1.0, p),)),), errors=False)
         flat = np.zeros((2, 0))
@@ -106,7 +106,7 @@ def _empty(op: str, dtype: str) -> Iterator[ErrorCase]:
 
 def _labels(op: str, dtype: str) -> Iterator[ErrorCase]:
     """Clauses 12 and 13: other integer types, labels out of range, truncation."""
-    if op not in ("nll_loss", "cross_entropy"):
+    if op not in LOSSES:
         return
     valid = loss(op, dtype)
     for kind in (np.int32, np.int16, np.int8, np.uint8):
@@ -196,7 +196,7 @@ def _options(op: str, dtype: str) -> Iterator[ErrorCase]:
 
 def _numbers(op: str, dtype: str) -> Iterator[ErrorCase]:
     """Clause 15: non-finite weights and cotangents, shapes that do not fit, unknown reductions."""
-    if op not in ("nll_loss", "cross_entropy"):
+    if op not in LOSSES:
         yield from _cotangents(op, dtype)
         return
     yield from _cotangents(op, dtype)
@@ -229,7 +229,7 @@ def _numbers(op: str, dtype: str) -> Iterator[ErrorCase]:
 
 def _cotangents(op: str, dtype: str) -> Iterator[ErrorCase]:
     """A cotangent that is not finite in the first row: the value and the gradient's other rows are untouched."""
-    is_loss = op in ("nll_loss", "cross_entropy")
+    is_loss = op in LOSSES
     good = loss(op, dtype) if is_loss else Problem(op, dtype, LOGITS, cotangent=LOGITS)
     for name, value in (("nan", np.nan), ("inf", np.inf)):
         v = np.array(good.cotangent)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Flag, auto
 
+from lossproof.adapters.protocol import LOSSES
+
 
 class Uses(Flag):
     """The options and the directions of derivatives that a signature has beside its reduction.
@@ -43,7 +45,7 @@ class Signature:
     @property
     def is_loss(self) -> bool:
         """Whether the op takes a target."""
-        return self.op in ("nll_loss", "cross_entropy")
+        return self.op in LOSSES
 
     @property
     def has_probability_target(self) -> bool:

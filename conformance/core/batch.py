@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lossproof.adapters.protocol import MEANS, REDUCED, Problem
+from lossproof.adapters.protocol import LOSSES, MEANS, REDUCED, Problem
 from lossproof.core.call import rows_first
 from lossproof.core.formats import F64, FORMATS, Format
 
@@ -54,7 +54,7 @@ class Batch:
     @property
     def is_loss(self) -> bool:
         """Whether the op takes a target."""
-        return self.op in ("nll_loss", "cross_entropy")
+        return self.op in LOSSES
 
     @property
     def smoothed(self) -> bool:

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from lossproof.adapters.protocol import Problem
+from lossproof.adapters.protocol import ARRAYS, Problem
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import F64, from_hex, hex_list
 
-_ARRAYS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
 _SCALARS = (
     "op",
     "dtype",
@@ -57,7 +56,7 @@ class Call:
         scalars = _scalars(p)
         extras = {k: scalars.pop(k) for k in _DEFAULTS if k in scalars}
         h = hashlib.sha256(json.dumps([*scalars.values(), *([extras] if extras else [])]).encode())
-        for name in _ARRAYS:
+        for name in ARRAYS:
             a = getattr(p, name)
             if a is None and name in _LATER:
                 continue
@@ -77,7 +76,7 @@ class Call:
     def to_json(self) -> dict[str, Any]:
         """A JSON object that :func:`from_json` turns back into the same call, bit for bit."""
         out: dict[str, Any] = _scalars(self.problem)
-        for name in _ARRAYS:
+        for name in ARRAYS:
             a = getattr(self.problem, name)
             if a is not None:
                 key, data = ("hex", hex_list(a)) if a.dtype.kind == "f" else ("int", a.ravel().tolist())
@@ -128,7 +127,7 @@ def from_json(data: dict[str, Any]) -> Call:
     """Rebuild a call. Raises :class:`UsageError` with the missing or wrong field."""
     try:
         values: dict[str, Any] = {k: data[k] if k not in _DEFAULTS else data.get(k, _DEFAULTS[k]) for k in _SCALARS}
-        for name in _ARRAYS:
+        for name in ARRAYS:
             entry = data.get(name)
             if entry is not None:
                 shape = tuple(entry["shape"])

@@ -41,14 +41,6 @@ OPERATIONS: Mapping[str, Op] = {
 }
 
 
-def value_shape(p: Problem) -> tuple[int, ...]:
-    """Shape of the value of a problem."""
-    if not p.is_loss:
-        return p.x.shape
-    axis = p.axis % p.x.ndim
-    return p.x.shape[:axis] + p.x.shape[axis + 1 :] if p.reduction == "none" else ()
-
-
 def solved_by(p: Problem, mean: str) -> Problem:
     """The problem that a target solves whose reduction ``mean`` of index targets is the one named (SPEC section 2)."""
     return p if p.reduction != "mean" or not p.is_loss or p.has_probability_target else replace(p, reduction=mean)
@@ -81,7 +73,7 @@ def validate(p: Problem) -> None:
     _validate_out_dtype(p)
     _validate_scale(p)
     _shape("weight", p.weight, (k,))
-    _shape("cotangent", p.cotangent, value_shape(p))
+    _shape("cotangent", p.cotangent, p.shape_of("value"))
     for name in ("x", "target", "weight", "cotangent"):
         a = getattr(p, name)
         dtype = p.result_dtype if name == "cotangent" else p.dtype

@@ -20,8 +20,6 @@ from lossproof.judging.messages import trouble
 from lossproof.targets.target import Target
 from lossproof.truth.truth import Truth, truth
 
-INPUTS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
-
 
 class Exact:
     """Truth of single problems, computed when first asked for and shared by all targets."""

@@ -12,7 +12,6 @@ from lossproof.core.batch import flat
 from lossproof.core.call import detail
 from lossproof.core.formats import F64
 from lossproof.core.observation import Observation, bits_digest
-from lossproof.core.operations import value_shape
 from lossproof.judging.check import Hearing, Judge
 from lossproof.judging.messages import own_index
 
@@ -71,7 +70,7 @@ def _answered(
     tensor = outcome.outputs.get(name)
     if tensor is None:
         return replace(base, verdict="unsupported", message=f"no {name} on offer")
-    wanted = value_shape(p) if name == "value" else p.x.shape
+    wanted = p.shape_of(name)
     if tensor.data.shape != wanted:
         return _failed(base, hearing, what, f"{name} has shape {tensor.data.shape}, expected {wanted}")
     if tensor.dtype != p.dtype:

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from lossproof.adapters.protocol import REDUCED, Outcome, Problem
+from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.core.call import Call, detail
 from lossproof.core.observation import Observation
-from lossproof.core.operations import value_shape
 
 
 def trouble(base: Observation, call: Call, outcome: Outcome) -> Observation | None:
@@ -18,7 +17,7 @@ def trouble(base: Observation, call: Call, outcome: Outcome) -> Observation | No
         return replace(base, verdict="unsupported", message=outcome.message)
     p, name = call.problem, base.output
     verdict, wrong = "fail", ""
-    wanted = value_shape(p) if name in REDUCED else p.x.shape
+    wanted = p.shape_of(name)
     got = outcome.outputs.get(name)
     if outcome.error in ("crash", "timeout", "resource"):
         verdict, wrong = outcome.error, outcome.message
@@ -28,7 +27,7 @@ def trouble(base: Observation, call: Call, outcome: Outcome) -> Observation | No
         return replace(base, verdict="unsupported", message=f"no {name} on offer")
     elif got.data.shape != wanted:
         wrong = f"{name} has shape {got.data.shape}, expected {wanted}"
-    elif got.dtype != (kind := p.result_dtype if name in REDUCED else p.dtype):
+    elif got.dtype != (kind := p.dtype_of(name)):
         wrong = f"{name} has dtype {got.dtype}, expected {kind}"
     if not wrong:
         return None
@@ -59,7 +58,7 @@ def message(call: Call, o: Observation) -> str:
 
 def own_index(at: tuple[int, ...], p: Problem, output: str) -> tuple[int, ...]:
     """An index in the batch's layout as an index of the output's own shape."""
-    if output in REDUCED and value_shape(p) == ():
+    if p.shape_of(output) == ():
         return ()
     axis = p.axis % p.x.ndim
     rest = p.x.shape[:axis] + p.x.shape[axis + 1 :]

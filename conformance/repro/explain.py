@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lossproof.adapters.protocol import Outcome, Problem
+from lossproof.adapters.protocol import ARRAYS, Outcome, Problem
 from lossproof.cases.families import FAMILIES
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
@@ -14,7 +14,7 @@ from lossproof.core.formats import FORMATS
 from lossproof.core.observation import Observation
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import default_profile
-from lossproof.judging.check import INPUTS, Check
+from lossproof.judging.check import Check
 from lossproof.records.waivers import waivers_in_force
 from lossproof.repro.explain_check import check_lines
 from lossproof.running.loop import run
@@ -45,7 +45,7 @@ def lines(call: Call, target: Target | None, *, full: bool = False) -> Iterator[
         yield f"  from: {call.provenance}"
     yield ""
     yield "Inputs (decimal digits that round to the value, and exactly in hexadecimal)"
-    for name in INPUTS:
+    for name in ARRAYS:
         yield from _array(name, getattr(p, name), full)
     exact = truth([solved_by(p, target.capabilities.mean) if target else p])
     answer: Outcome | None = None

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from lossproof.adapters.protocol import Problem
+from lossproof.adapters.protocol import ARRAYS, Problem
 from lossproof.core.call import detail
 from lossproof.core.errors import UsageError
-from lossproof.judging.check import INPUTS, Check
+from lossproof.judging.check import Check
 from lossproof.records.waivers import waivers_in_force
 from lossproof.running.loop import run
 from lossproof.targets.target import Target
@@ -24,7 +24,7 @@ def check_lines(check: Check, target: Target | None, show: ShowArray, *, full: b
     for number, call in enumerate(check.calls, 1):
         yield ""
         yield f"Call {number}: {call.problem.op}, {call.problem.dtype}, {detail(call.problem)}{_layout(call.problem)}"
-        for name in INPUTS:
+        for name in ARRAYS:
             yield from show(name, getattr(call.problem, name), full)
     if check.follow is not None:
         yield ""

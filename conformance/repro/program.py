@@ -7,18 +7,19 @@ the printed results. Its exit code is 1 if the defect shows, 0 if it does not.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from lossproof.adapters.protocol import REDUCED, Outcome, Problem
+from lossproof.adapters.outputs import NEEDS, TABLE
+from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.core.batch import flat
 from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import F64
 from lossproof.core.observation import Observation
-from lossproof.core.operations import solved_by, value_shape
+from lossproof.core.operations import solved_by
 from lossproof.core.profiles import Declared
 from lossproof.judging.check import Check
 from lossproof.judging.judge import judge_stack
@@ -32,19 +33,7 @@ from lossproof.targets.target import Target
 from lossproof.truth.oracle.in_balls import PRECISIONS
 from lossproof.truth.truth import Truth, truth
 
-# Inputs that an output needs besides those of the value.
-_NEEDS = {
-    "value": (),
-    "vjp": ("cotangent",),
-    "jvp": ("tangent",),
-    "hvp": ("cotangent", "tangent"),
-    "grad_target": ("cotangent", "wrt_target"),
-    "mixed": ("cotangent", "wrt_target", "target_tangent"),
-    "jvp_target": ("target_tangent",),
-    "vjp_again": ("cotangent", "repeat_backward"),
-}
-_ABSENT = {"wrt_target": False, "repeat_backward": False}
-_OPTIONAL = ("cotangent", "tangent", "target_tangent", "wrt_target", "repeat_backward")
+_ABSENT = {field.name: field.default for field in fields(Problem) if field.name in NEEDS}
 # Enclosures of larger outputs are not made tighter with Arb.
 _TIGHT = 4096
 _BAD = ("fail", "suspect", "crash", "timeout", "resource", "error")
@@ -130,8 +119,8 @@ def _guilty(check: Check, target: Target) -> Call:
 
 def narrowed(p: Problem, output: str) -> Problem:
     """The problem with only the inputs that an output needs."""
-    left_out = [name for name in _OPTIONAL if name not in _NEEDS[output]]
-    return replace(p, **{name: _ABSENT.get(name) for name in left_out})  # type: ignore[arg-type]
+    left_out = {name: absent for name, absent in _ABSENT.items() if name not in TABLE[output].needs}
+    return replace(p, **left_out)  # type: ignore[arg-type]
 
 
 def _again(p: Problem, call: Call, target: Target, o: Observation) -> tuple[Call, Observation, Outcome] | None:
@@ -176,9 +165,9 @@ def _kind(outcome: Outcome, o: Observation, p: Problem) -> str:
     if outcome.error is not None:
         return "raises"
     got = outcome.outputs[o.output]
-    if got.data.shape != (value_shape(p) if o.output in REDUCED else p.x.shape):
+    if got.data.shape != p.shape_of(o.output):
         return "shape"
-    return "dtype" if got.dtype != (p.result_dtype if o.output in REDUCED else p.dtype) else "value"
+    return "dtype" if got.dtype != p.dtype_of(o.output) else "value"
 
 
 def _said(o: Observation, outcome: Outcome) -> str:

@@ -8,10 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lossproof.adapters.protocol import OUTPUTS, REDUCED, Problem
+from lossproof.adapters.protocol import OUTPUTS, Problem
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
-from lossproof.core.operations import value_shape
 from lossproof.repro.checked_entry import Entry
 
 # Programs have fewer lines: empty ones are left out where they would have more.
@@ -141,7 +140,7 @@ def _one_line(text: str) -> str:
 def _ending(f: Finding, expression: str, computed: list[str]) -> Iterator[str]:
     """From the computation to the verdict in ``right``."""
     output, p = f.observation.output, f.problem
-    wanted = value_shape(p) if output in REDUCED else p.x.shape
+    wanted = p.shape_of(output)
     index = "".join(f"[{i}]" for i in f.observation.index)
     if f.kind in _REPLIES:
         got, refused = f.observation.got, f.kind != "refusal"
@@ -157,7 +156,7 @@ def _ending(f: Finding, expression: str, computed: list[str]) -> Iterator[str]:
         yield f'print("shape of {output}: observed", observed, "expected", {wanted!r})'
         return
     if f.kind == "dtype":
-        kind = p.result_dtype if output in REDUCED else p.dtype
+        kind = p.dtype_of(output)
         yield from computed
         yield f"observed = str({expression.split('.')[0]}.dtype)"
         yield f'right = "{kind}" in observed'

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lossproof.adapters.protocol import Problem
+from lossproof.adapters.protocol import ARRAYS, Problem
 from lossproof.core.formats import FORMATS
 
 # Problems that are tried at most.
@@ -17,7 +17,6 @@ BUDGET = 150
 _PARTS = (2, 4, 8)
 _LONG = 32
 _DISTINCT = 8
-_FLOATS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
 
 
 def simpler(p: Problem, same: Callable[[Problem], bool], *, at: tuple[int, ...] = (), budget: int = BUDGET) -> Problem:
@@ -40,7 +39,7 @@ def _candidates(p: Problem, at: tuple[int, ...]) -> Iterator[Problem]:
     yield from _plainer(p)
     yield from _fewer(p, at)
     yield from _alike(p)
-    for name in _FLOATS:
+    for name in ARRAYS:
         a = getattr(p, name)
         if a is not None and a.dtype.kind == "f":
             yield from (_with(p, {name: b}) for b in _rounder(name, a, p) if _differs(a, b))
@@ -106,7 +105,7 @@ def _cut(p: Problem, axis: int, part: slice) -> Problem:
     if axis != classes:
         reduced[axis - (axis > classes)] = part
     changed: dict[str, Any] = {}
-    for name in _FLOATS:
+    for name in ARRAYS:
         a = getattr(p, name)
         if a is None:
             continue
@@ -127,7 +126,7 @@ def _cut(p: Problem, axis: int, part: slice) -> Problem:
 def _alike(p: Problem) -> Iterator[Problem]:
     """Every row the same: as the first, as the last, or of labels as any."""
     axis = p.axis % p.x.ndim
-    for name in _FLOATS:
+    for name in ARRAYS:
         a = getattr(p, name)
         if a is None or name == "weight" or not a.ndim:
             continue

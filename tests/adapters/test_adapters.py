@@ -14,12 +14,11 @@ import numpy as np
 import pytest
 
 from lossproof.adapters import layouts
-from lossproof.adapters.protocol import ERROR_KINDS, LAYOUTS, REDUCED, Adapter, Problem, UnsupportedProblem
+from lossproof.adapters.protocol import ARRAYS, ERROR_KINDS, LAYOUTS, Adapter, Problem, UnsupportedProblem
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.observation import FAILING
-from lossproof.core.operations import value_shape
 from lossproof.running.loop import run
 from lossproof.targets.target import Target, load_adapter
 
@@ -54,8 +53,8 @@ def problem(op: str, dtype: str, shape: tuple[int, ...], reduction: str = "mean"
         p = replace(p, target=q.copy() if probabilities else rng.integers(0, shape[axis], rest))
     if probabilities:
         p = replace(p, wrt_target=True, target_tangent=draw(rng.normal(size=shape)))
-    p = replace(p, cotangent=draw(rng.normal(size=value_shape(p))), tangent=draw(rng.normal(size=shape)))
-    for name in ("x", "target", "weight", "cotangent", "tangent", "target_tangent"):
+    p = replace(p, cotangent=draw(rng.normal(size=p.shape_of("value"))), tangent=draw(rng.normal(size=shape)))
+    for name in ARRAYS:
         a = getattr(p, name)
         if a is not None:
             a.flags.writeable = False
@@ -96,7 +95,7 @@ def test_outputs(adapter: Adapter, name: str) -> None:
     assert pickle.dumps(p) == before
     assert set(out) == set(p.want) <= set(adapter.capabilities().outputs)
     for output, tensor in out.items():
-        assert tensor.data.shape == (value_shape(p) if output in REDUCED else p.x.shape)
+        assert tensor.data.shape == (p.shape_of(output))
         assert tensor.data.dtype == np.float64
         assert tensor.dtype == p.dtype
 

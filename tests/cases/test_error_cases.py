@@ -14,7 +14,6 @@ from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.error_cases import K, error_checks
 from lossproof.core.case_id import ERROR
 from lossproof.core.observation import FAILING, Observation
-from lossproof.core.operations import value_shape
 from lossproof.judging.check import Check
 from lossproof.records.record import from_line, to_line
 from lossproof.records.waivers import verdict, waivers_in_force
@@ -49,8 +48,7 @@ def filled(number: float, extra: int = 0) -> Odd:
     """An answer of the right shape (or one entry more) whatever the problem is."""
 
     def how(p: Problem, evaluate: Evaluate) -> Outputs:
-        shapes = {"value": value_shape(p), "vjp": p.x.shape}
-        return {n: Tensor(np.full((*shapes[n], *[1] * extra), number), p.dtype) for n in p.want}
+        return {n: Tensor(np.full((*p.shape_of(n), *[1] * extra), number), p.dtype) for n in p.want}
 
     return Odd(how)
 

@@ -13,7 +13,7 @@ from lossproof.adapters.protocol import Problem
 from lossproof.cases.deck import deck_calls
 from lossproof.core.call import Call, detail, from_json, rows_back, rows_first
 from lossproof.core.errors import UsageError
-from lossproof.core.operations import OPERATIONS, validate, value_shape
+from lossproof.core.operations import OPERATIONS, validate
 
 X = np.array([[0.1, -0.0, np.inf], [5e-324, -np.inf, np.nan]])
 BASE = Problem(
@@ -215,9 +215,10 @@ def test_validation_says_what_was_wrong_and_expected(p: Problem, message: str) -
     assert message in str(caught.value)
 
 
-def test_value_shapes() -> None:
+def test_output_shapes() -> None:
     p = Problem("cross_entropy", "float32", np.zeros((2, 3, 4)), np.zeros((2, 4), np.int64), axis=1, reduction="none")
-    assert value_shape(p) == (2, 4)
-    assert value_shape(replace(p, reduction="mean")) == ()
-    assert value_shape(replace(SOFT, x=p.x)) == (2, 3, 4)
+    assert p.shape_of("value") == (2, 4)
+    assert p.shape_of("vjp") == (2, 3, 4)
+    assert replace(p, reduction="mean").shape_of("jvp") == ()
+    assert replace(SOFT, x=p.x).shape_of("value") == (2, 3, 4)
     assert set(OPERATIONS) == {"softmax", "log_softmax", "nll_loss", "cross_entropy"}

@@ -18,7 +18,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lossproof.adapters.protocol import Problem
+from lossproof.adapters.protocol import LOSSES, Problem
 from lossproof.cases.explore import options
 from lossproof.cases.explore.byte_picker import TapePicker
 from lossproof.cases.explore.logits import EXPLORED
@@ -30,7 +30,6 @@ from lossproof.cases.scaled_logits import FACTORS
 from lossproof.cases.wider_outputs import WIDER
 from lossproof.core.call import Call
 from lossproof.core.formats import F64, FORMATS, Format
-from lossproof.core.operations import value_shape
 
 T = TypeVar("T")
 # Entries of a call whose numbers hypothesis draws one by one, and bytes for them: past the end they are 0.
@@ -76,7 +75,7 @@ def calls(
     ``free_shapes`` is for targets to which a new shape costs nothing; without, shapes are few (``explore_shapes``).
     """
     pick = _Structure(draw)
-    is_loss = op in ("nll_loss", "cross_entropy")
+    is_loss = op in LOSSES
     fmt = FORMATS[pick.choice(dtypes)]
     where = place(pick, fmt, losses=is_loss, free=free_shapes)
     drawn = options.draw(pick, op, large=where.large, sums=where.theme == "many")
@@ -146,7 +145,7 @@ def _directed(pick: Picker, fmt: Format, p: Problem, drawn: options.Drawn) -> Pr
     if not p.has_probability_target or p.label_smoothing == 1.0:
         wanted = wanted.replace("d", "").replace("m", "")
     result = FORMATS[p.result_dtype]
-    cotangent = options.cotangent(pick, result, value_shape(p), drawn.cotangent) if "v" in wanted else None
+    cotangent = options.cotangent(pick, result, p.shape_of("value"), drawn.cotangent) if "v" in wanted else None
     tangent = options.moderate(pick, fmt, p.x.shape, "zeros") if "t" in wanted else None
     along = options.moderate(pick, fmt, p.x.shape, "zeros") if "m" in wanted else None
     return replace(p, cotangent=cotangent, tangent=tangent, wrt_target="d" in wanted, target_tangent=along)

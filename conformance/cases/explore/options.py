@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossproof.adapters.protocol import LOSSES
 from lossproof.cases.family import Family
 from lossproof.cases.picker import Picker
 from lossproof.core.formats import F64, Format
@@ -51,7 +52,7 @@ class Drawn:
 
 def draw(pick: Picker, op: str, *, large: bool, sums: bool) -> Drawn:
     """All choices. Half of the large calls have no options beside a reduction."""
-    loss = op in ("nll_loss", "cross_entropy")
+    loss = op in LOSSES
     reduction = pick.choice(("sum", "mean", "mean") if sums else ("none", "sum", "mean", "mean")) if loss else "mean"
     uses = pick.choice(_USES_LARGE if large else _USES)
     weights, smoothing = pick.choice(_WEIGHTS), pick.choice(_SMOOTHING)

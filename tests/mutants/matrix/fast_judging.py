@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossproof.adapters.protocol import REDUCED, Outcome, Problem, UnsupportedProblem
+from lossproof.adapters.protocol import Outcome, Problem, UnsupportedProblem
 from lossproof.check import FunctionAdapter
 from lossproof.core.batch import flat
 from lossproof.core.call import Call
 from lossproof.core.observation import FAILING
-from lossproof.core.operations import solved_by, value_shape
+from lossproof.core.operations import solved_by
 from lossproof.core.profiles import Declared
 from lossproof.judging.judge import Judged, conventions, judge_stack
 from lossproof.judging.messages import own_index
@@ -95,7 +95,7 @@ def _trouble(name: str, p: Problem, outcome: Outcome) -> str | None:
     got = outcome.outputs.get(name)
     if got is None:
         return None
-    wanted = value_shape(p) if name in REDUCED else p.x.shape
+    wanted = p.shape_of(name)
     if got.data.shape != wanted:
         return f"shape {got.data.shape}, expected {wanted}"
     return "" if got.dtype == p.dtype else f"dtype {got.dtype}, expected {p.dtype}"
