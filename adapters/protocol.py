@@ -55,9 +55,9 @@ ERROR_KINDS = ("bad_label", "bad_shape", "bad_dtype", "bad_option", "unsupported
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
-    """One mathematical problem with exact inputs, as an adapter sees it.
+    """One mathematical problem with exact inputs, as an adapter sees it. It is equal to itself alone.
 
     All floating-point arrays are float64 arrays whose entries are exactly representable in ``dtype``; an adapter
     converts them to its own tensors of that dtype without rounding.

@@ -11,7 +11,6 @@ import click
 
 from lossproof.cli.outputs import Chosen
 from lossproof.core.call import Call
-from lossproof.judging.check import outputs_of
 from lossproof.records.compressed_text import is_compressed
 from lossproof.records.record import Writer
 from lossproof.records.waivers import Book, waivers_in_force
@@ -54,7 +53,7 @@ def judge_all(
     """The loop with everything that is shown of it; the exit code. ``head`` is the header of its record."""
     book = waivers_in_force(chosen, how.waivers)
     summary, clock, start = Summary(), Clock(), time.perf_counter()
-    total = len(chosen) * sum(len(outputs_of(c)) for group in stacked(calls, shard) for c in group.calls)
+    total = len(chosen) * sum(len(c.outputs) for group in stacked(calls, shard) for c in group.calls)
     kept, interrupted, views = tape.count if tape else 0, False, Views(how.chosen.views)
     with progress(total, quiet=how.quiet) as tick:
         try:

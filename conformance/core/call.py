@@ -49,6 +49,31 @@ class Call:
     random_order: bool = False
     tier: str = "full"
 
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls that are played for it: itself. A check plays several."""
+        return (self,)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs that its observations are about."""
+        return self.problem.want
+
+    @property
+    def is_check(self) -> bool:
+        """Whether it has a judge of its own, and so is judged alone rather than in a stack of its signature."""
+        return False
+
+    @property
+    def isolate(self) -> bool:
+        """Whether it may crash a process, and so is played in one apart."""
+        return False
+
+    @property
+    def watched(self) -> bool:
+        """Whether its inputs are compared before and after."""
+        return False
+
     @cached_property
     def digest(self) -> str:
         """Eight hexadecimal digits of the problem's exact content."""

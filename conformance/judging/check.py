@@ -22,19 +22,21 @@ from lossproof.truth.truth import Truth, truth
 
 
 class Exact:
-    """Truth of single problems, computed when first asked for and shared by all targets."""
+    """Truths of single problems, each computed when a judge first asks for it and shared by all targets."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, str], tuple[Problem, Truth]] = {}
+        self._known: dict[tuple[Problem, str], Truth] = {}
 
     def __call__(self, p: Problem, mean: str = "mean") -> Truth:
-        """The truth of a problem (the same object, not an equal one) for targets whose reduction ``mean`` is that."""
+        """Return the truth of a problem for targets whose reduction ``mean`` is that one.
+
+        A problem is equal to itself alone, so an equal one is computed again.
+        """
         solved = solved_by(p, mean)
-        key = (id(p), solved.reduction)
+        key = (p, solved.reduction)
         if key not in self._known:
-            # The problem is kept as well, so that its id is not given to another one.
-            self._known[key] = (p, truth([solved]))
-        return self._known[key][1]
+            self._known[key] = truth([solved])
+        return self._known[key]
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,13 @@ class Check(Call):
     watched: bool = False
 
     @property
+    def is_check(self) -> bool:
+        """True: a check has a judge of its own."""
+        return True
+
+    @property
     def calls(self) -> tuple[Call, ...]:
-        """Everything to be played at first."""
+        """The calls that are played first; those that follow from their answers come later."""
         return (Call(self.problem, self.family, self.provenance), *self.others)
 
     @cached_property
@@ -106,11 +113,6 @@ class Check(Call):
         """``op/dtype/relation/NAME-details/digest``."""
         p = self.problem
         return f"{p.op}/{p.dtype}/{self.family}/{self.name}-{detail(p)}/{self.digest}"
-
-
-def outputs_of(call: Call) -> tuple[str, ...]:
-    """The outputs that observations of a call or check are about."""
-    return call.outputs if isinstance(call, Check) else call.problem.want
 
 
 def play(check: Check, target: Target, exact: Exact) -> Hearing:

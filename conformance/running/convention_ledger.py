@@ -25,7 +25,7 @@ ANYWHERE = frozenset({"3"})
 def is_compared(clause: str, call: Call) -> bool:
     """Whether what a call shows of a clause must be the same in every dtype, mode and device."""
     f = FAMILIES.get(call.family)
-    invalid = isinstance(call, Check) and call.family == ERROR
+    invalid = call.is_check and call.family == ERROR
     special = invalid or (f is not None and not f.regular)
     return clause not in EXEMPT and (special or clause in ANYWHERE)
 

@@ -19,7 +19,6 @@ from lossproof.cases.deck import digest
 from lossproof.cases.deck_part import VERSION
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
-from lossproof.judging.check import Check
 from lossproof.targets.launch import adapters_folder
 
 _CHUNK = 1 << 20
@@ -54,7 +53,7 @@ def export(folder: Path, calls: Sequence[Call], facts: Mapping[str, Any], timeou
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists; expected the name of a new folder")
     numbered = list(enumerate(_asked(calls)))
-    numbered.sort(key=lambda item: _how(item[1][1])[0])
+    numbered.sort(key=lambda item: item[1][1].isolate)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copytree(adapters_folder(), folder / "adapters", ignore=shutil.ignore_patterns("__pycache__"))
@@ -64,7 +63,7 @@ def export(folder: Path, calls: Sequence[Call], facts: Mapping[str, Any], timeou
             file.write(wire.pack({"kind": "deck", **about, "requests": len(numbered)}))
             for number, (problem, call) in numbered:
                 request = {"kind": "evaluate", "id": number, "problem": problem, "tier": call.tier, "limit": timeout}
-                file.write(wire.pack({**request, "watch": _how(call)[1]}))
+                file.write(wire.pack({**request, "watch": call.watched}))
             file.write(wire.pack({"kind": "bye"}))
     except OSError as error:
         raise UsageError(f"cannot write {folder}: {error.strerror or error}") from None
@@ -74,21 +73,12 @@ def export(folder: Path, calls: Sequence[Call], facts: Mapping[str, Any], timeou
 def _asked(calls: Sequence[Call]) -> Iterator[tuple[Problem, Call]]:
     """Every problem that is known beforehand, with the call that it belongs to."""
     for call in calls:
-        for one in call.calls if isinstance(call, Check) else (call,):
+        for one in call.calls:
             yield one.problem, call
 
 
-def _how(call: Call) -> tuple[bool, bool]:
-    """Whether a call is to be isolated, and whether it is watched."""
-    return (call.isolate, call.watched) if isinstance(call, Check) else (False, False)
-
-
-# A problem may belong to several checks, which ask it in different ways.
-_Key = tuple[int, bool, bool]
-
-
-def _key(problem: Problem, isolate: bool, watch: bool) -> _Key:
-    return (id(problem), isolate, watch)
+# A problem (equal to itself alone) may belong to several checks, which ask it in different ways: isolated, watched.
+_Key = tuple[Problem, bool, bool]
 
 
 class AnswerFile:
@@ -140,7 +130,7 @@ class AnswerFile:
             raise UsageError(
                 f"{self.path} answers another deck ({made}); this is deck version {VERSION} of lossproof {__version__}"
             )
-        self._numbers = {_key(p, *_how(call)): number for number, (p, call) in enumerate(_asked(calls))}
+        self._numbers = {(p, call.isolate, call.watched): number for number, (p, call) in enumerate(_asked(calls))}
 
     @property
     def missing(self) -> int:
@@ -175,7 +165,7 @@ class AnswerFile:
     def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
         """The answers in the file."""
         for problem in problems:
-            number = self._numbers.get(_key(problem, isolate, watch))
+            number = self._numbers.get((problem, isolate, watch))
             if number is None:
                 yield Outcome(error="unsupported", message=FOLLOW)
             elif number not in self._places:

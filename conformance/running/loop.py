@@ -14,7 +14,7 @@ from lossproof.core.batch import signature
 from lossproof.core.call import Call
 from lossproof.core.observation import Observation
 from lossproof.core.operations import solved_by
-from lossproof.judging.check import Check, Exact
+from lossproof.judging.check import Exact
 from lossproof.judging.observe import observe
 from lossproof.running.answers import Ahead, CallGroup, Direct, Feed, GroupAnswers
 from lossproof.running.convention_ledger import Ledger
@@ -38,7 +38,7 @@ def groups(calls: Iterable[Call]) -> Iterator[list[Call]]:
 
 
 def _alike(calls: Iterable[Call]) -> Iterator[list[Call]]:
-    for _, run in itertools.groupby(calls, key=lambda c: c.id if isinstance(c, Check) else signature(c.problem)):
+    for _, run in itertools.groupby(calls, key=lambda c: c.id if c.is_check else signature(c.problem)):
         tiers: dict[str, list[Call]] = {}
         for call in run:
             tiers.setdefault(call.tier, []).append(call)
@@ -138,7 +138,7 @@ def _group(
 ) -> Iterator[tuple[Target, list[Observation]]]:
     """One group on every target that is given it."""
     start = time.perf_counter()
-    if isinstance(group.calls[0], Check):
+    if group.calls[0].is_check:
         shared = Exact()
         exact: Mapping[str, Truth | Exact] = {t.capabilities.mean: shared for t in targets}
     else:

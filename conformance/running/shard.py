@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from lossproof.core.batch import signature
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
-from lossproof.judging.check import Check, outputs_of
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,4 @@ def divide(stacks: Sequence[Sequence[Call]], of: int) -> list[int]:
 
 def _cost(stack: Sequence[Call]) -> int:
     """Outputs to be judged, and elements to be computed; a check puts several calls."""
-    return sum(
-        len(outputs_of(c)) + (c.problem.x.size >> 10) + (len(c.others) if isinstance(c, Check) else 0) for c in stack
-    )
+    return sum(len(c.outputs) + (c.problem.x.size >> 10) + len(c.calls) - 1 for c in stack)

@@ -13,7 +13,6 @@ from lossproof.cases.catalogue import select
 from lossproof.cases.deck import deck_calls
 from lossproof.cases.families import FAMILIES
 from lossproof.cli.main import cli
-from lossproof.judging.check import outputs_of
 from lossproof.records import record
 from tests.support.views import install, python
 
@@ -42,7 +41,7 @@ def test_a_correct_target_is_ok(tmp_path: Path) -> None:
     judged = [o for o in seen if o.id.split("/")[2] != "convention"]
     assert {o.id for o in judged} == {c.id for c in calls}
     # An error of an invalid call is one observation, whatever it was asked for.
-    regular = {c.id: len(outputs_of(c)) for c in calls if c.family != "error"}
+    regular = {c.id: len(c.outputs) for c in calls if c.family != "error"}
     assert sum(o.id in regular for o in judged) == sum(regular.values())
     end = record.read_record(path).end()
     assert end is not None
@@ -56,11 +55,7 @@ def test_the_table_counts_every_observation() -> None:
     calls = select("smoke", ops=["softmax"], dtypes=["float32"], families=[*FAMILIES, "golden", "relation"])
     errors = [c for c in select("smoke", ops=["softmax"], dtypes=["float32"]) if c.family == "error"]
     counted = sum(numbers[:2])
-    assert (
-        sum(len(outputs_of(c)) for c in calls) + len(errors)
-        <= counted
-        <= sum(len(outputs_of(c)) for c in calls + errors)
-    )
+    assert sum(len(c.outputs) for c in calls) + len(errors) <= counted <= sum(len(c.outputs) for c in calls + errors)
 
 
 def test_failures_are_grouped_explained_and_counted(crooked: Path, tmp_path: Path) -> None:

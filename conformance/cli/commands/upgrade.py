@@ -17,7 +17,6 @@ from lossproof.cli.commands.diff import diff_records
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
-from lossproof.judging.check import outputs_of
 from lossproof.records.record import Writer
 from lossproof.records.waivers import load_waivers, waivers_in_force
 from lossproof.running.header import record_header
@@ -167,7 +166,7 @@ def _play(halves: Sequence[_Half], calls: Sequence[Call], deck: Deck, waivers: S
             )
             for h in halves
         ]
-        tick = stack.enter_context(progress(len(several) * sum(len(outputs_of(c)) for c in calls)))
+        tick = stack.enter_context(progress(len(several) * sum(len(c.outputs) for c in calls)))
         try:
             for raw in run(several, calls, clock, jobs=jobs):
                 o = book.mark(raw)
