@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,15 @@ from lossproof.cases.catalogue import select
 from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR
 from lossproof.core.errors import UsageError
+from lossproof.core.formats import FORMATS
 from lossproof.core.observation import FAILING, Observation
 from lossproof.core.operations import OPERATIONS, validate
 from lossproof.running.loop import run
 from lossproof.targets.target import Target
 
 Function = Callable[..., Any]
+# The formats that NumPy has by itself.
+NUMPY_DTYPES = tuple(name for name, fmt in FORMATS.items() if not fmt.package)
 # The outputs that a function of ``derivatives`` may compute; ``value`` and ``grad`` have parameters of their own.
 DERIVATIVES = tuple(name for name, output in TABLE.items() if output.order and name != "vjp" and not output.repeats)
 
@@ -43,7 +47,7 @@ class FunctionAdapter:
     op: str
     value: Function
     grad: Function | None = None
-    dtypes: tuple[str, ...] = ("float64", "float32", "float16")
+    dtypes: tuple[str, ...] = NUMPY_DTYPES
     options: frozenset[str] = frozenset({"axis", "weight", "ignore_index", "reduction", "label_smoothing"})
     targets: tuple[str, ...] = ("index", "probability")
     profiles: Mapping[str, str] = field(default_factory=dict)
@@ -168,7 +172,7 @@ def check_implementation(
     op: str,
     grad: Function | None = None,
     name: str = "",
-    dtypes: Iterable[str] = ("float64", "float32", "float16"),
+    dtypes: Iterable[str] = NUMPY_DTYPES,
     options: Iterable[str] | None = None,
     targets: Iterable[str] = ("index", "probability"),
     error_profiles: Mapping[str, str] | None = None,
@@ -246,15 +250,18 @@ def check_implementation(
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
     """The NumPy dtype of an IO format. Raises :class:`UsageError` if it is unknown or needs a missing package."""
-    if name in ("float64", "float32", "float16"):
+    fmt = FORMATS.get(name)
+    if fmt is None:
+        raise UsageError(f"unknown dtype {name!r}; expected one of {', '.join(FORMATS)}")
+    if not fmt.package:
         return np.dtype(name)
-    if name != "bfloat16":
-        raise UsageError(f"unknown dtype {name!r}; expected float64, float32, bfloat16 or float16")
     try:
-        import ml_dtypes
+        package = import_module(fmt.package)
     except ImportError:
-        raise UsageError("bfloat16 in plain functions needs the package ml_dtypes; pip install ml_dtypes") from None
-    return np.dtype(ml_dtypes.bfloat16)
+        raise UsageError(
+            f"{name} in plain functions needs the package {fmt.package}; pip install {fmt.package}"
+        ) from None
+    return np.dtype(getattr(package, name))
 
 
 class InputModified(Exception):  # noqa: N818 (an answer of the function, not a fault of the suite)

@@ -11,17 +11,36 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lossproof.adapters.protocol import DTYPES
+
 F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Format:
-    """A binary interchange format. ``precision`` counts the hidden bit; exponents are of ``1.f * 2**e``."""
+    """A binary floating-point format, and what implementations that compute in it are assumed to do.
+
+    ``name``               as in problems and records
+    ``precision``          bits of the significand, the hidden one included
+    ``emin``, ``emax``     exponents of the smallest normal and of the largest numbers, ``1.f * 2**e``
+    ``bits``               storage width
+    ``accumulator``        the format in which sums are kept at least, or None: the format itself
+    ``default_profile``    error profile of a target that declares none: W, or N where every elementwise result may be
+                           rounded to the format (``docs/bounds.md``, section 1)
+    ``gradual_underflow``  whether results below the normal range must be rounded; elsewhere they may be flushed to 0
+                           (specification, section 4, clause 9)
+    ``package``            the Python package that adds the dtype to NumPy, or empty: NumPy has it
+    """
 
     name: str
     precision: int
     emin: int
     emax: int
+    bits: int = 64
+    accumulator: Format | None = None
+    default_profile: str = "W"
+    gradual_underflow: bool = False
+    package: str = ""
 
     @property
     def u(self) -> float:
@@ -44,9 +63,14 @@ class Format:
         return float(np.ldexp(1.0, self.emin - self.precision + 1))
 
     @property
-    def bits(self) -> int:
-        """Storage width."""
-        return {"float64": 64, "float32": 32}.get(self.name, 16)
+    def underflow(self) -> float:
+        """What one result loses at most below the normal range: half a spacing, or all where it may be flushed."""
+        return self.min_subnormal / 2 if self.gradual_underflow else self.min_normal
+
+    @property
+    def sums(self) -> Format:
+        """The format in which sums are kept at least."""
+        return self.accumulator or self
 
     @property
     def is_narrow(self) -> bool:
@@ -70,16 +94,48 @@ class Format:
             rounded = np.where(np.isfinite(a), np.rint(a / quantum) * quantum, a)
         return np.where(np.abs(rounded) > self.max, np.copysign(np.inf, a), rounded)
 
+    def of_bits(self, patterns: NDArray[np.uint64]) -> F64:
+        """The values with the given bit patterns: sign, exponent, significand without its hidden bit."""
+        hidden = self.precision - 1
+        fraction = (patterns & np.uint64(2**hidden - 1)).astype(np.float64)
+        special = self.emax - self.emin + 2
+        exponent = (patterns >> np.uint64(hidden) & np.uint64(special)).astype(np.int64)
+        with np.errstate(over="ignore"):
+            normal = np.ldexp(fraction + 2.0**hidden, exponent - 1 + self.emin - hidden)
+        magnitude = np.where(exponent == 0, fraction * self.min_subnormal, normal)
+        magnitude = np.where(exponent == special, np.where(fraction == 0, np.inf, np.nan), magnitude)
+        return np.where(patterns >> np.uint64(self.bits - 1) & np.uint64(1), -magnitude, magnitude)
+
     def holds(self, a: F64) -> bool:
         """Whether every entry is exactly a value of this format."""
         return bool(np.array_equal(self.round(a), a, equal_nan=True))
 
 
-FLOAT64 = Format("float64", 53, -1022, 1023)
-FLOAT32 = Format("float32", 24, -126, 127)
-BFLOAT16 = Format("bfloat16", 8, -126, 127)
-FLOAT16 = Format("float16", 11, -14, 15)
+FLOAT64 = Format("float64", 53, -1022, 1023, bits=64)
+FLOAT32 = Format("float32", 24, -126, 127, bits=32)
+BFLOAT16 = Format(
+    "bfloat16",
+    8,
+    -126,
+    127,
+    bits=16,
+    accumulator=FLOAT32,
+    default_profile="N",
+    package="ml_dtypes",
+)
+FLOAT16 = Format(
+    "float16",
+    11,
+    -14,
+    15,
+    bits=16,
+    accumulator=FLOAT32,
+    default_profile="N",
+    gradual_underflow=True,
+)
 FORMATS: dict[str, Format] = {f.name: f for f in (FLOAT64, FLOAT32, BFLOAT16, FLOAT16)}
+# sanity check: every dtype that a problem may have is a format
+assert tuple(FORMATS) == DTYPES
 
 
 def hex_list(a: F64) -> list[str]:

@@ -19,8 +19,8 @@ class Declared:
 
 
 def default_profile(dtype: str) -> str:
-    """W for float64 and float32, N for the 16-bit formats."""
-    return "N" if FORMATS[dtype].is_narrow else "W"
+    """The error profile of a target that declares none for a dtype: W for float64 and float32, N in 16 bits."""
+    return FORMATS[dtype].default_profile
 
 
 STRICTNESS = ("W", "F", "N", "")

@@ -86,7 +86,7 @@ def _observe_output(
 
 def _profiles(declared: Declared, exact: Truth) -> tuple[str, ...]:
     """The declared profile, and those that make sense for the dtype: the strictest one met is recorded."""
-    return tuple({"W", declared.profile, "N" if exact.batch.fmt.is_narrow else "W"})
+    return tuple({"W", declared.profile, exact.batch.fmt.default_profile})
 
 
 def _beyond_grade(calls: Sequence[Call], stack: _Stack) -> Bools:

@@ -10,7 +10,6 @@ from lossproof.adapters.protocol import ARRAYS, Outcome, Problem
 from lossproof.cases.families import FAMILIES
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
-from lossproof.core.formats import FORMATS
 from lossproof.core.observation import Observation
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import default_profile
@@ -114,7 +113,7 @@ def _output(
     expected = exact.expected[name].exact
     inner = expected.mid.shape[1:]
     size = int(np.prod(inner))
-    profiles = ["W", "N"] if FORMATS[p.result_dtype].is_narrow else ["W"]
+    profiles = list(dict.fromkeys(("W", default_profile(p.result_dtype))))
     declared = target.declared(p.op, p.result_dtype) if target else None
     profile = declared.profile if declared else default_profile(p.result_dtype)
     profiles += [profile] if profile not in profiles else []

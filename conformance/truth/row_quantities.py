@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossproof.core.batch import Batch, Bools
-from lossproof.core.formats import F64, FLOAT32
+from lossproof.core.formats import F64
 
 FINITE, MASKED, ALL_NEG, ONE_POS, MANY_POS, HAS_NAN = range(6)
 
@@ -134,6 +134,6 @@ def row_overflow(batch: Batch, rows: Rows, used: Bools | None = None) -> Bools:
 
 
 def partial_limit(batch: Batch) -> float:
-    """Where partial sums may overflow: the IO format, float32 for float16."""
-    fmt = FLOAT32 if batch.fmt.name == "float16" else batch.fmt
+    """Where partial sums may overflow: the IO format, or that of accumulators where its range is wider."""
+    fmt = batch.fmt.sums if batch.fmt.sums.emax > batch.fmt.emax else batch.fmt
     return fmt.max * (1 - 2 * fmt.u)

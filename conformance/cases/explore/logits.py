@@ -77,15 +77,9 @@ def tied(pick: Picker, fmt: Format, n: int, k: int) -> F64:
 
 def _patterns(pick: Picker, fmt: Format, shape: tuple[int, ...]) -> F64:
     """Uniformly drawn bit patterns of the format, widened to float64."""
-    low = pick.bits(min(fmt.bits, 32), shape)
-    if fmt.name == "float16":
-        return low.astype(np.uint16).view(np.float16).astype(np.float64)
-    if fmt.name == "bfloat16":
-        return (low.astype(np.uint32) << np.uint32(16)).view(np.float32).astype(np.float64)
-    if fmt.name == "float32":
-        return low.astype(np.uint32).view(np.float32).astype(np.float64)
-    high = pick.bits(32, shape)
-    return (high.astype(np.uint64) << np.uint64(32) | low.astype(np.uint64)).view(np.float64).copy()
+    low = pick.bits(min(fmt.bits, 32), shape).astype(np.uint64)
+    high = pick.bits(32, shape).astype(np.uint64) if fmt.bits > 32 else np.zeros(shape, dtype=np.uint64)
+    return fmt.of_bits(high << np.uint64(32) | low)
 
 
 def _family(make: DrawLogits, provokes: str) -> Family:

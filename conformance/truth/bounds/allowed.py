@@ -67,9 +67,8 @@ def rounded_back(bound: F64, exact: F64, fmt: Format) -> F64:
 
     ``exact`` is the magnitude of the exact gradient. Subnormal results may be flushed but in float16.
     """
-    lost = fmt.min_subnormal / 2 if fmt.name == "float16" else fmt.min_normal
     with np.errstate(over="ignore", invalid="ignore"):
-        return _clean(bound + fmt.u * (exact + bound) + lost)
+        return _clean(bound + fmt.u * (exact + bound) + fmt.underflow)
 
 
 def _clean(a: F64) -> F64:

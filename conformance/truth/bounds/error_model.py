@@ -44,7 +44,7 @@ class Model:
     @property
     def u_s(self) -> float:
         """Roundoff of accumulators."""
-        return min(self.fmt.u, 2.0**-24)
+        return self.fmt.sums.u
 
     @property
     def u_i(self) -> float:
@@ -58,17 +58,16 @@ class Model:
 
     @property
     def tau(self) -> float:
-        """Underflow: flush to zero is allowed but in float16, where half a subnormal (N: two spacings) remains."""
-        if self.fmt.name == "float16":
-            return 2.0**-23 if self.narrow else 2.0**-25
-        return 3.0 * self.fmt.min_normal
+        """Underflow of a public tensor and what precedes it: three results that may be flushed (numerator, quotient,
+        output); where underflow is gradual, the output's, in N the numerator's and the quotient's at two each."""
+        if self.fmt.gradual_underflow:
+            return (4.0 if self.narrow else 1.0) * self.fmt.underflow
+        return 3.0 * self.fmt.underflow
 
     @property
     def tau_i(self) -> float:
-        """Underflow of one elementwise intermediate: its own format is float32 for float16 outside profile N."""
-        if self.fmt.name == "float16":
-            return 2.0**-25 if self.narrow else 2.0**-126
-        return self.fmt.min_normal
+        """Underflow of one elementwise intermediate, in its own format: outside profile N that of accumulators."""
+        return self.fmt.underflow if self.narrow else self.fmt.sums.underflow
 
 
 def t(u: float) -> float:
