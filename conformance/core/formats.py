@@ -36,7 +36,7 @@ class Format:
     precision: int
     emin: int
     emax: int
-    bits: int = 64
+    bits: int
     accumulator: Format | None = None
     default_profile: str = "W"
     gradual_underflow: bool = False

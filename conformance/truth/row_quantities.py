@@ -1,7 +1,7 @@
-"""Row quantities of a batch in float64, and the class of every row (SPEC section 4).
+"""Row quantities of a batch in float64, and the class of every row (specification, section 4).
 
 These are what bounds, special values and the fast oracle share. Rows with NaN, or with nothing but -inf, are
-computed as if their logits were 0, rows with +inf as the limit; their results are replaced by ``special``.
+computed as if their logits were 0, rows with +inf as the limit; their results are replaced by ``special_values``.
 """
 
 from __future__ import annotations
@@ -19,30 +19,38 @@ FINITE, MASKED, ALL_NEG, ONE_POS, MANY_POS, HAS_NAN = range(6)
 
 @dataclass(frozen=True)
 class Rows:
-    """Shapes: ``kind`` (B, N); ``absent``, ``d``, ``p``, ``y``, ``c`` (B, N, K); ``log_s``, ``Q`` (B, N, 1);
-    ``g``, ``row`` (B, N); ``W`` (B, 1).
+    """The quantities that all computations on the rows of a batch share, in the letters of docs/bounds.md.
 
-    ``d`` shifted logits; ``p``, ``y`` softmax and log-softmax; ``log_s`` log of the normaliser; ``absent`` the
-    -inf entries of a masked row, and all but the +inf entries of a row that has them (there d = y = p = 0);
-    ``c = w q'`` the loss coefficients (0 in ignored rows) and ``Q`` their row sum; ``row`` the row loss (0 in rows
-    that are not regular); ``W`` the denominator of the mean; ``g`` the row scale of the gradient (SPEC section 3).
+    ``kind``         (B, N) one of ``FINITE`` to ``HAS_NAN``
+    ``absent``       (B, N, K) classes without a part: the -inf entries of a masked row, and all but the +inf entries
+                     of a row that has them; there ``shifted``, ``p`` and ``log_p`` are 0
+    ``shifted``      (B, N, K) d: the logits less their maximum
+    ``log_s``        (B, N, 1) log of the normaliser
+    ``p``            (B, N, K) p: softmax
+    ``log_p``        (B, N, K) y: log-softmax, of ``nll_loss`` the log-probabilities that are its input
+    ``c``            (B, N, K) c = w q': the loss coefficients, 0 in ignored rows and for ops that are no loss
+    ``Q``            (B, N, 1) Q: their sum
+    ``row_loss``     (B, N) l: the loss before the reduction, 0 in rows that are not regular
+    ``denominator``  (B, 1) W: what the mean divides by, 1 for ops that are no loss
+    ``row_scale``    (B, N) g: the cotangent of a row, over the denominator under mean, 0 in ignored rows; 1 where there
+                     is no cotangent of a loss (specification, section 3)
     """
 
     kind: NDArray[np.int8]
     absent: Bools
-    d: F64
+    shifted: F64
     log_s: F64
     p: F64
-    y: F64
+    log_p: F64
     c: F64
     Q: F64
-    row: F64
-    W: F64
-    g: F64
+    row_loss: F64
+    denominator: F64
+    row_scale: F64
 
 
 def analyse(batch: Batch) -> Rows:
-    """All row quantities, one pass."""
+    """Compute all row quantities in one pass."""
     x = batch.x
     kind = classify(batch)
     regular = (kind == FINITE) | (kind == MASKED)
@@ -54,28 +62,41 @@ def analyse(batch: Batch) -> Rows:
         absent |= ~np.isposinf(x) & ((kind == ONE_POS) | (kind == MANY_POS))[..., None]
     safe = np.where(regular[..., None] & np.isfinite(x), x, 0.0)
     with np.errstate(over="ignore", under="ignore"):
-        m = np.max(np.where(absent, -np.inf, safe), axis=-1, keepdims=True, initial=-np.inf)
+        maximum = np.max(np.where(absent, -np.inf, safe), axis=-1, keepdims=True, initial=-np.inf)
         top = np.finfo(np.float64).max
-        d = np.maximum(np.where(absent, 0.0, safe - np.where(np.isfinite(m), m, 0.0)), -top)
-        e = np.where(absent, 0.0, np.exp(d))
+        shifted = np.maximum(np.where(absent, 0.0, safe - np.where(np.isfinite(maximum), maximum, 0.0)), -top)
+        e = np.where(absent, 0.0, np.exp(shifted))
         # The largest term is exactly 1: summing the others alone keeps log s accurate near 0.
-        first = np.argmax(np.where(absent, -np.inf, d), axis=-1)[..., None]
+        first = np.argmax(np.where(absent, -np.inf, shifted), axis=-1)[..., None]
         rest = e.copy()
         np.put_along_axis(rest, first, 0.0, axis=-1)
-        r = rest.sum(axis=-1, keepdims=True)
-        log_s = np.log1p(r)
-        p = e / (1.0 + r)
-        y = np.where(absent, 0.0, np.maximum(d - log_s, -top))
+        others = rest.sum(axis=-1, keepdims=True)
+        log_s = np.log1p(others)
+        p = e / (1.0 + others)
+        log_p = np.where(absent, 0.0, np.maximum(shifted - log_s, -top))
     if batch.op == "nll_loss":
-        y = safe
+        log_p = safe
     with np.errstate(over="ignore", invalid="ignore"):
         c = _coefficients(batch)
-        row = np.where(regular, -np.sum(np.where(c == 0, 0.0, c * y), axis=-1), 0.0)
-    return Rows(kind, absent, d, log_s, p, y, c, c.sum(axis=-1, keepdims=True), row, *_scales(batch))
+        row_loss = np.where(regular, -np.sum(np.where(c == 0, 0.0, c * log_p), axis=-1), 0.0)
+    denominator, row_scale = _scales(batch)
+    return Rows(
+        kind=kind,
+        absent=absent,
+        shifted=shifted,
+        log_s=log_s,
+        p=p,
+        log_p=log_p,
+        c=c,
+        Q=c.sum(axis=-1, keepdims=True),
+        row_loss=row_loss,
+        denominator=denominator,
+        row_scale=row_scale,
+    )
 
 
 def classify(batch: Batch) -> NDArray[np.int8]:
-    """The kind of each row."""
+    """Classify each row by its NaN and infinities (B, N): specification, section 4."""
     x = batch.x
     neg, pos = np.isneginf(x).sum(-1), np.isposinf(x).sum(-1)
     kind = np.zeros(x.shape[:2], dtype=np.int8)
@@ -102,14 +123,14 @@ def _coefficients(batch: Batch) -> F64:
 
 
 def label_weights(batch: Batch) -> F64:
-    """(B, N) weight of each row's label, 0 in ignored rows; 1 for probability targets."""
+    """The weight of each row's label (B, N): 0 in ignored rows, 1 for probability targets."""
     if batch.y is None:
         return np.ones(batch.x.shape[:2])
     return np.where(batch.kept, np.take_along_axis(batch.w, batch.y, axis=1), 0.0)
 
 
 def counted(batch: Batch) -> F64:
-    """(B, N) what each row adds to the denominator of the mean: its label's weight, or 1 in means of another name."""
+    """What each row adds to the denominator of the mean (B, N): its label's weight, or 1 in means of another name."""
     if batch.mean == "mean":
         return label_weights(batch)
     return np.ones(batch.kept.shape) if batch.mean == "mean_over_rows" else batch.kept.astype(np.float64)
@@ -125,15 +146,16 @@ def _scales(batch: Batch) -> tuple[F64, F64]:
 
 
 def row_overflow(batch: Batch, rows: Rows, used: Bools | None = None) -> Bools:
-    """(B, N) rows in which some d_j or log p_j (of the ``used`` classes) overflows the IO format (clause 7)."""
+    """The rows (B, N) in which some d_j or log p_j, of the ``used`` classes, overflows the IO format (clause 7)."""
     if batch.op == "nll_loss":
         return np.zeros(batch.x.shape[:2], dtype=bool)
-    size = np.maximum(np.abs(rows.d), np.abs(rows.y))
+    size = np.maximum(np.abs(rows.shifted), np.abs(rows.log_p))
     spread = (size if used is None else np.where(used, size, 0.0)).max(-1, initial=0.0)
     return spread >= batch.fmt.max * (1 - 2 * batch.fmt.u)
 
 
 def partial_limit(batch: Batch) -> float:
-    """Where partial sums may overflow: the IO format, or that of accumulators where its range is wider."""
+    """The size at which partial sums may overflow (clause 7): that of the IO format, or of accumulators where their
+    range is wider."""
     fmt = batch.fmt.sums if batch.fmt.sums.emax > batch.fmt.emax else batch.fmt
     return fmt.max * (1 - 2 * fmt.u)

@@ -12,12 +12,15 @@ from lossproof.core.batch import Batch
 from lossproof.truth.expected import ANY, NAN, OVERFLOW, Sheet
 from lossproof.truth.row_quantities import MASKED, Rows, counted, partial_limit, row_overflow
 
+# Those with rules of their own in ``special_values``.
+_OF_SECTION_4 = ("value", "vjp")
+
 
 def later_derivatives(batch: Batch, rows: Rows, out: dict[str, Sheet]) -> None:
-    """Write the rules onto the sheets of the outputs that are there."""
-    for name in ("jvp", "hvp", "grad_target", "mixed", "jvp_target"):
-        if name in out:
-            _undefined(batch, rows, out[name])
+    """Write the rules onto the sheets of the outputs that section 4 does not speak of."""
+    for name, sheet in out.items():
+        if name not in _OF_SECTION_4:
+            _undefined(batch, rows, sheet)
     if "grad_target" in out:
         _target_gradient(batch, rows, out["grad_target"])
     if "jvp_target" in out:
@@ -53,13 +56,13 @@ def _spread(sheet: Sheet, rows: np.ndarray, accept: int, clause: int) -> None:
 
 def _target_gradient(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     """Clause 5: ``sign(g w_j) inf`` where log p_j = -inf; {0, NaN} where its factor is 0."""
-    factor = rows.g[..., None] * (1.0 - batch.eps) * batch.w[:, None, :]
+    factor = rows.row_scale[..., None] * (1.0 - batch.eps) * batch.w[:, None, :]
     masked = rows.absent & (rows.kind == MASKED)[..., None]
     sheet.put(masked, np.sign(factor) * np.inf)
     sheet.put(masked & (factor == 0), 0.0, accept=NAN, clause=6)
     # The product g log p may overflow before the weight scales it down.
     limit = partial_limit(batch)
-    sheet.allow(~masked & (np.abs(rows.g[..., None] * rows.y) >= limit), OVERFLOW, 7)
+    sheet.allow(~masked & (np.abs(rows.row_scale[..., None] * rows.log_p) >= limit), OVERFLOW, 7)
 
 
 def _target_jvp(batch: Batch, rows: Rows, sheet: Sheet) -> None:
@@ -70,4 +73,4 @@ def _target_jvp(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     masked = rows.absent & (rows.kind == MASKED)[..., None]
     _spread(sheet, (masked & (factor == 0)).any(-1), NAN, 6)
     _spread(sheet, (masked & (factor != 0)).any(-1), ANY, 0)
-    _spread(sheet, np.abs(batch.tan_q * rows.y).sum(-1) >= partial_limit(batch), OVERFLOW, 7)
+    _spread(sheet, np.abs(batch.tan_q * rows.log_p).sum(-1) >= partial_limit(batch), OVERFLOW, 7)

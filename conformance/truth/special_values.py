@@ -98,7 +98,7 @@ def _cross_entropy_rows(batch: Batch, rows: Rows) -> tuple[F64, Bools, Codes]:
     pos = np.isposinf(batch.x)
     dominated = (_at(rows, ONE_POS) | _at(rows, MANY_POS)) & ~pos
     gone = rows.absent | dominated
-    base = np.where((gone & (rows.c > 0)).any(-1), np.inf, rows.row)
+    base = np.where((gone & (rows.c > 0)).any(-1), np.inf, rows.row_loss)
     negative = (gone & (rows.c < 0)).any(-1)
     base = np.where(negative, np.where(np.isposinf(base), np.nan, -np.inf), base)
     accept = np.zeros(base.shape, dtype=np.uint8)
@@ -113,7 +113,7 @@ def _cross_entropy_rows(batch: Batch, rows: Rows) -> tuple[F64, Bools, Codes]:
     special = (~np.isfinite(base) | infinite | (accept > 0)) & batch.kept
     # A class that a label gives no part in the loss contributes 0, also where its log p overflows (clause 6).
     overflow = row_overflow(batch, rows, rows.c != 0 if batch.hard else None)
-    overflow = overflow | (np.abs(rows.row) >= partial_limit(batch))
+    overflow = overflow | (np.abs(rows.row_loss) >= partial_limit(batch))
     accept = np.where(batch.kept & overflow, accept | OVERFLOW, accept).astype(np.uint8)
     return base, special, np.where(batch.kept, accept, 0).astype(np.uint8)
 
@@ -132,7 +132,7 @@ def _loss_value(batch: Batch, rows: Rows, sheet: Sheet, base: F64, special: Bool
     clause = np.where(accept & OVERFLOW == OVERFLOW, 7, np.where((rows.kind >= ONE_POS), 4, 6)).astype(np.uint8)
     clause = np.where(accept > 0, clause, 0).astype(np.uint8)
     if batch.reduction == "none":
-        sheet.put(special & ((base != rows.row) | (rows.kind >= ONE_POS)), base)
+        sheet.put(special & ((base != rows.row_loss) | (rows.kind >= ONE_POS)), base)
         sheet.put(~batch.kept, 0.0)
         sheet.accept |= accept
         sheet.clause[:] = clause
@@ -140,11 +140,11 @@ def _loss_value(batch: Batch, rows: Rows, sheet: Sheet, base: F64, special: Bool
     total = np.where(special & ~np.isfinite(base), base, 0.0).sum(1, keepdims=True)
     infinite = ~np.isfinite(total)
     mean = batch.reduction == "mean"
-    sheet.put(infinite, total / rows.W if mean else total)
+    sheet.put(infinite, total / rows.denominator if mean else total)
     pulled = np.bitwise_or.reduce(accept, axis=1)[:, None] if batch.n else np.zeros(sheet.mid.shape, dtype=np.uint8)
     sheet.accept |= np.where(np.isnan(total), 0, pulled).astype(np.uint8)
     sheet.clause[:] = np.where(sheet.accept > 0, clause.max(axis=1, initial=0)[:, None], 0)
-    size = np.abs(np.where(np.isfinite(rows.row), rows.row, 0.0)).sum(1, keepdims=True)
+    size = np.abs(np.where(np.isfinite(rows.row_loss), rows.row_loss, 0.0)).sum(1, keepdims=True)
     weights = np.abs(counted(batch)).sum(1, keepdims=True)
     crowded = (size >= partial_limit(batch)) | (np.full(weights.shape, mean) & (weights >= partial_limit(batch)))
     sheet.allow(crowded & ~np.isnan(total), OVERFLOW, 7)
@@ -174,7 +174,7 @@ def _loss_gradient(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     else:
         # The loss does not depend on the other entries (SPEC section 3).
         sheet.put(kept & (rows.c == 0), 0.0)
-    scale = np.abs(rows.g)[..., None] * np.maximum(1.0, np.abs(rows.c).sum(-1, keepdims=True))
+    scale = np.abs(rows.row_scale)[..., None] * np.maximum(1.0, np.abs(rows.c).sum(-1, keepdims=True))
     sheet.allow(kept & (scale >= partial_limit(batch)), OVERFLOW | ZERO, 10)
     sheet.put(~kept, 0.0)
     sheet.put(~kept & (rows.kind >= ALL_NEG)[..., None], 0.0, accept=NAN, clause=11)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from lossproof.adapters.outputs import TABLE
 from lossproof.adapters.protocol import Problem
 from lossproof.core.batch import Batch, stack, take
-from lossproof.core.formats import F64
+from lossproof.core.formats import FLOAT64
 from lossproof.truth.bounds.allowed import Allowed, allow, rounded_back
 from lossproof.truth.bounds.error_model import Model
 from lossproof.truth.expected import Expected
@@ -18,40 +19,35 @@ from lossproof.truth.oracle.enclosure import Core, replaced
 from lossproof.truth.row_quantities import Rows, analyse
 from lossproof.truth.special_values import overlay
 
-AGAIN = "vjp_again"
-
 
 @dataclass(frozen=True)
 class Truth:
-    """Exact results of a batch and the errors that each profile allows."""
+    """Exact results of a batch, and the errors that implementations may make.
+
+    ``batch``     the problems
+    ``rows``      their row quantities
+    ``expected``  the exact result of each output, special values in place
+    """
 
     batch: Batch
     rows: Rows
     expected: dict[str, Expected]
-    _allowed: dict[tuple[str, bool, bool], Allowed] = field(default_factory=dict)
+    _allowed: dict[Model, Allowed] = field(default_factory=dict)
 
     def allowed(self, profile: str, *, randomly_ordered: bool = False, online: bool = False) -> Allowed:
-        """Allowances under a profile, cached: all targets share them."""
-        key = (profile, randomly_ordered, online)
-        if key not in self._allowed:
-            model = Model(self.batch.fmt, profile)
-            found = allow(self.batch, self.rows, model, randomly_ordered=randomly_ordered, online=online)
-            self._allowed[key] = replace(found, outputs=self._as_returned(found.outputs))
-        return self._allowed[key]
+        """The errors allowed under a profile, computed once: all targets share them.
 
-    def _as_returned(self, outputs: dict[str, F64]) -> dict[str, F64]:
-        """Bounds of what is returned: the second gradient has that of the first, and narrower ones are rounded."""
-        out = outputs | ({AGAIN: outputs["vjp"]} if AGAIN in self.expected else {})
-        for name, bound in out.items():
-            fmt = self.batch.format_of(name)
-            if fmt != self.batch.fmt:
-                exact = self.expected[name].exact
-                out[name] = rounded_back(bound, np.abs(exact.mid) + np.abs(exact.low) + exact.rad, fmt)
-        return out
+        ``randomly_ordered`` takes the statistical summation constant, for the quality grade only; ``online`` adds the
+        rescaling error of kernels that declare it.
+        """
+        model = Model(self.batch.fmt, profile, online=online, random=randomly_ordered)
+        if model not in self._allowed:
+            self._allowed[model] = _as_returned(allow(self.batch, self.rows, model), self.batch, self.expected)
+        return self._allowed[model]
 
 
 def truth(problems: Sequence[Problem], *, precision: int | None = None) -> Truth:
-    """Exact results of problems of one signature.
+    """Compute the exact results of problems of one signature.
 
     float64 is computed in double-double (Arb where that would overflow), the other dtypes in float64, both with
     certified radii; with a ``precision`` in bits everything is computed with Arb balls.
@@ -59,15 +55,26 @@ def truth(problems: Sequence[Problem], *, precision: int | None = None) -> Truth
     batch = stack(problems)
     rows = analyse(batch)
     core = _core(batch, rows) if precision is None else in_balls.enclosures_in_balls(batch, rows, precision)
-    w = allow(batch, rows, Model(batch.fmt, "N" if batch.fmt.is_narrow else "W"))
-    expected = overlay(batch, rows, core, np.asarray(w.unjudged))
-    if AGAIN in batch.outputs:
-        expected[AGAIN] = expected["vjp"]
-    return Truth(batch, rows, expected)
+    model = Model(batch.fmt, batch.fmt.default_profile)
+    bound = allow(batch, rows, model)
+    expected = overlay(batch, rows, core, bound.unjudged)
+    expected |= {name: expected[again] for name in batch.outputs if (again := TABLE[name].repeats)}
+    return Truth(batch, rows, expected, {model: _as_returned(bound, batch, expected)})
+
+
+def _as_returned(bound: Allowed, batch: Batch, expected: Mapping[str, Expected]) -> Allowed:
+    """Bounds of what is returned: repeated outputs have those of the first time, and narrower ones are rounded."""
+    out = {name: bound.outputs[TABLE[name].repeats or name] for name in expected}
+    for name, allowed in out.items():
+        fmt = batch.format_of(name)
+        if fmt != batch.fmt:
+            exact = expected[name].exact
+            out[name] = rounded_back(allowed, np.abs(exact.mid) + np.abs(exact.low) + exact.rad, fmt)
+    return Allowed(out, bound.unjudged)
 
 
 def _core(batch: Batch, rows: Rows) -> Core:
-    if batch.fmt.name != "float64":
+    if batch.fmt.precision < FLOAT64.precision:
         return in_float64.enclosures_in_float64(batch, rows)
     result = in_double_double.enclosures_in_double_double(batch, rows)
     beyond = np.flatnonzero(~in_double_double.suitable(batch))

@@ -1,30 +1,40 @@
-"""Error profiles: the constants, roundoffs and underflow terms from which every bound is built."""
+"""The error model: the constants, roundoffs and underflow terms from which every bound is built."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from lossproof.core.formats import Format
 
+# docs/bounds.md, section 1: the contracts of the elementary functions, with their sources.
 EXP_ULP = 3.0
 LOG_ULP = 4.0
 DIV_ULP = 3.0
-Summation = Callable[[int], float]
 
 
 @dataclass(frozen=True)
 class Model:
-    """An error profile for a format.
+    """What is assumed of an implementation (docs/bounds.md, section 1), and with it every constant of a bound.
 
-    W: wide internals, one rounding to the IO format at each public tensor. N: every elementwise result rounded to a
-    16-bit IO format, sums accumulated in at least float32. F: W with an exponential computed as a power of two.
+    ``fmt``      the IO format
+    ``profile``  W: wide internals, one rounding to the IO format at each public tensor. N: every elementwise result
+                 rounded to a 16-bit IO format, sums accumulated in at least float32. F: W with an exponential computed
+                 as a power of two.
+    ``online``   whether partial sums are rescaled by ``exp(m_old - m_new)`` when the running maximum grows (section 3)
+    ``random``   whether terms are in random order: the statistical summation constant of section 9, for the quality
+                 grade only
     """
 
     fmt: Format
     profile: str
+    online: bool = False
+    random: bool = False
+
+    def roundings_of_sum(self, n: int) -> float:
+        """h(n): how many roundings one term meets in a sum of n terms."""
+        return random_sum(n) if self.random else hard_sum(n)
 
     @property
     def sixteen(self) -> bool:
@@ -71,20 +81,21 @@ class Model:
 
 
 def t(u: float) -> float:
-    """Relative error bound of a rounding in a product chain, u / (1 - u)."""
+    """The relative error u / (1 - u) of a rounding in a product chain (section 2)."""
     return u / (1.0 - u)
 
 
 def log_loss(u: float) -> float:
-    """``-log(1 - u)``: the largest |log| of a factor 1 + delta with |delta| <= t(u)."""
+    """The largest ``|log|`` of a factor 1 + delta with ``|delta|`` <= u: L(u) = -log(1 - u) of section 2."""
     return float(-np.log1p(-u))
 
 
 def hard_sum(n: int) -> float:
-    """Roundings that one term meets in a sum of n terms in any order."""
+    """How many roundings one term meets at most in a sum of n terms, in whatever order (section 1)."""
     return float(max(n - 1, 0))
 
 
 def random_sum(n: int) -> float:
-    """The same for terms in random order, exceeded with probability below 2 exp(-40.5) (Azuma)."""
+    """How many roundings' worth a sum of n terms in random order loses, but with probability below 2 exp(-40.5)
+    (section 9)."""
     return float(min(max(n - 1, 0), 9.0 * np.sqrt(max(n - 1, 0))))

@@ -1,6 +1,6 @@
-"""Bounds of nll_loss, cross-entropy and their derivatives; the steps are derived in docs/bounds.md.
+"""Bounds of nll_loss, cross-entropy and their derivatives: docs/bounds.md, sections 5 and 6, in its letters.
 
-Notation as there: ``c_j = w_j q'_j``, ``Q = sum c``, ``S = sum |c_j y_j|``, ``r`` the relative error of the row scale.
+Entries are in the batch's layout: (B, N, K) for classes, (B, N, 1) for what a row shares.
 """
 
 from __future__ import annotations
@@ -11,21 +11,31 @@ import numpy as np
 
 from lossproof.core.batch import Batch, Bools
 from lossproof.core.formats import F64
-from lossproof.truth.bounds.error_model import DIV_ULP, Model, Summation, log_loss, t
+from lossproof.truth.bounds.error_model import DIV_ULP, Model, log_loss, t
 from lossproof.truth.bounds.softmax import SoftmaxTerms, p_expm1, tangent_softmax
 from lossproof.truth.row_quantities import Rows, label_weights
 
 
 @dataclass(frozen=True)
-class _Loss:
-    """What the bounds of one batch share. Shapes (B, N, K); ``Q``, ``Qa``, ``F``, ``g``, ``r`` (B, N, 1) or (B, 1, 1);
-    ``rho_w`` (B, 1)."""
+class _LossTerms:
+    """What the bounds of a batch of cross-entropies share, most of it magnitudes.
+
+    ``w``        (B, N, K) ``|class weights|``
+    ``q``        (B, N, K) ``(1 - eps) |q_j| + eps / K``
+    ``c``        (B, N, K) their product, 0 in ignored rows: ``|c_j|`` of (A8)
+    ``used``     (B, N, K) where that is not 0
+    ``y``        (B, N, K) ``|log p|`` of the used classes, 0 elsewhere
+    ``f``, ``F`` (B, N, K) products inside Q and c_j that may underflow, times the factors that follow; (B, N, 1) sums
+    ``Q``, ``Qa`` (B, N, 1) ``|sum c_j|`` and sum ``|c_j|``
+    ``g``        (B, N, 1) ``|row scale of the gradient|``
+    ``r``        (B, 1, 1) relative error of a scaled gradient; see ``scale_error``
+    ``rho``      (B, 1) relative error of the mean's denominator; see ``denominator_error``
+    """
 
     batch: Batch
     rows: Rows
-    m: Model
-    h: Summation
-    terms: SoftmaxTerms
+    model: Model
+    softmax: SoftmaxTerms
     w: F64
     q: F64
     c: F64
@@ -37,75 +47,76 @@ class _Loss:
     Qa: F64
     g: F64
     r: F64
-    rho_w: F64
+    rho: F64
 
     @property
-    def n_q(self) -> float:
-        """Roundings of Q beyond those of its products: hard, dense, smoothed."""
-        hk = self.h(self.batch.k)
-        return 1.0 if self.batch.hard else hk + 8 if self.batch.smoothed else hk + 3
+    def n_Q(self) -> float:  # noqa: N802
+        """Roundings of Q (section 6): index targets, probabilities, smoothed."""
+        h_k = self.model.roundings_of_sum(self.batch.k)
+        return 1.0 if self.batch.hard else h_k + 8 if self.batch.smoothed else h_k + 3
 
     @property
-    def b_g(self) -> float:
-        """Roundings to a 16-bit format on the way to a gradient."""
-        return (6 if self.m.narrow else 4) * log_loss(self.m.u_o) if self.m.sixteen else 0.0
+    def b(self) -> float:
+        """Roundings to a 16-bit format on the way to a gradient, as a logarithm: b L(u_o) of section 6."""
+        return (6 if self.model.narrow else 4) * log_loss(self.model.u_o) if self.model.sixteen else 0.0
 
 
-def nll_loss(batch: Batch, rows: Rows, m: Model, h: Summation) -> tuple[dict[str, F64], Bools]:
-    """All outputs of nll_loss, and where the denominator may vanish."""
-    u = m.u_o if m.sixteen else m.u_s
-    S = np.abs(rows.row)
-    # A log-probability may be flushed before the weight scales it.
-    T_row = u * S + m.tau * (1 + np.abs(label_weights(batch))) if batch.weighted else np.full_like(S, m.tau)
-    rho_w, unjudged = denominator_error(batch, m, h)
-    out = {"value": reduced(batch, rows, m, h, rows.row, T_row, S, rho_w, terms=batch.n)}
+def nll_loss(batch: Batch, rows: Rows, model: Model) -> tuple[dict[str, F64], Bools]:
+    """The bounds of all outputs of nll_loss, and the problems (B,) whose denominator may vanish (sections 5 and 6)."""
+    u = model.u_o if model.sixteen else model.u_s
+    S = np.abs(rows.row_loss)
+    # Section 5, (A10): a log-probability may be flushed before the weight scales it.
+    T_row = u * S + model.tau * (1 + np.abs(label_weights(batch))) if batch.weighted else np.full_like(S, model.tau)
+    rho, unjudged = denominator_error(batch, model)
+    out = {"value": reduced(batch, rows, model, rows.row_loss, T_row, S, rho, summands=batch.n)}
     w = np.abs(label_weights(batch))[..., None]
-    r = scale_error(batch, m, rho_w)
+    r = scale_error(batch, model, rho)
     taken = batch.kept[..., None] & (rows.c != 0)
     if batch.cot is not None:
-        g = np.abs(rows.g)[..., None]
-        out["vjp"] = np.where(taken, g * w * r, 0.0) + m.tau * (1 + g + w)
+        g = np.abs(rows.row_scale)[..., None]
+        out["vjp"] = np.where(taken, g * w * r, 0.0) + model.tau * (1 + g + w)
     if batch.tan is not None:
-        slope = np.where(taken, w * (4 * m.u_i + (3 * m.u_o if m.sixteen else 0.0)), 0.0) + m.tau * (2 + w)
-        out["jvp"] = _jvp(batch, rows, m, h, slope, -rows.c, rho_w, batch.tan)
+        slope = np.where(taken, w * unscaled_error(model), 0.0) + model.tau * (2 + w)
+        out["jvp"] = _jvp(batch, rows, model, slope, -rows.c, rho, batch.tan)
         if batch.cot is not None:
             # Nothing is computed: the gradient does not depend on the input.
             out["hvp"] = np.zeros_like(batch.x)
     return out, unjudged
 
 
-def cross_entropy(
-    batch: Batch, rows: Rows, m: Model, terms: SoftmaxTerms, h: Summation
-) -> tuple[dict[str, F64], Bools]:
-    """All outputs of cross_entropy, and where the denominator may vanish."""
-    rho_w, unjudged = denominator_error(batch, m, h)
-    x = _loss(batch, rows, m, terms, h, rho_w)
-    out = {"value": _value(x)}
+def cross_entropy(batch: Batch, rows: Rows, model: Model, softmax: SoftmaxTerms) -> tuple[dict[str, F64], Bools]:
+    """The bounds of all outputs of cross_entropy, and the problems (B,) whose denominator may vanish (sections 5
+    and 6)."""
+    rho, unjudged = denominator_error(batch, model)
+    terms = _loss_terms(batch, rows, model, softmax, rho)
+    out = {"value": _value(terms)}
     if batch.cot is not None:
-        for Q, Qa, slope in _formulas(x):
-            _widen(out, "vjp", _slope(x, Q, Qa, x.c, slope, x.g, x.r))
+        for Q, Qa, slope in _formulas(terms):
+            _widen(out, "vjp", _slope(terms, Q, Qa, terms.c, slope, terms.g, terms.r))
     if batch.tan is not None:
-        plain = 4 * m.u_i + (3 * m.u_o if m.sixteen else 0.0)
-        for Q, Qa, slope in _formulas(x):
-            T = _slope(x, Q, Qa, x.c, slope, np.ones_like(Q), np.full_like(Q, plain))
-            _widen(out, "jvp", _jvp(batch, rows, m, h, T, slope, rho_w, batch.tan))
+        for Q, Qa, slope in _formulas(terms):
+            one, r = np.ones_like(Q), np.full_like(Q, unscaled_error(model))
+            T = _slope(terms, Q, Qa, terms.c, slope, one, r)
+            _widen(out, "jvp", _jvp(batch, rows, model, T, slope, rho, batch.tan))
             if batch.cot is not None:
-                _widen(out, "hvp", _hvp(x, batch.tan, Q, Qa))
+                _widen(out, "hvp", _hvp(terms, batch.tan, Q, Qa))
     if "grad_target" in batch.outputs:
-        out["grad_target"] = _grad_target(x)
+        out["grad_target"] = _grad_target(terms)
         if batch.tan_q is not None:
-            out["mixed"] = _mixed(x, batch.tan_q)
+            out["mixed"] = _mixed(terms, batch.tan_q)
     if "jvp_target" in batch.outputs and batch.tan_q is not None:
-        out["jvp_target"] = _jvp_target(x, batch.tan_q)
+        out["jvp_target"] = _jvp_target(terms, batch.tan_q)
     return out, unjudged
 
 
-def _formulas(x: _Loss) -> list[tuple[F64, F64, F64]]:
-    """``Q``, ``sum |c|`` and the slope of the gradient; of unnormalised targets both that SPEC section 3 accepts."""
-    found = [(x.Q, x.Qa, x.rows.Q * x.rows.p - x.rows.c)]
-    if x.batch.unnormalised:
-        ones = np.ones_like(x.Q)
-        found.append((ones, np.maximum(ones, x.Qa), x.rows.p - x.rows.c))
+def _formulas(terms: _LossTerms) -> list[tuple[F64, F64, F64]]:
+    """``Q``, ``sum |c|`` and the slope of the gradient; of unnormalised targets both formulas that section 3 of the
+    specification accepts."""
+    rows = terms.rows
+    found = [(terms.Q, terms.Qa, rows.Q * rows.p - rows.c)]
+    if terms.batch.unnormalised:
+        ones = np.ones_like(terms.Q)
+        found.append((ones, np.maximum(ones, terms.Qa), rows.p - rows.c))
     return found
 
 
@@ -113,141 +124,35 @@ def _widen(out: dict[str, F64], name: str, bound: F64) -> None:
     out[name] = np.maximum(out[name], bound) if name in out else bound
 
 
-def _loss(batch: Batch, rows: Rows, m: Model, terms: SoftmaxTerms, h: Summation, rho_w: F64) -> _Loss:
+def _loss_terms(batch: Batch, rows: Rows, model: Model, softmax: SoftmaxTerms, rho: F64) -> _LossTerms:
     w = np.broadcast_to(np.abs(batch.w)[:, None, :], batch.x.shape)
-    q = _mixed_targets(batch)
-    # Not |c|: where (1 - eps) q and eps / K cancel, the roundings of either remain.
+    q = _smoothed_magnitudes(batch)
+    # Section 5, (A8): not |c|. Where (1 - eps) q and eps / K cancel, the roundings of either remain.
     c = np.where(batch.kept[..., None], w * q, 0.0)
     used = c != 0
     f = 2 + np.where(used, 1 + w + q, 0.0)
-    return _Loss(
+    return _LossTerms(
         batch=batch,
         rows=rows,
-        m=m,
-        h=h,
-        terms=terms,
+        model=model,
+        softmax=softmax,
         w=w,
         q=q,
         c=c,
         used=used,
-        y=np.where(used, np.abs(rows.y), 0.0),
+        y=np.where(used, np.abs(rows.log_p), 0.0),
         f=f,
         F=np.sum(f, -1, keepdims=True),
         Q=np.abs(rows.Q),
         Qa=np.sum(c, -1, keepdims=True),
-        g=np.abs(rows.g)[..., None],
-        r=scale_error(batch, m, rho_w),
-        rho_w=rho_w,
+        g=np.abs(rows.row_scale)[..., None],
+        r=scale_error(batch, model, rho),
+        rho=rho,
     )
 
 
-def _value(x: _Loss) -> F64:
-    m, hk = x.m, x.h(x.batch.k)
-    S = np.sum(x.c * x.y, -1)
-    ST = np.sum(np.where(x.used, x.c * x.terms.T_y, 0.0), -1)
-    if x.batch.hard:
-        n, roundings = 1.0, (2 if m.narrow else 1)
-    elif not x.batch.smoothed:
-        n, roundings = hk + 2, (4 if m.narrow else 1)
-    else:
-        n, roundings = hk + 7, (8 if m.narrow else 5)
-    b = roundings * log_loss(m.u_o) if m.sixteen else 0.0
-    T_row = ST + np.expm1(n * t(m.u_s) + b) * (S + ST)
-    # tau inside the sum: y may be so large that the sum alone would overflow.
-    lost = np.sum(np.where(x.used, (m.tau * x.y) * (2 + x.w + x.q), 0.0), -1)
-    T_row = T_row + m.tau * (1 + x.used.sum(-1)) + lost
-    terms = x.batch.n if x.batch.hard else x.batch.n * x.batch.k
-    return reduced(x.batch, x.rows, m, x.h, x.rows.row, T_row, S, x.rho_w, terms=terms)
-
-
-def _slope(x: _Loss, Q: F64, Qa: F64, c: F64, exact: F64, g: F64, r: F64) -> F64:
-    """Error of ``g (Q p - c)``: logit gradients, and with other coefficients the mixed derivative."""
-    m, n_c = x.m, 0.0 if x.batch.hard else 7.0 if x.batch.smoothed else 3.0
-    inner = Q * p_expm1(x.rows, x.terms.G0) + x.terms.pe * np.expm1(x.n_q * t(m.u_s) + x.b_g) * Qa
-    if not x.batch.hard:
-        inner = inner + np.expm1(n_c * t(m.u_s) + x.b_g) * c
-    unscaled = np.abs(exact) + inner
-    bound = g * (inner + r * unscaled + m.tau * (Qa + x.f + x.rows.p * x.F))
-    if x.batch.reduction == "mean":
-        # The quotient g = cotangent / denominator may itself underflow.
-        bound = bound + m.tau_i * unscaled
-    outer = 1.0 + (x.used + x.terms.pe * x.used.sum(-1, keepdims=True) if m.narrow else 0.0)
-    bound = bound + m.tau * outer
-    if x.batch.weighted and not x.batch.hard:
-        # g eps / K (or g q) may underflow before the weight scales it, and so may the cotangent's share before the
-        # denominator divides it.
-        w = np.where(x.used, x.w, 0.0)
-        lost = w + x.terms.pe * np.sum(w, -1, keepdims=True)
-        bound = bound + m.tau_i * lost
-        if x.batch.reduction == "mean":
-            W = np.abs(x.rows.W)
-            per = np.where(W > 0, 1 / ((1 - x.rho_w) * W), 0.0)
-            bound = bound + m.tau_i * per[..., None] * lost
-    return bound
-
-
-def _jvp(
-    batch: Batch,
-    rows: Rows,
-    m: Model,
-    h: Summation,
-    T: F64,
-    slope: F64,
-    rho_w: F64,
-    tangent: F64,
-    lost: F64 | float = 0.0,
-) -> F64:
-    """Error of ``<slope, tangent>`` row by row, then of the reduction; ``T`` is the error of the slope, ``lost`` what
-    underflows on the way to a row."""
-    v = np.abs(tangent)
-    S = np.sum(v * np.abs(slope), -1)
-    ST = np.sum(v * T, -1)
-    beta = np.expm1(h(batch.k) * t(m.u_s)) + (2 * m.u_o if m.sixteen else 0.0)
-    T_row = ST + beta * (S + ST) + m.tau * (1 + np.sum(v != 0, -1)) + lost
-    exact = np.sum(slope * tangent, -1)
-    return reduced(batch, rows, m, h, exact, T_row, S, rho_w, terms=batch.n * batch.k)
-
-
-def _hvp(x: _Loss, v: F64, Q: F64, Qa: F64) -> F64:
-    """Error of ``g Q p o (v - <p, v>)``."""
-    m, rows = x.m, x.rows
-    T = tangent_softmax(rows, m, v, p_expm1(rows, x.terms.G0) + m.tau, x.h(x.batch.k))
-    D = np.sum(rows.p * v, axis=-1, keepdims=True)
-    Z = np.abs(rows.p * (v - D))
-    n = 2.0 if x.batch.hard else x.h(x.batch.k) + 8
-    e = np.expm1(n * t(m.u_s) + (3 * m.u_o if m.sixteen else 0.0))
-    bound = (x.g * Q * T + e * x.g * Qa * (Z + T)) * (1 + x.r) + x.r * x.g * Q * Z
-    return bound + m.tau * (1 + (1 + x.g) * x.F * (np.abs(v) + np.abs(D)))
-
-
-def _grad_target(x: _Loss) -> F64:
-    """Error of ``-g (1 - eps) w_j log p_j``."""
-    m, eps = x.m, x.batch.eps
-    y, T = np.abs(x.rows.y), x.terms.T_y
-    rho = x.r - (4 * m.u_i + (3 * m.u_o if m.sixteen else 0.0))
-    k = rho + 4 * m.u_i + (4 * m.u_o if m.sixteen else 0.0)
-    return x.g * (1 - eps) * x.w * (T + k * (y + T)) + m.tau * (1 + y * (1 + x.g + x.w))
-
-
-def _jvp_target(x: _Loss, u: F64) -> F64:
-    """Error of ``<-(1 - eps) w log p, u>``, then of the reduction: by the gradient, or by products with u first."""
-    m, eps = x.m, x.batch.eps
-    y, T = np.abs(x.rows.y), x.terms.T_y
-    k = 4 * m.u_i + (4 * m.u_o if m.sixteen else 0.0)
-    T = (1 - eps) * x.w * (T + k * (y + T)) + m.tau * (1 + y * (2 + x.w))
-    lost = m.tau * np.sum(np.where(u != 0, y * (2 + x.w), 0.0), -1)
-    slope = -(1 - eps) * x.batch.w[:, None, :] * x.rows.y
-    return _jvp(x.batch, x.rows, m, x.h, T, slope, x.rho_w, u, lost)
-
-
-def _mixed(x: _Loss, u: F64) -> F64:
-    """Error of ``g (1 - eps) (p_i sum_j w_j u_j - w_i u_i)``: the slope with c = (1 - eps) w u."""
-    signed = (1 - x.batch.eps) * x.batch.w[:, None, :] * u
-    c, Q = np.abs(signed), np.sum(signed, -1, keepdims=True)
-    return _slope(x, np.abs(Q), np.sum(c, -1, keepdims=True), c, Q * x.rows.p - signed, x.g, x.r)
-
-
-def _mixed_targets(batch: Batch) -> F64:
+def _smoothed_magnitudes(batch: Batch) -> F64:
+    """``(1 - eps) |q_j| + eps / K``, (B, N, K)."""
     if batch.q is not None:
         return (1 - batch.eps) * np.abs(batch.q) + batch.eps / batch.k
     # sanity check: a loss without probabilities has labels
@@ -255,45 +160,165 @@ def _mixed_targets(batch: Batch) -> F64:
     return (1 - batch.eps) * (np.arange(batch.k) == batch.y[..., None]) + batch.eps / batch.k
 
 
-def denominator_error(batch: Batch, m: Model, h: Summation) -> tuple[F64, Bools]:
-    """Relative error of the computed ``sum w_y`` (B, 1), and where it may reach 1."""
+def _value(terms: _LossTerms) -> F64:
+    """The error of the loss (section 5): T_row, then that of the reduction."""
+    batch, model = terms.batch, terms.model
+    h_k = model.roundings_of_sum(batch.k)
+    S = np.sum(terms.c * terms.y, -1)
+    ST = np.sum(np.where(terms.used, terms.c * terms.softmax.T_lsm, 0.0), -1)
+    if batch.hard:
+        n, roundings = 1.0, (2 if model.narrow else 1)
+    elif not batch.smoothed:
+        n, roundings = h_k + 2, (4 if model.narrow else 1)
+    else:
+        n, roundings = h_k + 7, (8 if model.narrow else 5)
+    b = roundings * log_loss(model.u_o) if model.sixteen else 0.0
+    T_row = ST + np.expm1(n * t(model.u_s) + b) * (S + ST)
+    # tau inside the sum: y may be so large that the sum alone would overflow.
+    lost = np.sum(np.where(terms.used, (model.tau * terms.y) * (2 + terms.w + terms.q), 0.0), -1)
+    T_row = T_row + model.tau * (1 + terms.used.sum(-1)) + lost
+    summands = batch.n if batch.hard else batch.n * batch.k
+    return reduced(batch, terms.rows, model, terms.rows.row_loss, T_row, S, terms.rho, summands=summands)
+
+
+def _slope(terms: _LossTerms, Q: F64, Qa: F64, c: F64, exact: F64, g: F64, r: F64) -> F64:
+    """The error of ``g (Q p - c)``, T_grad of section 6: logit gradients, and with other coefficients the mixed
+    derivative. ``exact`` is ``Q p - c``, ``c`` its magnitudes, ``g`` the scale and ``r`` its relative error."""
+    batch, model, softmax = terms.batch, terms.model, terms.softmax
+    n_c = 0.0 if batch.hard else 7.0 if batch.smoothed else 3.0
+    I = Q * p_expm1(terms.rows, softmax.G0)  # noqa: E741
+    I = I + softmax.p_exp_G0 * np.expm1(terms.n_Q * t(model.u_s) + terms.b) * Qa  # noqa: E741
+    if not batch.hard:
+        I = I + np.expm1(n_c * t(model.u_s) + terms.b) * c  # noqa: E741
+    unscaled = np.abs(exact) + I
+    bound = g * (I + r * unscaled + model.tau * (Qa + terms.f + terms.rows.p * terms.F))
+    if batch.reduction == "mean":
+        # (A7): the quotient g = cotangent / denominator may itself underflow.
+        bound = bound + model.tau_i * unscaled
+    outer = 1.0 + (terms.used + softmax.p_exp_G0 * terms.used.sum(-1, keepdims=True) if model.narrow else 0.0)
+    bound = bound + model.tau * outer
+    if batch.weighted and not batch.hard:
+        # (A9): g eps / K (or g q) may underflow before the weight scales it.
+        w = np.where(terms.used, terms.w, 0.0)
+        lost = w + softmax.p_exp_G0 * np.sum(w, -1, keepdims=True)
+        bound = bound + model.tau_i * lost
+        if batch.reduction == "mean":
+            # (A11): so may the cotangent's share before the denominator divides it.
+            W = np.abs(terms.rows.denominator)
+            per = np.where(W > 0, 1 / ((1 - terms.rho) * W), 0.0)
+            bound = bound + model.tau_i * per[..., None] * lost
+    return bound
+
+
+def _jvp(
+    batch: Batch,
+    rows: Rows,
+    model: Model,
+    T: F64,
+    slope: F64,
+    rho: F64,
+    tangent: F64,
+    lost: F64 | float = 0.0,
+) -> F64:
+    """The error of ``<slope, tangent>`` row by row, then of the reduction (section 6, directions in the logits and in
+    the targets). ``T`` is the error of the slope, ``lost`` what underflows on the way to a row."""
+    v = np.abs(tangent)
+    S = np.sum(v * np.abs(slope), -1)
+    ST = np.sum(v * T, -1)
+    beta = np.expm1(model.roundings_of_sum(batch.k) * t(model.u_s)) + (2 * model.u_o if model.sixteen else 0.0)
+    T_row = ST + beta * (S + ST) + model.tau * (1 + np.sum(v != 0, -1)) + lost
+    exact = np.sum(slope * tangent, -1)
+    return reduced(batch, rows, model, exact, T_row, S, rho, summands=batch.n * batch.k)
+
+
+def _hvp(terms: _LossTerms, v: F64, Q: F64, Qa: F64) -> F64:
+    """The error of ``g Q p o (v - <p, v>)`` (section 6, second derivatives)."""
+    batch, model, rows, g, r = terms.batch, terms.model, terms.rows, terms.g, terms.r
+    T = tangent_softmax(rows, model, v, p_expm1(rows, terms.softmax.G0) + model.tau)
+    D = np.sum(rows.p * v, axis=-1, keepdims=True)
+    Z = np.abs(rows.p * (v - D))
+    n = 2.0 if batch.hard else model.roundings_of_sum(batch.k) + 8
+    e = np.expm1(n * t(model.u_s) + (3 * model.u_o if model.sixteen else 0.0))
+    bound = (g * Q * T + e * g * Qa * (Z + T)) * (1 + r) + r * g * Q * Z
+    return bound + model.tau * (1 + (1 + g) * terms.F * (np.abs(v) + np.abs(D)))
+
+
+def _grad_target(terms: _LossTerms) -> F64:
+    """The error of ``-g (1 - eps) w_j log p_j`` (section 6, the gradient in the targets)."""
+    model, g = terms.model, terms.g
+    y, T = np.abs(terms.rows.log_p), terms.softmax.T_lsm
+    k = terms.r - unscaled_error(model) + 4 * model.u_i + (4 * model.u_o if model.sixteen else 0.0)
+    return g * (1 - terms.batch.eps) * terms.w * (T + k * (y + T)) + model.tau * (1 + y * (1 + g + terms.w))
+
+
+def _jvp_target(terms: _LossTerms, u: F64) -> F64:
+    """The error of ``<-(1 - eps) w log p, u>``, then of the reduction: by the gradient, or by products with u first
+    (section 6, a direction in the targets)."""
+    batch, model, eps = terms.batch, terms.model, terms.batch.eps
+    y, T = np.abs(terms.rows.log_p), terms.softmax.T_lsm
+    k = 4 * model.u_i + (4 * model.u_o if model.sixteen else 0.0)
+    T = (1 - eps) * terms.w * (T + k * (y + T)) + model.tau * (1 + y * (2 + terms.w))
+    lost = model.tau * np.sum(np.where(u != 0, y * (2 + terms.w), 0.0), -1)
+    slope = -(1 - eps) * batch.w[:, None, :] * terms.rows.log_p
+    return _jvp(batch, terms.rows, model, T, slope, terms.rho, u, lost)
+
+
+def _mixed(terms: _LossTerms, u: F64) -> F64:
+    """The error of ``g (1 - eps) (p_i sum_j w_j u_j - w_i u_i)``: T_grad of section 6 with c = (1 - eps) w u."""
+    signed = (1 - terms.batch.eps) * terms.batch.w[:, None, :] * u
+    c, Q = np.abs(signed), np.sum(signed, -1, keepdims=True)
+    return _slope(terms, np.abs(Q), np.sum(c, -1, keepdims=True), c, Q * terms.rows.p - signed, terms.g, terms.r)
+
+
+def denominator_error(batch: Batch, model: Model) -> tuple[F64, Bools]:
+    """The relative error rho of the computed ``sum w_y`` (B, 1), and the problems (B,) where it may reach 1
+    (section 5)."""
     if not batch.weighted or batch.y is None or batch.reduction != "mean" or batch.mean != "mean":
         return np.zeros((batch.x.shape[0], 1)), np.zeros(batch.x.shape[0], dtype=bool)
     w = label_weights(batch)
     total = np.sum(np.abs(w), axis=1, keepdims=True)
-    ratio = np.where(total == 0, 0.0, total / np.abs(w.sum(axis=1, keepdims=True)))
-    rho = np.expm1(h(batch.n) * t(m.u_s)) * ratio
-    if m.narrow:
-        rho = rho + 4 * m.u_o * ratio
-    elif m.sixteen:
-        rho = rho + m.u_o * (1 + rho)
+    R = np.where(total == 0, 0.0, total / np.abs(w.sum(axis=1, keepdims=True)))
+    rho = np.expm1(model.roundings_of_sum(batch.n) * t(model.u_s)) * R
+    if model.narrow:
+        rho = rho + 4 * model.u_o * R
+    elif model.sixteen:
+        rho = rho + model.u_o * (1 + rho)
     unjudged = ~(rho < 1)
     return np.where(unjudged, 0.0, rho), unjudged[:, 0]
 
 
-def scale_error(batch: Batch, m: Model, rho_w: F64) -> F64:
-    """Relative error r of the row scale of a gradient, (B, 1, 1)."""
-    rho = rho_w / (1 - rho_w) + 4 * m.u_s if batch.reduction == "mean" else np.zeros_like(rho_w)
-    return (rho + 4 * m.u_i + (3 * m.u_o if m.sixteen else 0.0))[..., None]
+def unscaled_error(model: Model) -> float:
+    """The part of r that no scale adds (section 6): the subtraction, the products, the output."""
+    return 4 * model.u_i + (3 * model.u_o if model.sixteen else 0.0)
 
 
-def reduced(
-    batch: Batch, rows: Rows, m: Model, h: Summation, exact: F64, T_row: F64, S: F64, rho_w: F64, *, terms: int
-) -> F64:
-    """Error of none (B, N), sum (B, 1) or mean (B, 1) of rows ``exact``, from the row errors and magnitudes ``S``."""
+def scale_error(batch: Batch, model: Model, rho: F64) -> F64:
+    """The relative error r of a scaled gradient (section 6), (B, 1, 1)."""
+    # (A5): the reciprocal of the denominator multiplies.
+    scale = rho / (1 - rho) + 4 * model.u_s if batch.reduction == "mean" else np.zeros_like(rho)
+    return (scale + 4 * model.u_i + (3 * model.u_o if model.sixteen else 0.0))[..., None]
+
+
+def reduced(batch: Batch, rows: Rows, model: Model, exact: F64, T_row: F64, S: F64, rho: F64, *, summands: int) -> F64:
+    """The error of a reduction of rows (section 5): (B, N) for none, (B, 1) for sum and mean.
+
+    ``exact``, ``T_row``, ``S`` (B, N) are the rows, their errors and their sums of magnitudes; ``summands`` are the
+    terms that a framework may sum flat.
+    """
     kept = batch.kept
     T_row, S = np.where(kept, T_row, 0.0), np.where(kept, S, 0.0)
     if batch.reduction == "none":
-        return np.where(kept, T_row, m.tau)
-    A = np.sum(T_row, 1, keepdims=True) + np.expm1(h(terms) * t(m.u_s)) * np.sum(S + T_row, 1, keepdims=True)
-    T_sum = A + m.tau
-    if m.sixteen:
-        T_sum = T_sum + (4 if m.narrow else 1) * m.u_o * (np.sum(S, 1, keepdims=True) + A)
+        return np.where(kept, T_row, model.tau)
+    rounding = np.expm1(model.roundings_of_sum(summands) * t(model.u_s))
+    A = np.sum(T_row, 1, keepdims=True) + rounding * np.sum(S + T_row, 1, keepdims=True)
+    T_sum = A + model.tau
+    if model.sixteen:
+        T_sum = T_sum + (4 if model.narrow else 1) * model.u_o * (np.sum(S, 1, keepdims=True) + A)
     if batch.reduction == "sum":
         return T_sum
-    W = np.abs(rows.W)
+    W = np.abs(rows.denominator)
     mean = np.abs(np.sum(np.where(kept, exact, 0.0), 1, keepdims=True)) / W
-    B = (T_sum / W + mean * rho_w) / (1 - rho_w)
-    # Division, and a count of rows that may need rounding.
-    f = 3 * m.u_o if m.sixteen else (DIV_ULP + 1) * m.u_s
-    return B + f * (np.sum(S, 1, keepdims=True) / W + B) + m.tau
+    B = (T_sum / W + mean * rho) / (1 - rho)
+    # (A6): division within its contract, and a count of rows that may need rounding.
+    f = 3 * model.u_o if model.sixteen else (DIV_ULP + 1) * model.u_s
+    return B + f * (np.sum(S, 1, keepdims=True) / W + B) + model.tau

@@ -1,4 +1,7 @@
-"""Bounds of softmax, log-softmax and their derivatives; the steps are derived in docs/bounds.md."""
+"""Bounds of softmax, log-softmax and their derivatives: docs/bounds.md, sections 3, 4 and 6, in its letters.
+
+Everything is elementwise, in the batch's layout: (B, N, K) for entries, (B, N, 1) for what a row shares.
+"""
 
 from __future__ import annotations
 
@@ -21,108 +24,133 @@ def expm1(a: F64 | float) -> F64:
 
 @dataclass(frozen=True)
 class SoftmaxTerms:
-    """Log-domain errors of softmax and log-softmax. Shapes (B, N, K)."""
+    """The errors of softmax and log-softmax that the bounds of all outputs share. Shapes (B, N, K).
+
+    ``A``          largest ``|log|`` of a computed probability over the exact one (section 4)
+    ``T_softmax``  absolute error of softmax (section 4)
+    ``T_lsm``      absolute error of log-softmax (section 4)
+    ``G0``         as ``A``, of the probability in a gradient, recomputed or taken from log-softmax (section 6)
+    ``p_exp_G0``   ``p exp(G0)``, the largest computed probability
+    """
 
     A: F64
-    T_p: F64
-    T_y: F64
+    T_softmax: F64
+    T_lsm: F64
     G0: F64
-    pe: F64  # p exp(G0)
+    p_exp_G0: F64  # noqa: N815
 
 
-def exp_error(m: Model) -> float:
-    """Largest |log| of a computed exponential over the exact one of the same argument."""
-    return log_loss(2 * EXP_ULP * m.u_s) + (log_loss(m.u_o) if m.narrow else 0.0)
+def exp_error(model: Model) -> float:
+    """The largest ``|log|`` of a computed exponential over the exact one of the same argument: eE of section 3."""
+    return log_loss(2 * EXP_ULP * model.u_s) + (log_loss(model.u_o) if model.narrow else 0.0)
 
 
-def softmax_terms(rows: Rows, m: Model, h: float, growth: F64 | float) -> SoftmaxTerms:
-    """Errors shared by all outputs. ``h`` counts the roundings of the sum, ``growth`` those of rescaling."""
-    d, y = np.abs(rows.d), rows.y
-    e_exp = exp_error(m)
-    a = m.c_d * t(m.u_i) * d
+def softmax_terms(batch: Batch, rows: Rows, model: Model) -> SoftmaxTerms:
+    """The errors that all outputs share (sections 3 and 4; G0 of section 6)."""
+    d, y = np.abs(rows.shifted), rows.log_p
+    e_exp = exp_error(model)
     present = ~rows.absent
-    # log(sum p exp(a)) as log1p(sum p (exp(a) - 1)): the plain form would carry float64's own roundoff.
+
+    # bounds.md section 3: the arguments of the exponentials, and A0. log(sum p exp(a)) is evaluated as
+    # log1p(sum p (exp(a) - 1)): the plain form would carry float64's own roundoff.
+    a = model.c_d * t(model.u_i) * d
     A_s = np.log1p(np.sum(p_expm1(rows, a), axis=-1, keepdims=True)) + e_exp
-    # Exponentials that underflow lose tau_i each: in float16 N as much as the sum's own roundings.
-    fading = np.sum(present & (d > -np.log(2.0 * m.tau_i / m.u_i)), axis=-1, keepdims=True)
-    lost = fading * m.tau_i * np.exp(A_s - rows.log_s)
-    A_s = A_s - np.log1p(-np.minimum(lost, 1.0)) + h * t(m.u_s) + growth
-    A = a + e_exp + A_s + (0.0 if m.narrow else DIV_ULP * t(m.u_i))
-    if m.narrow:
-        A_s = A_s + log_loss(m.u_o)
-        A = A + 2 * log_loss(m.u_o)
-    elif m.sixteen:
-        A = A + log_loss(m.u_o)
-    T_p = p_expm1(rows, A) + m.tau
-    lam = 2 * LOG_ULP * m.u_s + (m.u_o if m.narrow else 0.0)
-    C = m.u_i * d + A_s + lam * (rows.log_s + A_s)
-    T_y = C * (1 + m.u_i) + m.u_i * np.abs(y) + m.tau
-    if m.sixteen and not m.narrow:
-        T_y = T_y + m.u_o * (np.abs(y) + C)
-    again = (m.c_d - 1) * t(m.u_i)  # not times (|y| + T_y): that sum may overflow where the product does not
-    G0 = np.maximum(A, T_y + e_exp + again * np.abs(y) + again * T_y)
-    pe = np.where(present, np.exp(np.minimum(y + G0, EXP_CAP)), 0.0)
-    return SoftmaxTerms(A, T_p, T_y, G0, pe)
+    # Section 3, (A1): exponentials that underflow lose tau_i each, in float16 N as much as the sum's own roundings.
+    fading = np.sum(present & (d > -np.log(2.0 * model.tau_i / model.u_i)), axis=-1, keepdims=True)
+    lost = fading * model.tau_i * np.exp(A_s - rows.log_s)
+    growth = rescalings(batch, rows) * (e_exp + t(model.u_i)) if model.online else 0.0
+    A_s = A_s - np.log1p(-np.minimum(lost, 1.0)) + model.roundings_of_sum(batch.k) * t(model.u_s) + growth
+
+    # Section 4: the quotient and the public tensor.
+    A = a + e_exp + A_s + (0.0 if model.narrow else DIV_ULP * t(model.u_i))
+    if model.narrow:
+        A_s = A_s + log_loss(model.u_o)
+        A = A + 2 * log_loss(model.u_o)
+    elif model.sixteen:
+        A = A + log_loss(model.u_o)
+    T_softmax = p_expm1(rows, A) + model.tau
+
+    # Section 4: log-softmax.
+    lam = 2 * LOG_ULP * model.u_s + (model.u_o if model.narrow else 0.0)
+    C = model.u_i * d + A_s + lam * (rows.log_s + A_s)
+    T_lsm = C * (1 + model.u_i) + model.u_i * np.abs(y) + model.tau
+    if model.sixteen and not model.narrow:
+        T_lsm = T_lsm + model.u_o * (np.abs(y) + C)
+
+    # Section 6, (A2): exp of log-probabilities, whose argument is in F multiplied by a rounded log2 e.
+    again = (model.c_d - 1) * t(model.u_i)  # not times (|y| + T_lsm): that sum may overflow where the product does not
+    G0 = np.maximum(A, T_lsm + e_exp + again * np.abs(y) + again * T_lsm)
+    p_exp_G0 = np.where(present, np.exp(np.minimum(y + G0, EXP_CAP)), 0.0)
+    return SoftmaxTerms(A, T_softmax, T_lsm, G0, p_exp_G0)
 
 
 def rescalings(batch: Batch, rows: Rows) -> F64:
-    """Increases of the running maximum in class order, an upper bound for any block size in that order."""
-    d = np.where(rows.absent, -np.inf, rows.d)
+    """How often the running maximum grows in class order (section 3): an upper bound for any block size in that order.
+    Shape (B, N, 1)."""
+    d = np.where(rows.absent, -np.inf, rows.shifted)
     running = np.maximum.accumulate(d, axis=-1)
     return np.sum(running[..., 1:] > running[..., :-1], axis=-1, keepdims=True).astype(np.float64)
 
 
-def tangent_softmax(rows: Rows, m: Model, v: F64, P: F64, h: float) -> F64:
-    """Error of ``p o (v - <p, v>)``, the VJP and the JVP of softmax; ``P`` is the error of p."""
-    signed, p = v, rows.p
-    v = np.abs(v)
-    D = np.sum(p * signed, axis=-1, keepdims=True)
-    beta = np.expm1((h + 2) * t(m.u_s) + (2 * m.u_o if m.narrow else 0.0))
-    E = np.sum(P * v, -1, keepdims=True) + beta * np.sum((p + P) * v, -1, keepdims=True)
-    E = E + m.tau_i * np.sum(v != 0, -1, keepdims=True)
-    k = 6 * m.u_s + (4 * m.u_o if m.narrow else m.u_o if m.sixteen else 0.0)
-    spread = v + np.abs(D) + E
-    return P * np.abs(signed - D) + (p + P) * E + k * (p + P) * spread + m.tau * (1 + spread)
-
-
-def vjp_log_softmax(rows: Rows, m: Model, cot: F64, terms: SoftmaxTerms, h: float) -> F64:
-    """Error of ``v - p sum v``."""
-    v = np.abs(cot)
-    V = np.abs(np.sum(cot, axis=-1, keepdims=True))
-    extra = 2 * log_loss(m.u_o) if m.narrow else 0.0
-    G = terms.G0 + extra
-    pe = terms.pe * np.exp(extra)
-    e_v = np.expm1(h * t(m.u_s) + extra) * np.sum(v, -1, keepdims=True)
-    inner = V * p_expm1(rows, G) + pe * e_v
-    k = 3 * m.u_i + (m.u_o if m.sixteen else 0.0)
-    return inner + k * (v + pe * (V + e_v)) + m.tau * (2 + V + e_v)
-
-
 def p_expm1(rows: Rows, G: F64) -> F64:
-    """``p (exp(G) - 1)`` without overflow, also where p has underflowed."""
-    big = np.exp(np.minimum(rows.y + G, EXP_CAP)) - rows.p
+    """``p (exp(G) - 1)`` without overflow, also where p has underflowed (section 3)."""
+    big = np.exp(np.minimum(rows.log_p + G, EXP_CAP)) - rows.p
     return np.where(rows.absent, 0.0, np.where(G < 1.0, rows.p * expm1(G), np.maximum(big, 0.0)))
 
 
-def jvp_log_softmax(rows: Rows, m: Model, v: F64, terms: SoftmaxTerms, h: float) -> F64:
-    """Error of ``v - <p, v>``."""
-    P = p_expm1(rows, terms.G0) + m.tau
+def tangent_softmax(rows: Rows, model: Model, v: F64, P: F64) -> F64:
+    """The error of ``p o (v - <p, v>)``, the VJP and the JVP of softmax (section 6); ``P`` is the error of p."""
+    signed, p, k_classes = v, rows.p, v.shape[-1]
+    v = np.abs(v)
+    D = np.sum(p * signed, axis=-1, keepdims=True)
+    beta = np.expm1((model.roundings_of_sum(k_classes) + 2) * t(model.u_s) + (2 * model.u_o if model.narrow else 0.0))
+    E = np.sum(P * v, -1, keepdims=True) + beta * np.sum((p + P) * v, -1, keepdims=True)
+    # (A3): the products p_j v_j underflow.
+    E = E + model.tau_i * np.sum(v != 0, -1, keepdims=True)
+    k = 6 * model.u_s + (4 * model.u_o if model.narrow else model.u_o if model.sixteen else 0.0)
+    spread = v + np.abs(D) + E
+    return P * np.abs(signed - D) + (p + P) * E + k * (p + P) * spread + model.tau * (1 + spread)
+
+
+def vjp_log_softmax(rows: Rows, model: Model, cot: F64, softmax: SoftmaxTerms) -> F64:
+    """The error of ``v - p sum v``, the VJP of log-softmax (section 6)."""
+    v = np.abs(cot)
+    V = np.abs(np.sum(cot, axis=-1, keepdims=True))
+    extra = 2 * log_loss(model.u_o) if model.narrow else 0.0
+    G = softmax.G0 + extra
+    p_exp_G = softmax.p_exp_G0 * np.exp(extra)
+    e_V = _error_of_sum(model, v, extra)
+    inner = V * p_expm1(rows, G) + p_exp_G * e_V
+    k = 3 * model.u_i + (model.u_o if model.sixteen else 0.0)
+    # (A4): where sum v cancels, what an underflowed p multiplies is its error e_V.
+    return inner + k * (v + p_exp_G * (V + e_V)) + model.tau * (2 + V + e_V)
+
+
+def jvp_log_softmax(rows: Rows, model: Model, v: F64, softmax: SoftmaxTerms) -> F64:
+    """The error of ``v - <p, v>``, the JVP of log-softmax (section 6, directions in the logits)."""
+    P = p_expm1(rows, softmax.G0) + model.tau
     D = np.abs(np.sum(rows.p * v, axis=-1, keepdims=True))
     size = np.abs(v)
-    beta = np.expm1(h * t(m.u_s) + (2 * m.u_o if m.narrow else 0.0))
+    beta = np.expm1(model.roundings_of_sum(v.shape[-1]) * t(model.u_s) + (2 * model.u_o if model.narrow else 0.0))
     E = np.sum(P * size, -1, keepdims=True) + beta * np.sum((rows.p + P) * size, -1, keepdims=True)
-    E = E + m.tau_i * np.sum(size != 0, -1, keepdims=True)
-    k = 2 * m.u_i + (2 * m.u_o if m.narrow else m.u_o if m.sixteen else 0.0)
-    return E + k * (size + D + E) + m.tau
+    # (A3): the products p_j v_j underflow.
+    E = E + model.tau_i * np.sum(size != 0, -1, keepdims=True)
+    k = 2 * model.u_i + (2 * model.u_o if model.narrow else model.u_o if model.sixteen else 0.0)
+    return E + k * (size + D + E) + model.tau
 
 
-def hvp_log_softmax(rows: Rows, m: Model, cot: F64, v: F64, terms: SoftmaxTerms, h: float) -> F64:
-    """Error of ``-(sum c) p o (v - <p, v>)``."""
-    T = tangent_softmax(rows, m, v, p_expm1(rows, terms.G0) + m.tau, h)
+def hvp_log_softmax(rows: Rows, model: Model, cot: F64, v: F64, softmax: SoftmaxTerms) -> F64:
+    """The error of ``-(sum c) p o (v - <p, v>)``, the HVP of log-softmax (section 6, second derivatives)."""
+    T = tangent_softmax(rows, model, v, p_expm1(rows, softmax.G0) + model.tau)
     D = np.sum(rows.p * v, axis=-1, keepdims=True)
     Z = np.abs(rows.p * (v - D))
     V = np.abs(cot.sum(-1, keepdims=True))
-    e_v = np.expm1(h * t(m.u_s) + (2 * log_loss(m.u_o) if m.narrow else 0.0)) * np.abs(cot).sum(-1, keepdims=True)
-    k = 4 * m.u_i + (m.u_o if m.sixteen else 0.0)
-    inner = V * T + e_v * (Z + T)
-    return inner + k * (V * Z + inner) + m.tau * (1 + V + e_v + np.abs(v) + np.abs(D))
+    e_V = _error_of_sum(model, np.abs(cot), 2 * log_loss(model.u_o) if model.narrow else 0.0)
+    k = 4 * model.u_i + (model.u_o if model.sixteen else 0.0)
+    inner = V * T + e_V * (Z + T)
+    return inner + k * (V * Z + inner) + model.tau * (1 + V + e_V + np.abs(v) + np.abs(D))
+
+
+def _error_of_sum(model: Model, v: F64, extra: float) -> F64:
+    """e_V of section 6: the error of the sum of a row of which ``v`` are the magnitudes. Shape (B, N, 1)."""
+    return np.expm1(model.roundings_of_sum(v.shape[-1]) * t(model.u_s) + extra) * np.sum(v, -1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The operations and derivatives of SPEC sections 2 and 3, written once for every number system.
+"""The operations and derivatives of the specification, sections 2 and 3, written once for every number system.
 
 Inputs are a batch and the classes of its rows; every output of regular rows comes back by name, in the batch's
 layout. Absent classes (-inf) have p = 0 and take no part; special rows are computed as if their logits were 0.
@@ -17,18 +17,22 @@ from lossproof.truth.row_quantities import MASKED, Rows, counted
 
 @dataclass(frozen=True)
 class _Parts:
-    """p, log p (nll_loss: the input itself) and, of losses, c = w q', its row sum Q, the denominator W, the scale g."""
+    """What the formulas share, by the names of ``row_quantities.Rows``: p and log p (nll_loss: the input itself); of
+    losses also the coefficients c = w q', their row sum Q, the denominator W and the row scale g (B, N, 1)."""
 
     p: Num
-    y: Num
+    log_p: Num
     c: Num = None
     Q: Num = None
-    W: Num = None
-    g: Num = None
+    denominator: Num = None
+    row_scale: Num = None
 
 
 def evaluate_outputs(s: Numbers, batch: Batch, rows: Rows) -> dict[str, Num]:
-    """Every output that the batch asks for."""
+    """Evaluate every output that the batch asks for, by name.
+
+    ``NAME:other`` is the other formula where section 3 accepts two.
+    """
     parts = _parts(s, batch, rows)
     if batch.op == "softmax":
         found = _softmax(s, batch, parts)
@@ -42,16 +46,16 @@ def evaluate_outputs(s: Numbers, batch: Batch, rows: Rows) -> dict[str, Num]:
 def _parts(s: Numbers, batch: Batch, rows: Rows) -> _Parts:
     present = ~rows.absent
     if batch.op == "nll_loss":
-        p, y = None, s.exact(np.where(np.isfinite(batch.x), batch.x, 0.0))
+        p, log_p = None, s.exact(np.where(np.isfinite(batch.x), batch.x, 0.0))
     else:
-        p, y = _probabilities(s, batch, rows)
+        p, log_p = _probabilities(s, batch, rows)
     if not batch.is_loss:
-        return _Parts(p, y)
+        return _Parts(p, log_p)
     c = s.select(batch.kept[..., None], _coefficients(s, batch))
     # An absent class of a loss contributes through special values alone; here it contributes nothing.
-    y = s.select(present, y)
+    log_p = s.select(present, log_p)
     denominator = s.sum(s.exact(counted(batch)))
-    return _Parts(p, y, c, s.sum(c), denominator, _scale(s, batch, denominator))
+    return _Parts(p, log_p, c, s.sum(c), denominator, _scale(s, batch, denominator))
 
 
 def _probabilities(s: Numbers, batch: Batch, rows: Rows) -> tuple[Num, Num]:
@@ -84,7 +88,7 @@ def _coefficients(s: Numbers, batch: Batch) -> Num:
 
 
 def _scale(s: Numbers, batch: Batch, denominator: Num) -> Num:
-    """(B, N, 1) row scale of the gradient; 0 in ignored rows and where a mean has no denominator."""
+    """The row scale of the gradient (B, N, 1), section 3: 0 in ignored rows and where a mean has no denominator."""
     if batch.cot is None:
         return None
     g = s.exact(batch.cot)
@@ -96,7 +100,7 @@ def _scale(s: Numbers, batch: Batch, denominator: Num) -> Num:
 
 
 def _tangent(s: Numbers, p: Num, v: Num) -> Num:
-    """``p o (v - <p, v>)``: the JVP and the VJP of softmax."""
+    """``p o (v - <p, v>)``, the JVP and the VJP of softmax (section 3)."""
     return p * (v - s.sum(p * v))
 
 
@@ -110,7 +114,7 @@ def _softmax(s: Numbers, batch: Batch, parts: _Parts) -> dict[str, Num]:
 
 
 def _log_softmax(s: Numbers, batch: Batch, parts: _Parts) -> dict[str, Num]:
-    out = {"value": parts.y}
+    out = {"value": parts.log_p}
     if batch.cot is not None:
         v = s.exact(batch.cot)
         out["vjp"] = v - parts.p * s.sum(v)
@@ -127,33 +131,35 @@ def _loss(s: Numbers, batch: Batch, rows: Rows, parts: _Parts) -> dict[str, Num]
     nll = batch.op == "nll_loss"
     regular = np.ones(rows.kind.shape, dtype=bool) if nll else rows.kind <= MASKED
     zero = s.exact(np.zeros(rows.kind.shape))
-    row = s.select(regular, zero - s.sum(parts.c * parts.y)[..., 0])
-    out = {"value": _reduced(s, batch, row, parts.W)}
+    row = s.select(regular, zero - s.sum(parts.c * parts.log_p)[..., 0])
+    out = {"value": _reduced(s, batch, row, parts.denominator)}
     slope = -parts.c if nll else parts.Q * parts.p - parts.c
     if batch.cot is not None:
-        out["vjp"] = parts.g * slope
+        out["vjp"] = parts.row_scale * slope
         if batch.unnormalised:
-            # The other accepted gradient where targets do not sum to 1 (SPEC section 3).
-            out["vjp:other"] = parts.g * (parts.p - parts.c)
+            # The other accepted gradient where targets do not sum to 1 (section 3).
+            out["vjp:other"] = parts.row_scale * (parts.p - parts.c)
     if batch.tan is not None:
         t = s.exact(batch.tan)
-        out["jvp"] = _reduced(s, batch, s.sum(slope * t)[..., 0], parts.W)
+        out["jvp"] = _reduced(s, batch, s.sum(slope * t)[..., 0], parts.denominator)
         bent = None if nll or batch.cot is None else _tangent(s, parts.p, t)
         if batch.cot is not None:
             # The gradient of nll_loss does not depend on its input.
-            out["hvp"] = zero[..., None] + s.exact(np.zeros_like(batch.x)) if nll else parts.g * (parts.Q * bent)
+            out["hvp"] = (
+                zero[..., None] + s.exact(np.zeros_like(batch.x)) if nll else parts.row_scale * (parts.Q * bent)
+            )
         if batch.unnormalised:
-            out["jvp:other"] = _reduced(s, batch, s.sum((parts.p - parts.c) * t)[..., 0], parts.W)
+            out["jvp:other"] = _reduced(s, batch, s.sum((parts.p - parts.c) * t)[..., 0], parts.denominator)
             if bent is not None:
-                out["hvp:other"] = parts.g * bent
+                out["hvp:other"] = parts.row_scale * bent
     if "jvp_target" in batch.outputs and batch.tan_q is not None:
-        along = s.select(regular, zero - s.sum(_inner_weights(s, batch) * s.exact(batch.tan_q) * parts.y)[..., 0])
-        out["jvp_target"] = _reduced(s, batch, along, parts.W)
+        along = s.select(regular, zero - s.sum(_inner_weights(s, batch) * s.exact(batch.tan_q) * parts.log_p)[..., 0])
+        out["jvp_target"] = _reduced(s, batch, along, parts.denominator)
     if "grad_target" in batch.outputs:
-        out["grad_target"] = -(parts.g * (_inner_weights(s, batch) * parts.y))
+        out["grad_target"] = -(parts.row_scale * (_inner_weights(s, batch) * parts.log_p))
         if batch.tan_q is not None:
             u = _inner_weights(s, batch) * s.exact(batch.tan_q)
-            out["mixed"] = parts.g * (parts.p * s.sum(u) - u)
+            out["mixed"] = parts.row_scale * (parts.p * s.sum(u) - u)
     return out
 
 
@@ -164,7 +170,7 @@ def _inner_weights(s: Numbers, batch: Batch) -> Num:
 
 
 def _reduced(s: Numbers, batch: Batch, row: Num, denominator: Num) -> Num:
-    """(B, N) rows of a value or a JVP under the batch's reduction."""
+    """Rows (B, N) of a value or a JVP under the batch's reduction (section 2)."""
     if batch.reduction == "none":
         return row
     total = s.sum(row)

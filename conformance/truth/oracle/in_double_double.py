@@ -18,7 +18,7 @@ from lossproof.truth.oracle.number_systems import DoubleDouble
 from lossproof.truth.row_quantities import Rows
 
 # emin makes the underflow term 3 * 2^-1060, far above what double-double loses there and far below float64's own.
-_MODEL = Model(Format("double-double", 90, -1060, 1023), "W")
+_MODEL = Model(Format("double-double", 90, -1060, 1023, bits=128), "W")
 
 
 def suitable(batch: Batch) -> Bools:
