@@ -18,7 +18,7 @@ UNSUITABLE = 78
 
 
 def graft(folder: str) -> None:
-    """Make a folder the package ``lossproof.adapters``."""
+    """Make a folder the package ``lossproof.adapters`` of this process."""
     if importlib.util.find_spec(PARENT) is not None:
         parent = importlib.import_module(PARENT)
     else:
@@ -37,7 +37,7 @@ def graft(folder: str) -> None:
 
 
 def check() -> None:
-    """End with one line if this interpreter cannot run a worker."""
+    """End the process with one line if this interpreter cannot run a worker."""
     wrong = ""
     if sys.version_info < (3, 8):  # noqa: UP036 (any interpreter may be named)
         wrong = "Python %s is too old; lossproof's adapters need 3.8 or newer" % sys.version.split()[0]

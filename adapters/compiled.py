@@ -1,4 +1,4 @@
-"""Where compilers keep their results between processes: a folder for each state of everything that they depend on."""
+"""The folder in which compilers keep their results between processes, one for each state of all that they depend on."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ _UNUSED = 30 * 86400.0
 
 
 def keep_compiled(root: str, adapter: str) -> None:
-    """Point the compilers that can to a folder under ``root``, before they are imported. A user's settings come first.
-
+    """Point compilers to a folder under ``root``, before they are imported, unless the user has set another one.
     ``adapter`` is ``module:ATTRIBUTE``.
     """
     place = adapter.partition(":")[0]
@@ -38,7 +37,10 @@ def keep_compiled(root: str, adapter: str) -> None:
 
 
 def _forget(root: str, name: str, folder: str) -> None:
-    """Mark a folder as used, and remove those of the same adapter that have not been used for long."""
+    """Mark a folder as used, and remove those of the same adapter that have not been used for long.
+
+    Their names begin with ``name``.
+    """
     os.makedirs(folder, exist_ok=True)
     os.utime(folder)
     for other in os.listdir(root):
@@ -48,8 +50,7 @@ def _forget(root: str, name: str, folder: str) -> None:
 
 
 def fingerprint(name: str) -> str:
-    """Twelve hexadecimal digits of the framework's version, the interpreter's, the processor and the adapters' text.
-
+    """Return twelve hexadecimal digits of the framework's version, the interpreter's, the CPU and the adapters' text.
     The framework's version is that of the distributions whose names begin with the adapter's (``jax``, ``jaxlib``);
     of all of them where there is none.
     """
@@ -65,7 +66,7 @@ def fingerprint(name: str) -> str:
 
 
 def _distributions() -> Iterator[str]:
-    """Names and versions of what is installed, as the names of the folders that describe them have them."""
+    """Yield the names of the folders that describe what is installed: ``NAME-VERSION.dist-info``."""
     for folder in sys.path:
         if os.path.isdir(folder):
             for file in os.listdir(folder):

@@ -1,8 +1,9 @@
-"""One composition of weight, ignore_index, smoothing and reduction, for frameworks that lack native ones.
+"""The losses composed of a framework's functions, for frameworks that have no native ones of their own.
 
-It is what a careful user writes with SPEC section 2 in hand. Class axis last; 16-bit inputs are widened to float32
-first and the result is rounded once, so it is profile W in every dtype. Terms that do not take part are selected away
-with ``where``, never multiplied by 0, because 0 * inf is NaN. Each framework supplies its own functions.
+They are what a careful user writes with section 2 of docs/specification.md in hand: weights, ignored labels, smoothing
+and reduction, written once for all frameworks, each of which supplies its own functions. The class axis is the last.
+16-bit inputs are widened to float32 first and the result is rounded once, so the error profile is W in every dtype.
+Terms that do not take part are selected away with ``where``, never multiplied by 0, because 0 * inf is NaN.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .protocol import REDUCTIONS, Problem
 
 @dataclass(frozen=True)
 class Namespace:
-    """What a framework supplies under its own names; ``sum`` is over the last axis, or over everything (False)."""
+    """The functions that a framework supplies; ``sum`` is over the last axis, or over everything (False)."""
 
     cast: Callable[[Any, str], Any]
     to_last: Callable[[Any, int], Any]
@@ -30,8 +31,7 @@ class Namespace:
 
 @dataclass(frozen=True)
 class Values:
-    """The values of options: ``keep`` is 1 - eps, ``share`` eps / K, ``ignore`` the label to be ignored.
-
+    """The values of a loss's options: ``keep`` is 1 - eps, ``share`` eps / K, ``ignore`` the label to be ignored.
     They are numbers, or scalars of the framework where one compiled program serves several of them.
     """
 
@@ -41,26 +41,26 @@ class Values:
 
 
 def values(p: Problem) -> Values:
-    """As numbers."""
+    """Return the values of a problem's options as numbers."""
     return Values(1.0 - p.label_smoothing, p.label_smoothing / max(1, p.x.shape[p.axis]), p.ignore_index)
 
 
 def wide(dtype: str) -> str:
-    """The dtype that sums are kept in."""
+    """Return the dtype in which sums over a dtype are kept: float64 for float64, float32 for all others."""
     return "float64" if dtype == "float64" else "float32"
 
 
 def widen(f: Namespace, p: Problem, a: Any) -> Any:
-    """A tensor of the problem's dtype, in the dtype that sums are kept in."""
+    """Convert a tensor of the problem's dtype to the dtype in which sums are kept."""
     return a if p.dtype == wide(p.dtype) else f.cast(a, wide(p.dtype))
 
 
 def loss(
     f: Namespace, p: Problem, x: Any, target: Any, weight: Any, v: Optional[Values] = None, *, select_used: bool = True
 ) -> Any:
-    """``nll_loss`` or ``cross_entropy`` of ``x`` in its own dtype. Labels must have been checked.
+    """Compute ``nll_loss`` or ``cross_entropy`` of ``x``, the class axis last, in its own dtype.
 
-    The values of options are ``v``, by default those of the problem.
+    The labels must have been checked. The values of options are ``v``, by default those of the problem.
 
     The gradient with respect to probabilities is taken without ``select_used``: what is selected away has none, but
     the loss grows without limit with the probability of a masked class, also where that is 0.
@@ -97,12 +97,12 @@ def loss(
 
 
 def _used(f: Namespace, c: Any, y: Any) -> Any:
-    """``y`` with 0 for masked classes that have no coefficient: they contribute nothing. NaN stays."""
+    """Replace ``y`` by 0 for masked classes that have no coefficient: they contribute nothing. NaN stays."""
     return f.where((c == 0.0) & (y == -np.inf), 0.0, y)
 
 
 def check_labels(p: Problem) -> None:
-    """A one-hot row of an unknown label is silently zero, so labels are checked beforehand."""
+    """Raise an error for an unknown label, of which a one-hot row would silently be zero."""
     if p.target is None or p.has_probability_target:
         return
     k = p.x.shape[p.axis]
@@ -125,7 +125,7 @@ def drop_ignored(f: Namespace, p: Problem, rows: Any, target: Any, w_y: Any, v: 
 
 
 def reduce(f: Namespace, p: Problem, rows: Any, counted: Any) -> Any:
-    """The reduction of wide row losses, rounded once. ``counted``: each row's part of the denominator; None for 1."""
+    """Reduce wide row losses and round once. ``counted`` is each row's part of the denominator, or None for 1."""
     if p.reduction not in REDUCTIONS:
         raise ValueError("unknown reduction %r" % p.reduction)
     if p.reduction != "none":

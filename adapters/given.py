@@ -10,7 +10,7 @@ from .protocol import REDUCED, Problem
 
 @dataclass(frozen=True)
 class Given:
-    """The tensors of a problem, by the names of its fields; None where it has none."""
+    """The tensors of a problem in a framework, by the names of its fields; None where it has none."""
 
     x: Any
     target: Any = None
@@ -22,14 +22,17 @@ class Given:
 
 @dataclass(frozen=True)
 class Batching:
-    """How a problem is batched: over the axis ``rows``, one row being the problem ``inside`` (of which the options
-    matter), or with ``rows`` None over a new axis, on which the logits and their mirror image lie."""
+    """The way in which a problem is batched.
+
+    It is batched over the axis ``rows``, one row being the problem ``inside`` (of which the options matter), or with
+    ``rows`` None over a new axis, on which the logits and their mirror image lie.
+    """
 
     rows: Optional[int]
     inside: Problem
 
     def in_dims(self, p: Problem) -> Dict[str, int]:
-        """The batched axis of each tensor that is there, but for the weights, which all rows share."""
+        """Return the batched axis of each tensor that is there, but for the weights, which all rows share."""
         # sanity check: only rows have places
         assert self.rows is not None
         reduced = self._reduced(p)
@@ -39,21 +42,24 @@ class Batching:
         return {name: place for name, place in places.items() if getattr(p, name) is not None}
 
     def out_dims(self, p: Problem, want: Sequence[str]) -> Tuple[int, ...]:
-        """The batched axis of each output."""
+        """Return the batched axis of each output."""
         # sanity check: only rows have places
         assert self.rows is not None
         return tuple(self._reduced(p) if name in REDUCED else self.rows for name in want)
 
     def _reduced(self, p: Problem) -> int:
-        """The batched axis of what has the shape of the value."""
+        """Return the batched axis of what has the shape of the value."""
         # sanity check: only rows have places
         assert self.rows is not None
         return self.rows - (p.axis % p.x.ndim < self.rows) if p.is_loss else self.rows
 
 
 def batching(p: Problem) -> Batching:
-    """Rows are batched where each has a result of its own: over the first axis that is not that of the classes and has
-    entries (vmap takes no empty one)."""
+    """Choose the axis over which a problem is batched.
+
+    Where each row has a result of its own it is the first axis that is not that of the classes and has entries (vmap
+    takes no empty one); elsewhere it is a new one.
+    """
     axis = p.axis % p.x.ndim
     alone = not p.is_loss or p.reduction == "none"
     rows = next((i for i in range(p.x.ndim) if alone and i != axis and p.x.shape[i]), None)

@@ -53,7 +53,7 @@ class JaxAdapter:
         )
 
     def describe(self) -> Description:
-        """Versions, devices and the flags that can change bits."""
+        """Report versions, devices and the flags that can change bits."""
         versions = {"jax": jax.__version__, "jaxlib": jaxlib.__version__, "numpy": np.__version__}
         facts = {
             "devices": ", ".join(sorted({d.device_kind for d in jax.devices()})),
@@ -63,11 +63,11 @@ class JaxAdapter:
         return Description({**versions, "python": platform.python_version()}, facts)
 
     def capabilities(self) -> Capabilities:
-        """Native softmax and log_softmax, composed losses, on the CPU and on accelerators that are present."""
+        """Offer native softmax and log_softmax and composed losses, on the CPU and on accelerators that are present."""
         return self._capabilities
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
-        """Every output that is wanted, in one of the ways of ``jax_modes``."""
+        """Compute every output that is wanted, in one of the ways of ``jax_modes``."""
         kind, _, index = device.partition(":")
         place = jax.devices(kind)[int(index or 0)]
         compose.check_labels(problem)
@@ -79,7 +79,7 @@ class JaxAdapter:
             return {name: pulled(t) for name, t in out.items()}
 
     def error_kind(self, error: Exception) -> str:
-        """By exception type; XLA's runtime errors carry a status word."""
+        """Classify an exception by its type; XLA's runtime errors carry a status word."""
         if isinstance(error, IndexError):
             return "bad_label"
         if isinstance(error, RuntimeError):
@@ -89,12 +89,12 @@ class JaxAdapter:
         return "bad_shape" if isinstance(error, ValueError) else "internal"
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
-        """The same computation as a program of JAX alone."""
+        """Write the same computation as a program of JAX alone."""
         return jax_source.script(problem, device, mode)
 
 
 def _devices() -> Iterator[str]:
-    """``cpu``, further CPU devices if XLA_FLAGS asks for them, and accelerators. CUDA and ROCm are both ``gpu``."""
+    """Yield ``cpu``, further CPU devices if XLA_FLAGS asks for them, accelerators. CUDA and ROCm are both ``gpu``."""
     yield "cpu"
     yield from ("cpu:%d" % i for i in range(1, len(jax.devices("cpu"))))
     if jax.default_backend() != "cpu":

@@ -1,4 +1,4 @@
-"""How JAX is asked for an output: op by op, in one program, batched, compiled inside, or masked by ``where=``."""
+"""The modes of JAX: outputs come op by op, in one program, batched, compiled inside, or masked by ``where=``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Value = Callable[[Any, Any, bool], Any]
 
 
 def placed(p: Problem, device: Any) -> Given:
-    """The arrays of a problem on a device. Labels keep their own type."""
+    """Place the arrays of a problem on a device. Labels keep their own type."""
 
     def put(a: Any) -> Any:
         if a is None:
@@ -44,13 +44,13 @@ def placed(p: Problem, device: Any) -> Given:
 
 
 def pulled(t: Any) -> Tensor:
-    """An output, exactly."""
+    """Pull an output back exactly."""
     a = np.asarray(t)
     return Tensor(a.astype(np.float64), a.dtype.name)
 
 
 def value_of(f: compose.Namespace, p: Problem, weight: Any, v: compose.Values) -> Value:
-    """The value of a problem as a function of input and target."""
+    """Return the value of a problem as a function of input and target."""
     op = _operation(f, p, weight, v)
     if p.scale == 1.0:
         return op
@@ -66,7 +66,7 @@ def _operation(f: compose.Namespace, p: Problem, weight: Any, v: compose.Values)
 
 
 def derive(f: Value, g: Given, want: Sequence[str]) -> Outputs:
-    """Value, gradients through ``jax.vjp``, nested where asked, and directions through ``jax.jvp``."""
+    """Compute the value, gradients by ``jax.vjp`` (nested for second derivatives), directions by ``jax.jvp``."""
 
     def of_x(x: Any) -> Any:
         return f(x, g.target, True)
@@ -100,7 +100,7 @@ def derive(f: Value, g: Given, want: Sequence[str]) -> Outputs:
 
 
 def batched(p: Problem, g: Given, v: compose.Values, want: Sequence[str]) -> Outputs:
-    """``derive`` under ``jax.vmap``."""
+    """Compute what ``derive`` does under ``jax.vmap``."""
     batch = batching(p)
     f = value_of(JAX, batch.inside, g.weight, v)
 
@@ -119,8 +119,10 @@ def batched(p: Problem, g: Given, v: compose.Values, want: Sequence[str]) -> Out
 
 
 def masked(p: Problem, g: Given) -> Tuple[Value, Given]:
-    """Softmax with classes left out by ``where=`` in place of a logit of -inf, and what is given to it: the logits that
-    are left out hold a number larger than the others, which must not matter."""
+    """Return softmax with classes left out by ``where=`` in place of a logit of -inf, and what is given to it.
+
+    The logits that are left out hold a number larger than the others, which must not matter.
+    """
     left = p.x != -np.inf
     broken = (left & ~np.isfinite(p.x)).any(axis=p.axis)
     undefined = ~left.any(axis=p.axis) | (broken & ~left.all(axis=p.axis))
@@ -134,21 +136,23 @@ def masked(p: Problem, g: Given) -> Tuple[Value, Given]:
 
 
 def asks_for_initial() -> bool:
-    """Whether ``where=`` needs the value that the maximum starts from: in older releases, by default None; newer ones
-    have the argument only to say that it is gone."""
+    """Tell whether ``where=`` needs the value that the maximum starts from.
+
+    It does in older releases, where its default is None; newer ones have the argument only to say that it is gone.
+    """
     initial = inspect.signature(jax.nn.softmax).parameters.get("initial")
     return initial is not None and initial.default is None
 
 
 class Modes:
-    """Problems in each mode; compiled programs are kept."""
+    """The evaluation of problems in each mode, with the compiled programs that are kept for it."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._programs = Programs()
 
     def evaluate(self, p: Problem, g: Given, mode: str) -> Outputs:
-        """Every output that is wanted."""
+        """Compute every output that is wanted."""
         want = p.want
         if mode == "where":
             return derive(*masked(p, g), tuple(name for name in want if name in ("value", "vjp", "jvp")))
@@ -161,7 +165,7 @@ class Modes:
 
 
 def numbers(p: Problem) -> Tuple[Any, Any, Any]:
-    """The values of options as arguments of a program, of the dtype that a number would have in it."""
+    """Return the values of options as arguments of a program, of the dtype that a number would have in it."""
     v, kind = compose.values(p), np.dtype(compose.wide(p.dtype))
     return kind.type(v.keep), kind.type(v.share), np.int64(v.ignore or 0)
 
@@ -178,7 +182,7 @@ def _batched(p: Problem) -> Program:
 
 
 def _compiled(f: Callable[[Given, compose.Values], Outputs]) -> Program:
-    """One program for everything."""
+    """Compile everything into one program."""
 
     def program(tensors: Tuple[Any, ...], numbers: Tuple[Any, Any, Any]) -> Outputs:
         return f(Given(*tensors), compose.Values(*numbers))
@@ -188,7 +192,7 @@ def _compiled(f: Callable[[Given, compose.Values], Outputs]) -> Program:
 
 
 def _inside(p: Problem) -> Program:
-    """The value compiled, derivatives of the compiled function taken outside."""
+    """Compile the value alone; derivatives of the compiled function are taken outside."""
 
     def value(x: Any, target: Any, weight: Any, numbers: Tuple[Any, Any, Any], select_used: bool) -> Any:
         return value_of(JAX, p, weight, compose.Values(*numbers))(x, target, select_used)

@@ -20,7 +20,7 @@ _SAID = {
 
 
 def script(p: Problem, device: str, mode: str) -> str:
-    """The whole program; it prints every output."""
+    """Write the whole program; it prints every output."""
     body = list(tensors(p))
     given = [name for name, _ in source.arrays(p)]
     want = p.want if mode != "where" else tuple(name for name in p.want if name in ("value", "vjp", "jvp"))
@@ -47,7 +47,7 @@ def script(p: Problem, device: str, mode: str) -> str:
 
 
 def tensors(p: Problem) -> Iterator[str]:
-    """The arrays of a problem as arrays of JAX."""
+    """Write the lines that set the arrays of a problem as arrays of JAX."""
     for name, a, entries in source.constants(p):
         kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype
         yield "%s = jnp.array(%s, jnp.%s).reshape(%r)" % (name, entries, kind, a.shape)
@@ -105,7 +105,7 @@ _LINES = {"eager": _eager, "jit": _jit, "vmap": _vmap, "grad-of-jit": _grad_of_j
 
 
 def _lines(p: Problem, inside: Problem, v: compose.Values) -> List[str]:
-    """The functions that are needed, and every output that is wanted of ``p``; values are those of ``inside``."""
+    """Write the functions that are needed, and every output that is wanted of ``p``; values are those of ``inside``."""
     out = []
     for name, arguments, select_used in _functions(p):
         out += _function(name, arguments, inside, v, select_used=select_used)
@@ -126,7 +126,7 @@ def _function(name: str, arguments: str, p: Problem, v: compose.Values, *, selec
 
 
 def uses(p: Problem) -> List[str]:
-    """Every output of functions f of the input and, for derivatives in the target, of_target of both."""
+    """Write the calls that compute every output of ``f``, a function of the input, and ``of_target``, one of both."""
     want = p.want
     out = ["value = f(x)"]
     if "vjp" in want:

@@ -66,7 +66,7 @@ class KerasAdapter:
         )
 
     def describe(self) -> Description:
-        """Versions of Keras and of every backend that is there."""
+        """Report the versions of Keras and of every backend that is there."""
         packages = [name for mode in self._capabilities.modes for name in _PACKAGES[mode]]
         found = {name: _version(name) for name in ("keras", *packages)}
         versions = {name: version for name, version in found.items() if version}
@@ -74,16 +74,16 @@ class KerasAdapter:
         return Description({**versions, "numpy": np.__version__, "python": platform.python_version()}, facts)
 
     def capabilities(self) -> Capabilities:
-        """The backends that are installed as modes, on the CPU."""
+        """Offer the backends that are installed as modes, on the CPU."""
         return self._capabilities
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
-        """Every output that is wanted, differentiated by the backend."""
+        """Compute every output that is wanted, differentiated by the backend."""
         _refuse(problem, mode)
         return _DRIVERS[mode](problem, _value(problem, _keras(mode)))
 
     def error_kind(self, error: Exception) -> str:
-        """By the words of Keras's and its backends' messages, then by type."""
+        """Classify an exception by the words of Keras's and its backends' messages, then by its type."""
         text = str(error)
         if isinstance(error, IndexError):
             return "bad_label"
@@ -91,7 +91,7 @@ class KerasAdapter:
         return next(found, "bad_shape" if isinstance(error, (ValueError, TypeError)) else "internal")
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
-        """The same computation as a program of Keras and its backend alone."""
+        """Write the same computation as a program of Keras and its backend alone."""
         _refuse(problem, mode)
         return keras_source.script(problem, mode)
 
@@ -117,14 +117,14 @@ def _version(package: str) -> str:
 
 
 def _backends() -> Iterator[str]:
-    """The backends that are installed, the configured one first."""
+    """Yield the backends that are installed, the configured one first."""
     configured = os.environ.get("KERAS_BACKEND") or _configured()
     names = sorted(_PACKAGES, key=lambda name: name != configured)
     return (name for name in names if importlib.util.find_spec(name) is not None)
 
 
 def _configured() -> str:
-    """What Keras's own file of settings says, as Keras reads it."""
+    """Return the backend that Keras's own file of settings names, as Keras reads it."""
     folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     try:
         found = json.loads((folder / "keras.json").read_text("utf-8"))
@@ -134,7 +134,7 @@ def _configured() -> str:
 
 
 def _keras(mode: str) -> Any:
-    """Keras on a backend. Raises RuntimeError if it is on another one in this process."""
+    """Import Keras on a backend. Raises RuntimeError if it is on another one in this process."""
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = mode
         os.environ.setdefault("KERAS_TORCH_DEVICE", "cpu")
@@ -164,7 +164,7 @@ def _refuse(p: Problem, mode: str) -> None:
 
 
 def _value(p: Problem, keras: Any) -> Value:
-    """The value of a problem as a function of input and target."""
+    """Return the value of a problem as a function of input and target."""
     op = _operation(p, keras)
     if p.scale == 1.0:
         return op

@@ -13,7 +13,7 @@ _DEFAULTS = {"axis": -1, "ignore_class": None, "label_smoothing": 0.0}
 
 
 def loss(p: Problem) -> Tuple[str, Dict[str, Any]]:
-    """The loss class of a problem, and its options."""
+    """Return the name of a problem's loss class, and its options."""
     options: Dict[str, Any] = {"from_logits": True}
     if p.has_probability_target:
         name = "CategoricalCrossentropy"
@@ -27,7 +27,7 @@ def loss(p: Problem) -> Tuple[str, Dict[str, Any]]:
 
 
 def script(p: Problem, mode: str) -> str:
-    """The whole program; it prints every output."""
+    """Write the whole program; it prints every output."""
     x = "x" if p.scale == 1.0 else "x * %r" % p.scale
     call = "keras.ops.%s(%s, axis=%d)" % (p.op, x, p.axis)
     if p.is_loss:
@@ -46,7 +46,7 @@ def _text(value: object) -> str:
 
 
 def _functions(p: Problem, call: str, arguments: Tuple[str, str]) -> List[str]:
-    """The functions f and, for derivatives in the target, of_target."""
+    """Write the functions ``f`` and, for derivatives in the target, ``of_target``."""
     names = ["f", "of_target"] if {"grad_target", "jvp_target"} & set(p.want) else ["f"]
     return [line for name, a in zip(names, arguments) for line in ("def %s(%s):" % (name, a), "    return " + call, "")]
 

@@ -26,7 +26,7 @@ class Plan:
 
 
 def plan(layout: str, shape: Tuple[int, ...], rows: Optional[int] = None) -> Plan:
-    """The plan of a layout. ``rows`` is the axis that ``expanded`` repeats."""
+    """Plan a layout of a shape. ``rows`` is the axis that ``expanded`` repeats."""
     order = list(range(len(shape)))
     offset, spare, expand = 0, 0, None
     if layout == "transposed" and len(shape) > 1:
@@ -51,7 +51,7 @@ def plan(layout: str, shape: Tuple[int, ...], rows: Optional[int] = None) -> Pla
 
 
 def _strides(shape: Tuple[int, ...], order: List[int]) -> Tuple[int, ...]:
-    """Strides of a dense array whose axes lie in memory in ``order``, the last one fastest."""
+    """Return the strides of a dense array whose axes lie in memory in ``order``, the last one fastest."""
     strides, step = [0] * len(shape), 1
     for axis in reversed(order):
         strides[axis] = step
@@ -60,8 +60,7 @@ def _strides(shape: Tuple[int, ...], order: List[int]) -> Tuple[int, ...]:
 
 
 def of_problem(problem: Problem) -> Dict[str, Plan]:
-    """Which arrays of a problem are laid out, and how: the input, and a cotangent of more than one entry.
-
+    """Plan the arrays of a problem that are laid out: the input, and a cotangent of more than one entry.
     A cotangent that differs along the axis that ``expanded`` repeats stays as it is.
     """
     if problem.layout == "contiguous":
@@ -87,7 +86,7 @@ def _constant(a: np.ndarray, axis: int) -> bool:
 
 
 def lay(a: Any, plan: Plan) -> Any:
-    """A contiguous array of NumPy or PyTorch, laid out: a copy in a buffer of its own."""
+    """Lay out a contiguous array of NumPy or PyTorch: a copy of it in a buffer of its own."""
     if isinstance(a, np.ndarray):
         buffer = np.full(plan.size, np.nan, a.dtype)
         strides = [s * buffer.itemsize for s in plan.strides]
@@ -100,7 +99,7 @@ def lay(a: Any, plan: Plan) -> Any:
 
 
 def torch_source(problem: Problem) -> List[str]:
-    """Lines of a program that lay out the tensors of a problem."""
+    """Write the lines of a program that lay out the tensors of a problem."""
     out = []
     for name, p in of_problem(problem).items():
         source = name if p.expand is None else "%s.narrow(%d, 0, %d)" % (name, p.expand, p.shape[p.expand])
@@ -113,7 +112,7 @@ def torch_source(problem: Problem) -> List[str]:
 
 
 def numpy_source(problem: Problem) -> List[str]:
-    """The same for arrays of NumPy."""
+    """Write the lines of a program that lay out the NumPy arrays of a problem."""
     out = []
     for name, p in of_problem(problem).items():
         first = name if p.expand is None else "%s.take(range(%d), axis=%d)" % (name, p.shape[p.expand], p.expand)

@@ -1,4 +1,4 @@
-"""An adapter in this process: finding it, and putting a problem to it so that every answer is an outcome."""
+"""The adapter in this process: it is found here, and problems are put to it so that every answer is an outcome."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ _TAKEN = {"none": ("core", "full", "spare", "free"), "cheap": ("core", "full"), 
 
 
 def load(value: str) -> Adapter:
-    """The adapter that ``module:ATTRIBUTE`` or ``path/to/file.py:ATTRIBUTE`` names.
-
+    """Import the adapter that ``module:ATTRIBUTE`` or ``path/to/file.py:ATTRIBUTE`` names.
     Whatever its import raises passes through; TypeError if it is no adapter.
     """
     place, _, attribute = value.rpartition(":")
@@ -50,18 +49,18 @@ def _from_file(path: str) -> Any:
 
 
 def device_of(capabilities: Capabilities, given: str) -> str:
-    """The device that is meant: the first one by default, ``cuda`` for the first ``cuda:N``."""
+    """Return the device that is meant: by default the first one, for ``cuda`` the first ``cuda:N``."""
     found = (d for d in capabilities.devices if not given or d == given or d.partition(":")[0] == given)
     return next(found, given)
 
 
 def takes(capabilities: Capabilities, tier: str) -> bool:
-    """Whether calls of a tier are worth their compilation here."""
+    """Tell whether calls of a tier are worth their compilation here."""
     return tier in _TAKEN[capabilities.compile_cost]
 
 
 def refusal(name: str, capabilities: Capabilities, p: Problem) -> str:
-    """Empty if the problem is within the capabilities of the adapter of that name, else the reason why not."""
+    """Return why a problem is outside the capabilities of the adapter ``name``; an empty text if it is inside."""
     support = capabilities.ops.get(p.op)
     if support is None:
         return "%s has no %s" % (name, p.op)
@@ -80,7 +79,7 @@ def refusal(name: str, capabilities: Capabilities, p: Problem) -> str:
 
 
 def _normalised(p: Problem) -> bool:
-    """Whether every row of probability targets sums to 1, exactly: the deck's are multiples of powers of two."""
+    """Tell whether every row of probability targets sums to 1, exactly: the deck's are multiples of powers of two."""
     return p.target is None or not p.has_probability_target or bool(np.all(p.target.sum(axis=p.axis) == 1.0))
 
 
@@ -126,12 +125,12 @@ def _arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:
 
 
 def _changed(before: Problem, after: Problem) -> Tuple[str, ...]:
-    """The inputs that are no longer what they were, bit for bit."""
+    """Name the inputs that are no longer what they were, bit for bit."""
     pairs = zip(_arrays(before), _arrays(after))
     return tuple(name for (name, a), (_, b) in pairs if a.tobytes() != b.tobytes())
 
 
 def _private(p: Problem) -> Problem:
-    """A copy whose arrays are nobody else's."""
+    """Copy a problem with all its arrays."""
     copies: Dict[str, Any] = {name: np.array(a) for name, a in _arrays(p)}
     return replace(p, **copies)

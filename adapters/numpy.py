@@ -1,4 +1,4 @@
-"""The embedded default: a careful NumPy implementation with analytic gradients.
+"""The adapter ``numpy``, the embedded default: a careful NumPy implementation with analytic gradients.
 
 Everything is computed in float32 (float64 for float64) and rounded once to the IO dtype, so it is profile W in all
 four dtypes. It shares no code with the oracle.
@@ -30,7 +30,7 @@ _CONVENTIONS = {
 
 
 class NumpyAdapter:
-    """Stable softmax family in NumPy."""
+    """The stable softmax family in NumPy."""
 
     name = "numpy"
 
@@ -47,15 +47,15 @@ class NumpyAdapter:
         )
 
     def describe(self) -> Description:
-        """NumPy's version and the CPU features it uses."""
+        """Report NumPy's version and the CPU features that it uses."""
         return Description({"numpy": np.__version__}, {"python": platform.python_version()})
 
     def capabilities(self) -> Capabilities:
-        """All ops, dtypes, outputs and layouts, on the CPU."""
+        """Offer all ops, dtypes, outputs and layouts, on the CPU."""
         return self._capabilities
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
-        """Every output that the problem asks for, analytically."""
+        """Compute every output that the problem asks for, analytically."""
         wide = _WIDE[problem.result_dtype]
         plans = layouts.of_problem(problem)
         if plans:
@@ -79,13 +79,13 @@ class NumpyAdapter:
         return out
 
     def error_kind(self, error: Exception) -> str:
-        """NumPy raises ValueError for shapes and IndexError for labels."""
+        """Classify an exception: NumPy raises ValueError for shapes and IndexError for labels."""
         if isinstance(error, IndexError):
             return "bad_label"
         return "bad_shape" if isinstance(error, ValueError) else "internal"
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
-        """The formulas in straight lines: NumPy has no function of its own for these operations."""
+        """Write the formulas in straight lines: NumPy has no function of its own for these operations."""
         wide = "np." + _WIDE[problem.result_dtype].__name__
         body = []
         for name, a, entries in source.constants(problem):
@@ -118,7 +118,7 @@ def narrow(a: np.ndarray, dtype: str) -> np.ndarray:
 
 
 def _stable(x: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
-    """Softmax and log-softmax over the last axis. A row of -inf alone gives NaN, as 0/0 does."""
+    """Compute softmax and log-softmax over the last axis. A row of -inf alone gives NaN, as 0/0 does."""
     shifted = x - np.max(x, axis=-1, keepdims=True)
     e = np.exp(shifted)
     # The largest term is exactly 1; log1p of the others keeps confident rows accurate.
@@ -199,7 +199,7 @@ def _loss(problem: Problem, x: np.ndarray) -> Dict[str, np.ndarray]:
 
 
 def _targets(problem: Problem, x: np.ndarray, w: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Target distribution, rows that are not ignored, and each row's part of the mean's denominator."""
+    """Return the target distribution, the rows that are not ignored, each row's part of the mean's denominator."""
     # sanity check: losses have targets
     assert problem.target is not None
     if problem.has_probability_target:

@@ -8,7 +8,7 @@ from .protocol import Problem
 
 
 def lines(p: Problem, wide: str) -> List[str]:
-    """The body of a script: what the adapter computes, for one problem."""
+    """Write the body of a script that computes for one problem what the adapter does."""
     again = ["vjp_again = vjp  # no state is kept between two passes"] if "vjp_again" in p.want else []
     return _forward(p, wide) + again
 
@@ -95,7 +95,7 @@ def _loss_lines(p: Problem, wide: str) -> List[str]:
 
 
 def _reduced(p: Problem, rows: str, wide: str) -> str:
-    """The reduction of a row's values, or of its JVP."""
+    """Write the reduction of the rows' values, or of their JVPs."""
     if p.reduction == "none":
         return rows
     total = "%s.sum()" % rows

@@ -1,4 +1,4 @@
-"""Compiled programs by what a compiler sees, and what compiling them has cost."""
+"""The store of compiled programs, by what a compiler sees of a problem, and the count of what compiling them costs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from .protocol import Meter, Problem
 
 
 def seen_by_compiler(p: Problem) -> Hashable:
-    """What is static in a problem: op, shapes, types, options but their values, and the outputs.
-
+    """Return what is static in a problem: op, shapes, types, options but their values, and the outputs.
     The values of ``label_smoothing`` and ``ignore_index`` are left out.
     """
     arrays = (p.x, p.target, p.weight, p.cotangent, p.tangent, p.target_tangent)
@@ -38,7 +37,7 @@ class Programs:
         self.made = 0
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """The program of this key, made if it is not there."""
+        """Return the program of a key, made if it is not there."""
         if key not in self._known:
             self._known[key] = make()
             self.made += 1

@@ -1,4 +1,4 @@
-"""Source text for the standalone scripts that adapters write: exact arrays, and traced compositions.
+"""The source text of the standalone scripts that adapters write: exact arrays, and traced compositions.
 
 Numbers are written as ``float.fromhex`` reads them, small integers in decimal digits; arrays that would be long so are
 packed. A composition is run once on symbols, so that its script says what it does, line by line, and cannot drift
@@ -32,14 +32,16 @@ _JOINED = 120
 
 
 def constants(p: Problem) -> Iterator[Tuple[str, np.ndarray, str]]:
-    """The arrays of a problem by the names that scripts give them, each with its entries in C order as an expression
-    that may use ``unpack``."""
+    """Yield the arrays of a problem by the names that scripts give them, each with an expression of its entries.
+
+    The entries are in C order; the expression may use ``unpack``.
+    """
     for name, a in arrays(p):
         yield name, a, constant(a)
 
 
 def constant(a: np.ndarray) -> str:
-    """The entries of an array in C order, as an expression. Equal rows are written once."""
+    """Write the entries of an array, in C order, as an expression. Equal rows are written once."""
     is_plain = a.dtype.kind in "iu" or bool(np.all((np.abs(a) <= _PLAIN) & (a == np.round(a))))
     text = _repeated(a, _displays) if is_plain else "list(map(float.fromhex, %s))" % _repeated(a, _words)
     return text if len(text) <= _LEGIBLE and text.count(" + ") <= _TERMS else _packed(a)
@@ -50,17 +52,17 @@ def _runs(tokens: Iterable[str]) -> List[Tuple[str, int]]:
 
 
 def _displays(a: np.ndarray) -> str:
-    """As list displays: ``[0.0] * 5 + [1.0, 2.0]``."""
+    """Write the entries of an array as list displays: ``[0.0] * 5 + [1.0, 2.0]``."""
     return _sum(map(repr, a.ravel().tolist()), "[%s] * %d", lambda tokens: "[%s]" % ", ".join(tokens))
 
 
 def _words(a: np.ndarray) -> str:
-    """As texts of hexadecimal numbers."""
+    """Write the entries of an array as texts of hexadecimal numbers."""
     return _sum(map(_hex, a.ravel().tolist()), '["%s"] * %d', lambda tokens: '"%s".split()' % " ".join(tokens))
 
 
 def _sum(tokens: Iterable[str], repeated: str, listed: Callable[[Iterable[str]], str]) -> str:
-    """Lists added up: a long run of one token as ``repeated``, tokens in between as ``listed``."""
+    """Write lists that add up to the tokens: a long run of one as ``repeated``, those in between as ``listed``."""
     parts = []
     for is_long, several in itertools.groupby(_runs(tokens), key=lambda run: run[1] > 3):
         if is_long:
@@ -79,7 +81,7 @@ def _repeated(a: np.ndarray, written: Callable[[np.ndarray], str]) -> str:
 
 
 def _equal_rows(a: np.ndarray) -> Optional[np.ndarray]:
-    """The row that all of several rows along the last axis are, if they are equal and longer than 1."""
+    """Return the row that all of several rows along the last axis equal, if they do and are longer than 1."""
     if a.ndim < 2 or not a.size or a.shape[-1] < 2:
         return None
     rows = a.reshape(-1, a.shape[-1])
@@ -87,7 +89,7 @@ def _equal_rows(a: np.ndarray) -> Optional[np.ndarray]:
 
 
 def _packed(a: np.ndarray) -> str:
-    """In the narrowest type that holds every entry exactly."""
+    """Write the entries of an array packed, in the narrowest type that holds every one exactly."""
     kinds = "bhiq" if a.dtype.kind in "iu" else "efd"
     with np.errstate(over="ignore"):
         kind = next(k for k in kinds if np.array_equal(a.astype("<" + k), a, equal_nan=kinds == "efd"))
@@ -96,13 +98,13 @@ def _packed(a: np.ndarray) -> str:
 
 
 def arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:
-    """The arrays of a problem by the names that scripts give them."""
+    """Return the arrays of a problem by the names that scripts give them."""
     named = ((name, getattr(p, name)) for name in ARRAYS)
     return [(name, a) for name, a in named if a is not None]
 
 
 def program(title: str, imports: Sequence[str], body: Sequence[str]) -> str:
-    """A script from its parts, with what they use."""
+    """Put a script together from its parts, with the imports and the helper that they use."""
     text = "\n".join(body)
     helpers = UNPACKER if "unpack(" in text else []
     if "unpack(" in text:
@@ -111,18 +113,18 @@ def program(title: str, imports: Sequence[str], body: Sequence[str]) -> str:
 
 
 def named(names: Sequence[str], lines: Sequence[str]) -> List[str]:
-    """Those of the names that the lines speak of."""
+    """Return those of the names that the lines speak of."""
     text = "\n".join(lines)
     return [name for name in names if re.search(r"\b%s\b" % name, text)]
 
 
 def version(module: str, name: str) -> str:
-    """The line that prints the version of a framework."""
+    """Write the line that prints the version of a framework."""
     return 'print("%s", %s.__version__)' % (name, module)
 
 
 def title(p: Problem, framework: str) -> str:
-    """The first line of a script."""
+    """Write the first line of a script, a comment that says what it computes."""
     return "%s in %s, shape %s, with %s alone." % (p.op, p.dtype, p.x.shape, framework)
 
 
@@ -131,7 +133,7 @@ def _hex(value: float) -> str:
 
 
 class Symbol:
-    """An expression in the making."""
+    """A stand-in for a tensor that composes the expression of what is done with it."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -173,19 +175,19 @@ class Symbol:
 
 
 class Trace:
-    """Lines of a composition, one per function call."""
+    """The lines of a traced composition, one for each function call."""
 
     def __init__(self) -> None:
         self.lines: List[str] = []
 
     def emit(self, template: str, *args: object) -> Symbol:
-        """Append ``name = template % args`` and give the name."""
+        """Append ``name = template % args`` and return the name."""
         name = "t%d" % (len(self.lines) + 1)
         self.lines.append("%s = %s" % (name, template % tuple(_text(a) for a in args)))
         return Symbol(name)
 
     def returning(self, result: object) -> List[str]:
-        """The lines, and one that returns ``result``; what is used once is written where it is used, if it fits."""
+        """Return the lines and one that returns ``result``; what is used once stands where it is used, if it fits."""
         lines = ["return %s" % result]
         for line in reversed(self.lines):
             # What nothing uses is left out.

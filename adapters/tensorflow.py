@@ -1,4 +1,4 @@
-"""TensorFlow: ``tf.nn``'s own functions; what they lack (weights, smoothing, reductions, NLL) is composed."""
+"""TensorFlow: ``tf.nn``'s own functions; what these lack (weights, smoothing, reductions, NLL) is composed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CPUS = int(os.environ.get("LOSSPROOF_TF_LOGICAL_CPUS", "1"))
 
 
 class TensorFlowAdapter:
-    """``tf.nn``, op by op, as graphs, and compiled."""
+    """The functions of ``tf.nn``, op by op, as graphs, and compiled."""
 
     name = "tensorflow"
 
@@ -70,7 +70,7 @@ class TensorFlowAdapter:
         )
 
     def describe(self) -> Description:
-        """Versions, threads, and the flags that can change bits."""
+        """Report versions, threads, and the flags that can change bits."""
         versions = {"tensorflow": tf.__version__, "numpy": np.__version__, "python": platform.python_version()}
         facts = {
             "intra_op_threads": str(tf.config.threading.get_intra_op_parallelism_threads()),
@@ -83,11 +83,11 @@ class TensorFlowAdapter:
         return Description(versions, facts)
 
     def capabilities(self) -> Capabilities:
-        """Native softmax, log_softmax and row losses, composed rest."""
+        """Offer native softmax, log_softmax and row losses, the rest composed."""
         return self._capabilities
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
-        """Every output that is wanted, in one of the ways of ``tensorflow_modes``."""
+        """Compute every output that is wanted, in one of the ways of ``tensorflow_modes``."""
         kind, _, index = device.partition(":")
         if kind != "gpu" and mode == "tf32":
             raise UnsupportedProblem("TF32 is a format of CUDA devices")
@@ -102,7 +102,7 @@ class TensorFlowAdapter:
             return {name: pulled(t) for name, t in out.items()}
 
     def error_kind(self, error: Exception) -> str:
-        """By exception type; InvalidArgumentError also by its words."""
+        """Classify an exception by its type, InvalidArgumentError also by its words."""
         text = str(error)
         if isinstance(error, IndexError):
             return "bad_label"
@@ -122,7 +122,7 @@ class TensorFlowAdapter:
         return "bad_shape" if isinstance(error, ValueError) else "internal"
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
-        """The same computation as a program of TensorFlow alone."""
+        """Write the same computation as a program of TensorFlow alone."""
         return tensorflow_source.script(problem, device, mode)
 
 
@@ -131,7 +131,7 @@ def _gpus() -> List[Any]:
 
 
 def _start() -> None:
-    """What must be said before TensorFlow starts: nothing runs elsewhere than asked, and memory is taken as needed."""
+    """Set what must be set before TensorFlow starts: nothing runs elsewhere than asked, memory is taken as needed."""
     tf.config.set_soft_device_placement(False)
     if _CPUS > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]

@@ -1,4 +1,4 @@
-"""How TensorFlow is asked for an output: op by op, as a graph, compiled by XLA, or through its own Keras."""
+"""The modes of TensorFlow: an output is computed op by op, as a graph, compiled by XLA, or through its own Keras."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Value = Callable[[Any, Any, bool], Any]
 
 @dataclass(frozen=True)
 class Namespace(compose.Namespace):
-    """TensorFlow has row losses of its own besides."""
+    """The functions of TensorFlow, which has row losses of its own besides."""
 
     sparse: Callable[[Any, Any], Any]
     dense: Callable[[Any, Any], Any]
@@ -56,7 +56,10 @@ TF = Namespace(
 
 
 def keras() -> Namespace:
-    """The row losses of ``tf.keras.losses`` in releases with a Keras of their own. The adapter keras has the others."""
+    """Return the row losses of ``tf.keras.losses``, in releases with a Keras of their own.
+
+    The adapter ``keras`` has the others.
+    """
     losses = tf.keras.losses
     return replace(
         TF,
@@ -66,12 +69,12 @@ def keras() -> Namespace:
 
 
 def has_keras() -> bool:
-    """Whether Keras is a part of this release, and no package of its own."""
+    """Tell whether Keras is a part of this release, and no package of its own."""
     return importlib.util.find_spec("keras") is None and hasattr(tf, "keras")
 
 
 def placed(p: Problem) -> Given:
-    """The tensors of a problem on the current device."""
+    """Place the tensors of a problem on the current device."""
     dtype = TYPES[p.dtype].as_numpy_dtype
 
     def put(a: Any) -> Any:
@@ -82,17 +85,17 @@ def placed(p: Problem) -> Given:
 
 
 def pulled(t: Any) -> Tensor:
-    """An output, exactly."""
+    """Pull an output back exactly."""
     return Tensor(t.numpy().astype(np.float64), t.dtype.name)
 
 
 def is_native(p: Problem) -> bool:
-    """Whether TensorFlow's own row losses serve: they take no smoothing, and weights only per row."""
+    """Tell whether TensorFlow's own row losses serve: they take no smoothing, and weights only per row."""
     return p.op == "cross_entropy" and not p.label_smoothing and not (p.has_probability_target and p.weight is not None)
 
 
 def value_of(f: Namespace, p: Problem, weight: Any, v: compose.Values) -> Value:
-    """The value of a problem as a function of input and target."""
+    """Return the value of a problem as a function of input and target."""
     op = _operation(f, p, weight, v)
     if p.scale == 1.0:
         return op
@@ -122,9 +125,9 @@ def _native(f: Namespace, p: Problem, x: Any, target: Any, weight: Any, v: compo
 
 
 def derive(f: Value, g: Given, want: Sequence[str], *, over_reverse: bool = False) -> Outputs:
-    """Value, gradients through ``tf.GradientTape``, and directions through forward mode.
+    """Compute the value, gradients through ``tf.GradientTape``, and directions through forward mode.
 
-    Second derivatives through nested tapes, or with ``over_reverse`` by forward mode over a tape.
+    Second derivatives are taken through nested tapes, or with ``over_reverse`` by forward mode over a tape.
     """
 
     def of_x() -> Any:
@@ -163,7 +166,7 @@ def derive(f: Value, g: Given, want: Sequence[str], *, over_reverse: bool = Fals
 
 
 def _gradient(f: Callable[[], Any], x: Any, cotangent: Any) -> Tuple[Any, Any]:
-    """What a function gives, and the gradient of its product with a cotangent. Nested for second derivatives."""
+    """Compute a function's value and the gradient of its product with a cotangent; nested for second derivatives."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
         value = f()
@@ -171,7 +174,7 @@ def _gradient(f: Callable[[], Any], x: Any, cotangent: Any) -> Tuple[Any, Any]:
 
 
 def _gradient_twice(f: Callable[[], Any], x: Any, cotangent: Any) -> Tuple[Any, Any, Any]:
-    """What a function gives, and its gradient from two backward passes over one tape."""
+    """Compute a function's value and its gradient from each of two backward passes over one tape."""
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(x)
         value = f()
@@ -180,21 +183,21 @@ def _gradient_twice(f: Callable[[], Any], x: Any, cotangent: Any) -> Tuple[Any, 
 
 
 def _forward(f: Callable[[], Any], at: Any, direction: Any) -> Any:
-    """The derivative in one direction of ``at``."""
+    """Compute a function's derivative in one direction of ``at``."""
     with tf.autodiff.ForwardAccumulator(at, direction) as forward:
         value = f()
     return forward.jvp(value, unconnected_gradients="zero")
 
 
 class Modes:
-    """Problems in each mode; graphs and compiled programs are kept."""
+    """The evaluation of problems in each mode, with the graphs and compiled programs that are kept for it."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self._programs = Programs()
 
     def evaluate(self, p: Problem, g: Given, mode: str) -> Outputs:
-        """Every output that is wanted."""
+        """Compute every output that is wanted."""
         if mode in ("eager", "forward-over-reverse", "keras"):
             if mode == "keras" and not is_native(p):
                 raise UnsupportedProblem("composed: nothing of Keras takes part")
@@ -208,7 +211,7 @@ class Modes:
 
 
 def numbers(p: Problem) -> Tuple[Any, Any, Any]:
-    """The values of options as arguments of a program, of the dtype that a number would have in it."""
+    """Return the values of options as arguments of a program, of the dtype that a number would have in it."""
     v, kind = compose.values(p), np.dtype(compose.wide(p.dtype))
     labels = np.dtype(np.int64) if p.target is None or p.has_probability_target else p.target.dtype
     return kind.type(v.keep), kind.type(v.share), labels.type(v.ignore or 0)

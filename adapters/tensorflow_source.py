@@ -39,7 +39,7 @@ _ROWS = {
 
 
 def script(p: Problem, device: str, mode: str) -> str:
-    """The whole program; it prints every output."""
+    """Write the whole program; it prints every output."""
     body = list(tensors(p))
     given = [name for name, _ in source.arrays(p)]
     compiled = mode in ("graph", "xla")
@@ -63,14 +63,14 @@ def script(p: Problem, device: str, mode: str) -> str:
 
 
 def tensors(p: Problem) -> Iterator[str]:
-    """The arrays of a problem as tensors."""
+    """Write the lines that set the arrays of a problem as tensors."""
     for name, a, entries in source.constants(p):
         kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype
         yield "%s = tf.reshape(tf.constant(%s, tf.%s), %r)" % (name, entries, kind, a.shape)
 
 
 def imports(device: str, mode: str) -> List[str]:
-    """What the lines need, and the device."""
+    """Write the imports, and the line that chooses the device."""
     kind, _, index = device.partition(":")
     out = ["import tensorflow as tf"]
     if kind == "cpu":
@@ -100,7 +100,7 @@ _SYMBOLS = compose.Values(*(source.Symbol(name) for name in ("keep", "share", "i
 
 
 def _functions(p: Problem, v: compose.Values, sparse: str, dense: str) -> List[str]:
-    """The functions that are needed; row losses are called as given."""
+    """Write the functions that are needed; row losses are called as given."""
     out = _function("f", p, v, sparse, dense)
     if {"grad_target", "jvp_target"} & set(p.want):
         again = _function(_OF_TARGET, p, v, sparse, dense, select_used=False)
@@ -109,7 +109,7 @@ def _functions(p: Problem, v: compose.Values, sparse: str, dense: str) -> List[s
 
 
 def uses(p: Problem, *, over_reverse: bool = False) -> List[str]:
-    """Every output of functions f and, for derivatives in the target, of_target; they read x and target."""
+    """Write the calls that compute every output of ``f`` and ``of_target``, which read x and target."""
     want = p.want
     out = ["value, vjp = gradient(f, x, cotangent)" if "vjp" in want else "value = f()"]
     if "vjp_again" in want:

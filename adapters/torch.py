@@ -35,7 +35,7 @@ _COMPILED: Mapping[str, Any] = {
 
 
 class TorchAdapter:
-    """``F.softmax``, ``F.log_softmax``, ``F.nll_loss`` and ``F.cross_entropy``."""
+    """The functions ``F.softmax``, ``F.log_softmax``, ``F.nll_loss`` and ``F.cross_entropy``."""
 
     name = "torch"
 
@@ -74,7 +74,7 @@ class TorchAdapter:
         )
 
     def describe(self) -> Description:
-        """Versions, threads, instruction set and the flags that can change bits."""
+        """Report versions, threads, the instruction set and the flags that can change bits."""
         versions = {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
         facts = {
             "threads": str(torch.get_num_threads()),
@@ -88,11 +88,11 @@ class TorchAdapter:
         return Description(versions, {**facts, **torch_devices.facts()})
 
     def capabilities(self) -> Capabilities:
-        """Everything native, in four dtypes, on the CPU and on the accelerators that are present."""
+        """Offer everything native, in four dtypes, on the CPU and on the accelerators that are present."""
         return self._capabilities
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
-        """Every output that is wanted and on offer, in one of the ways of ``torch_modes`` and ``torch_compiled``."""
+        """Compute every output that is wanted and on offer, in a way of ``torch_modes`` or ``torch_compiled``."""
         torch_devices.probe(problem, device)
         missing = _missing_kernel(problem.op, DTYPES[problem.dtype], device)
         if missing:
@@ -125,7 +125,7 @@ class TorchAdapter:
             return {**torch_modes.backward(f, g, want), **torch_modes.forward_ad(f, g, want)}
 
     def error_kind(self, error: Exception) -> str:
-        """By exception type first, then by the words of PyTorch's messages."""
+        """Classify an exception by its type first, then by the words of PyTorch's messages."""
         text = original(error)
         if isinstance(error, IndexError):
             return "bad_label" if text.startswith("Target ") else "bad_shape"
@@ -137,7 +137,7 @@ class TorchAdapter:
         return "internal"
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
-        """The call as a program of PyTorch alone."""
+        """Write the call as a program of PyTorch alone."""
         offered = self._capabilities.in_mode(mode).outputs
         want = tuple(name for name in _offered(problem) if name in offered)
         return torch_source.script(problem, device, mode, want)
@@ -175,14 +175,17 @@ _MESSAGES = (
 
 
 def _offered(p: Problem) -> Tuple[str, ...]:
-    """What is wanted, but for JVPs of expanded inputs: a dual number's tangent has the strides of its primal, and
-    ``make_dual`` refuses to copy a tangent into entries that share memory."""
+    """Return what is wanted of a problem, but for JVPs of expanded inputs.
+
+    A dual number's tangent has the strides of its primal, and ``make_dual`` refuses to copy a tangent into entries that
+    share memory.
+    """
     return p.want if p.layout != "expanded" else tuple(name for name in p.want if name != "jvp")
 
 
 @contextmanager
 def _tf32(allowed: bool) -> Iterator[None]:
-    """TF32 in matrix products and convolutions on, for the mode that is about it."""
+    """Allow TF32 in matrix products and convolutions for the block, in the mode that is about it."""
     if not allowed:
         yield
         return
@@ -196,7 +199,10 @@ def _tf32(allowed: bool) -> Iterator[None]:
 
 @functools.lru_cache(maxsize=None)
 def _missing_kernel(op: str, dtype: torch.dtype, device: str) -> str:
-    """What a release says that has no kernel of an op for a dtype on a device (float16 on the CPU); empty if it has."""
+    """Return what a release says that has no kernel of an op for a dtype on a device; an empty text if it has one.
+
+    Older ones have none for float16 on the CPU.
+    """
     x = torch.zeros((1, 2), dtype=dtype, device=device, requires_grad=True)
     labels = torch.zeros(1, dtype=torch.int64, device=device)
     try:

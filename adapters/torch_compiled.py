@@ -26,7 +26,7 @@ _LIMITS = ("recompile_limit", "accumulated_recompile_limit", "cache_size_limit",
 
 
 def available() -> bool:
-    """Whether this release compiles and finds a C++ compiler for the CPU."""
+    """Tell whether this release compiles and finds a C++ compiler for the CPU."""
     if not hasattr(torch, "compile"):
         return False
     compilers = (os.environ.get("CXX", ""), "g++", "clang++", "c++")
@@ -34,7 +34,7 @@ def available() -> bool:
 
 
 class Compiled:
-    """Problems through compiled functions, in the modes ``compile`` (static shapes) and ``dynamic``."""
+    """The evaluation of problems by compiled functions, in the modes ``compile`` (static shapes) and ``dynamic``."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
@@ -42,7 +42,7 @@ class Compiled:
         self._number = 0
 
     def evaluate(self, p: Problem, g: Given, want: Sequence[str], *, dynamic: bool) -> Outputs:
-        """Value and gradients, the forward and the backward pass compiled."""
+        """Compute value and gradients, the forward and the backward pass compiled."""
         if not self._number:
             _configure()
         program = self._programs.get((dynamic, _key(p, dynamic)), lambda: self._compile(p, dynamic))
@@ -68,8 +68,11 @@ class Compiled:
 
 
 def _key(p: Problem, dynamic: bool) -> Hashable:
-    """``label_smoothing`` is a constant of the program, the label to be ignored an argument that is always there.
-    Symbolic shapes leave only the number of axes."""
+    """Return what a compiled program depends on.
+
+    ``label_smoothing`` is a constant of the program, the label to be ignored an argument that is always there. Symbolic
+    shapes leave only the number of axes.
+    """
     if not dynamic:
         return seen_by_compiler(replace(p, ignore_index=None)), p.label_smoothing
     given = tuple(None if a is None else (a.ndim, a.dtype.str) for a in (p.x, p.target, p.weight, p.cotangent))
@@ -89,7 +92,7 @@ def _configure() -> None:
 
 
 def original(error: Exception) -> str:
-    """The message of an error; of one that tracing wraps, that of the call which raised it, without the call's text."""
+    """Return the message of an error; of one that tracing wraps, that of the call which raised it, without its text."""
     text = str(error)
     found = re.search(r"got (?:\w+\.)*\w*(?:Error|Exception)\((.*)", text)
     return text if found is None or not type(error).__module__.startswith("torch._dynamo") else found.group(1)

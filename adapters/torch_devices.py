@@ -13,7 +13,7 @@ _COPIES = 12
 
 
 def present() -> Tuple[str, ...]:
-    """``cpu`` and every accelerator, those of a registered PrivateUse1 backend among them."""
+    """Return ``cpu`` and every accelerator, those of a registered PrivateUse1 backend among them."""
     return ("cpu", *_accelerators())
 
 
@@ -35,7 +35,7 @@ def _private_name() -> str:
 
 
 def facts() -> Dict[str, str]:
-    """Names, versions and precision flags of the accelerators; empty where there is none."""
+    """Return names, versions and precision flags of the accelerators; nothing where there is none."""
     found = {}
     if torch.cuda.is_available():
         found["cuda"] = "%s, driver devices: %s" % (

@@ -1,6 +1,7 @@
-"""The kernels under ``F.softmax`` and ``F.log_softmax``, called as compilers and other libraries call them: the result
-goes into a tensor that is given, the derivative starts from a result that is given, both in the layout of the input.
+"""The kernels under ``F.softmax`` and ``F.log_softmax``, called as compilers and other libraries call them.
 
+The result goes into a tensor that is given, the derivative starts from a result that is given, both in the layout of
+the input.
 Through autograd results are always dense, so a kernel that takes them for dense is not found there.
 """
 
@@ -19,7 +20,7 @@ OPS = ("softmax", "log_softmax")
 
 
 def evaluate(p: Problem, g: Given, want: Sequence[str]) -> Dict[str, Any]:
-    """Value and VJP; both start from the input, so that neither shows the defects of the other."""
+    """Compute value and VJP, both from the input, so that neither shows the defects of the other."""
     kernel, derivative = getattr(torch, "_" + p.op), getattr(torch, "_%s_backward_data" % p.op)
     x = g.x if p.scale == 1.0 else g.x * p.scale
     out = {"value": kernel(x, p.axis, False, out=_laid(p, torch.full_like(x, float("nan"))))}
@@ -36,13 +37,13 @@ def _laid(p: Problem, t: Any) -> Any:
 
 @functools.lru_cache(maxsize=None)
 def _takes_dtype(op: str) -> bool:
-    """Whether the derivative is told the input's dtype; older releases take the input itself."""
+    """Tell whether the derivative is told the input's dtype; older releases take the input itself."""
     (schema,) = torch._C._jit_get_schemas_for_operator("aten::_%s_backward_data" % op)[:1]
     return schema.arguments[-1].name == "input_dtype"
 
 
 def source(p: Problem, want: Sequence[str]) -> List[str]:
-    """The same as lines of a program."""
+    """Write what :func:`evaluate` does as lines of a program."""
     plan = layouts.of_problem(p).get("x")
     lay = "" if plan is None else ".as_strided(%r, %r, %d)" % (plan.shape, plan.strides, plan.offset)
     buffer = (

@@ -1,4 +1,4 @@
-"""How PyTorch is asked for an output: through autograd, through ``torch.func``, or batched.
+"""The modes of PyTorch: an output is computed through autograd, through ``torch.func``, or batched.
 
 A driver takes the value as a function of input and target, the tensors of a problem, and the names of what is wanted.
 """
@@ -19,7 +19,7 @@ Outputs = Dict[str, Any]
 
 
 def backward(f: Value, g: Given, want: Sequence[str], *, differentiable: bool = False) -> Outputs:
-    """Value, gradients and second derivatives through ``torch.autograd.grad``.
+    """Compute value, gradients and second derivatives through ``torch.autograd.grad``.
 
     ``differentiable`` asks for gradients that have a graph also where nothing is derived from them.
     """
@@ -46,15 +46,18 @@ def backward(f: Value, g: Given, want: Sequence[str], *, differentiable: bool = 
 
 
 def _second(gradient: Any, x: Any, direction: Any, *, keep: bool) -> Any:
-    """The second derivative. A gradient without a graph does not depend on the input (``nll_loss`` is linear), which
-    ``torch.autograd.grad`` refuses and ``torch.autograd.functional.hvp`` answers with 0."""
+    """Compute the second derivative in a direction.
+
+    A gradient without a graph does not depend on the input (``nll_loss`` is linear), which ``torch.autograd.grad``
+    refuses and ``torch.autograd.functional.hvp`` answers with 0.
+    """
     if not gradient.requires_grad:
         return torch.zeros_like(x)
     return torch.autograd.grad(gradient, x, direction, retain_graph=keep)[0]
 
 
 def forward_ad(f: Value, g: Given, want: Sequence[str]) -> Outputs:
-    """Directional derivatives through dual numbers; none where a release has no forward rule for an operation."""
+    """Compute directional derivatives by dual numbers; none where a release has no forward rule for an operation."""
     out = {}
     if "jvp" in want:
         out["jvp"] = _dual(lambda x: f(x, g.target), g.x, g.tangent)
@@ -73,7 +76,7 @@ def _dual(f: Callable[[Any], Any], at: Any, direction: Any) -> Any:
 
 
 def double_backward(f: Value, g: Given, want: Sequence[str]) -> Outputs:
-    """Every gradient with a graph; directional derivatives as the gradient of the gradient in its cotangent."""
+    """Compute every gradient with a graph; directional derivatives are gradients of gradients in their cotangents."""
     out = backward(f, g, want, differentiable=True)
     for name, leaf, direction in (("jvp", g.x, g.tangent), ("jvp_target", g.target, g.target_tangent)):
         if name in want:
@@ -86,7 +89,7 @@ def double_backward(f: Value, g: Given, want: Sequence[str]) -> Outputs:
 
 
 def functional(f: Value, g: Given, want: Sequence[str]) -> Outputs:
-    """Everything through ``torch.func``: reverse mode, forward mode, forward over reverse, reverse over reverse."""
+    """Compute everything by ``torch.func``: reverse mode, forward mode, forward over reverse, reverse over reverse."""
     from torch.func import jvp, vjp
 
     def of_x(x: Any) -> Any:
@@ -118,7 +121,7 @@ def functional(f: Value, g: Given, want: Sequence[str]) -> Outputs:
 
 
 def batched(value_of: Callable[[Problem], Value], p: Problem, g: Given, want: Sequence[str]) -> Outputs:
-    """``functional`` under ``torch.func.vmap``."""
+    """Compute what ``functional`` does under ``torch.func.vmap``."""
     batch = batching(p)
     f = value_of(batch.inside)
     if batch.rows is None:

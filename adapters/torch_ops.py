@@ -1,4 +1,4 @@
-"""PyTorch's own functions for the operations, the tensors that they take, and what becomes of theirs."""
+"""PyTorch's own functions for the operations, the tensors that they take, and how results are pulled back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def function(p: Problem) -> Callable[[Any, Any, Any, int], Any]:
-    """The value of a problem as a function of input, target, weight and the label to be ignored.
+    """Return the value of a problem as a function of input, target, weight and the label to be ignored.
 
     Options are read here, once: a compiler sees plain constants.
     """
@@ -53,7 +53,7 @@ def _operation(p: Problem) -> Callable[[Any, Any, Any, int], Any]:
 
 
 def ignored_label(p: Problem) -> int:
-    """PyTorch cannot be told to ignore nothing: absent means a value that no label takes."""
+    """Return the label to be ignored; PyTorch cannot be told to ignore none, so absent means one that no row has."""
     if p.ignore_index is not None:
         return p.ignore_index
     if p.has_probability_target or p.target is None:
@@ -62,7 +62,7 @@ def ignored_label(p: Problem) -> int:
 
 
 def placed(p: Problem, device: str) -> Given:
-    """The tensors of a problem on a device, the input and the cotangent in its layout."""
+    """Place the tensors of a problem on a device, the input and the cotangent in its layout."""
 
     def put(a: Optional[np.ndarray], dtype: str = p.dtype) -> Any:
         # Labels keep their own type: whether it is accepted is PyTorch's answer.
@@ -78,6 +78,6 @@ def placed(p: Problem, device: str) -> Given:
 
 
 def pulled(t: torch.Tensor) -> Tensor:
-    """An output, exactly."""
+    """Pull an output back exactly."""
     # Copying to the host waits for the device. MPS has no float64: widen on the host.
     return Tensor(t.detach().cpu().double().numpy(), NAMES.get(t.dtype, str(t.dtype)))

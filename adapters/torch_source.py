@@ -11,7 +11,7 @@ from .torch_ops import ignored_label
 
 
 def script(p: Problem, device: str, mode: str, want: Sequence[str]) -> str:
-    """The whole program; it prints every output."""
+    """Write the whole program; it prints every output."""
     body = [*tensors(p, device), *layouts.torch_source(p), "", *_MODES[mode](p, want)]
     body += ['print("%s", %s.tolist())' % (name, name) for name in want]
     body.append(source.version("torch", "torch"))
@@ -19,7 +19,7 @@ def script(p: Problem, device: str, mode: str, want: Sequence[str]) -> str:
 
 
 def imports(body: Sequence[str]) -> List[str]:
-    """What the lines need."""
+    """Write the imports that the lines need."""
     out = ["import torch"]
     if any("F." in line for line in body):
         out.append("import torch.nn.functional as F")
@@ -31,7 +31,7 @@ def imports(body: Sequence[str]) -> List[str]:
 
 
 def tensors(p: Problem, device: str) -> Iterator[str]:
-    """The arrays of a problem as tensors."""
+    """Write the lines that set the arrays of a problem as tensors."""
     place = "" if device == "cpu" else ', device="%s"' % device
     for name, a, entries in source.constants(p):
         kind = a.dtype.name if a.dtype.kind in "iu" else p.result_dtype if name == "cotangent" else p.dtype
@@ -107,7 +107,7 @@ def _eager(p: Problem, want: Sequence[str]) -> List[str]:
 
 
 def uses(p: Problem, want: Sequence[str]) -> List[str]:
-    """Every output of a function f of input and target, through autograd and dual numbers."""
+    """Write the calls that compute every output of ``f``, through autograd and dual numbers."""
     out = _backward(p, want)
     for name, (leaf, direction) in _DIRECTIONS.items():
         if name in want:
@@ -147,7 +147,7 @@ def _functional(p: Problem, want: Sequence[str]) -> List[str]:
 
 
 def _transforms(p: Problem, want: Sequence[str], given: str) -> List[str]:
-    """``torch.func`` applied to f; what is named like a transformation ends in an underscore."""
+    """Write ``torch.func`` applied to ``f``; what is named like a transformation ends in an underscore."""
     of_x = "lambda x: f(%s)" % given
     out = ["value = f(%s)" % given]
     if "vjp" in want:

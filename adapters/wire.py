@@ -1,4 +1,4 @@
-"""Frames on a byte stream: how an engine and a worker talk, and how decks and answers lie in files.
+"""The frames of the byte stream in which an engine and a worker talk, and in which decks and answers lie in files.
 
 A frame is ``MAGIC``, the lengths of its two parts (4 and 8 bytes, big-endian), a JSON text, and the raw bytes of the
 arrays that the text refers to. Values are encoded by kind, dataclasses by the names of their fields, so that a field
@@ -32,7 +32,7 @@ class WireError(Exception):
 
 
 def pack(message: Message) -> bytes:
-    """A message as a frame. Raises :class:`WireError` for a value that has no encoding."""
+    """Encode a message as a frame. Raises :class:`WireError` for a value that has no encoding."""
     arrays: List[np.ndarray] = []
     text = json.dumps(_encode(message, arrays), allow_nan=False, separators=(",", ":")).encode("utf-8")
     blob = b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)
@@ -40,7 +40,7 @@ def pack(message: Message) -> bytes:
 
 
 class Reader:
-    """Bytes in, messages out. What comes before the first frame (a greeting of the shell, say) is dropped."""
+    """A decoder of messages from bytes. What comes before the first frame (a greeting of the shell, say) is dropped."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -52,7 +52,7 @@ class Reader:
         self._buffer += data
 
     def messages(self) -> Iterator[Message]:
-        """Every message that is complete. Raises :class:`WireError` for bytes that are none."""
+        """Yield every message that is complete. Raises :class:`WireError` for bytes that are none."""
         while True:
             message = self._next()
             if message is None:
@@ -61,7 +61,7 @@ class Reader:
 
     @property
     def pending(self) -> int:
-        """Bytes of a frame that is not complete yet."""
+        """Number of bytes of a frame that is not complete yet."""
         return len(self._buffer)
 
     def _next(self) -> Optional[Message]:
@@ -135,7 +135,7 @@ def _is_default(value: Any, f: Any) -> bool:
 
 
 class _Blob:
-    """Arrays in the order in which the text mentions them."""
+    """The arrays of a frame, taken in the order in which its text mentions them."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0

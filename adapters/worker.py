@@ -1,4 +1,4 @@
-"""A worker: one adapter in a process of its own, asked through frames on standard input and output.
+"""The worker: one adapter in a process of its own, asked through frames on standard input and output.
 
 It says hello, answers one message with one message, in order, and ends when its input does. Standard output is taken
 away from everything else first, so that a library which prints there harms nothing. With its input from a file and its
@@ -27,7 +27,7 @@ _CHUNK = 1 << 16
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve until the input ends or says bye, then end the process."""
+    """Serve an adapter until the input ends or says bye, then end the process."""
     options = _parser().parse_args(arguments)
     before = _Answered(options.after)
     source, sink = _streams()
@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _streams() -> Tuple[int, int]:
-    """The two ends of the conversation. Whoever prints from now on, native code as well, prints to standard error."""
+    """Take standard input and output for the conversation; all else that prints, native code too, goes to stderr."""
     source, sink = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -76,7 +76,7 @@ def _streams() -> Tuple[int, int]:
 
 
 def _leave() -> NoReturn:
-    """End without the interpreter's farewell: frameworks have threads that do not survive it."""
+    """End the process without the interpreter's farewell: frameworks have threads that do not survive it."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
@@ -153,7 +153,7 @@ def _limit(seconds: float) -> None:
 
 
 class _Answered:
-    """What a file of answers has already, none if there is no file. What is cut off at its end is removed."""
+    """The answers that a file has already, none if there is no file. What is cut off at its end is removed."""
 
     def __init__(self, path: str) -> None:
         self.hello = False
@@ -182,7 +182,7 @@ class _Answered:
             self.others.add(kind)
 
     def replies(self, message: Message, reply: Callable[[Message], Message]) -> Iterator[Message]:
-        """What to write about a message: nothing if it was answered before."""
+        """Yield what to write about a message: nothing if it was answered before."""
         number = message.get("id")
         if number in self.answered or (number is None and message["kind"] in self.others):
             return

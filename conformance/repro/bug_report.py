@@ -20,7 +20,10 @@ _HOW = {
 
 
 def issue(r: Reproducer, waiver: Waiver | None) -> str:
-    """The report: title, what is wrong, expected, observed, versions, program, reference."""
+    """Write the report of a reproducer: title, what is wrong, expected, observed, versions, reference, program.
+
+    The mechanism and the issue come from the ``waiver`` that explains the finding, if there is one.
+    """
     o, p, entry = r.observation, r.call.problem, r.entry
     how = _HOW.get(symptom(o) or o.verdict, "is right") if r.shows else "is right"
     output = TABLE[o.output]

@@ -21,11 +21,12 @@ _ACCEPTED = {
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry at ``index`` of its output: the exact result is in ``exact``, ``allowed`` the error that an error
-    ``profile`` allows.
+    """One entry of an output, with what an implementation may return there.
 
-    ``second`` is another accepted centre; ``accepts`` are special values that are accepted besides, each with its
-    condition on a variable ``observed``; ``anything`` says that the entry is not judged.
+    The entry lies at ``index`` of the output. The exact result is in the interval ``exact``; ``allowed`` is the error
+    that the error ``profile`` allows (docs/bounds.md). ``second`` is another accepted exact interval. ``accepts`` are
+    special values that are accepted besides, each with its condition on a variable ``observed``. ``anything`` says that
+    the entry is not judged.
     """
 
     index: tuple[int, ...]
@@ -43,7 +44,7 @@ class Entry:
 
     @property
     def described(self) -> str:
-        """What is expected, in words."""
+        """Words for what is expected."""
         lo, hi = self.exact
         if self.is_special:
             text = f"{lo!r}"
@@ -55,7 +56,7 @@ class Entry:
         return text + "".join(f", or {name}" for name, _ in self.accepts)
 
     def accepted(self, observed: float) -> bool:
-        """Whether an observed value is right: what the lines of :meth:`source` compute."""
+        """Tell whether an observed value is right, as the lines of :meth:`source` do in a program."""
         lo, hi = self.exact
         near = [self.exact, *([self.second] if self.second else [])]
         return (
@@ -68,7 +69,7 @@ class Entry:
         )
 
     def source(self) -> Iterator[str]:
-        """Lines of a program that say in ``right`` whether ``observed`` is right, and set ``exact`` and ``allowed``."""
+        """Write the lines of a program that set ``exact`` and ``allowed``, and ``right`` if ``observed`` is right."""
         lo, hi = self.exact
         if self.is_special:
             yield f'exact, allowed = float("{lo}"), 0.0'
@@ -97,7 +98,10 @@ def _name(observed: float) -> str:
 
 
 def entry(exact: Truth, output: str, at: tuple[int, ...], p: Problem, *, allowed: float, profile: str) -> Entry:
-    """The entry at ``at``, an index in the layout of a batch of the one problem ``p``."""
+    """Take one entry of the truth about an output of ``p``, the one problem of a batch.
+
+    ``at`` is its index in the layout of the batch; ``allowed`` is the error that ``profile`` allows there.
+    """
     expected = exact.expected[output]
     place = (0, *at)
     codes = int(expected.accept[place])

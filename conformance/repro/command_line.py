@@ -1,4 +1,4 @@
-"""The command lines that reports print."""
+"""The command lines that reproducers and reports print, to be run again by the reader."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import shlex
 
 
 def command(id: str, target: str, **options: object) -> str:
-    """The command line that writes the program of a case; options at their defaults are left out."""
+    """Write the ``lossproof repro`` command that makes the program of a case; options at their defaults are left out.
+
+    ``options`` bear the names of the command's, with underscores; ``call_file`` stands in the place of the id.
+    """
     words = ["lossproof", "repro"]
     given = options.pop("call_file", None)
     words += ["--call", str(given)] if given else [id]

@@ -32,7 +32,7 @@ from lossproof.targets.target import Target
 
 @dataclass(frozen=True)
 class Shown:
-    """What a call shows of a clause on a target."""
+    """The behaviour ``how`` that one call shows of a clause on one target."""
 
     call: Call
     target: Target
@@ -40,7 +40,7 @@ class Shown:
 
     @property
     def place(self) -> str:
-        """The dtype and the target, in words."""
+        """Words for the dtype and the target."""
         return f"{self.call.problem.dtype} on {self.target.name}"
 
 
@@ -52,9 +52,11 @@ class _Case:
 
 
 def apart(id: str, targets: Sequence[Target], calls: Sequence[Call], command: str) -> Reproducer:
-    """The program for a convention ``OP/all/convention/clause-N/OUTPUT`` that differs on the targets.
+    """Write the program that shows two calls which follow different conventions.
 
-    Raises :class:`UsageError` for an id that is none, if nothing differs, and where answers to invalid input do.
+    ``id`` names the convention as runs print it, ``OP/all/convention/clause-N/OUTPUT``; ``calls`` are run on the
+    ``targets`` to find the two. Raises :class:`UsageError` for an id of another form, if all calls agree, and where
+    only answers to invalid input differ.
     """
     case = _parsed(id)
     asked = [c for c in calls if is_compared(case.clause, c) and c.problem.op == case.op]
@@ -91,7 +93,7 @@ def _different(group: Sequence[Shown]) -> Iterator[tuple[Shown, Shown]]:
 
 
 def _alone(shown: Shown, case: _Case) -> Shown:
-    """The same with no other output wanted, if that shows the same."""
+    """Ask for the one output alone, if the call then still shows the same behaviour; else leave it as it is."""
     call = replace(shown.call, problem=narrowed(shown.call.problem, case.output))
     for o in run([shown.target], [call]):
         if o.id == call.id and o.output == case.output and o.conventions.get(case.clause) == shown.how:
@@ -136,7 +138,7 @@ def _lines(first: ProgramParts, second: ProgramParts, at: str, allowed: float, n
 
 
 def _looped(one: Sequence[str], other: Sequence[str], apart: Sequence[int], observed: str) -> Iterator[str]:
-    """One computation for both: what is set differently is what it loops over."""
+    """Write one computation for both calls, in a loop over what their programs set differently."""
     yield from one[: apart[0]]
     yield "cases = ["
     for several in (one, other):
@@ -156,7 +158,7 @@ def _statements(program: ProgramParts) -> list[str]:
 
 
 def _set(text: str) -> tuple[str, str]:
-    """The name that a statement sets, and to what; an empty name if it does anything else."""
+    """Split an assignment into name and value; the name is empty for any other statement."""
     name, _, value = text.partition(" = ")
     return (name, value) if name.isidentifier() and "\n" not in value else ("", "")
 
@@ -166,7 +168,7 @@ def _sets_the_same(a: str, b: str) -> bool:
 
 
 def _entry(pair: tuple[Shown, Shown], output: str) -> tuple[tuple[int, ...], float]:
-    """The entry at which the two differ most, and by how much they may differ there."""
+    """Find the entry at which the two answers differ most; its index, and by how much they may differ there."""
     got, exact, bound = [], [], []
     for shown in pair:
         p = shown.call.problem

@@ -1,4 +1,7 @@
-"""``lossproof explain ID``: one case in words and numbers, a target's answer to it, and a script without lossproof."""
+"""The explanation of one case in words and numbers, a target's answer to it, and a script without lossproof.
+
+``lossproof explain ID`` prints it.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ _MEANING = {
 
 
 def lines(call: Call, target: Target | None, *, full: bool = False) -> Iterator[str]:
-    """The whole explanation, line by line."""
+    """Write the explanation of a call, line by line; with a ``target`` also what it answers.
+
+    Arrays of more than ``ENTRIES`` entries are cut short unless ``full``.
+    """
     if isinstance(call, Check):
         yield from check_lines(call, target, _array, full=full)
         return

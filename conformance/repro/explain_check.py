@@ -1,4 +1,4 @@
-"""``lossproof explain`` for relations and error calls: the sentence, every call's inputs, a target's observations."""
+"""The explanation of relations and error calls: the sentence, every call's inputs, a target's observations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ShowArray = Callable[[str, np.ndarray | None, bool], Iterator[str]]
 
 
 def check_lines(check: Check, target: Target | None, show: ShowArray, *, full: bool = False) -> Iterator[str]:
-    """The whole explanation, line by line; ``show`` prints an array."""
+    """Write the explanation of a check, line by line; ``show`` writes the lines of an array."""
     yield check.id
     yield f"  {check.name}: {check.provenance}"
     for number, call in enumerate(check.calls, 1):

@@ -16,7 +16,12 @@ from lossproof.records.record import read_record
 
 
 def find_call(id: str | None, *, deck: str, seed: int, record: str | None, call_file: str | None) -> Call:
-    """The call with this id, or one of which it is the last part. Raises :class:`UsageError` with the nearest ids."""
+    """Find the call with an id, or the only one whose id ends in it.
+
+    A ``call_file`` holds the call itself. A ``record`` is searched if it is given; else, and always for relations and
+    error cases, the ``deck`` of the ``seed`` is. Raises :class:`UsageError`, with the nearest ids, if there is no such
+    call or there are several.
+    """
     if call_file is not None:
         return _from_file(call_file)
     if id is None:

@@ -41,9 +41,12 @@ _BAD = ("fail", "suspect", "crash", "timeout", "resource", "error")
 
 @dataclass(frozen=True)
 class Reproducer:
-    """A program, and what it shows: the judged ``call`` (cut down to one output, perhaps simplified), the observation
-    of it, and the ``entry`` that is looked at; an answer to invalid input has none. ``differs`` names the two dtypes
-    and targets of conventions that are not the same."""
+    """A program (``text``), and what it shows.
+
+    ``call`` is what was judged, cut down to one output and perhaps simplified; ``observation`` says how. ``entry`` is
+    what the program looks at; of an answer to invalid input there is none. ``differs`` names the two dtypes and targets
+    of conventions that are not the same, and is empty for a single call.
+    """
 
     text: str
     call: Call
@@ -59,10 +62,11 @@ class Reproducer:
 
 
 def reproduce(call: Call, target: Target, command: str, *, output: str = "", simplify: bool = False) -> Reproducer:
-    """The program for a case on a target: of its first ``output`` that is wrong, or else of its first.
+    """Write the program that shows a case on a target: its ``output``, by default the first that is wrong or the first.
 
-    With ``simplify`` simpler inputs that show the same are looked for. Raises :class:`UsageError` where no program of
-    one call shows the case: relations between calls that are right one by one, and adapters that write no programs.
+    ``command`` is the command line that stands in its head. With ``simplify`` simpler inputs that show the same are
+    looked for. Raises :class:`UsageError` where no program of one call shows the case: relations between calls that are
+    right one by one, and adapters that write no programs.
     """
     if isinstance(call, Check) and call.family != ERROR:
         call = _guilty(call, target)
@@ -86,8 +90,9 @@ def reproduce(call: Call, target: Target, command: str, *, output: str = "", sim
 
 
 def _observed(call: Call, target: Target) -> Iterator[tuple[Observation, Outcome]]:
-    """The observations of a call and the answer behind them; what a case costs to compile is no matter here."""
+    """Judge a call on a target; each observation with the answer behind it."""
     ear, marks = listen(target), waivers_in_force([target])
+    # Of one call it does not matter what it costs to compile.
     observations = [marks.mark(o) for o in run([ear], [replace(call, tier="core")]) if o.id == call.id]
     for o in observations:
         yield o, ear.heard[0]
@@ -107,7 +112,7 @@ def _chosen(found: list[tuple[Observation, Outcome]], output: str, call: Call) -
 
 
 def _guilty(check: Check, target: Target) -> Call:
-    """The first call of a relation that is wrong by itself."""
+    """Find the first call of a relation that is wrong by itself. Raises :class:`UsageError` if all are right."""
     for call in check.calls:
         if any(o.verdict in _BAD for o, _ in _observed(call, target)):
             return call
@@ -118,13 +123,13 @@ def _guilty(check: Check, target: Target) -> Call:
 
 
 def narrowed(p: Problem, output: str) -> Problem:
-    """The problem with only the inputs that an output needs."""
+    """Leave out of a problem all inputs that an output does not need."""
     left_out = {name: absent for name, absent in _ABSENT.items() if name not in TABLE[output].needs}
     return replace(p, **left_out)  # type: ignore[arg-type]
 
 
 def _again(p: Problem, call: Call, target: Target, o: Observation) -> tuple[Call, Observation, Outcome] | None:
-    """Another problem in the place of a call, if its output is wrong in the same way."""
+    """Judge another problem in the place of a call's; None if the output is not wrong in the same way."""
     other = replace(call, problem=p)
     for found, outcome in _observed(other, target):
         if found.output == o.output and (found.verdict, symptom(found)) == (o.verdict, symptom(o)):
@@ -133,7 +138,7 @@ def _again(p: Problem, call: Call, target: Target, o: Observation) -> tuple[Call
 
 
 def _alone(call: Call, target: Target, o: Observation, outcome: Outcome) -> tuple[Call, Observation, Outcome]:
-    """The same output without the others, where that shows the same."""
+    """Ask for the one output without the others, if it is then wrong in the same way; else leave the call as it is."""
     p = narrowed(call.problem, o.output)
     if p.want == call.problem.want:
         return call, o, outcome
@@ -154,14 +159,14 @@ def _simplified(call: Call, target: Target, o: Observation, outcome: Outcome) ->
 
 
 def _reply(outcome: Outcome, o: Observation) -> str:
-    """What is looked at in an answer to unusual input: that there is one, that there is none, or neither."""
+    """Name what is looked at in an answer to unusual input: that there is one, that there is none, or either."""
     if o.verdict not in _BAD:
         return "either"
     return "answer" if outcome.error is None else "refusal"
 
 
 def _kind(outcome: Outcome, o: Observation, p: Problem) -> str:
-    """What is looked at: the value, that there is one at all, its shape, or its dtype."""
+    """Name what the program looks at: the value, that there is one at all, its shape, or its dtype."""
     if outcome.error is not None:
         return "raises"
     got = outcome.outputs[o.output]
@@ -171,7 +176,7 @@ def _kind(outcome: Outcome, o: Observation, p: Problem) -> str:
 
 
 def _said(o: Observation, outcome: Outcome) -> str:
-    """The answer in words."""
+    """Say in words what the target answered."""
     if outcome.error is not None:
         what = outcome.message or outcome.error
         return f"{o.verdict}: {what}" if o.verdict in ("crash", "timeout", "resource") else what
@@ -180,7 +185,7 @@ def _said(o: Observation, outcome: Outcome) -> str:
 
 
 def _entry(p: Problem, target: Target, o: Observation, outcome: Outcome) -> Entry:
-    """The entry that decides the verdict; of an answer without one, the first that must be finite."""
+    """Find the entry that decides the verdict; of an answer without entries, the first that must be finite."""
     declared = target.declared(p.op, p.result_dtype)
     exact = _truth(solved_by(p, declared.mean))
     expected, fmt = exact.expected[o.output], exact.batch.format_of(o.output)
@@ -199,7 +204,10 @@ def _entry(p: Problem, target: Target, o: Observation, outcome: Outcome) -> Entr
 
 
 def solved(p: Problem, target: Target, output: str) -> tuple[F64, F64]:
-    """Exact result and allowed error of an output of one problem, as a target declares it, in the layout of a batch."""
+    """Compute the exact result of an output of one problem, and the error that a target's declarations allow.
+
+    Both are float64 in the layout of a batch, without its first axis.
+    """
     declared = target.declared(p.op, p.result_dtype)
     exact = truth([solved_by(p, declared.mean)])
     return exact.expected[output].exact.mid[0], exact.allowed(declared.profile, online=declared.online).outputs[output][

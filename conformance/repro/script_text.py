@@ -1,4 +1,7 @@
-"""The text of a reproducer: an adapter's program with the truth in place of the printed results. Pure."""
+"""The text of a reproducer: an adapter's program with the truth in place of the printed results.
+
+All functions here are pure: text in, text out.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,13 @@ _PRINT = re.compile(r'print\("(\w+)", (.+)\)')
 
 @dataclass(frozen=True)
 class Finding:
-    """What a program is to show: an observation of a problem at an entry, or for ``kind`` raises, shape and dtype
-    that the answer is of another kind, for answer (to invalid input) and refusal (of unusual input) that there is one
-    or none, for either that both will do; what was ``said`` by which ``versions``, and the
-    ``command`` that writes the program."""
+    """What a program is to show: an observation of a problem, and the kind of it.
+
+    ``kind`` is ``value`` (what is wrong is the value at ``entry``), ``raises`` (there is no answer), ``shape`` or
+    ``dtype`` (the answer has another one than it must), ``answer`` (there is one, to invalid input), ``refusal`` (there
+    is none, to unusual input) or ``either`` (both will do). ``said`` is what was observed with which ``versions``;
+    ``command`` is the command line that writes the program.
+    """
 
     observation: Observation
     problem: Problem
@@ -42,8 +48,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class ProgramParts:
-    """An adapter's program for one output, in its parts: the lines of the inputs and those that compute from them, the
-    ``expression`` of the output, and the line that prints the versions."""
+    """An adapter's program for one output, in its parts.
+
+    ``title`` is its first line; ``given`` are the lines that set the inputs, ``computed`` those that compute from them,
+    ``expression`` is the output, and ``versions`` the line that prints the framework's version.
+    """
 
     title: str
     given: tuple[str, ...]
@@ -53,8 +62,7 @@ class ProgramParts:
 
 
 def parts(text: str, output: str, *, whole: bool = False) -> ProgramParts:
-    """The parts of an adapter's program, without what computes other outputs unless it is wanted ``whole``.
-
+    """Take an adapter's program apart; what computes other outputs is left out unless it is wanted ``whole``.
     Raises :class:`UsageError` if ``text`` is no program of the form that adapters agree on.
     """
     lines = text.splitlines()
@@ -76,7 +84,7 @@ def parts(text: str, output: str, *, whole: bool = False) -> ProgramParts:
 
 
 def _picked(computed: list[str], expression: str) -> tuple[list[str], str]:
-    """Of a last line that names all results of one call: the call in the place of the one that is looked at."""
+    """Put a call in the place of the one result that is looked at, if the last line names all results of that call."""
     found = _CALL.fullmatch(computed[-1]) if computed else None
     names = found[1].split(", ") if found else []
     used = [name for name in names if re.search(rf"\b{name}\b", expression)]
@@ -86,14 +94,17 @@ def _picked(computed: list[str], expression: str) -> tuple[list[str], str]:
 
 
 def script(text: str, finding: Finding) -> str:
-    """The program. Raises :class:`UsageError` if ``text`` is no program of the form that adapters agree on."""
+    """Write the program that shows a finding, from the program of an adapter.
+
+    Raises :class:`UsageError` if ``text`` is no program of the form that adapters agree on (adapters/protocol.py).
+    """
     found = parts(text, finding.observation.output, whole=finding.kind in ("raises", "refusal"))
     ending = [*_ending(finding, found.expression, list(found.computed)), found.versions]
     return laid_out(finding.command, found.title, finding.versions, finding.said, [*found.given, *ending])
 
 
 def laid_out(command: str, title: str, versions: str, said: str, lines: Sequence[str]) -> str:
-    """A reproducer: its head, the lines that leave the verdict in ``right``, and its end."""
+    """Write a reproducer: its head, the ``lines`` that leave the verdict in ``right``, and its end."""
     head = [f"# {command}", title, f"# Observed with {versions}: {_one_line(said)}"]
     made = [*head, *lines, "raise SystemExit(0 if right else 1)"]
     if len(made) >= LINES:
@@ -102,7 +113,7 @@ def laid_out(command: str, title: str, versions: str, said: str, lines: Sequence
 
 
 def _needed(lines: list[str], expression: str) -> list[str]:
-    """The lines without what computes other outputs: statements that set only names that nothing uses afterwards."""
+    """Drop the statements that compute other outputs: they set only names that nothing uses afterwards."""
     names = _names(ast.parse(expression), ast.Load)
     dropped: set[int] = set()
     for statement in reversed(ast.parse("\n".join(lines)).body):
@@ -121,7 +132,7 @@ def _names(tree: ast.AST, context: type[ast.expr_context]) -> set[str]:
 
 
 def _bound(statement: ast.stmt) -> set[str]:
-    """The name of a function, or the names that an import binds."""
+    """Return the names that a statement binds as a function or by an import."""
     if isinstance(statement, ast.FunctionDef):
         return {statement.name}
     if isinstance(statement, ast.ImportFrom):
@@ -138,7 +149,7 @@ def _one_line(text: str) -> str:
 
 
 def _ending(f: Finding, expression: str, computed: list[str]) -> Iterator[str]:
-    """From the computation to the verdict in ``right``."""
+    """Write the lines from the computation to the verdict in ``right``."""
     output, p = f.observation.output, f.problem
     wanted = p.shape_of(output)
     index = "".join(f"[{i}]" for i in f.observation.index)

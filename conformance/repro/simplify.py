@@ -1,4 +1,4 @@
-"""Simpler problems that show the same: greedy, deterministic, in steps that a reader of the result can follow."""
+"""The search for simpler problems that show the same: greedy, deterministic, in steps that a reader can follow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ _DISTINCT = 8
 
 
 def simpler(p: Problem, same: Callable[[Problem], bool], *, at: tuple[int, ...] = (), budget: int = BUDGET) -> Problem:
-    """The simplest problem found of those for which ``same`` holds. ``at`` is an index of the entry that is wrong."""
+    """Simplify a problem as long as ``same`` holds of the result.
+
+    ``at`` is the index of the entry that is wrong; ``same`` is asked ``budget`` times at most.
+    """
     left = budget
     while True:
         for q in _candidates(p, at):
@@ -35,7 +38,7 @@ def simpler(p: Problem, same: Callable[[Problem], bool], *, at: tuple[int, ...] 
 
 
 def _candidates(p: Problem, at: tuple[int, ...]) -> Iterator[Problem]:
-    """Problems that are one step simpler, the largest steps first."""
+    """Yield the problems that are one step simpler, the largest steps first."""
     yield from _plainer(p)
     yield from _fewer(p, at)
     yield from _alike(p)
@@ -54,7 +57,7 @@ def _differs(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def _plainer(p: Problem) -> Iterator[Problem]:
-    """Fewer options."""
+    """Yield the problem with one option fewer."""
     if p.layout != "contiguous":
         yield replace(p, layout="contiguous")
     if p.scale != 1.0:
@@ -68,7 +71,7 @@ def _plainer(p: Problem) -> Iterator[Problem]:
 
 
 def _fewer(p: Problem, at: tuple[int, ...]) -> Iterator[Problem]:
-    """Fewer rows, fewer classes."""
+    """Yield the problem with fewer rows, then with fewer classes."""
     axis = p.axis % p.x.ndim
     for i, n in enumerate(p.x.shape):
         if i != axis and n > 1:
@@ -85,7 +88,7 @@ def _fewer(p: Problem, at: tuple[int, ...]) -> Iterator[Problem]:
 
 
 def _parts(n: int) -> Iterator[slice]:
-    """Ranges of an axis of ``n`` entries without a part at its end or its beginning."""
+    """Yield what is left of an axis of ``n`` entries without a part at its end or its beginning, the shortest first."""
     sizes = [n // part for part in _PARTS] + ([1] if n <= _LONG else [])
     for size in dict.fromkeys(s for s in sizes if 0 < s < n):
         yield slice(0, n - size)
@@ -98,7 +101,7 @@ def _holds(labels: np.ndarray, part: slice, ignored: int | None) -> bool:
 
 
 def _cut(p: Problem, axis: int, part: slice) -> Problem:
-    """The problem on a part of an axis of the logits."""
+    """Keep a part of one axis of the logits, and the same part of every array that has the axis."""
     classes = p.axis % p.x.ndim
     full, reduced = [slice(None)] * p.x.ndim, [slice(None)] * (p.x.ndim - 1)
     full[axis] = part
@@ -124,7 +127,7 @@ def _cut(p: Problem, axis: int, part: slice) -> Problem:
 
 
 def _alike(p: Problem) -> Iterator[Problem]:
-    """Every row the same: as the first, as the last, or of labels as any."""
+    """Yield the problem with all rows of one array alike: as the first, as the last, or labels as any."""
     axis = p.axis % p.x.ndim
     for name in ARRAYS:
         a = getattr(p, name)
@@ -145,7 +148,7 @@ def _alike(p: Problem) -> Iterator[Problem]:
 
 
 def _rounder(name: str, a: np.ndarray, p: Problem) -> Iterator[np.ndarray]:
-    """Numbers of fewer bits; what is not an input of its own is best 1."""
+    """Yield an array in numbers of fewer bits; of weights, cotangents and directions 1s first."""
     if name not in ("x", "target"):
         if np.all(a == 1.0):
             return
