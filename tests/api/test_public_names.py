@@ -78,7 +78,7 @@ def written() -> str:
 def test_the_public_names_are_those_that_are_written() -> None:
     before, now = WRITTEN.read_text(encoding="utf-8"), written()
     differ = "\n".join(difflib.unified_diff(before.splitlines(), now.splitlines(), "written", "now", lineterm="", n=0))
-    assert not differ, f"{differ}\nif that is meant: python {Path(__file__).name}, and a line in CHANGELOG.md"
+    assert not differ, f"{differ}\nif that is meant: python tests/api/{Path(__file__).name}, and a line in CHANGELOG.md"
 
 
 def test_the_names_are_those_of_the_modules_that_define_them() -> None:
