@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lossproof.adapters.protocol import ARRAYS, Problem
+from lossproof.core.case_id import CaseId
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import F64, from_hex, hex_list
 
@@ -93,10 +94,15 @@ class Call:
         return h.hexdigest()[:8]
 
     @cached_property
-    def id(self) -> str:
-        """``op/dtype/family/details/digest``; details name only what differs from the default."""
+    def case(self) -> CaseId:
+        """The call's id in its parts; details name only what differs from the default."""
         p = self.problem
-        return f"{p.op}/{p.dtype}/{self.family}/{detail(p)}/{self.digest}"
+        return CaseId(p.op, p.dtype, self.family, detail(p), self.digest)
+
+    @cached_property
+    def id(self) -> str:
+        """The call's id."""
+        return str(self.case)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that :func:`from_json` turns back into the same call, bit for bit."""
@@ -161,6 +167,8 @@ def from_json(data: dict[str, Any]) -> Call:
                     if "hex" in entry
                     else np.array(entry["int"], dtype=_integer(entry.get("dtype", "int64"))).reshape(shape)
                 )
+        if not isinstance(data["family"], str) or not data["family"].isprintable() or set("/ ") & set(data["family"]):
+            raise ValueError(f"family {data['family']!r} has a space or a slash, or is no text")
         # sanity check: the JSON form covers every field of a problem
         assert set(values) <= {f.name for f in fields(Problem)}
         return Call(Problem(**values), data["family"], data.get("provenance", ""), data.get("random_order", False))

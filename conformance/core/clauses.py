@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-GRADE = "modes"
+MODES = "modes"
 
 
 # Overflow depends on the format, flushing is recorded as found, label dtypes are the caller's.

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 
+from lossproof.core.call import Call
+from lossproof.core.case_id import CaseId
 from lossproof.core.formats import F64
 
 VERDICTS = (
@@ -35,7 +39,9 @@ class Observation:
     ``share`` is the worst error over the allowed error (infinite where a required special value is missing); ``ulp``
     the worst error in units of the dtype's spacing at the exact value; ``index`` the worst entry in the output's own
     shape; ``exact`` and ``allowed`` belong to it. ``met`` is the strictest profile whose bound the output meets.
-    ``note`` says what is remarkable about the way to the answer.
+    ``note`` says what is remarkable about the way to the answer. ``rows`` and ``classes`` are the shape of the (first)
+    call and ``reduction`` that of a loss, so that views need not read them out of ``id``; what is said of a whole run
+    has none. ``call`` is the call in full, where the verdict is no pass.
     """
 
     id: str
@@ -56,7 +62,35 @@ class Observation:
     seconds: float = 0.0
     waiver: str = ""
     note: str = ""
+    rows: int | None = None
+    classes: int | None = None
+    reduction: str = ""
     call: dict[str, Any] | None = None
+
+    @classmethod
+    def of(
+        cls, call: Call, output: str, target: str, *, profile: str = "", seconds: float = 0.0, note: str = ""
+    ) -> Self:
+        """The observation of one output of a call that is not judged yet: a failure, to be filled in."""
+        p = call.problem
+        axis = p.axis % p.x.ndim
+        return cls(
+            call.id,
+            output,
+            target,
+            "fail",
+            profile=profile,
+            seconds=seconds,
+            note=note,
+            rows=math.prod(p.x.shape[:axis] + p.x.shape[axis + 1 :]),
+            classes=p.x.shape[axis],
+            reduction=p.reduction if p.is_loss else "",
+        )
+
+    @cached_property
+    def case(self) -> CaseId:
+        """The id in its parts. Raises :class:`UsageError` if it is none."""
+        return CaseId.parse(self.id)
 
 
 def bits_digest(got: F64) -> str:

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.core.call import Call, detail
+from lossproof.core.case_id import CaseId
 from lossproof.core.observation import Observation
 from lossproof.core.operations import solved_by
 from lossproof.judging.messages import trouble
@@ -61,11 +62,10 @@ class Hearing:
     def blank(self, output: str) -> Observation:
         """An observation of one output, to be filled in."""
         p = self.check.problem
-        return Observation(
-            self.check.id,
+        return Observation.of(
+            self.check,
             output,
             self.target.name,
-            "fail",
             profile=self.target.declared(p.op, p.result_dtype).profile,
             seconds=sum(o.seconds for o in self.outcomes),
             note="; ".join(o.note for o in self.outcomes if o.note),
@@ -109,10 +109,10 @@ class Check(Call):
         return hashlib.sha256("/".join([self.name, *(c.digest for c in self.calls)]).encode()).hexdigest()[:8]
 
     @cached_property
-    def id(self) -> str:
-        """``op/dtype/relation/NAME-details/digest``."""
+    def case(self) -> CaseId:
+        """The check's id in its parts: its name stands before the details of the first call."""
         p = self.problem
-        return f"{p.op}/{p.dtype}/{self.family}/{self.name}-{detail(p)}/{self.digest}"
+        return CaseId(p.op, p.dtype, self.family, f"{self.name}-{detail(p)}", self.digest)
 
 
 def play(check: Check, target: Target, exact: Exact) -> Hearing:

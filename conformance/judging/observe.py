@@ -59,7 +59,7 @@ def _observe_output(
 ) -> list[Observation]:
     got = np.full(exact.expected[name].exact.mid.shape, np.nan)
     blank = [
-        Observation(c.id, name, target, "fail", profile=declared.profile, seconds=o.seconds, note=o.note)
+        Observation.of(c, name, target, profile=declared.profile, seconds=o.seconds, note=o.note)
         for c, o in zip(calls, outcomes, strict=True)
     ]
     broken = [trouble(base, call, outcome) for base, call, outcome in zip(blank, calls, outcomes, strict=True)]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lossproof.core.case_id import ERROR, FAMILY
-from lossproof.core.clauses import EXEMPT
-from lossproof.core.clauses import GRADE as MODES
+from lossproof.core.case_id import CaseId, Kind
+from lossproof.core.clauses import EXEMPT, MODES
 from lossproof.core.observation import Observation
-from lossproof.records.levels import BITS, CONVENTION, REGRESSION
+from lossproof.records.levels import ON_BITS, ON_CONVENTION, ON_REGRESSION
 from lossproof.records.waivers import symptom, verdict
 
 CHANGE_KINDS = ("regression", "fix", "convention", "behaviour", "gone", "new")
@@ -18,7 +17,7 @@ CHANGE_KINDS = ("regression", "fix", "convention", "behaviour", "gone", "new")
 _RANK = {"pass": 0, "convention": 0, "suspect": 1, "unsupported": 2, "fail": 3}
 _WORST = 4
 # Grades that are lost, and the level of that: other bits in another mode are no more than other bits.
-_GRADES = {"determinism": REGRESSION, "batch": REGRESSION, MODES: BITS}
+_GRADES = {"determinism": ON_REGRESSION, "batch": ON_REGRESSION, MODES: ON_BITS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +40,15 @@ class Change:
     message: str = ""
 
     @property
+    def case(self) -> CaseId:
+        """The id in its parts."""
+        return CaseId.parse(self.id)
+
+    @property
     def group(self) -> tuple[str, ...]:
         """What changes have in common that likely share a mechanism."""
-        states = (self.before, self.after, self.fails)
-        return (self.kind, self.target, *self.id.split("/")[:3], self.output, self.clause, *states)
+        case, states = self.case, (self.before, self.after, self.fails)
+        return (self.kind, self.target, case.op, case.dtype, case.family, self.output, self.clause, *states)
 
 
 def is_answered(o: Observation) -> bool:
@@ -61,11 +65,11 @@ def changes_between(target: str, a: Observation | None, b: Observation | None, *
     where it depends on answers whether there is such an output."""
     if a is None or b is None:
         if a is not None:
-            missed = same_deck and [*a.id.split("/"), "", ""][2] not in (ERROR, FAMILY)
-            yield Change("gone", target, a.id, a.output, state(a), "", REGRESSION if missed else "")
+            missed = same_deck and a.case.kind in (Kind.CALL, Kind.RELATION)
+            yield Change("gone", target, a.id, a.output, state(a), "", ON_REGRESSION if missed else "")
         elif b is not None:
             bad = same_deck and _rank(b) > _RANK["unsupported"] and verdict(b) != "waived"
-            kind, fails = ("regression", REGRESSION) if bad else ("new", "")
+            kind, fails = ("regression", ON_REGRESSION) if bad else ("new", "")
             yield Change(kind, target, b.id, b.output, "", state(b), fails, message=b.message)
         return
     ranks = _rank(a), _rank(b)
@@ -79,13 +83,13 @@ def changes_between(target: str, a: Observation | None, b: Observation | None, *
 def _verdicts(target: str, a: Observation, b: Observation, ranks: tuple[int, int]) -> Iterator[Change]:
     states = state(a), state(b)
     if ranks[1] > ranks[0]:
-        fails = "" if verdict(b) == "waived" else REGRESSION
+        fails = "" if verdict(b) == "waived" else ON_REGRESSION
         yield Change("regression", target, b.id, b.output, *states, fails, message=b.message)
     elif ranks[1] < ranks[0]:
         kind, message = ("fix", a.message) if is_answered(b) else ("behaviour", b.message)
         yield Change(kind, target, b.id, b.output, *states, message=message)
     elif states[0].split(", ")[0] != states[1].split(", ")[0]:
-        yield Change("behaviour", target, b.id, b.output, *states, CONVENTION, message=b.message)
+        yield Change("behaviour", target, b.id, b.output, *states, ON_CONVENTION, message=b.message)
 
 
 def state(o: Observation) -> str:
@@ -103,10 +107,10 @@ def _conventions(target: str, a: Observation, b: Observation) -> Iterator[Change
         kind = "convention"
         if clause in _GRADES:
             lost = _GRADES[clause]
-            kind, fails = ("fix", "") if other == "bitwise" else ("regression" if lost == REGRESSION else kind, lost)
+            kind, fails = ("fix", "") if other == "bitwise" else ("regression" if lost == ON_REGRESSION else kind, lost)
         else:
-            fails = CONVENTION if clause in EXEMPT or _is_open(clause, one, other) else REGRESSION
-            if a.id.split("/")[2:3] == [ERROR] or "error:" in one + other:
+            fails = ON_CONVENTION if clause in EXEMPT or _is_open(clause, one, other) else ON_REGRESSION
+            if a.case.kind is Kind.ERROR or "error:" in one + other:
                 kind = "behaviour"
         yield Change(kind, target, b.id, b.output, one or "exact", other or "exact", fails, clause, b.message)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from lossproof.core.observation import Observation
 from lossproof.core.profiles import STRICTNESS, met
 from lossproof.records.changes import Change, changes_between, is_answered
-from lossproof.records.levels import BITS, LEVELS, REGRESSION
+from lossproof.records.levels import LEVELS, ON_BITS, ON_REGRESSION
 
 # Changes that are kept one by one, of each kind; groups count them all.
 KEPT = 20_000
@@ -214,13 +214,12 @@ def compare(facts: Facts, pairs: Iterable[Pair | Unchanged]) -> Diff:
         compared += 1
         moved = False
         if is_answered(a) and is_answered(b):
-            op, dtype = [*a.id.split("/"), ""][:2]
             moved = differ(a, b) or (a.share, a.ulp) != (b.share, b.ulp)
             if moved:
-                accuracy[pair.target, op, dtype, a.output].add(a, b)
+                accuracy[pair.target, a.case.op, a.case.dtype, a.output].add(a, b)
             mets = met(a), met(b)
             if all(mets):
-                cells[pair.target, op, dtype].add(*mets, a.id)
+                cells[pair.target, a.case.op, a.case.dtype].add(*mets, a.id)
         unchanged += not changes and not moved
     profiles = tuple(_profiles(cells))
     shifts = tuple(
@@ -232,8 +231,8 @@ def compare(facts: Facts, pairs: Iterable[Pair | Unchanged]) -> Diff:
             key=lambda s: -s.size,
         )
     )
-    levels[REGRESSION] += sum(p.dropped for p in profiles)
-    levels[BITS] += sum(s.bits for s in shifts)
+    levels[ON_REGRESSION] += sum(p.dropped for p in profiles)
+    levels[ON_BITS] += sum(s.bits for s in shifts)
     ranked = sorted(groups.values(), key=lambda g: -g[0])
     return Diff(
         facts,

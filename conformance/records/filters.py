@@ -28,8 +28,8 @@ class Filters:
 
     def match(self, o: Observation) -> bool:
         """Whether an observation is wanted."""
-        op, dtype, family = [*o.id.split("/"), "", "", ""][:3]
-        names = ((self.ops, op), (self.dtypes, dtype), (self.families, family), (self.targets, o.target))
+        case = o.case
+        names = ((self.ops, case.op), (self.dtypes, case.dtype), (self.families, case.family), (self.targets, o.target))
         return (
             all(not wanted or name in wanted for wanted, name in names)
             and (not self.verdicts or verdict(o) in self.verdicts)

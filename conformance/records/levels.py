@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 # Each level has those before it.
-REGRESSION, CONVENTION, BITS = LEVELS = ("regression", "convention", "bits")
+ON_REGRESSION, ON_CONVENTION, ON_BITS = LEVELS = ("regression", "convention", "bits")
 DIFF_FORMATS = ("text", "markdown", "json")

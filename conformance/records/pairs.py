@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from lossproof.core.case_id import is_of_implementation
+from lossproof.core.case_id import CaseId, is_of_implementation
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.core.profiles import met_of
@@ -28,7 +28,7 @@ _MET = re.compile(r',"(verdict|profile|met)":"([^"\\]*)"')
 _PASS = re.compile(
     r',"verdict":"pass"(?:,"share":([^,"]+))?(?:,"ulp":([^,"]+))?(?:,"index":\[[^\]]*\])?(?:,"got":[^,]+)?'
     r'(?:,"exact":\[[^\]]*\])?(?:,"allowed":[^,]+)?(?:,"profile":"(\w*)")?(?:,"met":"(\w*)")?(?:,"bits":"(\w*)")?'
-    r'(?:,"seconds":[^,}]+)?\}\n'
+    r'(?:,"seconds":[^,}]+)?(?:,"rows":\d+)?(?:,"classes":\d+)?(?:,"reduction":"\w*")?\}\n'
 )
 
 LineKey = tuple[str, str, str]
@@ -176,12 +176,12 @@ def _timeless(rest: str) -> str:
 
 def _unchanged(line: Line) -> Unchanged:
     target, case, _ = line.key
-    op, dtype = [*case.split("/"), ""][:2]
+    where = CaseId.parse(case)
     if line.rest is line.text:
         data = json.loads(line.text)
         facts = {name: data.get(name, "") for name in ("verdict", "profile", "met")}
     else:
         facts = dict(_MET.findall(line.rest))
     return Unchanged(
-        target, op, dtype, met_of(facts.get("verdict", ""), facts.get("profile", ""), facts.get("met", ""))
+        target, where.op, where.dtype, met_of(facts.get("verdict", ""), facts.get("profile", ""), facts.get("met", ""))
     )

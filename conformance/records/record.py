@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from lossproof.core.case_id import CaseId
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import VERDICTS, Observation
 from lossproof.records.compressed_text import damaged, is_compressed, open_text
@@ -26,6 +27,7 @@ FORMAT = 1
 _DEFAULTS = {f.name: f.default for f in fields(Observation) if f.name != "conventions"}
 _FLOATS = ("share", "ulp", "got", "allowed", "seconds")
 _TEXTS = ("id", "output", "target", "verdict")
+_COUNTS = ("rows", "classes")
 _NAMES = frozenset(f.name for f in fields(Observation))
 _LINES_BETWEEN_FLUSHES = 1000
 
@@ -45,7 +47,11 @@ def to_line(o: Observation) -> dict[str, Any]:
 
 
 def from_line(data: Mapping[str, Any]) -> Observation:
-    """The inverse of :func:`to_line`. Raises KeyError, TypeError or ValueError for anything else."""
+    """The observation that :func:`to_line` made a line of.
+
+    Lines of older records have no ``rows``, ``classes`` and ``reduction``; they stay at their defaults. Raises
+    KeyError, TypeError, ValueError or, for a text that is no id, :class:`UsageError` for anything else.
+    """
     # A newer suite may write more; what this one knows is enough for it.
     values = {k: v for k, v in data.items() if k in _NAMES}
     for name in _TEXTS:
@@ -57,6 +63,9 @@ def from_line(data: Mapping[str, Any]) -> Observation:
         value = values.get(name)
         if value is not None and type(value) is not float:
             values[name] = float(value)
+    for name in _COUNTS:
+        if not isinstance(values.get(name), int | None):
+            raise TypeError(f"{name} is no whole number")
     if "index" in values:
         values["index"] = tuple(int(i) for i in values["index"])
     if values.get("exact") is not None:
@@ -65,6 +74,7 @@ def from_line(data: Mapping[str, Any]) -> Observation:
     call = values.get("call")
     if call is not None and isinstance(call.get("label_smoothing"), str):
         values["call"] = call | {"label_smoothing": float(call["label_smoothing"])}
+    CaseId.parse(values["id"])
     return Observation(**values)
 
 
@@ -212,6 +222,6 @@ def observation(path: Path, number: int, data: dict[str, Any]) -> Observation:
     """The observation of a line. Raises :class:`UsageError` if it is none."""
     try:
         return from_line(data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         text = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise UsageError(f"{path}: line {number} is not an observation: {text}") from None

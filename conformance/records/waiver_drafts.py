@@ -16,14 +16,12 @@ from glob import escape
 
 from packaging.version import InvalidVersion, Version
 
-from lossproof.core.case_id import ERROR, FAMILY, RELATION, is_of_implementation
+from lossproof.core.case_id import CaseId, is_of_implementation
 from lossproof.core.observation import FAILING, Observation
 from lossproof.records.conditions import Context, Subject, context
 from lossproof.records.waivers import Book, symptom
 
 _GOOD = frozenset({"pass", "convention", "suspect"})
-# Details of a call begin with its shape: n2-k4, or s2x3x4.
-_DETAIL = re.compile(r"-(?=[ns]\d)")
 _HEAD = """\
 # Drafts of waivers. Each entry says what failed; a person has to say why, or mend the implementation instead.
 # This file is refused until every entry has a reason (the mechanism, in one sentence) and an issue (where upstream
@@ -33,10 +31,14 @@ _HEAD = """\
 
 @dataclass(frozen=True)
 class _Place:
-    """What failures of one draft have in common, in one mode; ``family`` is how their ids begin."""
+    """What failures of one draft have in common, in one mode.
+
+    ``beginning`` is how their ids begin, ``group`` how those of the same op, dtype and family do.
+    """
 
     targets: tuple[str, ...]
-    family: str
+    group: str
+    beginning: str
     output: str
     symptom: str
 
@@ -92,14 +94,15 @@ def drafts(observations: Callable[[], Iterable[Observation]], targets: Sequence[
         speakers = tuple(
             t.name for t in targets if o.target == (t.implementation if is_of_implementation(o.id) else t.name)
         )
-        found.setdefault(_Place(speakers, family_of(o.id), o.output, kind), _Failures()).add(o)
+        place = _Place(speakers, o.case.group, o.case.mechanism, o.output, kind)
+        found.setdefault(place, _Failures()).add(o)
     passed = _passed(observations(), found)
     by_name = {t.name: t for t in targets}
     merged: dict[tuple[object, ...], list[_Place]] = {}
     for place, failures in found.items():
         where = context(by_name[place.targets[0]])
         devices = tuple(dict.fromkeys(by_name[name].device for name in place.targets))
-        kind_of_place = (place.family, place.output, place.symptom)
+        kind_of_place = (place.beginning, place.output, place.symptom)
         key = (by_name[place.targets[0]].adapter.name, _version(where), devices, *kind_of_place)
         merged.setdefault((*key, frozenset(failures.ids)), []).append(place)
     taken = Counter(w.name for w in book.waivers)
@@ -107,32 +110,19 @@ def drafts(observations: Callable[[], Iterable[Observation]], targets: Sequence[
     return Drafts(several, sum(d.count for d in several), faults)
 
 
-def family_of(id: str) -> str:
-    """How the ids of a family begin, or those of one relation or error check: their names are their mechanisms."""
-    op, dtype, family, detail, *_ = id.split("/")
-    if family in (RELATION, ERROR):
-        return f"{op}/{dtype}/{family}/{_DETAIL.split(detail)[0]}-"
-    return f"{op}/{dtype}/{family}/" + (f"{detail}/" if family == FAMILY else "")
-
-
 def _passed(observations: Iterable[Observation], found: Iterable[_Place]) -> dict[_Place, set[str]]:
     """Of each place, the cases that did not fail, without the last part of their ids."""
     places: dict[tuple[str, str, str], list[_Place]] = {}
     for place in found:
-        kind = "/".join(place.family.split("/")[:3])
         for target in place.targets:
-            places.setdefault((target, kind, place.output), []).append(place)
+            places.setdefault((target, place.group, place.output), []).append(place)
     passed: dict[_Place, set[str]] = {}
     for o in observations:
         if o.verdict in _GOOD:
-            for place in places.get((o.target, "/".join(o.id.split("/")[:3]), o.output), ()):
-                if o.id.startswith(place.family):
-                    passed.setdefault(place, set()).add(_detail_of(o.id))
+            for place in places.get((o.target, o.case.group, o.output), ()):
+                if o.id.startswith(place.beginning):
+                    passed.setdefault(place, set()).add(o.case.without_digest)
     return passed
-
-
-def _detail_of(id: str) -> str:
-    return id.rpartition("/")[0] + "/"
 
 
 def _draft(
@@ -153,9 +143,9 @@ def _draft(
         terms.append(f"{fact}={'|'.join(dict.fromkeys(getattr(t, fact) for t in several))}")
     worst = max((w for p in places if (w := found[p].worst) is not None), key=lambda o: o.share)
     return Draft(
-        _name(f"draft-{several[0].adapter.name}-{first.family}-{first.output}-{first.symptom}", taken),
+        _name(f"draft-{several[0].adapter.name}-{first.beginning}-{first.output}-{first.symptom}", taken),
         several[0].adapter.name,
-        tuple(_globs(first.family, found[first].ids, good)),
+        tuple(_globs(first.beginning, found[first].ids, good)),
         first.output,
         " and ".join(terms),
         first.symptom,
@@ -166,14 +156,14 @@ def _draft(
     )
 
 
-def _globs(family: str, ids: Iterable[str], passed: set[str]) -> Iterator[str]:
+def _globs(beginning: str, ids: Iterable[str], passed: set[str]) -> Iterator[str]:
     """Globs of these ids that match none of those that passed: the family, or details of it, or the ids."""
     if not passed:
-        yield f"{escape(family)}*"
+        yield f"{escape(beginning)}*"
         return
-    whole = sorted({_detail_of(i) for i in ids} - passed)
+    whole = sorted({CaseId.parse(i).without_digest for i in ids} - passed)
     yield from (f"{escape(detail)}*" for detail in whole)
-    yield from (escape(i) for i in sorted(ids) if _detail_of(i) in passed)
+    yield from (escape(i) for i in sorted(ids) if CaseId.parse(i).without_digest in passed)
 
 
 def _version(where: Context) -> str:

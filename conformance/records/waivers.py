@@ -67,7 +67,7 @@ class Waiver:
         return (
             bool({"*", o.output} & set(self.output.split("|")))
             and any(fnmatchcase(o.id, glob) for glob in (*self.cases, *(self.explored if explored else ())))
-            and self.applies(replace(where, dtype=o.id.split("/")[1]))
+            and self.applies(replace(where, dtype=o.case.dtype))
         )
 
     def applies(self, where: Context) -> bool:

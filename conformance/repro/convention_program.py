@@ -16,9 +16,11 @@ import numpy as np
 from lossproof.adapters.protocol import Outcome
 from lossproof.core.batch import flat
 from lossproof.core.call import Call
-from lossproof.core.case_id import FAMILY
+from lossproof.core.case_id import CONVENTION_FORM, CaseId, Kind
 from lossproof.core.errors import UsageError
+from lossproof.core.names import known_names
 from lossproof.core.observation import Observation
+from lossproof.core.operations import OPERATIONS
 from lossproof.judging.check import Check
 from lossproof.judging.messages import own_index
 from lossproof.records.waivers import waivers_in_force
@@ -44,13 +46,6 @@ class Shown:
         return f"{self.call.problem.dtype} on {self.target.name}"
 
 
-@dataclass(frozen=True)
-class _Case:
-    op: str
-    clause: str
-    output: str
-
-
 def apart(id: str, targets: Sequence[Target], calls: Sequence[Call], command: str) -> Reproducer:
     """Write the program that shows two calls which follow different conventions.
 
@@ -58,7 +53,7 @@ def apart(id: str, targets: Sequence[Target], calls: Sequence[Call], command: st
     ``targets`` to find the two. Raises :class:`UsageError` for an id of another form, if all calls agree, and where
     only answers to invalid input differ.
     """
-    case = _parsed(id)
+    case = convention(id)
     asked = [c for c in calls if is_compared(case.clause, c) and c.problem.op == case.op]
     by_id, by_name = {c.id: c for c in asked}, {t.name: t for t in targets}
     seen: dict[str, list[Shown]] = {}
@@ -80,11 +75,13 @@ def apart(id: str, targets: Sequence[Target], calls: Sequence[Call], command: st
     return Reproducer(text, first.call, told, None, first.target, differs=(first.place, second.place))
 
 
-def _parsed(id: str) -> _Case:
-    op, everywhere, family, clause, output = [*id.split("/"), *[""] * 5][:5]
-    if (everywhere, family) != ("all", FAMILY) or not clause.startswith("clause-") or not output:
-        raise UsageError(f"{id!r} names no convention; expected OP/all/{FAMILY}/clause-N/OUTPUT, as runs print it")
-    return _Case(op, clause.removeprefix("clause-"), output)
+def convention(id: str) -> CaseId:
+    """The id of a convention, read. Raises :class:`UsageError` if it is none, or of an op that there is not."""
+    case = CaseId.parse(id)
+    if case.kind is not Kind.CONVENTION:
+        raise UsageError(f"{id!r} names no convention; expected {CONVENTION_FORM}")
+    known_names("op", [case.op], list(OPERATIONS))
+    return case
 
 
 def _different(group: Sequence[Shown]) -> Iterator[tuple[Shown, Shown]]:
@@ -92,7 +89,7 @@ def _different(group: Sequence[Shown]) -> Iterator[tuple[Shown, Shown]]:
         yield from ((first, second) for second in group[i + 1 :] if second.how != first.how)
 
 
-def _alone(shown: Shown, case: _Case) -> Shown:
+def _alone(shown: Shown, case: CaseId) -> Shown:
     """Ask for the one output alone, if the call then still shows the same behaviour; else leave it as it is."""
     call = replace(shown.call, problem=narrowed(shown.call.problem, case.output))
     for o in run([shown.target], [call]):
@@ -107,7 +104,7 @@ def _answer(shown: Shown) -> Outcome:
     return ear.heard[0]
 
 
-def _program(pair: tuple[Shown, Shown], case: _Case, command: str) -> str:
+def _program(pair: tuple[Shown, Shown], case: CaseId, command: str) -> str:
     index, allowed = _entry(pair, case.output)
     first, second = (parts(s.target.script(s.call.problem), case.output) for s in pair)
     if {line for line in first.given if "environ[" in line} != {line for line in second.given if "environ[" in line}:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 from lossproof.cases import kept_calls
 from lossproof.cases.catalogue import select
 from lossproof.core.call import Call, from_json
-from lossproof.core.case_id import ERROR, RELATION
+from lossproof.core.case_id import is_of_check, nearest
 from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record
 
@@ -26,7 +25,7 @@ def find_call(id: str | None, *, deck: str, seed: int, record: str | None, call_
         return _from_file(call_file)
     if id is None:
         raise UsageError("which case? expected an ID (lossproof deck list), or --call FILE")
-    if record is not None and not {RELATION, ERROR} & set(id.split("/")):
+    if record is not None and not is_of_check(id):
         calls = list(_recorded(record))
         place = f"the calls that {record} keeps (those that did not pass)"
     else:
@@ -38,8 +37,8 @@ def find_call(id: str | None, *, deck: str, seed: int, record: str | None, call_
     tails = [i for i in by_id if i.endswith("/" + id)]
     if len(tails) == 1:
         return by_id[tails[0]]
-    near = tails[:3] or difflib.get_close_matches(id, by_id, n=3, cutoff=0.3)
-    hint = f"nearest: {', '.join(near)}" if near else "see lossproof deck list"
+    near = nearest(id, by_id)
+    hint = f"nearest: {near}" if near else "see lossproof deck list"
     raise UsageError(f"{'ambiguous' if tails else 'unknown'} id {id!r} in {place}; {hint}")
 
 

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from lossproof.cases.families import FAMILIES
-from lossproof.core.call import Call, detail
-from lossproof.core.case_id import ERROR, FAMILY
+from lossproof.core.call import Call
+from lossproof.core.case_id import ERROR, CaseId
 from lossproof.core.clauses import EXEMPT
 from lossproof.core.observation import Observation
-from lossproof.judging.check import Check
 
 # Targets do not depend on the format, so the gradient of unnormalised ones is compared in every family. In families of
 # finite logits the other clauses speak of results at the edge of a format's range.
@@ -32,8 +31,7 @@ def is_compared(clause: str, call: Call) -> bool:
 
 def alike(call: Call) -> str:
     """What a call has in common with the same call in another dtype."""
-    name = f"{call.name}-" if isinstance(call, Check) else ""
-    return f"{call.family}/{name}{detail(call.problem)}"
+    return f"{call.case.family}/{call.case.detail}"
 
 
 @dataclass
@@ -76,8 +74,8 @@ class Ledger:
             key = (clause, op, output)
             text = strays.get(key) or apart.get(key, "")
             message = f"{op}: {output}, clause {clause}, {text}" if text else ""
-            case = f"{op}/all/{FAMILY}/clause-{clause}/{output}"
-            told = Observation(case, output, self.adapter, "fail" if text else "pass", message=message)
+            case = CaseId.of_convention(op, clause, output)
+            told = Observation(str(case), output, self.adapter, "fail" if text else "pass", message=message)
             yield told if text else self._answers_apart(key, told)
 
     def _answers_apart(self, key: tuple[str, str, str], told: Observation) -> Observation:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lossproof.core.call import Call
-from lossproof.core.case_id import FAMILY
+from lossproof.core.case_id import CONVENTION
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.record import Record
@@ -83,7 +83,7 @@ class _Stream:
     def finish(self) -> None:
         """Pass what the shard's own ledgers say; nothing else may be left."""
         while self.head is not None:
-            if self.take().id.split("/")[2:3] != [FAMILY]:
+            if self.take().case.family != CONVENTION:
                 raise UsageError(f"cannot merge {self.record.path}: it does not follow its deck")
         said = (self.record.end() or {}).get("observations")
         if said is None:

@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from lossproof.core.case_id import FAMILY
-from lossproof.core.clauses import GRADE
+from lossproof.core.case_id import CaseId
+from lossproof.core.clauses import MODES
 from lossproof.core.observation import Observation
 from lossproof.records.conditions import Subject
 
@@ -44,8 +44,8 @@ class Agreement:
             return
         yardstick = self._bits.get(target.implementation, {})
         for key in bits.keys() & yardstick.keys():
-            op, dtype = key[0].split("/")[:2]
-            tally = self._tallies[target.name, op, dtype]
+            case = CaseId.parse(key[0])
+            tally = self._tallies[target.name, case.op, case.dtype]
             tally.compared += 1
             tally.differing += bits[key] != yardstick[key]
 
@@ -56,10 +56,10 @@ class Agreement:
             shown = "varies" if tally.differing else "bitwise"
             text = f"{tally.differing} of {tally.compared} outputs have other bits than those of {first[target]}"
             yield Observation(
-                f"{op}/{dtype}/{FAMILY}/{GRADE}/all",
+                str(CaseId.of_modes(op, dtype)),
                 "all",
                 target,
                 "convention" if tally.differing else "pass",
-                conventions={GRADE: shown},
+                conventions={MODES: shown},
                 message=text if tally.differing else "",
             )

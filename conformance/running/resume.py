@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from lossproof.core.case_id import FAMILY
+from lossproof.core.case_id import CONVENTION, CaseId
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.compressed_text import is_compressed
@@ -73,7 +73,7 @@ class Resumed:
             self.count += size
         # What the ledgers say at the end is said again.
         while line is not None and "id" in line:
-            if line["id"].split("/")[2] != FAMILY:
+            if CaseId.parse(line["id"]).family != CONVENTION:
                 raise UsageError(f"cannot resume {self.record.path}: it does not follow this run at {line['id']}")
             _, line = next(lines)
         self.done = line is not None

@@ -83,8 +83,8 @@ def _changes(diff: Diff, kind: str) -> Iterator[Section]:
 
 
 def _where(g: ChangeGroup) -> tuple[str, ...]:
-    op, dtype, family = [*g.first.id.split("/"), "", ""][:3]
-    return str(g.count), g.first.target, op, dtype, family, g.first.output
+    case = g.first.case
+    return str(g.count), g.first.target, case.op, case.dtype, case.family, g.first.output
 
 
 def _states(c: Change, *, one_sided: bool) -> tuple[str, ...]:

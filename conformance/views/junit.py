@@ -40,8 +40,7 @@ class JunitView:
 
     def add(self, o: Observation) -> None:
         """Count one observation."""
-        op, dtype, family = [*o.id.split("/"), "", "", ""][:3]
-        case = self.cases.setdefault((o.target, op, dtype, family), JunitCase())
+        case = self.cases.setdefault((o.target, o.case.op, o.case.dtype, o.case.family), JunitCase())
         shown = verdict(o)
         case.verdicts[shown] += 1
         case.seconds += o.seconds

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from lossproof.core.case_id import FAMILY
+from lossproof.core.case_id import ALL, CONVENTION
 from lossproof.core.observation import FAILING, Observation
 from lossproof.core.profiles import STRICTNESS, met
 from lossproof.records.waivers import Book, symptom, verdict
@@ -83,7 +83,7 @@ class Summary:
 
     def add(self, o: Observation) -> None:
         """Count one observation."""
-        op, dtype, family = [*o.id.split("/"), "", "", ""][:3]
+        op, dtype, family = o.case.op, o.case.dtype, o.case.family
         shown = verdict(o)
         self.total[shown] += 1
         self.cells.setdefault((o.target, op, dtype), Cell()).add(o)
@@ -100,8 +100,8 @@ class Summary:
         if o.note:
             count, first = self.notes.get((o.target, o.note), (0, o.id))
             self.notes[o.target, o.note] = (count + 1, first)
-        if family == FAMILY and o.verdict == "convention":
-            where = "" if o.id.split("/")[1] == "all" else f"{o.target} {op} {dtype}: "
+        if family == CONVENTION and o.verdict == "convention":
+            where = "" if dtype == ALL else f"{o.target} {op} {dtype}: "
             self.listed.append(f"{where}{o.message}")
         for clause, behaviour in o.conventions.items():
             by_target = self.conventions.setdefault((clause, op, o.output), {})

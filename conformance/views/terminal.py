@@ -60,9 +60,8 @@ def progress(total: int, *, quiet: bool = False) -> Iterator[Tick]:
         task = bar.add_task("starting", total=total, bad="")
 
         def tick(o: Observation, failed: int) -> None:
-            op, dtype = o.id.split("/")[:2]
             bad = f"[red]{failed} failed[/]" if failed else ""
-            bar.update(task, advance=1, description=escape(f"{o.target} {op} {dtype}"), bad=bad)
+            bar.update(task, advance=1, description=escape(f"{o.target} {o.case.op} {o.case.dtype}"), bad=bad)
 
         yield tick
 

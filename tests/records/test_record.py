@@ -29,6 +29,7 @@ from tests.support.views import lossproof
 BASE = Observation("softmax/float32/ordinary/n1-k2/0", "value", "numpy", "pass")
 HEADER = {"suite": "0"}
 floats = st.floats(allow_nan=True)
+parts = st.text(st.characters(exclude_characters="/", codec="utf-8"), min_size=1)
 
 
 def same(a: object, b: object) -> bool:
@@ -38,7 +39,7 @@ def same(a: object, b: object) -> bool:
 @given(
     st.builds(
         Observation,
-        id=st.text(),
+        id=st.lists(parts, min_size=5, max_size=5).map("/".join),
         output=st.sampled_from(["value", "vjp"]),
         target=st.text(),
         verdict=st.sampled_from(["pass", "fail", "error"]),

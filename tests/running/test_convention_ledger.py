@@ -12,7 +12,7 @@ import pytest
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Capabilities, Problem
 from lossproof.cases.catalogue import select
-from lossproof.core.case_id import FAMILY
+from lossproof.core.case_id import CONVENTION
 from lossproof.core.clauses import EXEMPT
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import FAILING, Observation
@@ -48,7 +48,7 @@ class Declaring(NumpyAdapter):
 def verdicts(adapter: Declaring) -> Iterator[Observation]:
     calls = select(ops=INFINITE, dtypes=["float64", "float32"], families=["positive_infinity"])
     assert calls
-    return (o for o in run([Target(adapter)], calls) if f"/{FAMILY}/clause-4/value" in o.id)
+    return (o for o in run([Target(adapter)], calls) if f"/{CONVENTION}/clause-4/value" in o.id)
 
 
 def test_a_declaration_that_the_run_shows_passes() -> None:
@@ -79,7 +79,7 @@ def test_shipped_declarations_can_be_contradicted(name: str) -> None:
     assert declared
     assert not {clause for clause, _, _ in declared} & EXEMPT
     calls = [c for c in select(dtypes=["float32"]) if c.problem.x.size <= 100]
-    shown = {o.id: o for o in run([Target(load_adapter("numpy"))], calls) if f"/{FAMILY}/" in o.id}
+    shown = {o.id: o for o in run([Target(load_adapter("numpy"))], calls) if f"/{CONVENTION}/" in o.id}
     for clause, op, output in declared:
-        assert f"{op}/all/{FAMILY}/clause-{clause}/{output}" in shown
+        assert f"{op}/all/{CONVENTION}/clause-{clause}/{output}" in shown
     assert not [o.message for o in shown.values() if o.verdict in FAILING]

@@ -11,7 +11,7 @@ import pytest
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Capabilities, Problem
 from lossproof.cases.catalogue import select
-from lossproof.core.case_id import FAMILY
+from lossproof.core.case_id import CONVENTION
 from lossproof.core.observation import Observation
 from lossproof.running.loop import run
 from lossproof.targets.target import Target
@@ -96,9 +96,9 @@ def test_one_target_has_nothing_to_agree_with() -> None:
 def test_an_error_in_one_mode_and_nan_in_the_other_are_recorded(op: str) -> None:
     chosen = {"ops": [op], "dtypes": ["float32"], "families": ["error"]}
     found = graded(TwoModes(nan=True), **chosen)
-    (o,) = (o for o in found if o.id == f"{op}/all/{FAMILY}/clause-13/value")
+    (o,) = (o for o in found if o.id == f"{op}/all/{CONVENTION}/clause-13/value")
     assert (o.verdict, o.conventions) == ("convention", {"13": "error|nan"})
     assert "an unknown label is error on numpy; nan on numpy+other" in o.message
     assert o.message in Summary().add_all(found).listed
-    (o,) = (o for o in graded(TwoModes(), **chosen) if o.id == f"{op}/all/{FAMILY}/clause-13/value")
+    (o,) = (o for o in graded(TwoModes(), **chosen) if o.id == f"{op}/all/{CONVENTION}/clause-13/value")
     assert (o.verdict, o.message) == ("pass", "")

@@ -15,16 +15,19 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from lossproof.adapters.protocol import Problem
 from lossproof.cli.main import cli
+from lossproof.core.call import Call
 from lossproof.core.observation import Observation
 from lossproof.records import record
 from lossproof.records.record import Writer
 from lossproof.records.waivers import verdict
 from lossproof.targets import selection
-from lossproof.views.html.accuracy import classes
+from lossproof.views.html.accuracy import Accuracy
 from lossproof.views.html.collect import LISTED, Collected
 from lossproof.views.html.page import embedded
 
@@ -191,19 +194,38 @@ def test_three_records_are_one_line(run_record: Path, tmp_path: Path) -> None:
     assert "got 3 records; expected one, or two" in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("id", "k"),
-    [
-        ("softmax/float32/hot/n2-k4/00", 4),
-        ("cross_entropy/float16/hot/s1x17x24-ax1-mean-ls0.1/00", 17),
-        ("cross_entropy/float16/hot/s1x17x24-none/00", 24),
-        ("softmax/float32/hot/s5/00", 5),
-        ("softmax/float32/relation/shift-n2-k4/00", None),
-        ("softmax/all/convention", None),
-    ],
-)
-def test_the_number_of_classes_of_an_id(id: str, k: int | None) -> None:
-    assert classes(id) == k
+def test_the_number_of_classes_is_that_of_the_call() -> None:
+    x = np.zeros((1, 17, 24))
+    p = Problem("softmax", "float32", x, cotangent=x, axis=1)
+    blank = Observation.of(Call(p, "hot"), "value", "t", profile="W")
+    one = replace(blank, verdict="pass", got=0.0, share=0.5)
+    assert (one.rows, one.classes, one.reduction) == (24, 17, "")
+    assert "-k" not in one.id, "nothing but the record says it"
+    accuracy = Accuracy()
+    relation = replace(one, id="softmax/float32/relation/shift-s1x17x24-ax1/00")
+    for o in (relation, replace(one, classes=None)):
+        accuracy.add(o)
+    assert not accuracy.classes_known
+    accuracy.add(one)
+    assert accuracy.classes_known
+    assert [cell["classes"] for cell in accuracy.facts()] == [[[17, 1, 0.5]]]
+
+
+def test_a_record_without_classes_says_so(page: Path, run_record: Path, tmp_path: Path) -> None:
+    """Older records have no such fields: their plot over the classes is empty, and everything else is there."""
+    older = tmp_path / "older.jsonl"
+    lines = [json.loads(line) for line in run_record.read_text().splitlines()]
+    assert any("classes" in line for line in lines)
+    new = ("rows", "classes", "reduction")
+    older.write_text("".join(json.dumps({k: v for k, v in x.items() if k not in new}) + "\n" for x in lines))
+    out = tmp_path / "older.html"
+    assert lossproof("report", str(older), "-o", str(out), "--no-programs").exit_code == 0
+    found, whole = Page(out), Page(page)
+    assert "not in this record" in found.text
+    assert "not in this record" not in whole.text
+    assert found.counts == whole.counts
+    assert all(cell["classes"] for cell in whole.data["accuracy"] if cell["n"] and cell["dtype"] != "all")
+    assert not any(cell["classes"] for cell in found.data["accuracy"])
 
 
 def test_memory_does_not_grow_with_the_record() -> None:

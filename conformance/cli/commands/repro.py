@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lossproof.core.call import Call
-from lossproof.core.case_id import ERROR, RELATION, is_of_implementation
+from lossproof.core.case_id import CaseId, is_of_check, is_of_implementation
 from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record
 from lossproof.records.waivers import shipped
@@ -97,7 +97,7 @@ def _apart(id: str, chosen: list[Target], said: str | None, *, deck: str, seed: 
     """
     from lossproof.cases.catalogue import select
 
-    calls = select(deck, seed, (id.partition("/")[0],), (), ())
+    calls = select(deck, seed, (CaseId.parse(id).op,), (), ())
     by_name = groupby(sorted(chosen, key=lambda t: t.implementation), key=lambda t: t.implementation)
     wrong: list[UsageError] = []
     for name, several in [(name, list(group)) for name, group in by_name]:
@@ -119,7 +119,7 @@ def _apart(id: str, chosen: list[Target], said: str | None, *, deck: str, seed: 
 def _recorded(call: Call, path: str) -> list[str]:
     """The targets of a record on which a case did not pass."""
     names = [o.target for o in read_record(path) if o.id == call.id and o.call is not None]
-    if not names and not {RELATION, ERROR} & set(call.id.split("/")):
+    if not names and not is_of_check(call.id):
         raise UsageError(f"{call.id} passed on every target of {path}; say which one with --target")
     return list(dict.fromkeys(names))
 

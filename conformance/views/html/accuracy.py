@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lossproof.core.case_id import Kind
 from lossproof.core.observation import Observation
 from lossproof.views.summary import CellKey
 
@@ -18,19 +18,6 @@ from lossproof.views.summary import CellKey
 EDGES = (*(-4 + i / 4 for i in range(17)), 1.0, 2.0, 3.0)
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _JUDGED = frozenset({"pass", "convention", "suspect", "fail"})
-_ROWS = re.compile(r"n\d+-k(\d+)")
-_SHAPE = re.compile(r"s([\dx]+)(?:-ax(-?\d+))?")
-
-
-def classes(id: str) -> int | None:
-    """The number of classes that an id tells of; None for relations and what is said of whole runs."""
-    detail = [*id.split("/"), "", "", "", ""][3]
-    if match := _ROWS.match(detail):
-        return int(match[1])
-    if match := _SHAPE.match(detail):
-        shape = [int(n) for n in match[1].split("x")]
-        return shape[int(match[2] or -1)]
-    return None
 
 
 @dataclass
@@ -50,10 +37,10 @@ class Spread:
         self.shares.append(o.share)
         if o.output == "value" and math.isfinite(o.ulp):
             self.ulps.append(o.ulp)
-        k = classes(o.id)
-        if k is not None:
-            n, worst = self.by_classes.get(k, (0, 0.0))
-            self.by_classes[k] = (n + 1, max(worst, o.share))
+        # A relation compares calls of several shapes.
+        if o.case.kind is Kind.CALL and o.classes is not None:
+            n, worst = self.by_classes.get(o.classes, (0, 0.0))
+            self.by_classes[o.classes] = (n + 1, max(worst, o.share))
 
     def facts(self) -> dict[str, Any]:
         """Counts, quantiles, a histogram, and the worst share for each number of classes."""
@@ -84,8 +71,12 @@ class Accuracy:
     def add(self, o: Observation) -> None:
         """Count one observation, if it was judged by a bound."""
         if o.verdict in _JUDGED and o.profile and o.got is not None:
-            op, dtype = o.id.split("/")[:2]
-            self.cells.setdefault((o.target, op, dtype), Spread()).add(o)
+            self.cells.setdefault((o.target, o.case.op, o.case.dtype), Spread()).add(o)
+
+    @property
+    def classes_known(self) -> bool:
+        """Whether errors can be shown over the number of classes, which older records do not tell."""
+        return any(spread.by_classes for spread in self.cells.values())
 
     def facts(self) -> Iterator[dict[str, Any]]:
         """One object for each cell."""

@@ -41,8 +41,7 @@
   function list() {
     const text = filters.text.toLowerCase();
     const found = data.observations.filter((o) => {
-      const [op, dtype] = o[2].split("/");
-      return wanted({ target: o[1], op, dtype }) && (!filters.verdict || o[0] === filters.verdict) &&
+      return wanted({ target: o[1], op: o[7], dtype: o[8] }) && (!filters.verdict || o[0] === filters.verdict) &&
         (!text || o.some((v) => String(v).toLowerCase().includes(text)));
     });
     const body = $("list").tBodies[0];

@@ -141,6 +141,7 @@ def _values(run: Run) -> dict[str, Any]:
         "title": f"lossproof: {heading}",
         "heading": heading,
         "failed": bool(bad),
+        "classes_known": run.collected.accuracy.classes_known,
         "status": f"{bad} outputs fail" if bad else "No unexplained failure",
         "about": about,
         "sections": [*_SECTIONS[:1], *([("changes", "Changes")] if run.diff else []), *_SECTIONS[1:]],
@@ -231,14 +232,13 @@ def _waiver(name: str, w: Waived, run: Run) -> dict[str, Any]:
     known, first = run.book.named(name), w.first
     # sanity check: what was waived was observed
     assert first is not None
-    op, dtype = first.id.split("/")[:2]
     match = _ISSUE.fullmatch(known.issue)
     return {
         "name": name,
         "count": w.count,
         "targets": sorted(w.targets),
-        "op": op,
-        "dtype": dtype,
+        "op": first.case.op,
+        "dtype": first.case.dtype,
         "reason": known.reason,
         "issue": known.issue,
         "link": f"https://github.com/{match[1]}/issues/{match[2]}" if match else "",
@@ -304,4 +304,4 @@ def _data(run: Run) -> dict[str, Any]:
 
 
 def _listed(o: Observation) -> tuple[object, ...]:
-    return (verdict(o), o.target, o.id, o.output, f"{o.share:.3g}", o.message, o.waiver)
+    return (verdict(o), o.target, o.id, o.output, f"{o.share:.3g}", o.message, o.waiver, o.case.op, o.case.dtype)

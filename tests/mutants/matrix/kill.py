@@ -12,7 +12,7 @@ import numpy as np
 from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.cases.families import FAMILIES
 from lossproof.core.call import Call
-from lossproof.core.case_id import FAMILY
+from lossproof.core.case_id import CONVENTION
 from lossproof.core.observation import FAILING, Observation
 from lossproof.core.profiles import Declared, default_profile
 from lossproof.judging.check import Check, Exact
@@ -140,7 +140,7 @@ def _unequal_conventions(result: Matrix) -> None:
     for (name, _), kill in result.items():
         for o in ledgers[name].verdicts():
             if o.verdict in FAILING:
-                kill.add(Kill(1, 1, 0.0, o.message, Counter([FAMILY])))
+                kill.add(Kill(1, 1, 0.0, o.message, Counter([CONVENTION])))
                 kill.message = kill.message or o.message
 
 
