@@ -25,7 +25,7 @@ from lossproof.cases.picker import SeededPicker
 from lossproof.cases.signature import Signature, Uses
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
-from lossproof.core.operations import OPERATIONS, value_shape
+from lossproof.core.operations import OPERATIONS
 from lossproof.records.waivers import waivers_in_force
 from lossproof.running.loop import run
 from lossproof.targets.target import installed, parse_target
@@ -68,7 +68,7 @@ def calls(round_: int, cells: set[Cell]) -> Iterator[Call]:
 
 def elements(p: Problem, output: str) -> int:
     """How many entries of an output are judged."""
-    return p.x.size if output != "value" else int(np.prod(value_shape(p)))
+    return int(np.prod(p.shape_of(output)))
 
 
 def main() -> int:
@@ -91,7 +91,7 @@ def main() -> int:
             verdicts[o.target, "waived" if o.waiver else o.verdict] += 1
             call = known.get(o.id)
             if call is not None:
-                counts[o.target, *o.id.split("/")[:2], call.family] += elements(call.problem, o.output)
+                counts[o.target, call.problem.op, call.problem.dtype, call.family] += elements(call.problem, o.output)
             if o.verdict == "fail" and not o.waiver:
                 bad.append(f"{o.target}: {o.message}")
         total = sum(counts.values())

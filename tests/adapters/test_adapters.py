@@ -108,6 +108,8 @@ def test_right(adapter: Adapter) -> None:
 def test_masked_class_without_probability(adapter: Adapter) -> None:
     """The loss does not see it, but grows without limit with its probability (section 4, clauses 5 and 6)."""
     p = PROBLEMS["probabilities"]
+    # sanity check: the problem has a gradient
+    assert p.cotangent is not None
     weighted = replace(p, weight=weights(5))
     masked = np.where(np.arange(5) == 0, -INF, p.x)
     for case in (p, weighted):

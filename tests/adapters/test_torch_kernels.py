@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,12 +42,12 @@ def test_the_script_does_the_same(op: str, layout: str) -> None:
 
 
 def test_the_kernels_are_given_results_in_the_layout(monkeypatch: pytest.MonkeyPatch) -> None:
-    strides = {}
+    strides: dict[str, Any] = {}
 
-    def spy(name: str, of: str, kernel: object) -> None:
+    def spy(name: str, of: str, kernel: Callable[..., object]) -> None:
         def call(*args: object, **given: object) -> object:
             strides.setdefault(name, given["out"] if "out" in given else args[1] if of == "result" else None)
-            return kernel(*args, **given)  # type: ignore[operator]
+            return kernel(*args, **given)
 
         monkeypatch.setattr(torch, name, call)
 

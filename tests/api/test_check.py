@@ -1,5 +1,9 @@
 """The Python front door: options, declarations and bad input."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -8,19 +12,21 @@ from lossproof.adapters.protocol import Problem
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 
+Array = np.ndarray[Any, Any]
 
-def softmax(x, *, axis):
+
+def softmax(x: Array, *, axis: int) -> Array:
     e = np.exp(x - x.max(axis=axis, keepdims=True))
     return e / e.sum(axis=axis, keepdims=True)
 
 
-def naive(x, *, axis):
+def naive(x: Array, *, axis: int) -> Array:
     with np.errstate(all="ignore"):
         e = np.exp(x)
         return e / e.sum(axis=axis, keepdims=True)
 
 
-def test_a_right_function_passes_and_a_wrong_one_says_where():
+def test_a_right_function_passes_and_a_wrong_one_says_where() -> None:
     with np.errstate(all="ignore"):
         good = check_implementation(softmax, op="softmax", dtypes=["float32"], deck="smoke")
     good.raise_on_failure()
@@ -42,7 +48,7 @@ def test_a_right_function_passes_and_a_wrong_one_says_where():
         ({"op": "softmax", "mean": "median"}, "unknown mean 'median'"),
     ],
 )
-def test_bad_arguments_are_usage_errors(arguments, words):
+def test_bad_arguments_are_usage_errors(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         check_implementation(softmax, **arguments)
 
@@ -56,13 +62,13 @@ def test_bad_arguments_are_usage_errors(arguments, words):
         (Problem("softmax", "float16", np.array([[0.1, 0.2]])), "cannot represent"),
     ],
 )
-def test_the_callers_own_calls_are_validated(problem, words):
+def test_the_callers_own_calls_are_validated(problem: Problem, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         check_implementation(softmax, op=problem.op, calls=[Call(problem, "mine")])
 
 
-def test_an_exception_of_the_function_is_a_failure_not_a_traceback():
-    def broken(x, *, axis):
+def test_an_exception_of_the_function_is_a_failure_not_a_traceback() -> None:
+    def broken(x: Array, *, axis: int) -> Array:
         raise ValueError("no")
 
     report = check_implementation(broken, op="softmax", dtypes=["float32"], deck="smoke")

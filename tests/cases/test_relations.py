@@ -271,7 +271,8 @@ def test_shift_is_exact_in_every_format() -> None:
 
 def test_sides_are_compared_within_the_sum_of_bounds() -> None:
     def answer(got: float, allowed: float) -> Answer:
-        return Answer(*(np.array([v]) for v in (got, allowed)), np.array([True]), np.zeros(1), np.zeros(1), np.ones(1))
+        known = np.array([True])
+        return Answer(np.array([got]), np.array([allowed]), known, np.zeros(1), np.zeros(1), np.ones(1))
 
     sides = equal_answers(answer(1.0, 0.25), answer(1.5, 0.5))
     assert sides.allowed[0] == 0.75

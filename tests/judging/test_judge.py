@@ -23,9 +23,12 @@ CODES = {NAN: [N], PINF: [INF], NINF: [-INF], ZERO: [0.0, -0.0]}
 def expect(mid: Any, rad: Any = 0.0, low: Any = 0.0, accept: Any = 0, clause: Any = 0, strict: Any = False) -> Expected:
     """An expectation for one problem, from one number or a list for each field."""
     m = np.asarray(mid, dtype=np.float64)[None]
-    like = [np.broadcast_to(np.asarray(a, dtype=np.float64), m.shape).copy() for a in (low, rad)]
-    codes = [np.broadcast_to(np.asarray(a, dtype=np.uint8), m.shape).copy() for a in (accept, clause)]
-    return Expected(Enclosure(m, *like), *codes, np.broadcast_to(np.asarray(strict, dtype=bool), m.shape).copy())
+
+    def like(a: Any, dtype: Any) -> Any:
+        return np.broadcast_to(np.asarray(a, dtype=dtype), m.shape).copy()
+
+    exact = Enclosure(m, like(low, np.float64), like(rad, np.float64))
+    return Expected(exact, like(accept, np.uint8), like(clause, np.uint8), like(strict, bool))
 
 
 def look(e: Expected, allowed: Any, got: Any, dtype: str = "float64") -> Judged:

@@ -14,6 +14,7 @@ from lossproof.running.loop import run
 
 pytest.importorskip("ml_dtypes")
 
+from tests.mutants.kit.mutant import Mutant
 from tests.mutants.matrix.kill import Matrix, distinct, matrix, takes
 from tests.mutants.matrix.registry import collect
 from tests.mutants.matrix.table import PATH, render
@@ -36,7 +37,7 @@ def kills() -> Matrix:
 
 
 @pytest.mark.parametrize("mutant", WRONG, ids=lambda m: m.id)
-def test_killed(kills, mutant):
+def test_killed(kills: Matrix, mutant: Mutant) -> None:
     for dtype in mutant.expect:
         kill = kills[mutant.id, dtype]
         assert kill.killed, f"{mutant.why}: worst share {kill.worst:.3g} in {kill.judged} {dtype} outputs"
@@ -47,7 +48,7 @@ def test_killed(kills, mutant):
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda m: m.id)
-def test_untouched(kills, control):
+def test_untouched(kills: Matrix, control: Mutant) -> None:
     for dtype in control.dtypes:
         kill = kills[control.id, dtype]
         assert kill.judged > 0, "no call applies to it"
@@ -55,7 +56,7 @@ def test_untouched(kills, control):
 
 
 @pytest.mark.parametrize("mutant", [m for m in WRONG if m.family], ids=lambda m: m.id)
-def test_killed_by_the_family_made_for_it(kills, mutant):
+def test_killed_by_the_family_made_for_it(kills: Matrix, mutant: Mutant) -> None:
     names = {name.strip() for name in mutant.family.split(",")}
     # sanity check: families exist
     assert names <= set(FAMILIES)
@@ -64,7 +65,7 @@ def test_killed_by_the_family_made_for_it(kills, mutant):
 
 
 @pytest.mark.parametrize("family", list(FAMILIES))
-def test_every_family_is_needed(kills, family):
+def test_every_family_is_needed(kills: Matrix, family: str) -> None:
     found = distinct(MUTANTS, kills)[family]
     if family in REDUNDANT:
         assert not found, f"{family} is needed after all: {found}"
@@ -72,11 +73,11 @@ def test_every_family_is_needed(kills, family):
         assert found, f"{family} kills no mutant that ordinary logits do not kill"
 
 
-def test_the_table_of_upstream_bugs_is_current(kills):
+def test_the_table_of_upstream_bugs_is_current(kills: Matrix) -> None:
     assert PATH.read_text(encoding="utf-8") == render(MUTANTS, kills), "run python -m tests.mutants --table"
 
 
-def test_the_table_of_clauses_is_current(kills):
+def test_the_table_of_clauses_is_current(kills: Matrix) -> None:
     assert coverage.PATH.read_text(encoding="utf-8") == coverage.render(CLAUSES, kills), "run python -m tests.spec"
 
 
@@ -89,7 +90,7 @@ def test_the_table_of_clauses_is_current(kills):
         "control log_softmax: online blocks of 7",
     ],
 )
-def test_the_lean_path_gives_the_engine_s_verdicts(name):
+def test_the_lean_path_gives_the_engine_s_verdicts(name: str) -> None:
     mutant = MUTANTS[name]
     deck = select("smoke", ops=(mutant.op,))
     lean = matrix({name: mutant}, deck, processes=1)

@@ -50,16 +50,16 @@ def drawn() -> list[str]:
 
 
 @pytest.mark.parametrize("i", range(DRAWN))
-def test_exploration_finds_a_rare_mutant(drawn, i):
+def test_exploration_finds_a_rare_mutant(drawn: list[str], i: int) -> None:
     assert search(collect()[drawn[i]], SEED) is not None, f"{drawn[i]}: not found"
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_what_is_found_shrinks(name):
+def test_what_is_found_shrinks(name: str) -> None:
     assert minimal(collect()[name]).problem.x.size <= 8
 
 
 @pytest.mark.parametrize("op", OPERATIONS)
-def test_exploration_touches_no_correct_parent(op):
+def test_exploration_touches_no_correct_parent(op: str) -> None:
     parent = collect()[f"control {op}: np"]
     assert search(replace(parent, expect=parent.dtypes), SEED) is None

@@ -335,7 +335,7 @@ class Guessing(type(NUMPY)):  # type: ignore[misc]
         ):
             inside = (problem.target >= 0) & (problem.target < problem.x.shape[1])
             problem = replace(problem, target=np.where(inside, problem.target, 0))
-        return super().evaluate(problem, device, mode)  # type: ignore[no-any-return]
+        return super().evaluate(problem, device, mode)
 
 
 def test_a_silent_answer_to_an_unknown_label_shows() -> None:

@@ -152,8 +152,8 @@ def test_mistakes_are_one_line(exported: Path, answered: Path, tmp_path: Path) -
     reader.feed(answered.read_bytes())
     other = tmp_path / "other-deck"
     with other.open("wb") as file:
-        for message in reader.messages():
-            file.write(wire.pack({**message, "digest": "0"} if message["kind"] == "deck" else message))
+        for sent in reader.messages():
+            file.write(wire.pack({**sent, "digest": "0"} if sent["kind"] == "deck" else sent))
     ghost = tmp_path / "ghost"
     assert evaluate(exported, ghost, *command("ghost")) == 0
     for arguments, message in (

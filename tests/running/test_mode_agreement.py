@@ -61,7 +61,12 @@ def graded(adapter: TwoModes, **chosen: Any) -> list[Observation]:
 
 
 def grades(found: list[Observation]) -> dict[tuple[str, str, str], str]:
-    return {(o.target, *o.id.split("/")[:2]): o.conventions["modes"] for o in found if "modes" in o.conventions}
+    graded = {}
+    for o in found:
+        if "modes" in o.conventions:
+            op, dtype = o.id.split("/")[:2]
+            graded[o.target, op, dtype] = o.conventions["modes"]
+    return graded
 
 
 def test_bits_are_a_grade_of_each_op_and_dtype() -> None:

@@ -5,6 +5,8 @@ Six classes and four rows: mutants of relations are wrong for 5 to 64 classes.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .clause import Clause, log_softmax, loss, nll, related, softmax
@@ -16,10 +18,10 @@ Q = np.eye(6)[Y] / 2 + np.eye(6)[::-1][Y] / 2
 V = np.array([[1, 0, 2, -1, 0.5, 1], [0, 1, 1, 1, -2, 0], [1, 1, 1, 1, 1, 1], [2, 0, 0, -1, 0, 0.5]])
 CUBE = np.stack([X[:3], X[1:]])
 SAME_ROWS = np.repeat(X[:1], 4, axis=0)
-ONCE = {"dtypes": ("float32", "float16")}
+ONCE: dict[str, Any] = {"dtypes": ("float32", "float16")}
 
 
-def _layout(name: str, quote: str, layout: str, x: np.ndarray = X) -> Clause:
+def _layout(name: str, quote: str, layout: str, x: np.ndarray[Any, Any] = X) -> Clause:
     return Clause(
         f"5-layout-{name}",
         quote,

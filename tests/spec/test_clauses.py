@@ -80,8 +80,8 @@ def test_clause(clause: Clause) -> None:
         (found,) = failing(clause, [mutant], across=clause.across).values()
         if clause.spared:
             assert [o.message for o in found] == []
-            seen = {item for o in shown(clause, mutant) for item in o.conventions.items()}
-            assert set(clause.records.items()) <= seen
+            met = {item for o in shown(clause, mutant) for item in o.conventions.items()}
+            assert set(clause.records.items()) <= met
         else:
             dtypes = {o.id.split("/")[1] for o in found}
             wanted = set(mutant.expect or mutant.dtypes) & {d for e in clause.examples for d in e.dtypes}

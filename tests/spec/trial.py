@@ -95,7 +95,7 @@ class Implementation:
         """As plain functions have it."""
         return "internal"
 
-    def script(self, problem: Problem) -> str:
+    def script(self, problem: Problem, device: str, mode: str) -> str:
         """None."""
         raise NotImplementedError
 

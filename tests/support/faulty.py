@@ -59,7 +59,12 @@ def wrong() -> None:
 
 def later() -> None:
     """Something that strikes when another call is under way, or none."""
-    threading.Thread(target=lambda: (time.sleep(0.05), os.kill(os.getpid(), signal.SIGBUS))).start()
+
+    def strike() -> None:
+        time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGBUS)
+
+    threading.Thread(target=strike).start()
 
 
 FAULTS = {

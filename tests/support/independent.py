@@ -236,11 +236,18 @@ def evaluate(
             directions.append([Interval(0)] * k)
             denominator += reduction == "mean_over_rows"
             continue
-        given = [Fraction(q[at]) for at in row] if q is not None else [Fraction(int(j == labels[n])) for j in range(k)]
+        if q is not None:
+            given, own = [Fraction(q[at]) for at in row], Fraction(1)
+        else:
+            # sanity check: a loss has targets
+            assert labels is not None
+            given, own = [Fraction(int(j == labels[n])) for j in range(k)], w[labels[n]]
         mixed = [(1 - share) * v + share / k for v in given]
         c = [a * b for a, b in zip(w, mixed, strict=True)]
-        denominator += w[labels[n]] if q is None and reduction == "mean" else 1
+        denominator += own if reduction == "mean" else 1
         if op == "nll_loss":
+            # sanity check: nll_loss has index targets
+            assert labels is not None
             losses.append(-w[labels[n]] * Interval(logits[n][labels[n]]))
             directions.append([Interval(-v) for v in c])
             continue

@@ -5,43 +5,45 @@ Each is imported by its attribute alone, because a process has one framework wit
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from lossproof.adapters.protocol import Adapter
 
 
 def _torch() -> Adapter:
-    from sim_device import SimAdapter
-
-    from lossproof.adapters import torch as module
-
+    module: Any = import_module("lossproof.adapters.torch")
     real = module.placed
     module.placed = lambda problem, device: real(problem, "cpu")
-    return SimAdapter()
+    simulated: Adapter = import_module("sim_device").SimAdapter()
+    return simulated
 
 
 def _tensorflow() -> Adapter:
     import tensorflow as tf
 
-    from lossproof.adapters import tensorflow as module
+    module: Any = import_module("lossproof.adapters.tensorflow")
+    real = module.Modes
 
-    class Modes(module.Modes):
+    class Modes(real):  # type: ignore[misc, valid-type]
         def evaluate(self, *given: Any) -> dict[str, Any]:
             with tf.device("/CPU:0"):
-                return super().evaluate(*given)
+                found: dict[str, Any] = super().evaluate(*given)
+                return found
 
     module.Modes = Modes
-    return module.TensorFlowAdapter()
+    made: Adapter = module.TensorFlowAdapter()
+    return made
 
 
 def _jax() -> Adapter:
     import jax
 
-    from lossproof.adapters import jax as module
-
+    module: Any = import_module("lossproof.adapters.jax")
     real = module.placed
     module.placed = lambda problem, device: real(problem, jax.devices("cpu")[0])
-    return module.ADAPTER
+    made: Adapter = module.ADAPTER
+    return made
 
 
 _MADE = {"TORCH": _torch, "TENSORFLOW": _tensorflow, "JAX": _jax}

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -194,6 +195,8 @@ def test_a_run_can_be_broken_off() -> None:
     targets = selection.choose_targets(["numpy"], PROCESSES)
     observations = run(targets, SMOKE)
     next(observations)
+    # sanity check: nobody goes on with it
+    assert isinstance(observations, Generator)
     observations.close()
     selection.close(targets)
 

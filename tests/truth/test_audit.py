@@ -13,7 +13,8 @@ from lossproof.cases.picker import SeededPicker
 from lossproof.cases.signature import NOTHING, Signature, Uses
 from lossproof.core.batch import Batch, stack
 from lossproof.core.formats import FORMATS
-from lossproof.truth.bounds.allowed import Model, allow
+from lossproof.truth.bounds.allowed import allow
+from lossproof.truth.bounds.error_model import Model
 from lossproof.truth.oracle import in_balls, in_double_double, in_float64
 from lossproof.truth.oracle.enclosure import Enclosure
 from lossproof.truth.row_quantities import Rows, analyse

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,14 +187,15 @@ def _written_loss(p: Problem, w: list[Written]) -> tuple[list[float], list[list[
     def beta(count: float) -> float:
         return math.expm1(count * t(u_s))
 
+    b_v: float
     if hard:
         n_v, b_v, n_q, n_c = 1, (2 if m.N else 1), 1, 0
     elif not eps:
         n_v, b_v, n_q, n_c = h + 2, (4 if m.N else 1), h + 3, 3
     else:
         n_v, b_v, n_q, n_c = h + 7, (8 if m.N else 5), h + 8, 7
-    b_v = b_v * ell(u_o) if b16 else 0
-    b_g = (6 if m.N else 4) * ell(u_o) if b16 else 0
+    b_v = b_v * ell(u_o) if b16 else 0.0
+    b_g = (6 if m.N else 4) * ell(u_o) if b16 else 0.0
     T_row, S, losses, labels, parts = [], [], [], [], []
     for i in range(n):
         q = p.target[i].tolist() if p.has_probability_target else [float(j == int(p.target[i])) for j in range(k)]
@@ -427,7 +429,7 @@ class Machine:
     saved: bool = False
     flush: bool = False
 
-    def el(self, a: np.ndarray) -> np.ndarray:
+    def el(self, a: Any) -> Any:
         """An elementwise result."""
         wide = np.float64 if self.fmt.name == "float64" else F32
         a = np.asarray(a).astype(wide)
@@ -527,7 +529,7 @@ def adversarial(dtype: str, seed: int, op: str, options: str, reduction: str) ->
     fmt = FORMATS[dtype]
     n, k = [(3, 2), (2, 3), (4, 17), (2, 400), (40, 5)][seed % 5]
     u = min(fmt.u, 2.0**-24)
-    kinds = [
+    kinds: list[Callable[[], Any]] = [
         lambda: rng.normal(size=(n, k)),
         lambda: rng.normal(size=(n, k)) * 30,
         lambda: np.where(np.arange(k) == 0, 0.0, np.full((n, k), math.log(0.99 * u))),

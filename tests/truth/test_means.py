@@ -21,7 +21,8 @@ from lossproof.core.batch import stack
 from lossproof.core.call import Call
 from lossproof.core.observation import FAILING
 from lossproof.core.operations import solved_by
-from lossproof.running.loop import Clock, run, truths_of
+from lossproof.running.loop import run, truths_of
+from lossproof.running.timing import Clock
 from lossproof.truth.row_quantities import counted
 from lossproof.truth.truth import truth
 from tests.mutants.kit.loss_mistakes import all_rows, kept_rows, only_whole

@@ -105,7 +105,8 @@ def entries(p: Problem, e: Enclosure, rows: bool) -> list[tuple[float, float, fl
     found: list[tuple[float, float, float]] = [(math.nan,) * 3] * p.x.size
     for n, row in enumerate(independent.positions(p.x.shape, p.axis)):
         for j, at in enumerate(row):
-            found[at] = tuple(float(a[n, j]) for a in parts)
+            mid, low, rad = (float(a[n, j]) for a in parts)
+            found[at] = mid, low, rad
     return found
 
 
@@ -202,18 +203,26 @@ def test_certify_raises_the_precision_until_the_radius_is_small() -> None:
 
 def test_certify_gives_up_at_the_last_precision() -> None:
     never = {"value": Enclosure(np.ones(1), np.zeros(1), np.ones(1))}
-    tried = []
-    assert in_balls.certify(lambda precision: tried.append(precision) or never) is never
+    tried: list[int] = []
+
+    def attempt(precision: int) -> Core:
+        tried.append(precision)
+        return never
+
+    assert in_balls.certify(attempt) is never
     assert tried == list(in_balls.PRECISIONS)
 
 
 def test_certify_accepts_what_float64_cannot_resolve() -> None:
     p = Problem("softmax", "float64", np.array([[0.0, -800.0]]))
     batch = stack([p])
-    tried = []
-    result = in_balls.certify(
-        lambda precision: tried.append(precision) or in_balls.enclosures_in_balls(batch, analyse(batch), precision)
-    )
+    tried: list[int] = []
+
+    def attempt(precision: int) -> Core:
+        tried.append(precision)
+        return in_balls.enclosures_in_balls(batch, analyse(batch), precision)
+
+    result = in_balls.certify(attempt)
     assert tried == [128]
     assert 0 < result["value"].rad[0, 0, 1] <= 2.0**-1073
 

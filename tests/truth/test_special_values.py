@@ -203,8 +203,8 @@ def test_clause_4_positive_infinity(dtype: str) -> None:
     assert not good(at, "value", [FORMATS[dtype].min_normal])
     assert good(beside, "value", [INF])
     assert good(beside, "value", [NAN])
-    for wrong in (0.0, 1.0, FORMATS[dtype].max, -INF):
-        assert not good(beside, "value", [wrong])
+    for value in (0.0, 1.0, FORMATS[dtype].max, -INF):
+        assert not good(beside, "value", [value])
     undefined = loss(dtype, two, [0])
     assert good(undefined, "value", [NAN])
     assert not good(undefined, "value", [0.0])

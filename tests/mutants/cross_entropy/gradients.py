@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -137,9 +138,9 @@ _PAIRS = (
 )
 
 
-def _wrong_axis_loss(x: Array, cotangent: Array, *, axis: int = -1, **options: object) -> Array:
+def _wrong_axis_loss(x: Array, cotangent: Array, *, axis: int = -1, **options: Any) -> Array:
     of = Loss(prob=lambda r: PLAIN.p(np.swapaxes(r, -1, 0)).swapaxes(-1, 0) if r.ndim > 1 else PLAIN.p(r))
-    return of.grad(x, cotangent, axis=axis, **options)  # type: ignore[arg-type]
+    return of.grad(x, cotangent, axis=axis, **options)
 
 
 def _flushed(a: Array) -> Array:

@@ -40,7 +40,9 @@ MUTANTS: tuple[Mutant, ...] = (
         "4.1-gradient",
         "gradient 0 of NaN rows without reduction",
         "nan_to_num in the backward pass",
-        where_slope(lambda case, p, c: np.isnan(case.x).any(-1, keepdims=True) & (case.reduction == "none"), 0.0),
+        where_slope(
+            lambda case, p, c: np.asarray(np.isnan(case.x).any(-1, keepdims=True) & (case.reduction == "none")), 0.0
+        ),
     ),
     of_loss(
         "4.2-unchanged-K",

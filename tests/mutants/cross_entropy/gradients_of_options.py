@@ -51,7 +51,7 @@ def _unweighted_gradient(case: Case, z: Array) -> Array:
 
 
 def _garbage(case: Case) -> Array:
-    return np.isnan(PLAIN.p(case.x)).any(axis=-1)
+    return np.asarray(np.isnan(PLAIN.p(case.x)).any(axis=-1))
 
 
 def _uniform_garbage(case: Case, z: Array) -> Array:

@@ -216,7 +216,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "reduction sum is divided by N",
         SECTION_2,
         Loss(
-            total=lambda rows: np.mean(rows) if rows.size else np.zeros((), rows.dtype),
+            total=lambda rows: np.asarray(np.mean(rows) if rows.size else 0, rows.dtype),
             denominator=lambda case: np.sum(case.scale, dtype=case.x.dtype) / case.x.dtype.type(max(case.kept.size, 1)),
         ),
     ),
@@ -240,7 +240,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "batch summed in float32",
         "float64 losses are summed in float32",
         "computed in fp32, the reduction",
-        Loss(total=lambda rows: through(F32)(np.sum(rows, dtype=F32)).astype(rows.dtype)),
+        Loss(total=lambda rows: through(F32)(np.asarray(np.sum(rows, dtype=F32))).astype(rows.dtype)),
         expect=("float64",),
     ),
 )

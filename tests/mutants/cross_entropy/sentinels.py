@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ SENTINEL = SIBLING + "flaggems-default-ignore-not-ignored"
 CAST = SIBLING + "tf-keras-sparse-labels-cast-to-half"
 
 
-def _as(fmt: type | np.dtype) -> Callable[[Case], Case]:  # type: ignore[type-arg]
+def _as(fmt: Any) -> Callable[[Case], Case]:
     return with_labels(lambda labels, k: labels.astype(fmt).astype(np.int64))
 
 
@@ -56,7 +57,7 @@ def _checked(read: Callable[[Case], Case]) -> Callable[[Case], Case]:
     return lambda case: known_labels(read(case))
 
 
-def _narrowed(fmt: type | np.dtype) -> Callable[[Array, int | None, int], Array]:  # type: ignore[type-arg]
+def _narrowed(fmt: Any) -> Callable[[Array, int | None, int], Array]:
     def rule(labels: Array, ignore: int | None, k: int) -> Array:
         if ignore is None:
             return np.ones(labels.shape, dtype=bool)

@@ -95,7 +95,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "4.3-loss",
         "loss +inf for a row without a class",
         "log 0 for the label",
-        where_rows(lambda case, y, c: np.isneginf(case.x).all(axis=-1), np.inf),
+        where_rows(lambda case, y, c: np.asarray(np.isneginf(case.x).all(axis=-1)), np.inf),
     ),
     of_loss(
         "4.4-loss",

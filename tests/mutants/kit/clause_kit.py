@@ -104,7 +104,7 @@ def infinities(x: Array) -> Array:
 def masked(x: Array) -> Array:
     """Entries of -inf in rows of finite and -inf that have both."""
     regular = ~np.isnan(x).any(-1) & ~np.isposinf(x).any(-1) & np.isfinite(x).any(-1)
-    return np.isneginf(x) & regular[..., None]
+    return np.isneginf(x) & np.asarray(regular)[..., None]
 
 
 def largest(dtype: Any) -> float:

@@ -82,8 +82,13 @@ class Later:
         """All that the op has, as check_implementation takes them."""
         if op == "nll_loss":
             return {"jvp": self.jvp, "hvp": replace(self, hvp_rows=no_rows).hvp}
-        found = {"jvp": self.jvp, "hvp": self.hvp, "grad_target": self.grad_target, "mixed": self.mixed}
-        return found | {"jvp_target": self.jvp_target}
+        return {
+            "jvp": self.jvp,
+            "hvp": self.hvp,
+            "grad_target": self.grad_target,
+            "mixed": self.mixed,
+            "jvp_target": self.jvp_target,
+        }
 
     def _read(self, x: Array, axis: int, options: dict[str, Any]) -> tuple[Case, Array, Array]:
         case = self.of.case(x, axis=axis, **options)

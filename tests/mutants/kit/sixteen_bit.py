@@ -32,7 +32,7 @@ def wide_total(e: Array) -> Array:
     A sum that is beyond the range of the terms' format stays in float32: 70 000 classes must not make it infinite
     (specification section 4, clause 7).
     """
-    exact = np.sum(e, axis=-1, keepdims=True, dtype=np.float32)
+    exact = np.asarray(np.sum(e, axis=-1, keepdims=True, dtype=np.float32))
     rounded = exact.astype(e.dtype)
     return exact if np.isinf(rounded).any() else rounded
 
