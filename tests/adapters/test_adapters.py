@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,12 +35,12 @@ def adapter(request: pytest.FixtureRequest) -> Adapter:
         pytest.skip(str(error))
 
 
-def problem(op: str, dtype: str, shape: tuple[int, ...], reduction: str = "mean", **fields: object) -> Problem:
+def problem(op: str, dtype: str, shape: tuple[int, ...], reduction: str = "mean", **fields: Any) -> Problem:
     """Ordinary logits, every derivative that the op has, arrays that cannot be written to."""
     rng = np.random.default_rng(len(op) + sum(shape))
     draw = FORMATS[dtype].round
     probabilities = fields.pop("probabilities", False)
-    p = Problem(op, dtype, draw(rng.normal(size=shape)), reduction=reduction, **fields)  # type: ignore[arg-type]
+    p = Problem(op, dtype, draw(rng.normal(size=shape)), reduction=reduction, **fields)
     axis = p.axis % len(shape)
     if op == "nll_loss":
         p = replace(p, x=-np.abs(p.x))

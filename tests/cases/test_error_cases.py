@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,12 +31,12 @@ class Odd(NumpyAdapter):
 
     name = "odd"
 
-    def __init__(self, how: Callable[[Problem, Callable[[Problem], Outputs]], Outputs], **declared: bool) -> None:
+    def __init__(self, how: Callable[[Problem, Callable[[Problem], Outputs]], Outputs], **declared: Any) -> None:
         super().__init__()
         self.how, self.declared = how, declared
 
     def capabilities(self) -> Capabilities:
-        return replace(super().capabilities(), **self.declared)  # type: ignore[arg-type]
+        return replace(super().capabilities(), **self.declared)
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Outputs:
         return self.how(problem, lambda p: super(Odd, self).evaluate(p, device, mode))

@@ -15,8 +15,8 @@ def _result_in_place(x: Array, *, axis: int = -1) -> Array:
     return x.copy()
 
 
-def _stores_p(x: Array, *, axis: int = -1, **keywords: object) -> Array:
-    value = Loss().value(x, axis=axis, **keywords)  # type: ignore[arg-type]
+def _stores_p(x: Array, *, axis: int = -1, **keywords: Any) -> Array:
+    value = Loss().value(x, axis=axis, **keywords)
     x[...] = over_rows(PLAIN.p)(x, axis=axis)
     return value
 

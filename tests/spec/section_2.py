@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from lossproof.adapters.numpy import NumpyAdapter
-from lossproof.adapters.protocol import OUTPUTS, Problem
+from lossproof.adapters.protocol import OUTPUTS, Capabilities, Problem
 from lossproof.targets.target import Target
 
 from .clause import DENSE, EVEN, LN2, NAN, PLAIN, SURE, Clause, Example, error, example, log_softmax, loss, nll, softmax
@@ -27,7 +27,7 @@ def _means(declares: dict[str, str], mean: float, *others: float) -> Example:
 class _Whole(NumpyAdapter):
     """An adapter that declares targets which sum to 1."""
 
-    def capabilities(self):  # type: ignore[no-untyped-def]
+    def capabilities(self) -> Capabilities:
         """NumPy's, and the declaration."""
         return replace(super().capabilities(), normalised_targets=True)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -38,10 +40,10 @@ def _quarter(dtype: str) -> Problem:
     return replace(log_softmax([[_top(dtype) / 4, -_top(dtype) / 4]]), dtype=dtype)
 
 
-def _halves(dtype: str, **options: object) -> Problem:
+def _halves(dtype: str, **options: Any) -> Problem:
     """Eight rows of loss a quarter of the largest number."""
     x = np.array([[_top(dtype) / 8, -_top(dtype) / 8]] * 8)
-    return replace(loss(x, [1] * 8, "mean"), dtype=dtype, **options)  # type: ignore[arg-type]
+    return replace(loss(x, [1] * 8, "mean"), dtype=dtype, **options)
 
 
 def _whole(dtype: str) -> Problem:
@@ -60,7 +62,9 @@ def _crowded_cotangent(dtype: str) -> Problem:
     return replace(log_softmax([EVEN], [[_top(dtype), _top(dtype)]]), dtype=dtype)
 
 
-def _by_format(make, answers, **given) -> tuple[Example, ...]:  # type: ignore[no-untyped-def]
+def _by_format(
+    make: Callable[[str], Problem], answers: Callable[[float], tuple[Any, ...]], **given: Any
+) -> tuple[Example, ...]:
     """One example a format, whose answers depend on its largest number."""
     dtypes = given.pop("dtypes", tuple(FORMATS))
     return tuple(example(make, *answers(_top(d)), dtypes=(d,), **given) for d in dtypes)

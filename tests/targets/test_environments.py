@@ -12,6 +12,7 @@ import sys
 import time
 import zipfile
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -289,9 +290,9 @@ def test_two_processes_make_an_environment_once(uv: Path) -> None:
     assert sum('"pip"' in line for line in uv.read_text().splitlines()) == 1
 
 
-def wait_for(condition: object) -> None:
+def wait_for(condition: Callable[[], object]) -> None:
     end = time.monotonic() + 30
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)
 

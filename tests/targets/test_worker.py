@@ -10,9 +10,10 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from lossproof.running import header
 from lossproof.running.loop import run
 from lossproof.targets import selection
 from lossproof.targets.launch import Launch, Processes, adapters_folder, cache_folder, environment
-from lossproof.targets.target import parse_target, spec
+from lossproof.targets.target import Target, parse_target, spec
 from tests.support.views import install, python
 
 HERE = Path(__file__).parents[1] / "support"
@@ -147,7 +148,7 @@ def test_frames_come_in_any_portions() -> None:
 # A run through workers
 
 
-def lines(targets: list, calls: list) -> list[dict]:  # type: ignore[type-arg]
+def lines(targets: Sequence[Target], calls: Sequence[Call]) -> list[dict[str, Any]]:
     return [to_line(replace(o, seconds=0.0)) for o in run(targets, calls)]
 
 

@@ -60,14 +60,14 @@ def problem(
     return Problem(op, dtype, x, target, weight, cot, -1, reduction, ignore, 0.1 if "s" in options else 0.0)
 
 
-def all_problems(dtype: str, **shape: float) -> Iterator[Problem]:
+def all_problems(dtype: str, **shape: Any) -> Iterator[Problem]:
     for op in ("softmax", "log_softmax"):
-        yield problem(op, "", dtype, "mean", 1, **shape)  # type: ignore[arg-type]
+        yield problem(op, "", dtype, "mean", 1, **shape)
     for reduction in REDUCTIONS:
         for options in ("", "w", "i"):
-            yield problem("nll_loss", options, dtype, reduction, 2, **shape)  # type: ignore[arg-type]
+            yield problem("nll_loss", options, dtype, reduction, 2, **shape)
         for options in LOSS_OPTIONS:
-            yield problem("cross_entropy", options, dtype, reduction, 3, **shape)  # type: ignore[arg-type]
+            yield problem("cross_entropy", options, dtype, reduction, 3, **shape)
 
 
 # --- B2 as written, one number at a time -------------------------------------------------------------------------
@@ -570,8 +570,8 @@ RUNS = [(dtype, profile, how) for dtype in FORMATS for profile, how in MACHINES 
 
 
 @pytest.mark.parametrize(("dtype", "profile", "how"), RUNS)
-def test_correct_implementations_pass(dtype: str, profile: str, how: dict[str, object]) -> None:
-    machine = Machine(FORMATS[dtype], profile, **how)  # type: ignore[arg-type]
+def test_correct_implementations_pass(dtype: str, profile: str, how: dict[str, Any]) -> None:
+    machine = Machine(FORMATS[dtype], profile, **how)
     calls = [("softmax", "", "mean"), ("log_softmax", "", "mean")]
     calls += [("nll_loss", options, reduction) for options in ("", "w", "wi") for reduction in REDUCTIONS]
     calls += [("cross_entropy", options, reduction) for options in LOSS_OPTIONS for reduction in REDUCTIONS]

@@ -6,6 +6,7 @@ Section 2 of the specification.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,9 +35,9 @@ DENOMINATORS = {"mean": sum_of_weights, "mean_over_rows": all_rows, "mean_over_k
 X, Y, W = np.zeros((3, 2)), np.array([0, 1, 9]), np.array([1.0, 3.0])
 
 
-def problem(mean: str, **given: object) -> Problem:
-    values: dict[str, object] = {"weight": W, "ignore_index": 9, "cotangent": np.ones(()), **given}
-    return solved_by(Problem("cross_entropy", "float32", X, Y, **values), mean)  # type: ignore[arg-type]
+def problem(mean: str, **given: Any) -> Problem:
+    values: dict[str, Any] = {"weight": W, "ignore_index": 9, "cotangent": np.ones(()), **given}
+    return solved_by(Problem("cross_entropy", "float32", X, Y, **values), mean)
 
 
 def judged(op: str, implemented: str, declared: str) -> Report:
@@ -44,8 +45,13 @@ def judged(op: str, implemented: str, declared: str) -> Report:
         return DENOMINATORS[implemented if case.labels is not None else "mean_over_rows"](case)
 
     of = replace(NLL if op == "nll_loss" else Loss(), denominator=denominator)
-    given = {"grad": of.grad, "mean": declared, "dtypes": ("float32", "float16"), "error_profiles": ALL_WIDE}
-    return check_implementation(of.value, op=op, deck="smoke", errors=True, **given)  # type: ignore[arg-type]
+    given: dict[str, Any] = {
+        "grad": of.grad,
+        "mean": declared,
+        "dtypes": ("float32", "float16"),
+        "error_profiles": ALL_WIDE,
+    }
+    return check_implementation(of.value, op=op, deck="smoke", errors=True, **given)
 
 
 @pytest.mark.parametrize("op", ["nll_loss", "cross_entropy"])
@@ -108,8 +114,8 @@ def test_targets_that_sum_to_1() -> None:
         for q in ([[0.25, 0.75]], [[0.5, 0.0]], [[1.0, 1.0]])
     ]
     of = Loss(guard=only_whole)
-    given = {"op": "cross_entropy", "dtypes": ("float32",), "calls": calls}
-    declared = check_implementation(of.value, normalised_targets=True, **given)  # type: ignore[arg-type]
+    given: dict[str, Any] = {"op": "cross_entropy", "dtypes": ("float32",), "calls": calls}
+    declared = check_implementation(of.value, normalised_targets=True, **given)
     assert [o.verdict for o in declared.observations] == ["pass", "unsupported", "unsupported"]
-    silent = check_implementation(of.value, **given)  # type: ignore[arg-type]
+    silent = check_implementation(of.value, **given)
     assert [o.verdict for o in silent.observations] == ["pass", "fail", "fail"]

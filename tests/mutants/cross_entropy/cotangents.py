@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tests.mutants.kit.entries import INDEX, gradient_bug, loss_bug
@@ -16,11 +18,11 @@ def _reversed_cotangent(case: Case, v: Array) -> Array:
     return v[..., ::-1] if v.ndim else v
 
 
-def _half_scaled(x: Array, cotangent: Array, **options: object) -> Array:
+def _half_scaled(x: Array, cotangent: Array, **options: Any) -> Array:
     """The cotangent reaches ``Q p`` and not the target's term."""
     of = Loss(slope=lambda case, p, c: row_sum(c) * p)
     target = Loss(slope=lambda case, p, c: -c, upstream=lambda case, v: np.ones_like(v))
-    return of.grad(x, cotangent, **options) + target.grad(x, cotangent, **options)  # type: ignore[arg-type]
+    return of.grad(x, cotangent, **options) + target.grad(x, cotangent, **options)
 
 
 MUTANTS: tuple[Mutant, ...] = (

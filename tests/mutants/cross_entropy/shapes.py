@@ -14,8 +14,8 @@ from tests.mutants.kit.mutant import Mutant
 from tests.mutants.kit.softmax_steps import PLAIN, Array
 
 
-def _last_axis_only(x: Array, *, axis: int = -1, **keywords: object) -> Array:
-    return Loss().value(x, axis=-1, **keywords)  # type: ignore[arg-type]
+def _last_axis_only(x: Array, *, axis: int = -1, **keywords: Any) -> Array:
+    return Loss().value(x, axis=-1, **keywords)
 
 
 def _no_3d(case: Case) -> Case:
@@ -51,13 +51,13 @@ def _no_class(x: Array, **options: Any) -> Array:
     return CORRECT.value(x, **options)
 
 
-def _flattened_wrongly(x: Array, *, axis: int = -1, **options: object) -> Array:
+def _flattened_wrongly(x: Array, *, axis: int = -1, **options: Any) -> Array:
     at = axis % x.ndim
     moved = np.moveaxis(x, at, -1).shape
-    return Loss().value(np.ascontiguousarray(x).reshape(moved), axis=-1, **_targets(options, at, moved))  # type: ignore[arg-type]
+    return Loss().value(np.ascontiguousarray(x).reshape(moved), axis=-1, **_targets(options, at, moved))
 
 
-def _targets(options: dict[str, object], axis: int, shape: tuple[int, ...]) -> dict[str, object]:
+def _targets(options: dict[str, Any], axis: int, shape: tuple[int, ...]) -> dict[str, Any]:
     target = options["target"]
     # sanity check: losses have targets
     assert isinstance(target, np.ndarray)

@@ -12,7 +12,7 @@ from tests.mutants.kit.kill_table import weighted_row
 from tests.mutants.kit.loss_mistakes import all_rows, balanced, counted, denominator, raises, weights_at
 from tests.mutants.kit.loss_steps import Case, Loss, row_losses, sum_of_weights
 from tests.mutants.kit.mutant import F64_ONLY, Mutant
-from tests.mutants.kit.softmax_steps import F16, PLAIN, Array, one_by_one, row_sum, through
+from tests.mutants.kit.softmax_steps import F16, PLAIN, Array, Step, one_by_one, row_sum, through
 from tests.mutants.kit.sources import WEIGHT
 
 
@@ -22,7 +22,7 @@ def _predicted(case: Case, rows: Array) -> Array:
     return np.sum(np.where(case.kept, -w * y, 0)) / np.sum(w, dtype=case.x.dtype)
 
 
-def _weights(change) -> Loss:  # type: ignore[no-untyped-def]
+def _weights(change: Step) -> Loss:
     return Loss(read=lambda case: replace(case, w=change(case.w).astype(case.x.dtype)))
 
 

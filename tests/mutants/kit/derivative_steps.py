@@ -25,7 +25,9 @@ def along(f: Callable[..., Array]) -> Function:
     return derivative
 
 
-def row_derivatives(op: str, p: Step, jvp: Callable[..., Array] | None = None, hvp: Callable[..., Array] | None = None):  # type: ignore[no-untyped-def]
+def row_derivatives(
+    op: str, p: Step, jvp: Callable[..., Array] | None = None, hvp: Callable[..., Array] | None = None
+) -> dict[str, Function]:
     """Those of softmax or log_softmax, given the probabilities of rows."""
     if op == "softmax":
         return {"jvp": along(jvp or (lambda x, v: vjp_softmax(p(x), v)))}

@@ -15,7 +15,7 @@ from lossproof.adapters.protocol import Outcome, Problem, UnsupportedProblem
 from lossproof.check import FunctionAdapter
 from lossproof.core.batch import flat
 from lossproof.core.call import Call
-from lossproof.core.observation import FAILING
+from lossproof.core.observation import FAILING, Observation
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import Declared
 from lossproof.judging.judge import Judged, conventions, judge_stack
@@ -83,7 +83,7 @@ def found(calls: Sequence[Call], exact: Truth, outcomes: Sequence[Outcome], decl
             )
 
 
-def _engine(call: Call, outcome: Outcome, declared: Declared):  # type: ignore[no-untyped-def]
+def _engine(call: Call, outcome: Outcome, declared: Declared) -> list[Observation]:
     exact = truth([solved_by(call.problem, declared.mean)])
     return observe([call], exact, [outcome], "mutant", declared)
 
