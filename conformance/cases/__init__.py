@@ -1,4 +1,4 @@
-"""What is asked: families, options, the deck, relations, error cases, and calls drawn by ``explore``.
+"""Cases are what is put to targets: families, options, the deck, relations, error cases, calls drawn by ``explore``.
 
 Contributors start here.
 """

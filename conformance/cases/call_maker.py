@@ -1,4 +1,4 @@
-"""Calls from families: targets, weights, smoothing, cotangents and directions, drawn by a picker for a signature."""
+"""The call maker adds to a family's logits what a signature has: targets, weights, smoothing, cotangents, tangents."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _cotangent(pick: Picker, signature: Signature, fmt: Format, shape: tuple[int
 
 
 def direction(pick: Picker, fmt: Format, shape: tuple[int, ...]) -> F64:
-    """A direction or a cotangent of this shape, with as many bits as the format and the draw have."""
+    """Draw a direction or a cotangent of a shape, with as many bits as the format and the draw have."""
     # Clause 9: cotangents and directions in the deck are 0 or far from the underflow range.
     v = bell(pick, shape)
     return fmt.round(np.where(np.abs(v) < 2.0**-6, 0.0, v))

@@ -73,8 +73,8 @@ def relation_checks(calls: Sequence[Call], *, seed: int = 0, smoke: bool = False
         p = call.problem
         family = FAMILIES.get(call.family)
         regular = (family is None or family.regular) and call.tier != "free"
-        if regular and p.x.size <= _ELEMENTS and tr.lively(tr.bare(p)):
-            by.setdefault((p.op, p.dtype), []).append(tr.bare(p))
+        if regular and p.x.size <= _ELEMENTS and tr.has_distinct_classes(tr.first_order(p)):
+            by.setdefault((p.op, p.dtype), []).append(tr.first_order(p))
     found: dict[str, Check] = {}
     dtypes = {dtype for _, dtype in by}
     for (op, dtype), problems in by.items():

@@ -1,4 +1,4 @@
-"""Calls made by hand where clauses of SPEC section 4 meet: special values that the families draw too rarely.
+"""Calls made by hand where clauses of section 4 of the specification meet: values that families draw too rarely.
 
 To add one, yield it from the generator of its clause. The family says which calls of other formats it is compared with.
 """
@@ -83,5 +83,5 @@ def clause_calls(part: DeckPart = WHOLE) -> list[Call]:
                 # sanity check: the inputs are values of the format
                 assert FORMATS[dtype].holds(p.x)
                 if part.keeps(p.op, family):
-                    found.append(Call(p, family, f"SPEC section 4, clause {clause}", tier=tier))
+                    found.append(Call(p, family, f"specification, section 4, clause {clause}", tier=tier))
     return found

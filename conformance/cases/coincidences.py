@@ -1,4 +1,4 @@
-"""Calls whose point is a coincidence of values, which independent draws meet too rarely."""
+"""Calls made by hand for coincidences of values, which independent draws meet too rarely."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lossproof.core.formats import FORMATS
 _K = 4
 
 
-def crafted(dtype: str) -> Iterator[Call]:
-    """All of a dtype. Their shapes are the deck's smallest; they go where a new signature costs nothing."""
+def coincidence_calls(dtype: str) -> Iterator[Call]:
+    """Make the calls of a dtype, in the deck's smallest shapes; they go where a new signature costs nothing."""
     yield from _weightless_nan(dtype)
     yield from _ignored_beside_class_zero(dtype)
     yield from _two_classes(dtype)
@@ -31,7 +31,7 @@ def _two_classes(dtype: str) -> Iterator[Call]:
 
 
 def _negative_infinity(dtype: str) -> Iterator[Call]:
-    """A masked label of negative weight: the loss is -inf (SPEC section 4, clause 5)."""
+    """A masked label of negative weight: the loss is -inf (specification, section 4, clause 5)."""
     x = np.array([[-np.inf, 1.0, 0.0, 2.0], [0.5, 1.0, -1.0, 0.0]])
     weight = np.array([-2.0, 1.0, 0.5, 3.0])
     for op in LOSSES:
@@ -56,7 +56,7 @@ def _call(problem: Problem, family: str, says: str) -> Call:
 
 
 def _weightless_nan(dtype: str) -> Iterator[Call]:
-    """A weight of 0 does not excuse a NaN (SPEC section 4, clause 1)."""
+    """A weight of 0 does not excuse a NaN (specification, section 4, clause 1)."""
     weight = np.array([0.0, 2.0, 0.5, 1.0])
     for op in LOSSES:
         for reduction in ("none", "sum", "mean"):

@@ -10,15 +10,15 @@ import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, Problem
 from lossproof.cases.call_maker import make_call
-from lossproof.cases.coincidences import crafted
+from lossproof.cases.coincidences import coincidence_calls
 from lossproof.cases.deck_part import GOLDEN, VERSION, WHOLE, DeckPart
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.family import Family
 from lossproof.cases.scaled_logits import scaled_calls
-from lossproof.cases.shape_sweeps import sweeps
+from lossproof.cases.shape_sweeps import sweep_calls
 from lossproof.cases.signature import Signature, Uses
 from lossproof.cases.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, Shape, at_axis, combinations, is_core, is_full
-from lossproof.cases.wider_outputs import widened
+from lossproof.cases.wider_outputs import wider_output_calls
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 
@@ -122,10 +122,10 @@ def _extras(dtype: str, part: DeckPart) -> Iterator[Call]:
     for position, signature in enumerate(combinations()):
         place = _Place(at_axis(signature, 1 - position % 2), _SMALL, dtype, "free", position)
         yield from _family_calls(place, part, every=_COMBINED_SKIP)
-    yield from sweeps(dtype, part)
-    yield from widened(dtype, part)
+    yield from sweep_calls(dtype, part)
+    yield from wider_output_calls(dtype, part)
     yield from scaled_calls(dtype, part)
-    yield from (c for c in crafted(dtype) if part.keeps(c.problem.op, c.family))
+    yield from (c for c in coincidence_calls(dtype) if part.keeps(c.problem.op, c.family))
 
 
 @dataclass(frozen=True)
@@ -202,4 +202,4 @@ def golden_call(signature: Signature, dtype: str, tier: str = "full") -> Call:
         ignore_index=-100 if Uses.IGNORE_INDEX in signature.uses else None,
         label_smoothing=0.1 if Uses.SMOOTHING in signature.uses else 0.0,
     )
-    return Call(problem, GOLDEN, "SPEC section 6", tier=tier)
+    return Call(problem, GOLDEN, "specification, section 6", tier=tier)

@@ -29,12 +29,12 @@ class DeckPart:
     families: Collection[str] = DRAWN
 
     def keeps(self, op: str, family: str) -> bool:
-        """Whether calls of an op and family are in this part."""
+        """Say whether calls of an op and family are in this part."""
         return op in self.ops and family in self.families
 
     @property
     def provenance(self) -> str:
-        """The words of a drawn call about where it came from."""
+        """The words that a drawn call has for where it came from."""
         return f"seed {self.seed}"
 
     def picker(self, *key: object) -> SeededPicker:

@@ -1,4 +1,4 @@
-"""Error behaviour as data (SPEC section 4, clauses 10 and 12 to 15): invalid or empty problems, and accepted answers.
+"""Error cases are invalid or empty problems with the answers that clauses 10 and 12 to 15 of section 4 accept.
 
 To add one, yield a :class:`ErrorCase` from the generator of its clause. Everything that a case does not accept fails: a
 silent finite value for an unknown label, say, or an exception where a result is specified.
@@ -39,7 +39,7 @@ _CRASH_PRONE = frozenset({"no-classes", "labels-long", "labels-short", "weight-s
 
 @dataclass(frozen=True)
 class ErrorCase:
-    """A problem, what is wrong with it, and the answers that are accepted: readings of a value, and errors."""
+    """An error case is a problem, what is wrong with it, and what is accepted: readings of a value, and errors."""
 
     name: str
     clause: str
@@ -49,11 +49,11 @@ class ErrorCase:
     errors: bool = True
 
     def check(self) -> Check:
-        """The case as a check."""
+        """Make the check that puts the case to a target."""
         return Check(
             self.problem,
             ERROR,
-            f"SPEC section 4, clause {self.clause}: {self.what}",
+            f"specification, section 4, clause {self.clause}: {self.what}",
             name=f"{self.clause}-{self.name}",
             outputs=self.problem.want,
             judge=answers_judge(self.clause, self.what, self.readings, errors=self.errors),
@@ -63,8 +63,11 @@ class ErrorCase:
 
     @property
     def tier(self) -> str:
-        """Who gets it. Eager and compiled must agree on labels: what the deck's own shapes and options serve goes to
-        compiled targets, in one dtype everything, and the core of it to those that compile dearly."""
+        """The tier says which targets get the case.
+
+        Eager and compiled ones must agree on labels: what programs for the deck's own shapes and options serve goes to
+        compiled targets, in one dtype everything, and the core of it to those that compile dearly.
+        """
         p = self.problem
         if self.clause not in ("12", "13", "14"):
             return "free"
@@ -77,7 +80,7 @@ class ErrorCase:
 
 
 def loss(op: str, dtype: str, **given: object) -> Problem:
-    """The valid problem that the cases of losses start from: labels 1 and 2, a gradient for each row."""
+    """Make the valid problem that the cases of losses start from: labels 1 and 2, a gradient for each row."""
     values: dict[str, object] = {"target": np.array([1, 2]), "cotangent": np.ones(2), "reduction": "none", **given}
     if values["reduction"] != "none":
         values["cotangent"] = np.ones(())
@@ -256,7 +259,7 @@ CASES: tuple[Callable[[str, str], Iterator[ErrorCase]], ...] = (_empty, _labels,
 
 
 def cases(op: str, dtype: str) -> Iterator[ErrorCase]:
-    """All cases of an op and dtype."""
+    """Yield the error cases of an op and dtype, clause by clause."""
     for make in CASES:
         yield from make(op, dtype)
 

@@ -1,4 +1,4 @@
-"""All families, by name and in the order of the deck: those of finite logits, then those of special values.
+"""The registry of families, by name and in the order of the deck: those of finite logits, then those of special values.
 
 A family that is defined in one of the two modules is in the deck; a module that is not named here is not.
 """

@@ -1,4 +1,4 @@
-"""A family of cases: its type, the decorator that makes one of a maker of logits, and what makers share."""
+"""A family of cases makes logits for one purpose: its type, its decorator, and what makers of logits share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LN2 = 0.6931471805599453
 
 @dataclass(frozen=True)
 class Family:
-    """A maker of logits ``(n, k)``, exactly representable in the format.
+    """A family makes logits ``(n, k)`` that are exactly representable in the format.
 
     ``needs`` says which shapes make sense; ``labels`` how targets are chosen: ``any`` class, mostly the ``top`` one, or
     an ``unmasked`` one; ``ignored`` families have exactly those rows ignored that hold something else than finite
@@ -47,7 +47,7 @@ def family(
     log_probs: bool = False,
     regular: bool = True,
 ) -> Callable[[DrawLogits], Family]:
-    """A decorator makes a family of a maker, under the maker's name; what it makes is rounded to the format."""
+    """Make a family of the decorated maker of logits, under its name; the logits are rounded to the format."""
 
     def of(make: DrawLogits) -> Family:
         def rounded(pick: Picker, fmt: Format, n: int, k: int) -> F64:
@@ -59,20 +59,20 @@ def family(
 
 
 def exp_cliff(fmt: Format) -> float:
-    """The gap at which exp leaves the normal range of the format (float16 works in float32 as often as not)."""
+    """Return the gap at which exp leaves the normal range of the format (float16 works in float32 as often as not)."""
     return -fmt.emin * LN2
 
 
 def sum_cliff(fmt: Format) -> float:
-    """The gap at which a term no longer changes a sum that starts at 1."""
+    """Return the gap at which a term no longer changes a sum that starts at 1."""
     return fmt.precision * LN2
 
 
 def row_choice(pick: Picker, n: int, k: int) -> F64:
-    """(n, k) indicator of one class in each row."""
+    """Draw one class in each row, as an indicator (n, k)."""
     return (np.arange(k) == (pick.bits(16, (n, 1)) * k >> 16)).astype(np.float64)
 
 
 def steps(pick: Picker, lo: float, hi: float, shape: tuple[int, ...]) -> F64:
-    """Multiples of 1/256 of the way from lo to hi."""
+    """Draw multiples of 1/256 of the way from lo to hi."""
     return np.asarray(lo + pick.bits(8, shape) * ((hi - lo) / 256), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Calls kept as files, one JSON object each: what exploration finds becomes a case of every later run.
+"""Kept calls are files of one JSON object each: what exploration finds becomes a case of every later run.
 
 ``pytest --pyargs lossproof.suite --lossproof-to DIR`` writes what it finds to a folder, ``--lossproof-calls DIR`` and
 ``lossproof run --calls DIR`` judge what is there along with the deck.
@@ -16,7 +16,7 @@ from lossproof.core.operations import validate
 
 
 def save(call: Call, folder: str | Path) -> Path:
-    """Write a call; a name that says what it is, the same for the same call. Raises :class:`UsageError`."""
+    """Write a call into a folder, in a file named after its id. Raises :class:`UsageError` where that fails."""
     path = Path(folder) / (call.id.replace("/", "-") + ".json")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def save(call: Call, folder: str | Path) -> Path:
 
 
 def read_call(path: str | Path) -> Call:
-    """The call in a file. Raises :class:`UsageError` if there is none, or one that is not valid."""
+    """Read the call in a file. Raises :class:`UsageError` if there is none, or one that is not valid."""
     try:
         data = json.loads(Path(path).read_text("utf-8"))
     except (OSError, UnicodeDecodeError, ValueError) as error:
@@ -36,7 +36,7 @@ def read_call(path: str | Path) -> Call:
 
 
 def checked_call(data: object, source: str) -> Call:
-    """The call that a JSON value is. Raises :class:`UsageError` naming the source."""
+    """Return the call that a JSON value is. Raises :class:`UsageError` naming the source."""
     if not isinstance(data, dict):
         raise UsageError(f"{source} holds no call; expected the JSON object that lossproof writes")
     try:
@@ -48,7 +48,7 @@ def checked_call(data: object, source: str) -> Call:
 
 
 def load_calls(paths: Iterable[str | Path]) -> list[Call]:
-    """The calls of files, and of all ``*.json`` in folders, each once, in the order of their names.
+    """Load the calls of files, and of all ``*.json`` in folders, each once, in the order of their names.
 
     Raises :class:`UsageError` for a folder without any, and for the first file that holds no valid call.
     """
@@ -67,7 +67,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def along(deck: Iterable[Call], paths: Iterable[str | Path]) -> list[Call]:
-    """A deck, then the kept calls that it does not have."""
+    """Append the kept calls that a deck does not have to it."""
     calls = list(deck)
     known = {call.id for call in calls}
     return calls + [call for call in load_calls(paths) if call.id not in known]

@@ -1,4 +1,4 @@
-"""Pickers: where families take their choices from. One seeded and identical on every machine, one drawn by hypothesis.
+"""Pickers give families their choices: one is seeded and identical on every machine, one drawn by hypothesis.
 
 Library transcendental functions and generator methods differ in bits between releases, so a picker offers only
 integers made from raw generator words, and families use only exact or correctly rounded arithmetic on them.
@@ -19,37 +19,37 @@ T = TypeVar("T")
 
 
 class Picker(Protocol):
-    """A source of choices."""
+    """A picker is a source of choices."""
 
     def integer(self, lo: int, hi: int) -> int:
-        """An integer in ``[lo, hi]``."""
+        """Draw an integer in ``[lo, hi]``."""
         ...
 
     def choice(self, options: Sequence[T]) -> T:
-        """One of the options."""
+        """Draw one of the options."""
         ...
 
     def bits(self, n: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
-        """Independent ``n``-bit unsigned integers, n at most 32."""
+        """Draw independent ``n``-bit unsigned integers, n at most 32."""
         ...
 
 
 class SeededPicker:
-    """Choices from the raw words of Philox, keyed by a text."""
+    """A seeded picker makes choices from the raw words of Philox, keyed by a text."""
 
     def __init__(self, key: str) -> None:
         self._source = np.random.Philox(key=int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "little"))
 
     def integer(self, lo: int, hi: int) -> int:
-        """An integer in ``[lo, hi]``."""
+        """Draw an integer in ``[lo, hi]``."""
         return lo + (int(self._source.random_raw()) * (hi - lo + 1) >> 64)
 
     def choice(self, options: Sequence[T]) -> T:
-        """One of the options."""
+        """Draw one of the options."""
         return options[self.integer(0, len(options) - 1)]
 
     def bits(self, n: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
-        """Independent ``n``-bit unsigned integers."""
+        """Draw independent ``n``-bit unsigned integers."""
         count = int(np.prod(shape))
         words = self._source.random_raw((count + 1) // 2)
         halves = np.stack([words >> np.uint64(32), words & np.uint64(0xFFFFFFFF)], axis=-1).reshape(-1)[:count]
@@ -57,6 +57,6 @@ class SeededPicker:
 
 
 def bell(pick: Picker, shape: tuple[int, ...]) -> F64:
-    """Bell-shaped numbers of unit scale: the sum of four uniform ones, exact in float64, within ±3.5."""
+    """Draw bell-shaped numbers of unit scale: the sum of four uniform ones, exact in float64, within ±3.5."""
     total = pick.bits(16, (4, *shape)).sum(axis=0)
     return (total - 2 * 65535) * (1.75 / 65536)

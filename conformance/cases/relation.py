@@ -1,4 +1,4 @@
-"""What a relation is: a plan of calls and a comparison, under a name and with its sentence."""
+"""A relation is a plan of calls and a comparison, under a name and with the sentence that a failure prints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lossproof.judging.relation_judge import Compare, relation_judge
 
 @dataclass(frozen=True)
 class RelationInstance:
-    """The problems of one instance, and their judge (or the sides that an ordinary judge compares)."""
+    """An instance of a relation: its problems, and their judge (or the sides that an ordinary judge compares)."""
 
     problems: tuple[Problem, ...]
     compare: Compare | None = None
@@ -22,7 +22,7 @@ class RelationInstance:
     judge: Judge | None = None
 
     def judged(self) -> Judge:
-        """The judge."""
+        """Return the judge of the instance."""
         if self.judge is not None:
             return self.judge
         # sanity check: a plan has either
@@ -58,7 +58,7 @@ def relation(
     watched: bool = False,
     every: int = 1,
 ) -> Callable[[MakeInstance], Relation]:
-    """A decorator makes a relation of a plan."""
+    """Make a relation of the decorated plan."""
 
     def of(plan: MakeInstance) -> Relation:
         return Relation(name, says, plan, ops, variants, reshapes, watched, every)

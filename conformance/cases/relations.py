@@ -1,4 +1,4 @@
-"""Relations that hold whatever the values (specification section 5), as data: which calls are made, what must be equal.
+"""The relations hold whatever the values (specification, section 5): which calls are made, what must be equal.
 
 To add one, write a plan (from a finite problem of the deck to the problems of the relation and their two sides) under
 the decorator, which takes the sentence that a failure prints; it is found here by its type. Tolerances are sums of the
@@ -21,7 +21,7 @@ from lossproof.core.call import Call
 from lossproof.core.case_id import RELATION
 from lossproof.core.observation import Observation
 from lossproof.core.registry import collected
-from lossproof.judging.check import Hearing, broken
+from lossproof.judging.check import Hearing, first_unusable
 from lossproof.judging.relation_judge import (
     Answer,
     Comparison,
@@ -79,7 +79,7 @@ def _permutation(p: Problem, pick: Picker, variant: str) -> RelationInstance | N
 
 @relation("shift", "adding a number to all logits changes nothing where no sum is rounded", ops=(*SOFTMAX, OPS[3]))
 def _shift(p: Problem, pick: Picker, variant: str) -> RelationInstance:
-    x, step = tr.coarse(p.x, p.dtype)
+    x, step = tr.on_grid(p.x, p.dtype)
     return RelationInstance((replace(p, x=x), replace(p, x=x + pick.choice((step, -step)))), _same)
 
 
@@ -94,7 +94,7 @@ def _append_class(p: Problem, pick: Picker, variant: str) -> RelationInstance | 
         by_class = output == "vjp" or not p.is_loss
         return equal_answers(a[1].at((slice(None), slice(k))) if by_class else a[1], a[0])
 
-    return RelationInstance((f, tr.extended(f, pick.choice((0.5, 2.0)))), compare)
+    return RelationInstance((f, tr.with_masked_class(f, pick.choice((0.5, 2.0)))), compare)
 
 
 @relation("one-hot", "class indices equal one-hot probabilities", ops=("cross_entropy",))
@@ -253,7 +253,7 @@ def _repetition(p: Problem, pick: Picker, variant: str) -> RelationInstance:
 def _again_judge(hearing: Hearing) -> list[Observation]:
     """The second gradient against the truth, its bits against the first, and the inputs against what they were."""
     first, name = "vjp", "vjp_again"
-    trouble = broken(hearing, name) or broken(hearing, first)
+    trouble = first_unusable(hearing, name) or first_unusable(hearing, first)
     if trouble is not None:
         return [replace(trouble, output=name)]
     once, twice = (answer(hearing, 0, output) for output in (first, name))

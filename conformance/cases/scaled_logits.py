@@ -1,9 +1,9 @@
-"""A factor on the logits, in one computation with the op: what a compiler fuses, contracts or moves.
+"""Scaled logits have a factor in one computation with the op, which a compiler may fuse, contract or move.
 
 The factors are no powers of two, and one is negative: pulled out of the maximum it makes a minimum. The logits have so
 few bits that every product is exact, so truth and bounds are those of the product, however it is fused. Where a product
-overflows it is infinite (SPEC section 4, clause 4); only float32 and float64 have such calls, because a compiler may
-keep the product of 16-bit numbers in a wider format.
+overflows it is infinite (specification, section 4, clause 4); only float32 and float64 have such calls, because a
+compiler may keep the product of 16-bit numbers in a wider format.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sweeps over shapes, for targets where a new shape costs nothing: widths, ranks and axes, layouts, extreme sizes."""
+"""Sweeps go over shapes where a new one costs nothing: widths, ranks and axes, layouts, extreme sizes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LANES = 16
 Draw = tuple[str, Signature, tuple[int, ...]]
 
 
-def sweeps(dtype: str, part: DeckPart) -> Iterator[Call]:
+def sweep_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
     """Draw the sweeps of a dtype: one op or two on each width, three on each rank and axis, four on each layout."""
     for name, signature, shape in (*_widths(dtype), *_ranks(dtype), *_layouts(), *_extremes(dtype)):
         f, k = FAMILIES[name], shape[signature.axis]

@@ -1,4 +1,4 @@
-"""A signature: what a compiler sees of a call, and so what decides which program it runs."""
+"""A signature is what a compiler sees of a call, and so decides which program runs."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Signature:
 
     @property
     def is_loss(self) -> bool:
-        """Whether the op takes a target."""
+        """Say whether the op takes a target."""
         return self.op in LOSSES
 
     @property
     def has_probability_target(self) -> bool:
-        """Whether the target holds class probabilities rather than class indices."""
+        """Say whether the target holds class probabilities rather than class indices."""
         return bool(self.uses & (Uses.PROBABILITIES | Uses.ANY_SUM))
 
     @property

@@ -189,7 +189,7 @@ _COMPLEMENT_IN = "bfloat16"
 
 
 def is_core(shape: Shape, dtype: str, position: int) -> bool:
-    """Whether targets that compile dearly get a signature, by its position among those of its shape."""
+    """Say whether targets that compile dearly get a signature, by its position among those of its shape."""
     turn, rest = divmod(position, _CORE_STEP)
     if rest != _FIRST_CORE[shape]:
         return False
@@ -199,7 +199,7 @@ def is_core(shape: Shape, dtype: str, position: int) -> bool:
 
 
 def is_full(dtype: str, position: int) -> bool:
-    """Whether targets that compile cheaply get a signature, by its position among those of its shape.
+    """Say whether targets that compile cheaply get a signature, by its position among those of its shape.
 
     They get each one in float32, and every second one by turns in the other dtypes, so that each is in one of these.
     """

@@ -1,4 +1,4 @@
-"""Transformations of problems for the relations of SPEC section 5. All are exact; flattened problems are (N, K)."""
+"""Transforms of problems for the relations (specification, section 5): all are exact; flat problems are (N, K)."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from lossproof.core.call import rows_back, rows_first
 from lossproof.core.formats import F64, FORMATS
 
 
-def bare(p: Problem) -> Problem:
-    """Value and gradient only, contiguous."""
+def first_order(p: Problem) -> Problem:
+    """Return the problem with nothing wanted but value and gradient, and with contiguous logits."""
     return replace(p, tangent=None, wrt_target=False, target_tangent=None, layout="contiguous")
 
 
-def finite(p: Problem) -> bool:
-    """Whether every input is finite, and logits so far from the largest that no difference overflows."""
+def is_finite(p: Problem) -> bool:
+    """Say whether every input is finite, and logits so far from the largest that no difference overflows."""
     arrays = [a for a in (p.x, p.target, p.weight, p.cotangent) if a is not None]
     return bool(all(np.isfinite(a).all() for a in arrays) and np.abs(p.x).max(initial=0) < FORMATS[p.dtype].max / 16)
 
 
-def lively(p: Problem) -> bool:
-    """Whether a finite problem has classes that differ: where all are equal, most mistakes are invisible."""
-    return finite(p) and bool(np.ptp(p.x, axis=p.axis).max(initial=0) >= 1)
+def has_distinct_classes(p: Problem) -> bool:
+    """Say whether a finite problem has classes that differ: where all are equal, most mistakes are invisible."""
+    return is_finite(p) and bool(np.ptp(p.x, axis=p.axis).max(initial=0) >= 1)
 
 
 def flatten(p: Problem) -> Problem:
-    """Rows and classes alone."""
+    """Return the problem in rows and classes alone."""
     target, cot = p.target, p.cotangent
     if target is not None:
         target = rows_first(target, p.axis) if p.has_probability_target else target.reshape(-1)
@@ -41,7 +41,7 @@ def flatten(p: Problem) -> Problem:
 
 
 def unflatten(f: Problem, like: Problem) -> Problem:
-    """A flattened problem in the shape and axis of another one of as many rows and classes."""
+    """Return a flattened problem in the shape and axis of another one of as many rows and classes."""
     shape, axis = like.x.shape, like.axis
     rest = tuple(np.delete(shape, axis % len(shape)))
     target, cot = f.target, f.cotangent
@@ -53,7 +53,7 @@ def unflatten(f: Problem, like: Problem) -> Problem:
 
 
 def per_row(p: Problem) -> Problem:
-    """With reduction none, for a loss: every row has a result and a cotangent of its own."""
+    """Return a loss with reduction none: every row has a result and a cotangent of its own."""
     if not p.is_loss or p.reduction == "none":
         return p
     rest = tuple(np.delete(p.x.shape, p.axis % p.x.ndim))
@@ -61,7 +61,7 @@ def per_row(p: Problem) -> Problem:
 
 
 def permuted(f: Problem, order: NDArray[np.int64]) -> Problem:
-    """Class ``j`` of the result is class ``order[j]``; weights, labels and an in-range ignore_index move along."""
+    """Permute classes: class ``j`` of the result is class ``order[j]``; weights, labels and ignore_index move along."""
     k = f.x.shape[-1]
     place = np.argsort(order)
     target, ignore, cot = f.target, f.ignore_index, f.cotangent
@@ -82,7 +82,7 @@ def permuted(f: Problem, order: NDArray[np.int64]) -> Problem:
 
 
 def permutation(pick: Picker, k: int) -> NDArray[np.int64]:
-    """An order of k classes, never the identity for k > 1."""
+    """Draw an order of k classes, never the identity for k > 1."""
     order = np.arange(k)
     for i in range(k - 1, 0, -1):
         j = pick.integer(0, i - 1)  # Sattolo: a single cycle moves every class
@@ -90,8 +90,8 @@ def permutation(pick: Picker, k: int) -> NDArray[np.int64]:
     return order
 
 
-def coarse(x: F64, dtype: str) -> tuple[F64, float]:
-    """Logits on a grid, and a step such that logits plus or minus the step are exact in the format."""
+def on_grid(x: F64, dtype: str) -> tuple[F64, float]:
+    """Return logits on a grid, and a step such that logits plus or minus the step are exact in the format."""
     fmt = FORMATS[dtype]
     _, top = np.frexp(np.abs(x).max(initial=0.0))
     # Magnitudes stay below 2^(top + 2), and the format has ``precision`` bits below that.
@@ -105,8 +105,8 @@ def coarse(x: F64, dtype: str) -> tuple[F64, float]:
     return moved, float(step)
 
 
-def extended(f: Problem, weight: float) -> Problem:
-    """One more class at -inf, with any weight."""
+def with_masked_class(f: Problem, weight: float) -> Problem:
+    """Return the problem with one more class at -inf, with any weight."""
     n = f.x.shape[0]
     cot = f.cotangent
     if cot is not None and not f.is_loss:
@@ -120,14 +120,14 @@ def extended(f: Problem, weight: float) -> Problem:
 
 
 def one_hot(f: Problem) -> Problem:
-    """Probability targets for index targets of which none is ignored."""
+    """Return the problem with one-hot probabilities for its index targets, none of which is ignored."""
     # sanity check: index targets
     assert f.target is not None
     return replace(f, target=np.eye(f.x.shape[-1])[f.target], ignore_index=None)
 
 
 def rows_of(f: Problem, which: slice) -> Problem:
-    """Some rows of a flattened problem whose rows are independent."""
+    """Return some rows of a flattened problem whose rows are independent."""
     target = None if f.target is None else f.target[which].copy()
     return replace(
         f, x=f.x[which].copy(), target=target, cotangent=None if f.cotangent is None else f.cotangent[which].copy()
@@ -135,7 +135,7 @@ def rows_of(f: Problem, which: slice) -> Problem:
 
 
 def denominator(p: Problem) -> F64:
-    """(N,) each row's part of the denominator of the mean."""
+    """Return each row's part of the denominator of the mean, (N,)."""
     # sanity check: losses have targets
     assert p.target is not None
     if p.has_probability_target:

@@ -1,4 +1,4 @@
-"""Softmax and log-softmax with an output dtype wider than their input's, where an implementation offers one.
+"""Wider outputs: softmax and log-softmax with an output dtype wider than the input's, where one is on offer.
 
 The input converts exactly, so truth and bound of the value are those of the wide format; the cotangent is of the wide
 format, too, and the gradient is rounded once more, to the input's (docs/bounds.md, section 6).
@@ -30,7 +30,7 @@ SHAPES: tuple[tuple[tuple[int, ...], int], ...] = (((2, 4), 1), ((4, 17), 0), ((
 _NAMES = ("ordinary", "confident", "spread", "offset", "masked", "nan_row", "positive_infinity", "stagnation")
 
 
-def widened(dtype: str, part: DeckPart) -> Iterator[Call]:
+def wider_output_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
     """Draw the calls of one input dtype: every shape and op with three families each, in turn."""
     wide = WIDER.get(dtype)
     if wide is None:

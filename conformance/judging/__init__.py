@@ -1,1 +1,1 @@
-"""From the outcomes of a target and the truth to observations, for one call and for a check of several."""
+"""Judges turn a target's outcomes and the truth into observations, for one call and for a check of several."""

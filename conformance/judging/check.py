@@ -1,8 +1,9 @@
-"""Checks: what takes more than one call, or answers that are no numbers. The loop treats them as calls.
+"""A check is a case of several calls, or of answers that are no numbers: a call with a judge of its own.
 
-A check is its first call, with companions and a judge of its own. So it has an id of the same form
+A check is its first call, with companions. So the loop treats it as a call, it has an id of the same form
 (``op/dtype/relation/NAME-details/digest``), and record, tables, waivers, pytest and ``check_implementation`` see
-ordinary observations. See ``relations`` and ``error_calls`` for the two kinds.
+ordinary observations. See ``cases.relations`` and
+``cases.error_cases`` for the two kinds.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from lossproof.core.call import Call, detail
 from lossproof.core.case_id import CaseId
 from lossproof.core.observation import Observation
 from lossproof.core.operations import solved_by
-from lossproof.judging.messages import trouble
+from lossproof.judging.messages import unusable_answer
 from lossproof.targets.target import Target
 from lossproof.truth.truth import Truth, truth
 
@@ -42,7 +43,7 @@ class Exact:
 
 @dataclass(frozen=True)
 class Hearing:
-    """What a judge sees: a target's outcomes in the order of the calls, follow-ups last."""
+    """A hearing is what the judge of a check sees: a target's outcomes in the order of the calls, follow-ups last."""
 
     check: Check
     target: Target
@@ -56,11 +57,11 @@ class Hearing:
         return self.outcomes[0].modified
 
     def truth(self, p: Problem) -> Truth:
-        """The truth of a problem as the target solves it."""
+        """Return the truth of a problem as the target solves it."""
         return self.exact(p, self.target.capabilities.mean)
 
     def blank(self, output: str) -> Observation:
-        """An observation of one output, to be filled in."""
+        """Return the observation of one output, to be filled in."""
         p = self.check.problem
         return Observation.of(
             self.check,
@@ -79,7 +80,7 @@ Follow = Callable[[Sequence[Outcome]], Sequence[Call]]
 
 @dataclass(frozen=True)
 class Check(Call):
-    """Calls with a judge: ``problem`` is the first one's, ``others`` are its companions in the order of play.
+    """A check is several calls with a judge: ``problem`` is the first one's, ``others`` are its companions in order.
 
     ``outputs`` are those judged, one observation each; ``isolate`` marks calls that may crash a process; ``watched``
     checks compare the inputs before and after. Companions of another shape put a check into the tier ``free``.
@@ -120,18 +121,18 @@ def play(check: Check, target: Target, exact: Exact) -> Hearing:
     calls = check.calls
     outcomes = list(target.play([c.problem for c in calls], isolate=check.isolate, watch=check.watched))
     hearing = Hearing(check, target, calls, tuple(outcomes), exact)
-    if check.follow is None or broken(hearing, "value") is not None:
+    if check.follow is None or first_unusable(hearing, "value") is not None:
         return hearing
     more = tuple(check.follow(outcomes))
     outcomes += target.play([c.problem for c in more], isolate=check.isolate)
     return replace(hearing, calls=calls + more, outcomes=tuple(outcomes))
 
 
-def broken(hearing: Hearing, output: str) -> Observation | None:
-    """The observation of the first call that has no such output of the right shape and dtype; None if all have."""
+def first_unusable(hearing: Hearing, output: str) -> Observation | None:
+    """Return the observation of the first call without such an output in its shape and dtype; None if all have it."""
     for call, outcome in zip(hearing.calls, hearing.outcomes, strict=True):
         name = output if output in call.problem.want else "value"
-        found = trouble(replace(hearing.blank(output), output=name), call, outcome)
+        found = unusable_answer(replace(hearing.blank(output), output=name), call, outcome)
         if found is not None:
             text = f"{hearing.check.name}: {found.message}" if found.verdict != "unsupported" else found.message
             return replace(found, output=output, message=text)

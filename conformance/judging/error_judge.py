@@ -1,4 +1,4 @@
-"""What an invalid or an empty problem may answer: accepted readings, and the judge that finds the one shown."""
+"""The judge of error cases finds which of the accepted readings an answer to an invalid or empty problem shows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lossproof.judging.messages import own_index
 
 @dataclass(frozen=True)
 class Reading:
-    """One accepted answer: a sum of exact results of valid problems, times factors, within the sum of their bounds.
+    """A reading is one accepted answer: a sum of exact results of valid problems, times factors, within their bounds.
 
     In the ``rows`` the answer is ``fill`` instead, or with ``slope`` the gradient ``g Q p`` of a row without a target,
     or if ``unbounded`` anything that is not finite, and 0 where nothing is multiplied; a ``loose`` reading accepts NaN
@@ -39,7 +39,7 @@ class Reading:
 
 
 def answers_judge(clause: str, what: str, readings: Sequence[Reading], *, errors: bool) -> Judge:
-    """A judge that accepts the readings, and clean errors if ``errors``."""
+    """Make a judge that accepts the readings, and clean errors if ``errors``."""
 
     def judge(hearing: Hearing) -> list[Observation]:
         outcome = hearing.outcomes[0]
@@ -93,7 +93,7 @@ def _answered(
 
 
 def matches(hearing: Hearing, reading: Reading, got: F64, name: str) -> bool:
-    """Whether an output is what a reading says."""
+    """Say whether an output is what a reading says."""
     if not reading.terms:
         return bool(np.all(_same(got, np.full(got.shape, reading.fill))))
     total, allowed = np.zeros(got.shape), np.zeros(got.shape)

@@ -1,4 +1,4 @@
-"""The judge: outcome + enclosure + bound -> observation. It knows no framework."""
+"""The judge compares outputs with enclosures and bounds, entry by entry. It knows no framework."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lossproof.truth.expected import ANY, NAN, NINF, PINF, ZERO, Expected
 
 @dataclass(frozen=True)
 class Judged:
-    """Entrywise judgement of a stack of outputs, reduced per problem (B,)."""
+    """The judgement of a stack of outputs, entry by entry (``entries``, B, ...) and reduced to each problem (B,)."""
 
     ok: Bools
     undecided: Bools
@@ -63,7 +63,7 @@ def judge_stack(expected: Expected, allowed: F64, got: F64, fmt: Format) -> Judg
 
 
 def accepted(accept: NDArray[np.uint8], got: F64) -> Bools:
-    """Whether an entry is one of the outcomes that a may-clause lists."""
+    """Say of each entry whether it is one of the outcomes that a may-clause lists."""
     return (
         ((accept & NAN > 0) & np.isnan(got))
         | ((accept & PINF > 0) & np.isposinf(got))
@@ -74,7 +74,7 @@ def accepted(accept: NDArray[np.uint8], got: F64) -> Bools:
 
 
 def conventions(expected: Expected, got: F64, i: int, allowed: F64) -> dict[str, str]:
-    """For problem ``i`` of a stack, whose output is ``got``: clause -> the behaviours it shows, joined with ``|``."""
+    """Return the behaviours that the output ``got`` of problem ``i`` of a stack shows, by clause, joined with ``|``."""
     clauses, mid = expected.clause[i], expected.exact.mid[i]
     found = {} if expected.other is None else _formula(expected.exact.mid[i], expected.other.mid[i], got, allowed[i])
     if not clauses.any():
@@ -95,7 +95,7 @@ def conventions(expected: Expected, got: F64, i: int, allowed: F64) -> dict[str,
 
 
 def _formula(first: F64, second: F64, got: F64, allowed: F64) -> dict[str, str]:
-    """Which of the two gradients of unnormalised targets is shown, where they can be told apart (SPEC section 3)."""
+    """Say which of the two gradients of unnormalised targets is shown, where they can be told apart (section 3)."""
     with np.errstate(invalid="ignore"):
         # NaN and infinity are near neither: they are matters of other clauses.
         apart = (np.abs(first - second) > 4 * allowed) & np.isfinite(got)

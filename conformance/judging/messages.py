@@ -1,4 +1,4 @@
-"""What an observation says to a framework engineer."""
+"""Messages say in one line what is wrong with an output, to a framework engineer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from lossproof.core.call import Call, detail
 from lossproof.core.observation import Observation
 
 
-def trouble(base: Observation, call: Call, outcome: Outcome) -> Observation | None:
-    """The observation of an error, a missing output, or an output of the wrong shape or dtype; None if all is well."""
+def unusable_answer(base: Observation, call: Call, outcome: Outcome) -> Observation | None:
+    """Return the observation of an error, or of an output that is missing or has a wrong shape or dtype; else None."""
     if outcome.error == "unsupported":
         return replace(base, verdict="unsupported", message=outcome.message)
     p, name = call.problem, base.output
@@ -42,7 +42,7 @@ def trouble(base: Observation, call: Call, outcome: Outcome) -> Observation | No
 
 
 def message(call: Call, o: Observation) -> str:
-    """``op(call): got X at [i], exact in [a, b], allowed e, 37x the bound``."""
+    """Return ``op(call): got X at [i], exact in [a, b], allowed e, 37x the bound``."""
     # sanity check: only judged observations have a message of this form
     assert o.exact is not None
     where = "[" + ", ".join(map(str, o.index)) + "]"
@@ -57,7 +57,7 @@ def message(call: Call, o: Observation) -> str:
 
 
 def own_index(at: tuple[int, ...], p: Problem, output: str) -> tuple[int, ...]:
-    """An index in the batch's layout as an index of the output's own shape."""
+    """Return an index in the batch's layout as an index of the output's own shape."""
     if p.shape_of(output) == ():
         return ()
     axis = p.axis % p.x.ndim

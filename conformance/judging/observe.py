@@ -1,4 +1,4 @@
-"""From answers to observations: profiles, conventions, the quality grade, and the escalation of undecided cases."""
+"""Answers become observations: profiles, conventions, the quality grade, the escalation of undecided cases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lossproof.core.observation import Observation, bits_digest
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import Declared
 from lossproof.judging.judge import Judged, conventions, judge_stack
-from lossproof.judging.messages import message, own_index, trouble
+from lossproof.judging.messages import message, own_index, unusable_answer
 from lossproof.truth.expected import Expected
 from lossproof.truth.oracle.in_balls import PRECISIONS
 from lossproof.truth.truth import Truth, truth
@@ -27,7 +27,7 @@ _GRADED_TERMS = 83
 def observe(
     calls: Sequence[Call], exact: Truth, outcomes: Sequence[Outcome], target: str, declared: Declared
 ) -> list[Observation]:
-    """Judge one target's outcomes for a stack of calls; one observation per call and output, in order."""
+    """Judge one target's outcomes for a stack of calls: one observation per call and output, in order."""
     per_output = [_observe_output(name, calls, exact, outcomes, target, declared) for name in exact.expected]
     return [observation for row in zip(*per_output, strict=True) for observation in row]
 
@@ -62,7 +62,7 @@ def _observe_output(
         Observation.of(c, name, target, profile=declared.profile, seconds=o.seconds, note=o.note)
         for c, o in zip(calls, outcomes, strict=True)
     ]
-    broken = [trouble(base, call, outcome) for base, call, outcome in zip(blank, calls, outcomes, strict=True)]
+    broken = [unusable_answer(base, call, outcome) for base, call, outcome in zip(blank, calls, outcomes, strict=True)]
     for i, (call, outcome) in enumerate(zip(calls, outcomes, strict=True)):
         if broken[i] is None:
             got[i] = flat(outcome.outputs[name].data, call.problem).reshape(got.shape[1:])

@@ -1,4 +1,4 @@
-"""The judge of relations: two sides that are equal in exact arithmetic, within the sum of the bounds involved."""
+"""The judge of relations compares sides that are equal in exact arithmetic, within the sum of the bounds involved."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lossproof.core.batch import Bools, flat
 from lossproof.core.call import detail
 from lossproof.core.formats import F64
 from lossproof.core.observation import Observation, bits_digest
-from lossproof.judging.check import Hearing, Judge, broken
+from lossproof.judging.check import Hearing, Judge, first_unusable
 from lossproof.judging.messages import own_index
 from lossproof.truth.row_quantities import counted
 
@@ -37,7 +37,7 @@ class Answer:
     counted: F64
 
     def scaled(self, factor: float) -> Answer:
-        """Multiplied by an exact factor, with the rounding of the product."""
+        """Return the answer multiplied by an exact factor, with the rounding of the product."""
         size = abs(factor)
         allowed = self.allowed * size + np.abs(self.got * factor) * U
         return replace(
@@ -45,13 +45,13 @@ class Answer:
         )
 
     def at(self, where: Any) -> Answer:
-        """Some of the entries."""
+        """Return some of the entries."""
         parts = (self.got, self.allowed, self.sure, self.centre, self.radius)
         got, allowed, sure, centre, radius = (np.asarray(a)[where] for a in parts)
         return Answer(got, allowed, sure, centre, radius, self.counted)
 
     def total(self) -> Answer:
-        """The sum over the last axis, rounded once (``math.fsum``)."""
+        """Return the sum over the last axis, rounded once (``math.fsum``)."""
         got, allowed = _sums(self.got), _sums(self.allowed) * (1 + 4 * U)
         sure, centre, radius = np.asarray(self.sure.all(-1)), _sums(self.centre), _sums(self.radius)
         return Answer(got, allowed + np.abs(got) * U, sure, centre, radius, self.counted)
@@ -59,7 +59,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What must be equal: ``left`` and ``right`` within ``allowed`` wherever ``sure``. ``grades`` are recorded."""
+    """A comparison wants ``left`` and ``right`` equal within ``allowed`` wherever ``sure``; ``grades`` are recorded."""
 
     left: F64
     right: F64
@@ -72,30 +72,30 @@ Compare = Callable[[str, Sequence[Answer]], Comparison]
 
 
 def equal_answers(a: Answer, b: Answer) -> Comparison:
-    """Two answers to problems with the same exact result."""
+    """Compare two answers to problems that have one exact result."""
     return Comparison(a.got, b.got, a.allowed + b.allowed, a.sure & b.sure)
 
 
 def graded(a: Answer, b: Answer, grade: str) -> Comparison:
-    """The same, with a grade for equality of bits."""
+    """Compare two answers to problems that have one exact result, and grade whether their bits are equal."""
     shown = "bitwise" if bits_digest(a.got) == bits_digest(b.got) else "varies"
     return replace(equal_answers(a, b), grades={grade: shown})
 
 
 def concatenated(answers: Sequence[Answer]) -> Answer:
-    """Answers one after the other along the first axis."""
+    """Concatenate answers along the first axis."""
     parts = [(a.got, a.allowed, a.sure, a.centre, a.radius) for a in answers]
     got, allowed, sure, centre, radius = (np.concatenate(p) for p in zip(*parts, strict=True))
     return Answer(got, allowed, sure, centre, radius, answers[0].counted)
 
 
 def against(a: Answer, right: F64 | float) -> Comparison:
-    """An answer and exact numbers."""
+    """Compare an answer with exact numbers."""
     return Comparison(a.got, np.broadcast_to(np.asarray(right, dtype=np.float64), a.got.shape), a.allowed, a.sure)
 
 
 def relation_judge(compare: Compare) -> Judge:
-    """A judge of all outputs of a check."""
+    """Make a judge of all outputs of a check."""
 
     def judge(hearing: Hearing) -> list[Observation]:
         return [_judge_output(hearing, name, compare) for name in hearing.check.outputs]
@@ -104,7 +104,7 @@ def relation_judge(compare: Compare) -> Judge:
 
 
 def _judge_output(hearing: Hearing, name: str, compare: Compare) -> Observation:
-    trouble = broken(hearing, name)
+    trouble = first_unusable(hearing, name)
     if trouble is not None:
         return trouble
     answers = [answer(hearing, i, name) for i in range(len(hearing.calls))]
@@ -113,7 +113,7 @@ def _judge_output(hearing: Hearing, name: str, compare: Compare) -> Observation:
 
 
 def answer(hearing: Hearing, i: int, name: str) -> Answer:
-    """One output of the i-th call, with its bound; the value where the call has no such output."""
+    """Return one output of the i-th call with its bound; the value where the call has no such output."""
     p = hearing.calls[i].problem
     name = name if name in p.want else "value"
     exact, declared = hearing.truth(p), hearing.target.declared(p.op, p.result_dtype)
@@ -128,7 +128,7 @@ def answer(hearing: Hearing, i: int, name: str) -> Answer:
 
 
 def decide(base: Observation, hearing: Hearing, sides: Comparison, first: F64) -> Observation:
-    """The observation of one output, from its two sides; ``first`` is the first call's own output."""
+    """Return the observation of one output, from its two sides; ``first`` is the first call's own output."""
     error = np.abs(sides.left - sides.right)
     share = np.where(sides.allowed > 0, error / sides.allowed, np.where(error == 0, 0.0, np.inf))
     share = np.where(np.isnan(share), np.inf, share)

@@ -1,1 +1,1 @@
-"""Who is asked: target strings, the processes that answer, and other releases in ``environments``."""
+"""Targets are the implementations that are asked: target strings, processes, other releases in ``environments``."""

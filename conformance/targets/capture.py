@@ -1,4 +1,4 @@
-"""A target that keeps its answers: observations hold the worst entry only."""
+"""A listening target keeps its answers: observations hold the worst entry only, and ``explain`` prints them all."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from lossproof.targets.target import Target
 
 @dataclass(frozen=True)
 class Listening(Target):
-    """A target whose answers are kept in ``heard``, in the order of play."""
+    """A listening target keeps its answers in ``heard``, in the order of play."""
 
     heard: list[Outcome] = field(default_factory=list)
 
     def play(self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False) -> Iterator[Outcome]:
-        """Play, and keep what is said."""
+        """Put problems to the adapter and keep the outcomes."""
         for outcome in super().play(problems, isolate=isolate, watch=watch):
             self.heard.append(outcome)
             yield outcome
 
 
 def listen(target: Target) -> Listening:
-    """The same target, listened to."""
+    """Make a listening target of a target."""
     return Listening(target.adapter, target.mode, target.device, target.environment, target.place)

@@ -1,4 +1,4 @@
-"""How a worker is started: interpreter, arguments, environment variables, limits."""
+"""A launch says how a worker is started: interpreter, arguments, environment variables, limits."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class Processes:
-    """How targets run in processes: how many at once, how many seconds one call may take, how many bytes of resident
-    memory a process may have. ``jobs`` 0 is one for each core, ``memory`` 0 half of what the machine has."""
+    """Limits of targets in processes: how many run at once, seconds that one call may take, bytes of resident memory
+    that a process may have. ``jobs`` 0 is one for each core, ``memory`` 0 half of what the machine has."""
 
     jobs: int = 0
     timeout: float = TIMEOUT
@@ -32,7 +32,7 @@ class Processes:
 
     @property
     def side_by_side(self) -> int:
-        """How many targets run at once."""
+        """The number of targets that run at once."""
         return self.jobs or cores()
 
     @property
@@ -43,7 +43,7 @@ class Processes:
 
 @dataclass(frozen=True)
 class Launch:
-    """What one worker is started as: an adapter (``module:ATTRIBUTE`` or ``file.py:ATTRIBUTE``) in a mode, on a device,
+    """One worker is started as an adapter (``module:ATTRIBUTE`` or ``file.py:ATTRIBUTE``) in a mode, on a device,
     in an environment or interpreter (empty: this one)."""
 
     adapter: str
@@ -52,7 +52,7 @@ class Launch:
     environment: str = ""
 
     def command(self) -> list[str]:
-        """The command line: isolated mode, so that nothing but the interpreter's own packages is found.
+        """Return the command line: isolated mode, so that nothing but the interpreter's own packages is found.
 
         This interpreter's own path goes along, so that a worker finds what this process does.
         """
@@ -68,27 +68,27 @@ def _own_path() -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """The environment variables of every worker: this process's own, and what it leaves open about threads."""
+    """Return the environment variables of every worker: this process's own, and what it leaves open about threads."""
     return ONE_THREAD | dict(os.environ)
 
 
 def adapters_folder() -> Path:
-    """The folder that is grafted into workers."""
+    """Return the folder that is grafted into workers."""
     return Path(str(files("lossproof.adapters")))
 
 
 def cache_folder() -> Path:
-    """Where compiled programs are kept between runs; the variable ``LOSSPROOF_CACHE`` names another place."""
+    """Return the folder of compiled programs, which outlive a run; the variable ``LOSSPROOF_CACHE`` names another."""
     return Path(os.environ.get("LOSSPROOF_CACHE") or platformdirs.user_cache_dir("lossproof", appauthor=False))
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def physical_memory() -> int:
-    """Bytes of memory that the machine has; 0 where that is not known."""
+    """Return the bytes of memory that the machine has; 0 where that is not known."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""One worker process: its pipes, its clock, its memory, and how it ended."""
+"""A process is one worker with its pipes, its clock, its memory, and how it ended."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ _FAREWELL = 2.0
 
 
 class Fault(Exception):  # noqa: N818 (an answer of the process, not a fault of the suite)
-    """A process gave no answer: ``kind`` is ``crash``, ``timeout`` or ``resource``. ``alone``: it was the first call
-    that the process was asked; ``code`` is its exit code if it ended by itself."""
+    """A fault is a process that gave no answer: ``kind`` is ``crash``, ``timeout`` or ``resource``.
+
+    ``alone`` says that it was the first call that the process was asked; ``code`` is the exit code of one that ended by
+    itself.
+    """
 
     def __init__(self, kind: str, reason: str, tail: str = "", *, alone: bool = False, code: int | None = None) -> None:
         super().__init__(reason + (f"; its last words: {tail}" if tail else ""))
@@ -37,7 +40,7 @@ class Fault(Exception):  # noqa: N818 (an answer of the process, not a fault of 
 
 
 class Process:
-    """A worker and the conversation with it. What is asked is answered in order."""
+    """A process is a worker and the conversation with it, in which requests are answered in order."""
 
     def __init__(self, launch: Launch, limits: Processes) -> None:
         self.limits = limits
@@ -64,7 +67,7 @@ class Process:
         os.set_blocking(self._out, False)
 
     def hello(self) -> wire.Message:
-        """What the worker says when its framework is there."""
+        """Wait for the message that the worker sends when its framework is there."""
         return next(self._exchange([b""]))
 
     def ask(self, requests: Sequence[bytes]) -> Iterator[wire.Message]:
@@ -185,7 +188,7 @@ class Process:
         self._process.wait()
 
     def close(self) -> None:
-        """Say bye and do not wait for long."""
+        """End the process with a bye, and without waiting for long."""
         if self._process.poll() is None:
             with contextlib.suppress(OSError):
                 os.write(self._in, wire.pack({"kind": "bye"}))
@@ -200,7 +203,7 @@ class Process:
 
 
 def resident_memory(pid: int) -> int:
-    """Bytes of resident memory of a process; 0 if it is gone."""
+    """Return the bytes of resident memory of a process; 0 if it is gone."""
     try:
         with open(f"/proc/{pid}/statm", "rb") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""An adapter in a process of its own: faults cost one call, and the process is started again.
+"""A remote adapter is in a process of its own: faults cost one call, and the process is started again.
 
 Answers stream back one by one, so the culprit of a death is the first call without one. It is asked again, alone in a
 fresh process: a second death is its outcome; an answer is its outcome, too, with a note, for then the death had
@@ -47,7 +47,7 @@ class NotImportableError(UsageError):
 
 @dataclass
 class Lane:
-    """Calls in order, in one process at a time."""
+    """A lane plays calls in order, in one process at a time."""
 
     launch: Launch
     limits: Processes
@@ -61,7 +61,7 @@ class Lane:
     _ids: Iterator[int] = field(default_factory=itertools.count)
 
     def start(self) -> wire.Message:
-        """Start a process and give what it says.
+        """Start a process and return its first message.
 
         Raises :class:`Fault` if it dies, :class:`NotImportableError` if it refuses.
         """
@@ -90,7 +90,7 @@ class Lane:
         raise AssertionError("unreachable")
 
     def play(self, problems: Sequence[Problem], *, watch: bool) -> Iterator[Outcome]:
-        """One outcome for each problem, whatever happens to the process."""
+        """Yield one outcome for each problem, whatever happens to the process."""
         done = 0
         while done < len(problems):
             reason = self.given_up or self.hopeless.get(_kind(problems[done]))
@@ -160,7 +160,7 @@ class Lane:
             yield reply["outcome"]
 
     def script(self, problem: Problem) -> str:
-        """The adapter's own script for a problem. Raises :class:`UsageError` where it has none."""
+        """Return the adapter's own script for a problem. Raises :class:`UsageError` where it has none."""
         if self._process is None:
             self.start()
         # sanity check: start leaves a process or raises
@@ -177,7 +177,7 @@ class Lane:
             self._process = None
 
     def interrupt(self) -> None:
-        """From another thread: whatever is asked is answered no more."""
+        """End the process from another thread; calls that it was asked, and later ones, end as crashes."""
         self.given_up = Fault("crash", "interrupted")
         if self._process is not None:
             self._process.kill()
@@ -188,7 +188,7 @@ class Lane:
 
 
 class Remote:
-    """What an adapter says of itself, and its answers, from elsewhere; started with :func:`connect`."""
+    """A remote adapter passes on what a worker says of itself and answers; :meth:`connect` starts it."""
 
     def __init__(self, name: str, launch: Launch, limits: Processes) -> None:
         self.name = name
@@ -198,7 +198,7 @@ class Remote:
         self._apart = Lane(launch, limits)
 
     def connect(self) -> None:
-        """Start the process. One that dies at once stays: every call of it will say so.
+        """Start the process. One that dies at once stays, and every call of it will say so.
 
         Raises :class:`NotImportableError` if the adapter does not import.
         """
@@ -215,39 +215,39 @@ class Remote:
             self.hello = {"capabilities": silent, "description": Description({}, {"process": str(fault)})}
 
     def describe(self) -> Description:
-        """What the worker said when it was started."""
+        """Return the versions and build facts that the worker sent when it was started."""
         found: Description = self.hello["description"]
         return found
 
     def capabilities(self) -> Capabilities:
-        """What the worker said when it was started."""
+        """Return the capabilities that the worker sent when it was started."""
         found: Capabilities = self.hello["capabilities"]
         return found
 
     def evidence(self) -> dict[str, Any]:
-        """The interpreter and the thread counts of the process."""
+        """Return the interpreter and the thread counts of the process."""
         return {name: self.hello[name] for name in ("python", "numpy", "threads") if name in self.hello}
 
     def script(self, problem: Problem) -> str:
-        """The adapter's own script for a problem. Raises :class:`UsageError` where it has none."""
+        """Return the adapter's own script for a problem. Raises :class:`UsageError` where it has none."""
         return self._lane.script(problem)
 
     def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
-        """One outcome for each problem; ``isolate`` sends them to the process apart."""
+        """Yield one outcome for each problem; ``isolate`` sends them to the process apart."""
         return (self._apart if isolate else self._lane).play(problems, watch=watch)
 
     @property
     def start_seconds(self) -> float:
-        """Seconds until the processes were ready, all that were started."""
+        """The seconds until the processes were ready, summed over all that were started."""
         return self._lane.seconds + self._apart.seconds
 
     @property
     def restarts(self) -> int:
-        """How many processes had to be started again."""
+        """The number of processes that had to be started again."""
         return max(0, self._lane.starts - 1) + max(0, self._apart.starts - 1)
 
     def interrupt(self) -> None:
-        """From another thread: end what is going on."""
+        """End both processes from another thread, and with them what is going on."""
         self._lane.interrupt()
         self._apart.interrupt()
 

@@ -1,4 +1,4 @@
-"""Which targets a run is about: names given by a person, ``all``, or whatever is installed."""
+"""The selection of targets for a run: names given by a person, ``all``, or whatever is installed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from lossproof.core.errors import UsageError
 from lossproof.targets.launch import Launch, Processes
-from lossproof.targets.target import Spec, Target, absent, known, spec, target_here
+from lossproof.targets.target import Spec, Target, import_failure, known, spec, target_here
 
 # Windows has no process groups, and no pipes that can be waited for like files: targets are in this process there.
 PROCESSES = None if os.name == "nt" else Processes()
@@ -19,7 +19,7 @@ TargetOrError = Target | UsageError
 
 
 def choose_targets(names: Iterable[str], processes: Processes | None = None) -> list[Target]:
-    """The targets of these names, in order and once each; every installed adapter if there are none.
+    """Start the targets of these names, in order and once each; every installed adapter if there are none.
 
     ``all`` stands for every installed adapter on every device and in every mode. With ``processes`` each target is in
     a process of its own, started here, and no framework is imported in this one. Raises :class:`UsageError` for a name
@@ -32,7 +32,7 @@ def choose_targets(names: Iterable[str], processes: Processes | None = None) -> 
     named, several = dict(zip(wanted, started, strict=False)), _targets(started[len(wanted) :])
     found: list[TargetOrError] = []
     for name in names:
-        found += several if name == "" else everything(several, processes) if name == "all" else [named[name]]
+        found += several if name == "" else start_every_mode(several, processes) if name == "all" else [named[name]]
     chosen: dict[str, Target] = {}
     for target in _targets(found):
         chosen.setdefault(target.name, target)
@@ -50,15 +50,15 @@ def _targets(found: Iterable[TargetOrError]) -> list[Target]:
 
 
 def start_each(specs: Sequence[Spec], processes: Processes | None) -> list[TargetOrError]:
-    """A target for each, started side by side, or what is wrong with it."""
+    """Start a target for each string, side by side; an error stands for one that does not start."""
     if processes is None:
         return [_caught(target_here, s) for s in specs]
     with ThreadPoolExecutor(processes.side_by_side) as pool:
         return list(pool.map(lambda s: _caught(lambda s: _elsewhere(s, processes), s), specs))
 
 
-def everything(several: Sequence[Target], processes: Processes | None) -> list[TargetOrError]:
-    """These adapters on every device and in every mode."""
+def start_every_mode(several: Sequence[Target], processes: Processes | None) -> list[TargetOrError]:
+    """Start these adapters on every device and in every mode."""
     every = [(t, device, mode) for t in several for device in t.capabilities.devices for mode in t.capabilities.modes]
     specs = [replace(spec(t.adapter.name), device=device, mode=mode) for t, device, mode in every]
     at_hand = {(t.adapter.name, t.device, t.mode): t for t in several}
@@ -67,8 +67,8 @@ def everything(several: Sequence[Target], processes: Processes | None) -> list[T
     return [at_hand.get((s.name, s.device, s.mode)) or next(started) for s in specs]
 
 
-def missing(required: Iterable[str], chosen: Sequence[Target]) -> list[str]:
-    """Of the required targets, adapters and devices (``cuda`` is any ``cuda:N``), those that the run does not have."""
+def missing_targets(required: Iterable[str], chosen: Sequence[Target]) -> list[str]:
+    """Return the required targets, adapters and devices (``cuda`` is any ``cuda:N``) that the run does not have."""
     present = {n for t in chosen for n in (t.name, t.adapter.name, t.device, t.device.split(":")[0])}
     return [r for r in required if r not in present]
 
@@ -98,7 +98,7 @@ def _elsewhere(s: Spec, processes: Processes) -> Target:
         remote.connect()
         return s.target(remote)
     except NotImportableError as error:
-        raise absent(s, str(error), error.missing) from None
+        raise import_failure(s, str(error), error.missing) from None
     except UsageError:
         remote.close()
         raise

@@ -1,4 +1,4 @@
-"""Targets: an adapter on a device, in a mode, in an environment. Target strings, discovery, play."""
+"""A target is an adapter on a device, in a mode, in an environment: its string, its discovery, its play."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SPEC = re.compile(
 
 @runtime_checkable
 class Player(Protocol):
-    """An adapter that is elsewhere and answers problems itself: in a process of its own, or in a file."""
+    """A player is an adapter that is elsewhere and answers problems itself: in its own process, or in a file."""
 
     @property
     def name(self) -> str:
@@ -35,29 +35,29 @@ class Player(Protocol):
         ...
 
     def describe(self) -> Description:
-        """Versions and build facts of the framework."""
+        """Return versions and build facts of the framework."""
         ...
 
     def capabilities(self) -> Capabilities:
-        """The ops, dtypes, devices and modes on offer."""
+        """Return the ops, dtypes, devices and modes on offer."""
         ...
 
     def evidence(self) -> dict[str, Any]:
-        """What else the results depend on: the interpreter, threads."""
+        """Return what else the results depend on: the interpreter, threads."""
         ...
 
     def script(self, problem: Problem) -> str:
-        """A program of the framework alone that evaluates the problem."""
+        """Return a program of the framework alone that evaluates the problem."""
         ...
 
     def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
-        """One outcome for each problem, in order."""
+        """Yield one outcome for each problem, in order."""
         ...
 
 
 @dataclass(frozen=True)
 class Target:
-    """An implementation under test, ready to be asked.
+    """A target is an implementation under test, ready to be asked.
 
     ``environment`` is the interpreter as the target string has it, empty for this one; ``place`` is where the adapter
     is, if it is not installed under its name.
@@ -79,31 +79,34 @@ class Target:
 
     @property
     def implementation(self) -> str:
-        """The adapter in its environment: what decides once where the specification leaves a choice."""
+        """The adapter in its environment, over all modes and devices.
+
+        Where the specification leaves a choice, an implementation makes it once for all its targets.
+        """
         return f"{self.place or self.adapter.name}@{self.environment}" if self.environment else self.adapter.name
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the adapter offers at run time."""
+        """The capabilities that the adapter has in the target's mode, at run time."""
         return self.adapter.capabilities().in_mode(self.mode)
 
     def script(self, problem: Problem) -> str:
-        """A program of the framework alone that evaluates a problem as this target does."""
+        """Return a program of the framework alone that evaluates a problem as this target does."""
         if isinstance(self.adapter, Player):
             return self.adapter.script(problem)
         return self.adapter.script(problem, self.device, self.mode)
 
     def describe(self) -> Description:
-        """Evidence for the record's header."""
+        """Return the versions and build facts for the record's header."""
         return self.adapter.describe()
 
     def declared(self, op: str, dtype: str) -> Declared:
-        """The error profile that the adapter declares for an op and dtype."""
+        """Return the error profile that the adapter declares for an op and dtype."""
         c = self.capabilities
         return Declared(c.profiles.get((op, dtype), default_profile(dtype)), c.online, c.mean)
 
     def takes(self, tier: str) -> bool:
-        """Whether calls of a tier are worth their compilation here: see ``Call.tier``."""
+        """Say whether calls of a tier are worth their compilation here: see ``Call.tier``."""
         return local.takes(self.capabilities, tier)
 
     def play(self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False) -> Iterator[Outcome]:
@@ -132,11 +135,11 @@ class Spec:
 
     @property
     def place(self) -> str:
-        """The name, if it says itself where the adapter is."""
+        """The name, if it says where the adapter is."""
         return self.name if self.name == self.value else ""
 
     def target(self, adapter: Adapter | Player) -> Target:
-        """The target, its mode and device checked against what the adapter has."""
+        """Make the target, its mode and device checked against what the adapter has."""
         c = adapter.capabilities()
         mode, device = self.mode or c.modes[0], local.device_of(c, self.device)
         for what, given, known in (("mode", mode, c.modes), ("device", device, c.devices)):
@@ -168,7 +171,7 @@ def spec(text: str) -> Spec:
 
 
 def known() -> dict[str, EntryPoint]:
-    """Adapters that are installed as entry points, by name."""
+    """Return the adapters that are installed as entry points, by name."""
     return {e.name: e for e in sorted(entry_points(group=GROUP), key=lambda e: e.name)}
 
 
@@ -183,11 +186,11 @@ def _load(s: Spec) -> Adapter:
     try:
         return local.load(s.value)
     except Exception as error:  # foreign code: a broken installation can raise anything
-        raise absent(s, str(error), getattr(error, "name", None) or "") from error
+        raise import_failure(s, str(error), getattr(error, "name", None) or "") from error
 
 
-def absent(s: Spec, why: str, missing: str) -> UsageError:
-    """What to say of an adapter that does not import."""
+def import_failure(s: Spec, why: str, missing: str) -> UsageError:
+    """Make the error for an adapter that does not import."""
     if s.place:
         return UsageError(f"target {s.name} does not import: {why}")
     hint = f"pip install 'lossproof[{s.name}]'"
@@ -197,19 +200,19 @@ def absent(s: Spec, why: str, missing: str) -> UsageError:
 
 
 def target_here(s: Spec) -> Target:
-    """The target in this process."""
+    """Make the target in this process."""
     if s.environment:
         raise UsageError(f"target {s.text!r}: another environment needs a process of its own; leave out --in-process")
     return s.target(_load(s))
 
 
 def parse_target(text: str) -> Target:
-    """A target in this process, from a string such as ``torch``, ``jax+jit`` or ``torch:cuda:0``."""
+    """Make a target in this process, from a string such as ``torch``, ``jax+jit`` or ``torch:cuda:0``."""
     return target_here(spec(text))
 
 
 def installed() -> list[Target]:
-    """Every adapter whose framework is installed, in its default mode and device, in this process."""
+    """Load every adapter whose framework is installed, in its default mode and device, in this process."""
     found = []
     for name in known():
         try:

@@ -12,7 +12,7 @@ import pytest
 
 from lossproof import check_implementation
 from lossproof.cases.deck_part import WHOLE
-from lossproof.cases.wider_outputs import WIDER, widened
+from lossproof.cases.wider_outputs import WIDER, wider_output_calls
 from lossproof.core.call import from_json
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
@@ -23,7 +23,7 @@ from lossproof.targets.target import Target, load_adapter
 from lossproof.truth.bounds.allowed import rounded_back
 from lossproof.truth.truth import truth
 
-CALLS = {dtype: list(widened(dtype, WHOLE)) for dtype in FORMATS}
+CALLS = {dtype: list(wider_output_calls(dtype, WHOLE)) for dtype in FORMATS}
 ALL = [c for calls in CALLS.values() for c in calls]
 Array = np.ndarray
 Convert = Callable[[Array, Any], Array]

@@ -173,7 +173,7 @@ def test_uv_is_told_what_pip_would_have_known(tmp_path: Path) -> None:
 
 def test_the_end_of_an_output_begins_with_its_first_error() -> None:
     text = "Collecting x\nERROR: Ignored the following versions: many\nERROR: " + "x" * 999 + "\n\nERROR: No x\n"
-    first, last = installers.tail(text).split(" / ")
+    first, last = installers.error_tail(text).split(" / ")
     assert first.startswith("ERROR: xxx")
     assert len(first) < 320
     assert last == "ERROR: No x"
@@ -245,9 +245,9 @@ def test_a_distribution_is_tried_by_the_module_that_it_is_named_after(uv: Path, 
     """tensorflow-cpu has tensorflow; a module of another name is not imported."""
     wheel(box / "wheels", "frame", "0.1", "raise ImportError('only on another machine')\n")
     made, _ = store.create("one", [])
-    assert probe.importable(made.interpreter, ["numpy"]) == {"frame": "0.1", "numpy": "1.2.3"}
+    assert probe.importable_versions(made.interpreter, ["numpy"]) == {"frame": "0.1", "numpy": "1.2.3"}
     with pytest.raises(UsageError, match="only on another machine"):
-        probe.importable(made.interpreter, ["frame"])
+        probe.importable_versions(made.interpreter, ["frame"])
 
 
 def test_a_creation_that_was_killed_is_not_used_and_can_be_repeated(uv: Path, box: Path) -> None:

@@ -1,1 +1,1 @@
-"""Calls drawn by hypothesis: shapes, logits, options, and the search that climbs on the share of the bound."""
+"""Exploration draws calls by hypothesis (shapes, logits, options) and climbs on the share of the bound."""

@@ -1,4 +1,4 @@
-"""A picker for hypothesis: choices are read off a tape of bytes, from its end."""
+"""A picker for hypothesis reads choices off a tape of bytes, from its end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class TapePicker:
-    """Choices read off a tape, the last byte first: the tape as a number, plus 1, moves the first choice.
+    """A tape picker reads choices off a tape, last byte first: the tape as a number, plus 1, moves the first choice.
 
     Past the other end all bits are 0, and zeros give the first option of every choice.
     """
@@ -22,15 +22,15 @@ class TapePicker:
         self._at = 0
 
     def integer(self, lo: int, hi: int) -> int:
-        """An integer in ``[lo, hi]``."""
+        """Read an integer in ``[lo, hi]``."""
         return lo + (int(self.bits(32, (1,))[0]) * (hi - lo + 1) >> 32)
 
     def choice(self, options: Sequence[T]) -> T:
-        """One of the options."""
+        """Read one of the options."""
         return options[self.integer(0, len(options) - 1)]
 
     def bits(self, n: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
-        """``n``-bit unsigned integers, n at most 32."""
+        """Read ``n``-bit unsigned integers, n at most 32."""
         width = 1 if n <= 8 else 2 if n <= 16 else 4
         size = int(np.prod(shape)) * width
         taken = self._tape[self._at : self._at + size].ljust(size, b"\0")

@@ -1,4 +1,4 @@
-"""Exploration: hypothesis draws calls: shapes by theme, logits of the deck's families and wilder ones, options freely.
+"""Hypothesis draws calls: shapes by theme, logits of the deck's families and of wilder ones, options freely.
 
 Hypothesis draws the same few choices for every call of an op, in the same order: first those that say what kind of
 call it is, then a seed and three tapes of bytes. The numbers of a call with few entries are read off the tapes, so that
@@ -70,7 +70,7 @@ def calls(
     free_shapes: bool = True,
     layouts: Sequence[str] = ("contiguous",),
 ) -> Call:
-    """A valid call of an op, in one of the dtypes and layouts.
+    """Draw a valid call of an op, in one of the dtypes and layouts.
 
     ``free_shapes`` is for targets to which a new shape costs nothing; without, shapes are few (``explore_shapes``).
     """

@@ -17,12 +17,12 @@ _WHERE = ("one", "entries", "entries", "rows", "all but one")
 
 
 def plain(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    """Multiples of 1/4 from 0 to 63.75, small ones first."""
+    """Draw multiples of 1/4 from 0 to 63.75, small ones first."""
     return pick.bits(8, (n, k)) / 4.0
 
 
 def special(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    """Logits of one size, with one to three kinds of special values in an entry, here and there, or in whole rows."""
+    """Draw logits of one size, with one to three kinds of special values in an entry, here and there, or in rows."""
     x = pick.bits(5, (n, k)) / 4.0
     kinds = np.array(pick.choice(_KINDS))
     values = kinds[pick.bits(16, (n, k)) * len(kinds) >> 16]
@@ -30,7 +30,7 @@ def special(pick: Picker, fmt: Format, n: int, k: int) -> F64:
 
 
 def half_masked(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    """Logits of one size, every other one -inf by chance: weights of both signs meet infinite losses of both."""
+    """Draw logits of one size, every other one -inf by chance: weights of both signs meet infinite losses of both."""
     return np.where(pick.bits(1, (n, k)) == 1, -np.inf, pick.bits(5, (n, k)) / 4.0)
 
 
@@ -44,7 +44,7 @@ def _spots(pick: Picker, n: int, k: int) -> NDArray[np.bool_]:
 
 
 def extreme(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    """Any bit pattern and the format's extremes; not finite in few rows, so that the others are worth looking at."""
+    """Draw any bit pattern and the format's extremes; few rows are not finite, so that others are worth a look."""
     table = np.array([fmt.max, -fmt.max, fmt.min_normal, -fmt.min_normal, fmt.min_subnormal, -0.0, 1.0, -1.0])
     odd = np.array([np.inf, -np.inf, np.nan, -np.inf])
     x = _patterns(pick, fmt, (n, k)) if pick.integer(0, 1) else pick.bits(8, (n, k)) / 4.0
@@ -56,17 +56,17 @@ def extreme(pick: Picker, fmt: Format, n: int, k: int) -> F64:
 
 
 def large(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    """Multiples of 1/512 of the largest number, up to its half and of one sign: no difference of two overflows."""
+    """Draw multiples of 1/512 of the largest number, up to its half and of one sign: no difference of two overflows."""
     return np.asarray(pick.choice((1.0, -1.0)) * pick.bits(8, (n, k)) * (fmt.max / 512), dtype=np.float64)
 
 
 def vast(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    """Multiples of 1/256 of the largest number, of one sign: a factor beyond 1 takes some of them past it."""
+    """Draw multiples of 1/256 of the largest number, of one sign: a factor beyond 1 takes some of them past it."""
     return np.asarray(pick.choice((1.0, -1.0)) * pick.bits(8, (n, k)) * (fmt.max / 256), dtype=np.float64)
 
 
 def tied(pick: Picker, fmt: Format, n: int, k: int) -> F64:
-    """Ties of the largest logits at magnitudes where the logarithm of the sum, or a unit, is below one spacing."""
+    """Draw ties of the largest logits at magnitudes where the logarithm of the sum, or a unit, is below one spacing."""
     big = 2.0**fmt.precision
     sizes = (0.0, 1.0, big, 8 * big, fmt.max / 2, fmt.max, np.ldexp(1.0, pick.integer(0, fmt.emax)))
     top = pick.choice((1.0, -1.0)) * pick.choice(sizes)

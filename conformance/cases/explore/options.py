@@ -18,7 +18,7 @@ from lossproof.cases.picker import Picker
 from lossproof.core.formats import F64, Format
 from lossproof.core.operations import OPERATIONS
 
-# Letters as in options.Sig: s smoothing, w weight, i ignore_index, in all combinations.
+# Letters: s smoothing, w weight, i ignore_index, in all combinations.
 _USES = ("", "s", "w", "i", "sw", "si", "wi", "swi")
 _USES_LARGE = (*("",) * 7, *_USES)
 _WEIGHTS = ("positive", "signed", "zeros", "dominant", "hidden", "signed", "signed", "hidden", "negative")
@@ -29,14 +29,15 @@ _LABELS = ("any", "any", "top", "odd", "strange")
 # Where labels lose bits: the ends of 7, 8, 15 and 16-bit integers, of the integers of bfloat16 and float16.
 _ODD = (0, 127, 128, 255, 256, 257, 259, 2047, 2049, 4097, 32767, 32768, 65_519, 65_520, 65_535, 65_536)
 _PROBABILITIES = ("one-hot", "normalised", "few", "any")
-# v is the gradient with respect to x. t, d and m as in options.Sig; they cost most on large inputs.
+# v is the gradient with respect to x. t is a tangent, d the gradient with respect to the
+# targets, m the mixed derivative; they cost most on large inputs.
 _WANTED = ("", "v", "v", "v", "vt", "t", "vd", "vdm", "vtdm")
 _WANTED_LARGE = ("v", "v", "", "t")
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The choices of a call, each by the name of its kind; an empty one is the option's absence."""
+    """The drawn choices of a call, each by the name of its kind; an empty one is the option's absence."""
 
     reduction: str
     weights: str
@@ -51,7 +52,7 @@ class Drawn:
 
 
 def draw(pick: Picker, op: str, *, large: bool, sums: bool) -> Drawn:
-    """All choices. Half of the large calls have no options beside a reduction."""
+    """Draw all choices of a call. Half of the large calls have no options beside a reduction."""
     loss = op in LOSSES
     reduction = pick.choice(("sum", "mean", "mean") if sums else ("none", "sum", "mean", "mean")) if loss else "mean"
     uses = pick.choice(_USES_LARGE if large else _USES)
@@ -73,7 +74,7 @@ def draw(pick: Picker, op: str, *, large: bool, sums: bool) -> Drawn:
 
 
 def of_loss(pick: Picker, fmt: Format, family: Family, rows: F64, drawn: Drawn) -> dict[str, Any]:
-    """Fields of a loss's problem, in the layout of rows: target ``(n, k)`` or ``(n,)``, weight ``(k,)``."""
+    """Draw the fields of a loss's problem, in the layout of rows: target ``(n, k)`` or ``(n,)``, weight ``(k,)``."""
     n, k = rows.shape
     out: dict[str, Any] = {"reduction": drawn.reduction, "label_smoothing": drawn.smoothing}
     if drawn.weights:
@@ -89,7 +90,7 @@ def of_loss(pick: Picker, fmt: Format, family: Family, rows: F64, drawn: Drawn) 
 
 
 def moderate(pick: Picker, fmt: Format, shape: tuple[int, ...], kind: str) -> F64:
-    """Numbers between 1/16 and 16, or 0 (SPEC section 4, clause 9: no product with them is subnormal by itself).
+    """Draw numbers between 1/16 and 16, or 0 (section 4, clause 9: no product with them is subnormal by itself).
 
     Of few significant bits or of all that the format has; ``positive``, ``signed``, or signed with ``zeros``.
     """
@@ -104,7 +105,7 @@ def moderate(pick: Picker, fmt: Format, shape: tuple[int, ...], kind: str) -> F6
 
 
 def cotangent(pick: Picker, fmt: Format, shape: tuple[int, ...], kind: str) -> F64:
-    """Ones, or :func:`moderate` numbers."""
+    """Draw a cotangent of ones, or of :func:`moderate` numbers."""
     return np.ones(shape) if kind == "ones" else moderate(pick, fmt, shape, kind)
 
 

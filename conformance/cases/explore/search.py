@@ -1,4 +1,4 @@
-"""How exploration spends its examples: most on random draws, some on climbing from the best of a few.
+"""Exploration spends most examples on random draws, and some on climbing from the best of a few.
 
 Hypothesis's hill climbing plays up to ten variants for each example that counts, most of them draws that lead nowhere;
 as part of one search it would take half of the examples, and most of the time, from the random draws that find special

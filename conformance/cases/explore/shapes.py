@@ -38,7 +38,7 @@ _MOST_RANKED = 120
 
 @dataclass(frozen=True)
 class DrawnShape:
-    """A shape with its class axis, and the theme that it came from."""
+    """A drawn shape has a class axis, and the theme that it came from."""
 
     theme: str
     shape: Shape
@@ -46,7 +46,7 @@ class DrawnShape:
 
     @property
     def k(self) -> int:
-        """Classes."""
+        """The number of classes."""
         return self.shape[self.axis]
 
     @property
@@ -57,17 +57,17 @@ class DrawnShape:
 
     @property
     def n(self) -> int:
-        """Rows."""
+        """The number of rows."""
         return int(np.prod(self.rest))
 
     @property
     def large(self) -> bool:
-        """Whether the example is about size: there options matter less, and hypothesis draws no single entries."""
+        """Say whether the example is about size: there options matter less, and hypothesis draws no single entries."""
         return self.theme in ("tall", "many")
 
 
 def place(pick: Picker, fmt: Format, *, losses: bool, free: bool) -> DrawnShape:
-    """A shape and a class axis; of the ``FIXED`` ones unless they are ``free``."""
+    """Draw a shape and a class axis; of the ``FIXED`` ones unless they are ``free``."""
     theme = pick.choice(_THEMES[losses] if free else ("fixed",))
     extent = pick.choice((1, 2, 3, 4, 5))
     shape = pick.choice(_shapes(theme, extent, fmt))

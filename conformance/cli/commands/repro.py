@@ -106,7 +106,7 @@ def _apart(id: str, chosen: list[Target], said: str | None, *, deck: str, seed: 
             return apart(id, several, calls, line)
         except UsageError as error:
             wrong.append(error)
-        every = [t for t in selection.everything(several[:1], selection.PROCESSES) if isinstance(t, Target)]
+        every = [t for t in selection.start_every_mode(several[:1], selection.PROCESSES) if isinstance(t, Target)]
         chosen += [t for t in every if t not in several]
         if len(every) > len(several):
             try:

@@ -55,7 +55,7 @@ def run_command(
     chosen = selection.choose_targets(target, None if alone else Processes(jobs, timeout, int(memory * 2**30)))
     with contextlib.ExitStack() as stack:
         stack.callback(selection.close, chosen)
-        absent = selection.missing(require, chosen)
+        absent = selection.missing_targets(require, chosen)
         if absent:
             names = ", ".join(t.name for t in chosen)
             click.echo(f"lossproof: required but missing: {', '.join(absent)}; this run has {names}", err=True)

@@ -95,7 +95,9 @@ def upgrade_command(
         load_waivers(path)
     with _folder(keep) as folder:
         with ThreadPoolExecutor(2) as pool:
-            found = list(pool.map(lambda s: upgrade_sides.made(s, extra, python, fresh=fresh, say=_say), both))
+            found = list(
+                pool.map(lambda s: upgrade_sides.with_environment(s, extra, python, fresh=fresh, say=_say), both)
+            )
         names = [side.named(name) for pair in pairs for side, name in zip(found, pair, strict=True)]
         chosen = selection.choose_targets(names, processes)
         try:
@@ -121,8 +123,8 @@ def _sides(given: Sequence[str], before: str | None, after: str | None) -> tuple
     rest = [upgrade_sides.side(text) for text in given]
     if len(rest) + bool(before) + bool(after) != 2:
         raise UsageError("expected two sides: BEFORE and AFTER, or requirement files with --from and --to")
-    first = upgrade_sides.of_file(before) if before else rest.pop(0)
-    return first, upgrade_sides.of_file(after) if after else rest.pop(0)
+    first = upgrade_sides.side_of_file(before) if before else rest.pop(0)
+    return first, upgrade_sides.side_of_file(after) if after else rest.pop(0)
 
 
 def _all_differ(names: Sequence[str], chosen: Sequence[Target]) -> None:

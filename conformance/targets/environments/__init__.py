@@ -1,1 +1,1 @@
-"""Other releases: environments made with them, found, probed and kept."""
+"""Environments hold other releases: they are made, found, probed and kept here."""

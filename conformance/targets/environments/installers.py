@@ -1,4 +1,4 @@
-"""How an isolated environment is filled: with uv where it is on PATH, else with the standard venv and pip.
+"""Installers fill an isolated environment: uv where it is on PATH, else the standard venv and pip.
 
 The user's pip configuration (indexes, find-links, constraints, ``no-index``) holds in both cases: pip reads it by
 itself, uv is told, unless its own variables say otherwise. Both use their caches, so what was installed once is
@@ -36,7 +36,7 @@ _LINES, _WIDTH = 8, 300
 
 @dataclass(frozen=True)
 class InstallPlan:
-    """Commands that make an environment, each after the words for what it does, and the variables they run with."""
+    """An install plan is the commands that make an environment, each after words for it, and their variables."""
 
     installer: str
     steps: tuple[tuple[str, tuple[str, ...]], ...]
@@ -44,7 +44,7 @@ class InstallPlan:
 
 
 def install_plan(python: Path, folder: Path, requirements: Sequence[str]) -> InstallPlan:
-    """Make a virtual environment of ``python`` in ``folder`` and install ``requirements`` into it."""
+    """Plan a virtual environment of ``python`` in ``folder`` with ``requirements`` in it."""
     environment = {k: v for k, v in os.environ.items() if k not in _ASTRAY}
     inner = str(folder / "bin" / "python")
     make, install = f"make a virtual environment of {python}", "install " + " ".join(requirements)
@@ -65,7 +65,7 @@ def install_plan(python: Path, folder: Path, requirements: Sequence[str]) -> Ins
 
 
 def uv_options(settings: Mapping[str, str], environment: Mapping[str, str]) -> list[str]:
-    """Options of ``uv pip install`` that say what a pip configuration says."""
+    """Return the options of ``uv pip install`` that say what a pip configuration says."""
     options = []
     for key, option, own in _OPTIONS:
         if any(name in environment for name in own):
@@ -83,7 +83,7 @@ def uv_options(settings: Mapping[str, str], environment: Mapping[str, str]) -> l
 
 
 def pip_settings() -> dict[str, str]:
-    """The user's pip configuration for ``pip install``, variables included; empty without a pip to ask."""
+    """Return the user's pip configuration for ``pip install``, variables included; empty without a pip to ask."""
     text = ""
     for python in dict.fromkeys((sys.executable, getattr(sys, "_base_executable", sys.executable))):
         done = subprocess.run(
@@ -96,7 +96,7 @@ def pip_settings() -> dict[str, str]:
 
 
 def read_settings(text: str) -> dict[str, str]:
-    """Settings as ``pip config list`` prints them: ``install`` goes over ``global``, variables over both."""
+    """Read settings as ``pip config list`` prints them: ``install`` goes over ``global``, variables over both."""
     found: dict[str, tuple[int, str]] = {}
     for match in filter(None, map(_SETTING.match, text.splitlines())):
         if match["scope"] not in _SCOPES:
@@ -127,13 +127,13 @@ def install(plan: InstallPlan, log: Path) -> None:
             )
             if done.returncode:
                 out.seek(start)
-                end = tail(out.read())
+                end = error_tail(out.read())
                 raise UsageError(f"{plan.installer} could not {what}: {end} (exit code {done.returncode}; log: {log})")
             out.seek(0, os.SEEK_END)
 
 
-def tail(text: str) -> str:
-    """The end of an installer's output: from its first error on, the last lines, long ones shortened."""
+def error_tail(text: str) -> str:
+    """Return the end of an installer's output: from its first error on, the last lines, long ones shortened."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and "Ignored the following" not in line]
     errors = [i for i, line in enumerate(lines) if re.match(r"(ERROR|error)\b|\N{MULTIPLICATION SIGN}", line)]
     kept = lines[errors[0] if errors else 0 :][-_LINES:]

@@ -25,7 +25,10 @@ _ASK = (
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A CPython: its path, its version, and who provides it (``running``, ``pyenv``, ``uv``, ``PATH`` or ``given``)."""
+    """An interpreter is a CPython with its path, its version and its source.
+
+    ``source`` is ``running``, ``pyenv``, ``uv``, ``PATH`` or ``given``.
+    """
 
     path: Path
     version: tuple[int, int, int]
@@ -39,14 +42,14 @@ class Interpreter:
 
 
 def running() -> Interpreter:
-    """The interpreter that runs this."""
+    """Return the interpreter of this process."""
     return Interpreter(
         Path(sys.executable), (*sys.version_info[:2], sys.version_info[2]), "running", sys.prefix != sys.base_prefix
     )
 
 
 def find_interpreter(wanted: str | None) -> Interpreter:
-    """The interpreter of a version (``3.10``, ``3.10.13``) or at a path; None is the running one.
+    """Find the interpreter of a version (``3.10``, ``3.10.13``) or at a path; None is the running one.
 
     Of several, the newest that is no virtual environment. Raises :class:`UsageError` that lists what was found.
     """
@@ -71,7 +74,7 @@ def find_interpreter(wanted: str | None) -> Interpreter:
 
 
 def fits(release: str, wanted: str | None) -> bool:
-    """Whether :func:`find_interpreter` may give a release of Python for ``wanted``; None leaves its last part open."""
+    """Say whether :func:`find_interpreter` may give a release for ``wanted``; None leaves its last part open."""
     if wanted is None:
         return _is_of(release, f"{sys.version_info[0]}.{sys.version_info[1]}")
     match = _VERSION.match(wanted)
@@ -79,7 +82,7 @@ def fits(release: str, wanted: str | None) -> bool:
 
 
 def _is_of(release: str, wanted: str) -> bool:
-    """Whether a release is of a version, the last parts of which may be left open (``3.8``)."""
+    """Say whether a release is of a version, the last parts of which may be left open (``3.8``)."""
     return f"{release}.".startswith(f"{wanted}.")
 
 
@@ -90,7 +93,7 @@ def _not_too_old(interpreter: Interpreter) -> Interpreter:
 
 
 def installed_interpreters() -> list[Interpreter]:
-    """Every CPython 3 that was found and answers, once each, by version."""
+    """Find every CPython 3 that answers, once each, by version."""
     found = {running().path: running()}
     for path, source in _candidates():
         answer = interpreter_at(path, source)
@@ -113,7 +116,7 @@ def _candidates() -> Iterator[tuple[Path, str]]:
 
 
 def interpreter_at(path: Path, source: str) -> Interpreter | None:
-    """What an interpreter says of itself; None if it does not answer (a shim without a version) or is no CPython."""
+    """Ask the interpreter at a path for itself; None if it does not answer (an empty shim) or is no CPython."""
     text = _answer([str(path), "-I", "-c", _ASK])
     try:
         executable, version, implementation, own = json.loads(text)

@@ -1,4 +1,4 @@
-"""What another interpreter has installed, and whether it can be imported."""
+"""The probe asks another interpreter what it has installed, and whether that can be imported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from lossproof.core.errors import UsageError
-from lossproof.targets.environments.installers import tail
+from lossproof.targets.environments.installers import error_tail
 
 _INSPECT = """\
 import json
@@ -38,14 +38,14 @@ _OLD_NUMPY_NAMES = re.compile(r"module 'numpy' has no attribute|np\.\w+` was (a 
 _OLD_PROTOBUF = re.compile(r"Descriptors cannot (not )?be created directly|google\.protobuf")
 
 
-def importable(python: Path, distributions: Sequence[str]) -> dict[str, str]:
-    """The versions of everything installed, once the modules of these distributions import together.
+def importable_versions(python: Path, distributions: Sequence[str]) -> dict[str, str]:
+    """Return the versions of everything installed, once the modules of these distributions import together.
 
     Raises :class:`UsageError` with the end of the traceback, and what to add to the requirements.
     """
     done = _run(python, _INSPECT)
     if done.returncode:
-        raise UsageError(f"{python} cannot list what is installed: {tail(done.stderr)}")
+        raise UsageError(f"{python} cannot list what is installed: {error_tail(done.stderr)}")
     found: dict[str, tuple[str, list[str]]] = json.loads(done.stdout)
     installed = {canonicalize_name(name): modules for name, (_, modules) in found.items()}
     modules = ["numpy"]
@@ -57,13 +57,13 @@ def importable(python: Path, distributions: Sequence[str]) -> dict[str, str]:
     versions = {name: version for name, (version, _) in found.items()}
     # Without NumPy's interface a framework may still import, with a warning.
     if done.returncode or _OLD_NUMPY_API.search(done.stderr):
-        end = tail(done.stderr) or f"exit code {done.returncode}"
-        raise UsageError(f"{', '.join(modules)} do not import together: {end}{hint(done.stderr, versions)}")
+        end = error_tail(done.stderr) or f"exit code {done.returncode}"
+        raise UsageError(f"{', '.join(modules)} do not import together: {end}{requirement_hint(done.stderr, versions)}")
     return versions
 
 
-def hint(text: str, versions: Mapping[str, str]) -> str:
-    """What to add to the requirements, if an import failed on a package that is too new for the others."""
+def requirement_hint(text: str, versions: Mapping[str, str]) -> str:
+    """Return words for what to add to the requirements, if an import failed on a package too new for the others."""
     numpy = next((v for name, v in versions.items() if canonicalize_name(name) == "numpy"), "")
     if _OLD_NUMPY_API.search(text):
         return f"; numpy {numpy} is too new for the others: add 'numpy<2'"

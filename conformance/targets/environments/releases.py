@@ -10,14 +10,14 @@ from packaging.requirements import Requirement
 from packaging.version import InvalidVersion, Version
 
 from lossproof.core.errors import UsageError
-from lossproof.targets.environments.installers import tail
+from lossproof.targets.environments.installers import error_tail
 from lossproof.targets.environments.interpreters import Interpreter
 
 _AVAILABLE = re.compile(r"^Available versions: (.*)$", re.MULTILINE)
 
 
 def releases(package: str, python: Interpreter) -> list[str]:
-    """The releases that have a distribution for an interpreter, oldest first, without pre-releases.
+    """List the releases that have a distribution for an interpreter, oldest first, without pre-releases.
 
     Raises :class:`UsageError` if pip has none to tell.
     """
@@ -35,7 +35,7 @@ def releases(package: str, python: Interpreter) -> list[str]:
         found = _AVAILABLE.search(done.stdout)
         if found:
             return sorted(filter(None, map(str.strip, found[1].split(","))), key=version)
-        words = words or tail(done.stderr)
+        words = words or error_tail(done.stderr)
     raise UsageError(f"pip has no list of the releases of {name} ({words}); give them with --versions")
 
 
@@ -46,7 +46,7 @@ def _for(python: Interpreter) -> list[str]:
 
 
 def version(text: str) -> Version:
-    """A version. Raises :class:`UsageError` if it is none."""
+    """Read a version. Raises :class:`UsageError` if it is none."""
     try:
         return Version(text)
     except InvalidVersion:
@@ -54,7 +54,7 @@ def version(text: str) -> Version:
 
 
 def versions_between(several: list[str], first: str, last: str) -> list[str]:
-    """Those from one version to another, both of them included, oldest first, once each."""
+    """Return the versions from one to another, both of them included, oldest first, once each."""
     ends = sorted((version(first), version(last)))
     found = {version(v): v for v in several if ends[0] < version(v) < ends[1]}
     found |= {version(v): v for v in (first, last)}

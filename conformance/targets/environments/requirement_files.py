@@ -15,8 +15,10 @@ _FURTHER = re.compile(r"(?:-r|--requirement)[= ]?\s*(\S.*)$")
 
 
 def read_requirements(path: str | Path) -> list[str]:
-    """The requirements of a file. Raises :class:`UsageError` for a line with another option, and for a file that
-    cannot be read."""
+    """Read the requirements of a file.
+
+    Raises :class:`UsageError` for a line with another option, and for a file that cannot be read.
+    """
     return list(_requirements(Path(path).expanduser(), ()))
 
 

@@ -31,7 +31,7 @@ _DESCRIPTION = "lossproof.json"
 
 @dataclass(frozen=True)
 class Environment:
-    """What is known of an environment: its requirements as asked for, and what they resolved to."""
+    """An environment is described by its requirements as asked for, and what they resolved to."""
 
     name: str
     requirements: tuple[str, ...]
@@ -42,7 +42,7 @@ class Environment:
 
     @property
     def interpreter(self) -> Path:
-        """The Python to start."""
+        """The interpreter to start."""
         return _folder(self.name) / "bin" / "python"
 
     def __str__(self) -> str:
@@ -53,13 +53,13 @@ class Environment:
 
 
 def home() -> Path:
-    """Where lossproof keeps what outlives a run."""
+    """Return the folder where lossproof keeps what outlives a run."""
     own = os.environ.get("LOSSPROOF_HOME")
     return Path(own).expanduser().absolute() if own else platformdirs.user_data_path("lossproof", appauthor=False)
 
 
 def interpreter(name_or_path: str) -> Path:
-    """The Python of ``@NAME``, ``@/path/to/python`` or ``@/path/to/environment``, with or without the ``@``.
+    """Return the Python of ``@NAME``, ``@/path/to/python`` or ``@/path/to/environment``, with or without the ``@``.
 
     Raises :class:`UsageError` if there is none.
     """
@@ -83,7 +83,7 @@ def interpreter(name_or_path: str) -> Path:
 
 
 def environments() -> list[Environment]:
-    """Every environment that is complete, by name."""
+    """List every environment that is complete, by name."""
     return [e for name in _names() if (e := _read(name)) is not None]
 
 
@@ -95,7 +95,7 @@ def create(
     force: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> tuple[Environment, bool]:
-    """The environment of these requirements and NumPy, and whether it was made now.
+    """Make or keep the environment of these requirements and NumPy; say whether it was made now.
 
     ``python`` is a version or a path, by default the running interpreter. An environment of that name with the same
     requirements and Python is kept, one with others is an error without ``force``. Raises :class:`UsageError` if the
@@ -135,7 +135,7 @@ def _made(
         say(f"{name}: Python {base.release} ({base.path}), {steps.installer} install {' '.join(everything)}")
         installers.install(steps, log)
         inner = folder / "bin" / "python"
-        packages = probe.importable(inner, [distribution(r) for r in everything])
+        packages = probe.importable_versions(inner, [distribution(r) for r in everything])
         created = datetime.now(UTC).isoformat(timespec="seconds")
         made = Environment(name, wanted, base.release, packages, steps.installer, created)
         whole = folder / f"{_DESCRIPTION}.part"
@@ -149,7 +149,7 @@ def _made(
 
 
 def requirement(text: str) -> str:
-    """A requirement in normal form, or the absolute path of a file to install."""
+    """Return a requirement in normal form, or the absolute path of a file to install."""
     try:
         return str(Requirement(text))
     except InvalidRequirement as error:
@@ -161,7 +161,7 @@ def requirement(text: str) -> str:
 
 
 def distribution(requirement: str) -> str:
-    """The distribution that a requirement, in normal form, asks for."""
+    """Return the distribution that a requirement, in normal form, asks for."""
     return Path(requirement).name.split("-")[0] if os.sep in requirement else Requirement(requirement).name
 
 

@@ -18,8 +18,11 @@ from lossproof.targets.target import known, spec
 
 @dataclass(frozen=True)
 class UpgradeSide:
-    """One side, named by ``label``: the ``requirements`` of an environment that is to be made, or ``environment``, the
-    name or path of one that is there (empty: this one). ``target`` is the target, if a side names it."""
+    """One side of an upgrade, named by ``label``, is an environment, and perhaps one target in it.
+
+    ``requirements`` are those of an environment that is to be made, ``environment`` is the name or path of one that is
+    there (empty: this one). ``target`` is the target, if a side names it.
+    """
 
     label: str
     requirements: tuple[str, ...] = ()
@@ -27,7 +30,7 @@ class UpgradeSide:
     target: str = ""
 
     def named(self, target: str) -> str:
-        """A target on this side."""
+        """Return the string of a target on this side."""
         return f"{target}@{self.environment}" if self.environment else target
 
 
@@ -52,8 +55,8 @@ def side(text: str) -> UpgradeSide:
     return UpgradeSide(text, requirements=(requirement,))
 
 
-def of_file(path: str) -> UpgradeSide:
-    """The side of a requirement file. Raises :class:`UsageError` if it asks for nothing."""
+def side_of_file(path: str) -> UpgradeSide:
+    """Read the side of a requirement file. Raises :class:`UsageError` if it asks for nothing."""
     found = requirement_files.read_requirements(path)
     if not found:
         raise UsageError(f"{path} has no requirements")
@@ -61,8 +64,11 @@ def of_file(path: str) -> UpgradeSide:
 
 
 def compared_targets(sides: tuple[UpgradeSide, UpgradeSide], given: Sequence[str]) -> list[tuple[str, str]]:
-    """The targets to compare, a pair for each: those ``given``, or what the sides name, or the adapters of what they
-    ask for. Raises :class:`UsageError` where that is not clear."""
+    """Return the targets to compare, a pair for each.
+
+    They are those ``given``, or what the sides name, or the adapters of what they ask for. Raises :class:`UsageError`
+    where that is not clear.
+    """
     if given:
         placed = [name for name in given if spec(name).environment]
         if placed:
@@ -86,16 +92,19 @@ def compared_targets(sides: tuple[UpgradeSide, UpgradeSide], given: Sequence[str
 
 
 def adapters_of(requirements: Sequence[str]) -> list[str]:
-    """Installed adapters of distributions by their names: torch of torch, and tensorflow of tensorflow-cpu."""
+    """Return the installed adapters of distributions by name: torch of torch, tensorflow of tensorflow-cpu."""
     names = [canonicalize_name(store.distribution(r)) for r in requirements]
     exact = [a for a in known() if a in names]
     return exact or [a for a in known() if any(name.startswith(f"{a}-") for name in names)]
 
 
-def made(
+def with_environment(
     s: UpgradeSide, extra: Sequence[str], python: str | None, *, fresh: bool, say: Callable[[str], None]
 ) -> UpgradeSide:
-    """The side with its environment, which is made or kept under a name that says what it is made of."""
+    """Make or keep the environment of a side, and return the side with its name.
+
+    The name says which requirements and which Python it is made of.
+    """
     if not s.requirements:
         return s
     wanted = (*s.requirements, *extra)
@@ -106,7 +115,7 @@ def made(
 
 
 def environment_name(requirements: Sequence[str], python: str | None) -> str:
-    """A name for an environment: its first requirement, and a digest of all of them and of the Python."""
+    """Return a name for an environment: its first requirement, and a digest of all of them and of the Python."""
     of = [*sorted(requirements), python or "{}.{}".format(*sys.version_info[:2])]
     digest = hashlib.sha256("\n".join(of).encode()).hexdigest()[:6]
     first = Path(requirements[0]).name if "/" in requirements[0] else requirements[0]
