@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, OPS, Problem
-from lossproof.cases.deck_part import WHOLE, DeckPart
+from lossproof.cases.deck_part import WHOLE_DECK, DeckPart
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 
-NAN, INF = np.nan, np.inf
+_NAN, _INF = np.nan, np.inf
 WEIGHTS_WITH_ZERO = [1.0, 0.0, 2.0, 0.5]
 Made = Iterator[tuple[str, str, Problem]]
 
@@ -32,28 +32,28 @@ def _problem(op: str, dtype: str, x: Any, target: Any = None, **given: Any) -> P
 
 
 def _nans(dtype: str) -> Made:
-    both = [[NAN, INF, 0.0, 1.0], [NAN, -INF, 0.0, 1.0]]
+    both = [[_NAN, _INF, 0.0, 1.0], [_NAN, -_INF, 0.0, 1.0]]
     for op in OPS[:2]:
         yield "nan_row", "1 over 4 and 2", _problem(op, dtype, both)
     yield "nan_row", "1 over 4 and 5", _problem("cross_entropy", dtype, both, [1, 1])
-    logs = [[NAN, -1.0, -2.0, -0.5], [-1.0, NAN, -2.0, -3.0]]
+    logs = [[_NAN, -1.0, -2.0, -0.5], [-1.0, _NAN, -2.0, -3.0]]
     yield "nan_row", "1: nll_loss looks at the label alone", _problem("nll_loss", dtype, logs, [0, 2])
     weighted = _problem("nll_loss", dtype, logs, [1, 1], weight=WEIGHTS_WITH_ZERO)
     yield "nan_row", "1 over 6: a weight of 0 hides no NaN", weighted
 
 
 def _infinities(dtype: str) -> Made:
-    both = [[INF, -INF, 0.0, 1.0], [INF, 0.0, -INF, INF]]
+    both = [[_INF, -_INF, 0.0, 1.0], [_INF, 0.0, -_INF, _INF]]
     for op in OPS[:2]:
         yield "positive_infinity", "4 over 2", _problem(op, dtype, both)
     yield "positive_infinity", "4: labels at +inf", _problem("cross_entropy", dtype, both, [0, 3])
     for op in OPS[:2]:
-        yield "all_masked_row", "3 over 8", _problem(op, dtype, [[-INF], [0.0]])
-    yield "all_masked_row", "3 over 8 and 5", _problem("cross_entropy", dtype, [[-INF], [0.0]], [0, 0])
+        yield "all_masked_row", "3 over 8", _problem(op, dtype, [[-_INF], [0.0]])
+    yield "all_masked_row", "3 over 8 and 5", _problem("cross_entropy", dtype, [[-_INF], [0.0]], [0, 0])
 
 
 def _weightless(dtype: str) -> Made:
-    masked = [[0.0, -INF, 1.0, 2.0], [0.0, 0.5, 1.0, -1.0]]
+    masked = [[0.0, -_INF, 1.0, 2.0], [0.0, 0.5, 1.0, -1.0]]
     for reduction in ("none", "mean"):
         p = _problem("cross_entropy", dtype, masked, [1, 0], weight=WEIGHTS_WITH_ZERO, reduction=reduction)
         yield "masked_target", "6: the label's weight is 0", p
@@ -72,7 +72,7 @@ def _range(dtype: str) -> Made:
     yield "ordinary", "N = 1", _problem("cross_entropy", dtype, [0.0, 0.5, 1.0, -1.0], 2, reduction="mean")
 
 
-def clause_calls(part: DeckPart = WHOLE) -> list[Call]:
+def clause_calls(part: DeckPart = WHOLE_DECK) -> list[Call]:
     """Make the calls of a part of the deck, in order."""
     found = []
     for dtype in (d for d in DTYPES if d in part.dtypes):

@@ -11,7 +11,7 @@ import numpy as np
 from lossproof.adapters.protocol import DTYPES, Problem
 from lossproof.cases.call_maker import make_call
 from lossproof.cases.coincidences import coincidence_calls
-from lossproof.cases.deck_part import GOLDEN, VERSION, WHOLE, DeckPart
+from lossproof.cases.deck_part import GOLDEN, VERSION, WHOLE_DECK, DeckPart
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.family import Family
 from lossproof.cases.scaled_logits import scaled_calls
@@ -79,7 +79,7 @@ DECKS: dict[str, DeckSize] = {
 }
 
 
-def deck_calls(deck: str = "default", part: DeckPart = WHOLE) -> list[Call]:
+def deck_calls(deck: str = "default", part: DeckPart = WHOLE_DECK) -> list[Call]:
     """Draw the calls of a part of a deck (one of ``DECKS``), each once, neighbours sharing a signature."""
     calls: dict[str, Call] = {}
     for call in _calls(DECKS[deck], part):

@@ -45,4 +45,4 @@ class DeckPart:
         return SeededPicker("/".join(map(str, (VERSION, self.seed, *key))))
 
 
-WHOLE = DeckPart()
+WHOLE_DECK = DeckPart()

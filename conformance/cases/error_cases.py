@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, REDUCTIONS, Problem
-from lossproof.cases.deck_part import WHOLE, DeckPart
+from lossproof.cases.deck_part import WHOLE_DECK, DeckPart
 from lossproof.core.case_id import ERROR
 from lossproof.core.formats import FORMATS
 from lossproof.judging.check import Check
@@ -264,7 +264,7 @@ def cases(op: str, dtype: str) -> Iterator[ErrorCase]:
         yield from make(op, dtype)
 
 
-def error_checks(part: DeckPart = WHOLE) -> list[Check]:
+def error_checks(part: DeckPart = WHOLE_DECK) -> list[Check]:
     """Make the error calls of a part of the deck's ops and dtypes, in order."""
     # sanity check: the inputs are values of every format
     assert all(

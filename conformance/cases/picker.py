@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lossproof.core.formats import F64
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Picker(Protocol):
@@ -25,7 +25,7 @@ class Picker(Protocol):
         """Draw an integer in ``[lo, hi]``."""
         ...
 
-    def choice(self, options: Sequence[T]) -> T:
+    def choice(self, options: Sequence[_T]) -> _T:
         """Draw one of the options."""
         ...
 
@@ -44,7 +44,7 @@ class SeededPicker:
         """Draw an integer in ``[lo, hi]``."""
         return lo + (int(self._source.random_raw()) * (hi - lo + 1) >> 64)
 
-    def choice(self, options: Sequence[T]) -> T:
+    def choice(self, options: Sequence[_T]) -> _T:
         """Draw one of the options."""
         return options[self.integer(0, len(options) - 1)]
 

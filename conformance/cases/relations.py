@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lossproof.adapters.protocol import LAYOUTS, OPS, Outcome, Problem
+from lossproof.adapters.protocol import LAYOUTS, LOSSES, OPS, Outcome, Problem
 from lossproof.cases import transforms as tr
 from lossproof.cases.picker import Picker
 from lossproof.cases.relation import Relation, RelationInstance, relation
@@ -33,7 +33,7 @@ from lossproof.judging.relation_judge import (
     graded,
 )
 
-SOFTMAX, LOSSES, TINY_EPS = OPS[:2], OPS[2:], 2.0**-1000
+SOFTMAX, TINY_EPS = OPS[:2], 2.0**-1000
 
 
 def _same(output: str, answers: Sequence[Answer]) -> Comparison:

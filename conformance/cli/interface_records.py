@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lossproof.records.levels import DIFF_FORMATS, LEVELS
+from lossproof.records.diff_options import DIFF_FORMATS, LEVELS
 
 WAIVERS = click.option(
     "--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable)."

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from lossproof.cli.interface_records import WAIVERS
-from lossproof.records.levels import DIFF_FORMATS, LEVELS
+from lossproof.records.diff_options import DIFF_FORMATS, LEVELS
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _DECK: tuple[_Decorator, ...] = (

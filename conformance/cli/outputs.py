@@ -23,7 +23,7 @@ def chosen(
     """The views of command line options; ``options`` are those that tell ``lossproof repro`` the deck or record."""
     views: list[View] = []
     if html:
-        from lossproof.views.html.view import HtmlView
+        from lossproof.views.html.html_view import HtmlView
 
         views.append(HtmlView(html, options or {}))
     if junit:

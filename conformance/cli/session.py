@@ -17,7 +17,7 @@ from lossproof.records.waivers import Book, waivers_in_force
 from lossproof.running.loop import run as observe_all
 from lossproof.running.loop import stacked
 from lossproof.running.resume import Resumed
-from lossproof.running.shard import WHOLE, Shard
+from lossproof.running.shard import UNDIVIDED, Shard
 from lossproof.running.timing import Clock
 from lossproof.targets.target import Target
 from lossproof.views.summary import Summary
@@ -48,7 +48,7 @@ def judge_all(
     head: Mapping[str, Any],
     *,
     jobs: int = 0,
-    shard: Shard = WHOLE,
+    shard: Shard = UNDIVIDED,
 ) -> int:
     """The loop with everything that is shown of it; the exit code. ``head`` is the header of its record."""
     book = waivers_in_force(chosen, how.waivers)

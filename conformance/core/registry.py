@@ -5,15 +5,15 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TypeVar
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-def collected(kind: type[T], *modules: ModuleType) -> list[T]:
+def collected(kind: type[_T], *modules: ModuleType) -> list[_T]:
     """The objects of a type that modules define at their top level, in the order of modules and definitions.
 
     Raises :class:`ValueError` for a module that defines none: a registry that lost its entries is an error.
     """
-    found: list[T] = []
+    found: list[_T] = []
     for module in modules:
         own = [value for value in vars(module).values() if isinstance(value, kind)]
         if not own:

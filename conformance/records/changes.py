@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lossproof.core.case_id import CaseId, Kind
 from lossproof.core.clauses import EXEMPT, MODES
 from lossproof.core.observation import Observation
-from lossproof.records.levels import ON_BITS, ON_CONVENTION, ON_REGRESSION
+from lossproof.records.diff_options import ON_BITS, ON_CONVENTION, ON_REGRESSION
 from lossproof.records.waivers import symptom, verdict
 
 CHANGE_KINDS = ("regression", "fix", "convention", "behaviour", "gone", "new")

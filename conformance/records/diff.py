@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from lossproof.core.observation import Observation
 from lossproof.core.profiles import STRICTNESS, met
 from lossproof.records.changes import Change, changes_between, is_answered
-from lossproof.records.levels import LEVELS, ON_BITS, ON_REGRESSION
+from lossproof.records.diff_options import LEVELS, ON_BITS, ON_REGRESSION
 
 # Changes that are kept one by one, of each kind; groups count them all.
 KEPT = 20_000

@@ -15,7 +15,7 @@ from lossproof import __version__
 from lossproof.cases.deck import digest
 from lossproof.cases.deck_part import VERSION
 from lossproof.core.call import Call
-from lossproof.running.shard import WHOLE, Shard
+from lossproof.running.shard import UNDIVIDED, Shard
 from lossproof.targets.target import Player, Target
 
 # Threads, instruction sets, precision modes and compilers: the variables that can change bits. TF_ is no prefix here,
@@ -75,14 +75,14 @@ def record_header(
     deck: str,
     seed: int,
     filters: Mapping[str, Iterable[str]],
-    shard: Shard = WHOLE,
+    shard: Shard = UNDIVIDED,
 ) -> dict[str, Any]:
     """The first line of a record. ``calls`` are those of the whole deck, whatever the shard."""
     return {
         "suite": __version__,
         "deck": {"version": VERSION, "digest": digest(calls), "size": deck, "seed": seed, "calls": len(calls)},
         "filters": {name: list(values) for name, values in filters.items() if values},
-        **({"shard": {"index": shard.index, "of": shard.of}} if shard != WHOLE else {}),
+        **({"shard": {"index": shard.index, "of": shard.of}} if shard != UNDIVIDED else {}),
         "targets": {t.name: describe(t) for t in targets},
         "python": platform.python_version(),
         "numpy": np.__version__,

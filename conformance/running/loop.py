@@ -20,7 +20,7 @@ from lossproof.running.answers import Ahead, CallGroup, Direct, Feed, GroupAnswe
 from lossproof.running.convention_ledger import Ledger
 from lossproof.running.mode_agreement import Agreement
 from lossproof.running.resume import Resumed
-from lossproof.running.shard import WHOLE, Shard
+from lossproof.running.shard import UNDIVIDED, Shard
 from lossproof.running.timing import Clock
 from lossproof.targets.launch import cores
 from lossproof.targets.target import Player, Target
@@ -63,7 +63,7 @@ class Unit:
         return frozenset(c.id for c in self.group.calls)
 
 
-def stacked(calls: Iterable[Call], shard: Shard = WHOLE) -> list[CallGroup]:
+def stacked(calls: Iterable[Call], shard: Shard = UNDIVIDED) -> list[CallGroup]:
     """The groups of a shard: those of the whole deck, so that what is stacked together there is so here."""
     return [CallGroup(tuple(group)) for group in shard.keep(list(groups(calls)))]
 
@@ -80,7 +80,7 @@ def run(
     *,
     jobs: int = 0,
     tape: Resumed | None = None,
-    shard: Shard = WHOLE,
+    shard: Shard = UNDIVIDED,
 ) -> Iterator[Observation]:
     """Put every call of the ``shard`` to every target and judge the answers against one truth.
 

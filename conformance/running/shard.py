@@ -26,7 +26,7 @@ class Shard:
                 yield stack
 
 
-WHOLE = Shard()
+UNDIVIDED = Shard()
 
 
 def parse_shard(text: str) -> Shard:

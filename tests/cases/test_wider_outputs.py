@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lossproof import check_implementation
-from lossproof.cases.deck_part import WHOLE
+from lossproof.cases.deck_part import WHOLE_DECK
 from lossproof.cases.wider_outputs import WIDER, wider_output_calls
 from lossproof.core.call import from_json
 from lossproof.core.errors import UsageError
@@ -23,7 +23,7 @@ from lossproof.targets.target import Target, load_adapter
 from lossproof.truth.bounds.allowed import rounded_back
 from lossproof.truth.truth import truth
 
-CALLS = {dtype: list(wider_output_calls(dtype, WHOLE)) for dtype in FORMATS}
+CALLS = {dtype: list(wider_output_calls(dtype, WHOLE_DECK)) for dtype in FORMATS}
 ALL = [c for calls in CALLS.values() for c in calls]
 Array = np.ndarray
 Convert = Callable[[Array, Any], Array]

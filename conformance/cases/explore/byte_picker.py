@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class TapePicker:
@@ -25,7 +25,7 @@ class TapePicker:
         """Read an integer in ``[lo, hi]``."""
         return lo + (int(self.bits(32, (1,))[0]) * (hi - lo + 1) >> 32)
 
-    def choice(self, options: Sequence[T]) -> T:
+    def choice(self, options: Sequence[_T]) -> _T:
         """Read one of the options."""
         return options[self.integer(0, len(options) - 1)]
 

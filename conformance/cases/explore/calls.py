@@ -31,7 +31,7 @@ from lossproof.cases.wider_outputs import WIDER
 from lossproof.core.call import Call
 from lossproof.core.formats import F64, FORMATS, Format
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 # Entries of a call whose numbers hypothesis draws one by one, and bytes for them: past the end they are 0.
 _TAPED = 24
 _PARTS = {"directions": 160, "options": 160, "values": 256}
@@ -52,7 +52,7 @@ class _Structure:
         """An integer in ``[lo, hi]``."""
         return self.choice(range(lo, hi + 1))
 
-    def choice(self, options: Sequence[T]) -> T:
+    def choice(self, options: Sequence[_T]) -> _T:
         """One of the options; the first is the simplest."""
         return self._draw(st.sampled_from(options))
 

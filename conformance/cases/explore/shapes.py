@@ -12,10 +12,9 @@ from functools import cache
 import numpy as np
 
 from lossproof.cases.picker import Picker
-from lossproof.cases.signatures import CUBE, WIDE, WORKED
+from lossproof.cases.signatures import CUBE, WIDE, WORKED, Shape
 from lossproof.core.formats import Format
 
-Shape = tuple[int, ...]
 # What a compiler has seen in the deck, and few others: targets that compile each shape get these alone.
 FIXED: tuple[Shape, ...] = ((1, 2), (2, 1), WORKED, (3, 5), (2, 3, 4), CUBE, WIDE)
 _SMALL, _EMPTY = FIXED[:6], ((0, 2), (0, 1), (0, 4), (2, 0, 3), (0, 3, 2))

@@ -17,7 +17,7 @@ from lossproof.records.record import Writer
 from lossproof.running.header import record_header
 from lossproof.running.loop import schedule, stacked
 from lossproof.running.resume import Resumed, begun
-from lossproof.running.shard import WHOLE, parse_shard
+from lossproof.running.shard import UNDIVIDED, parse_shard
 from lossproof.targets import selection
 from lossproof.targets.launch import Processes
 
@@ -47,7 +47,7 @@ def run_command(
     """Run, print, and return the exit code."""
     if resume and not record:
         raise UsageError("--resume needs the record that is to be finished; add --record FILE")
-    part = parse_shard(shard) if shard else WHOLE
+    part = parse_shard(shard) if shard else UNDIVIDED
     where = {"record": record} if record else {"deck": deck, "seed": seed}
     others = views_of(**views, options=where)
     asked = kept_calls.along(select(deck, seed, ops, dtypes, families), calls)
@@ -69,6 +69,6 @@ def run_command(
         if record and not (tape and tape.done):
             kept = {"keep": tape.bytes, "count": tape.count} if tape else {}
             writer = stack.enter_context(Writer(record, head, **kept))
-        complete = deck == "default" and not any(filters.values()) and part == WHOLE
+        complete = deck == "default" and not any(filters.values()) and part == UNDIVIDED
         how = Show(waivers, strict=strict, quiet=quiet, complete=complete, chosen=others)
         return judge_all(chosen, asked, writer, tape, how, head, jobs=jobs, shard=part)

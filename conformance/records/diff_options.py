@@ -1,4 +1,7 @@
-"""How serious a change between two records is. On its own, so that ``--help`` needs nothing else."""
+"""The words that ``--fail-on`` and ``--format`` of ``lossproof diff`` take: how serious a change is, how it is shown.
+
+They stand alone so that ``--help`` needs nothing else.
+"""
 
 from __future__ import annotations
 
