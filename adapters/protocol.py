@@ -181,11 +181,12 @@ class Capabilities:
     16-bit formats): ``{(op, dtype): "W" | "N" | "F"}``. ``online`` declares kernels that rescale partial sums when
     the running maximum grows. ``normalised_targets`` declares functions that document ``sum q = 1``: they get no other
     targets. ``mean``, one of ``MEANS``, names the reduction ``mean`` of index targets if it does not divide by the
-    weights of the labels. The two label flags declare the conventions of SPEC section 4, clause 13. ``conventions``
-    declares what the framework intends where SPEC leaves a choice: ``{(clause, op, output): behaviours}``, in the words
-    of the run's table of conventions and joined with ``|`` where there are several (``{("4", "softmax", "value"):
-    "nan"}``). A run that shows another behaviour fails; what is not declared is recorded. ``out_dtypes`` says
-    that softmax and log_softmax can be asked for a wider dtype than their input's.
+    weights of the labels. The two label flags declare the conventions of clause 13 (specification, section 4).
+    ``conventions`` declares what the framework intends where the specification leaves a choice: ``{(clause, op,
+    output): behaviours}``, in the words of the run's table of conventions and joined with ``|`` where there are
+    several (``{("4", "softmax", "value"): "nan"}``). A run that shows another behaviour fails; what is not
+    declared is recorded. ``out_dtypes`` says that softmax and log_softmax can be asked for a wider dtype than their
+    input's.
 
     ``compile_cost`` says what a new signature costs: none, cheap (fractions of a second) or dear (seconds).
     ``by_mode`` holds what differs in some modes: ``{"compile": {"compile_cost": "dear"}}``; see ``in_mode``.

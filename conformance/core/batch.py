@@ -147,7 +147,7 @@ def stack(problems: Sequence[Problem]) -> Batch:
         tan=_rows_of([p.tangent for p in problems], first.axis),
         tan_q=_rows_of([p.target_tangent for p in problems], first.axis),
         outputs=first.want,
-        # With one class the gradient is 0 whatever the target (SPEC section 4, clause 8).
+        # With one class the gradient is 0 whatever the target (specification, section 4, clause 8).
         unnormalised=q is not None and k > 1 and bool(np.any(q.sum(axis=-1) != 1.0)),
         mean=first.reduction if first.reduction in MEANS else "mean",
         back=FORMATS[first.dtype] if first.out_dtype is not None else None,

@@ -14,7 +14,10 @@ from lossproof.core.formats import FORMATS
 
 @dataclass(frozen=True)
 class Op:
-    """What an op takes and what it answers (SPEC sections 2 and 3); ``extras`` only where an implementation says so."""
+    """An op is what it takes and what it answers (specification, sections 2 and 3).
+
+    ``extras`` are answers that it has only where an implementation says so.
+    """
 
     name: str
     input: str
@@ -42,7 +45,7 @@ OPERATIONS: Mapping[str, Op] = {
 
 
 def solved_by(p: Problem, mean: str) -> Problem:
-    """The problem that a target solves whose reduction ``mean`` of index targets is the one named (SPEC section 2)."""
+    """Name the problem that a target solves whose ``mean`` of index targets is that one (specification, section 2)."""
     return p if p.reduction != "mean" or not p.is_loss or p.has_probability_target else replace(p, reduction=mean)
 
 

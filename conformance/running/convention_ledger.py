@@ -1,4 +1,4 @@
-"""Consistency of conventions: what a may-clause leaves open, an adapter decides once (SPEC section 4).
+"""Consistency of conventions: what a may-clause leaves open, an adapter decides once (specification, section 4).
 
 The deck draws the same special values in every dtype, so conventions are compared call by call: the same call in
 another dtype, mode or device of the adapter must show the same behaviour. Where the adapter declares what it intends,

@@ -1,7 +1,7 @@
 """Replay: the deck on every chosen target, one item per target, op, dtype and family, one subtest per call.
 
-A case fails when an output lies outside its derived bound, or shows a special value that SPEC section 4 does not
-accept. Known deviations (waivers) are expected failures with their reason.
+A case fails when an output lies outside its derived bound, or shows a special value that section 4 of the
+specification does not accept. Known deviations (waivers) are expected failures with their reason.
 """
 
 from __future__ import annotations

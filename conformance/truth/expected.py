@@ -21,7 +21,7 @@ class Expected:
     """The enclosure of one output with special values in place, and what else is accepted where.
 
     ``strict`` marks entries whose centre a clause requires exactly: there the bound allows nothing. ``other`` is the
-    second accepted centre where SPEC section 3 leaves a choice of formula.
+    second accepted centre where section 3 of the specification leaves a choice of formula.
     """
 
     exact: Enclosure

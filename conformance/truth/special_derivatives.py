@@ -1,7 +1,7 @@
 """Special values of JVPs, second derivatives and the gradient with respect to probability targets.
 
-SPEC section 4 speaks of values, logit gradients and d/dq. The other outputs are judged on rows of finite and masked
-logits, where section 3 defines them; elsewhere any answer is accepted.
+Section 4 of the specification speaks of values, logit gradients and d/dq. The other outputs are judged on rows of
+finite and masked logits, where section 3 defines them; elsewhere any answer is accepted.
 """
 
 from __future__ import annotations

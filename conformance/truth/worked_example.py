@@ -1,4 +1,7 @@
-"""The worked example of SPEC section 6: published decimals, certified enclosures, and the check that nothing drifts."""
+"""The worked example of the specification (section 6): published decimals, certified enclosures, and their check.
+
+The check says whether anything drifts from what is stored.
+"""
 
 from __future__ import annotations
 

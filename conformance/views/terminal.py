@@ -160,7 +160,7 @@ def _conventions(summary: Summary) -> Iterator[RenderableType]:
     if not summary.conventions:
         return
     names = sorted({t for by_target in summary.conventions.values() for t in by_target})
-    table = Table(title="Conventions shown (clauses of SPEC section 4)", title_justify="left")
+    table = Table(title="Conventions shown (specification, section 4)", title_justify="left")
     for name in ("clause", "op", "output", *names):
         table.add_column(escape(name))
     for (clause, op, output), by_target in sorted(summary.conventions.items(), key=lambda i: (i[0][0].rjust(2), i[0])):

@@ -28,7 +28,7 @@ class Enclosure:
             return float(np.nextafter(mid - slack, -np.inf)), float(np.nextafter(mid + slack, np.inf))
 
 
-# Enclosures of the outputs of regular rows, by name, in the batch's layout (SPEC sections 2 and 3).
+# Enclosures of the outputs of regular rows, by name, in the batch's layout (specification, sections 2 and 3).
 Core = Mapping[str, Enclosure]
 
 
