@@ -22,6 +22,7 @@ from lossproof.adapters.protocol import LOSSES, Problem
 from lossproof.cases.explore import options
 from lossproof.cases.explore.byte_picker import TapePicker
 from lossproof.cases.explore.logits import EXPLORED
+from lossproof.cases.explore.options import Wanted
 from lossproof.cases.explore.shapes import DrawnShape, place
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.family import Family
@@ -110,13 +111,13 @@ def _extras(pick: Picker, op: str, fmt: Format) -> dict[str, Any]:
     return {"out_dtype": wider} if kind == "wider" and wider else {}
 
 
-def _wanted(wanted: str, extras: dict[str, Any]) -> str:
+def _wanted(wanted: Wanted, extras: dict[str, Any]) -> Wanted:
     """What can be wanted beside the extras: of a factor the value, of a wider output the gradient at most."""
     if "scale" in extras:
-        return ""
+        return options.NOTHING_WANTED
     if "out_dtype" in extras:
-        return "v" if "v" in wanted else ""
-    return "v" + wanted.replace("v", "") if "repeat_backward" in extras else wanted
+        return wanted & Wanted.GRADIENT
+    return wanted | Wanted.GRADIENT if "repeat_backward" in extras else wanted
 
 
 def _family(pick: Picker, where: DrawnShape) -> Family:
@@ -143,9 +144,13 @@ def _directed(pick: Picker, fmt: Format, p: Problem, drawn: options.Drawn) -> Pr
     wanted = drawn.wanted
     # With smoothing 1 the targets have no influence, and an overflowing derivative times 0 says nothing.
     if not p.has_probability_target or p.label_smoothing == 1.0:
-        wanted = wanted.replace("d", "").replace("m", "")
+        wanted &= ~(Wanted.TARGET_GRADIENT | Wanted.TARGET_TANGENT)
     result = FORMATS[p.result_dtype]
-    cotangent = options.cotangent(pick, result, p.shape_of("value"), drawn.cotangent) if "v" in wanted else None
-    tangent = options.moderate(pick, fmt, p.x.shape, "zeros") if "t" in wanted else None
-    along = options.moderate(pick, fmt, p.x.shape, "zeros") if "m" in wanted else None
-    return replace(p, cotangent=cotangent, tangent=tangent, wrt_target="d" in wanted, target_tangent=along)
+    cotangent = (
+        options.cotangent(pick, result, p.shape_of("value"), drawn.cotangent) if Wanted.GRADIENT in wanted else None
+    )
+    tangent = options.moderate(pick, fmt, p.x.shape, "zeros") if Wanted.TANGENT in wanted else None
+    along = options.moderate(pick, fmt, p.x.shape, "zeros") if Wanted.TARGET_TANGENT in wanted else None
+    return replace(
+        p, cotangent=cotangent, tangent=tangent, wrt_target=Wanted.TARGET_GRADIENT in wanted, target_tangent=along
+    )

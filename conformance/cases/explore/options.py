@@ -7,6 +7,7 @@ every one of them by itself. The numbers come from a picker.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Flag, auto
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,38 @@ from numpy.typing import NDArray
 from lossproof.adapters.protocol import LOSSES
 from lossproof.cases.family import Family
 from lossproof.cases.picker import Picker
+from lossproof.cases.signature import NOTHING, Uses
 from lossproof.core.formats import F64, Format
 from lossproof.core.operations import OPERATIONS
 
-# Letters: s smoothing, w weight, i ignore_index, in all combinations.
-_USES = ("", "s", "w", "i", "sw", "si", "wi", "swi")
-_USES_LARGE = (*("",) * 7, *_USES)
+
+class Wanted(Flag):
+    """The derivatives that a call wants beside its value.
+
+    ``GRADIENT`` is that with respect to the logits, ``TANGENT`` a direction in them, ``TARGET_GRADIENT`` the gradient
+    with respect to the targets, ``TARGET_TANGENT`` a direction in these.
+    """
+
+    GRADIENT = auto()
+    TANGENT = auto()
+    TARGET_GRADIENT = auto()
+    TARGET_TANGENT = auto()
+
+
+NOTHING_WANTED = Wanted(0)
+_SMOOTHED, _WEIGHTED, _IGNORED = Uses.SMOOTHING, Uses.WEIGHT, Uses.IGNORE_INDEX
+# In all combinations, the simplest first.
+_USES = (
+    NOTHING,
+    _SMOOTHED,
+    _WEIGHTED,
+    _IGNORED,
+    _SMOOTHED | _WEIGHTED,
+    _SMOOTHED | _IGNORED,
+    _WEIGHTED | _IGNORED,
+    _SMOOTHED | _WEIGHTED | _IGNORED,
+)
+_USES_LARGE = (*(NOTHING,) * 7, *_USES)
 _WEIGHTS = ("positive", "signed", "zeros", "dominant", "hidden", "signed", "signed", "hidden", "negative")
 _SMOOTHING = (0.1, 0.5, 2.0**-10, 1.0, 0.3)
 _SENTINELS = ("-100", "-1", "label", "label", "next", "next", "next", "alias", "K", "255", "far")
@@ -29,10 +56,20 @@ _LABELS = ("any", "any", "top", "odd", "strange")
 # Where labels lose bits: the ends of 7, 8, 15 and 16-bit integers, of the integers of bfloat16 and float16.
 _ODD = (0, 127, 128, 255, 256, 257, 259, 2047, 2049, 4097, 32767, 32768, 65_519, 65_520, 65_535, 65_536)
 _PROBABILITIES = ("one-hot", "normalised", "few", "any")
-# v is the gradient with respect to x. t is a tangent, d the gradient with respect to the
-# targets, m the mixed derivative; they cost most on large inputs.
-_WANTED = ("", "v", "v", "v", "vt", "t", "vd", "vdm", "vtdm")
-_WANTED_LARGE = ("v", "v", "", "t")
+_GRADIENT, _OF_TARGETS = Wanted.GRADIENT, Wanted.GRADIENT | Wanted.TARGET_GRADIENT
+_WANTED = (
+    NOTHING_WANTED,
+    _GRADIENT,
+    _GRADIENT,
+    _GRADIENT,
+    _GRADIENT | Wanted.TANGENT,
+    Wanted.TANGENT,
+    _OF_TARGETS,
+    _OF_TARGETS | Wanted.TARGET_TANGENT,
+    _OF_TARGETS | Wanted.TARGET_TANGENT | Wanted.TANGENT,
+)
+# Second derivatives cost most on large inputs.
+_WANTED_LARGE = (_GRADIENT, _GRADIENT, NOTHING_WANTED, Wanted.TANGENT)
 
 
 @dataclass(frozen=True)
@@ -48,7 +85,7 @@ class Drawn:
     sentinel: str
     ignored: str
     cotangent: str
-    wanted: str
+    wanted: Wanted
 
 
 def draw(pick: Picker, op: str, *, large: bool, sums: bool) -> Drawn:
@@ -61,12 +98,12 @@ def draw(pick: Picker, op: str, *, large: bool, sums: bool) -> Drawn:
     labels, sentinel = pick.choice(_LABELS), pick.choice(_SENTINELS)
     return Drawn(
         reduction,
-        weights if "w" in uses else "",
-        smoothing if "s" in uses and op == "cross_entropy" else 0.0,
+        weights if Uses.WEIGHT in uses else "",
+        smoothing if Uses.SMOOTHING in uses and op == "cross_entropy" else 0.0,
         dense and "probability" in OPERATIONS[op].targets,
         probabilities,
         labels,
-        sentinel if "i" in uses else "",
+        sentinel if Uses.IGNORE_INDEX in uses else "",
         pick.choice(("some", "first", "last", "all", "odd")),
         pick.choice(("ones", "signed", "zeros")),
         pick.choice(_WANTED_LARGE if large else _WANTED),
