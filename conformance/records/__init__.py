@@ -1,1 +1,3 @@
-"""What stays of runs and how two of them differ: JSON Lines, waivers, diff. It knows no framework and no numerics."""
+"""Records keep what runs have shown, waivers explain it, and a diff says how two records differ. The room knows no
+framework and no numerics.
+"""

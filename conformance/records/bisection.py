@@ -1,4 +1,4 @@
-"""A binary search for the first release that answers otherwise. Pure; who asks a release is given."""
+"""Bisection finds the first release that answers otherwise by binary search. Pure; who asks a release is given."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ Ask = Callable[[str], str | None]
 
 @dataclass(frozen=True)
 class FirstChange:
-    """``first`` is the first release that answers otherwise than ``last`` before it; those in between, ``unknown``,
-    cannot be asked. ``before`` and ``after`` are their answers."""
+    """The result of a bisection: ``first`` is the first release that answers otherwise than ``last`` before it.
+
+    The releases in between, ``unknown``, cannot be asked. ``before`` and ``after`` are the answers of ``last`` and
+    ``first``.
+    """
 
     last: str
     first: str
@@ -24,7 +27,7 @@ class FirstChange:
 
 
 def first_change(versions: Sequence[str], ask: Ask) -> FirstChange:
-    """Search ``versions``, oldest first. A release changed if it answers otherwise than the oldest.
+    """Find the first of ``versions``, oldest first, that answers otherwise than the oldest.
 
     Raises :class:`UsageError` if an end cannot be asked, or if both ends answer the same.
     """

@@ -1,4 +1,4 @@
-"""How one output changed between two runs, and how serious that is: the rules, one pair at a time."""
+"""Rules that say how one output changed between two runs, and how serious that is, one pair at a time."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Change:
 
     @property
     def group(self) -> tuple[str, ...]:
-        """What changes have in common that likely share a mechanism."""
+        """Key of the changes that likely share a mechanism."""
         case, states = self.case, (self.before, self.after, self.fails)
         return (self.kind, self.target, case.op, case.dtype, case.family, self.output, self.clause, *states)
 
 
 def is_answered(o: Observation) -> bool:
-    """Whether there is an answer that is not wrong."""
+    """Tell whether an observation is of an answer that is not wrong."""
     return _rank(o) < _RANK["unsupported"]
 
 
@@ -61,8 +61,11 @@ def _rank(o: Observation) -> int:
 
 
 def changes_between(target: str, a: Observation | None, b: Observation | None, *, same_deck: bool) -> Iterator[Change]:
-    """The changes from one observation to the other; one of them may be missing, which the ``same_deck`` explains only
-    where it depends on answers whether there is such an output."""
+    """List the changes from observation ``a`` to ``b``, one of which may be missing.
+
+    With the ``same_deck`` on both sides an output that is missing is a regression, unless it depends on answers
+    whether there is one.
+    """
     if a is None or b is None:
         if a is not None:
             missed = same_deck and a.case.kind in (Kind.CALL, Kind.RELATION)
@@ -93,7 +96,7 @@ def _verdicts(target: str, a: Observation, b: Observation, ranks: tuple[int, int
 
 
 def state(o: Observation) -> str:
-    """A verdict in words: how an output fails, and the waiver that excuses it."""
+    """Say a verdict in words: how an output fails, and the waiver that excuses it."""
     text = f"{o.verdict} ({kind})" if (kind := symptom(o)) else o.verdict
     return f"{text}, waived: {o.waiver}" if verdict(o) == "waived" else text
 

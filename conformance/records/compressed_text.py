@@ -17,7 +17,7 @@ _DAMAGED: tuple[type[Exception], ...] = (OSError, UnicodeDecodeError, zlib.error
 
 
 def is_compressed(path: str | Path) -> bool:
-    """Whether the suffix says so."""
+    """Tell whether a path has the suffix of a compressed file."""
     return Path(path).suffix in (GZIP, ZSTD)
 
 
@@ -33,7 +33,7 @@ def open_text(path: Path, mode: str) -> IO[str]:
 
 
 def damaged() -> tuple[type[Exception], ...]:
-    """What reading a file of text may raise, if it is not merely cut short (EOFError)."""
+    """List the exceptions that reading a damaged file may raise; one that is merely cut short raises EOFError."""
     try:
         return (*_DAMAGED, importlib.import_module("zstandard").ZstdError)
     except ImportError:

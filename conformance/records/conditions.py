@@ -137,9 +137,3 @@ def context(target: Subject) -> Context:
     name = target.adapter.name
     package = name if name in versions else next(iter(versions), name)
     return Context(versions, package, target.device, target.mode)
-
-
-def primary_version(target: Subject) -> str:
-    """The version of the target's own framework, or an empty text."""
-    where = context(target)
-    return where.versions.get(where.package, "")

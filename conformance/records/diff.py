@@ -1,4 +1,4 @@
-"""What changed between two records: pairs of observations in, frozen facts out. Pure; nothing here reads or prints."""
+"""A diff of two records: pairs of observations in, frozen facts out. Pure; nothing here reads or prints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEPT = 20_000
 
 
 class Unchanged(NamedTuple):
-    """A pair that is the same but for its duration: what the error profiles need to know of it."""
+    """A pair that differs in nothing but its duration, reduced to what the error profiles need to know of it."""
 
     target: str
     op: str
@@ -60,7 +60,7 @@ class ProfileChange:
 
     @property
     def dropped(self) -> bool:
-        """Whether it is looser than before."""
+        """Tell whether the profile is looser than before."""
         return STRICTNESS.index(self.after) > STRICTNESS.index(self.before)
 
 
@@ -85,15 +85,17 @@ class Shift:
 
     @property
     def size(self) -> float:
-        """How far the mover moved, in shares of the bound."""
+        """Distance that the mover moved, in shares of the bound."""
         return abs(self.mover_share[1] - self.mover_share[0])
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of the two records before their observations: names, ``pairs`` of targets that are compared, those
-    ``left_out``, records that are ``cut_short``, the ``header`` fields that differ, and whether deck and shard are the
-    same."""
+    """Facts of the two records that do not need their observations.
+
+    ``pairs`` of targets are compared, others are ``left_out``; ``cut_short`` names the records whose runs did not end,
+    ``header`` the fields that differ, and ``same_deck`` says whether deck and shard are the same.
+    """
 
     before: str
     after: str
@@ -106,7 +108,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class Diff:
-    """Everything that changed. ``compared`` outputs are in both records; of them ``unchanged`` differ in nothing.
+    """A comparison of two records with everything that changed.
+
+    ``compared`` outputs are in both records; of them ``unchanged`` differ in nothing.
 
     ``levels`` counts the changes that fail at a level or above; ``changes`` are the first :data:`KEPT` of each kind.
     """
@@ -123,21 +127,21 @@ class Diff:
 
     @property
     def bits(self) -> int:
-        """Outputs that differ in a bit."""
+        """Number of outputs that differ in a bit."""
         return sum(s.bits for s in self.shifts)
 
     def of(self, kind: str) -> tuple[ChangeGroup, ...]:
-        """The groups of one kind, the largest first."""
+        """List the groups of one kind, the largest first."""
         return tuple(g for g in self.groups if g.first.kind == kind)
 
     def reasons(self, fail_on: str) -> list[str]:
-        """Why the comparison fails at a level, which has those before it; nothing if it does not."""
+        """Say why the comparison fails at a level, which includes those before it; nothing if it does not."""
         wanted = LEVELS[: LEVELS.index(fail_on) + 1]
         return [f"{self.levels[level]} at level {level}" for level in wanted if self.levels[level]]
 
 
 def differ(a: Observation, b: Observation) -> bool:
-    """Whether two answers differ in any bit."""
+    """Tell whether two answers differ in any bit."""
     return bool(a.bits and b.bits) and a.bits != b.bits
 
 

@@ -1,6 +1,6 @@
-"""The words that ``--fail-on`` and ``--format`` of ``lossproof diff`` take: how serious a change is, how it is shown.
+"""Words that ``--fail-on`` and ``--format`` of ``lossproof diff`` take: how serious a change is, how it is shown.
 
-They stand alone so that ``--help`` needs nothing else.
+The module stands alone so that ``--help`` needs nothing else.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which observations of a record a person wants to see."""
+"""Filters pick the observations of a record that a person wants to see."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from lossproof.records.waivers import verdict
 
 @dataclass(frozen=True)
 class Filters:
-    """Names that an observation must have; no names let everything through. ``verdicts`` are as a reader sees them, so
-    that ``fail`` leaves out what is waived; ``ids`` are globs."""
+    """Filters list names, one of which an observation must have; an empty list lets everything through.
+
+    ``verdicts`` are as a reader sees them, so that ``fail`` leaves out what is waived; ``ids`` are globs.
+    """
 
     ops: Sequence[str] = ()
     dtypes: Sequence[str] = ()
@@ -27,7 +29,7 @@ class Filters:
         known_names("verdict", self.verdicts, VERDICTS)
 
     def match(self, o: Observation) -> bool:
-        """Whether an observation is wanted."""
+        """Tell whether an observation is wanted."""
         case = o.case
         names = ((self.ops, case.op), (self.dtypes, case.dtype), (self.families, case.family), (self.targets, o.target))
         return (

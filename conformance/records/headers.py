@@ -1,4 +1,4 @@
-"""Where the headers of two records differ, and which of their targets belong together."""
+"""Headers of two records are compared here, and their targets paired."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _DECK = ("deck", "filters", "shard")
 
 @dataclass(frozen=True)
 class Names:
-    """Names in the observations of one record, those of ``targets`` and those of ``implementations``, which are
-    adapters in their environments; each with the name that stands for both records.
+    """Names in the observations of one record, each with the name that stands for both records.
+
+    ``targets`` are named by target strings, ``implementations`` are adapters in their environments.
 
     A target may have the name of another one's implementation, so observations say which it is.
     """
@@ -29,7 +30,7 @@ class Names:
 
 
 def differences(made: Any, now: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
-    """Every place where two values differ: its dotted name, and both."""
+    """List every place where two values differ: its dotted name, and both."""
     if isinstance(made, Mapping) and isinstance(now, Mapping):
         for key in dict.fromkeys([*made, *now]):
             yield from differences(made.get(key), now.get(key), f"{name}.{key}" if name else key)
@@ -38,7 +39,7 @@ def differences(made: Any, now: Any, name: str) -> Iterator[tuple[str, Any, Any]
 
 
 def header_differences(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, Any, Any]]:
-    """Where the headers differ, the targets that are compared first. Names of targets are those of the first record."""
+    """List where two headers differ, first in the targets that are compared, named as in the first record."""
     found: list[tuple[str, Any, Any]] = []
     for one, other in pairs:
         sides = (dict(before.header["targets"][one]), dict(after.header["targets"][other]))
@@ -51,13 +52,15 @@ def header_differences(before: Record, after: Record, pairs: Sequence[tuple[str,
 
 
 def same_deck(before: Record, after: Record) -> bool:
-    """Whether both runs were asked the same."""
+    """Tell whether both runs were asked the same."""
     return all(before.header.get(name) == after.header.get(name) for name in _DECK)
 
 
 def paired(before: Record, after: Record, given: Sequence[str]) -> list[tuple[str, str]]:
-    """The targets to compare: ``given`` as A=B, or those of the same name. Raises :class:`UsageError` for unknown ones,
-    and if there are none."""
+    """Pair the targets to compare: those ``given`` as A=B, or those of the same name.
+
+    Raises :class:`UsageError` for unknown ones, and if there are none.
+    """
     mine, other = ([t.name for t in recorded_targets(r)] for r in (before, after))
     if not given:
         found = [(name, name) for name in mine if name in other]
@@ -86,7 +89,7 @@ def paired(before: Record, after: Record, given: Sequence[str]) -> list[tuple[st
 
 
 def names(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> tuple[Names, Names]:
-    """The names in the observations of either record that are compared, each with the name that stands for both.
+    """Collect the names in either record that are compared, each with the name that stands for both.
 
     An implementation is compared once, whichever of its targets are.
     """
@@ -103,6 +106,6 @@ def names(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> tu
 
 
 def left_out(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Targets that are not compared, with the record that has them."""
+    """List the targets that are not compared, with the record that has them."""
     sides = ((before, {p[0] for p in pairs}), (after, {p[1] for p in pairs}))
     return [f"{t.name} ({r.path})" for r, compared in sides for t in recorded_targets(r) if t.name not in compared]

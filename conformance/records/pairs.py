@@ -1,4 +1,4 @@
-"""The observations of two records side by side, as a stream.
+"""Observations of two records side by side, as a stream.
 
 Records are in the order of their decks, so equal decks run in step. Where they do not, both are read once more for what
 they have in common: from then on nothing waits for a partner that does not come.
@@ -47,15 +47,17 @@ class Line:
 
 @dataclass
 class RecordSide:
-    """One record with the ``names`` of those of its targets and implementations that are compared. ``complete`` is
-    known after its lines: whether the run came to its end."""
+    """One of the two records, with the ``names`` of those of its targets and implementations that are compared.
+
+    ``complete`` is known after its lines: whether the run came to its end.
+    """
 
     record: Record
     names: Names
     complete: bool = False
 
     def lines(self) -> Iterator[Line]:
-        """Its observations of these targets."""
+        """Read the lines of the targets that are compared."""
         path, names = self.record.path, self.names
         for number, text in texts(path):
             if number == 1:
@@ -78,7 +80,7 @@ class RecordSide:
                 yield Line(str(path), number, (name, case, output), text, rest)
 
     def observation(self, line: Line) -> Observation:
-        """A line, read; of a plain pass no more than share, ULP, profiles and bits.
+        """Parse a line; of a plain pass no more than share, ULP, profiles and bits.
 
         Raises :class:`UsageError` if it is no observation.
         """
@@ -99,7 +101,7 @@ class RecordSide:
 
 
 def pairs(before: RecordSide, after: RecordSide) -> Iterator[Pair | Unchanged]:
-    """What both records say of each output, in order; what only one of them has is a pair with nothing."""
+    """Pair what both records say of each output, in order; an output that one of them lacks is paired with None."""
     for a, b in joined(before.lines(), after.lines(), lambda: common(before, after)):
         if a is not None and b is not None and (a.rest == b.rest or _timeless(a.rest) == _timeless(b.rest)):
             yield _unchanged(a)
@@ -112,7 +114,7 @@ def pairs(before: RecordSide, after: RecordSide) -> Iterator[Pair | Unchanged]:
 
 
 def common(before: RecordSide, after: RecordSide) -> frozenset[int]:
-    """Hashes of the keys that both records have. A rare false one is found out in the end."""
+    """Collect the hashes of keys that both records have. A rare false one is found out in the end."""
     first = {hash(line.key) for line in before.lines()}
     return frozenset(h for line in after.lines() if (h := hash(line.key)) in first)
 
@@ -120,7 +122,7 @@ def common(before: RecordSide, after: RecordSide) -> frozenset[int]:
 def joined(
     before: Iterator[Line], after: Iterator[Line], shared: Callable[[], frozenset[int]]
 ) -> Iterator[tuple[Line | None, Line | None]]:
-    """Lines of the same key together. ``shared`` is asked when the first two differ."""
+    """Join lines of the same key. ``shared`` is asked when the first two differ."""
     keys = _Once(shared)
     waiting: tuple[dict[LineKey, Line], dict[LineKey, Line]] = {}, {}
     a, b = next(before, None), next(after, None)

@@ -1,4 +1,4 @@
-"""Records: JSON Lines, a header with evidence and then one line per observation, flushed as they come.
+"""Records are JSON Lines: a header with evidence and then one line per observation, flushed as they come.
 
 Numbers are exact: finite floats as JSON numbers that read back to the same bits, the others as the texts ``"nan"``,
 ``"inf"`` and ``"-inf"``. A killed run leaves a readable record; a complete one ends with a line ``{"end": ...}``.
@@ -33,7 +33,7 @@ _LINES_BETWEEN_FLUSHES = 1000
 
 
 def to_line(o: Observation) -> dict[str, Any]:
-    """The JSON object of an observation; fields at their defaults are left out."""
+    """Make the JSON object of an observation; fields at their defaults are left out."""
     out = {}
     for name, default in _DEFAULTS.items():
         value = getattr(o, name)
@@ -47,7 +47,7 @@ def to_line(o: Observation) -> dict[str, Any]:
 
 
 def from_line(data: Mapping[str, Any]) -> Observation:
-    """The observation that :func:`to_line` made a line of.
+    """Read an observation from the line that :func:`to_line` made of it.
 
     Lines of older records have no ``rows``, ``classes`` and ``reduction``; they stay at their defaults. Raises
     KeyError, TypeError, ValueError or, for a text that is no id, :class:`UsageError` for anything else.
@@ -79,7 +79,7 @@ def from_line(data: Mapping[str, Any]) -> Observation:
 
 
 def json_ready(value: Any) -> Any:
-    """A value as JSON has it: floats that it cannot hold as texts, tuples as lists."""
+    """Convert a value to what JSON can hold: non-finite floats become texts, tuples lists."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):
@@ -90,7 +90,7 @@ def json_ready(value: Any) -> Any:
 
 
 class Writer:
-    """Writes a record, one flushed line at a time. Raises :class:`UsageError` where the path cannot be written.
+    """A writer of a record, one flushed line at a time. Raises :class:`UsageError` where the path cannot be written.
 
     With ``keep`` the first so many bytes of the record that is there stay, a header and ``count`` observations.
     """
@@ -144,7 +144,7 @@ class Record:
     _end: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Observation]:
-        """The observations, in order."""
+        """Read the observations, in order."""
         for number, data in _lines(self.path, skip=1):
             if "end" not in data:
                 yield observation(self.path, number, data)
@@ -152,7 +152,7 @@ class Record:
                 self._end = data["end"]
 
     def end(self) -> dict[str, Any] | None:
-        """What a complete run says at its end; None if the run was cut short. Known after one pass."""
+        """Read the facts at the end of a complete run; None if the run was cut short. Known after one pass."""
         if self._end is None:
             for number, line in texts(self.path):
                 data = parsed(self.path, number, line) if line.startswith('{"end"') else None
@@ -182,7 +182,7 @@ def _renamed(header: dict[str, Any]) -> dict[str, Any]:
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a record, numbered from 1, as they are. Raises :class:`UsageError` if they cannot be read."""
+    """Read the lines of a record as texts, numbered from 1. Raises :class:`UsageError` if they cannot be read."""
     try:
         with open_text(path, "r") as file:
             yield from enumerate(file, 1)
@@ -193,7 +193,7 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def parsed(path: Path, number: int, line: str) -> dict[str, Any] | None:
-    """The JSON object of a line; None for a last line that is cut short, with a warning."""
+    """Parse the JSON object of a line; None for a last line that is cut short, with a warning."""
     try:
         data = json.loads(line)
         if not isinstance(data, dict):
@@ -219,7 +219,7 @@ def _lines(path: Path, skip: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def observation(path: Path, number: int, data: dict[str, Any]) -> Observation:
-    """The observation of a line. Raises :class:`UsageError` if it is none."""
+    """Read the observation of a parsed line. Raises :class:`UsageError` if it is none."""
     try:
         return from_line(data)
     except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:

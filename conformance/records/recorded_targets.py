@@ -1,4 +1,7 @@
-"""Targets as the header of a record has them: enough to apply waivers and to compare, without their frameworks."""
+"""Recorded targets are what the header of a record says of targets.
+
+That is enough to apply waivers and to compare, without their frameworks.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from lossproof.records.record import Record
 
 @dataclass(frozen=True)
 class RecordedAdapter:
-    """The adapter of a recorded target: its name is known."""
+    """The adapter of a recorded target, of which the name is known."""
 
     name: str
 
@@ -31,12 +34,12 @@ class Recorded:
     declared: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
 
     def describe(self) -> Description:
-        """Versions and build facts of the framework."""
+        """Tell versions and build facts of the framework, as they were recorded."""
         return Description(dict(self.versions), dict(self.facts))
 
 
 def recorded_targets(record: Record) -> list[Recorded]:
-    """The targets of a record, in the order of the run. Raises :class:`UsageError` where the header has none."""
+    """List the targets of a record, in the order of the run. Raises :class:`UsageError` where the header has none."""
     described = record.header.get("targets")
     try:
         # sanity check: a mapping of mappings; the header may be anything

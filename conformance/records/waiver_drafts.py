@@ -56,8 +56,10 @@ class _Failures:
 
 @dataclass(frozen=True)
 class Draft:
-    """An entry without reason and issue: ``count`` failures on ``targets``, the ``worst`` of them. ``seen`` is empty
-    where the version is not known."""
+    """A draft is an entry without reason and issue: ``count`` failures on ``targets``, and the ``worst`` of them.
+
+    ``seen`` is empty where the version is not known.
+    """
 
     name: str
     adapter: str
@@ -73,7 +75,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Drafts:
-    """Drafts, the ``failures`` that they speak of, and the ``faults`` that no waiver may hide."""
+    """Drafts of waivers, the number of ``failures`` that they speak of, and of ``faults`` that no waiver may hide."""
 
     drafts: tuple[Draft, ...]
     failures: int
@@ -81,7 +83,7 @@ class Drafts:
 
 
 def drafts(observations: Callable[[], Iterable[Observation]], targets: Sequence[Subject], book: Book) -> Drafts:
-    """Drafts for a record, which is read twice; the waivers of ``book`` are those in force."""
+    """Draft waivers for a record, which is read twice; the waivers of ``book`` are those in force."""
     found: dict[_Place, _Failures] = {}
     faults = 0
     for o in observations():
@@ -181,7 +183,7 @@ def _name(text: str, taken: Counter[str]) -> str:
 
 
 def toml(several: Iterable[Draft]) -> str:
-    """A file of waivers."""
+    """Write drafts as a file of waivers."""
     return "\n".join([_HEAD, *map(_entry, several)])
 
 

@@ -1,4 +1,4 @@
-"""Known deviations: files of waivers, the conditions under which they hold, and their application as a view.
+"""Waivers are known deviations: their files, the conditions under which they hold, and their application as a view.
 
 An observation keeps its raw verdict and gets the waiver's name; :func:`verdict` is what a reader sees. To add one,
 write an entry in ``golden/waivers/<adapter>.toml`` (the format is at the top of each file); to remove one, delete it:
@@ -63,7 +63,7 @@ class Waiver:
         return parse(self.when)
 
     def matches(self, o: Observation, where: Context, *, explored: bool = False) -> bool:
-        """Whether the waiver speaks of this observation, whatever its verdict."""
+        """Tell whether the waiver speaks of this observation, whatever its verdict."""
         return (
             bool({"*", o.output} & set(self.output.split("|")))
             and any(fnmatchcase(o.id, glob) for glob in (*self.cases, *(self.explored if explored else ())))
@@ -71,17 +71,17 @@ class Waiver:
         )
 
     def applies(self, where: Context) -> bool:
-        """Whether versions, device, mode and (if known) dtype satisfy the waiver's conditions."""
+        """Tell whether versions, device, mode and (if known) dtype satisfy the waiver's conditions."""
         fixed = bool(self.until) and not parse(f"{where.package}<{self.until}").holds(where)
         return not fixed and self.condition.holds(where)
 
     def was_seen_in(self, where: Context) -> bool:
-        """Whether the versions at hand are among those that the waiver was written for."""
+        """Tell whether the waiver was written for the versions at hand."""
         return any(parse(s if "==" in s else f"{where.package}=={s}").holds(where) for s in self.seen)
 
 
 def symptom(o: Observation) -> str:
-    """What kind of failure an observation is; empty for those that no waiver may hide (crash, time-out, harness)."""
+    """Name the kind of failure that an observation is; empty if no waiver may hide it (crash, time-out, harness)."""
     if o.verdict != "fail":
         return ""
     if o.got is None or o.exact is None:
@@ -92,7 +92,10 @@ def symptom(o: Observation) -> str:
 
 
 def verdict(o: Observation) -> str:
-    """The verdict as a view: ``waived`` for a waived failure, ``unexpected_pass`` for a pass under ``expect = all``."""
+    """Name the verdict as a reader sees it.
+
+    It is ``waived`` for a waived failure, ``unexpected_pass`` for a pass under ``expect = all``.
+    """
     if not o.waiver:
         return o.verdict
     return "waived" if o.verdict == "fail" else "unexpected_pass"
@@ -100,7 +103,7 @@ def verdict(o: Observation) -> str:
 
 @dataclass
 class Book:
-    """The waivers in force for a run, and what they matched. Mark every observation with :meth:`mark`."""
+    """A book of the waivers in force for a run, and of what they matched; :meth:`mark` marks every observation."""
 
     waivers: Sequence[Waiver]
     targets: Sequence[Subject]
@@ -124,9 +127,10 @@ class Book:
         return found
 
     def mark(self, o: Observation, *, explored: bool = False) -> Observation:
-        """The observation, with the name of the waiver that speaks of it, if any; ``explored`` if its call was drawn.
+        """Mark an observation with the name of the waiver that speaks of it, if any.
 
-        What is said of the conventions of an implementation is about all its targets.
+        ``explored`` says that its call was drawn. What is said of the conventions of an implementation is about all its
+        targets.
         """
         speakers = self._by_implementation.get(o.target, []) if is_of_implementation(o.id) else []
         if not speakers and o.target in self._by_target:
@@ -143,12 +147,12 @@ class Book:
         return o
 
     def named(self, name: str) -> Waiver:
-        """The waiver of that name; of one that is known to a record only, its name."""
+        """Find the waiver of a name; of one that is known to a record only, there is no more than its name."""
         unknown = Waiver(name, (), "", "its reason is not at hand", "see the file of waivers of that run", ())
         return next((w for w in self.waivers if w.name == name), unknown)
 
     def stale(self) -> list[Waiver]:
-        """Waivers that apply to a target at hand and waived nothing. Meaningful after an unfiltered run only."""
+        """List the waivers that apply to a target at hand and waived nothing: news after an unfiltered run only."""
         live = {w.name for _, mine in self._by_target.values() for w in mine}
         unused = [w for w in self.waivers if w.name in live and not self.waived.get(w.name)]
         return [w for w in unused if not self._lacks_company(w)]
@@ -160,12 +164,12 @@ class Book:
         return conventions and w.expect == "some" and all(len(many) == 1 for many in mine)
 
     def is_seen(self, w: Waiver) -> bool:
-        """Whether a target at hand has a version that the waiver was seen in: only then its absence is a finding."""
+        """Tell whether a waiver was seen in the version of a target at hand: only then its absence is a finding."""
         return any(w in mine and w.was_seen_in(where) for where, mine in self._by_target.values())
 
 
 def shipped(adapters: Iterable[str]) -> list[Waiver]:
-    """The waivers in the package for these adapters; an adapter without a file has none."""
+    """Load the waivers in the package for these adapters; an adapter without a file has none."""
     folder = resources.files("lossproof.golden") / "waivers"
     found: list[Waiver] = []
     for adapter in dict.fromkeys(adapters):
@@ -176,7 +180,7 @@ def shipped(adapters: Iterable[str]) -> list[Waiver]:
 
 
 def load_waivers(path: str | Path) -> list[Waiver]:
-    """Waivers of a user's file. Its adapter is the top-level key ``adapter``, or else the file's name."""
+    """Load the waivers of a user's file. Their adapter is the top-level key ``adapter``, or else the file's name."""
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -185,7 +189,7 @@ def load_waivers(path: str | Path) -> list[Waiver]:
 
 
 def waivers_in_force(targets: Sequence[Subject], files: Iterable[str | Path] = ()) -> Book:
-    """The shipped waivers of the targets' adapters and those of the user's files. Names must be unique."""
+    """Load the shipped waivers of the targets' adapters and those of the user's files. Names must be unique."""
     found = shipped(t.adapter.name for t in targets)
     for path in files:
         found += load_waivers(path)

@@ -1,1 +1,1 @@
-"""What a person or a CI system sees of observations: tables, JUnit, GitHub, differences, and the page in ``html``."""
+"""Views show observations to a person or a CI system: tables, JUnit, GitHub, differences, and the page in ``html``."""

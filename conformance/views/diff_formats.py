@@ -19,7 +19,7 @@ _NUMBERS = frozenset({"outputs", "bits", "moved"})
 
 
 def print_text(out: Console, diff: Diff, reasons: Sequence[str]) -> None:
-    """Print tables."""
+    """Print a comparison as tables."""
     for line in preface(diff):
         out.print(escape(line))
     for section in sections(diff):
@@ -40,7 +40,7 @@ def _table(section: Section) -> Table:
 
 
 def print_markdown(out: Console, diff: Diff, reasons: Sequence[str]) -> None:
-    """Print Markdown; nothing that came from a record is markup in it."""
+    """Print a comparison as Markdown; nothing that came from a record is markup in it."""
     lines = ["# " + literal(", ".join(reasons) if reasons else "Nothing that fails")]
     for line in [*preface(diff), in_one_line(diff) + "."]:
         lines += ["", literal(line)]
@@ -57,7 +57,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def print_json(out: Console, diff: Diff, reasons: Sequence[str]) -> None:
-    """Print one JSON object: every field of the comparison, and the reasons to fail."""
+    """Print a comparison as one JSON object: every field of the comparison, and the reasons to fail."""
     out.file.write(
         json.dumps(json_ready({**asdict(diff), "bits": diff.bits, "reasons": list(reasons)}), allow_nan=False) + "\n"
     )

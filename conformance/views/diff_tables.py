@@ -24,7 +24,7 @@ _TITLES = {
 
 @dataclass(frozen=True)
 class Section:
-    """A table. ``notes`` come below it."""
+    """A section is a titled table. ``notes`` come below it."""
 
     title: str
     columns: tuple[str, ...]
@@ -33,7 +33,7 @@ class Section:
 
 
 def sections(diff: Diff) -> Iterator[Section]:
-    """Everything worth showing, what matters most first."""
+    """List the tables of everything worth showing, what matters most first."""
     if diff.facts.header:
         rows = tuple((name, _short(a), _short(b)) for name, a, b in diff.facts.header)
         yield Section("What differs around them", ("", "before", "after"), rows)
@@ -47,7 +47,7 @@ def sections(diff: Diff) -> Iterator[Section]:
 
 
 def preface(diff: Diff) -> list[str]:
-    """What is compared."""
+    """List the lines that say what is compared."""
     facts = diff.facts
     pairs = ", ".join(a if a == b else f"{a} with {b}" for a, b in facts.pairs)
     lines = [f"{facts.before} and {facts.after}: {pairs}"]
@@ -60,7 +60,7 @@ def preface(diff: Diff) -> list[str]:
 
 
 def in_one_line(diff: Diff) -> str:
-    """The comparison in one line."""
+    """Sum up the comparison in one line."""
     counts = [f"{diff.counts[kind]} {_TITLES[kind].lower()}" for kind in _TITLES if diff.counts.get(kind)]
     if diff.bits:
         counts.append(f"{diff.bits} differ in bits")

@@ -21,23 +21,25 @@ GROUPS = 20
 
 
 def summary_file() -> str | None:
-    """The file that summaries of the job's step go to; None outside GitHub Actions."""
+    """Name the file that summaries of the job's step go to; None outside GitHub Actions."""
     return os.environ.get("GITHUB_STEP_SUMMARY") or None
 
 
 @dataclass
 class GithubView:
-    """Appends to the summary in ``path`` (None: prints it, with ``err`` on standard error) and prints
-    annotations on standard error."""
+    """The view for GitHub Actions: a summary of the job, and annotations on standard error.
+
+    The summary is appended to ``path``; without one it is printed, with ``err`` on standard error.
+    """
 
     path: str | None
     err: bool = False
 
     def add(self, o: Observation) -> None:
-        """Nothing: the summary has it."""
+        """Do nothing: the summary has counted it."""
 
     def close(self, run: Ended) -> None:
-        """Write both."""
+        """Write the summary and print the annotations."""
         text = "\n".join(job_summary(run)) + "\n"
         if self.path is None:
             click.echo(text, nl=False, err=self.err)
@@ -52,7 +54,7 @@ class GithubView:
 
 
 def job_summary(run: Ended) -> Iterator[str]:
-    """The summary, line by line. Nothing that came from a target is markup in it."""
+    """Write the summary line by line. Nothing that came from a target is markup in it."""
     s = run.summary
     names = ", ".join(dict.fromkeys(target for target, _, _ in s.cells))
     bad = run.reasons or run.facts is None
@@ -93,7 +95,7 @@ def job_summary(run: Ended) -> Iterator[str]:
 
 
 def commands(summary: Summary, reasons: Sequence[str]) -> Iterator[str]:
-    """Workflow commands, the worst failures first; reasons that no observation has come last."""
+    """Write workflow commands, the worst failures first; reasons that no observation has come last."""
     ranked = summary.ranked(summary.groups)
     for (target, op, dtype, family, output), group in ranked[: ANNOTATIONS - 1]:
         # sanity check: a group has at least one member

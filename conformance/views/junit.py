@@ -1,4 +1,4 @@
-"""``--junit FILE``: JUnit XML, a suite for each target, a case for each of its ops, dtypes and families."""
+"""The view ``--junit FILE``: JUnit XML, a suite for each target, a case for each of its ops, dtypes and families."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 @dataclass
 class JunitCase:
-    """What is known of a case."""
+    """A case of a JUnit file: the verdicts, seconds and messages of one op, dtype and family on a target."""
 
     verdicts: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
@@ -32,7 +32,9 @@ class JunitCase:
 
 @dataclass
 class JunitView:
-    """Gathers cases and writes them at the end. What fails in a case without making the run fail (an unexpected pass
+    """A view that gathers cases and writes them at the end.
+
+    What fails in a case without making the run fail (an unexpected pass
     outside ``--strict``) is no failure of it; reasons that no case has are a case of their own."""
 
     path: str
@@ -48,7 +50,7 @@ class JunitView:
             case.messages.append(f"{o.id} {o.output}: {o.message}")
 
     def close(self, run: Ended) -> None:
-        """Write the file."""
+        """Write the XML file."""
         text = ET.tostring(self.tree(run), encoding="utf-8", xml_declaration=True)
         try:
             Path(self.path).write_bytes(text)
@@ -56,7 +58,7 @@ class JunitView:
             raise UsageError(f"cannot write {self.path}: {error.strerror or error}") from None
 
     def tree(self, run: Ended) -> ET.Element:
-        """The document."""
+        """Build the XML document."""
         root = ET.Element("testsuites", name="lossproof")
         by_target: dict[str, list[tuple[JunitKey, JunitCase]]] = {}
         for key, case in self.cases.items():

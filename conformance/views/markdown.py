@@ -1,4 +1,4 @@
-"""Text from elsewhere in Markdown: nothing of it is markup."""
+"""Texts from elsewhere are put into Markdown here: nothing of them is markup."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&])")
 
 
 def literal(value: str) -> str:
-    """A text in one line, as it is."""
+    """Escape a text so that Markdown shows it as it is, in one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(value.split()))

@@ -1,4 +1,4 @@
-"""What a person sees of a run: progress while it lasts, then tables; without a terminal plain text, nothing live."""
+"""The terminal shows a run: progress while it lasts, then tables; without a terminal plain text, nothing live."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _SECONDS_BETWEEN_LINES = 15.0
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that wraps nothing off a terminal, where lines are read by programs and logs."""
+    """Open a console that wraps nothing off a terminal, where lines are read by programs and logs."""
     out = Console(stderr=stderr, highlight=False, soft_wrap=False)
     return out if out.is_terminal else Console(stderr=stderr, highlight=False, width=200)
 
 
 class Tick(Protocol):
-    """Called once for each observation."""
+    """A function that is called once for each observation."""
 
     def __call__(self, o: Observation, failed: int) -> None:
         """Advance by one."""
@@ -40,7 +40,7 @@ class Tick(Protocol):
 
 @contextmanager
 def progress(total: int, *, quiet: bool = False) -> Iterator[Tick]:
-    """Progress on standard error: a live bar on a terminal, a line now and then elsewhere.
+    """Show progress on standard error: a live bar on a terminal, a line now and then elsewhere.
 
     Continuous integration keeps a log, even where it forces colours (``FORCE_COLOR`` makes rich see a terminal).
     """
@@ -211,7 +211,7 @@ def _time(clock: Clock) -> Iterator[RenderableType]:
 
 
 def last_line(summary: Summary, targets: Sequence[str], reasons: Sequence[str]) -> str:
-    """The run in one line."""
+    """Sum up the run in one line."""
     total = sum(summary.total.values())
     counts = ", ".join(f"{summary.total[v]} {v}" for v in VERDICTS if summary.total[v])
     head = "[bold red]FAILED[/]: " + escape("; ".join(reasons)) if reasons else "[bold green]OK[/]"

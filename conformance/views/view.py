@@ -1,4 +1,4 @@
-"""Views of a run: what is told of every observation, and writes something when the run has ended."""
+"""Views of a run are told of every observation, and write something when the run has ended."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Ended:
 
 
 class View(Protocol):
-    """Something that is made of a run."""
+    """A view is told of a run, and makes something of it."""
 
     def add(self, o: Observation) -> None:
-        """Hear of one observation."""
+        """Take note of one observation."""
         ...
 
     def close(self, run: Ended) -> None:
@@ -46,15 +46,15 @@ class JsonView:
     """The summary of a run as one JSON object on standard output."""
 
     def add(self, o: Observation) -> None:
-        """Nothing: the summary has it."""
+        """Do nothing: the summary has counted it."""
 
     def close(self, run: Ended) -> None:
-        """Print."""
+        """Print the object."""
         click.echo(json.dumps(json_ready(as_object(run)), allow_nan=False))
 
 
 def as_object(run: Ended) -> dict[str, Any]:
-    """Everything that the tables of a run say, for programs. ``schema`` grows with what is no addition."""
+    """Collect everything that the tables of a run say, for programs. ``schema`` grows with what is no addition."""
     s = run.summary
     return {
         "lossproof": "summary",
@@ -113,11 +113,11 @@ class Views:
     views: Sequence[View] = field(default_factory=list)
 
     def add(self, o: Observation) -> None:
-        """Tell each."""
+        """Tell each view."""
         for view in self.views:
             view.add(o)
 
     def close(self, run: Ended) -> None:
-        """Write each."""
+        """Write each view."""
         for view in self.views:
             view.close(run)

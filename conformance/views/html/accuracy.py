@@ -1,4 +1,4 @@
-"""How errors are distributed: shares of the bound and units in the last place, by target, op and dtype, and over K."""
+"""Distributions of errors, in shares of the bound and units in the last place, by target, op and dtype, and over K."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Spread:
             self.by_classes[o.classes] = (n + 1, max(worst, o.share))
 
     def facts(self) -> dict[str, Any]:
-        """Counts, quantiles, a histogram, and the worst share for each number of classes."""
+        """Sum up: counts, quantiles, a histogram, and the worst share for each number of classes."""
         shares = np.frombuffer(self.shares) if self.shares else np.zeros(0)
         ulps = np.frombuffer(self.ulps) if self.ulps else np.zeros(0)
         with np.errstate(divide="ignore"):
@@ -75,10 +75,10 @@ class Accuracy:
 
     @property
     def classes_known(self) -> bool:
-        """Whether errors can be shown over the number of classes, which older records do not tell."""
+        """Tell whether the record says how many classes a call has; older ones do not."""
         return any(spread.by_classes for spread in self.cells.values())
 
     def facts(self) -> Iterator[dict[str, Any]]:
-        """One object for each cell."""
+        """Sum up each cell in one JSON object."""
         for (target, op, dtype), spread in sorted(self.cells.items()):
             yield {"target": target, "op": op, "dtype": dtype, **spread.facts()}

@@ -1,4 +1,4 @@
-"""What a report needs of a run, gathered while its observations go by."""
+"""The collection of what a report needs of a run, gathered while its observations go by."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN = FAILING | {"suspect", "waived"}
 
 @dataclass
 class Waived:
-    """What a waiver explains: how many observations, on which targets, and the first."""
+    """Observations that a waiver explains: how many, on which targets, and the first."""
 
     count: int = 0
     targets: set[str] = field(default_factory=set)
@@ -26,8 +26,10 @@ class Waived:
 
 @dataclass
 class Collected:
-    """Counts, groups and errors of a run; memory grows with its cells and failures, not with its length, but for 16
-    bytes an observation."""
+    """Counts, groups and errors of a run.
+
+    Memory grows with its cells and failures, not with its length, but for 16 bytes an observation.
+    """
 
     summary: Summary = field(default_factory=Summary)
     accuracy: Accuracy = field(default_factory=Accuracy)
@@ -55,7 +57,7 @@ class Collected:
                 self.unlisted += 1
 
     def add_all(self, observations: Iterable[Observation]) -> Collected:
-        """Count many."""
+        """Count many observations."""
         for o in observations:
             self.add(o)
         return self

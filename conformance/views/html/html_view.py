@@ -1,4 +1,4 @@
-"""``--html FILE``: the report of a run while it is at hand, without a record."""
+"""The view ``--html FILE``: the report of a run while it is at hand, without a record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from lossproof.views.view import Ended
 
 @dataclass
 class HtmlView:
-    """Gathers a run and writes its page to ``path``; ``options`` tell ``lossproof repro`` where its ids are."""
+    """A view that gathers a run and writes its page to ``path``.
+
+    ``options`` tell ``lossproof repro`` where its ids are.
+    """
 
     path: str
     options: Mapping[str, object]
@@ -25,7 +28,7 @@ class HtmlView:
         needed()
 
     def add(self, o: Observation) -> None:
-        """Gather."""
+        """Gather one observation."""
         self.collected.add(o)
 
     def close(self, run: Ended) -> None:

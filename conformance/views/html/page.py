@@ -58,9 +58,12 @@ _SECTIONS = (
 
 @dataclass(frozen=True)
 class Run:
-    """What a page is about: the ``header`` of a record, what was ``collected``, the waivers in ``book``, what the
-    ``end`` of the record says (None if it was cut short), and reproducers. A comparison has the ``diff`` with another
-    run, and the ``earlier`` counts."""
+    """A run as a page shows it.
+
+    It has the ``header`` of its record, what was ``collected``, the waivers in ``book``, what the ``end`` of the record
+    says (None if it was cut short), and reproducers. A comparison has the ``diff`` with another run, and the
+    ``earlier`` counts.
+    """
 
     header: Mapping[str, Any]
     collected: Collected
@@ -79,7 +82,7 @@ def needed() -> None:
 
 
 def put(output: str | Path, html: str) -> int:
-    """Write a page; its size in bytes. Raises :class:`UsageError` where it cannot be written."""
+    """Write a page and return its size in bytes. Raises :class:`UsageError` where it cannot be written."""
     data = html.encode()
     try:
         Path(output).write_bytes(data)
@@ -89,7 +92,7 @@ def put(output: str | Path, html: str) -> int:
 
 
 def page(run: Run) -> str:
-    """The HTML. Raises :class:`UsageError` without the packages that it takes."""
+    """Fill in the template and return the HTML. Raises :class:`UsageError` without the packages that it takes."""
     needed()
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -110,7 +113,7 @@ def page(run: Run) -> str:
 
 
 def embedded(value: object) -> str:
-    """JSON that may stand in a script element: nothing in it is markup."""
+    """Write a value as JSON that may stand in a script element: nothing in it is markup."""
     text = json.dumps(json_ready(value), allow_nan=False, separators=(",", ":"))
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")

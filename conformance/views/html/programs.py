@@ -1,4 +1,4 @@
-"""The reproducers of a report: one for each group of failures and for each waiver, where their target is at hand."""
+"""Reproducers of a report: one for each group of failures and for each waiver, where their target is at hand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST = 60
 
 @dataclass(frozen=True)
 class ReproducerText:
-    """The command that writes a reproducer, and the ``text`` that it wrote; without one, ``why`` there is none."""
+    """A reproducer: the ``command`` that writes it and its ``text``; without a text, ``why`` there is none."""
 
     command: str
     text: str = ""
@@ -43,7 +43,7 @@ class ReproducerTexts:
         self._made: dict[tuple[str, str, str], ReproducerText] = {}
 
     def of(self, o: Observation) -> ReproducerText:
-        """The program that shows what was observed, or why there is none."""
+        """Write the program that shows what was observed, or say why there is none."""
         key = (o.target, o.id, o.output)
         if key not in self._made:
             self._made[key] = self._make(o)
