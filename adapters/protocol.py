@@ -166,7 +166,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Support:
-    """How an adapter offers one op: ``native`` (the framework's own function) or ``composed`` (from primitives)."""
+    """How an adapter offers one op.
+
+    ``how``      ``native``, the framework's own function, or ``composed``, written from its primitives
+    ``targets``  kinds of targets that a loss takes, ``index`` and ``probability``; without meaning for the other ops.
+                 Default: both
+    ``note``     what a reader should know about the way, such as a name: ``"tf.nn.log_softmax"``. Default: empty
+    """
 
     how: str
     targets: Tuple[str, ...] = ("index", "probability")
@@ -175,21 +181,46 @@ class Support:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an adapter can do. The engine asks for nothing outside it.
+    """What an adapter can do. The engine asks for nothing outside it, and judges by what it declares.
 
-    ``profiles`` declares error profiles where they differ from the default (W for float64 and float32, N for the
-    16-bit formats): ``{(op, dtype): "W" | "N" | "F"}``. ``online`` declares kernels that rescale partial sums when
-    the running maximum grows. ``normalised_targets`` declares functions that document ``sum q = 1``: they get no other
-    targets. ``mean``, one of ``MEANS``, names the reduction ``mean`` of index targets if it does not divide by the
-    weights of the labels. The two label flags declare the conventions of clause 13 (specification, section 4).
-    ``conventions`` declares what the framework intends where the specification leaves a choice: ``{(clause, op,
-    output): behaviours}``, in the words of the run's table of conventions and joined with ``|`` where there are
-    several (``{("4", "softmax", "value"): "nan"}``). A run that shows another behaviour fails; what is not
-    declared is recorded. ``out_dtypes`` says that softmax and log_softmax can be asked for a wider dtype than their
-    input's.
+    What is on offer:
 
-    ``compile_cost`` says what a new signature costs: none, cheap (fractions of a second) or dear (seconds).
-    ``by_mode`` holds what differs in some modes: ``{"compile": {"compile_cost": "dear"}}``; see ``in_mode``.
+    ``ops``         ``{op: Support}``, the ops of ``OPS`` on offer. No default. ``{"softmax": Support("native")}``
+    ``dtypes``      dtypes of the input, of ``DTYPES``. Default: all four. ``("float32", "bfloat16")``
+    ``devices``     devices, as target strings name them (``torch:cuda:0``), the first one by default. Default:
+                    ``("cpu",)``. ``("cpu", "cuda:0")``
+    ``modes``       ways to compute, as target strings name them (``torch+compile``), the first one by default. Default:
+                    ``("eager",)``. ``("eager", "compile")``
+    ``outputs``     outputs, of ``OUTPUTS``: where a problem asks for others, they are not judged. Default:
+                    ``("value", "vjp")``
+    ``layouts``     layouts of the input in memory, of ``LAYOUTS``. Default: ``("contiguous",)``
+    ``out_dtypes``  whether softmax and log_softmax take an output dtype wider than their input's. Default: False
+    ``normalised_targets`` whether the function documents ``sum q = 1``: it gets no other probability targets.
+                    Default: False
+
+    How the results are judged (docs/bounds.md, section 1):
+
+    ``profiles``    ``{(op, dtype): "W" | "N" | "F"}``, error profiles where they differ from those of the format: W for
+                    float64 and float32, N in 16 bits. Default: none. ``{("softmax", "bfloat16"): "W"}``
+    ``online``      whether kernels rescale partial sums when the running maximum grows. Default: False
+    ``mean``        what the reduction ``mean`` of index targets is, one of ``MEANS``: it divides by the weights of the
+                    labels (``mean``), by all rows (``mean_over_rows``) or by those not ignored (``mean_over_kept``).
+                    Default: ``"mean"``
+
+    Conventions, where the specification leaves a choice (section 4):
+
+    ``wraps_negative_labels`` whether labels below 0 count from the end (clause 13). Default: False
+    ``zeroes_unknown_labels`` whether a label out of range contributes nothing (clause 13). Default: False
+    ``conventions`` ``{(clause, op, output): behaviours}``, what the framework intends, in the words of the run's table
+                    of conventions, joined with ``|`` where there are several: a run that shows another behaviour fails.
+                    What is not declared is recorded. Default: none. ``{("4", "softmax", "value"): "nan"}``
+
+    What it costs, and what differs:
+
+    ``compile_cost`` what a new signature costs: ``none``, ``cheap`` (fractions of a second) or ``dear`` (seconds); dear
+                    ones get a smaller deck. Default: ``"none"``
+    ``by_mode``     ``{mode: {field: value}}``, what differs in some modes; see ``in_mode``. Default: nothing.
+                    ``{"compile": {"compile_cost": "dear"}}``
     """
 
     ops: Mapping[str, Support]
@@ -210,13 +241,18 @@ class Capabilities:
     by_mode: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def in_mode(self, mode: str) -> Capabilities:
-        """What is on offer in one of the modes."""
+        """The capabilities in one of the modes: these, with what ``by_mode`` says of it."""
         return replace(self, **self.by_mode[mode]) if mode in self.by_mode else self
 
 
 @dataclass(frozen=True)
 class Description:
-    """Evidence: versions, build facts and flags that can change bits."""
+    """The evidence about a framework that goes into every record.
+
+    ``versions``  ``{package: version}`` of what computes. ``{"torch": "2.4.0", "numpy": "2.1.0"}``
+    ``facts``     ``{name: value}`` of whatever else can change bits: build, flags, instruction set. Default: none.
+                  ``{"cudnn": "90100", "threads": "1"}``
+    """
 
     versions: Mapping[str, str]
     facts: Mapping[str, str] = field(default_factory=dict)
@@ -230,34 +266,42 @@ class UnsupportedProblem(Exception):
 class Adapter(Protocol):
     """An implementation under test. Nothing is subclassed: a module or an object with these members will do.
 
-    One that compiles may have a :class:`Meter` as ``meter`` besides.
+    ``name``, ``describe``, ``capabilities``, ``evaluate``, ``error_kind`` and ``script`` are required. One that
+    compiles may have a :class:`Meter` as ``meter`` besides.
     """
 
     @property
     def name(self) -> str:
-        """The first part of a target string."""
+        """The first part of a target string, ``torch`` in ``torch+compile``; the same in every mode."""
         ...
 
     def describe(self) -> Description:
-        """Versions and build facts of the framework."""
+        """Return the versions and build facts of the framework. It is called when a run starts."""
         ...
 
     def capabilities(self) -> Capabilities:
-        """The ops, dtypes, devices and modes on offer at run time."""
+        """Return what is on offer, found out at run time. It is called for every problem: keep the answer."""
         ...
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
-        """Compute the outputs in ``problem.want`` as ``{name: Tensor}``; framework exceptions pass through."""
+        """Compute the outputs in ``problem.want`` on a device, in a mode, as ``{name: Tensor}``.
+
+        ``problem`` is within the capabilities. Each :class:`Tensor` has the shape ``problem.shape_of(name)`` and the
+        dtype that the framework returned, which must be ``problem.dtype_of(name)`` to be right. An output that is left
+        out counts as not on offer. Raises :class:`UnsupportedProblem` for what the capabilities cannot say; the
+        framework's own exceptions pass through, to be named by ``error_kind``.
+        """
         ...
 
     def error_kind(self, error: Exception) -> str:
-        """Which of ``ERROR_KINDS`` a framework exception is."""
+        """Return which of ``ERROR_KINDS`` an exception of the framework is, ``internal`` where no other fits."""
         ...
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
-        """A program of this framework alone that evaluates the problem in this way and prints every output.
+        """Return a program of this framework alone that evaluates the problem in this way and prints every output.
 
         It ends with one line for each output, ``print("NAME", EXPRESSION)`` with nested lists of floats, and one that
         prints the framework's version. What precedes them after the last empty line may raise what ``evaluate`` does.
+        Raises :class:`NotImplementedError` if the adapter writes no programs.
         """
         ...

@@ -18,11 +18,11 @@ from lossproof.cases.signature import Signature
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 
-# For each format the next wider one, if there is one.
+# For each format the one that its sums are kept in, or the next wider one, if there is one.
 WIDER = {
     f.name: min(wider, key=lambda g: g.bits).name
     for f in FORMATS.values()
-    if (wider := [g for g in FORMATS.values() if g.bits > f.bits])
+    if (wider := [f.accumulator] if f.accumulator else [g for g in FORMATS.values() if g.bits > f.bits])
 }
 # Shapes with the class axis last and not last: kernels for the two differ, and so have their conversions.
 SHAPES: tuple[tuple[tuple[int, ...], int], ...] = (((2, 4), 1), ((4, 17), 0), ((2, 5, 3), 1), ((3, 100), 1))

@@ -53,39 +53,42 @@ class Batch:
 
     @property
     def is_loss(self) -> bool:
-        """Whether the op takes a target."""
+        """True if the op takes a target."""
         return self.op in LOSSES
 
     @property
     def smoothed(self) -> bool:
-        """Whether label smoothing is in use (a part of the signature)."""
+        """True if label smoothing is in use, a part of the signature."""
         return bool(self.eps.size and (self.eps > 0).any())
 
     @property
     def hard(self) -> bool:
-        """Whether each row has one target class."""
+        """True if each row has one target class."""
         return self.y is not None and not self.smoothed
 
     @property
     def n(self) -> int:
-        """Rows in each problem."""
+        """The number N of rows in each problem."""
         return self.x.shape[1]
 
     @property
     def k(self) -> int:
-        """Classes."""
+        """The number of classes K."""
         return self.x.shape[2]
 
 
 def take(batch: Batch, which: NDArray[np.intp]) -> Batch:
-    """Some of the problems of a batch."""
+    """Return a batch of some of the problems."""
     values: dict[str, Any] = {f.name: getattr(batch, f.name) for f in fields(batch)}
     few: dict[str, Any] = {name: v[which] if isinstance(v, np.ndarray) else v for name, v in values.items()}
     return Batch(**few)
 
 
 def signature(p: Problem) -> tuple[object, ...]:
-    """What a compiler sees: op, dtype, shape, axis, static options, outputs. Problems that share it can be stacked."""
+    """The signature of a problem is what a compiler sees: op, dtype, shape, axis, static options, outputs.
+
+    Problems that share it can be stacked.
+    """
     return (
         p.op,
         p.dtype,
@@ -104,7 +107,7 @@ def signature(p: Problem) -> tuple[object, ...]:
 
 
 def scaled(p: Problem) -> F64:
-    """The input of the op proper: ``scale`` times ``x``, which is exact or overflows."""
+    """Return the input of the op proper, ``scale`` times ``x``, which is exact or overflows."""
     if p.scale == 1.0:
         return p.x
     with np.errstate(over="ignore"):
@@ -112,7 +115,7 @@ def scaled(p: Problem) -> F64:
 
 
 def stack(problems: Sequence[Problem]) -> Batch:
-    """Stack problems of one signature."""
+    """Stack problems of one signature into a batch."""
     first = problems[0]
     # sanity check: one signature
     assert len({signature(p) for p in problems}) == 1
@@ -165,7 +168,7 @@ def _given(a: np.ndarray | None) -> np.ndarray:
 
 
 def flat(output: F64, p: Problem) -> F64:
-    """An output in the batch's layout: (N, K) for class rows, (N,) for reduction none, (1,) for a scalar."""
+    """Flatten an output to the batch's layout: (N, K) for class rows, (N,) for reduction none, (1,) for a scalar."""
     if output.shape == p.x.shape and (not p.is_loss or output.ndim == p.x.ndim):
         return rows_first(output, p.axis)
     return output.reshape(-1)

@@ -52,27 +52,27 @@ class Call:
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """The calls that are played for it: itself. A check plays several."""
+        """The calls that are played for this one: itself. A check plays several."""
         return (self,)
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The outputs that its observations are about."""
+        """The outputs that observations of the call are about."""
         return self.problem.want
 
     @property
     def is_check(self) -> bool:
-        """Whether it has a judge of its own, and so is judged alone rather than in a stack of its signature."""
+        """True for a check: it has a judge of its own and is judged alone rather than in a stack of its signature."""
         return False
 
     @property
     def isolate(self) -> bool:
-        """Whether it may crash a process, and so is played in one apart."""
+        """True if the call may crash a process, and so is played in one apart."""
         return False
 
     @property
     def watched(self) -> bool:
-        """Whether its inputs are compared before and after."""
+        """True if the inputs are compared before and after."""
         return False
 
     @cached_property
@@ -195,7 +195,7 @@ def rows_first(a: F64, axis: int) -> F64:
 
 
 def rows_back(a: F64, shape: tuple[int, ...], axis: int) -> F64:
-    """The inverse of :func:`rows_first` for an array of class rows."""
+    """Undo :func:`rows_first` for an array of class rows."""
     axis %= len(shape)
     rest = shape[:axis] + shape[axis + 1 :]
     return np.moveaxis(a.reshape(*rest, shape[axis]), -1, axis)

@@ -37,7 +37,7 @@ _NEAREST = 3
 
 
 class Kind(StrEnum):
-    """What an id is the id of."""
+    """The kinds of things that have ids."""
 
     CALL = "call"
     RELATION = "relation"
@@ -89,7 +89,7 @@ class CaseId:
 
     @property
     def kind(self) -> Kind:
-        """What this is the id of."""
+        """The kind of the thing that has this id."""
         if self.family == CONVENTION:
             return Kind.CONVENTION if self.dtype == ALL else Kind.MODES
         return Kind(self.family) if self.family in (RELATION, ERROR) else Kind.CALL
@@ -112,19 +112,19 @@ class CaseId:
 
     @property
     def group(self) -> str:
-        """How the ids of the same op, dtype and family begin."""
+        """The beginning of the ids of the same op, dtype and family."""
         return f"{self.op}/{self.dtype}/{self.family}/"
 
     @property
     def mechanism(self) -> str:
-        """How the ids begin that likely share a mechanism: those of a family, a relation, an error case."""
+        """The beginning of the ids that likely share a mechanism: those of a family, a relation, an error case."""
         if self.family == CONVENTION:
             return self.without_digest
         return f"{self.group}{self.name}-" if self.name else self.group
 
     @property
     def without_digest(self) -> str:
-        """How the ids of the same shape and options begin."""
+        """The beginning of the ids of the same shape and options."""
         return f"{self.group}{self.detail}/"
 
 
@@ -148,10 +148,10 @@ def nearest(text: str, known: Iterable[str]) -> str:
 
 
 def is_of_implementation(text: str) -> bool:
-    """Whether an id, or a glob of ids, is about an implementation, all its targets together, and bears its name."""
+    """Tell whether an id, or a glob of ids, is about an implementation, all targets together, and bears its name."""
     return _OF_ALL in text
 
 
 def is_of_check(text: str) -> bool:
-    """Whether an id, or the end of one, names a relation or an error case, which a single call does not make."""
+    """Tell whether an id, or the end of one, names a relation or an error case, which a single call does not make."""
     return bool({RELATION, ERROR} & set(text.split("/")))

@@ -64,7 +64,7 @@ class Format:
 
     @property
     def underflow(self) -> float:
-        """What one result loses at most below the normal range: half a spacing, or all where it may be flushed."""
+        """The most that one result loses below the normal range: half a spacing, or all where it may be flushed."""
         return self.min_subnormal / 2 if self.gradual_underflow else self.min_normal
 
     @property
@@ -74,8 +74,8 @@ class Format:
 
     @property
     def is_narrow(self) -> bool:
-        """Whether this is one of the 16-bit formats."""
-        return self.bits == 16
+        """True for formats whose sums are kept in a wider one: those of 16 bits."""
+        return self.accumulator is not None
 
     def spacing(self, a: F64) -> F64:
         """The distance between neighbouring values of the format around ``|a|`` (one ULP); at least one subnormal."""
@@ -95,7 +95,7 @@ class Format:
         return np.where(np.abs(rounded) > self.max, np.copysign(np.inf, a), rounded)
 
     def of_bits(self, patterns: NDArray[np.uint64]) -> F64:
-        """The values with the given bit patterns: sign, exponent, significand without its hidden bit."""
+        """Decode bit patterns into values: sign, exponent, significand without its hidden bit."""
         hidden = self.precision - 1
         fraction = (patterns & np.uint64(2**hidden - 1)).astype(np.float64)
         special = self.emax - self.emin + 2
@@ -107,7 +107,7 @@ class Format:
         return np.where(patterns >> np.uint64(self.bits - 1) & np.uint64(1), -magnitude, magnitude)
 
     def holds(self, a: F64) -> bool:
-        """Whether every entry is exactly a value of this format."""
+        """Tell whether every entry is exactly a value of this format."""
         return bool(np.array_equal(self.round(a), a, equal_nan=True))
 
 
@@ -139,10 +139,10 @@ assert tuple(FORMATS) == DTYPES
 
 
 def hex_list(a: F64) -> list[str]:
-    """Flat hexadecimal texts of an array, exact to the bit (NaN payloads excepted)."""
+    """Write an array as flat hexadecimal texts, exact to the bit (NaN payloads excepted)."""
     return [float(v).hex() for v in np.ravel(a)]
 
 
 def from_hex(texts: list[str], shape: tuple[int, ...]) -> F64:
-    """The inverse of :func:`hex_list`."""
+    """Read the texts of :func:`hex_list` back into an array."""
     return np.array([float.fromhex(t) for t in texts], dtype=np.float64).reshape(shape)

@@ -14,16 +14,19 @@ from lossproof.core.formats import FORMATS
 
 @dataclass(frozen=True)
 class Op:
-    """An op is what it takes and what it answers (specification, sections 2 and 3).
+    """An op: what it takes (specification, section 2).
 
-    ``extras`` are answers that it has only where an implementation says so.
+    ``name``     the op
+    ``input``    ``logits`` or ``log_probs``
+    ``targets``  kinds of targets: ``index``, ``probability``; none for ops that are no loss
+    ``options``  fields of a problem that it takes
+    ``extras``   fields that it takes only where an implementation says so
     """
 
     name: str
     input: str
     targets: tuple[str, ...]
     options: frozenset[str]
-    outputs: tuple[str, ...] = ("value", "vjp")
     extras: frozenset[str] = frozenset()
 
 
@@ -45,7 +48,8 @@ OPERATIONS: Mapping[str, Op] = {
 
 
 def solved_by(p: Problem, mean: str) -> Problem:
-    """Name the problem that a target solves whose ``mean`` of index targets is that one (specification, section 2)."""
+    """The problem that a target solves whose reduction ``mean`` of index targets is the one named (specification,
+    section 2)."""
     return p if p.reduction != "mean" or not p.is_loss or p.has_probability_target else replace(p, reduction=mean)
 
 

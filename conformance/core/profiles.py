@@ -10,8 +10,12 @@ from lossproof.core.observation import Observation
 
 @dataclass(frozen=True)
 class Declared:
-    """What a target says of itself for one op and dtype: its error profile, whether it rescales partial sums, and which
-    mean its reduction ``mean`` is."""
+    """The declaration of a target for one op and dtype.
+
+    ``profile``  its error profile, W, N or F
+    ``online``   whether it rescales partial sums when the running maximum grows
+    ``mean``     which mean its reduction ``mean`` is, of ``MEANS``
+    """
 
     profile: str
     online: bool = False
@@ -35,6 +39,6 @@ def met(o: Observation) -> str:
 
 
 def met_of(verdict: str, declared: str, met: str) -> str:
-    """The same, from the three fields that decide it."""
+    """The strictest profile that an output meets, from the three fields of an observation that decide it."""
     # A case that took more precision to decide names no profile: it was judged by the declared one.
     return met or (declared if verdict in _GOOD else "")

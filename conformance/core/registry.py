@@ -9,7 +9,7 @@ _T = TypeVar("_T")
 
 
 def collected(kind: type[_T], *modules: ModuleType) -> list[_T]:
-    """The objects of a type that modules define at their top level, in the order of modules and definitions.
+    """Collect the objects of a type that modules define at their top level, in the order of modules and definitions.
 
     Raises :class:`ValueError` for a module that defines none: a registry that lost its entries is an error.
     """

@@ -1,1 +1,1 @@
-"""What is right: the exact result, enclosed by ``oracle``, the error that ``bounds`` allows, special values."""
+"""The truth of a problem: its exact result (``oracle``), the error that is allowed (``bounds``), and special values."""

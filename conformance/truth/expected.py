@@ -1,4 +1,4 @@
-"""One output's expected entries under construction: centres, and what else is accepted where."""
+"""Expected entries of one output, and the sheet on which they are written: centres, and what else is accepted where."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ Codes = NDArray[np.uint8]
 class Expected:
     """The enclosure of one output with special values in place, and what else is accepted where.
 
-    ``strict`` marks entries whose centre a clause requires exactly: there the bound allows nothing. ``other`` is the
-    second accepted centre where section 3 of the specification leaves a choice of formula.
+    ``exact``   the enclosure
+    ``accept``  bits of what is accepted besides, ``NAN`` to ``ANY``
+    ``clause``  the clause of section 4 of the specification that accepts it, or 0
+    ``strict``  entries whose centre a clause requires exactly: there the bound allows nothing
+    ``other``   the second accepted centre where section 3 of the specification leaves a choice of formula
     """
 
     exact: Enclosure
@@ -32,7 +35,10 @@ class Expected:
 
 
 class Sheet:
-    """One output under construction. Later rules overwrite earlier ones, so they run in rising precedence."""
+    """A sheet holds one output under construction.
+
+    Later rules overwrite earlier ones, so they run in rising precedence.
+    """
 
     def __init__(self, core: Enclosure) -> None:
         self.mid, self.low, self.rad = core.mid.copy(), core.low.copy(), core.rad.copy()
@@ -41,7 +47,7 @@ class Sheet:
         self.strict = np.zeros(core.mid.shape, dtype=bool)
 
     def put(self, where: Bools, value: F64 | float, *, accept: int = 0, clause: int = 0) -> None:
-        """Require ``value`` exactly, or one of ``accept``."""
+        """Require ``value`` exactly at some entries, or one of ``accept``."""
         where = np.broadcast_to(where, self.mid.shape)
         self.mid[where] = np.broadcast_to(value, self.mid.shape)[where]
         self.low[where] = self.rad[where] = 0.0
@@ -49,11 +55,11 @@ class Sheet:
         self.strict[where] = True
 
     def allow(self, where: Bools, accept: int | Codes, clause: int) -> None:
-        """Accept more, keeping the centre."""
+        """Accept more at some entries, keeping the centre."""
         where = np.broadcast_to(where, self.mid.shape)
         self.accept[where] |= np.broadcast_to(np.asarray(accept, dtype=np.uint8), self.mid.shape)[where]
         self.clause[where] = np.maximum(self.clause[where], clause)
 
     def done(self) -> Expected:
-        """The finished sheet."""
+        """Return the finished output."""
         return Expected(Enclosure(self.mid, self.low, self.rad), self.accept, self.clause, self.strict)

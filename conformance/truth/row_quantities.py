@@ -130,7 +130,7 @@ def label_weights(batch: Batch) -> F64:
 
 
 def counted(batch: Batch) -> F64:
-    """What each row adds to the denominator of the mean (B, N): its label's weight, or 1 in means of another name."""
+    """The share of each row in the denominator of the mean (B, N): its label's weight, or 1 in means of other names."""
     if batch.mean == "mean":
         return label_weights(batch)
     return np.ones(batch.kept.shape) if batch.mean == "mean_over_rows" else batch.kept.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Special values that section 4 of the specification requires or accepts, entry by entry, on top of regular rows.
+"""Special values: what section 4 of the specification requires or accepts, entry by entry, on top of regular rows.
 
 The centre of an entry is what the clause requires, or the limit where the clause leaves a choice; ``accept`` holds
 the other accepted outcomes; ``clause`` names the may-clause, so that the choice shown is recorded as a convention.
@@ -30,7 +30,7 @@ from lossproof.truth.special_derivatives import later_derivatives
 
 
 def overlay(batch: Batch, rows: Rows, core: Core, unjudged: NDArray[np.bool_]) -> dict[str, Expected]:
-    """Expected results of every output of the batch."""
+    """Put special values onto the enclosures of regular rows: the expected results of every output of the batch."""
     out = {name: Sheet(enclosure) for name, enclosure in core.items() if ":" not in name}
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         if not batch.is_loss:
@@ -172,7 +172,7 @@ def _loss_gradient(batch: Batch, rows: Rows, sheet: Sheet) -> None:
         sheet.put(kept & _at(rows, MANY_POS) & pos, np.nan)
         sheet.put(kept & (_at(rows, ALL_NEG) | _at(rows, HAS_NAN)), np.nan)
     else:
-        # The loss does not depend on the other entries (specification, section 3).
+        # The loss does not depend on the other entries (section 3).
         sheet.put(kept & (rows.c == 0), 0.0)
     scale = np.abs(rows.row_scale)[..., None] * np.maximum(1.0, np.abs(rows.c).sum(-1, keepdims=True))
     sheet.allow(kept & (scale >= partial_limit(batch)), OVERFLOW | ZERO, 10)

@@ -22,7 +22,7 @@ from lossproof.truth.special_values import overlay
 
 @dataclass(frozen=True)
 class Truth:
-    """Exact results of a batch, and the errors that implementations may make.
+    """A truth holds the exact results of a batch, and the errors that implementations may make.
 
     ``batch``     the problems
     ``rows``      their row quantities

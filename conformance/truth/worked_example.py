@@ -1,7 +1,4 @@
-"""The worked example of the specification (section 6): published decimals, certified enclosures, and their check.
-
-The check says whether anything drifts from what is stored.
-"""
+"""The worked example of the specification, section 6: published decimals, certified enclosures, a check for drift."""
 
 from __future__ import annotations
 
@@ -38,7 +35,7 @@ PUBLISHED: dict[str, list[str]] = {
 
 
 def compute() -> dict[str, BallList]:
-    """Every intermediate and result as balls, step by step from the definitions."""
+    """Compute every intermediate and result as balls, step by step from the definitions."""
     x = [[exactly(v) for v in row] for row in PREDS]
     eps = exactly(EPS)
     e = [[v.exp() for v in row] for row in x]
@@ -83,7 +80,7 @@ def _outward(end: Any, direction: float) -> float:
 
 
 def make() -> dict[str, Any]:
-    """The content of golden/spec.json."""
+    """Compute the content of golden/spec.json."""
     saved, ctx.prec = ctx.prec, PRECISIONS[1]
     try:
         entries = {}
@@ -111,12 +108,12 @@ def make() -> dict[str, Any]:
 
 
 def json_text() -> str:
-    """golden/spec.json as text."""
+    """Return golden/spec.json as text."""
     return json.dumps(make(), indent=1) + "\n"
 
 
 def stored() -> dict[str, Any]:
-    """The golden file that is installed. Raises :class:`UsageError` if it cannot be read."""
+    """Read the golden file that is installed. Raises :class:`UsageError` if it cannot be read."""
     try:
         found: dict[str, Any] = json.loads(files("lossproof.golden").joinpath("spec.json").read_text())
     except (OSError, ValueError) as error:

@@ -15,7 +15,7 @@ import pytest
 
 ENGINE = Path(__file__).resolve().parents[2] / "conformance"
 ADAPTERS = ENGINE.parent / "adapters"
-ROOMS = ("cases", "judging", "targets")
+ROOMS = ("core", "truth", "cases", "judging", "targets")
 LEANING = re.compile(
     r"(The same|Those|These|This|That|It|They|What|Which|Whether|Where|When|Who|How|As|Also|Likewise|Another|Others?"
     r"|Both|Such)\b"

@@ -1,1 +1,1 @@
-"""The allowed error, derived: ``docs/bounds.md`` in code."""
+"""Bounds on the allowed error, derived: ``docs/bounds.md`` in code."""

@@ -16,7 +16,7 @@ DIV_ULP = 3.0
 
 @dataclass(frozen=True)
 class Model:
-    """What is assumed of an implementation (docs/bounds.md, section 1), and with it every constant of a bound.
+    """A model holds all that is assumed of an implementation (docs/bounds.md, section 1), and so every constant.
 
     ``fmt``      the IO format
     ``profile``  W: wide internals, one rounding to the IO format at each public tensor. N: every elementwise result
@@ -33,17 +33,17 @@ class Model:
     random: bool = False
 
     def roundings_of_sum(self, n: int) -> float:
-        """h(n): how many roundings one term meets in a sum of n terms."""
+        """The roundings h(n) that one term meets in a sum of n terms (sections 1 and 9)."""
         return random_sum(n) if self.random else hard_sum(n)
 
     @property
     def sixteen(self) -> bool:
-        """Whether the IO format has 16 bits."""
+        """True if the IO format is one of 16 bits, narrower than its accumulators."""
         return self.fmt.is_narrow
 
     @property
     def narrow(self) -> bool:
-        """Whether elementwise results are rounded to the 16-bit IO format."""
+        """True if elementwise results are rounded to the 16-bit IO format."""
         return self.profile == "N" and self.sixteen
 
     @property
@@ -91,11 +91,11 @@ def log_loss(u: float) -> float:
 
 
 def hard_sum(n: int) -> float:
-    """How many roundings one term meets at most in a sum of n terms, in whatever order (section 1)."""
+    """The most roundings that one term meets in a sum of n terms, in whatever order (section 1)."""
     return float(max(n - 1, 0))
 
 
 def random_sum(n: int) -> float:
-    """How many roundings' worth a sum of n terms in random order loses, but with probability below 2 exp(-40.5)
-    (section 9)."""
+    """The roundings whose worth a sum of n terms in random order loses at most, but with probability below
+    2 exp(-40.5) (section 9)."""
     return float(min(max(n - 1, 0), 9.0 * np.sqrt(max(n - 1, 0))))

@@ -85,8 +85,8 @@ def softmax_terms(batch: Batch, rows: Rows, model: Model) -> SoftmaxTerms:
 
 
 def rescalings(batch: Batch, rows: Rows) -> F64:
-    """How often the running maximum grows in class order (section 3): an upper bound for any block size in that order.
-    Shape (B, N, 1)."""
+    """Count how often the running maximum grows in class order (B, N, 1): an upper bound for any block size in that
+    order (section 3)."""
     d = np.where(rows.absent, -np.inf, rows.shifted)
     running = np.maximum.accumulate(d, axis=-1)
     return np.sum(running[..., 1:] > running[..., :-1], axis=-1, keepdims=True).astype(np.float64)

@@ -14,7 +14,10 @@ from lossproof.truth.row_quantities import Rows
 
 
 def evaluate(system: Numbers, model: Model, batch: Batch, rows: Rows) -> Core:
-    """Enclosures of all outputs: the formulas in a number system, and the bound of the model that it realises."""
+    """Enclose all outputs: the formulas in a number system, within the bound of the model that it realises.
+
+    docs/bounds.md, section 8.
+    """
     radius = allow(batch, rows, model).outputs
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         found = evaluate_outputs(system, batch, rows)

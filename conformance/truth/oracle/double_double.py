@@ -72,12 +72,12 @@ class DD:
         return DD(self.hi[key], self.lo[key])
 
     def where(self, condition: NDArray[np.bool_], other: float) -> DD:
-        """Itself where the condition holds, else a constant."""
+        """Keep entries where the condition holds, else put a constant."""
         return DD(np.where(condition, self.hi, other), np.where(condition, self.lo, 0.0))
 
 
 def lift(a: Operand) -> DD:
-    """A float64 array as a DD."""
+    """Lift a float64 array to a DD."""
     if isinstance(a, DD):
         return a
     hi = np.asarray(a, dtype=np.float64)

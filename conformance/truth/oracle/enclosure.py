@@ -1,4 +1,4 @@
-"""What an oracle answers: a centre held as an unevaluated sum of two doubles, and a certified radius."""
+"""Enclosures, the answers of an oracle: a centre held as an unevaluated sum of two doubles, and a certified radius."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from lossproof.core.formats import F64
 
 @dataclass(frozen=True)
 class Enclosure:
-    """The exact value lies within ``rad`` of ``mid + low``, entry by entry; ``mid`` may be NaN or infinite, exactly."""
+    """An enclosure says that the exact value lies within ``rad`` of ``mid + low``, entry by entry.
+
+    ``mid`` may be NaN or infinite, exactly.
+    """
 
     mid: F64
     low: F64
     rad: F64
 
     def ends(self, at: tuple[int, ...]) -> tuple[float, float]:
-        """Outward rounded ends of one entry, as float64."""
+        """Return the ends of one entry, rounded outward to float64."""
         mid, slack = float(self.mid[at]), float(self.rad[at] + abs(self.low[at]))
         if slack == 0 or not np.isfinite(mid):
             return mid, mid
@@ -28,12 +31,12 @@ class Enclosure:
             return float(np.nextafter(mid - slack, -np.inf)), float(np.nextafter(mid + slack, np.inf))
 
 
-# Enclosures of the outputs of regular rows, by name, in the batch's layout (specification, sections 2 and 3).
+# Enclosures of the outputs of regular rows, by name, in the batch's layout (specification, sections 2, 3).
 Core = Mapping[str, Enclosure]
 
 
 def replaced(first: Core, second: Core, into: NDArray[np.intp]) -> Core:
-    """``first`` with the problems ``into`` replaced by those of ``second``."""
+    """Return ``first`` with the problems ``into`` replaced by those of ``second``."""
 
     def one(a: Enclosure, b: Enclosure) -> Enclosure:
         pairs = ((a.mid, b.mid), (a.low, b.low), (a.rad, b.rad))

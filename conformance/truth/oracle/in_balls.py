@@ -20,14 +20,14 @@ PRECISIONS = (128, 256, 512, 1024, 2048, 4096)
 
 
 def enclosures_in_balls(batch: Batch, rows: Rows, bits: int = 128) -> Core:
-    """Enclosures of all outputs at a working precision in bits."""
+    """Enclose all outputs at a working precision in bits."""
     with precision(bits):
         system = Balls()
         return {name: Enclosure(*system.split(a)) for name, a in evaluate_outputs(system, batch, rows).items()}
 
 
 def exactly(a: float) -> Any:
-    """A float64 as an exact ball."""
+    """Turn a float64 into an exact ball."""
     return arb(float(a))
 
 

@@ -22,12 +22,12 @@ _MODEL = Model(Format("double-double", 90, -1060, 1023, bits=128), "W")
 
 
 def suitable(batch: Batch) -> Bools:
-    """(B,) problems within double-double's range; the others go to Arb."""
+    """The problems (B,) within double-double's range; the others go to Arb."""
     parts = [a for a in (batch.x, batch.w, batch.cot, batch.tan, batch.tan_q) if a is not None]
     big = [np.abs(np.where(np.isfinite(a), a, 0.0)).reshape(a.shape[0], -1).max(axis=1, initial=0.0) for a in parts]
     return np.max(big, axis=0) < LIMIT / 2.0**40
 
 
 def enclosures_in_double_double(batch: Batch, rows: Rows) -> Core:
-    """Enclosures of all outputs of a batch of suitable problems."""
+    """Enclose all outputs of a batch of suitable problems."""
     return evaluate(DoubleDouble(), _MODEL, batch, rows)

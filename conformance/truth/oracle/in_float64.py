@@ -18,5 +18,5 @@ _MODEL = Model(FLOAT64, "W")
 
 
 def enclosures_in_float64(batch: Batch, rows: Rows) -> Core:
-    """Enclosures of all outputs."""
+    """Enclose all outputs of a batch."""
     return evaluate(Float64(), _MODEL, batch, rows)

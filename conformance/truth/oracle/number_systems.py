@@ -70,7 +70,7 @@ class Float64:
         return np.where(where, a, 0.0)
 
     def split(self, a: F64) -> tuple[F64, F64, None]:
-        """Itself, no low part, no radius of its own."""
+        """The array itself, no low part, no radius of its own."""
         return a, np.zeros_like(a), None
 
 
@@ -82,11 +82,11 @@ class DoubleDouble:
         return double_double.lift(a)
 
     def exp(self, a: double_double.DD) -> double_double.DD:
-        """See ``dd.exp``."""
+        """``double_double.exp``."""
         return double_double.exp(a)
 
     def log1p(self, a: double_double.DD) -> double_double.DD:
-        """See ``dd.log1p``."""
+        """``double_double.log1p``."""
         return double_double.log1p(a)
 
     def sum(self, a: double_double.DD) -> double_double.DD:
@@ -94,11 +94,11 @@ class DoubleDouble:
         return a.sum()
 
     def select(self, where: Bools, a: double_double.DD) -> double_double.DD:
-        """Both parts."""
+        """The two parts, chosen entrywise."""
         return a.where(where, 0.0)
 
     def split(self, a: double_double.DD) -> tuple[F64, F64, None]:
-        """Both parts, no radius of its own."""
+        """The two parts, no radius of its own."""
         return a.hi, a.lo, None
 
 
@@ -142,7 +142,7 @@ def _each(f: Any, a: Any) -> Any:
 
 
 def enclose(ball: Any) -> tuple[float, float, float]:
-    """A ball as ``(mid, low, rad)`` doubles, radius rounded up."""
+    """Turn a ball into ``(mid, low, rad)`` doubles, radius rounded up."""
     mid = float(ball.mid())
     if np.isinf(mid):
         return mid, 0.0, 0.0
