@@ -15,7 +15,7 @@ from lossproof.cases.catalogue import relation_checks, select
 from lossproof.cases.clause_calls import clause_calls
 from lossproof.cases.deck import DECKS, deck_calls, digest
 from lossproof.cases.relations import RELATIONS
-from lossproof.cases.transforms import coarse
+from lossproof.cases.transforms import on_grid
 from lossproof.core.case_id import RELATION
 from lossproof.core.observation import FAILING, Observation
 from lossproof.judging.check import Check
@@ -265,7 +265,7 @@ def test_shift_is_exact_in_every_format() -> None:
     for dtype in ("float64", "float32", "bfloat16", "float16"):
         for scale in (1e-3, 1.0, 300.0):
             x = np.linspace(-1, 1, 17) * scale
-            moved, step = coarse(x, dtype)
+            moved, step = on_grid(x, dtype)
             assert np.array_equal((moved + step) - step, moved)
 
 
