@@ -111,9 +111,8 @@ class Ahead:
             self._stopped = True
             self._changed.notify_all()
         if self._thread.is_alive():
-            interrupt = getattr(self._target.adapter, "interrupt", None)
-            if interrupt is not None:
-                interrupt()
+            if self._target.player is not None:
+                self._target.player.interrupt()
             self._thread.join()
 
     def _run(self) -> None:

@@ -185,6 +185,19 @@ class AnswerFile:
                 outcome: Outcome = message["outcome"]
                 return outcome
 
+    @property
+    def start_seconds(self) -> float | None:
+        """None: nothing is started here."""
+        return None
+
+    @property
+    def restarts(self) -> int:
+        """Zero: what was started again elsewhere is not in the file."""
+        return 0
+
+    def interrupt(self) -> None:
+        """Do nothing: no call is under way here."""
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

@@ -16,7 +16,7 @@ from lossproof.cases.deck import digest
 from lossproof.cases.deck_part import VERSION
 from lossproof.core.call import Call
 from lossproof.running.shard import UNDIVIDED, Shard
-from lossproof.targets.target import Player, Target
+from lossproof.targets.target import Target
 
 # Threads, instruction sets, precision modes and compilers: the variables that can change bits. TF_ is no prefix here,
 # because Terraform keeps secrets under it.
@@ -105,7 +105,7 @@ def describe(target: Target) -> dict[str, Any]:
         "facts": dict(d.facts),
         "implementation": target.implementation,
         "conventions": {" ".join(key): shown for key, shown in sorted(target.capabilities.conventions.items())},
-        **(target.adapter.evidence() if isinstance(target.adapter, Player) else {}),
+        **(target.player.evidence() if target.player is not None else {}),
     }
 
 

@@ -23,7 +23,7 @@ from lossproof.running.resume import Resumed
 from lossproof.running.shard import UNDIVIDED, Shard
 from lossproof.running.timing import Clock
 from lossproof.targets.launch import cores
-from lossproof.targets.target import Player, Target
+from lossproof.targets.target import Target
 from lossproof.truth.truth import Truth, truth
 
 _MAX_STACK_ELEMENTS = 1 << 18
@@ -128,7 +128,7 @@ def truths_of(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Tr
 
 
 def _feed(target: Target, units: Sequence[Unit], slots: threading.Semaphore) -> Feed:
-    if not isinstance(target.adapter, Player):
+    if target.player is None:
         return Direct(target)
     return Ahead(target, [unit.group for unit in units if unit.target is target], slots)
 

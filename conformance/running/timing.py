@@ -68,11 +68,13 @@ class Clock:
     def close(self, targets: Iterable[Target]) -> None:
         """Take note of what the processes have taken."""
         for target in targets:
-            seconds, restarts = getattr(target.adapter, "start_seconds", None), getattr(target.adapter, "restarts", 0)
-            if seconds is not None:
-                self.starts[target.name] = seconds
-            if restarts:
-                self.restarts[target.name] = restarts
+            player = target.player
+            if player is None:
+                continue
+            if player.start_seconds is not None:
+                self.starts[target.name] = player.start_seconds
+            if player.restarts:
+                self.restarts[target.name] = player.restarts
 
 
 def _more(of: dict[str, float], target: str, seconds: float) -> None:

@@ -76,9 +76,8 @@ def missing_targets(required: Iterable[str], chosen: Sequence[Target]) -> list[s
 def close(several: Iterable[Target]) -> None:
     """End the processes of targets, where they have any."""
     for target in several:
-        end = getattr(target.adapter, "close", None)
-        if end is not None:
-            end()
+        if target.player is not None:
+            target.player.close()
 
 
 def _caught(make: Callable[[Spec], Target], s: Spec) -> TargetOrError:

@@ -54,6 +54,24 @@ class Player(Protocol):
         """Yield one outcome for each problem, in order."""
         ...
 
+    @property
+    def start_seconds(self) -> float | None:
+        """The seconds until its processes were ready; None where it has none."""
+        ...
+
+    @property
+    def restarts(self) -> int:
+        """The number of processes that had to be started again."""
+        ...
+
+    def interrupt(self) -> None:
+        """End, from another thread, the calls that are under way."""
+        ...
+
+    def close(self) -> None:
+        """End its processes and close its files."""
+        ...
+
 
 @dataclass(frozen=True)
 class Target:
@@ -89,6 +107,11 @@ class Target:
     def capabilities(self) -> Capabilities:
         """The capabilities that the adapter has in the target's mode, at run time."""
         return self.adapter.capabilities().in_mode(self.mode)
+
+    @property
+    def player(self) -> Player | None:
+        """The adapter, if it is one that is elsewhere."""
+        return self.adapter if isinstance(self.adapter, Player) else None
 
     def script(self, problem: Problem) -> str:
         """Return a program of the framework alone that evaluates a problem as this target does."""

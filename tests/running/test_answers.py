@@ -26,6 +26,8 @@ class Elsewhere:
     """A player that counts what it is asked, and fails or waits where it is told to."""
 
     name = "elsewhere"
+    start_seconds = None
+    restarts = 0
 
     def __init__(self, fail_at: int = -1, gate: threading.Event | None = None) -> None:
         self.asked = 0
@@ -43,6 +45,8 @@ class Elsewhere:
 
     def script(self, problem: Problem) -> str:
         return ""
+
+    def close(self) -> None: ...
 
     def interrupt(self) -> None:
         self.interrupted.set()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from lossproof.adapters.numpy import NumpyAdapter
-from lossproof.adapters.protocol import Outcome
+from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.cases.deck import deck_calls
 from lossproof.cases.deck_part import DeckPart
 from lossproof.running.timing import Clock
@@ -13,15 +14,21 @@ from lossproof.targets.target import Target
 from lossproof.views.terminal import _time
 
 
-@dataclass
 class Started(NumpyAdapter):
-    """An adapter that says what its processes have taken."""
+    """A player that says what its processes have taken."""
 
-    start_seconds: float = 1.5
-    restarts: int = 2
+    start_seconds = 1.5
+    restarts = 2
 
-    def __post_init__(self) -> None:
-        super().__init__()
+    def evidence(self) -> dict[str, Any]:
+        return {}
+
+    def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
+        yield from ()
+
+    def interrupt(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def test_seconds_are_counted_where_they_were_spent() -> None:
@@ -37,7 +44,7 @@ def test_seconds_are_counted_where_they_were_spent() -> None:
     assert clock.targets == {"a": 6.75, "b": 1.0}
     assert clock.first == {"a": 6.0, "b": 1.0}
     assert (clock.compiling, clock.programs) == ({"a": 3.5}, {"a": 3})
-    clock.close([Target(Started())])
+    clock.close([Target(NumpyAdapter()), Target(Started())])
     assert (clock.starts, clock.restarts) == ({"numpy": 1.5}, {"numpy": 2})
     said = [str(line) for line in _time(clock)]
     assert said[1] == "  a: calls 6.8 s, of which 6.0 s in the first of each signature, 3.5 s in 3 compilations"
