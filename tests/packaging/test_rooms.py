@@ -7,6 +7,7 @@ does not make it independent.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -109,6 +110,14 @@ def test_the_rule_sees_what_it_forbids(tmp_path: Path) -> None:
     assert upward(edges) == ["core.a imports cli.b"]
     with pytest.raises(CycleError):
         tuple(TopologicalSorter(edges).static_order())
+
+
+def test_the_architecture_has_the_same_rooms() -> None:
+    page = (ENGINE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)/` \| .+ \| (.+) \|$", page, re.M)
+    assert [(room, set(others.split(", ")) - {"none"}) for room, others in rows] == [
+        (r, set(o)) for r, o in ROOMS.items()
+    ]
 
 
 def test_every_room_says_what_it_is_for() -> None:

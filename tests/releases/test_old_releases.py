@@ -63,7 +63,8 @@ def test_a_run_reports_what_is_known_to_be_wrong(release: Release, tmp_path: Pat
 
 
 def test_the_page_is_up_to_date() -> None:
-    assert PAGE.read_text("utf-8") == "\n".join(table()) + "\n", "python -m tests.old_releases > docs/old-releases.md"
+    command = "python -m tests.support.old_releases > docs/old-releases.md"
+    assert PAGE.read_text("utf-8") == "\n".join(table()) + "\n", command
 
 
 def test_every_bug_is_one_of_the_table_of_upstream_bugs() -> None:

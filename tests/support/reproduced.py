@@ -1,6 +1,6 @@
 """Whether every line of a comparison is true: the scripts of its cases, run in both environments without lossproof.
 
-``python -m tests.reproduced FOLDER`` takes the records that ``lossproof upgrade --keep FOLDER`` has left, whose
+``python -m tests.support.reproduced FOLDER`` takes the records that ``lossproof upgrade --keep FOLDER`` has left, whose
 environments must still be there, and prints a line for each line of the comparison.
 """
 
