@@ -62,19 +62,25 @@ class Problem:
     All floating-point arrays are float64 arrays whose entries are exactly representable in ``dtype``; an adapter
     converts them to its own tensors of that dtype without rounding.
 
+    ``op``         the operation, one of ``OPS``
+    ``dtype``      the dtype of all floating-point inputs but the cotangent, one of ``DTYPES``
     ``x``          logits (``nll_loss``: log-probabilities), any rank >= 1, class axis ``axis`` of size K
     ``target``     int64 labels (shape of ``x`` without ``axis``), float64 probabilities (shape of ``x``), or None
     ``weight``     float64 ``(K,)`` class weights, or None
     ``cotangent``  upstream gradient, the shape of the value, or None where only the value is wanted
+    ``axis``       the class axis of ``x``, counted from either end. Default: the last
+    ``reduction``  of a loss, one of ``REDUCTIONS``. Default: ``mean``
+    ``ignore_index`` the label of rows that take no part, or None
+    ``label_smoothing`` eps from 0 to 1: targets become ``(1 - eps) q + eps / K``. Default: 0
     ``tangent``    direction in ``x`` for the JVP and the HVP, the shape of ``x``, or None
     ``wrt_target`` whether the gradient with respect to probability targets is wanted too
     ``target_tangent`` direction in the probabilities for the JVP in them and the mixed second derivative, the shape of
                    ``x``, or None
-    ``layout``     how the input lies in memory; see ``layouts``
+    ``layout``     how the input lies in memory, one of ``LAYOUTS``; see ``layouts``
     ``out_dtype``  the dtype of the value (and of the cotangent) where it is wider than the input's, or None: softmax
                    and log_softmax of the input converted first; the gradient comes back in ``dtype``
-    ``scale``      factor on ``x`` before the op, in one computation with it (a compiler may fuse them); values only
     ``repeat_backward`` whether the VJP is wanted a second time, from the same forward pass, as ``vjp_again``
+    ``scale``      factor on ``x`` before the op, in one computation with it (a compiler may fuse them); values only
     """
 
     op: str
@@ -147,11 +153,17 @@ class Meter:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an implementation answered: its outputs by name, or an error of the taxonomy.
+    """The answer of an implementation: its outputs by name, or an error of the taxonomy.
 
-    ``error`` may also be ``crash`` or ``timeout``: the process ended, or gave no answer in time. ``note`` says what is
-    remarkable about the way to an answer; ``modified`` names the inputs that a watched call has written into.
-    ``programs`` were compiled for it, in ``compile_seconds`` of its ``seconds``.
+    ``outputs``   ``{name: Tensor}``, empty where there is an error
+    ``error``     one of ``ERROR_KINDS``, or ``crash`` or ``timeout`` (the process ended, or gave no answer in time), or
+                  None
+    ``message``   of the error
+    ``seconds``   that the answer took, compilation included
+    ``note``      what is remarkable about the way to the answer
+    ``modified``  names of the inputs that a watched call has written into
+    ``programs``  how many were compiled for it
+    ``compile_seconds`` the part of ``seconds`` that their compilation took
     """
 
     outputs: Mapping[str, Tensor] = field(default_factory=dict)

@@ -20,13 +20,24 @@ Bools = NDArray[np.bool_]
 class Batch:
     """B problems of one signature with every non-class axis flattened to N rows.
 
-    ``x`` (B, N, K); ``y`` (B, N) class indices with ignored rows set to 0, or None; ``q`` (B, N, K) probability
-    targets, or None; ``w`` (B, K) class weights (ones when absent); ``kept`` (B, N) rows that are not ignored;
-    ``eps`` (B, 1, 1) label smoothing; ``cot`` the cotangent: (B, N, K) for softmax and log_softmax, (B, N) for
-    reduction none, (B, 1) for sum and mean, None where only values are wanted. ``tan`` and ``tan_q`` (B, N, K) are
-    directions in the logits and in the probabilities, ``outputs`` the names of what is wanted; ``unnormalised`` says
-    that some row of probability targets does not sum to 1. ``mean`` says which mean the reduction ``mean`` is. ``fmt``
-    is the format of the value; ``back`` that of gradients that are rounded back to narrower inputs, or None.
+    ``op``        the operation
+    ``fmt``       the format of the value
+    ``reduction`` ``none``, ``sum``, ``mean``, or empty for ops that are no loss
+    ``x``         (B, N, K) logits
+    ``y``         (B, N) class indices with ignored rows set to 0, or None
+    ``q``         (B, N, K) probability targets, or None
+    ``w``         (B, K) class weights, ones when absent
+    ``weighted``  whether there are class weights
+    ``kept``      (B, N) rows that are not ignored
+    ``eps``       (B, 1, 1) label smoothing
+    ``cot``       the cotangent: (B, N, K) for softmax and log_softmax, (B, N) for reduction none, (B, 1) for sum and
+                  mean, None where only values are wanted
+    ``tan``       (B, N, K) direction in the logits, or None
+    ``tan_q``     (B, N, K) direction in the probabilities, or None
+    ``outputs``   names of what is wanted
+    ``unnormalised`` whether some row of probability targets does not sum to 1
+    ``mean``      which mean the reduction ``mean`` is, of ``MEANS``
+    ``back``      the format of gradients that are rounded back to narrower inputs, or None
     """
 
     op: str

@@ -7,11 +7,22 @@ A first sentence that begins with "The same" or "Those" leans on the docstring a
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from lossproof.adapters.outputs import Output
+from lossproof.adapters.protocol import Capabilities, Description, Outcome, Problem, Support
+from lossproof.core.batch import Batch
+from lossproof.core.formats import Format
+from lossproof.core.operations import Op
+from lossproof.truth.bounds.error_model import Model
+from lossproof.truth.bounds.softmax import SoftmaxTerms
+from lossproof.truth.expected import Expected
+from lossproof.truth.row_quantities import Rows
 
 ENGINE = Path(__file__).resolve().parents[2] / "conformance"
 ADAPTERS = ENGINE.parent / "adapters"
@@ -48,6 +59,31 @@ def test_docstrings_can_be_read_out_of_order(room: str) -> None:
     # sanity check: the room has docstrings
     assert any(list(docstrings(ast.parse(f.read_text(encoding="utf-8")))) for f in files)
     assert [line for f in files for line in leaning(f)] == []
+
+
+def described(kind: type) -> set[str]:
+    """The names at the beginning of the rows of a table in a docstring."""
+    text = kind.__doc__ or ""
+    return {
+        name for row in text.splitlines() if row.startswith("    ``") for name in re.findall(r"``(\w+)``", row[:40])
+    }
+
+
+TABLES = (
+    *(Problem, Outcome, Support, Capabilities, Description, Output),
+    *(Batch, Format, Op, Rows, Expected, Model, SoftmaxTerms),
+)
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_every_field_has_a_row_in_the_table(kind: type) -> None:
+    fields = {field.name for field in dataclasses.fields(kind)}
+    assert fields - described(kind) == set()
+
+
+def test_a_field_without_a_row_is_seen() -> None:
+    half = type("Half", (), {"__doc__": "Half a table.\n\n    ``a``  a row\n    and ``b`` in a sentence\n"})
+    assert described(half) == {"a"}
 
 
 def test_the_rule_sees_what_it_forbids(tmp_path: Path) -> None:
