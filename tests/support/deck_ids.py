@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 from lossproof.cases.catalogue import select
 from lossproof.cases.deck import DECKS
+from lossproof.core.case_id import CaseId
 
 PATH = Path(__file__).parents[1] / "cases" / "deck_ids.txt"
 COMMAND = "python -m tests.support.deck_ids"
@@ -52,8 +54,9 @@ def write(ids: Ids) -> None:
     lines = [_HEAD]
     for deck, all_of_it in ids.items():
         lines.append(f"{deck} {_ORDER} {order(all_of_it)}")
-        for group, members in groupby(sorted(all_of_it), key=lambda id: id.rsplit("/", 2)[0]):
-            lines.append(" ".join((deck, group, *("/".join(id.rsplit("/", 2)[1:]) for id in members))))
+        cases = sorted(CaseId.parse(id) for id in all_of_it)
+        for group, members in groupby(cases, key=lambda c: f"{c.op}/{c.dtype}/{c.family}"):
+            lines.append(" ".join((deck, group, *(f"{c.detail}/{c.digest}" for c in members))))
     PATH.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
@@ -83,18 +86,18 @@ def differences(deck: str, old: Iterable[str], new: Iterable[str]) -> str:
 def _by_detail(ids: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for id in ids:
-        found.setdefault(id.rsplit("/", 1)[0], []).append(id)
+        found.setdefault(str(replace(CaseId.parse(id), digest="0" * 8)), []).append(id)
     return found
 
 
 def _families(ids: Iterable[str]) -> set[str]:
-    return {id.split("/")[2] for id in ids}
+    return {CaseId.parse(id).family for id in ids}
 
 
 def _part(what: str, ids: Sequence[str]) -> list[str]:
     if not ids:
         return []
-    by_family = Counter(id.split("/")[2] for id in ids)
+    by_family = Counter(CaseId.parse(id).family for id in ids)
     shown = [f"    {id}" for id in sorted(ids)[:_SHOWN]]
     rest = [f"    and {len(ids) - _SHOWN} more"] if len(ids) > _SHOWN else []
     return [f"  {what}: {', '.join(f'{name} {n}' for name, n in by_family.most_common())}", *shown, *rest]
