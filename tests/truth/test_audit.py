@@ -106,7 +106,8 @@ def audit(batch: Batch) -> int:
     rows = analyse(batch)
     if not judged(batch, rows):
         return 0
-    quick = (in_double_double if batch.fmt.name == "float64" else in_float64).core(batch, rows)
+    vectorised = in_double_double.enclosures_in_double_double, in_float64.enclosures_in_float64
+    quick = vectorised[batch.fmt.name != "float64"](batch, rows)
     arb = in_balls.enclosures_in_balls(batch, rows)
     assert excess(arb["value"], quick["value"]) <= 1
     assert excess(arb["vjp"], quick["vjp"]) <= 1
