@@ -1,4 +1,4 @@
-"""What the engine and an adapter say to each other: problems, outcomes, capabilities, error kinds.
+"""The protocol between the engine and an adapter: problems, outcomes, capabilities, error kinds.
 
 This module and its siblings run on Python 3.8 with nothing but numpy and the framework, because a target may
 live in somebody else's old environment. They import nothing of the engine.
@@ -108,12 +108,12 @@ class Problem:
 
     @property
     def is_loss(self) -> bool:
-        """Whether the op takes a target and a reduction."""
+        """Say whether the op takes a target and a reduction."""
         return self.op in LOSSES
 
     @property
     def has_probability_target(self) -> bool:
-        """Whether the target holds class probabilities rather than class indices."""
+        """Say whether the target holds class probabilities rather than class indices."""
         return self.target is not None and self.target.dtype.kind == "f"
 
     @property
@@ -145,7 +145,7 @@ class Tensor:
 
 @dataclass
 class Meter:
-    """What an adapter has compiled so far: how many programs, in how many seconds (their first calls included)."""
+    """A meter counts the programs that an adapter has compiled so far, and the seconds, first calls included."""
 
     programs: int = 0
     seconds: float = 0.0
@@ -178,7 +178,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Support:
-    """How an adapter offers one op.
+    """Support is the way in which an adapter offers one op.
 
     ``how``      ``native``, the framework's own function, or ``composed``, written from its primitives
     ``targets``  kinds of targets that a loss takes, ``index`` and ``probability``; without meaning for the other ops.
@@ -193,7 +193,7 @@ class Support:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an adapter can do. The engine asks for nothing outside it, and judges by what it declares.
+    """Capabilities declare what an adapter can do. The engine asks for nothing outside them, and judges by them.
 
     What is on offer:
 

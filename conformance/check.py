@@ -155,7 +155,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed."""
+        """Say whether nothing failed."""
         return not self.failures
 
     def raise_on_failure(self, *, limit: int = 5) -> None:

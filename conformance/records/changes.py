@@ -119,5 +119,5 @@ def _conventions(target: str, a: Observation, b: Observation) -> Iterator[Change
 
 
 def _is_open(clause: str, one: str, other: str) -> bool:
-    """Whether it is left open which of two outcomes a call has: which error, and in clause 13 an error or NaN."""
+    """Say whether it is left open which of two outcomes a call has: which error, and in clause 13 an error or NaN."""
     return all(text.startswith("error:") or (clause == "13" and text == "nan") for text in (one, other))

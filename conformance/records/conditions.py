@@ -19,7 +19,7 @@ _FACT = re.compile(r"(!?)==?\s*([\w:.-]+(?:\s*\|\s*[\w:.-]+)*)$")
 
 
 class Named(Protocol):
-    """What has a name."""
+    """An object with a name."""
 
     @property
     def name(self) -> str:
@@ -47,12 +47,12 @@ class Subject(Protocol):
 
     @property
     def device(self) -> str:
-        """Where it runs."""
+        """The device that it runs on."""
         ...
 
     @property
     def mode(self) -> str:
-        """How it runs."""
+        """The mode that it runs in."""
         ...
 
     def describe(self) -> Description:
@@ -62,7 +62,10 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """What a condition is asked about. An empty ``dtype`` is not known yet and satisfies every term on it."""
+    """A context is the target and the dtype that a condition is asked about.
+
+    An empty ``dtype`` is not known yet and satisfies every term on it.
+    """
 
     versions: Mapping[str, str] = field(default_factory=dict)
     package: str = ""
@@ -81,7 +84,7 @@ class Term:
     negated: bool = False
 
     def holds(self, where: Context) -> bool:
-        """Whether the term is true."""
+        """Say whether the term is true in a context."""
         if self.versions is None:
             value = getattr(where, self.name)
             # device=cuda speaks of every cuda:N.
@@ -99,7 +102,7 @@ class Condition:
     terms: tuple[Term, ...] = ()
 
     def holds(self, where: Context) -> bool:
-        """Whether every term is true."""
+        """Say whether every term is true in a context."""
         return all(term.holds(where) for term in self.terms)
 
 

@@ -158,7 +158,7 @@ class Book:
         return [w for w in unused if not self._lacks_company(w)]
 
     def _lacks_company(self, w: Waiver) -> bool:
-        """Whether it speaks of nothing but conventions that may differ, of an implementation with one target here."""
+        """Say whether a waiver speaks only of conventions that may differ, where an implementation has one target."""
         conventions = all(is_of_implementation(glob) for glob in w.cases)
         mine = [many for many in self._by_implementation.values() if any(w in found for _, found in many)]
         return conventions and w.expect == "some" and all(len(many) == 1 for many in mine)

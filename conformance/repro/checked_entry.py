@@ -39,7 +39,7 @@ class Entry:
 
     @property
     def is_special(self) -> bool:
-        """Whether NaN or an infinity is required."""
+        """Say whether NaN or an infinity is required."""
         return not math.isfinite(self.exact[0])
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 
 from lossproof.adapters.protocol import ARRAYS, Outcome, Problem
 from lossproof.cases.families import FAMILIES
+from lossproof.core.batch import flat
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
@@ -127,8 +128,6 @@ def _output(
     allowed = {q: exact.allowed(q, online=online).outputs[name][0].reshape(-1) for q in profiles}
     got = None
     if answer is not None and name in answer.outputs:
-        from lossproof.core.batch import flat
-
         got = flat(answer.outputs[name].data, p).reshape(-1)
         got = got if got.shape == (size,) else None
     order = np.arange(size)

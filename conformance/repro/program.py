@@ -57,7 +57,7 @@ class Reproducer:
 
     @property
     def shows(self) -> bool:
-        """Whether the target showed a defect."""
+        """Say whether the target showed a defect."""
         return self.observation.verdict in _BAD
 
 

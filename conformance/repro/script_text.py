@@ -29,7 +29,7 @@ _PRINT = re.compile(r'print\("(\w+)", (.+)\)')
 
 @dataclass(frozen=True)
 class Finding:
-    """What a program is to show: an observation of a problem, and the kind of it.
+    """A finding is what a program is to show: an observation of a problem, and the kind of it.
 
     ``kind`` is ``value`` (what is wrong is the value at ``entry``), ``raises`` (there is no answer), ``shape`` or
     ``dtype`` (the answer has another one than it must), ``answer`` (there is one, to invalid input), ``refusal`` (there
