@@ -54,7 +54,9 @@ def members(value: type) -> Iterator[str]:
     for name, member in sorted(vars(value).items()):
         if name.startswith("_") or name in fields:
             continue
-        yield f"{name}{signature(member)}" if callable(member) else name
+        # Of a class method the class knows the signature.
+        found = getattr(value, name) if isinstance(member, classmethod) else member
+        yield f"{name}{signature(found)}" if callable(found) else name
 
 
 def commands(command: click.Command, path: str) -> Iterator[str]:
