@@ -146,7 +146,7 @@ def differ(a: Observation, b: Observation) -> bool:
 
 
 @dataclass
-class _Accuracy:
+class _MovedOutputs:
     bits: int = 0
     moved: int = 0
     share: list[float] = field(default_factory=lambda: [0.0, 0.0])
@@ -169,7 +169,7 @@ class _Accuracy:
 
 
 @dataclass
-class _Cell:
+class _MetProfiles:
     """The ratchet of one target, op and dtype."""
 
     met: list[int] = field(default_factory=lambda: [0, 0])
@@ -195,8 +195,8 @@ def compare(facts: Facts, pairs: Iterable[Pair | Unchanged]) -> Diff:
     levels: Counter[str] = Counter()
     kept: list[Change] = []
     groups: dict[tuple[str, ...], tuple[int, Change]] = {}
-    cells: dict[tuple[str, str, str], _Cell] = defaultdict(_Cell)
-    accuracy: dict[tuple[str, str, str, str], _Accuracy] = defaultdict(_Accuracy)
+    cells: dict[tuple[str, str, str], _MetProfiles] = defaultdict(_MetProfiles)
+    accuracy: dict[tuple[str, str, str, str], _MovedOutputs] = defaultdict(_MovedOutputs)
     for pair in pairs:
         if isinstance(pair, Unchanged):
             compared += 1
@@ -251,7 +251,7 @@ def compare(facts: Facts, pairs: Iterable[Pair | Unchanged]) -> Diff:
     )
 
 
-def _profiles(cells: dict[tuple[str, str, str], _Cell]) -> Iterable[ProfileChange]:
+def _profiles(cells: dict[tuple[str, str, str], _MetProfiles]) -> Iterable[ProfileChange]:
     for key, cell in cells.items():
         if cell.met[0] != cell.met[1]:
             up = cell.met[1] < cell.met[0]

@@ -30,7 +30,7 @@ _HEAD = """\
 
 
 @dataclass(frozen=True)
-class _Place:
+class _FailureKey:
     """What failures of one draft have in common, in one mode.
 
     ``beginning`` is how their ids begin, ``group`` how those of the same op, dtype and family do.
@@ -84,7 +84,7 @@ class Drafts:
 
 def drafts(observations: Callable[[], Iterable[Observation]], targets: Sequence[Subject], book: Book) -> Drafts:
     """Draft waivers for a record, which is read twice; the waivers of ``book`` are those in force."""
-    found: dict[_Place, _Failures] = {}
+    found: dict[_FailureKey, _Failures] = {}
     faults = 0
     for o in observations():
         if o.verdict not in FAILING or book.mark(o).waiver:
@@ -96,11 +96,11 @@ def drafts(observations: Callable[[], Iterable[Observation]], targets: Sequence[
         speakers = tuple(
             t.name for t in targets if o.target == (t.implementation if is_of_implementation(o.id) else t.name)
         )
-        place = _Place(speakers, o.case.group, o.case.mechanism, o.output, kind)
+        place = _FailureKey(speakers, o.case.group, o.case.mechanism, o.output, kind)
         found.setdefault(place, _Failures()).add(o)
     passed = _passed(observations(), found)
     by_name = {t.name: t for t in targets}
-    merged: dict[tuple[object, ...], list[_Place]] = {}
+    merged: dict[tuple[object, ...], list[_FailureKey]] = {}
     for place, failures in found.items():
         where = context(by_name[place.targets[0]])
         devices = tuple(dict.fromkeys(by_name[name].device for name in place.targets))
@@ -112,13 +112,13 @@ def drafts(observations: Callable[[], Iterable[Observation]], targets: Sequence[
     return Drafts(several, sum(d.count for d in several), faults)
 
 
-def _passed(observations: Iterable[Observation], found: Iterable[_Place]) -> dict[_Place, set[str]]:
+def _passed(observations: Iterable[Observation], found: Iterable[_FailureKey]) -> dict[_FailureKey, set[str]]:
     """Of each place, the cases that did not fail, without the last part of their ids."""
-    places: dict[tuple[str, str, str], list[_Place]] = {}
+    places: dict[tuple[str, str, str], list[_FailureKey]] = {}
     for place in found:
         for target in place.targets:
             places.setdefault((target, place.group, place.output), []).append(place)
-    passed: dict[_Place, set[str]] = {}
+    passed: dict[_FailureKey, set[str]] = {}
     for o in observations:
         if o.verdict in _GOOD:
             for place in places.get((o.target, o.case.group, o.output), ()):
@@ -128,9 +128,9 @@ def _passed(observations: Iterable[Observation], found: Iterable[_Place]) -> dic
 
 
 def _draft(
-    places: Sequence[_Place],
-    found: dict[_Place, _Failures],
-    passed: dict[_Place, set[str]],
+    places: Sequence[_FailureKey],
+    found: dict[_FailureKey, _Failures],
+    passed: dict[_FailureKey, set[str]],
     by_name: dict[str, Subject],
     taken: Counter[str],
 ) -> Draft:

@@ -28,10 +28,13 @@ def is_command(node: ast.FunctionDef) -> bool:
 
 
 def public(text: str) -> Iterator[str]:
-    """The public classes, functions, constants and types that a module defines."""
+    """The classes and the public functions, constants and types that a module defines."""
     for node in ast.parse(text).body:
-        if (isinstance(node, ast.FunctionDef) and not is_command(node)) or isinstance(node, ast.ClassDef):
-            names = [node.name]
+        if isinstance(node, ast.FunctionDef):
+            names = [] if is_command(node) else [node.name]
+        elif isinstance(node, ast.ClassDef):
+            # A class is read about by its name, an underscore or not.
+            names = [node.name.lstrip("_")]
         elif isinstance(node, ast.Assign):
             names = [n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)]
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
@@ -74,4 +77,4 @@ def test_no_two_modules_bear_one_name() -> None:
 def test_the_search_sees_what_it_forbids() -> None:
     one = "def f(): ...\nclass A: ...\nB, C = D = 1, 2\nE: int = 3\n_g = 4\n@cli.command()\ndef run(): ...\n"
     assert set(public(one)) == {*"fABCDE"}
-    assert shared({"a": one, "b": "def A(): ...", "c": "_g = 1\ndef run(): ..."}) == {"A": {"a", "b"}}
+    assert shared({"a": one, "b": "class _A: ...", "c": "_g = 1\ndef run(): ..."}) == {"A": {"a", "b"}}
