@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Optional, Sequence, Tuple
 
 from .protocol import REDUCED, Problem
 
@@ -52,6 +52,20 @@ class Batching:
         # sanity check: only rows have places
         assert self.rows is not None
         return self.rows - (p.axis % p.x.ndim < self.rows) if p.is_loss else self.rows
+
+
+def value_and_gradients(
+    vjp: Callable[..., Any], f: Callable[[Any], Any], g: Given, want: Sequence[str]
+) -> Dict[str, Any]:
+    """Compute the value of ``f`` at the logits and, by a ``vjp`` like JAX's, the gradient, twice if that is wanted."""
+    if "vjp" not in want:
+        return {"value": f(g.x)}
+    out = {}
+    out["value"], pull_back = vjp(f, g.x)
+    (out["vjp"],) = pull_back(g.cotangent)
+    if "vjp_again" in want:
+        (out["vjp_again"],) = pull_back(g.cotangent)
+    return out
 
 
 def batching(p: Problem) -> Batching:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import compose
-from .given import Given, batching
+from .given import Given, batching, value_and_gradients
 from .programs import Programs, metered, seen_by_compiler
 from .protocol import ARRAYS, DTYPES, Meter, Problem, Tensor, UnsupportedProblem
 
@@ -77,14 +77,7 @@ def derive(f: Value, g: Given, want: Sequence[str]) -> Outputs:
     def target_gradient(x: Any) -> Any:
         return jax.vjp(lambda q: of_target(x, q), g.target)[1](g.cotangent)[0]
 
-    out = {}
-    if "vjp" in want:
-        out["value"], pull_back = jax.vjp(of_x, g.x)
-        (out["vjp"],) = pull_back(g.cotangent)
-        if "vjp_again" in want:
-            (out["vjp_again"],) = pull_back(g.cotangent)
-    else:
-        out["value"] = of_x(g.x)
+    out = value_and_gradients(jax.vjp, of_x, g, want)
     if "jvp" in want:
         _, out["jvp"] = jax.jvp(of_x, (g.x,), (g.tangent,))
     if "hvp" in want:

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Sequence, Tuple
 import torch
 import torch.autograd.forward_ad as fw
 
-from .given import Given, batching
+from .given import Given, batching, value_and_gradients
 from .protocol import Problem
 
 Value = Callable[[Any, Any], Any]
@@ -98,14 +98,7 @@ def functional(f: Value, g: Given, want: Sequence[str]) -> Outputs:
     def of_target(q: Any) -> Any:
         return f(g.x, q)
 
-    out = {}
-    if "vjp" in want:
-        out["value"], pull_back = vjp(of_x, g.x)
-        (out["vjp"],) = pull_back(g.cotangent)
-        if "vjp_again" in want:
-            (out["vjp_again"],) = pull_back(g.cotangent)
-    else:
-        out["value"] = of_x(g.x)
+    out = value_and_gradients(vjp, of_x, g, want)
     if "jvp" in want:
         out["jvp"] = jvp(of_x, (g.x,), (g.tangent,))[1]
     if "hvp" in want:

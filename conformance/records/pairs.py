@@ -139,18 +139,14 @@ def joined(
         else:
             # Both have it, in another order.
             if a is not None:
-                partner = waiting[1].pop(a.key, None)
+                partner = _met(a, waiting[1], waiting[0])
                 if partner is not None:
                     yield a, partner
-                else:
-                    _wait(a, waiting[0])
                 a = next(before, None)
             if b is not None:
-                partner = waiting[0].pop(b.key, None)
+                partner = _met(b, waiting[0], waiting[1])
                 if partner is not None:
                     yield partner, b
-                else:
-                    _wait(b, waiting[1])
                 b = next(after, None)
     yield from ((line, None) for line in waiting[0].values())
     yield from ((None, line) for line in waiting[1].values())
@@ -165,11 +161,16 @@ class _Once:
         return self.make()
 
 
-def _wait(line: Line, waiting: dict[LineKey, Line]) -> None:
+def _met(line: Line, others: dict[LineKey, Line], waiting: dict[LineKey, Line]) -> Line | None:
+    """The partner of a line among those that wait on the other side; without one the line waits on its own."""
+    partner = others.pop(line.key, None)
+    if partner is not None:
+        return partner
     if line.key in waiting:
         _, case, output = line.key
         raise UsageError(f"{line.path}: line {line.number} has {case} {output} a second time")
     waiting[line.key] = line
+    return None
 
 
 def _timeless(rest: str) -> str:
