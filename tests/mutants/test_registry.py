@@ -79,5 +79,7 @@ def test_every_mutant_says_what_it_does_and_where_it_comes_from() -> None:
 
 
 def test_data_files_say_what_they_hold() -> None:
-    for path in HERE.rglob("*.json"):
+    files = list(HERE.rglob("*.json"))
+    assert len(files) == 2
+    for path in files:
         assert json.loads(path.read_text(encoding="utf-8"))["note"], path.name

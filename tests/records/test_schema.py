@@ -51,7 +51,9 @@ def test_the_schema_is_a_schema() -> None:
 
 def test_every_line_is_valid(records: list[Path]) -> None:
     for path in records:
-        for line in path.read_text(encoding="utf-8").splitlines():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert len(lines) > 2, "a record has a header, observations and an end"
+        for line in lines:
             VALIDATOR.validate(json.loads(line))
 
 

@@ -58,7 +58,9 @@ def test_a_declaration_that_the_run_shows_passes() -> None:
 
 def test_a_declaration_that_the_run_contradicts_fails() -> None:
     declared = {("4", op, "value"): "nan" for op in INFINITE}
-    for o in verdicts(Declaring(declared, limit=True)):
+    found = list(verdicts(Declaring(declared, limit=True)))
+    assert len(found) == len(INFINITE)
+    for o in found:
         assert o.verdict == "fail"
         assert "contradicts the declared 'nan'" in o.message
         assert "limit" in o.message

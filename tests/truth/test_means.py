@@ -61,6 +61,7 @@ def test_a_mean_is_judged_by_the_formula_that_is_declared(op: str, implemented: 
     report = judged(op, implemented, declared)
     assert report.ok == (implemented == declared), [o.message for o in report.failures][:3]
     values = [o for o in report.failures if not {"error", "relation"} & set(o.id.split("/"))]
+    assert bool(values) == (implemented != declared)
     assert all(f"-{declared}" in o.message for o in values)
 
 
