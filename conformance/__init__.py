@@ -11,16 +11,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lossproof.check import Report, check_implementation
+    from lossproof.check import check_implementation
     from lossproof.core.errors import UsageError
     from lossproof.core.observation import Observation
+    from lossproof.running.report import Report
 
 __version__ = "0.1.0"
 __all__ = ["Observation", "Report", "UsageError", "__version__", "check_implementation"]
 
 _MODULES = {
     "Observation": "lossproof.core.observation",
-    "Report": "lossproof.check",
+    "Report": "lossproof.running.report",
     "UsageError": "lossproof.core.errors",
     "check_implementation": "lossproof.check",
 }

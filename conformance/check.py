@@ -27,9 +27,11 @@ from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
-from lossproof.core.observation import FAILING, Observation
 from lossproof.core.operations import OPERATIONS, validate
-from lossproof.running.loop import run
+from lossproof.records.waivers import Book
+from lossproof.running.options import DeckOptions
+from lossproof.running.report import Report, report
+from lossproof.running.session import Live, Session
 from lossproof.targets.target import Target
 
 Function = Callable[..., Any]
@@ -142,30 +144,6 @@ class FunctionAdapter:
         raise UsageError(f"{self.name} is a plain function; call it with the printed inputs")
 
 
-@dataclass(frozen=True)
-class Report:
-    """All observations of a check. ``ok`` is what most callers want; ``failures`` is what they read."""
-
-    observations: tuple[Observation, ...]
-
-    @property
-    def failures(self) -> tuple[Observation, ...]:
-        """The observations that make the check fail."""
-        return tuple(o for o in self.observations if o.verdict in FAILING)
-
-    @property
-    def ok(self) -> bool:
-        """Say whether nothing failed."""
-        return not self.failures
-
-    def raise_on_failure(self, *, limit: int = 5) -> None:
-        """Raise AssertionError with the first failures, worst first."""
-        worst = sorted(self.failures, key=lambda o: -o.share)
-        if worst:
-            lines = "\n".join(f"{o.message}\n    {o.id}" for o in worst[:limit])
-            raise AssertionError(f"{len(worst)} of {len(self.observations)} outputs fail\n{lines}")
-
-
 def check_implementation(
     value: Function,
     *,
@@ -245,7 +223,9 @@ def check_implementation(
             # Calls of the deck's kinds may be invalid on purpose; a caller's own values may not.
             if type(call) is Call:
                 validate(call.problem)
-    return Report(tuple(run([Target(adapter)], calls)))
+    target, made = [Target(adapter)], DeckOptions(size=deck, seed=seed, ops=(op,), dtypes=wanted)
+    session = Session(subjects=target, calls=calls, deck=made, book=Book([], target), source=Live(target, calls))
+    return report(session)
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:

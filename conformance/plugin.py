@@ -23,6 +23,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="implementation under test, such as torch or jax+jit (repeatable; default: all installed)",
     )
     group.addoption("--lossproof-deck", default="default", metavar="NAME", help="size of the deck: smoke or default")
+    for name, what in (("op", "operation"), ("dtype", "dtype"), ("family", "family of cases")):
+        group.addoption(
+            f"--lossproof-{name}",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help=f"only this {what} of the deck (repeatable)",
+        )
     group.addoption("--lossproof-seed", default=0, type=int, metavar="N", help="seed of the deck and of exploration")
     group.addoption(
         "--lossproof-waivers",
@@ -42,7 +50,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--lossproof-strict",
         action="store_true",
-        help="unexpected passes within the versions where the deviation was seen fail",
+        help="unexpected passes and stale waivers fail, in versions they were seen in",
     )
 
 

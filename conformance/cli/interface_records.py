@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
 
+from lossproof.cli.options import MANY, merged_output_options, rule_options
 from lossproof.records.diff_options import DIFF_FORMATS, LEVELS
-
-WAIVERS = click.option(
-    "--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable)."
-)
-STRICT = click.option(
-    "--strict", is_flag=True, help="Unexpected passes and stale waivers fail, in versions they were seen in."
-)
-_VIEWS = (
-    click.option("--html", metavar="FILE", help="Also write the report as one HTML page (extra: report)."),
-    click.option("--junit", metavar="FILE", help="Also write JUnit XML: a case for each target, op, dtype and family."),
-    click.option(
-        "--github", is_flag=True, help="Also a summary and annotations for GitHub Actions (on there by itself)."
-    ),
-    click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object in place of the tables."),
-)
-QUIET = click.option("--quiet", "-q", is_flag=True, help="Only the last line, and the failures.")
-
-
-def views(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command with the options of all views of a run."""
-    for option in reversed(_VIEWS):
-        command = option(command)
-    return command
 
 
 @click.command()
 @click.argument("record")
-@click.option("--op", "ops", multiple=True, metavar="NAME", help="Only this op (repeatable).")
-@click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Only this dtype (repeatable).")
-@click.option("--family", "families", multiple=True, metavar="NAME", help="Only this family of cases (repeatable).")
+@click.option("--op", "ops", help="Only this op (repeatable).", **MANY)
+@click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **MANY)
+@click.option("--family", "families", help="Only this family of cases (repeatable).", **MANY)
 @click.option("--target", "targets", multiple=True, metavar="TARGET", help="Only this target (repeatable).")
 @click.option("--verdict", "verdicts", multiple=True, metavar="VERDICT", help="Only this verdict (repeatable).")
 @click.option("--id", "ids", multiple=True, metavar="GLOB", help="Only ids like this (repeatable).")
@@ -89,11 +66,8 @@ def diff(before: str, after: str, **options: Any) -> int:
 
 @click.command()
 @click.argument("shards", nargs=-1, required=True)
-@click.option("--output", "-o", required=True, metavar="FILE", help="The record to be written.")
-@WAIVERS
-@STRICT
-@QUIET
-@views
+@merged_output_options()
+@rule_options()
 def merge(shards: tuple[str, ...], **options: Any) -> int:
     """Make one record of the SHARDS of a run, and print its report: what the whole run would have written and printed.
 
@@ -107,7 +81,7 @@ def merge(shards: tuple[str, ...], **options: Any) -> int:
 @click.command()
 @click.argument("record")
 @click.option("--to", metavar="FILE", help="Write them to a new FILE, not to the terminal.")
-@WAIVERS
+@rule_options(strict=False)
 def waive(record: str, **options: Any) -> int:
     """Draft waivers for those failures of a RECORD that no waiver speaks of.
 

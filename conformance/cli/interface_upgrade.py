@@ -2,48 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from lossproof.cli.interface_records import WAIVERS
+from lossproof.cli.options import case_options, deck_options, execution_options, rule_options, several
 from lossproof.records.diff_options import DIFF_FORMATS, LEVELS
 
-_Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-_DECK: tuple[_Decorator, ...] = (
-    click.option("--deck", default="default", show_default=True, metavar="NAME", help="Size of the deck."),
-    click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck."),
+_ENVIRONMENT = several(
+    (
+        click.option(
+            "--with",
+            "extra",
+            multiple=True,
+            metavar="REQUIREMENT",
+            help="Install this into every environment, too, such as 'numpy<2' (repeatable).",
+        ),
+        click.option(
+            "--python", metavar="VERSION|PATH", help="Their Python, such as 3.10; by default the one that runs this."
+        ),
+    )
 )
-_ENVIRONMENT: tuple[_Decorator, ...] = (
-    click.option(
-        "--with",
-        "extra",
-        multiple=True,
-        metavar="REQUIREMENT",
-        help="Install this into every environment, too, such as 'numpy<2' (repeatable).",
-    ),
-    click.option(
-        "--python", metavar="VERSION|PATH", help="Their Python, such as 3.10; by default the one that runs this."
-    ),
-    click.option(
-        "--timeout",
-        default=120.0,
-        show_default=True,
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="SECONDS",
-        help="The most that one call may take, compilation included.",
-    ),
-)
-
-
-def _options(several: Sequence[_Decorator]) -> _Decorator:
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(several):
-            command = option(command)
-        return command
-
-    return decorate
 
 
 @click.command()
@@ -57,20 +36,17 @@ def _options(several: Sequence[_Decorator]) -> _Decorator:
     metavar="TARGET",
     help="What to judge on both sides, such as torch+compile (repeatable); by default what they ask for.",
 )
-@_options(_ENVIRONMENT)
+@_ENVIRONMENT
 @click.option("--fresh", is_flag=True, help="Make the environments again, if they are there.")
-@_options(_DECK)
-@click.option("--op", "ops", multiple=True, metavar="NAME", help="Only this op (repeatable).")
-@click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Only this dtype (repeatable).")
-@click.option("--family", "families", multiple=True, metavar="NAME", help="Only this family of cases (repeatable).")
-@WAIVERS
+@deck_options()
+@rule_options(strict=False)
 @click.option(
     "--fail-on", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="What makes the exit code 1."
 )
 @click.option("--format", "form", type=click.Choice(DIFF_FORMATS), default=DIFF_FORMATS[0], show_default=True)
 @click.option("--keep", metavar="FOLDER", help="Keep the two records: before.jsonl and after.jsonl.")
 @click.option("--html", metavar="FILE", help="Also write the comparison as one HTML page (extra: report).")
-@click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Targets at once (0: one a core).")
+@execution_options()
 def upgrade(sides: tuple[str, ...], **options: Any) -> int:
     """Say what changes from one release to another: make both environments, put the same deck to both side by side,
     and compare, as lossproof diff does.
@@ -79,12 +55,12 @@ def upgrade(sides: tuple[str, ...], **options: Any) -> int:
     environment that is there, torch alone for what is installed here. Environments are kept for the next time
     (lossproof env list).
     """
-    from lossproof.cli.commands.upgrade import Deck, upgrade_command
-    from lossproof.targets.launch import Processes
+    from lossproof.cli.commands.upgrade import Comparison, Sides, upgrade_command
 
-    deck = Deck(*(options.pop(name) for name in ("deck", "seed", "ops", "dtypes", "families")))
-    processes = Processes(options.pop("jobs"), options.pop("timeout"))
-    return upgrade_command(sides, deck=deck, processes=processes, **options)
+    names = ("before", "after", "targets", "extra", "python", "fresh")
+    both = Sides(given=sides, **{name: options.pop(name) for name in names})
+    comparison = Comparison(**{name: options.pop(name) for name in ("fail_on", "form", "keep", "html")})
+    return upgrade_command(both, comparison=comparison, **options)
 
 
 @click.command()
@@ -104,12 +80,9 @@ def upgrade(sides: tuple[str, ...], **options: Any) -> int:
     metavar="A,B,...",
     help="The releases in between; by default those that the package index has for that Python.",
 )
-@_options(_ENVIRONMENT)
-@_options(_DECK)
-@click.option("--record", metavar="FILE", help="Look the id up in a record, not in a deck.")
-@click.option(
-    "--call", "call_file", metavar="FILE", help="A call as JSON, in place of a case of the deck: ID is then -."
-)
+@_ENVIRONMENT
+@execution_options(jobs=False)
+@case_options()
 @click.option("--keep", is_flag=True, help="Keep the environments that are made.")
 def bisect(target: str, id: str, **options: Any) -> int:
     """Find the first release of a framework that changed case ID for TARGET, such as jax+where.
@@ -117,9 +90,10 @@ def bisect(target: str, id: str, **options: Any) -> int:
     Makes an environment for each release that it asks, in a binary search, and prints what that release answers. A
     release that cannot be installed is passed over.
     """
-    from lossproof.cli.commands.bisect import bisect_command
+    from lossproof.cli.commands.bisect import Search, bisect_command
 
-    return bisect_command(target, id, **options)
+    place, execution = options.pop("place"), options.pop("execution")
+    return bisect_command(target, id, search=Search(**options), place=place, execution=execution)
 
 
 UPGRADE_COMMANDS = (upgrade, bisect)

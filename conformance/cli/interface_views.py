@@ -7,16 +7,13 @@ from typing import Any
 
 import click
 
+from lossproof.cli.options import case_options
+
 
 @click.command()
 @click.argument("id", required=False, metavar="ID")
 @click.option("--target", metavar="TARGET", help="Also the answer and verdict of this target, and a script for it.")
-@click.option("--deck", default="default", show_default=True, metavar="NAME", help="The deck that has the id.")
-@click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of that deck.")
-@click.option("--record", metavar="FILE", help="Look the id up in a record (it keeps the calls that did not pass).")
-@click.option(
-    "--call", "call_file", metavar="FILE", help="A call as JSON, as exploration prints it (- for standard input)."
-)
+@case_options()
 @click.option("--full", is_flag=True, help="All entries of large arrays.")
 def explain(id: str | None, target: str | None, **options: Any) -> int:
     """Say everything about one case: inputs, exact result, bounds, a target's answer, a script without lossproof.
@@ -32,12 +29,7 @@ def explain(id: str | None, target: str | None, **options: Any) -> int:
 @click.argument("id", required=False, metavar="ID")
 @click.option("--target", metavar="TARGET", help="The target; by default the first that shows a defect.")
 @click.option("--output", default="", metavar="NAME", help="The output, such as vjp; by default the first wrong one.")
-@click.option("--record", metavar="FILE", help="Look the id up in a record (it keeps the calls that did not pass).")
-@click.option("--deck", default="default", show_default=True, metavar="NAME", help="The deck that has the id.")
-@click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of that deck.")
-@click.option(
-    "--call", "call_file", metavar="FILE", help="A call as JSON, as exploration prints it (- for standard input)."
-)
+@case_options()
 @click.option("--simplify", is_flag=True, help="Look for simpler inputs that show the same.")
 @click.option("--issue", "as_issue", is_flag=True, help="A bug report in Markdown around the program.")
 @click.option("--file", "-o", metavar="FILE", help="Write it to FILE instead of printing it.")

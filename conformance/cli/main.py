@@ -9,24 +9,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from lossproof import __version__
 from lossproof.cli import interface_records, interface_upgrade, interface_views
-from lossproof.cli.interface_records import QUIET, STRICT, WAIVERS, views
+from lossproof.cli.options import deck_options, execution_options, output_options, rule_options
 from lossproof.core.errors import UsageError
 
-_MANY: dict[str, Any] = {"multiple": True, "metavar": "NAME"}
-_TIMEOUT = click.option(
-    "--timeout",
-    default=120.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="The most that one call may take, compilation included.",
-)
+if TYPE_CHECKING:
+    from lossproof.running.options import DeckOptions
 
 
 class _Commands(click.Group):
@@ -85,32 +78,12 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("target", nargs=-1)
-@click.option(
-    "--deck", default="default", show_default=True, metavar="NAME", help="Size of the deck: smoke or default."
-)
-@click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck.")
-@click.option("--record", metavar="FILE", help="Write every observation to FILE (JSON Lines; .gz and .zst compress).")
+@deck_options(kept=True, shard=True)
+@output_options()
 @click.option("--resume", is_flag=True, help="Finish the record of a run that was cut short, if there is one.")
-@click.option("--shard", metavar="I/N", help="Only part I of N: run all parts, on any machines, and merge the records.")
-@click.option("--op", "ops", help="Only this op (repeatable).", **_MANY)
-@click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **_MANY)
-@click.option("--family", "families", help="Only this family of cases (repeatable).", **_MANY)
-@click.option("--calls", multiple=True, metavar="PATH", help="Also a kept call, or a folder of them (repeatable).")
-@WAIVERS
+@rule_options()
 @click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
-@STRICT
-@QUIET
-@views
-@click.option("--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Targets at once (0: one a core).")
-@_TIMEOUT
-@click.option(
-    "--memory",
-    default=0.0,
-    type=click.FloatRange(min=0),
-    metavar="GIB",
-    help="The most resident memory of one target's process (0: half of the machine's).",
-)
-@click.option("--in-process", is_flag=True, help="Targets in this process, one after the other; a crash ends the run.")
+@execution_options(limits=True)
 def run(target: tuple[str, ...], **options: Any) -> int:
     """Judge implementations. TARGET is NAME[+MODE][:DEVICE][@ENVIRONMENT], such as torch, jax+jit or torch:cuda:0,
     or all. NAME may also be file.py:ATTRIBUTE; ENVIRONMENT is the path of an interpreter.
@@ -191,28 +164,18 @@ def deck() -> None:
 
 
 @deck.command("list")
-@click.option("--deck", default="default", show_default=True, metavar="NAME")
-@click.option("--seed", default=0, show_default=True, type=int, metavar="N")
-@click.option("--op", "ops", **_MANY)
-@click.option("--dtype", "dtypes", **_MANY)
-@click.option("--family", "families", **_MANY)
-def deck_list(deck: str, seed: int, ops: Sequence[str], dtypes: Sequence[str], families: Sequence[str]) -> int:
+@deck_options()
+def deck_list(deck: DeckOptions) -> int:
     """Print the ids of a deck, one a line."""
-    from lossproof.cases.catalogue import select
-
-    for call in select(deck, seed, ops, dtypes, families):
+    for call in deck.calls():
         click.echo(call.id)
     return 0
 
 
 @deck.command("export")
 @click.argument("folder")
-@click.option("--deck", default="default", show_default=True, metavar="NAME")
-@click.option("--seed", default=0, show_default=True, type=int, metavar="N")
-@click.option("--op", "ops", **_MANY)
-@click.option("--dtype", "dtypes", **_MANY)
-@click.option("--family", "families", **_MANY)
-@_TIMEOUT
+@deck_options()
+@execution_options(jobs=False)
 def deck_export(folder: str, **options: Any) -> int:
     """Write a deck and the adapters to a new FOLDER, to be evaluated on a machine without lossproof.
 
@@ -225,11 +188,8 @@ def deck_export(folder: str, **options: Any) -> int:
 
 @cli.command()
 @click.argument("answers", nargs=-1, required=True)
-@click.option("--record", metavar="FILE", help="Write every observation to FILE (JSON Lines).")
-@WAIVERS
-@STRICT
-@QUIET
-@views
+@output_options()
+@rule_options()
 def judge(answers: tuple[str, ...], **options: Any) -> int:
     """Judge ANSWERS from a machine that has evaluated an exported deck: the same report as a run."""
     from lossproof.cli.commands.detached import judge_command

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
+from lossproof.cli.options import OutputOptions
+from lossproof.running.session import Sink
 from lossproof.views.github import GithubView, summary_file
-from lossproof.views.view import JsonView, View
+from lossproof.views.json_summary import JsonView
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The views that a command was asked for; ``as_json`` is in place of the tables."""
-
-    views: Sequence[View] = ()
-    as_json: bool = False
-
-
-def chosen(
-    *, html: str | None, junit: str | None, github: bool, as_json: bool, options: Mapping[str, object] | None = None
-) -> Chosen:
-    """The views of command line options; ``options`` are those that tell ``lossproof repro`` the deck or record."""
-    views: list[View] = []
-    if html:
+def views(outputs: OutputOptions, place: Mapping[str, object]) -> list[Sink]:
+    """The views of a run beside its record and its tables; ``place`` are the options that tell ``lossproof repro`` the
+    deck or record. Raises :class:`UsageError` without the packages that a view takes."""
+    found: list[Sink] = []
+    if outputs.html:
         from lossproof.views.html.html_view import HtmlView
 
-        views.append(HtmlView(html, options or {}))
-    if junit:
+        found.append(HtmlView(outputs.html, {"record": outputs.record} if outputs.record else place))
+    if outputs.junit:
         from lossproof.views.junit import JunitView
 
-        views.append(JunitView(junit))
-
-    if github or summary_file():
-        views.append(GithubView(summary_file(), err=as_json))
-    if as_json:
-        views.append(JsonView())
-    return Chosen(views, as_json)
+        found.append(JunitView(outputs.junit))
+    if outputs.github or summary_file():
+        found.append(GithubView(summary_file(), err=outputs.as_json))
+    if outputs.as_json:
+        found.append(JsonView())
+    return found

@@ -22,7 +22,7 @@ class RecordedAdapter:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A target of a record. ``declared`` are its conventions, as its adapter's capabilities have them."""
+    """A target of a record. ``conventions`` are those that its adapter declares, by clause, op and output."""
 
     name: str
     adapter: RecordedAdapter
@@ -31,7 +31,7 @@ class Recorded:
     implementation: str
     versions: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
-    declared: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+    conventions: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
 
     def describe(self) -> Description:
         """Tell versions and build facts of the framework, as they were recorded."""

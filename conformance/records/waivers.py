@@ -21,7 +21,7 @@ from typing import Any
 from lossproof.adapters.protocol import OUTPUTS as ALL_OUTPUTS
 from lossproof.core.case_id import is_of_implementation
 from lossproof.core.errors import UsageError
-from lossproof.core.observation import Observation
+from lossproof.core.observation import FAILING, Observation
 from lossproof.records.conditions import Condition, Context, Subject, context, parse
 
 WAIVABLE_OUTPUTS = (*ALL_OUTPUTS, "*")
@@ -99,6 +99,11 @@ def verdict(o: Observation) -> str:
     if not o.waiver:
         return o.verdict
     return "waived" if o.verdict == "fail" else "unexpected_pass"
+
+
+def fails(o: Observation) -> bool:
+    """Whether an observation makes a run fail, whatever the options: a failure that no waiver speaks of."""
+    return o.verdict in FAILING and verdict(o) != "waived"
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from lossproof.cases import kept_calls
 from lossproof.cases.catalogue import select
@@ -14,23 +15,33 @@ from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record
 
 
-def find_call(id: str | None, *, deck: str, seed: int, record: str | None, call_file: str | None) -> Call:
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a case is found by its id: in a deck (its size and seed), or in a ``record``. ``call_file`` holds the case
+    itself, as JSON (``-`` is standard input)."""
+
+    deck: str = "default"
+    seed: int = 0
+    record: str | None = None
+    call_file: str | None = None
+
+
+def find_call(id: str | None, place: Place) -> Call:
     """Find the call with an id, or the only one whose id ends in it.
 
-    A ``call_file`` holds the call itself. A ``record`` is searched if it is given; else, and always for relations and
-    error cases, the ``deck`` of the ``seed`` is. Raises :class:`UsageError`, with the nearest ids, if there is no such
-    call or there are several.
+    Relations and error cases are always looked up in the deck. Raises :class:`UsageError`, with the nearest ids, if
+    there is no such call or there are several.
     """
-    if call_file is not None:
-        return _from_file(call_file)
+    if place.call_file is not None:
+        return _from_file(place.call_file)
     if id is None:
         raise UsageError("which case? expected an ID (lossproof deck list), or --call FILE")
-    if record is not None and not is_of_check(id):
-        calls = list(_recorded(record))
-        place = f"the calls that {record} keeps (those that did not pass)"
+    if place.record is not None and not is_of_check(id):
+        calls = list(_recorded(place.record))
+        where = f"the calls that {place.record} keeps (those that did not pass)"
     else:
-        calls = select(deck, seed, (), (), ())
-        place = f"the {deck} deck of seed {seed}"
+        calls = select(place.deck, place.seed, (), (), ())
+        where = f"the {place.deck} deck of seed {place.seed}"
     by_id = {c.id: c for c in calls}
     if id in by_id:
         return by_id[id]
@@ -39,10 +50,11 @@ def find_call(id: str | None, *, deck: str, seed: int, record: str | None, call_
         return by_id[tails[0]]
     near = nearest(id, by_id)
     hint = f"nearest: {near}" if near else "see lossproof deck list"
-    raise UsageError(f"{'ambiguous' if tails else 'unknown'} id {id!r} in {place}; {hint}")
+    raise UsageError(f"{'ambiguous' if tails else 'unknown'} id {id!r} in {where}; {hint}")
 
 
 def _recorded(path: str) -> Iterator[Call]:
+
     for o in read_record(path):
         if o.call is not None:
             yield from_json(o.call)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from lossproof import __version__
 from lossproof.cases.deck import digest
 from lossproof.cases.deck_part import VERSION
 from lossproof.core.call import Call
-from lossproof.running.shard import UNDIVIDED, Shard
+from lossproof.running.options import DeckOptions
+from lossproof.running.shard import UNDIVIDED
 from lossproof.targets.target import Target
 
 # Threads, instruction sets, precision modes and compilers: the variables that can change bits. TF_ is no prefix here,
@@ -68,20 +69,14 @@ _CPU_FLAGS = (
 )
 
 
-def record_header(
-    targets: Sequence[Target],
-    calls: Sequence[Call],
-    *,
-    deck: str,
-    seed: int,
-    filters: Mapping[str, Iterable[str]],
-    shard: Shard = UNDIVIDED,
-) -> dict[str, Any]:
+def record_header(targets: Sequence[Target], calls: Sequence[Call], deck: DeckOptions) -> dict[str, Any]:
     """The first line of a record. ``calls`` are those of the whole deck, whatever the shard."""
+    shard = deck.shard
+    about = {"version": VERSION, "digest": digest(calls), "size": deck.size, "seed": deck.seed, "calls": len(calls)}
     return {
         "suite": __version__,
-        "deck": {"version": VERSION, "digest": digest(calls), "size": deck, "seed": seed, "calls": len(calls)},
-        "filters": {name: list(values) for name, values in filters.items() if values},
+        "deck": about,
+        "filters": deck.filters,
         **({"shard": {"index": shard.index, "of": shard.of}} if shard != UNDIVIDED else {}),
         "targets": {t.name: describe(t) for t in targets},
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""The one loop: (targets, calls) -> observations. The command line, pytest and check_implementation are views of it."""
+"""The loop puts calls to targets and judges their answers: (targets, calls) -> observations."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from lossproof.core.operations import solved_by
 from lossproof.judging.check import Exact
 from lossproof.judging.observe import observe
 from lossproof.running.answers import Ahead, CallGroup, Direct, Feed, GroupAnswers
-from lossproof.running.convention_ledger import Ledger
-from lossproof.running.mode_agreement import Agreement
+from lossproof.running.conclusions import Conclusions
 from lossproof.running.resume import Resumed
 from lossproof.running.shard import UNDIVIDED, Shard
 from lossproof.running.timing import Clock
@@ -82,36 +81,41 @@ def run(
     tape: Resumed | None = None,
     shard: Shard = UNDIVIDED,
 ) -> Iterator[Observation]:
-    """Put every call of the ``shard`` to every target and judge the answers against one truth.
+    """Put every call of the ``shard`` to every target, judge the answers against one truth, and conclude.
 
     Targets in processes of their own are asked side by side, ``jobs`` at once (0: one for each core), ahead of the
-    judge. The order of the observations is that of the calls, whoever answers first. What a ``tape`` has is taken from
-    there.
+    judge. The order of the observations is that of the calls, whoever answers first; what is said of all of them
+    together comes last. What a ``tape`` has is taken from there.
     """
+    conclusions = Conclusions(targets)
+    for unit, found in played(targets, calls, clock, jobs=jobs, tape=tape, shard=shard):
+        conclusions.add(unit.target, unit.group.calls, found)
+        yield from found
+    yield from conclusions.verdicts()
+
+
+def played(
+    targets: Sequence[Target],
+    calls: Iterable[Call],
+    clock: Clock | None = None,
+    *,
+    jobs: int = 0,
+    tape: Resumed | None = None,
+    shard: Shard = UNDIVIDED,
+) -> Iterator[tuple[Unit, list[Observation]]]:
+    """What :func:`run` observes of each target and group, without its conclusions."""
     clock = clock if clock is not None else Clock()
     several = stacked(calls, shard)
-    ledgers = {t.implementation: Ledger(t.implementation, t.capabilities.conventions) for t in targets}
-    agreement = Agreement(targets)
     units, done = schedule(targets, several), len(tape.sizes) if tape else 0
     for target in targets:
         withheld = sum(len(group.calls) for group in several if not target.takes(group.tier))
         clock.withheld |= {target.name: withheld} if withheld else {}
-    for unit, found in zip(units, tape.units() if tape else (), strict=False):
-        by_id = {c.id: c for c in unit.group.calls}
-        for observation in found:
-            ledgers[unit.target.implementation].add(by_id[observation.id], observation)
-        agreement.add(unit.target, found)
-        yield from found
+    yield from zip(units, tape.units() if tape else (), strict=False)
     with ExitStack() as stack:
         slots = threading.Semaphore(jobs or cores())
         feeds = {t.name: stack.enter_context(closing(_feed(t, units[done:], slots))) for t in targets}
         for group, same in itertools.groupby(units[done:], key=lambda unit: unit.group):
-            for target, found in _group(group, [unit.target for unit in same], feeds, ledgers, clock):
-                agreement.add(target, found)
-                yield from found
-    for ledger in ledgers.values():
-        yield from ledger.verdicts()
-    yield from agreement.grades()
+            yield from _group(group, list(same), feeds, clock)
 
 
 def truths_of(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth]:
@@ -134,41 +138,33 @@ def _feed(target: Target, units: Sequence[Unit], slots: threading.Semaphore) -> 
 
 
 def _group(
-    group: CallGroup, targets: Sequence[Target], feeds: Mapping[str, Feed], ledgers: Mapping[str, Ledger], clock: Clock
-) -> Iterator[tuple[Target, list[Observation]]]:
+    group: CallGroup, units: Sequence[Unit], feeds: Mapping[str, Feed], clock: Clock
+) -> Iterator[tuple[Unit, list[Observation]]]:
     """One group on every target that is given it."""
-    start = time.perf_counter()
+    start, targets = time.perf_counter(), [unit.target for unit in units]
     if group.calls[0].is_check:
         shared = Exact()
         exact: Mapping[str, Truth | Exact] = {t.capabilities.mean: shared for t in targets}
     else:
         exact = truths_of([c.problem for c in group.calls], {t.capabilities.mean for t in targets})
     clock.oracle += time.perf_counter() - start
-    for target in targets:
-        start = time.perf_counter()
+    for unit in units:
+        target, start = unit.target, time.perf_counter()
         answers = feeds[target.name].take(group)
         taken = time.perf_counter()
-        found = judged(target, group, answers, exact[target.capabilities.mean], ledgers[target.implementation])
+        found = judged(target, group, answers, exact[target.capabilities.mean])
         clock.waiting += taken - start
         clock.judge += time.perf_counter() - taken
         clock.add(target.name, answers.hearing.calls if answers.hearing else group.calls, answers.outcomes)
-        yield target, found
+        yield unit, found
 
 
-def judged(
-    target: Target, group: CallGroup, answers: GroupAnswers, exact: Truth | Exact, ledger: Ledger
-) -> list[Observation]:
+def judged(target: Target, group: CallGroup, answers: GroupAnswers, exact: Truth | Exact) -> list[Observation]:
     """The observations of one target and group, in order. All targets share the truth of a group."""
     if isinstance(exact, Exact):
         # sanity check: what is put as a check is heard as one
         assert answers.hearing is not None
         hearing = replace(answers.hearing, exact=exact)
-        found = hearing.check.judge(hearing)
-        for observation in found:
-            ledger.add(hearing.check, observation)
-        return found
+        return hearing.check.judge(hearing)
     p = group.calls[0].problem
-    found = observe(group.calls, exact, answers.outcomes, target.name, target.declared(p.op, p.result_dtype))
-    for i, observation in enumerate(found):
-        ledger.add(group.calls[i // len(exact.expected)], observation)
-    return found
+    return observe(group.calls, exact, answers.outcomes, target.name, target.declared(p.op, p.result_dtype))

@@ -6,7 +6,8 @@ of all shards together: a contradiction between two of them shows in neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from lossproof.core.call import Call
@@ -15,11 +16,12 @@ from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.record import Record
 from lossproof.records.recorded_targets import recorded_targets
-from lossproof.running.convention_ledger import Ledger
+from lossproof.running.conclusions import Conclusions
 from lossproof.running.loop import groups
-from lossproof.running.mode_agreement import Agreement
 from lossproof.running.resume import SAME, difference
 from lossproof.running.shard import Shard, divide
+from lossproof.running.timing import Clock
+from lossproof.targets.target import Target
 
 # What may differ between the machines of the shards, and is kept of each.
 _OWN = ("python", "numpy", "platform", "cpu", "environment", "command")
@@ -94,24 +96,37 @@ class _Stream:
             )
 
 
-def merged(shards: Sequence[Record], calls: Sequence[Call]) -> Iterator[Observation]:
-    """The observations of the whole run, in its order. ``calls`` are the deck, ``shards`` all of them in order."""
-    several = recorded_targets(shards[0])
-    ledgers = {t.implementation: Ledger(t.implementation, t.declared) for t in several}
-    agreement = Agreement(several)
-    streams = [_Stream(record) for record in shards]
-    stacks = list(groups(calls))
-    for stack, index in zip(stacks, divide(stacks, len(shards)), strict=True):
-        by_id, stream = {c.id: c for c in stack}, streams[index - 1]
-        for target in several:
-            found = []
-            while stream.head is not None and stream.head.target == target.name and stream.head.id in by_id:
-                found.append(stream.take())
-                ledgers[target.implementation].add(by_id[found[-1].id], found[-1])
-            agreement.add(target, found)
-            yield from found
-    for stream in streams:
-        stream.finish()
-    for ledger in ledgers.values():
-        yield from ledger.verdicts()
-    yield from agreement.grades()
+@dataclass
+class Merged:
+    """A source: the observations of the whole run, in its order, from the records of its ``shards``, all of them and in
+    order. ``calls`` are the deck."""
+
+    shards: Sequence[Record]
+    calls: Sequence[Call]
+    targets: Sequence[Target] = ()
+    clock: Clock = field(default_factory=Clock)
+    seconds: float = 0.0
+
+    def observations(self) -> Generator[Observation]:
+        """Every observation, and then the conclusions from all of them, which no shard could draw."""
+        several = recorded_targets(self.shards[0])
+        conclusions, streams = Conclusions(several), [_Stream(record) for record in self.shards]
+        stacks = list(groups(self.calls))
+        for stack, index in zip(stacks, divide(stacks, len(self.shards)), strict=True):
+            ids, stream = {c.id for c in stack}, streams[index - 1]
+            for target in several:
+                found = []
+                while stream.head is not None and stream.head.target == target.name and stream.head.id in ids:
+                    found.append(stream.take())
+                conclusions.add(target, stack, found)
+                yield from found
+        for stream in streams:
+            stream.finish()
+        yield from conclusions.verdicts()
+        for record in self.shards:
+            end = record.end() or {}
+            self.seconds += end.get("seconds", 0.0)
+            self.clock.more(end.get("clock", {}))
+
+    def close(self) -> None:
+        """Nothing runs."""

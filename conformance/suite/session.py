@@ -1,71 +1,227 @@
-"""What the two test modules share: the chosen targets, deck and waivers, and observations computed once for all."""
+"""The session of a pytest run: its items play parts of the deck, and one of them concludes from all parts."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import time
 from collections import defaultdict
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lossproof.cases import kept_calls
-from lossproof.cases.catalogue import select
 from lossproof.core.call import Call
+from lossproof.core.case_id import CONVENTION
+from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
-from lossproof.records.waivers import Book, waivers_in_force
-from lossproof.running.loop import run
+from lossproof.plugin import MISTAKE
+from lossproof.records import record
+from lossproof.records.waivers import Book
+from lossproof.running.conclusions import Conclusions
+from lossproof.running.loop import played
+from lossproof.running.options import DeckOptions, Rules
+from lossproof.running.session import Ended, Session, opened
+from lossproof.running.timing import Clock
 from lossproof.targets import selection
 from lossproof.targets.target import Target
 
+# Op, dtype and family.
 ReplayKey = tuple[str, str, str]
 
 
-class Replay:
-    """The deck on the chosen targets, judged lazily: a group of calls is put to every target that still needs it, so
-    that all targets share one truth."""
+@dataclass(frozen=True)
+class Parts:
+    """A folder with what targets answered to groups of calls, as it was observed, for all workers of one pytest run."""
 
-    def __init__(self, targets: tuple[Target, ...], calls: Iterable[Call], waivers: Book, *, strict: bool) -> None:
-        self.targets = {t.name: t for t in targets}
-        self.waivers = waivers
-        self.strict = strict
+    folder: Path
+
+    def read(self, target: str, key: ReplayKey) -> list[Observation] | None:
+        """What a target answered to a group; None if no item has asked it."""
+        path = self._path(target, key)
+        return list(record.read_record(path)) if path.is_file() else None
+
+    def write(self, target: str, key: ReplayKey, found: Sequence[Observation]) -> None:
+        """Keep what a target answered to a group, all of it at once: other workers may read it."""
+        path = self._path(target, key)
+        draft = path.with_name(f"{os.getpid()}-{path.name}")
+        with record.Writer(draft, {}) as writer:
+            for o in found:
+                writer.write(o)
+        draft.replace(path)
+
+    def _path(self, target: str, key: ReplayKey) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / (hashlib.sha256("\n".join((target, *key)).encode()).hexdigest()[:16] + ".jsonl.gz")
+
+
+class Replay:
+    """The deck on the chosen targets, played group by group when an item asks for it.
+
+    ``selected`` are the groups of the items that pytest was left with, and the targets of each; everything until that
+    is known. Where one process runs all items, a group is put at once to every target that needs it, so that all share
+    one truth.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.targets = {t.name: t for t in session.source.targets}
         self.groups: dict[ReplayKey, list[Call]] = defaultdict(list)
-        for call in calls:
+        for call in session.calls:
             self.groups[call.problem.op, call.problem.dtype, call.family].append(call)
-        self.wanted: dict[ReplayKey, set[str]] | None = None
+        self.selected: Mapping[ReplayKey, Sequence[str]] = {key: list(self.targets) for key in self.groups}
+        self.parts: Parts | None = None
+        self._together = False
         self._found: dict[tuple[str, ReplayKey], list[Observation]] = {}
 
+    def prepare(self, parts: Parts, selected: Mapping[ReplayKey, Sequence[str]], *, together: bool) -> None:
+        """Take note of the items that will run; where none of them plays a part, all parts are still to be played."""
+        self.parts, self._together = parts, together
+        self.selected = selected or self.selected
+
     def observations(self, target: str, key: ReplayKey) -> list[Observation]:
-        """The observations of one item, and of the same group on the other targets while the truth is at hand."""
+        """What a target answers to a group, marked with waivers."""
+        return [self.session.mark(o) for o in self._raw(target, key)]
+
+    def _raw(self, target: str, key: ReplayKey) -> list[Observation]:
         if (target, key) not in self._found:
-            names = {target} | (self.wanted or {}).get(key, set())
+            names = {target, *(self.selected.get(key, ()) if self._together else ())}
             found: dict[str, list[Observation]] = {name: [] for name in names}
-            for o in run([t for name, t in self.targets.items() if name in names], self.groups[key]):
-                if o.target in found:
-                    found[o.target].append(self.waivers.mark(o))
-            self._found.update({(name, key): group for name, group in found.items()})
+            for unit, more in played([t for name, t in self.targets.items() if name in names], self.groups[key]):
+                found[unit.name] += more
+            for name, several in found.items():
+                self._found[name, key] = several
+                if self.parts is not None:
+                    self.parts.write(name, key, several)
         return self._found.pop((target, key))
+
+    def part(self, target: str, key: ReplayKey) -> list[Observation]:
+        """What a target answers to a group, as an item of some worker has found it, or else found now."""
+        kept = self.parts.read(target, key) if self.parts is not None else None
+        return self._raw(target, key) if kept is None else kept
+
+    @cached_property
+    def whole(self) -> Whole:
+        """The session of the selected parts together, played to its end."""
+        everything = all(set(self.selected.get(key, ())) == set(self.targets) for key in self.groups)
+        shortfalls = () if everything else ("a part of the deck was selected",)
+        waivers = Book(self.session.book.waivers, self.session.book.targets)
+        joined = replace(self.session, source=Joined(self), book=waivers, shortfalls=shortfalls)
+        conclusions = _Conclusions()
+        return Whole(joined.play(conclusions), conclusions.found)
+
+
+@dataclass
+class Joined:
+    """A source: the selected parts, in the order of the deck, and the conclusions from all of them."""
+
+    replay: Replay
+    clock: Clock = field(default_factory=Clock)
+    _start: float = field(default_factory=time.perf_counter)
+
+    @property
+    def targets(self) -> Sequence[Target]:
+        """The targets of which some part was selected."""
+        names = {name for several in self.replay.selected.values() for name in several}
+        return [t for name, t in self.replay.targets.items() if name in names]
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, so far."""
+        return time.perf_counter() - self._start
+
+    def observations(self) -> Generator[Observation]:
+        """Every observation, and then the conclusions."""
+        targets = self.targets
+        conclusions = Conclusions(targets)
+        for key, calls in self.replay.groups.items():
+            for target in (t for t in targets if t.name in self.replay.selected.get(key, ())):
+                found = self.replay.part(target.name, key)
+                conclusions.add(target, calls, found)
+                yield from found
+        yield from conclusions.verdicts()
+
+    def close(self) -> None:
+        """Nothing: the targets are those of the replay."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """How the session of all parts ended, and its ``conclusions``: what is said of conventions and of modes."""
+
+    ended: Ended
+    conclusions: Sequence[Observation]
+
+
+@dataclass
+class _Conclusions:
+    """A sink that keeps what is said of all calls together."""
+
+    found: list[Observation] = field(default_factory=list)
+
+    def add(self, o: Observation) -> None:
+        """Keep a conclusion."""
+        if o.case.family == CONVENTION:
+            self.found.append(o)
+
+    def close(self, run: Ended) -> None:
+        """Nothing is left to do."""
 
 
 @lru_cache(maxsize=1)
-def make_replay(
-    targets: tuple[str, ...], deck: str, seed: int, kept: tuple[str, ...], waivers: tuple[str, ...], strict: bool
-) -> Replay:
-    """The replay of these options; collection and the tests share it."""
-    chosen = tuple(selection.choose_targets(targets, selection.PROCESSES))
-    calls = kept_calls.along(select(deck, seed, (), (), ()), kept)
-    return Replay(chosen, calls, waivers_in_force(chosen, waivers), strict=strict)
+def _replay(targets: tuple[str, ...], deck: DeckOptions, rules: Rules) -> Replay:
+    return Replay(opened(targets, deck=deck, rules=rules))
 
 
 def of(config: pytest.Config) -> Replay:
-    """The replay that the command line asks for. Raises :class:`UsageError` for options that make no sense."""
-    return make_replay(
-        tuple(config.getoption("--lossproof-target")),
-        config.getoption("--lossproof-deck"),
-        config.getoption("--lossproof-seed"),
-        tuple(config.getoption("--lossproof-calls")),
-        tuple(config.getoption("--lossproof-waivers")),
-        config.getoption("--lossproof-strict"),
+    """The replay that the command line asks for; collection and the tests share it. Raises :class:`UsageError` for
+    options that make no sense."""
+    deck = DeckOptions(
+        size=config.getoption("--lossproof-deck"),
+        seed=config.getoption("--lossproof-seed"),
+        ops=tuple(config.getoption("--lossproof-op")),
+        dtypes=tuple(config.getoption("--lossproof-dtype")),
+        families=tuple(config.getoption("--lossproof-family")),
+        kept=tuple(config.getoption("--lossproof-calls")),
     )
+    rules = Rules(waivers=tuple(config.getoption("--lossproof-waivers")), strict=config.getoption("--lossproof-strict"))
+    return _replay(tuple(config.getoption("--lossproof-target")), deck, rules)
+
+
+def playing(request: pytest.FixtureRequest) -> Replay:
+    """The replay for an item that runs: it knows the other items, and has a folder that all workers share."""
+    replay = of(request.config)
+    if replay.parts is None:
+        base: Path = request.getfixturevalue("tmp_path_factory").getbasetemp()
+        folder = (base if alone(request.config) else base.parent) / "lossproof-parts"
+        selected: dict[ReplayKey, list[str]] = defaultdict(list)
+        for item in request.session.items:
+            params: Mapping[str, Any] = (
+                item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+            )
+            if "key" in params and "target" in params:
+                selected[params["key"]].append(params["target"])
+        replay.prepare(Parts(folder), selected, together=alone(request.config))
+    return replay
+
+
+def parametrize(
+    metafunc: pytest.Metafunc, names: tuple[str, ...], items: Callable[[Replay], Mapping[str, tuple[Any, ...]]]
+) -> None:
+    """One item for each of the ``items`` of the replay, by their ids; none, and one line, for options that make no
+    sense."""
+    stash = metafunc.config.stash
+    found: Mapping[str, tuple[Any, ...]] = {}
+    try:
+        found = items(of(metafunc.config)) if MISTAKE not in stash else {}
+    except UsageError as error:
+        if not alone(metafunc.config):
+            raise  # in a worker of xdist, the error of a module is the shortest report there is
+        stash[MISTAKE] = str(error)
+    metafunc.parametrize(names, list(found.values()), ids=list(found))
 
 
 @lru_cache(maxsize=1)

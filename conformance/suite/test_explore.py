@@ -17,9 +17,8 @@ from lossproof.cases import kept_calls
 from lossproof.cases.explore.calls import calls
 from lossproof.cases.explore.search import CLIMBED, MANY, search
 from lossproof.core.call import Call
-from lossproof.core.observation import FAILING
 from lossproof.core.operations import OPERATIONS
-from lossproof.records.waivers import verdict
+from lossproof.records.waivers import fails, verdict
 from lossproof.running.loop import run
 from lossproof.suite import session
 
@@ -43,12 +42,12 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
     def play(data: st.DataObject) -> None:
         __tracebackhide__ = True
         call = data.draw(calls(op, dtypes, free_shapes=free, layouts=layouts), label="call")
-        observations = [replay.waivers.mark(o, explored=True) for o in run(chosen, [call])]
+        observations = [replay.session.book.mark(o, explored=True) for o in run(chosen, [call])]
         judged = [o for o in observations if verdict(o) not in ("waived", "unsupported")]
         shares = [o.share for o in judged if math.isfinite(o.share)]
         if call.problem.x.size <= CLIMBED:
             target(max(shares, default=0.0), label=f"worst share of the bound, {op}")
-        bad = [o for o in observations if o.verdict in FAILING and verdict(o) != "waived"]
+        bad = [o for o in observations if fails(o)]
         if bad:
             found = "\n".join(f"{o.target}: {o.message}" for o in bad)
             as_json = json.dumps(call.to_json(), separators=(",", ":"))

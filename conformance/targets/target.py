@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -112,6 +112,11 @@ class Target:
     def player(self) -> Player | None:
         """The adapter, if it is one that is elsewhere."""
         return self.adapter if isinstance(self.adapter, Player) else None
+
+    @property
+    def conventions(self) -> Mapping[tuple[str, str, str], str]:
+        """The conventions that the adapter declares, by clause, op and output."""
+        return self.capabilities.conventions
 
     def script(self, problem: Problem) -> str:
         """Return a program of the framework alone that evaluates a problem as this target does."""

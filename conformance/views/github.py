@@ -11,9 +11,9 @@ import click
 
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import VERDICTS, Observation
+from lossproof.running.session import Ended
+from lossproof.running.summary import Summary
 from lossproof.views.markdown import literal
-from lossproof.views.summary import Summary
-from lossproof.views.view import Ended
 
 # GitHub shows ten annotations of a step.
 ANNOTATIONS = 10

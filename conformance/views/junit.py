@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import FAILING, Observation
 from lossproof.records.waivers import verdict
-from lossproof.views.view import Ended
+from lossproof.running.session import Ended
 
 JunitKey = tuple[str, str, str, str]
 # Messages that a case has; its text says how many there are.

@@ -6,18 +6,27 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from lossproof.core.case_id import is_of_implementation
 from lossproof.core.observation import VERDICTS, Observation
-from lossproof.records.waivers import Book
+from lossproof.records.waivers import Book, fails
+from lossproof.running.session import Ended, Sink
+from lossproof.running.summary import FindingGroup, GroupKey, Summary, behaviours
 from lossproof.running.timing import Clock
-from lossproof.views.summary import FindingGroup, GroupKey, Summary, behaviours
 
 GROUPS_SHOWN = 20
 _COLOURS = {"pass": "green", "convention": "green", "waived": "yellow", "suspect": "yellow", "unsupported": "dim"}
@@ -30,23 +39,15 @@ def console(*, stderr: bool = False) -> Console:
     return out if out.is_terminal else Console(stderr=stderr, highlight=False, width=200)
 
 
-class Tick(Protocol):
-    """A function that is called once for each observation."""
-
-    def __call__(self, o: Observation, failed: int) -> None:
-        """Advance by one."""
-        ...
-
-
 @contextmanager
-def progress(total: int, *, quiet: bool = False) -> Iterator[Tick]:
-    """Show progress on standard error: a live bar on a terminal, a line now and then elsewhere.
+def progress(total: int, *, quiet: bool = False) -> Iterator[Sink]:
+    """Progress on standard error: a live bar on a terminal, a line now and then elsewhere.
 
     Continuous integration keeps a log, even where it forces colours (``FORCE_COLOR`` makes rich see a terminal).
     """
     out = console(stderr=True)
     if quiet or not out.is_terminal or out.is_dumb_terminal or os.environ.get("CI"):
-        yield _lines(out, total, quiet=quiet)
+        yield _Lines(out, total, quiet)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -57,27 +58,51 @@ def progress(total: int, *, quiet: bool = False) -> Iterator[Tick]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=out, transient=True) as bar:
-        task = bar.add_task("starting", total=total, bad="")
-
-        def tick(o: Observation, failed: int) -> None:
-            bad = f"[red]{failed} failed[/]" if failed else ""
-            bar.update(task, advance=1, description=escape(f"{o.target} {o.case.op} {o.case.dtype}"), bad=bad)
-
-        yield tick
+        yield _Bar(bar, bar.add_task("starting", total=total, bad=""))
 
 
-def _lines(out: Console, total: int, *, quiet: bool) -> Tick:
-    done, last = 0, time.monotonic()
+@dataclass
+class _Bar:
+    """A live bar, which is gone when the session is over."""
 
-    def tick(o: Observation, failed: int) -> None:
-        nonlocal done, last
-        done += 1
+    bar: Progress
+    task: TaskID
+    failed: int = 0
+
+    def add(self, o: Observation) -> None:
+        """Advance by one."""
+        self.failed += fails(o)
+        bad = f"[red]{self.failed} failed[/]" if self.failed else ""
+        self.bar.update(self.task, advance=1, description=escape(f"{o.target} {o.case.op} {o.case.dtype}"), bad=bad)
+
+    def close(self, run: Ended) -> None:
+        """Make room for the tables."""
+        self.bar.stop()
+
+
+@dataclass
+class _Lines:
+    """A line now and then; none if it is to be quiet."""
+
+    out: Console
+    total: int
+    quiet: bool
+    done: int = 0
+    failed: int = 0
+    last: float = field(default_factory=time.monotonic)
+
+    def add(self, o: Observation) -> None:
+        """Advance by one."""
+        self.done += 1
+        self.failed += fails(o)
         now = time.monotonic()
-        if not quiet and now - last > _SECONDS_BETWEEN_LINES:
-            last = now
-            out.print(f"{done}/{total} outputs judged, {failed} failed, at {o.target} {o.id}", markup=False)
+        if not self.quiet and now - self.last > _SECONDS_BETWEEN_LINES:
+            self.last = now
+            text = f"{self.done}/{self.total} outputs judged, {self.failed} failed, at {o.target} {o.id}"
+            self.out.print(text, markup=False)
 
-    return tick
+    def close(self, run: Ended) -> None:
+        """Nothing is left to say."""
 
 
 def print_run(out: Console, summary: Summary, book: Book, clock: Clock, *, complete: bool, quiet: bool = False) -> None:

@@ -23,6 +23,7 @@ from lossproof.core.observation import Observation
 from lossproof.records import record
 from lossproof.running import header as evidence
 from lossproof.running.loop import run
+from lossproof.running.options import DeckOptions
 from lossproof.targets.target import Target
 from tests.support.views import lossproof
 
@@ -63,7 +64,7 @@ def test_a_whole_run_survives(tmp_path: Path) -> None:
     calls = deck_calls("smoke", DeckPart(ops=["nll_loss"]))
     seen = list(run([Target(ADAPTER)], calls))
     path = tmp_path / "r.jsonl"
-    header = evidence.record_header([Target(ADAPTER)], calls, deck="smoke", seed=0, filters={"op": ["nll_loss"]})
+    header = evidence.record_header([Target(ADAPTER)], calls, DeckOptions(size="smoke", ops=["nll_loss"]))
     with record.Writer(path, header) as writer:
         for o in seen:
             writer.write(o)

@@ -123,7 +123,7 @@ def test_waivers_are_applied_to_the_whole(folder: Path, tmp_path: Path, monkeypa
     lossproof(*run)
     result = lossproof("merge", marked, *shards(folder)[:-1], "-o", str(out))
     assert result.exit_code == 2
-    assert "the shards have a waiver 'no-kernel'" in result.stderr
+    assert "the record has a waiver 'no-kernel'" in result.stderr
 
 
 @pytest.mark.parametrize("of", [1, 2, 3, 7, 1000])

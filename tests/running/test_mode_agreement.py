@@ -14,8 +14,8 @@ from lossproof.cases.catalogue import select
 from lossproof.core.case_id import CONVENTION
 from lossproof.core.observation import Observation
 from lossproof.running.loop import run
+from lossproof.running.summary import Summary
 from lossproof.targets.target import Target
-from lossproof.views.summary import Summary
 
 
 @dataclass

@@ -25,11 +25,11 @@ from lossproof.judging.check import Check
 from lossproof.records.record import to_line
 from lossproof.records.waivers import waivers_in_force
 from lossproof.running.loop import run
+from lossproof.running.summary import Summary
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
 from lossproof.targets.launch import Processes
 from lossproof.targets.target import Target
-from lossproof.views.summary import Summary
 from tests.support.faulty import MAGIC
 
 NAME = f"{Path(__file__).parents[1] / 'support' / 'faulty.py'}:ADAPTER"

@@ -19,10 +19,10 @@ from lossproof.cli.main import cli
 from lossproof.core.observation import Observation
 from lossproof.records import record
 from lossproof.records.waivers import Book, verdict
+from lossproof.running.session import Ended
+from lossproof.running.summary import Summary
 from lossproof.views.github import ANNOTATIONS, commands, job_summary
 from lossproof.views.junit import MESSAGES, JunitView
-from lossproof.views.summary import Summary
-from lossproof.views.view import Ended
 from tests.support.views import python
 
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"

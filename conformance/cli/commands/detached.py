@@ -5,67 +5,67 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
-from lossproof.cases.catalogue import select
-from lossproof.cli.outputs import chosen as views_of
-from lossproof.cli.session import Show, judge_all
+from lossproof.cli.options import OutputOptions
+from lossproof.cli.outputs import views
+from lossproof.cli.session import told
 from lossproof.core.errors import UsageError
-from lossproof.records.record import Writer
 from lossproof.running.detached import AnswerFile, export
 from lossproof.running.header import record_header
+from lossproof.running.options import DeckOptions, Execution, Rules
+from lossproof.running.session import Live, Session
 from lossproof.targets.target import Target
 
 
-def export_command(
-    folder: str,
-    *,
-    deck: str,
-    seed: int,
-    ops: Sequence[str],
-    dtypes: Sequence[str],
-    families: Sequence[str],
-    timeout: float,
-) -> int:
+def export_command(folder: str, *, deck: DeckOptions, execution: Execution) -> int:
     """Write the folder and say what to do with it."""
-    calls = select(deck, seed, ops, dtypes, families)
-    facts = {"deck": deck, "seed": seed, "ops": list(ops), "dtypes": list(dtypes), "families": list(families)}
-    n = export(Path(folder), calls, facts, timeout)
+    filters = {"ops": list(deck.ops), "dtypes": list(deck.dtypes), "families": list(deck.families)}
+    facts = {"size": deck.size, "seed": deck.seed, **filters}
+    n = export(Path(folder), deck.calls(), facts, execution.timeout)
     click.echo(f"{folder}: {n} calls, the adapters, and README.txt with the command that evaluates them")
     return 0
 
 
-def judge_command(
-    answers: Sequence[str], *, record: str | None, waivers: Sequence[str], strict: bool, quiet: bool, **views: Any
-) -> int:
+def judge_command(answers: Sequence[str], *, rules: Rules, outputs: OutputOptions) -> int:
     """Judge files of answers as a run judges targets; the exit code."""
     with contextlib.ExitStack() as stack:
         heard = [AnswerFile(path) for path in answers]
         for one in heard:
             stack.callback(one.close)
-        made = heard[0].deck["arguments"]
         for one in heard[1:]:
             if one.deck["digest"] != heard[0].deck["digest"]:
                 raise UsageError(f"{one.path} and {heard[0].path} answer different decks; judge them one by one")
-        calls = select(made["deck"], made["seed"], made["ops"], made["dtypes"], made["families"])
+        deck = _deck(heard[0])
+        calls = deck.calls()
         for one in heard:
             one.expect(calls)
-        chosen = targets_of_files(heard)
-        filters = {"op": made["ops"], "dtype": made["dtypes"], "family": made["families"]}
-        where = {"record": record} if record else {"deck": made["deck"], "seed": made["seed"]}
-        others = views_of(**views, options=where)
-        head = record_header(chosen, calls, deck=made["deck"], seed=made["seed"], filters=filters)
-        writer = stack.enter_context(Writer(record, head)) if record else None
+        several = targets_of_files(heard)
         missing = [
             f"{one.missing} calls without an answer in {one.path}; finish it with --after"
             for one in heard
             if one.missing
         ]
-        complete = made["deck"] == "default" and not any(filters.values()) and not missing
-        how = Show(waivers, strict=strict, quiet=quiet, complete=complete, reasons=missing, chosen=others)
-        return judge_all(chosen, calls, writer, None, how, head)
+        session = Session(
+            subjects=several,
+            calls=calls,
+            deck=deck,
+            book=rules.book(several),
+            source=Live(several, calls),
+            strict=rules.strict,
+            header=record_header(several, calls, deck),
+            shortfalls=missing,
+        )
+        return told(session, outputs, views(outputs, deck.place))
+
+
+def _deck(one: AnswerFile) -> DeckOptions:
+    """The deck that a file answers."""
+    try:
+        return DeckOptions(**one.deck["arguments"])
+    except TypeError:
+        raise UsageError(f"{one.path} answers a deck that this lossproof cannot make again; export it again") from None
 
 
 def targets_of_files(heard: Sequence[AnswerFile]) -> list[Target]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 
 from lossproof.repro.explain import lines
-from lossproof.repro.find import find_call
+from lossproof.repro.find import Place, find_call
 from lossproof.targets import selection
 from lossproof.views.terminal import console
 
@@ -14,14 +14,11 @@ def explain_command(
     id: str | None,
     *,
     target: str | None,
-    deck: str,
-    seed: int,
-    record: str | None,
-    call_file: str | None,
+    place: Place,
     full: bool,
 ) -> int:
     """Print the explanation."""
-    call = find_call(id, deck=deck, seed=seed, record=record, call_file=call_file)
+    call = find_call(id, place)
     chosen = selection.choose_targets([target], selection.PROCESSES)[0] if target else None
     out = console()
     try:

@@ -13,10 +13,10 @@ from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record
 from lossproof.records.recorded_targets import recorded_targets
 from lossproof.records.waivers import waivers_in_force
+from lossproof.running.summary import Summary
 from lossproof.views.html.collect import Collected
 from lossproof.views.html.page import Run, page, put
 from lossproof.views.html.programs import MOST, ReproducerTexts
-from lossproof.views.summary import Summary
 
 
 def report_command(

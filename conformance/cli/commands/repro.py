@@ -16,7 +16,7 @@ from lossproof.records.waivers import shipped
 from lossproof.repro.bug_report import issue
 from lossproof.repro.command_line import command
 from lossproof.repro.convention_program import apart
-from lossproof.repro.find import find_call
+from lossproof.repro.find import Place, find_call
 from lossproof.repro.program import Reproducer, reproduce
 from lossproof.targets import selection
 from lossproof.targets.target import Target
@@ -27,23 +27,20 @@ def repro_command(
     *,
     target: str | None,
     output: str,
-    record: str | None,
-    deck: str,
-    seed: int,
-    call_file: str | None,
+    place: Place,
     simplify: bool,
     as_issue: bool,
     file: str | None,
 ) -> int:
     """Write the program, or the report."""
-    if id and call_file is None and is_of_implementation(id):
+    if id and place.call_file is None and is_of_implementation(id):
         chosen = selection.choose_targets([target] if target else [], selection.PROCESSES)
-        search = partial(_apart, id, chosen, target, deck=deck, seed=seed)
+        search = partial(_apart, id, chosen, target, place)
     else:
-        call = find_call(id, deck=deck, seed=seed, record=record, call_file=call_file)
-        names = [target] if target else _recorded(call, record) if record else []
+        call = find_call(id, place)
+        names = [target] if target else _recorded(call, place.record) if place.record else []
         chosen = selection.choose_targets(names, selection.PROCESSES)
-        options = {"deck": deck, "seed": seed, "call_file": call_file}
+        options = {"deck": place.deck, "seed": place.seed, "call_file": place.call_file}
         said = target if target != "all" else None
         search = partial(_first, call, chosen, output, options, simplify=simplify, said=said)
     try:
@@ -90,18 +87,18 @@ def _first(
     return found[0]
 
 
-def _apart(id: str, chosen: list[Target], said: str | None, *, deck: str, seed: int) -> Reproducer:
+def _apart(id: str, chosen: list[Target], said: str | None, place: Place) -> Reproducer:
     """The first implementation in whose targets the dtypes differ, or else the modes and devices among themselves.
 
     Targets that are started on the way are added to the ``chosen``.
     """
     from lossproof.cases.catalogue import select
 
-    calls = select(deck, seed, (CaseId.parse(id).op,), (), ())
+    calls = select(place.deck, place.seed, (CaseId.parse(id).op,), (), ())
     by_name = groupby(sorted(chosen, key=lambda t: t.implementation), key=lambda t: t.implementation)
     wrong: list[UsageError] = []
     for name, several in [(name, list(group)) for name, group in by_name]:
-        line = command(id, said or name, deck=deck, seed=seed)
+        line = command(id, said or name, deck=place.deck, seed=place.seed)
         try:
             return apart(id, several, calls, line)
         except UsageError as error:

@@ -16,8 +16,8 @@ from lossproof.records.filters import Filters
 from lossproof.records.record import Record, read_record, to_line
 from lossproof.records.recorded_targets import recorded_targets
 from lossproof.records.waivers import Book, shipped, verdict
+from lossproof.running.summary import Summary
 from lossproof.running.timing import Clock
-from lossproof.views.summary import Summary
 from lossproof.views.terminal import console, print_run
 
 _LISTED = 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,15 +11,15 @@ from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record
 from lossproof.records.recorded_targets import recorded_targets
 from lossproof.records.waiver_drafts import Drafts, drafts, toml
-from lossproof.records.waivers import waivers_in_force
+from lossproof.running.options import Rules
 
 
-def waive_command(path: str, *, to: str | None, waivers: Sequence[str]) -> int:
+def waive_command(path: str, *, to: str | None, rules: Rules) -> int:
     """Write the drafts, or print them; the exit code is 0 if nothing failed that no waiver may hide."""
     record = read_record(path)
     several = recorded_targets(record)
     with warned():
-        found = drafts(lambda: record, several, waivers_in_force(several, waivers))
+        found = drafts(lambda: record, several, rules.book(several))
     if found.drafts:
         _put(toml(found.drafts), to)
     click.echo(_said(found, to), err=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from lossproof.core.case_id import Kind
 from lossproof.core.observation import Observation
-from lossproof.views.summary import CellKey
+from lossproof.running.summary import CellKey
 
 # Edges of histograms, in powers of ten of the share of the bound; what is below the first is exact or nearly so.
 EDGES = (*(-4 + i / 4 for i in range(17)), 1.0, 2.0, 3.0)

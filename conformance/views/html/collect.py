@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from lossproof.core.observation import FAILING, Observation
 from lossproof.records.waivers import verdict
+from lossproof.running.summary import Summary
 from lossproof.views.html.accuracy import Accuracy
-from lossproof.views.summary import Summary
 
 # Observations that are listed one by one; counts are of all.
 LISTED = 3000

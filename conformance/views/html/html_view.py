@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lossproof.core.observation import Observation
+from lossproof.running.session import Ended
 from lossproof.views.html.collect import Collected
 from lossproof.views.html.page import Run, needed, page, put
 from lossproof.views.html.programs import ReproducerTexts
-from lossproof.views.view import Ended
 
 
 @dataclass

@@ -21,11 +21,11 @@ from lossproof.core.observation import FAILING, VERDICTS, Observation
 from lossproof.records.diff import Diff
 from lossproof.records.record import json_ready
 from lossproof.records.waivers import Book, verdict
+from lossproof.running.summary import FindingGroup, GroupKey, Summary, behaviours
 from lossproof.views.diff_tables import Section, in_one_line, preface, sections
 from lossproof.views.html.accuracy import EDGES
 from lossproof.views.html.collect import Collected, Waived
 from lossproof.views.html.programs import ReproducerTexts
-from lossproof.views.summary import FindingGroup, GroupKey, Summary, behaviours
 
 # Groups of failures that get a card; the list has the others.
 CARDS = 200

@@ -1,44 +1,17 @@
-"""Views of a run are told of every observation, and write something when the run has ended."""
+"""The summary of a run for programs, as one JSON object."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import click
 
 from lossproof.core.observation import VERDICTS, Observation
 from lossproof.records.record import json_ready
-from lossproof.records.waivers import Book
-from lossproof.targets.target import Target
-from lossproof.views.summary import GroupKey, Summary
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A run that is over: its ``targets`` (none where a record is about them), the ``header`` of its record, what was
-    counted, why it fails (``reasons``), and the ``facts`` at its end; None if it was interrupted."""
-
-    header: Mapping[str, Any]
-    summary: Summary
-    book: Book
-    reasons: Sequence[str]
-    facts: Mapping[str, Any] | None
-    targets: Sequence[Target] = ()
-
-
-class View(Protocol):
-    """A view is told of a run, and makes something of it."""
-
-    def add(self, o: Observation) -> None:
-        """Take note of one observation."""
-        ...
-
-    def close(self, run: Ended) -> None:
-        """Write what was made. Raises :class:`UsageError` where that cannot be done."""
-        ...
+from lossproof.running.session import Ended
+from lossproof.running.summary import GroupKey, Summary
 
 
 @dataclass
@@ -104,20 +77,3 @@ def _group(s: Summary, key: GroupKey) -> dict[str, Any]:
         "symptoms": dict(group.kinds),
         "worst": {"id": group.worst.id, "share": group.worst.share, "message": group.worst.message},
     }
-
-
-@dataclass
-class Views:
-    """Several views as one; a problem of one does not keep the others from being written."""
-
-    views: Sequence[View] = field(default_factory=list)
-
-    def add(self, o: Observation) -> None:
-        """Tell each view."""
-        for view in self.views:
-            view.add(o)
-
-    def close(self, run: Ended) -> None:
-        """Write each view."""
-        for view in self.views:
-            view.close(run)

@@ -132,19 +132,22 @@ class Summary:
 
     def reasons(self, book: Book, *, strict: bool, complete: bool) -> list[str]:
         """Why the run fails, one line each; nothing when it is green. ``complete`` runs are unfiltered."""
-        found = []
         counts = [f"{n} {v}" for v, n in sorted(self.total.items()) if v in FAILING and v != "unexpected_pass"]
-        if counts:
-            found.append(", ".join(counts))
-        if strict:
-            if self.notes:
-                found.append(f"{len(self.notes)} faults that did not happen again")
-            names = sorted({name for _, name in self.unexpected if book.is_seen(book.named(name))})
-            if names:
-                found.append(f"unexpected pass of waiver {', '.join(names)}")
-            stale = [w.name for w in book.stale() if book.is_seen(w)] if complete else []
-            if stale:
-                found.append(f"stale waiver {', '.join(stale)}")
+        strictly = self.strict_reasons(book, complete=complete) if strict else []
+        return [*([", ".join(counts)] if counts else []), *strictly]
+
+    def strict_reasons(self, book: Book, *, complete: bool) -> list[str]:
+        """Why the run fails beside its failures, under ``--strict``: faults that happened once, waivers that no longer
+        hold."""
+        found = []
+        if self.notes:
+            found.append(f"{len(self.notes)} faults that did not happen again")
+        names = sorted({name for _, name in self.unexpected if book.is_seen(book.named(name))})
+        if names:
+            found.append(f"unexpected pass of waiver {', '.join(names)}")
+        stale = [w.name for w in book.stale() if book.is_seen(w)] if complete else []
+        if stale:
+            found.append(f"stale waiver {', '.join(stale)}")
         return found
 
 

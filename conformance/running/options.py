@@ -1,0 +1,99 @@
+"""Options of a session, by group: which cases are put, how targets run, and when a finding makes it fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lossproof.cases import kept_calls
+from lossproof.cases.catalogue import select
+from lossproof.core.call import Call
+from lossproof.records.conditions import Subject
+from lossproof.records.waivers import Book, waivers_in_force
+from lossproof.running.shard import UNDIVIDED, Shard
+from lossproof.targets import selection
+from lossproof.targets.launch import TIMEOUT, Processes
+
+_GIB = 2**30
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeckOptions:
+    """The choice of the calls that are put to targets.
+
+    ``size`` is ``smoke`` or ``default``, ``seed`` draws another deck of that size. ``ops``, ``dtypes`` and ``families``
+    keep a part of it (all where they are empty), ``shard`` the part of it that one of several runs plays. ``kept`` are
+    files of single calls, or folders of them, that are put after the deck.
+    """
+
+    size: str = "default"
+    seed: int = 0
+    ops: Sequence[str] = ()
+    dtypes: Sequence[str] = ()
+    families: Sequence[str] = ()
+    kept: Sequence[str] = ()
+    shard: Shard = UNDIVIDED
+
+    def calls(self) -> list[Call]:
+        """The calls of the whole deck, whatever the shard, in order. Raises :class:`UsageError` for unknown names."""
+        return kept_calls.along(select(self.size, self.seed, self.ops, self.dtypes, self.families), self.kept)
+
+    @property
+    def filters(self) -> dict[str, list[str]]:
+        """What the deck is narrowed to, by the name of the option."""
+        several = {"op": self.ops, "dtype": self.dtypes, "family": self.families}
+        return {name: list(values) for name, values in several.items() if values}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a run of it plays everything: a waiver that matches nothing then is stale."""
+        return self.size == "default" and not self.filters and self.shard == UNDIVIDED
+
+    @property
+    def place(self) -> dict[str, object]:
+        """The options of ``lossproof repro`` that find a case of this deck again."""
+        return {"deck": self.size, "seed": self.seed}
+
+    @classmethod
+    def recorded(cls, header: Mapping[str, Any]) -> DeckOptions:
+        """The deck that the header of a record describes, without its shard. Raises KeyError, TypeError or
+        AttributeError where it describes none."""
+        facts, filters = header["deck"], header["filters"]
+        ops, dtypes, families = (tuple(filters.get(name, ())) for name in ("op", "dtype", "family"))
+        return cls(size=facts["size"], seed=facts["seed"], ops=ops, dtypes=dtypes, families=families)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """The way in which targets run.
+
+    ``jobs`` targets run at once (0: one for each core), one call takes at most ``timeout`` seconds and one process at
+    most ``memory`` GiB (0: half of the machine's). ``in_process`` runs them in this process, one after the other, where
+    none of these limits holds and a crash ends the run.
+    """
+
+    jobs: int = 0
+    timeout: float = TIMEOUT
+    memory: float = 0.0
+    in_process: bool = False
+
+    @property
+    def processes(self) -> Processes | None:
+        """The limits of the targets' processes; None if they run in this one."""
+        if self.in_process or selection.PROCESSES is None:
+            return None
+        return Processes(self.jobs, self.timeout, int(self.memory * _GIB))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What makes a session fail beside its failures: ``waivers`` are files of known deviations on top of the shipped
+    ones; under ``strict`` waivers that no longer hold and faults that did not happen again are findings, too."""
+
+    waivers: Sequence[str] = ()
+    strict: bool = False
+
+    def book(self, targets: Sequence[Subject]) -> Book:
+        """The waivers in force for some targets. Raises :class:`UsageError` for files that cannot be read."""
+        return waivers_in_force(targets, self.waivers)

@@ -1,0 +1,202 @@
+"""The session behind every front door: targets are chosen, a deck is taken and played, its observations are marked with
+waivers and counted, and whoever writes or shows them hears of each.
+
+The command line (run, judge, merge, upgrade), pytest and ``check_implementation`` differ in where observations come
+from (a :class:`Source`) and in who hears of them (:class:`Sink`), and in nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from lossproof.core.call import Call
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import Observation
+from lossproof.records.conditions import Subject
+from lossproof.records.waivers import Book
+from lossproof.running.header import record_header
+from lossproof.running.loop import run, stacked
+from lossproof.running.options import DeckOptions, Execution, Rules
+from lossproof.running.resume import Resumed
+from lossproof.running.shard import UNDIVIDED, Shard
+from lossproof.running.summary import Summary
+from lossproof.running.timing import Clock
+from lossproof.targets import selection
+from lossproof.targets.target import Target
+
+
+class Source(Protocol):
+    """Where the observations of a session come from, in the order of the run and without their marks."""
+
+    @property
+    def targets(self) -> Sequence[Target]:
+        """The targets that run; none where a record is about them."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """Where the time went; complete when the observations are through."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, so far."""
+        ...
+
+    def observations(self) -> Generator[Observation]:
+        """Every observation of the deck, and then the conclusions from all of them."""
+        ...
+
+    def close(self) -> None:
+        """End the targets that run."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A session that is over.
+
+    ``targets`` are those that still run (none where a record is about them), ``header`` is that of its record, and
+    ``reasons`` say why it fails. ``facts`` are what a record has at its end; None if the session was interrupted.
+    """
+
+    header: Mapping[str, Any]
+    summary: Summary
+    book: Book
+    reasons: Sequence[str]
+    facts: Mapping[str, Any] | None
+    targets: Sequence[Target] = ()
+    clock: Clock = field(default_factory=Clock)
+    complete: bool = False
+
+
+class Sink(Protocol):
+    """Somebody who hears of every observation, and of the end."""
+
+    def add(self, o: Observation) -> None:
+        """Hear of one observation."""
+        ...
+
+    def close(self, run: Ended) -> None:
+        """Hear that the session is over. Raises :class:`UsageError` where something cannot be written then."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What is put to whom, where the observations come from, and what is known beforehand of the outcome.
+
+    ``subjects`` are the targets, running or recorded, ``calls`` those of the whole ``deck``, ``book`` the waivers in
+    force. ``shortfalls`` are reasons to fail that no observation has, such as answers that are missing; a deck with any
+    of them is not complete.
+    """
+
+    subjects: Sequence[Subject]
+    calls: Sequence[Call]
+    deck: DeckOptions
+    book: Book
+    source: Source
+    strict: bool = False
+    header: Mapping[str, Any] = field(default_factory=dict)
+    shortfalls: Sequence[str] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that can be asked is asked: a waiver that matches nothing then is stale."""
+        return self.deck.is_complete and not self.shortfalls
+
+    @property
+    def expected(self) -> int:
+        """How many outputs will be judged, at most, without the conclusions."""
+        one = sum(len(c.outputs) for group in stacked(self.calls, self.deck.shard) for c in group.calls)
+        return len(self.subjects) * one
+
+    def mark(self, raw: Observation) -> Observation:
+        """An observation with the name of the waiver that speaks of it.
+
+        Raises :class:`UsageError` if a record has it marked with another one.
+        """
+        o = self.book.mark(replace(raw, waiver="") if raw.waiver else raw)
+        if raw.waiver and raw.waiver != o.waiver:
+            raise UsageError(f"the record has a waiver {raw.waiver!r} on {o.id}; give this command the same --waivers")
+        return o
+
+    def play(self, *sinks: Sink) -> Ended:
+        """Play the session to its end: every sink hears of every observation, and then, in order, of the end.
+
+        An interrupt (KeyboardInterrupt) ends it early: it is neither complete nor has facts.
+        """
+        source, summary, interrupted = self.source, Summary(), False
+        with closing(source.observations()) as observations:
+            try:
+                for raw in observations:
+                    o = self.mark(raw)
+                    summary.add(o)
+                    for sink in sinks:
+                        sink.add(o)
+            except KeyboardInterrupt:
+                interrupted = True
+        complete = self.is_complete and not interrupted
+        facts = {"seconds": source.seconds, "clock": source.clock.facts(), "verdicts": dict(summary.total)}
+        reasons = [*self.shortfalls, *summary.reasons(self.book, strict=self.strict, complete=complete)]
+        told = None if interrupted else facts
+        ended = Ended(self.header, summary, self.book, reasons, told, source.targets, source.clock, complete)
+        for sink in sinks:
+            sink.close(ended)
+        return ended
+
+    def close(self) -> None:
+        """End the targets that run."""
+        self.source.close()
+
+
+@dataclass
+class Live:
+    """A source: the calls are put to targets that run, now. What a ``tape`` has is taken from there."""
+
+    targets: Sequence[Target]
+    calls: Sequence[Call]
+    jobs: int = 0
+    shard: Shard = UNDIVIDED
+    tape: Resumed | None = None
+    clock: Clock = field(default_factory=Clock)
+    _start: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, so far."""
+        return time.perf_counter() - self._start
+
+    def observations(self) -> Generator[Observation]:
+        """Every observation, and then the conclusions from all of them."""
+        try:
+            yield from run(self.targets, self.calls, self.clock, jobs=self.jobs, tape=self.tape, shard=self.shard)
+        finally:
+            self.clock.close(self.targets)
+
+    def close(self) -> None:
+        """End the processes of the targets."""
+        selection.close(self.targets)
+
+
+def opened(
+    names: Sequence[str], *, deck: DeckOptions, execution: Execution | None = None, rules: Rules | None = None
+) -> Session:
+    """The session of some targets (every installed one if there are no names) and a deck; targets are started.
+
+    Close it when it is over. Raises :class:`UsageError` for options that make no sense.
+    """
+    execution, rules = execution or Execution(), rules or Rules()
+    calls = deck.calls()
+    targets = selection.choose_targets(names, execution.processes)
+    try:
+        book, head = rules.book(targets), record_header(targets, calls, deck)
+    except BaseException:
+        selection.close(targets)
+        raise
+    source = Live(targets, calls, execution.jobs, deck.shard)
+    return Session(subjects=targets, calls=calls, deck=deck, book=book, source=source, strict=rules.strict, header=head)
