@@ -91,7 +91,8 @@ def answer(adapter: Adapter, problem: Problem, device: str, mode: str, *, watch:
     reason = refusal(adapter.name, adapter.capabilities().in_mode(mode), problem)
     if reason:
         return Outcome(error="unsupported", message=reason)
-    given = _private(problem) if watch else problem
+    # Who writes into its inputs must not change those of the next target.
+    given = _private(problem)
     meter = getattr(adapter, "meter", Meter())
     before = replace(meter)
     start = time.perf_counter()

@@ -57,6 +57,7 @@ class FunctionAdapter:
     online: bool = False
     mean: str = "mean"
     normalised_targets: bool = False
+    conventions: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def describe(self) -> Description:
         """The interpreter; a plain function has no version."""
@@ -77,6 +78,7 @@ class FunctionAdapter:
             layouts=LAYOUTS,
             normalised_targets=self.normalised_targets,
             mean=self.mean,
+            conventions={(clause, self.op, output): shown for (clause, output), shown in self.conventions.items()},
         )
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
@@ -158,6 +160,7 @@ def check_implementation(
     online: bool = False,
     mean: str = "mean",
     normalised_targets: bool = False,
+    conventions: Mapping[tuple[str, str], str] | None = None,
     deck: str = "default",
     seed: int = 0,
     calls: Iterable[Call] | None = None,
@@ -177,7 +180,9 @@ def check_implementation(
     ``error_profiles`` maps a dtype to a declared error profile W, N or F; ``online`` declares partial sums that are
     rescaled when the running maximum grows. ``mean`` says what the reduction ``mean`` of index targets is if it does
     not divide by the weights of the labels: ``mean_over_rows`` (all rows) or ``mean_over_kept`` (those not ignored).
-    ``normalised_targets`` declares that probabilities must sum to 1. The function meets arrays in every memory layout.
+    ``normalised_targets`` declares that probabilities must sum to 1. ``conventions`` declare what the function shows
+    where the specification (section 4) leaves a choice, by clause and output, such as ``{("4", "value"): "nan"}``;
+    what is not declared must be the same in every dtype. The function meets arrays in every memory layout.
 
     ``deck`` (``smoke`` or ``default``) and ``seed`` choose the calls and the relations, or ``calls`` replaces
     them; with ``errors`` the answers to invalid input are judged, too.
@@ -213,6 +218,7 @@ def check_implementation(
         online,
         mean,
         normalised_targets,
+        conventions or {},
     )
     if calls is None:
         calls = select(deck, seed, (op,), wanted)

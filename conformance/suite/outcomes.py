@@ -23,7 +23,7 @@ def conclude(book: Book, outputs: Sequence[Observation], *, strict: bool) -> Non
     __tracebackhide__ = True
     bad = [o for o in outputs if fails(o)]
     if bad:
-        pytest.fail("\n".join(f"{o.message}\n    {_hint(o)}" for o in bad), pytrace=False)
+        pytest.fail("\n".join(f"{o.id} {o.output}: {o.message}\n    {_hint(o)}" for o in bad), pytrace=False)
     for o in outputs:
         if verdict(o) == "unexpected_pass":
             w = book.named(o.waiver)
