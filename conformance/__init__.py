@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from lossproof.check import check_implementation
     from lossproof.core.errors import UsageError
     from lossproof.core.observation import Observation
-    from lossproof.running.report import Report
+    from lossproof.running.report import Report, run
 
 __version__ = "0.1.0"
-__all__ = ["Observation", "Report", "UsageError", "__version__", "check_implementation"]
+__all__ = ["Observation", "Report", "UsageError", "__version__", "check_implementation", "run"]
 
 _MODULES = {
     "Observation": "lossproof.core.observation",
     "Report": "lossproof.running.report",
     "UsageError": "lossproof.core.errors",
     "check_implementation": "lossproof.check",
+    "run": "lossproof.running.report",
 }
 
 

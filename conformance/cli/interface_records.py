@@ -6,15 +6,15 @@ from typing import Any
 
 import click
 
-from lossproof.cli.options import MANY, merged_output_options, rule_options
+from lossproof.cli.options import MANY_NAMES, merged_output_options, rule_options
 from lossproof.records.diff_options import DIFF_FORMATS, LEVELS
 
 
 @click.command()
 @click.argument("record")
-@click.option("--op", "ops", help="Only this op (repeatable).", **MANY)
-@click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **MANY)
-@click.option("--family", "families", help="Only this family of cases (repeatable).", **MANY)
+@click.option("--op", "ops", help="Only this op (repeatable).", **MANY_NAMES)
+@click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **MANY_NAMES)
+@click.option("--family", "families", help="Only this family of cases (repeatable).", **MANY_NAMES)
 @click.option("--target", "targets", multiple=True, metavar="TARGET", help="Only this target (repeatable).")
 @click.option("--verdict", "verdicts", multiple=True, metavar="VERDICT", help="Only this verdict (repeatable).")
 @click.option("--id", "ids", multiple=True, metavar="GLOB", help="Only ids like this (repeatable).")

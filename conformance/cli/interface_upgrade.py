@@ -55,11 +55,11 @@ def upgrade(sides: tuple[str, ...], **options: Any) -> int:
     environment that is there, torch alone for what is installed here. Environments are kept for the next time
     (lossproof env list).
     """
-    from lossproof.cli.commands.upgrade import Comparison, Sides, upgrade_command
+    from lossproof.cli.commands.upgrade import DiffOptions, Sides, upgrade_command
 
     names = ("before", "after", "targets", "extra", "python", "fresh")
     both = Sides(given=sides, **{name: options.pop(name) for name in names})
-    comparison = Comparison(**{name: options.pop(name) for name in ("fail_on", "form", "keep", "html")})
+    comparison = DiffOptions(**{name: options.pop(name) for name in ("fail_on", "form", "keep", "html")})
     return upgrade_command(both, comparison=comparison, **options)
 
 

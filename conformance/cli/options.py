@@ -14,13 +14,13 @@ import click
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
-MANY: dict[str, Any] = {"multiple": True, "metavar": "NAME"}
+MANY_NAMES: dict[str, Any] = {"multiple": True, "metavar": "NAME"}
 
 _SEED = click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck.")
 _FILTERS = (
-    click.option("--op", "ops", help="Only this op (repeatable).", **MANY),
-    click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **MANY),
-    click.option("--family", "families", help="Only this family of cases (repeatable).", **MANY),
+    click.option("--op", "ops", help="Only this op (repeatable).", **MANY_NAMES),
+    click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **MANY_NAMES),
+    click.option("--family", "families", help="Only this family of cases (repeatable).", **MANY_NAMES),
 )
 _SHARD = click.option(
     "--shard", metavar="I/N", help="Only part I of N: run all parts, on any machines, and merge the records."

@@ -57,7 +57,7 @@ class Sides:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class DiffOptions:
     """What makes the comparison fail, how it is printed, and where the records (``keep``) and its page are put."""
 
     fail_on: str = LEVELS[0]
@@ -92,7 +92,7 @@ class _Half:
 
 
 def upgrade_command(
-    sides: Sides, *, deck: DeckOptions, execution: Execution, rules: Rules, comparison: Comparison
+    sides: Sides, *, deck: DeckOptions, execution: Execution, rules: Rules, comparison: DiffOptions
 ) -> int:
     """Make the environments, run, compare, and return the exit code of the comparison."""
     if comparison.html:
