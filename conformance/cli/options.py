@@ -166,12 +166,12 @@ def merged_output_options() -> Decorator:
 
 
 def case_options() -> Decorator:
-    """The options of where a case is found; the command gets them as ``place``, a Place."""
+    """The options of where a case is found; the command gets them as ``place``, a CasePlace."""
 
     def make(given: dict[str, Any]) -> Any:
-        from lossproof.repro.find import Place
+        from lossproof.repro.find import CasePlace
 
-        return Place(**given)
+        return CasePlace(**given)
 
     options = (
         click.option("--deck", default="default", show_default=True, metavar="NAME", help="The deck that has the id."),

@@ -16,7 +16,7 @@ from lossproof.records.record import read_record
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class CasePlace:
     """Where a case is found by its id: in a deck (its size and seed), or in a ``record``. ``call_file`` holds the case
     itself, as JSON (``-`` is standard input)."""
 
@@ -26,7 +26,7 @@ class Place:
     call_file: str | None = None
 
 
-def find_call(id: str | None, place: Place) -> Call:
+def find_call(id: str | None, place: CasePlace) -> Call:
     """Find the call with an id, or the only one whose id ends in it.
 
     Relations and error cases are always looked up in the deck. Raises :class:`UsageError`, with the nearest ids, if

@@ -34,7 +34,7 @@ ReplayKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class Parts:
+class PlayedParts:
     """A folder with what targets answered to groups of calls, as it was observed, for all workers of one pytest run."""
 
     folder: Path
@@ -73,11 +73,11 @@ class Replay:
         for call in session.calls:
             self.groups[call.problem.op, call.problem.dtype, call.family].append(call)
         self.selected: Mapping[ReplayKey, Sequence[str]] = {key: list(self.targets) for key in self.groups}
-        self.parts: Parts | None = None
+        self.parts: PlayedParts | None = None
         self._together = False
         self._found: dict[tuple[str, ReplayKey], list[Observation]] = {}
 
-    def prepare(self, parts: Parts, selected: Mapping[ReplayKey, Sequence[str]], *, together: bool) -> None:
+    def prepare(self, parts: PlayedParts, selected: Mapping[ReplayKey, Sequence[str]], *, together: bool) -> None:
         """Take note of the items that will run; where none of them plays a part, all parts are still to be played."""
         self.parts, self._together = parts, together
         self.selected = selected or self.selected
@@ -110,7 +110,7 @@ class Replay:
         shortfalls = () if everything else ("a part of the deck was selected",)
         waivers = Book(self.session.book.waivers, self.session.book.targets)
         joined = replace(self.session, source=Joined(self), book=waivers, shortfalls=shortfalls)
-        conclusions = _Conclusions()
+        conclusions = _Concluded()
         return Whole(joined.play(conclusions), conclusions.found)
 
 
@@ -157,7 +157,7 @@ class Whole:
 
 
 @dataclass
-class _Conclusions:
+class _Concluded:
     """A sink that keeps what is said of all calls together."""
 
     found: list[Observation] = field(default_factory=list)
@@ -204,7 +204,7 @@ def playing(request: pytest.FixtureRequest) -> Replay:
             )
             if "key" in params and "target" in params:
                 selected[params["key"]].append(params["target"])
-        replay.prepare(Parts(folder), selected, together=alone(request.config))
+        replay.prepare(PlayedParts(folder), selected, together=alone(request.config))
     return replay
 
 

@@ -12,7 +12,7 @@ from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.bisection import first_change
 from lossproof.records.changes import state
-from lossproof.repro.find import Place, find_call
+from lossproof.repro.find import CasePlace, find_call
 from lossproof.running.loop import run
 from lossproof.running.options import Execution
 from lossproof.targets import selection
@@ -38,7 +38,7 @@ class Search:
     keep: bool = False
 
 
-def bisect_command(target: str, id: str, *, search: Search, place: Place, execution: Execution) -> int:
+def bisect_command(target: str, id: str, *, search: Search, place: CasePlace, execution: Execution) -> int:
     """Search, print each step, and the release."""
     good, bad, package = search.good, search.bad, search.package
     named = spec(target)

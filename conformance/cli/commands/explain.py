@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 
 from lossproof.repro.explain import lines
-from lossproof.repro.find import Place, find_call
+from lossproof.repro.find import CasePlace, find_call
 from lossproof.targets import selection
 from lossproof.views.terminal import console
 
@@ -14,7 +14,7 @@ def explain_command(
     id: str | None,
     *,
     target: str | None,
-    place: Place,
+    place: CasePlace,
     full: bool,
 ) -> int:
     """Print the explanation."""

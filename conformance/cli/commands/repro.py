@@ -16,7 +16,7 @@ from lossproof.records.waivers import shipped
 from lossproof.repro.bug_report import issue
 from lossproof.repro.command_line import command
 from lossproof.repro.convention_program import apart
-from lossproof.repro.find import Place, find_call
+from lossproof.repro.find import CasePlace, find_call
 from lossproof.repro.program import Reproducer, reproduce
 from lossproof.targets import selection
 from lossproof.targets.target import Target
@@ -27,7 +27,7 @@ def repro_command(
     *,
     target: str | None,
     output: str,
-    place: Place,
+    place: CasePlace,
     simplify: bool,
     as_issue: bool,
     file: str | None,
@@ -87,7 +87,7 @@ def _first(
     return found[0]
 
 
-def _apart(id: str, chosen: list[Target], said: str | None, place: Place) -> Reproducer:
+def _apart(id: str, chosen: list[Target], said: str | None, place: CasePlace) -> Reproducer:
     """The first implementation in whose targets the dtypes differ, or else the modes and devices among themselves.
 
     Targets that are started on the way are added to the ``chosen``.
