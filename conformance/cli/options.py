@@ -72,8 +72,8 @@ _OUTPUT = click.option("--output", "-o", "record", required=True, metavar="FILE"
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
-    """Where the observations of a session go: a ``record``, the terminal (``quiet``: the failures and the last line),
-    and the other views that are named by their options."""
+    """Output options say where the observations of a session go: a ``record``, the terminal (``quiet``: the failures
+    and the last line), and the other views that are named by their options."""
 
     record: str | None = None
     quiet: bool = False
@@ -161,7 +161,7 @@ def output_options(*, record: Decorator = _RECORD) -> Decorator:
 
 
 def merged_output_options() -> Decorator:
-    """Those of a command whose output is a record, named with ``--output``."""
+    """Add the output options of a command whose output is a record, named with ``--output``."""
     return output_options(record=_OUTPUT)
 
 

@@ -102,7 +102,7 @@ def verdict(o: Observation) -> str:
 
 
 def fails(o: Observation) -> bool:
-    """Whether an observation makes a run fail, whatever the options: a failure that no waiver speaks of."""
+    """Say whether an observation makes a run fail, whatever the options: a failure that no waiver speaks of."""
     return o.verdict in FAILING and verdict(o) != "waived"
 
 

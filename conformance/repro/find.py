@@ -17,8 +17,10 @@ from lossproof.records.record import read_record
 
 @dataclass(frozen=True, kw_only=True)
 class CasePlace:
-    """Where a case is found by its id: in a deck (its size and seed), or in a ``record``. ``call_file`` holds the case
-    itself, as JSON (``-`` is standard input)."""
+    """A place where a case is found by its id: in a deck (its size and seed), or in a ``record``.
+
+    ``call_file`` holds the case itself, as JSON (``-`` is standard input).
+    """
 
     deck: str = "default"
     seed: int = 0

@@ -34,7 +34,7 @@ class CallGroup:
 
 @dataclass(frozen=True)
 class GroupAnswers:
-    """What a target says to a group; ``hearing`` if the group is a check."""
+    """The answers of a target to a group, and its ``hearing`` if the group is a check."""
 
     outcomes: tuple[Outcome, ...]
     hearing: Hearing | None = None
@@ -46,14 +46,14 @@ class GroupAnswers:
 
 
 class Feed(Protocol):
-    """Where the loop gets a target's answers from."""
+    """A feed gives the loop the answers of one target, group by group."""
 
     def take(self, group: CallGroup) -> GroupAnswers:
         """The answers to a group. Groups are taken in the order of the run."""
         ...
 
     def close(self) -> None:
-        """No more is wanted."""
+        """Stop asking: the loop wants no more answers."""
         ...
 
 
@@ -93,7 +93,7 @@ class Ahead:
         self._thread.start()
 
     def take(self, group: CallGroup) -> GroupAnswers:
-        """Wait for the answers. What the thread raised is raised here."""
+        """Wait for the thread's answers to a group; an exception of the thread is raised here."""
         with self._changed:
             self._changed.wait_for(lambda: self._ready)
             found, answers = self._ready.popleft()

@@ -17,7 +17,7 @@ class Declaring(Subject, Protocol):
 
     @property
     def conventions(self) -> Mapping[tuple[str, str, str], str]:
-        """What the adapter declares, by clause, op and output."""
+        """The conventions that the adapter declares, by clause, op and output."""
         ...
 
 

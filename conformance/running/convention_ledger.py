@@ -22,7 +22,7 @@ ANYWHERE = frozenset({"3"})
 
 
 def is_compared(clause: str, call: Call) -> bool:
-    """Whether what a call shows of a clause must be the same in every dtype, mode and device."""
+    """Say whether what a call shows of a clause must be the same in every dtype, mode and device."""
     f = FAMILIES.get(call.family)
     invalid = call.is_check and call.family == ERROR
     special = invalid or (f is not None and not f.regular)
@@ -30,7 +30,7 @@ def is_compared(clause: str, call: Call) -> bool:
 
 
 def alike(call: Call) -> str:
-    """What a call has in common with the same call in another dtype."""
+    """Return what a call has in common with the same call in another dtype."""
     return f"{call.case.family}/{call.case.detail}"
 
 

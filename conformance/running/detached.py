@@ -134,7 +134,7 @@ class AnswerFile:
 
     @property
     def missing(self) -> int:
-        """How many requests have no answer."""
+        """The number of requests that have no answer."""
         found: int = self.deck["requests"] - len(self._places) - len(self.withheld)
         return found
 
@@ -145,12 +145,12 @@ class AnswerFile:
         return found
 
     def describe(self) -> Description:
-        """What the worker said."""
+        """Return what the worker said when it was started."""
         found: Description = self.hello["description"]
         return found
 
     def capabilities(self) -> Capabilities:
-        """What the worker said."""
+        """Return what the worker said when it was started."""
         found: Capabilities = self.hello["capabilities"]
         return found
 

@@ -68,7 +68,7 @@ def stacked(calls: Iterable[Call], shard: Shard = UNDIVIDED) -> list[CallGroup]:
 
 
 def schedule(targets: Sequence[Target], several: Iterable[CallGroup]) -> list[Unit]:
-    """Who is asked what, in the order of the observations."""
+    """Return which target is asked which group, in the order of the observations."""
     return [Unit(target, group) for group in several for target in targets if target.takes(group.tier)]
 
 
@@ -103,7 +103,7 @@ def played(
     tape: Resumed | None = None,
     shard: Shard = UNDIVIDED,
 ) -> Iterator[tuple[Unit, list[Observation]]]:
-    """What :func:`run` observes of each target and group, without its conclusions."""
+    """Yield what :func:`run` observes of each target and group, without its conclusions."""
     clock = clock if clock is not None else Clock()
     several = stacked(calls, shard)
     units, done = schedule(targets, several), len(tape.sizes) if tape else 0

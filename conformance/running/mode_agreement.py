@@ -17,7 +17,7 @@ from lossproof.records.conditions import Subject
 
 @dataclass
 class Tally:
-    """How many outputs were compared, and how many have other bits."""
+    """A tally counts the outputs that were compared, and those that have other bits."""
 
     compared: int = 0
     differing: int = 0

@@ -41,13 +41,13 @@ class DeckOptions:
 
     @property
     def filters(self) -> dict[str, list[str]]:
-        """What the deck is narrowed to, by the name of the option."""
+        """The names that the deck is narrowed to, by option."""
         several = {"op": self.ops, "dtype": self.dtypes, "family": self.families}
         return {name: list(values) for name, values in several.items() if values}
 
     @property
     def is_complete(self) -> bool:
-        """Whether a run of it plays everything: a waiver that matches nothing then is stale."""
+        """Say whether a run of this deck plays everything: a waiver that matches nothing then is stale."""
         return self.size == "default" and not self.filters and self.shard == UNDIVIDED
 
     @property
@@ -88,8 +88,11 @@ class Execution:
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What makes a session fail beside its failures: ``waivers`` are files of known deviations on top of the shipped
-    ones; under ``strict`` waivers that no longer hold and faults that did not happen again are findings, too."""
+    """Rules say what makes a session fail beside its failures.
+
+    ``waivers`` are files of known deviations on top of the shipped ones; under ``strict`` waivers that no longer hold
+    and faults that did not happen again are findings, too.
+    """
 
     waivers: Sequence[str] = ()
     strict: bool = False

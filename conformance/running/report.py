@@ -31,7 +31,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed."""
+        """Say whether nothing failed."""
         return not self.failures and not self.reasons
 
     def raise_on_failure(self, *, limit: int = 5) -> None:

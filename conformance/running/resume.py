@@ -24,7 +24,7 @@ SAME = ("suite", "deck", "filters", "targets")
 
 
 class UnitNames(Protocol):
-    """What one target says to one group of calls."""
+    """The names of what one target says to one group of calls."""
 
     @property
     def ids(self) -> frozenset[str]:
@@ -86,7 +86,7 @@ class Resumed:
 
 
 def begun(path: str | Path) -> bool:
-    """Whether there is a record with a whole header, or a foreign file; False if there is nothing or less than that."""
+    """Say whether there is a record with a whole header, or a foreign file, and not nothing or less than that."""
     try:
         with Path(path).open("rb") as file:
             first = file.readline()
@@ -97,7 +97,7 @@ def begun(path: str | Path) -> bool:
 
 
 def complete_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """Where each observation begins, in bytes, and its JSON object.
+    """Yield the byte at which each observation begins, and its JSON object.
 
     At last where they end, and what a complete run says there, ``{"end": ...}``; None if the record is cut short.
     """
@@ -118,7 +118,7 @@ def complete_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
 
 
 def difference(made: Any, now: Any, name: str) -> str:
-    """Where two values first differ, in words; empty if they are equal."""
+    """Return in words where two values first differ; empty if they are equal."""
     for where, one, other in differences(made, now, name):
         return f"{where} was {json.dumps(one)} and is {json.dumps(other)}"
     return ""

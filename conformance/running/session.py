@@ -30,7 +30,7 @@ from lossproof.targets.target import Target
 
 
 class Source(Protocol):
-    """Where the observations of a session come from, in the order of the run and without their marks."""
+    """A source gives a session its observations, in the order of the run and without their marks."""
 
     @property
     def targets(self) -> Sequence[Target]:
@@ -39,12 +39,12 @@ class Source(Protocol):
 
     @property
     def clock(self) -> Clock:
-        """Where the time went; complete when the observations are through."""
+        """The clock that says where the time went; complete when the observations are through."""
         ...
 
     @property
     def seconds(self) -> float:
-        """How long it took, so far."""
+        """The seconds that it took, so far."""
         ...
 
     def observations(self) -> Generator[Observation]:
@@ -88,7 +88,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """What is put to whom, where the observations come from, and what is known beforehand of the outcome.
+    """A session says what is put to whom, where the observations come from, and what is known beforehand.
 
     ``subjects`` are the targets, running or recorded, ``calls`` those of the whole ``deck``, ``book`` the waivers in
     force. ``shortfalls`` are reasons to fail that no observation has, such as answers that are missing; a deck with any
@@ -106,12 +106,12 @@ class Session:
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything that can be asked is asked: a waiver that matches nothing then is stale."""
+        """Say whether everything that can be asked is asked: a waiver that matches nothing then is stale."""
         return self.deck.is_complete and not self.shortfalls
 
     @property
     def expected(self) -> int:
-        """How many outputs will be judged, at most, without the conclusions."""
+        """The most outputs that will be judged, without the conclusions."""
         one = sum(len(c.outputs) for group in stacked(self.calls, self.deck.shard) for c in group.calls)
         return len(self.subjects) * one
 
@@ -168,7 +168,7 @@ class Live:
 
     @property
     def seconds(self) -> float:
-        """How long it took, so far."""
+        """The seconds that it took, so far."""
         return time.perf_counter() - self._start
 
     def observations(self) -> Generator[Observation]:

@@ -1,4 +1,4 @@
-"""Where the time of a run goes."""
+"""The time of a run: where it goes, by target and by part of the engine."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from lossproof.targets.target import Target
 
 @dataclass
 class Clock:
-    """Where the time went, in seconds, by target: inside its calls, of these in the first call of each signature and in
-    ``compiling``, and in starting its processes; then in waiting for targets, in the oracle, in the judge.
+    """A clock counts where the time went, in seconds.
+
+    By target: inside its calls, of these in the first call of each signature and in ``compiling``, and in starting its
+    processes. For all of them: in waiting for targets, in the oracle, in the judge.
 
     ``programs`` counts what was compiled, where the adapter counts; ``withheld`` the calls that a target was not given,
     because their tier is too dear for it; ``restarts`` how often its processes were started again.
@@ -38,7 +40,7 @@ class Clock:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "_seen"}
 
     def part(self, targets: Collection[str]) -> dict[str, Any]:
-        """What of it is about some targets, and what the engine took for all of them."""
+        """Return the clock of some targets, with what the engine took for all of them."""
         return {
             name: {t: n for t, n in fact.items() if t in targets} if isinstance(fact, dict) else fact
             for name, fact in self.facts().items()

@@ -40,7 +40,7 @@ class PlayedParts:
     folder: Path
 
     def read(self, target: str, key: ReplayKey) -> list[Observation] | None:
-        """What a target answered to a group; None if no item has asked it."""
+        """Return what a target answered to a group; None if no item has asked it."""
         path = self._path(target, key)
         return list(record.read_record(path)) if path.is_file() else None
 
@@ -83,7 +83,7 @@ class Replay:
         self.selected = selected or self.selected
 
     def observations(self, target: str, key: ReplayKey) -> list[Observation]:
-        """What a target answers to a group, marked with waivers."""
+        """Return what a target answers to a group, marked with waivers."""
         return [self.session.mark(o) for o in self._raw(target, key)]
 
     def _raw(self, target: str, key: ReplayKey) -> list[Observation]:
@@ -99,7 +99,7 @@ class Replay:
         return self._found.pop((target, key))
 
     def part(self, target: str, key: ReplayKey) -> list[Observation]:
-        """What a target answers to a group, as an item of some worker has found it, or else found now."""
+        """Return what a target answers to a group, as an item of some worker has found it, or else found now."""
         kept = self.parts.read(target, key) if self.parts is not None else None
         return self._raw(target, key) if kept is None else kept
 
@@ -130,7 +130,7 @@ class Joined:
 
     @property
     def seconds(self) -> float:
-        """How long it took, so far."""
+        """The seconds that it took, so far."""
         return time.perf_counter() - self._start
 
     def observations(self) -> Generator[Observation]:
@@ -150,7 +150,7 @@ class Joined:
 
 @dataclass(frozen=True)
 class Whole:
-    """How the session of all parts ended, and its ``conclusions``: what is said of conventions and of modes."""
+    """The end of the session of all parts, and its ``conclusions``: what is said of conventions and of modes."""
 
     ended: Ended
     conclusions: Sequence[Observation]
@@ -235,5 +235,5 @@ def targets_here(config: pytest.Config) -> tuple[Target, ...]:
 
 
 def alone(config: pytest.Config) -> bool:
-    """Whether one process runs all items: workers of xdist each run their own share, and compute no one else's."""
+    """Say whether one process runs all items: workers of xdist each run their own share, and compute no one else's."""
     return not hasattr(config, "workerinput")

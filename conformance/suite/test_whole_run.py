@@ -1,4 +1,4 @@
-"""What only a whole run can say: whether conventions are the same everywhere, and whether waivers still hold.
+"""A whole run alone can say whether conventions are the same everywhere, and whether waivers still hold.
 
 These items come last and take what the items of the replay have found, in whatever process; what is missing they play
 themselves. Where a part of the replay is selected they speak of that part, as a filtered run of the command line does;

@@ -25,7 +25,7 @@ from lossproof.targets.target import spec
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Which releases are asked, from ``good`` to ``bad``, in what environments, and what of their answers counts."""
+    """A search asks releases, from ``good`` to ``bad``, in what environments, and what of their answers counts."""
 
     good: str
     bad: str

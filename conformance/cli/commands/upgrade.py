@@ -58,7 +58,7 @@ class Sides:
 
 @dataclass(frozen=True, kw_only=True)
 class DiffOptions:
-    """What makes the comparison fail, how it is printed, and where the records (``keep``) and its page are put."""
+    """Options of a comparison: what makes it fail, its format, and where the records (``keep``) and its page go."""
 
     fail_on: str = LEVELS[0]
     form: str = DIFF_FORMATS[0]
