@@ -11,6 +11,7 @@ import jaxlib
 import numpy as np
 
 from . import compose, jax_source
+from .drivers import nvidia_driver
 from .jax_modes import Modes, placed, pulled
 from .protocol import LOSSES, OUTPUTS, Capabilities, Description, Meter, Problem, Support
 
@@ -60,6 +61,8 @@ class JaxAdapter:
             "jax_softmax_custom_jvp": str(getattr(jax.config, "jax_softmax_custom_jvp", "")),
             "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
         }
+        if jax.default_backend() == "gpu":
+            facts["nvidia_driver"] = nvidia_driver()
         return Description({**versions, "python": platform.python_version()}, facts)
 
     def capabilities(self) -> Capabilities:
@@ -83,7 +86,9 @@ class JaxAdapter:
         if isinstance(error, IndexError):
             return "bad_label"
         if isinstance(error, RuntimeError):
-            return "resource" if str(error).startswith("RESOURCE_EXHAUSTED") else "internal"
+            # The autotuner reports that no kernel ran (NOT_FOUND), and then why.
+            full = str(error).startswith("RESOURCE_EXHAUSTED") or "out of memory" in str(error)
+            return "resource" if full else "internal"
         if isinstance(error, TypeError):
             return "bad_shape" if "shape" in str(error) else "bad_dtype"
         return "bad_shape" if isinstance(error, ValueError) else "internal"

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
-from .protocol import Adapter, Capabilities, Meter, Outcome, Problem, UnsupportedProblem
+from .protocol import Adapter, Capabilities, Meter, Outcome, Problem, ProcessLost, UnsupportedProblem
 
 # Which tiers of calls are worth their compilation: see ``Call.tier``.
 _TAKEN = {"none": ("core", "full", "spare", "free"), "cheap": ("core", "full"), "dear": ("core",)}
@@ -115,9 +115,14 @@ def _evaluated(adapter: Adapter, problem: Problem, device: str, mode: str) -> Ou
         return Outcome(error="unsupported", message=str(error))
     except MemoryError as error:
         return Outcome(error="resource", message="out of memory: %s" % error)
+    except ProcessLost as lost:
+        return Outcome(error=lost.kind, message=_said(lost.__cause__ or lost), last=True)
     except Exception as error:  # the boundary to foreign code: whatever it raises is its answer
-        text = "%s: %s" % (type(error).__name__, str(error).strip()[:500])
-        return Outcome(error=adapter.error_kind(error), message=text)
+        return Outcome(error=adapter.error_kind(error), message=_said(error))
+
+
+def _said(error: BaseException) -> str:
+    return "%s: %s" % (type(error).__name__, str(error).strip()[:500])
 
 
 def _arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:

@@ -37,6 +37,7 @@ __all__ = [
     "Meter",
     "Outcome",
     "Problem",
+    "ProcessLost",
     "Support",
     "Tensor",
     "UnsupportedProblem",
@@ -164,6 +165,7 @@ class Outcome:
     ``modified``  names of the inputs that a watched call has written into
     ``programs``  how many were compiled for it
     ``compile_seconds`` the part of ``seconds`` that their compilation took
+    ``last``      whether its process is of no use afterwards
     """
 
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
@@ -174,6 +176,7 @@ class Outcome:
     modified: Tuple[str, ...] = ()
     programs: int = 0
     compile_seconds: float = 0.0
+    last: bool = False
 
 
 @dataclass(frozen=True)
@@ -274,6 +277,19 @@ class UnsupportedProblem(Exception):
     """Raised by an adapter for a problem outside its capabilities. The message says what and why."""
 
 
+class ProcessLost(Exception):
+    """Raised by an adapter, from the framework's exception, if nothing works in this process any more: the context of a
+    device is gone, say. The engine asks the next call of a fresh process.
+
+    ``kind`` is the outcome of the call: one of ``ERROR_KINDS`` if the implementation answers in this way, or ``crash``
+    if it is to count as a process that died.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
 @runtime_checkable
 class Adapter(Protocol):
     """An implementation under test. Nothing is subclassed: a module or an object with these members will do.
@@ -300,8 +316,9 @@ class Adapter(Protocol):
 
         ``problem`` is within the capabilities. Each :class:`Tensor` has the shape ``problem.shape_of(name)`` and the
         dtype that the framework returned, which must be ``problem.dtype_of(name)`` to be right. An output that is left
-        out counts as not on offer. Raises :class:`UnsupportedProblem` for what the capabilities cannot say; the
-        framework's own exceptions pass through, to be named by ``error_kind``.
+        out counts as not on offer. Raises :class:`UnsupportedProblem` for what the capabilities cannot say, and
+        :class:`ProcessLost` where a call has left a process that can answer no other; the framework's own exceptions
+        pass through, to be named by ``error_kind``.
         """
         ...
 

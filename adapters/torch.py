@@ -93,13 +93,14 @@ class TorchAdapter:
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Compute every output that is wanted and on offer, in a way of ``torch_modes`` or ``torch_compiled``."""
-        torch_devices.probe(problem, device)
-        missing = _missing_kernel(problem.op, DTYPES[problem.dtype], device)
-        if missing:
-            raise UnsupportedProblem(missing)
-        out = self._outputs(problem, placed(problem, device), mode)
-        torch_devices.check(device, out.values())
-        return {name: pulled(t) for name, t in out.items()}
+        with torch_devices.watched(device, self.error_kind):
+            torch_devices.probe(problem, device)
+            missing = _missing_kernel(problem.op, DTYPES[problem.dtype], device)
+            if missing:
+                raise UnsupportedProblem(missing)
+            out = self._outputs(problem, placed(problem, device), mode)
+            torch_devices.check(device, out.values())
+            return {name: pulled(t) for name, t in out.items()}
 
     def _outputs(self, p: Problem, g: Given, mode: str) -> Dict[str, Any]:
         want = _offered(p)
@@ -157,6 +158,8 @@ def _modes() -> Iterator[str]:
 _MESSAGES = (
     ("out of memory", "resource"),
     ("can't allocate memory", "resource"),
+    # All that the kernels of these operations assert is that labels are in range.
+    ("device-side assert", "bad_label"),
     ("label_smoothing", "bad_option"),
     ("valid value for reduction", "bad_option"),
     ("ignore_index", "bad_option"),

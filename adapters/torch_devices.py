@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Iterator, Tuple
+from contextlib import contextmanager
+from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Tuple
 
 import torch
 
-from .protocol import Problem, UnsupportedProblem
+from .drivers import nvidia_driver
+from .protocol import Problem, ProcessLost, UnsupportedProblem
 
 # Input, result, gradient, cotangent, and as many intermediates in a dtype twice as wide.
 _COPIES = 12
@@ -38,8 +40,9 @@ def facts() -> Dict[str, str]:
     """Return names, versions and precision flags of the accelerators; nothing where there is none."""
     found = {}
     if torch.cuda.is_available():
-        found["cuda"] = "%s, driver devices: %s" % (
+        found["cuda"] = "%s, driver %s, devices: %s" % (
             torch.version.cuda,
+            nvidia_driver() or "unknown",
             ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())),
         )
         found["tf32"] = "matmul %s, cudnn %s (on in mode tf32)" % (
@@ -73,3 +76,32 @@ def check(device: str, results: Iterable[Any]) -> None:
         same = t.device.type == wanted.type and (wanted.index is None or t.device.index in (None, wanted.index))
         if not same:
             raise RuntimeError("a result is on %s; the inputs were placed on %s" % (t.device, wanted))
+
+
+@contextmanager
+def watched(device: str, kind_of: Callable[[Exception], str]) -> Iterator[None]:
+    """Raise ProcessLost if the context of a device is lost, by an earlier call of this process or by the one inside.
+
+    An assertion on the device is the answer of the call inside. What else ends a context, such as an access to memory
+    that is not there, is a crash, and so is a call that finds its context ended.
+    """
+    before = _lost_context(device)
+    if before is not None:
+        raise ProcessLost("crash") from before
+    try:
+        yield
+    except Exception as error:  # a compiler wraps what the framework raises
+        if _lost_context(device) is None:
+            raise
+        raise ProcessLost(kind_of(error) if "device-side assert" in str(error) else "crash") from error
+
+
+def _lost_context(device: str) -> Optional[RuntimeError]:
+    """Return the error of a CUDA context that has ended; such an error comes back from whatever is asked of it."""
+    if device.partition(":")[0] != "cuda":
+        return None
+    try:
+        torch.cuda.synchronize(device)
+    except RuntimeError as error:
+        return error
+    return None

@@ -49,6 +49,8 @@ def main(arguments: Sequence[str]) -> None:
     for message in _messages(source):
         for reply in before.replies(message, lambda m: _reply(adapter, m, device, mode)):
             _send(sink, _packed(reply))
+            if reply["kind"] == "outcome" and reply["outcome"].last:
+                _leave()
         if message["kind"] == "bye":
             break
     _leave()

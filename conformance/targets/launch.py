@@ -17,6 +17,8 @@ from lossproof.targets.environments.store import interpreter
 # One thread each unless the user says otherwise: the calls are small, idle threads spin, and the bits are then the same
 # whatever machine it is and whatever runs beside. Targets share the cores by running side by side.
 ONE_THREAD = dict.fromkeys(THREADS, "1")
+# JAX takes three quarters of a GPU's memory when it starts; other targets of the run are on that GPU, too.
+_SHARED_MEMORY = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 TIMEOUT = 120.0
 _GIB = 2**30
 
@@ -68,8 +70,9 @@ def _own_path() -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment variables of every worker: this process's own, and what it leaves open about threads."""
-    return ONE_THREAD | dict(os.environ)
+    """Return the environment variables of every worker: this process's own, and what it leaves open about threads
+    and the memory of GPUs."""
+    return ONE_THREAD | _SHARED_MEMORY | dict(os.environ)
 
 
 def adapters_folder() -> Path:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from lossproof.adapters import wire
 from lossproof.targets.launch import Launch, Processes, environment
@@ -70,7 +70,7 @@ class Process:
         """Wait for the message that the worker sends when its framework is there."""
         return next(self._exchange([b""]))
 
-    def ask(self, requests: Sequence[bytes]) -> Iterator[wire.Message]:
+    def ask(self, requests: Sequence[bytes]) -> Generator[wire.Message, None, None]:
         """Send requests, all at once or as the worker reads them, and give the replies as they come.
 
         Raises :class:`Fault` instead of the reply that does not come; the process has ended then.

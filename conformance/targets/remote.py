@@ -154,10 +154,22 @@ class Lane:
             wire.pack({"kind": "evaluate", "id": i, "problem": p, "watch": watch, "limit": limit})
             for i, p in zip(numbers, problems, strict=True)
         ]
-        for number, reply in zip(numbers, self._process.ask(requests), strict=True):
+        alone = self._process.asked == 0
+        replies = self._process.ask(requests)
+        for number, reply in zip(numbers, replies, strict=True):
             # sanity check: replies come in the order of the requests
             assert reply["id"] == number
-            yield reply["outcome"]
+            outcome: Outcome = reply["outcome"]
+            if outcome.last:
+                # Nothing is wrong with the other calls: they are asked of the next process.
+                replies.close()
+                self._stop()
+                if outcome.error == "crash":
+                    raise Fault("crash", outcome.message, alone=alone)
+                yield outcome
+                return
+            yield outcome
+            alone = False
 
     def script(self, problem: Problem) -> str:
         """Return the adapter's own script for a problem. Raises :class:`UsageError` where it has none."""

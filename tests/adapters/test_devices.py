@@ -11,9 +11,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from lossproof.adapters import drivers
+from lossproof.adapters.protocol import ProcessLost
 
 HERE = Path(__file__).parents[1] / "support"
 SETTINGS = {
@@ -75,3 +79,95 @@ def test_a_device_that_is_asked_for_and_absent_is_an_error(framework: str) -> No
     done = lossproof(framework, "run", f"{framework}:nowhere", "--deck", "smoke")
     assert done.returncode == 2
     assert "has no device 'nowhere' here; expected one of cpu" in done.stderr
+
+
+# What ends a CUDA context, without CUDA
+
+
+ASSERTED = "CUDA error: device-side assert triggered"
+STRAYED = "CUDA error: an illegal memory access was encountered"
+
+
+def broken(text: str) -> Callable[[object], None]:
+    """A synchronisation of a device whose context has ended."""
+
+    def synchronize(device: object) -> None:
+        raise RuntimeError(text)
+
+    return synchronize
+
+
+@pytest.mark.parametrize(("text", "kind"), [(ASSERTED, "bad_label"), (STRAYED, "crash")])
+def test_a_call_that_ends_its_context_is_the_last_of_its_process(
+    text: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = pytest.importorskip("torch")
+    from lossproof.adapters.torch import ADAPTER
+    from lossproof.adapters.torch_devices import watched
+
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+
+    def call() -> None:
+        with watched("cuda:0", ADAPTER.error_kind):
+            monkeypatch.setattr(torch.cuda, "synchronize", broken(text))
+            raise RuntimeError(text)
+
+    with pytest.raises(ProcessLost) as caught:
+        call()
+    assert caught.value.kind == kind
+    assert str(caught.value.__cause__) == text
+    # In one process nothing is restarted: what comes later is never taken for an answer.
+    with pytest.raises(ProcessLost) as later:
+        call()
+    assert later.value.kind == "crash"
+
+
+def test_an_exception_that_leaves_the_context_passes_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    from lossproof.adapters.torch_devices import watched
+
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    with pytest.raises(ValueError, match="of the call"), watched("cuda:0", lambda error: "internal"):
+        raise ValueError("of the call")
+    # No other device is asked.
+    monkeypatch.setattr(torch.cuda, "synchronize", broken(ASSERTED))
+    with pytest.raises(ValueError, match="of the call"), watched("cpu", lambda error: "internal"):
+        raise ValueError("of the call")
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        (
+            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  Thu Oct 19\nGCC 9.4.0\n",
+            "535.129.03",
+        ),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build  (a@b)\n", "580.159.04"),
+        ("something else 1.2.3 \n", ""),
+        (None, ""),
+    ],
+    ids=["proprietary", "open", "other", "none"],
+)
+def test_the_driver_tells_its_version(
+    text: str | None, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "version"
+    if text is not None:
+        file.write_text(text, "utf-8")
+    monkeypatch.setattr(drivers, "_FILE", str(file))
+    assert drivers.nvidia_driver() == version
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 1 bytes", "resource"),
+        ("NOT_FOUND: All configs failed: CUDA_ERROR_OUT_OF_MEMORY: out of memory", "resource"),
+        ("INTERNAL: something", "internal"),
+    ],
+)
+def test_jax_names_memory_that_does_not_suffice(text: str, kind: str) -> None:
+    pytest.importorskip("jax")
+    from lossproof.adapters.jax import ADAPTER
+
+    assert ADAPTER.error_kind(RuntimeError(text)) == kind

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lossproof.adapters.numpy import NumpyAdapter
-from lossproof.adapters.protocol import Problem
+from lossproof.adapters.protocol import Problem, ProcessLost
 
 MAGIC = 0.3125
 FAULT = os.environ.get("FAULT", "")
@@ -67,6 +67,20 @@ def later() -> None:
     threading.Thread(target=strike).start()
 
 
+def lost(kind: str, text: str) -> None:
+    """The context of a device, and with it whatever is asked next."""
+    ADAPTER.gone = True
+    raise ProcessLost(kind) from RuntimeError(text)
+
+
+def asserted() -> None:
+    lost("bad_label", "device-side assert triggered")
+
+
+def strayed() -> None:
+    lost("crash", "an illegal memory access was encountered")
+
+
 FAULTS = {
     "segv": segv,
     "fpe": lambda: raised(signal.SIGFPE),
@@ -80,6 +94,8 @@ FAULTS = {
     "exit": lambda: sys.exit(5),
     "_exit": lambda: os._exit(7),
     "later": later,
+    "asserted": asserted,
+    "strayed": strayed,
 }
 
 
@@ -88,7 +104,7 @@ class Faulty(NumpyAdapter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.corrupt = False
+        self.corrupt = self.gone = False
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
         first = problem.x.flat[0] if problem.x.size else 0.0
@@ -96,10 +112,14 @@ class Faulty(NumpyAdapter):
             self.corrupt = True
         if self.corrupt and problem.op != "nll_loss":
             raise MemoryError("corrupted by an earlier call")
+        if self.gone:
+            raise RuntimeError("the device's context is gone")
         if FAULT == "crowd" and first == MAGIC and getattr(self, "asked", 0):
             os.kill(os.getpid(), signal.SIGSEGV)
         if FAULT == "always" or (FAULT == "kernel" and (problem.op, problem.dtype) == ("softmax", "float32")):
             os.abort()
+        if FAULT.startswith("always "):
+            FAULTS[FAULT.partition(" ")[2]]()
         self.asked = getattr(self, "asked", 0) + 1
         if first == MAGIC and FAULT in FAULTS:
             FAULTS[FAULT]()

@@ -81,6 +81,8 @@ FAULTS = {
     "exit": ("crash", "the process ended with exit code 5"),
     "_exit": ("crash", "the process ended with exit code 7"),
     "wrong": ("fail", "raised internal: ArithmeticError: no kernel for this"),
+    "asserted": ("fail", "raised bad_label: RuntimeError: device-side assert triggered"),
+    "strayed": ("crash", "RuntimeError: an illegal memory access was encountered"),
     "chatter": ("pass", ""),
     "crowd": ("pass", ""),
 }
@@ -174,6 +176,27 @@ def test_an_op_that_answers_nothing_is_given_up_and_no_other(start) -> None:  # 
     assert {tuple(o.id.split("/")[:2]) for o in crashed} == {("softmax", "float32")}
     assert [o.verdict for o in found if o.id.startswith("softmax/float32/")] == ["crash"] * len(crashed)
     assert any("not asked: the last 20 calls of softmax in float32 ended like this" in o.message for o in crashed)
+    assert target.adapter.restarts <= 21
+
+
+def test_answers_that_end_their_process_are_no_faults(start) -> None:  # type: ignore[no-untyped-def]
+    """However many there are, the next call is asked: what it gets is a fresh process."""
+    target = start("always asserted")
+    found = [o for o in observed(target, DECK[:24]) if "/all/" not in o.id]
+    assert {o.id for o in found} == {c.id for c in DECK[:24]}
+    assert {o.verdict for o in found} == {"fail"}
+    assert all("raised bad_label: RuntimeError: device-side assert triggered" in o.message for o in found)
+    assert not any(o.note for o in found)
+    assert target.adapter.restarts == 23
+
+
+def test_who_always_loses_its_process_is_given_up(start) -> None:  # type: ignore[no-untyped-def]
+    target = start("always strayed")
+    found = [o for o in observed(target) if "/all/" not in o.id]
+    assert {o.verdict for o in found} == {"crash"}
+    given_up = [o for o in found if "not asked: the last 20 calls ended like this" in o.message]
+    assert len({o.id for o in found} - {o.id for o in given_up}) == 20
+    # A call that was alone in its process is not asked again.
     assert target.adapter.restarts <= 21
 
 

@@ -260,6 +260,13 @@ def test_threads_are_set_and_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert environment()["OMP_NUM_THREADS"] == "3"
 
 
+def test_a_gpu_is_shared_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE", raising=False)
+    assert environment()["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "true")
+    assert environment()["XLA_PYTHON_CLIENT_PREALLOCATE"] == "true"
+
+
 # How workers are started
 
 
