@@ -130,7 +130,7 @@ def test_the_mutant_of_relation(relations: list[Check], name: str) -> None:
     assert some
     wanted = {(c.problem.op, c.problem.dtype) for c in some}
     found = failures(MUTANTS[name], some)
-    killed = {tuple(o.id.split("/")[:2]) for o in found}
+    killed = {(o.case.op, o.case.dtype) for o in found}
     # Logits near 0 hide some of these mistakes; every op must show them in some dtype.
     assert {op for op, _ in killed} == {op for op, _ in wanted}
     assert all(f": {name}" in o.message for o in found)
@@ -141,7 +141,7 @@ def test_the_mutant_of_relation(relations: list[Check], name: str) -> None:
 def test_numpy_passes_relation(relations: list[Check], name: str) -> None:
     some = of(relations, name)
     given = list(run([parse_target("numpy")], some))
-    assert {o.verdict for o in given if o.id.split("/")[1] != "all"} <= {"pass", "unsupported"}, [
+    assert {o.verdict for o in given if o.case.dtype != "all"} <= {"pass", "unsupported"}, [
         o.message for o in given if o.verdict in FAILING
     ]
     assert any(o.verdict == "pass" for o in given)
@@ -256,7 +256,7 @@ def test_check_implementation_judges_relations_and_errors_on_request() -> None:
     for errors in (False, True):
         with np.errstate(all="ignore"):
             report = check_implementation(softmax, op="softmax", dtypes=["float32"], deck="smoke", errors=errors)
-        families = {o.id.split("/")[2] for o in report.observations}
+        families = {o.case.family for o in report.observations}
         assert report.ok, report.failures[0].message
         assert RELATION in families
         assert ("error" in families) == errors

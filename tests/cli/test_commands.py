@@ -38,7 +38,7 @@ def test_a_correct_target_is_ok(tmp_path: Path) -> None:
     assert last.startswith("OK (numpy: ")
     calls = select("smoke")
     seen = list(record.read_record(path))
-    judged = [o for o in seen if o.id.split("/")[2] != "convention"]
+    judged = [o for o in seen if o.case.family != "convention"]
     assert {o.id for o in judged} == {c.id for c in calls}
     # An error of an invalid call is one observation, whatever it was asked for.
     regular = {c.id: len(c.outputs) for c in calls if c.family != "error"}
@@ -63,7 +63,7 @@ def test_failures_are_grouped_explained_and_counted(crooked: Path, tmp_path: Pat
     result = lossproof("run", "crooked", *SMOKE, "--record", str(path))
     assert result.exit_code == 1
     failed = [o for o in record.read_record(path) if o.verdict == "fail"]
-    groups = {(*o.id.split("/")[:3], o.output) for o in failed}
+    groups = {(o.case.op, o.case.dtype, o.case.family, o.output) for o in failed}
     assert f"Failures: {len(failed)} in {len(groups)} groups" in result.stdout
     assert "raised internal: RuntimeError: no kernel for you" in result.stdout
     assert result.stdout.splitlines()[-1].startswith(f"FAILED: {len(failed)} fail (crooked: ")

@@ -64,7 +64,7 @@ def grades(found: list[Observation]) -> dict[tuple[str, str, str], str]:
     graded = {}
     for o in found:
         if "modes" in o.conventions:
-            op, dtype = o.id.split("/")[:2]
+            op, dtype = o.case.op, o.case.dtype
             graded[o.target, op, dtype] = o.conventions["modes"]
     return graded
 

@@ -83,7 +83,7 @@ def test_clause(clause: Clause) -> None:
             met = {item for o in shown(clause, mutant) for item in o.conventions.items()}
             assert set(clause.records.items()) <= met
         else:
-            dtypes = {o.id.split("/")[1] for o in found}
+            dtypes = {o.case.dtype for o in found}
             wanted = set(mutant.expect or mutant.dtypes) & {d for e in clause.examples for d in e.dtypes}
             assert wanted
             assert "all" in dtypes or dtypes >= wanted, f"not killed in {wanted - dtypes}"

@@ -18,7 +18,7 @@ from lossproof.adapters.protocol import OUTPUTS
 from lossproof.cases.catalogue import select
 from lossproof.cli.commands.diff import diff_records
 from lossproof.core.call import Call
-from lossproof.core.case_id import CONVENTION
+from lossproof.core.case_id import CONVENTION, CaseId
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.judging.check import Check
@@ -112,7 +112,7 @@ def unshown(before: str, after: str, *, deck: str = "default") -> Iterator[tuple
     started = {t.name: t for t in selection.choose_targets([n for side in names for n in side], selection.PROCESSES)}
     try:
         for line in told:
-            if line.id.split("/")[2] == CONVENTION:
+            if CaseId.parse(line.id).family == CONVENTION:
                 continue  # what is said of all cases together has no script of its own
             both = (line.target, partners[line.target])
             said = [side.get((name, line.id, line.output)) for side, name in zip(known, both, strict=True)]

@@ -20,6 +20,7 @@ from lossproof.cases.deck import deck_calls
 from lossproof.cases.deck_part import DeckPart
 from lossproof.core.batch import stack
 from lossproof.core.call import Call
+from lossproof.core.case_id import Kind
 from lossproof.core.observation import FAILING
 from lossproof.core.operations import solved_by
 from lossproof.running.loop import run, truths_of
@@ -60,7 +61,7 @@ def judged(op: str, implemented: str, declared: str) -> Report:
 def test_a_mean_is_judged_by_the_formula_that_is_declared(op: str, implemented: str, declared: str) -> None:
     report = judged(op, implemented, declared)
     assert report.ok == (implemented == declared), [o.message for o in report.failures][:3]
-    values = [o for o in report.failures if not {"error", "relation"} & set(o.id.split("/"))]
+    values = [o for o in report.failures if o.case.kind is Kind.CALL]
     assert bool(values) == (implemented != declared)
     assert all(f"-{declared}" in o.message for o in values)
 
@@ -105,7 +106,7 @@ def test_relations_know_the_denominator(mean: str) -> None:
     some = relation_checks(deck, smoke=True)
     found = list(run([target], some, Clock()))
     assert not [o.message for o in found if o.verdict in FAILING]
-    assert {"weight-scale", "reductions"} <= {o.id.split("/")[3].rsplit("-n", 1)[0].split("-s1x")[0] for o in found}
+    assert {"weight-scale", "reductions"} <= {o.case.name for o in found}
 
 
 def test_targets_that_sum_to_1() -> None:

@@ -123,7 +123,7 @@ def test_the_numbers_are_those_of_the_record(page: Path, run_record: Path) -> No
     assert sum(sum(c["histogram"]) for c in found.data["accuracy"]) == len(judged)
     for cell in found.data["accuracy"]:
         where = (cell["target"], cell["op"], cell["dtype"])
-        mine = [o.share for o in judged if (o.target, *o.id.split("/")[:2]) == where]
+        mine = [o.share for o in judged if (o.target, o.case.op, o.case.dtype) == where]
         assert cell["share"][-1] == pytest.approx(max(mine), rel=1e-3)
         assert cell["n"] == len(mine)
     listed = Counter(o[0] for o in found.data["observations"])

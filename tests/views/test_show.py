@@ -50,8 +50,8 @@ def test_filters_and_json(run: tuple[str, str]) -> None:
     assert found("--limit", "3") == [to_line(o) for o in everything[:3]]
     for arguments, keep in (
         (("--op", "softmax"), lambda o: o.id.startswith("softmax/")),
-        (("--dtype", "float16", "--dtype", "all"), lambda o: o.id.split("/")[1] in ("float16", "all")),
-        (("--family", "masked"), lambda o: o.id.split("/")[2] == "masked"),
+        (("--dtype", "float16", "--dtype", "all"), lambda o: o.case.dtype in ("float16", "all")),
+        (("--family", "masked"), lambda o: o.case.family == "masked"),
         (("--target", "crooked"), lambda o: o.target == "crooked"),
         (("--verdict", "fail", "--op", "nll_loss"), lambda o: o.verdict == "fail" and o.id.startswith("nll_loss/")),
         (("--id", "*/float32/hot/*"), lambda o: "/float32/hot/" in o.id),

@@ -48,8 +48,8 @@ def test_junit_has_a_case_for_each_family(tmp_path: Path) -> None:
     result = lossproof("run", "numpy", PLANTED, *SMALL, "--junit", str(path), "--record", str(kept))
     assert result.exit_code == 1
     observations = list(record.read_record(kept))
-    keys = {(o.target, *o.id.split("/")[:3]) for o in observations}
-    bad = {(o.target, *o.id.split("/")[:3]) for o in observations if verdict(o) == "fail"}
+    keys = {(o.target, o.case.op, o.case.dtype, o.case.family) for o in observations}
+    bad = {(o.target, o.case.op, o.case.dtype, o.case.family) for o in observations if verdict(o) == "fail"}
     root = ET.parse(path).getroot()
     cases = root.findall("testsuite/testcase")
     # One more says why the run fails.
