@@ -11,10 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lossproof.check import check_implementation
+    from lossproof.api import check_implementation, run
     from lossproof.core.errors import UsageError
     from lossproof.core.observation import Observation
-    from lossproof.running.report import Report, run
+    from lossproof.running.report import Report
 
 __version__ = "0.1.0"
 __all__ = ["Observation", "Report", "UsageError", "__version__", "check_implementation", "run"]
@@ -23,8 +23,8 @@ _MODULES = {
     "Observation": "lossproof.core.observation",
     "Report": "lossproof.running.report",
     "UsageError": "lossproof.core.errors",
-    "check_implementation": "lossproof.check",
-    "run": "lossproof.running.report",
+    "check_implementation": "lossproof.api",
+    "run": "lossproof.api",
 }
 
 

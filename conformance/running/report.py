@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import closing
+from collections import Counter
 from dataclasses import dataclass, field
 
 from lossproof.core.observation import Observation
-from lossproof.records.waivers import fails
-from lossproof.running.options import DeckOptions, Execution, Rules
-from lossproof.running.session import Ended, Session, opened
-from lossproof.targets.launch import TIMEOUT
+from lossproof.records.waivers import fails, verdict
+from lossproof.running.session import Ended, Session
 
 
 @dataclass(frozen=True)
 class Report:
-    """All observations of a session.
+    """All observations of a session, and why it fails.
 
-    ``ok`` is what most callers want, ``failures`` is what they read. ``reasons`` say in a line each why the session
-    fails; under ``strict`` there may be some without a failure.
+    ``ok`` is what most callers want, ``failures`` or the report as text is what they read. ``reasons`` say in a line
+    each why the session fails; under ``strict`` there may be some without a failure.
     """
 
     observations: tuple[Observation, ...]
     reasons: tuple[str, ...] = ()
 
     @property
+    def counts(self) -> dict[str, int]:
+        """The number of observations of each verdict; known deviations are ``waived``."""
+        return dict(Counter(verdict(o) for o in self.observations).most_common())
+
+    @property
     def failures(self) -> tuple[Observation, ...]:
-        """The observations that make the session fail; none of them is waived."""
+        """The observations that make the session fail, in the order of the run; none of them is waived."""
         return tuple(o for o in self.observations if fails(o))
 
     @property
@@ -35,13 +37,21 @@ class Report:
         return not self.failures and not self.reasons
 
     def raise_on_failure(self, *, limit: int = 5) -> None:
-        """Raise AssertionError with the first failures, worst first, or else with the reasons."""
-        worst = sorted(self.failures, key=lambda o: -o.share)
-        if worst:
-            lines = "\n".join(f"{o.message}\n    {o.id}" for o in worst[:limit])
-            raise AssertionError(f"{len(worst)} of {len(self.observations)} outputs fail\n{lines}")
+        """Raise AssertionError with the first ``limit`` failures, worst first, or else with the reasons."""
+        if self.failures:
+            raise AssertionError(self._failures(limit))
         if self.reasons:
             raise AssertionError("; ".join(self.reasons))
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{n} {shown}" for shown, n in self.counts.items())
+        lines = [f"{len(self.observations)} outputs{': ' * bool(counts)}{counts}", *self.reasons]
+        return "\n".join([*lines, self._failures(5)] if self.failures else lines)
+
+    def _failures(self, limit: int) -> str:
+        worst = sorted(self.failures, key=lambda o: -o.share)
+        shown = [f"{o.message}\n    {o.id}" for o in worst[:limit]]
+        return "\n".join([f"{len(worst)} of {len(self.observations)} outputs fail", *shown])
 
 
 @dataclass
@@ -65,33 +75,3 @@ def report(session: Session) -> Report:
     sink = ReportSink()
     session.play(sink)
     return sink.report
-
-
-def run(
-    *targets: str,
-    deck: str = "default",
-    seed: int = 0,
-    ops: Iterable[str] = (),
-    dtypes: Iterable[str] = (),
-    families: Iterable[str] = (),
-    waivers: Iterable[str] = (),
-    strict: bool = False,
-    jobs: int = 0,
-    timeout: float = TIMEOUT,
-    in_process: bool = False,
-) -> Report:
-    """Judge targets as ``lossproof run`` does, and return the report.
-
-    ``targets`` are target strings such as ``torch``, ``jax+jit`` or ``file.py:ADAPTER``; without any, every installed
-    one. ``deck`` is ``smoke`` or ``default``; ``seed``, ``ops``, ``dtypes`` and ``families`` choose another draw or a
-    part of it. Deviations in the files ``waivers``, and those that the package knows of, are no failures; under
-    ``strict`` waivers that no longer hold are. ``jobs`` targets run at once (0: one for each core), each in a process
-    of its own in which a call takes at most ``timeout`` seconds, or all ``in_process``, one after the other.
-
-    Raises :class:`UsageError` for a target, a name or a file that is not there.
-    """
-    options = DeckOptions(size=deck, seed=seed, ops=tuple(ops), dtypes=tuple(dtypes), families=tuple(families))
-    execution = Execution(jobs=jobs, timeout=timeout, in_process=in_process)
-    rules = Rules(waivers=tuple(waivers), strict=strict)
-    with closing(opened(targets, deck=options, execution=execution, rules=rules)) as session:
-        return report(session)

@@ -309,7 +309,7 @@ def test_the_stand_ins_work(mined: Path, tmp_path: Path) -> None:
     "arguments",
     [
         ("-c", "import lossproof"),
-        ("-c", "import lossproof.check, lossproof.cases.deck, lossproof.targets.target, lossproof.plugin"),
+        ("-c", "import lossproof.api, lossproof.cases.deck, lossproof.targets.target, lossproof.plugin"),
         ("-m", "lossproof", "--help"),
         ("-m", "lossproof", "--version"),
         ("-m", "pytest", "--version"),

@@ -155,7 +155,7 @@ def test_an_output_is_an_entry_a_formula_a_bound_and_an_adapter(tmp_path: Path) 
     report = lossproof(where, "repro", *case, "--output", "negated", "--issue")
     assert "# negated gradient of softmax in float32 is right" in report
     assert any("`-p_i (v_i - sum_j p_j v_j)`" in line for line in report)
-    program = "from lossproof.check import DERIVATIVES; print(*DERIVATIVES)"
+    program = "from lossproof.targets.plain_function import DERIVATIVES; print(*DERIVATIVES)"
     assert "negated" in python(where, "-c", program)[0].split()
 
 

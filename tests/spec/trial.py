@@ -22,10 +22,10 @@ from lossproof.adapters.protocol import (
     Support,
     Tensor,
 )
-from lossproof.check import FunctionAdapter
 from lossproof.core.formats import FORMATS
 from lossproof.core.observation import FAILING, Observation
 from lossproof.running.loop import run
+from lossproof.targets.plain_function import FunctionAdapter
 from lossproof.targets.target import Target
 from tests.mutants.kit.mutant import Mutant
 from tests.mutants.matrix.registry import collect

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 
-from lossproof.check import FunctionAdapter
 from lossproof.core.operations import OPERATIONS
+from lossproof.targets.plain_function import FunctionAdapter
 from lossproof.targets.target import Target
 
 from .softmax_steps import Function

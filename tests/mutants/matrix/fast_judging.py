@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lossproof.adapters.protocol import Outcome, Problem, UnsupportedProblem
-from lossproof.check import FunctionAdapter
 from lossproof.core.batch import flat
 from lossproof.core.call import Call
 from lossproof.core.observation import FAILING, Observation
@@ -21,6 +20,7 @@ from lossproof.core.profiles import Declared
 from lossproof.judging.judge import Judged, conventions, judge_stack
 from lossproof.judging.messages import own_index
 from lossproof.judging.observe import observe
+from lossproof.targets.plain_function import FunctionAdapter
 from lossproof.targets.target import Target
 from lossproof.truth.truth import Truth, truth
 

@@ -1,9 +1,9 @@
-"""The Python front door: judge a plain function, no pytest and no adapter needed."""
+"""A plain function as an adapter: NumPy arrays in and out, no framework, judged like any other implementation."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -14,7 +14,6 @@ from lossproof.adapters import layouts
 from lossproof.adapters.outputs import TABLE
 from lossproof.adapters.protocol import (
     LAYOUTS,
-    MEANS,
     Capabilities,
     Description,
     Problem,
@@ -22,17 +21,8 @@ from lossproof.adapters.protocol import (
     Tensor,
     UnsupportedProblem,
 )
-from lossproof.cases.catalogue import select
-from lossproof.core.call import Call
-from lossproof.core.case_id import ERROR
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
-from lossproof.core.operations import OPERATIONS, validate
-from lossproof.records.waivers import Book
-from lossproof.running.options import DeckOptions
-from lossproof.running.report import Report, report
-from lossproof.running.session import Live, Session
-from lossproof.targets.target import Target
 
 Function = Callable[..., Any]
 # The formats that NumPy has by itself.
@@ -43,7 +33,7 @@ DERIVATIVES = tuple(name for name, output in TABLE.items() if output.order and n
 
 @dataclass(frozen=True)
 class FunctionAdapter:
-    """An adapter around plain functions; see :func:`check_implementation` for their signatures."""
+    """An adapter around plain functions, whose signatures ``check_implementation`` documents."""
 
     name: str
     op: str
@@ -60,11 +50,11 @@ class FunctionAdapter:
     conventions: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def describe(self) -> Description:
-        """The interpreter; a plain function has no version."""
+        """Report the interpreter and NumPy; a plain function has no version."""
         return Description({"python": platform.python_version(), "numpy": np.__version__})
 
     def capabilities(self) -> Capabilities:
-        """One op, on the CPU."""
+        """Offer one op, on the CPU."""
         profiles = {(self.op, dtype): profile for dtype, profile in self.profiles.items()}
         support = {self.op: Support("native", self.targets)}
         outputs = tuple(name for name, output in TABLE.items() if self._functions.get(output.repeats or name))
@@ -138,104 +128,16 @@ class FunctionAdapter:
         return given
 
     def error_kind(self, error: Exception) -> str:
-        """A plain function has no taxonomy."""
+        """Classify an exception: plain functions have no taxonomy."""
         return "internal"
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
-        """Not on offer: the function is the caller's."""
+        """Raise :class:`UsageError`: a program would need the caller's function."""
         raise UsageError(f"{self.name} is a plain function; call it with the printed inputs")
 
 
-def check_implementation(
-    value: Function,
-    *,
-    op: str,
-    grad: Function | None = None,
-    name: str = "",
-    dtypes: Iterable[str] = NUMPY_DTYPES,
-    options: Iterable[str] | None = None,
-    targets: Iterable[str] = ("index", "probability"),
-    error_profiles: Mapping[str, str] | None = None,
-    derivatives: Mapping[str, Function] | None = None,
-    online: bool = False,
-    mean: str = "mean",
-    normalised_targets: bool = False,
-    conventions: Mapping[tuple[str, str], str] | None = None,
-    deck: str = "default",
-    seed: int = 0,
-    calls: Iterable[Call] | None = None,
-    errors: bool = False,
-) -> Report:
-    """Judge a plain function against certified truth within derived bounds.
-
-    ``value(x, *, axis)`` for softmax and log_softmax; ``value(x, *, target, weight, ignore_index, reduction, axis)``
-    for nll_loss, and also ``label_smoothing`` for cross_entropy. ``grad(x, cotangent, *, ...)`` takes the same
-    keywords and returns the gradient with respect to ``x``. NumPy arrays in and out, of the dtype under test
-    (bfloat16 needs the package ml_dtypes). ``options`` names the keywords that the function takes, if not all:
-    calls that need others are not judged; ``out_dtype`` among them says that softmax and log_softmax take that keyword,
-    a wider dtype for their result. ``derivatives`` may hold ``jvp(x, tangent, ...)``,
-    ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)``,
-    ``mixed(x, cotangent, target_tangent, ...)`` and ``jvp_target(x, target_tangent, ...)``.
-
-    ``error_profiles`` maps a dtype to a declared error profile W, N or F; ``online`` declares partial sums that are
-    rescaled when the running maximum grows. ``mean`` says what the reduction ``mean`` of index targets is if it does
-    not divide by the weights of the labels: ``mean_over_rows`` (all rows) or ``mean_over_kept`` (those not ignored).
-    ``normalised_targets`` declares that probabilities must sum to 1. ``conventions`` declare what the function shows
-    where the specification (section 4) leaves a choice, by clause and output, such as ``{("4", "value"): "nan"}``;
-    what is not declared must be the same in every dtype. The function meets arrays in every memory layout.
-
-    ``deck`` (``smoke`` or ``default``) and ``seed`` choose the calls and the relations, or ``calls`` replaces
-    them; with ``errors`` the answers to invalid input are judged, too.
-
-    Raises :class:`UsageError` for an unknown op, dtype, option or mean.
-    """
-    if op not in OPERATIONS:
-        raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPERATIONS)}")
-    if mean not in MEANS:
-        raise UsageError(f"unknown mean {mean!r}; expected one of {', '.join(MEANS)}")
-    later = derivatives or {}
-    unknown = ", ".join(sorted(set(later) - set(DERIVATIVES)))
-    if unknown:
-        raise UsageError(f"unknown derivative {unknown}; expected {', '.join(DERIVATIVES)}")
-    known = OPERATIONS[op].options
-    chosen = frozenset(options) if options is not None else known
-    if not chosen <= known | OPERATIONS[op].extras:
-        unknown = ", ".join(sorted(chosen - known - OPERATIONS[op].extras))
-        raise UsageError(f"{op} has no option {unknown}; expected {', '.join(sorted(known | OPERATIONS[op].extras))}")
-    wanted = tuple(dtypes)
-    for dtype in wanted:
-        numpy_dtype(dtype)
-    adapter = FunctionAdapter(
-        name or getattr(value, "__name__", "function"),
-        op,
-        value,
-        grad,
-        wanted,
-        chosen,
-        tuple(targets),
-        error_profiles or {},
-        later,
-        online,
-        mean,
-        normalised_targets,
-        conventions or {},
-    )
-    if calls is None:
-        calls = select(deck, seed, (op,), wanted)
-        calls = [c for c in calls if errors or c.family != ERROR]
-    else:
-        calls = list(calls)
-        for call in calls:
-            # Calls of the deck's kinds may be invalid on purpose; a caller's own values may not.
-            if type(call) is Call:
-                validate(call.problem)
-    target, made = [Target(adapter)], DeckOptions(size=deck, seed=seed, ops=(op,), dtypes=wanted)
-    session = Session(subjects=target, calls=calls, deck=made, book=Book([], target), source=Live(target, calls))
-    return report(session)
-
-
 def numpy_dtype(name: str) -> np.dtype[Any]:
-    """The NumPy dtype of an IO format. Raises :class:`UsageError` if it is unknown or needs a missing package."""
+    """Return the NumPy dtype of a format. Raises :class:`UsageError` if it is unknown or needs a missing package."""
     fmt = FORMATS.get(name)
     if fmt is None:
         raise UsageError(f"unknown dtype {name!r}; expected one of {', '.join(FORMATS)}")

@@ -1,0 +1,138 @@
+"""The Python front door: judge targets as the command line does, or a plain function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+
+from lossproof.adapters.protocol import MEANS
+from lossproof.cases.catalogue import select
+from lossproof.core.call import Call
+from lossproof.core.case_id import ERROR
+from lossproof.core.errors import UsageError
+from lossproof.core.operations import OPERATIONS, validate
+from lossproof.records.waivers import Book
+from lossproof.running.options import DeckOptions, Execution, Rules
+from lossproof.running.report import Report, report
+from lossproof.running.session import Live, Session, opened
+from lossproof.targets.launch import TIMEOUT
+from lossproof.targets.plain_function import DERIVATIVES, NUMPY_DTYPES, Function, FunctionAdapter, numpy_dtype
+from lossproof.targets.target import Target
+
+
+def run(
+    *targets: str,
+    deck: str = "default",
+    seed: int = 0,
+    ops: Iterable[str] = (),
+    dtypes: Iterable[str] = (),
+    families: Iterable[str] = (),
+    waivers: Iterable[str] = (),
+    strict: bool = False,
+    jobs: int = 0,
+    timeout: float = TIMEOUT,
+    in_process: bool = False,
+) -> Report:
+    """Judge targets as ``lossproof run`` does, and return the report.
+
+    ``targets`` are target strings such as ``torch``, ``jax+jit`` or ``file.py:ADAPTER``; without any, every installed
+    one. ``deck`` is ``smoke`` or ``default``; ``seed``, ``ops``, ``dtypes`` and ``families`` choose another draw or a
+    part of it. Deviations in the files ``waivers``, and those that the package knows of, are no failures; under
+    ``strict`` waivers that no longer hold are. ``jobs`` targets run at once (0: one for each core), each in a process
+    of its own in which a call takes at most ``timeout`` seconds, or all ``in_process``, one after the other.
+
+    Raises :class:`UsageError` for a target, a name or a file that is not there.
+    """
+    options = DeckOptions(size=deck, seed=seed, ops=tuple(ops), dtypes=tuple(dtypes), families=tuple(families))
+    execution = Execution(jobs=jobs, timeout=timeout, in_process=in_process)
+    rules = Rules(waivers=tuple(waivers), strict=strict)
+    with closing(opened(targets, deck=options, execution=execution, rules=rules)) as session:
+        return report(session)
+
+
+def check_implementation(
+    value: Function,
+    *,
+    op: str,
+    grad: Function | None = None,
+    name: str = "",
+    dtypes: Iterable[str] = NUMPY_DTYPES,
+    options: Iterable[str] | None = None,
+    targets: Iterable[str] = ("index", "probability"),
+    error_profiles: Mapping[str, str] | None = None,
+    derivatives: Mapping[str, Function] | None = None,
+    online: bool = False,
+    mean: str = "mean",
+    normalised_targets: bool = False,
+    conventions: Mapping[tuple[str, str], str] | None = None,
+    deck: str = "default",
+    seed: int = 0,
+    calls: Iterable[Call] | None = None,
+    errors: bool = False,
+) -> Report:
+    """Judge a plain function against certified truth within derived bounds.
+
+    ``value(x, *, axis)`` for softmax and log_softmax; ``value(x, *, target, weight, ignore_index, reduction, axis)``
+    for nll_loss, and also ``label_smoothing`` for cross_entropy. ``grad(x, cotangent, *, ...)`` takes the same
+    keywords and returns the gradient with respect to ``x``. NumPy arrays in and out, of the dtype under test
+    (bfloat16 needs the package ml_dtypes). ``options`` names the keywords that the function takes, if not all:
+    calls that need others are not judged; ``out_dtype`` among them says that softmax and log_softmax take that keyword,
+    a wider dtype for their result. ``derivatives`` may hold ``jvp(x, tangent, ...)``,
+    ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)``,
+    ``mixed(x, cotangent, target_tangent, ...)`` and ``jvp_target(x, target_tangent, ...)``.
+
+    ``error_profiles`` maps a dtype to a declared error profile W, N or F; ``online`` declares partial sums that are
+    rescaled when the running maximum grows. ``mean`` says what the reduction ``mean`` of index targets is if it does
+    not divide by the weights of the labels: ``mean_over_rows`` (all rows) or ``mean_over_kept`` (those not ignored).
+    ``normalised_targets`` declares that probabilities must sum to 1. ``conventions`` declare what the function shows
+    where the specification (section 4) leaves a choice, by clause and output, such as ``{("4", "value"): "nan"}``;
+    what is not declared must be the same in every dtype. The function meets arrays in every memory layout.
+
+    ``deck`` (``smoke`` or ``default``) and ``seed`` choose the calls and the relations, or ``calls`` replaces
+    them; with ``errors`` the answers to invalid input are judged, too.
+
+    Raises :class:`UsageError` for an unknown op, dtype, option or mean.
+    """
+    if op not in OPERATIONS:
+        raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPERATIONS)}")
+    if mean not in MEANS:
+        raise UsageError(f"unknown mean {mean!r}; expected one of {', '.join(MEANS)}")
+    later = derivatives or {}
+    unknown = ", ".join(sorted(set(later) - set(DERIVATIVES)))
+    if unknown:
+        raise UsageError(f"unknown derivative {unknown}; expected {', '.join(DERIVATIVES)}")
+    known = OPERATIONS[op].options
+    chosen = frozenset(options) if options is not None else known
+    if not chosen <= known | OPERATIONS[op].extras:
+        unknown = ", ".join(sorted(chosen - known - OPERATIONS[op].extras))
+        raise UsageError(f"{op} has no option {unknown}; expected {', '.join(sorted(known | OPERATIONS[op].extras))}")
+    wanted = tuple(dtypes)
+    for dtype in wanted:
+        numpy_dtype(dtype)
+    adapter = FunctionAdapter(
+        name or getattr(value, "__name__", "function"),
+        op,
+        value,
+        grad,
+        wanted,
+        chosen,
+        tuple(targets),
+        error_profiles or {},
+        later,
+        online,
+        mean,
+        normalised_targets,
+        conventions or {},
+    )
+    if calls is None:
+        calls = select(deck, seed, (op,), wanted)
+        calls = [c for c in calls if errors or c.family != ERROR]
+    else:
+        calls = list(calls)
+        for call in calls:
+            # Calls of the deck's kinds may be invalid on purpose; a caller's own values may not.
+            if type(call) is Call:
+                validate(call.problem)
+    target, made = [Target(adapter)], DeckOptions(size=deck, seed=seed, ops=(op,), dtypes=wanted)
+    session = Session(subjects=target, calls=calls, deck=made, book=Book([], target), source=Live(target, calls))
+    return report(session)
