@@ -14,11 +14,12 @@ from typing import Any
 
 from lossproof import __version__
 from lossproof.adapters import wire
-from lossproof.adapters.protocol import Capabilities, Description, Outcome, Problem
+from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.cases.deck import digest
 from lossproof.cases.deck_part import VERSION
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
+from lossproof.targets.introduced import Introduced
 from lossproof.targets.launch import adapters_folder
 
 _CHUNK = 1 << 20
@@ -81,12 +82,12 @@ def _asked(calls: Sequence[Call]) -> Iterator[tuple[Problem, Call]]:
 _Key = tuple[Problem, bool, bool]
 
 
-class AnswerFile:
+class AnswerFile(Introduced):
     """A file of answers as an adapter. Raises :class:`UsageError` if it is none."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.hello: wire.Message = {}
+        self.hello = {}
         self.deck: wire.Message = {}
         self.withheld: set[int] = set()
         self._places: dict[int, int] = {}
@@ -144,19 +145,9 @@ class AnswerFile:
         found: str = self.hello["adapter"]
         return found
 
-    def describe(self) -> Description:
-        """Return what the worker said when it was started."""
-        found: Description = self.hello["description"]
-        return found
-
-    def capabilities(self) -> Capabilities:
-        """Return what the worker said when it was started."""
-        found: Capabilities = self.hello["capabilities"]
-        return found
-
     def evidence(self) -> dict[str, Any]:
-        """The interpreter and the thread counts of the worker."""
-        return {"detached": True, **{name: self.hello[name] for name in ("python", "numpy", "threads")}}
+        """Return the interpreter and the thread counts of the worker, and that it was elsewhere."""
+        return {"detached": True, **super().evidence()}
 
     def script(self, problem: Problem) -> str:
         """Not on offer: the framework is elsewhere."""

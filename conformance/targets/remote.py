@@ -12,12 +12,12 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from lossproof.adapters import wire
 from lossproof.adapters.boot import UNSUITABLE
 from lossproof.adapters.protocol import OPS, OUTPUTS, Capabilities, Description, Outcome, Problem, Support
 from lossproof.core.errors import UsageError
+from lossproof.targets.introduced import Introduced
 from lossproof.targets.launch import Launch, Processes
 from lossproof.targets.process import Fault, Process
 
@@ -199,12 +199,12 @@ class Lane:
         self._stop()
 
 
-class Remote:
+class Remote(Introduced):
     """A remote adapter passes on what a worker says of itself and answers; :meth:`connect` starts it."""
 
     def __init__(self, name: str, launch: Launch, limits: Processes) -> None:
         self.name = name
-        self.hello: dict[str, Any] = {}
+        self.hello = {}
         self._launch = launch
         self._lane = Lane(launch, limits)
         self._apart = Lane(launch, limits)
@@ -225,20 +225,6 @@ class Remote:
             )
             silent = Capabilities(ops, modes=tuple(modes), devices=tuple(devices), outputs=OUTPUTS)
             self.hello = {"capabilities": silent, "description": Description({}, {"process": str(fault)})}
-
-    def describe(self) -> Description:
-        """Return the versions and build facts that the worker sent when it was started."""
-        found: Description = self.hello["description"]
-        return found
-
-    def capabilities(self) -> Capabilities:
-        """Return the capabilities that the worker sent when it was started."""
-        found: Capabilities = self.hello["capabilities"]
-        return found
-
-    def evidence(self) -> dict[str, Any]:
-        """Return the interpreter and the thread counts of the process."""
-        return {name: self.hello[name] for name in ("python", "numpy", "threads") if name in self.hello}
 
     def script(self, problem: Problem) -> str:
         """Return the adapter's own script for a problem. Raises :class:`UsageError` where it has none."""
