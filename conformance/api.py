@@ -12,9 +12,9 @@ from lossproof.core.case_id import ERROR
 from lossproof.core.errors import UsageError
 from lossproof.core.operations import OPERATIONS, validate
 from lossproof.records.waivers import Book
-from lossproof.running.options import DeckOptions, Execution, Rules
 from lossproof.running.report import Report, report
 from lossproof.running.session import Live, Session, opened
+from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.targets.launch import TIMEOUT
 from lossproof.targets.plain_function import DERIVATIVES, NUMPY_DTYPES, Function, FunctionAdapter, numpy_dtype
 from lossproof.targets.target import Target

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lossproof.cli.options import MANY_NAMES, merged_output_options, rule_options
+from lossproof.cli.shared_options import MANY_NAMES, merged_output_options, rule_options
 from lossproof.records.diff_options import DIFF_FORMATS, LEVELS
 
 

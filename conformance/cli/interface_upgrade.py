@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lossproof.cli.options import case_options, deck_options, execution_options, rule_options, several
+from lossproof.cli.shared_options import case_options, deck_options, execution_options, rule_options, several
 from lossproof.records.diff_options import DIFF_FORMATS, LEVELS
 
 _ENVIRONMENT = several(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lossproof.cli.options import case_options
+from lossproof.cli.shared_options import case_options
 
 
 @click.command()

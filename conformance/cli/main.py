@@ -15,11 +15,11 @@ import click
 
 from lossproof import __version__
 from lossproof.cli import interface_records, interface_upgrade, interface_views
-from lossproof.cli.options import deck_options, execution_options, output_options, rule_options
+from lossproof.cli.shared_options import deck_options, execution_options, output_options, rule_options
 from lossproof.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from lossproof.running.options import DeckOptions
+    from lossproof.running.session_options import DeckOptions
 
 
 class _Commands(click.Group):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lossproof.cli.options import OutputOptions
+from lossproof.cli.shared_options import OutputOptions
 from lossproof.running.session import Sink
 from lossproof.views.github import GithubView, summary_file
 from lossproof.views.json_summary import JsonView

@@ -15,7 +15,7 @@ from lossproof import __version__
 from lossproof.cases.deck import digest
 from lossproof.cases.deck_part import VERSION
 from lossproof.core.call import Call
-from lossproof.running.options import DeckOptions
+from lossproof.running.session_options import DeckOptions
 from lossproof.running.shard import UNDIVIDED
 from lossproof.targets.target import Target
 

@@ -20,8 +20,8 @@ from lossproof.records.conditions import Subject
 from lossproof.records.waivers import Book
 from lossproof.running.header import record_header
 from lossproof.running.loop import run, stacked
-from lossproof.running.options import DeckOptions, Execution, Rules
 from lossproof.running.resume import Resumed
+from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.running.shard import UNDIVIDED, Shard
 from lossproof.running.summary import Summary
 from lossproof.running.timing import Clock

@@ -20,7 +20,7 @@ from lossproof.core.call import Call
 from lossproof.core.operations import OPERATIONS
 from lossproof.records.waivers import fails, verdict
 from lossproof.running.loop import run
-from lossproof.suite import session
+from lossproof.suite import pytest_session
 
 _EXAMPLES = {"smoke": 30}
 
@@ -29,8 +29,8 @@ _EXAMPLES = {"smoke": 30}
 def test_explore(op: str, request: pytest.FixtureRequest) -> None:
     """No target is outside its bound on any drawn call."""
     __tracebackhide__ = True
-    replay = session.of(request.config)
-    chosen = [t for t in session.targets_here(request.config) if op in t.capabilities.ops]
+    replay = pytest_session.of(request.config)
+    chosen = [t for t in pytest_session.targets_here(request.config) if op in t.capabilities.ops]
     if not chosen:
         pytest.skip(f"no chosen target has {op}")
     dtypes = tuple(dict.fromkeys(d for t in chosen for d in t.capabilities.dtypes))

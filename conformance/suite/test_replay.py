@@ -11,23 +11,25 @@ import itertools
 import pytest
 
 from lossproof.records.waivers import fails, verdict
-from lossproof.suite import session
+from lossproof.suite import pytest_session
 from lossproof.suite.outcomes import conclude, reason
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One item per target, op, dtype and family; targets vary fastest, so that they share the truth of a group."""
-    session.parametrize(
+    pytest_session.parametrize(
         metafunc,
         ("target", "key"),
         lambda replay: {"-".join((t, *key)): (t, key) for key in replay.groups for t in replay.targets},
     )
 
 
-def test_replay(request: pytest.FixtureRequest, target: str, key: session.ReplayKey, subtests: pytest.Subtests) -> None:
+def test_replay(
+    request: pytest.FixtureRequest, target: str, key: pytest_session.ReplayKey, subtests: pytest.Subtests
+) -> None:
     """Every output of every call of the group is within its bound."""
     __tracebackhide__ = True
-    replay = session.playing(request)
+    replay = pytest_session.playing(request)
     book, strict = replay.session.book, replay.session.strict
     observations = replay.observations(target, key)
     given = [o for o in observations if o.verdict != "unsupported"]

@@ -10,14 +10,14 @@ from __future__ import annotations
 import pytest
 
 from lossproof.records.waivers import fails, verdict
-from lossproof.suite import session
+from lossproof.suite import pytest_session
 from lossproof.suite.outcomes import conclude, reason
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One item per implementation: an adapter in its environment, with all its modes and devices."""
     if "implementation" in metafunc.fixturenames:
-        session.parametrize(
+        pytest_session.parametrize(
             metafunc,
             ("implementation",),
             lambda replay: {t.implementation: (t.implementation,) for t in replay.targets.values()},
@@ -30,7 +30,7 @@ def test_conventions(request: pytest.FixtureRequest, implementation: str, subtes
     Where the bits of modes differ is a grade: a property of the item, and no failure.
     """
     __tracebackhide__ = True
-    replay = session.playing(request)
+    replay = pytest_session.playing(request)
     whole = replay.whole
     mine = {implementation, *(t.name for t in replay.targets.values() if t.implementation == implementation)}
     found = [o for o in whole.conclusions if o.target in mine]
@@ -49,7 +49,7 @@ def test_conventions(request: pytest.FixtureRequest, implementation: str, subtes
 def test_strict(request: pytest.FixtureRequest) -> None:
     """Under --lossproof-strict: every waiver is matched by something, and no fault went away by itself."""
     __tracebackhide__ = True
-    replay = session.playing(request)
+    replay = pytest_session.playing(request)
     if not replay.session.strict:
         pytest.skip("stale waivers and faults that do not happen again fail with --lossproof-strict only")
     ended = replay.whole.ended

@@ -13,8 +13,6 @@ ALLOWED: Mapping[str, str] = {
     "pytest_generate_tests": "pytest calls it by this name in every module of tests",
     "run": "the loop over targets that are there, and the public function that starts them",
 }
-# Names that several modules may bear.
-MODULES = frozenset({"check", "options", "session"})
 # Words that tell nothing of what a module holds.
 OPAQUE = frozenset(
     {
@@ -73,7 +71,7 @@ def test_no_two_modules_bear_one_name() -> None:
     for path in ENGINE.rglob("*.py"):
         if path.stem not in ("__init__", "__main__") and path.parent.name != "commands":
             where[path.stem].add(str(path.relative_to(ENGINE)))
-    assert {name: several for name, several in where.items() if len(several) > 1 and name not in MODULES} == {}
+    assert {name: several for name, several in where.items() if len(several) > 1} == {}
     assert where.keys() & OPAQUE == set()
 
 

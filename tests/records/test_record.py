@@ -23,7 +23,7 @@ from lossproof.core.observation import Observation
 from lossproof.records import record
 from lossproof.running import header as evidence
 from lossproof.running.loop import run
-from lossproof.running.options import DeckOptions
+from lossproof.running.session_options import DeckOptions
 from lossproof.targets.target import Target
 from tests.support.views import lossproof
 

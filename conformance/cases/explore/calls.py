@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lossproof.adapters.protocol import LOSSES, Problem
-from lossproof.cases.explore import options
+from lossproof.cases.explore import drawn_options
 from lossproof.cases.explore.byte_picker import TapePicker
+from lossproof.cases.explore.drawn_options import Wanted
 from lossproof.cases.explore.logits import EXPLORED
-from lossproof.cases.explore.options import Wanted
 from lossproof.cases.explore.shapes import DrawnShape, place
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.family import Family
@@ -79,7 +79,7 @@ def calls(
     is_loss = op in LOSSES
     fmt = FORMATS[pick.choice(dtypes)]
     where = place(pick, fmt, losses=is_loss, free=free_shapes)
-    drawn = options.draw(pick, op, large=where.large, sums=where.theme == "many")
+    drawn = drawn_options.draw(pick, op, large=where.large, sums=where.theme == "many")
     extras = _extras(pick, op, fmt)
     drawn = replace(drawn, wanted=_wanted(drawn.wanted, extras))
     family = EXPLORED[pick.choice(_EXACT)] if extras.get("scale", 1.0) != 1.0 else _family(pick, where)
@@ -92,7 +92,7 @@ def calls(
         rows = -np.abs(rows)
     if layout == "expanded":
         rows = np.broadcast_to(rows[:1], rows.shape).copy()
-    fields = options.of_loss(pickers["options"], fmt, family, rows, drawn) if is_loss else {}
+    fields = drawn_options.of_loss(pickers["options"], fmt, family, rows, drawn) if is_loss else {}
     if is_loss:
         target = fields["target"]
         fields["target"] = _placed(target, where) if target.ndim == 2 else target.reshape(where.rest)
@@ -114,7 +114,7 @@ def _extras(pick: Picker, op: str, fmt: Format) -> dict[str, Any]:
 def _wanted(wanted: Wanted, extras: dict[str, Any]) -> Wanted:
     """What can be wanted beside the extras: of a factor the value, of a wider output the gradient at most."""
     if "scale" in extras:
-        return options.NOTHING_WANTED
+        return drawn_options.NOTHING_WANTED
     if "out_dtype" in extras:
         return wanted & Wanted.GRADIENT
     return wanted | Wanted.GRADIENT if "repeat_backward" in extras else wanted
@@ -139,7 +139,7 @@ def _placed(rows: F64, where: DrawnShape) -> F64:
     return np.ascontiguousarray(np.moveaxis(rows.reshape(*where.rest, where.k), -1, at))
 
 
-def _directed(pick: Picker, fmt: Format, p: Problem, drawn: options.Drawn) -> Problem:
+def _directed(pick: Picker, fmt: Format, p: Problem, drawn: drawn_options.Drawn) -> Problem:
     """The problem with the cotangent and the directions that are wanted."""
     wanted = drawn.wanted
     # With smoothing 1 the targets have no influence, and an overflowing derivative times 0 says nothing.
@@ -147,10 +147,12 @@ def _directed(pick: Picker, fmt: Format, p: Problem, drawn: options.Drawn) -> Pr
         wanted &= ~(Wanted.TARGET_GRADIENT | Wanted.TARGET_TANGENT)
     result = FORMATS[p.result_dtype]
     cotangent = (
-        options.cotangent(pick, result, p.shape_of("value"), drawn.cotangent) if Wanted.GRADIENT in wanted else None
+        drawn_options.cotangent(pick, result, p.shape_of("value"), drawn.cotangent)
+        if Wanted.GRADIENT in wanted
+        else None
     )
-    tangent = options.moderate(pick, fmt, p.x.shape, "zeros") if Wanted.TANGENT in wanted else None
-    along = options.moderate(pick, fmt, p.x.shape, "zeros") if Wanted.TARGET_TANGENT in wanted else None
+    tangent = drawn_options.moderate(pick, fmt, p.x.shape, "zeros") if Wanted.TANGENT in wanted else None
+    along = drawn_options.moderate(pick, fmt, p.x.shape, "zeros") if Wanted.TARGET_TANGENT in wanted else None
     return replace(
         p, cotangent=cotangent, tangent=tangent, wrt_target=Wanted.TARGET_GRADIENT in wanted, target_tangent=along
     )

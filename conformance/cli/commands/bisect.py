@@ -14,7 +14,7 @@ from lossproof.records.bisection import first_change
 from lossproof.records.changes import state
 from lossproof.repro.find import CasePlace, find_call
 from lossproof.running.loop import run
-from lossproof.running.options import Execution
+from lossproof.running.session_options import Execution
 from lossproof.targets import selection
 from lossproof.targets.environments import interpreters, store
 from lossproof.targets.environments.releases import releases, version, versions_between

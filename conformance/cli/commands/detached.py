@@ -8,14 +8,14 @@ from pathlib import Path
 
 import click
 
-from lossproof.cli.options import OutputOptions
 from lossproof.cli.outputs import views
-from lossproof.cli.session import told
+from lossproof.cli.printed_session import told
+from lossproof.cli.shared_options import OutputOptions
 from lossproof.core.errors import UsageError
 from lossproof.running.detached import AnswerFile, export
 from lossproof.running.header import record_header
-from lossproof.running.options import DeckOptions, Execution, Rules
 from lossproof.running.session import Live, Session
+from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.targets.target import Target
 
 

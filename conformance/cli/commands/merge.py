@@ -8,16 +8,16 @@ from pathlib import Path
 
 from lossproof import __version__
 from lossproof.cases.deck import digest
-from lossproof.cli.options import OutputOptions
 from lossproof.cli.outputs import views
-from lossproof.cli.session import told
+from lossproof.cli.printed_session import told
+from lossproof.cli.shared_options import OutputOptions
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.records.record import Record, read_record
 from lossproof.records.recorded_targets import recorded_targets
 from lossproof.running.merge import Merged, in_order, merged_header
-from lossproof.running.options import DeckOptions, Rules
 from lossproof.running.session import Session
+from lossproof.running.session_options import DeckOptions, Rules
 
 
 def merge_command(shards: Sequence[str], *, rules: Rules, outputs: OutputOptions) -> int:

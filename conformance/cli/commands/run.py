@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import click
 
-from lossproof.cli.options import OutputOptions
 from lossproof.cli.outputs import views
-from lossproof.cli.session import told
+from lossproof.cli.printed_session import told
+from lossproof.cli.shared_options import OutputOptions
 from lossproof.core.errors import UsageError
 from lossproof.running.loop import schedule, stacked
-from lossproof.running.options import DeckOptions, Execution, Rules
 from lossproof.running.resume import Resumed, begun
 from lossproof.running.session import Live, opened
+from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.targets import selection
 
 

@@ -18,8 +18,8 @@ from lossproof.records.diff_options import DIFF_FORMATS, LEVELS
 from lossproof.records.record import Writer
 from lossproof.records.waivers import load_waivers
 from lossproof.running.header import record_header
-from lossproof.running.options import DeckOptions, Execution, Rules
 from lossproof.running.session import Ended, Session, opened
+from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.running.summary import Summary
 from lossproof.targets.environments import upgrade_sides
 from lossproof.targets.environments.upgrade_sides import UpgradeSide

@@ -11,7 +11,7 @@ from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record
 from lossproof.records.recorded_targets import recorded_targets
 from lossproof.records.waiver_drafts import Drafts, drafts, toml
-from lossproof.running.options import Rules
+from lossproof.running.session_options import Rules
 
 
 def waive_command(path: str, *, to: str | None, rules: Rules) -> int:

@@ -116,7 +116,7 @@ def deck_options(
 
     def make(given: dict[str, Any]) -> Any:
         from lossproof.running import shard as parts
-        from lossproof.running.options import DeckOptions
+        from lossproof.running.session_options import DeckOptions
 
         part = given.pop("shard", None)
         return DeckOptions(
@@ -135,7 +135,7 @@ def execution_options(*, jobs: bool = True, limits: bool = False) -> Decorator:
     """The options of how targets run; the command gets them as ``execution``, an Execution."""
 
     def make(given: dict[str, Any]) -> Any:
-        from lossproof.running.options import Execution
+        from lossproof.running.session_options import Execution
 
         return Execution(**given)
 
@@ -147,7 +147,7 @@ def rule_options(*, strict: bool = True) -> Decorator:
     """The options of what makes a run fail; the command gets them as ``rules``, a Rules."""
 
     def make(given: dict[str, Any]) -> Any:
-        from lossproof.running.options import Rules
+        from lossproof.running.session_options import Rules
 
         return Rules(**given)
 

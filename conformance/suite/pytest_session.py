@@ -23,8 +23,8 @@ from lossproof.records import record
 from lossproof.records.waivers import Book
 from lossproof.running.conclusions import Conclusions
 from lossproof.running.loop import played
-from lossproof.running.options import DeckOptions, Rules
 from lossproof.running.session import Ended, Session, opened
+from lossproof.running.session_options import DeckOptions, Rules
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
 from lossproof.targets.target import Target

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import click
 
-from lossproof.cli.options import OutputOptions
+from lossproof.cli.shared_options import OutputOptions
 from lossproof.core.observation import Observation
 from lossproof.records.compressed_text import is_compressed
 from lossproof.records.record import Writer
