@@ -91,7 +91,8 @@ def check_implementation(
     ``deck`` (``smoke`` or ``default``) and ``seed`` choose the calls and the relations, or ``calls`` replaces
     them; with ``errors`` the answers to invalid input are judged, too.
 
-    Raises :class:`UsageError` for an unknown op, dtype, option or mean.
+    Raises :class:`UsageError` for an unknown op, dtype, option or mean, and for a deck without a call of that op and
+    those dtypes.
     """
     if op not in OPERATIONS:
         raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPERATIONS)}")
