@@ -50,11 +50,11 @@ def test_right(target: Target) -> None:
     """But for known deviations."""
     marks = waivers_in_force([target])
     asked = problems(target)
-    found = list(run([target], [Call(p, name) for name, p in asked.items()]))
+    # Modes that compile dearly are asked calls of tier core alone.
+    found = list(run([target], [Call(p, name, tier="core") for name, p in asked.items()]))
     for o in found:
         assert verdict(marks.mark(o, explored=True)) not in FAILING, o.message
         assert o.verdict != "unsupported" or o.output not in target.capabilities.outputs
-    # A target without values is judged by what it has.
     offered = [(name, output) for name, p in asked.items() for output in p.want]
     judged = {(o.case.family, o.output) for o in found if o.verdict != "unsupported"}
     assert judged == {(name, output) for name, output in offered if output in target.capabilities.outputs}
@@ -80,8 +80,10 @@ def test_one_program_serves_all_values(target: Target) -> None:
     assert 0 < first.compile_seconds <= first.seconds
     assert [o.programs for o in others] == [0] * 4
     assert not any(o.compile_seconds for o in others)
-    for o in run([target], [Call(q, "values") for q in calls]):
-        assert o.verdict not in FAILING, o.message
+    judged = [o for o in run([target], [Call(q, "values", tier="core") for q in calls]) if o.output == "value"]
+    assert len(judged) == len(calls)
+    for o in judged:
+        assert o.verdict in ("pass", "convention"), o.message
 
 
 def test_scripts_print_what_evaluate_returns(target: Target, tmp_path: Path) -> None:

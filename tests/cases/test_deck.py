@@ -48,7 +48,7 @@ def test_cases_are_the_checked_in_ones(name: str) -> None:
     assert order(ids) == orders[name], f"the same cases in another order: {COMMAND}"
 
 
-def test_what_became_of_cases_is_said_in_words() -> None:
+def test_differences_between_decks_name_cases_and_families() -> None:
     old = [
         "softmax/float32/spread/n2-k4/00000000",
         "softmax/float32/hot/n2-k4/11111111",

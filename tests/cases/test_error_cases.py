@@ -239,7 +239,7 @@ def in_both_modes(adapter: Compiling) -> list[Observation]:
     ],
     ids=["clamped", "wrapped", "truncated", "zero"],
 )
-def test_what_a_compiler_makes_of_labels_reaches_dear_modes(how: Callable[[Problem, Evaluate], Outputs]) -> None:
+def test_core_error_cases_show_a_compiler_s_mistakes_with_labels(how: Callable[[Problem, Evaluate], Outputs]) -> None:
     bad = {o.target for o in in_both_modes(Compiling(how)) if o.verdict in FAILING and "/all/" not in o.id}
     assert bad == {"odd+compile"}
 

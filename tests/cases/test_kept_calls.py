@@ -44,7 +44,7 @@ def test_the_deck_comes_first_and_no_call_twice(tmp_path: Path) -> None:
         (None, "cannot read a call from"),
     ],
 )
-def test_what_is_no_call_is_one_error_with_the_file(tmp_path: Path, text: str | None, message: str) -> None:
+def test_a_file_that_holds_no_call_is_one_error_naming_it(tmp_path: Path, text: str | None, message: str) -> None:
     path = tmp_path / "c.json"
     if text is not None:
         path.write_text(text)

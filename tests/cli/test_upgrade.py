@@ -115,7 +115,7 @@ def test_waived_failures_do_not_fail_an_upgrade(made: Maker, tmp_path: Path) -> 
                                                        ("torch@ https://example.org/t.whl",))),
     ],
 )  # fmt: skip
-def test_what_a_side_is(text: str, expected: upgrade_sides.UpgradeSide) -> None:
+def test_a_side_is_parsed(text: str, expected: upgrade_sides.UpgradeSide) -> None:
     found = upgrade_sides.side(text)
     # How a URL is written in normal form is another matter.
     assert (found.label, found.environment, found.target) == (expected.label, expected.environment, expected.target)
@@ -134,7 +134,7 @@ def test_what_a_side_is(text: str, expected: upgrade_sides.UpgradeSide) -> None:
         ("jaxlib==1", "jaxlib==2", ["jax", "jax+jit", "jax"], [("jax", "jax"), ("jax+jit", "jax+jit")]),
     ],
 )
-def test_what_is_judged_follows_from_the_sides(
+def test_the_sides_decide_which_targets_are_judged(
     before: str, after: str, given: list[str], expected: list[tuple[str, str]]
 ) -> None:
     assert upgrade_sides.compared_targets((upgrade_sides.side(before), upgrade_sides.side(after)), given) == expected

@@ -9,13 +9,11 @@ import pytest
 
 from lossproof.cases.catalogue import select
 from lossproof.cases.families import FAMILIES
-from lossproof.core.observation import FAILING
-from lossproof.running.loop import run
 
-pytest.importorskip("ml_dtypes")
+pytest.importorskip("ml_dtypes", reason="mutants compute in bfloat16, which NumPy has from ml_dtypes")
 
 from tests.mutants.kit.mutant import Mutant
-from tests.mutants.matrix.kill import Matrix, distinct, matrix, takes
+from tests.mutants.matrix.kill import Matrix, distinct, matrix
 from tests.mutants.matrix.registry import collect
 from tests.mutants.matrix.table import PATH, render
 from tests.spec import table as coverage
@@ -82,23 +80,3 @@ def test_the_table_of_upstream_bugs_is_current(kills: Matrix) -> None:
 
 def test_the_table_of_clauses_is_current(kills: Matrix) -> None:
     assert coverage.PATH.read_text(encoding="utf-8") == coverage.render(CLAUSES, kills), "run python -m tests.spec"
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "upstream cross_entropy: one-hot times log-probabilities",
-        "upstream nll_loss: bounds checked in the reduced branch only",
-        "upstream log_softmax: no gradient",
-        "control log_softmax: online blocks of 7",
-    ],
-)
-def test_the_lean_path_gives_the_engine_s_verdicts(name: str) -> None:
-    mutant = MUTANTS[name]
-    deck = select("smoke", ops=(mutant.op,))
-    lean = matrix({name: mutant}, deck, processes=1)
-    calls = [c for c in deck if takes(mutant, c.problem)]
-    failing = [o for o in run([mutant.target()], calls) if o.verdict in FAILING]
-    assert sum(kill.failing for kill in lean.values()) == len(failing)
-    # sanity check: wrong ones fail
-    assert bool(failing) == (mutant.kind == "mutant")

@@ -16,7 +16,7 @@ from lossproof.cases.catalogue import select
 from lossproof.cases.families import FAMILIES
 from lossproof.core.operations import OPERATIONS
 
-pytest.importorskip("ml_dtypes")
+pytest.importorskip("ml_dtypes", reason="mutants compute in bfloat16, which NumPy has from ml_dtypes")
 
 from tests.mutants.matrix.kill import Matrix, matrix
 from tests.mutants.matrix.registry import collect
@@ -55,7 +55,7 @@ def test_exploration_finds_a_rare_mutant(drawn: list[str], i: int) -> None:
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_what_is_found_shrinks(name: str) -> None:
+def test_a_found_call_shrinks(name: str) -> None:
     assert minimal(collect()[name]).problem.x.size <= 8
 
 

@@ -75,7 +75,7 @@ def shown(o: Observation, clause: str, how: str) -> Observation:
     ],
     ids=itertools.count(),
 )
-def test_what_counts_as_what(a: Observation | None, b: Observation | None, expected: list[tuple[str, str]]) -> None:
+def test_kinds_of_change(a: Observation | None, b: Observation | None, expected: list[tuple[str, str]]) -> None:
     assert [(c.kind, c.fails) for c in changes_between("t", a, b, same_deck=True)] == expected
 
 
@@ -196,7 +196,7 @@ VARIED = [
 ]
 
 
-def test_what_is_read_fast_is_what_is_read(tmp_path: Path) -> None:
+def test_reading_fast_gives_the_same_observations(tmp_path: Path) -> None:
     """Lines with and without shortcuts, written as other programs might, give the same comparison."""
     others = [replace(o, share=o.share + 0.25, bits="f" * 16, seconds=9.0) for o in VARIED]
     a, b = write(tmp_path / "a.jsonl", VARIED), write(tmp_path / "b.jsonl", others)
@@ -249,7 +249,7 @@ def test_records_without_a_case_in_common_do_not_pass(tmp_path: Path) -> None:
     assert "have no case of these targets in common" in result.stderr
 
 
-def test_what_is_said_of_an_implementation_has_its_name(tmp_path: Path) -> None:
+def test_conventions_bear_the_name_of_the_implementation(tmp_path: Path) -> None:
     """The first target has the name of the second one's implementation, which is another one's on the other side."""
     of_all = replace(BASE, id="softmax/all/convention/clause-4/value", profile="", met="", bits="")
     before = [replace(BASE, target="f.py:ADAPTER"), replace(of_all, target="planted", verdict="fail", message="apart")]

@@ -182,7 +182,7 @@ def test_paths_that_cannot_be_used(tmp_path: Path) -> None:
         record.Writer(tmp_path / "no" / "r.jsonl", HEADER)
 
 
-def test_what_a_newer_suite_adds_is_ignored() -> None:
+def test_unknown_fields_of_a_newer_suite_are_ignored() -> None:
     assert record.from_line(record.to_line(BASE) | {"invented": 1}) == BASE
 
 

@@ -125,7 +125,7 @@ def test_symptoms_and_outputs_are_apart(tmp_path: Path) -> None:
     }
 
 
-def test_what_no_waiver_may_hide_is_counted(tmp_path: Path) -> None:
+def test_verdicts_that_no_waiver_may_hide_are_counted(tmp_path: Path) -> None:
     crash = replace(FAIL, verdict="crash", got=None, exact=None)
     result = lossproof("waive", write(tmp_path / "r.jsonl", crash, PASS))
     assert (result.exit_code, result.stdout) == (1, "")

@@ -98,7 +98,7 @@ def test_the_report_names_both_and_claims_no_exact_result() -> None:
     assert "certified" not in text
 
 
-def test_what_does_not_differ_is_refused() -> None:
+def test_a_convention_that_does_not_differ_is_refused() -> None:
     with pytest.raises(UsageError, match="does not differ on numpy"):
         apart(CASE, [Target(NumpyAdapter())], asked(), "c")
 

@@ -226,7 +226,7 @@ class Refusing(type(NUMPY)):  # type: ignore[misc]
         raise ZeroDivisionError("no kernel for you")
 
 
-def test_what_is_raised_is_observed_not_a_traceback() -> None:
+def test_an_exception_is_observed_and_no_traceback() -> None:
     call = Call(PROBLEMS["softmax"], "hand")
     text = reproduce(call, Target(Refusing()), "c").text
     assert "except Exception as error:" in text

@@ -88,7 +88,7 @@ def test_answers_wait_within_the_memory_that_they_have(monkeypatch: pytest.Monke
     assert not player.interrupted.is_set()
 
 
-def test_what_goes_wrong_is_raised_where_it_is_waited_for() -> None:
+def test_an_exception_while_asking_ahead_reaches_the_judge() -> None:
     ahead = Ahead(Target(Elsewhere(fail_at=2)), GROUPS)
     ahead.take(GROUPS[0])
     with pytest.raises(RuntimeError, match="out of order"):

@@ -67,7 +67,7 @@ def test_a_declaration_that_the_run_contradicts_fails() -> None:
 
 
 @pytest.mark.parametrize("declared", [{}, {("4", op, "value"): "limit|nan" for op in INFINITE}], ids=["none", "either"])
-def test_what_is_not_declared_is_recorded(declared: dict[tuple[str, str, str], str]) -> None:
+def test_an_undeclared_convention_is_recorded(declared: dict[tuple[str, str, str], str]) -> None:
     assert [o.verdict for o in verdicts(Declaring(declared, limit=True))] == ["pass", "pass"]
 
 

@@ -143,12 +143,14 @@ def test_a_deck_is_divided_by_signatures(of: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "a/b", "1/2/3", "-1/2", "1/0", "1/9999999"])
-def test_what_is_no_shard_is_one_error(text: str) -> None:
+def test_a_malformed_shard_is_one_error(text: str) -> None:
     with pytest.raises(UsageError, match=r"cannot read shard .* expected I/N"):
         parse_shard(text)
 
 
-def test_what_cannot_be_merged_is_one_error(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_that_do_not_belong_together_are_one_error(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(folder / "site"))
     three, two, one = shards(folder)
     out = str(tmp_path / "out.jsonl")

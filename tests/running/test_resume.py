@@ -66,7 +66,7 @@ def test_a_record_cut_anywhere_is_completed(cut: int | str, whole: Path, tmp_pat
         assert timeless(path) == timeless(whole)
 
 
-def test_what_is_shown_is_what_the_whole_run_shows(whole: Path, tmp_path: Path) -> None:
+def test_a_resumed_run_shows_what_a_whole_run_shows(whole: Path, tmp_path: Path) -> None:
     lines = whole.read_bytes().splitlines(keepends=True)
     path = tmp_path / "r.jsonl"
     path.write_bytes(b"".join(lines[: len(lines) // 2]))

@@ -234,7 +234,9 @@ def test_a_failed_creation_is_one_line_and_leaves_nothing(uv: Path, box: Path) -
         ("import os; os._exit(7)", "numpy, frame do not import together: exit code 7"),
     ],
 )
-def test_what_does_not_import_together_is_refused_with_a_hint(uv: Path, box: Path, source: str, message: str) -> None:
+def test_modules_that_do_not_import_together_are_refused_with_a_hint(
+    uv: Path, box: Path, source: str, message: str
+) -> None:
     wheel(box / "wheels", "frame", "0.1", source + "\n")
     with pytest.raises(UsageError, match=message):
         store.create("one", ["frame==0.1"])

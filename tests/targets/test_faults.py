@@ -147,7 +147,7 @@ def test_isolated_calls_corrupt_nobody(start, monkeypatch: pytest.MonkeyPatch) -
     assert [to_line(o) for o in found] == [to_line(o) for o in clean]
 
 
-def test_who_dies_at_import_fails_every_call(start) -> None:  # type: ignore[no-untyped-def]
+def test_a_worker_that_dies_at_import_fails_every_call(start) -> None:  # type: ignore[no-untyped-def]
     began = time.monotonic()
     target = start("import")
     found = [o for o in observed(target) if "/all/" not in o.id]
@@ -158,7 +158,7 @@ def test_who_dies_at_import_fails_every_call(start) -> None:  # type: ignore[no-
     assert target.adapter.restarts <= 1
 
 
-def test_who_answers_nothing_is_given_up(start) -> None:  # type: ignore[no-untyped-def]
+def test_a_worker_that_answers_nothing_is_given_up(start) -> None:  # type: ignore[no-untyped-def]
     target = start("always")
     found = [o for o in observed(target) if "/all/" not in o.id]
     assert {o.verdict for o in found} == {"crash"}
@@ -200,7 +200,7 @@ def test_who_always_loses_its_process_is_given_up(start) -> None:  # type: ignor
     assert target.adapter.restarts <= 21
 
 
-def test_who_refuses_to_be_imported_is_a_mistake(start) -> None:  # type: ignore[no-untyped-def]
+def test_an_adapter_that_raises_at_import_is_a_usage_error(start) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UsageError, match=r"faulty.py:ADAPTER does not import: ImportError: a library is missing"):
         start("refuse")
 

@@ -120,7 +120,7 @@ def framed(text: object, blob: bytes = b"") -> bytes:
     ],
     ids=["field", "class", "object", "short", "list", "bytes", "text"],
 )
-def test_what_is_no_frame_is_one_error(data: bytes, message: str) -> None:
+def test_a_malformed_frame_is_one_error(data: bytes, message: str) -> None:
     reader = wire.Reader()
     reader.feed(data)
     with pytest.raises(wire.WireError, match=re.escape(message)):

@@ -120,7 +120,7 @@ def test_github_is_asked_for(tmp_path: Path) -> None:
     assert not re.search("^::", result.output, re.MULTILINE)
 
 
-def test_what_a_target_says_is_no_command_and_no_markup() -> None:
+def test_a_target_s_words_are_neither_commands_nor_markup() -> None:
     run = ended(*(wrong(i) for i in range(30)), reasons=(HOSTILE,))
     for line in commands(run.summary, run.reasons):
         assert "\n" not in line
