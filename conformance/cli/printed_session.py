@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import click
 
 from lossproof.cli.shared_options import OutputOptions
+from lossproof.core.command_line import recorded_place
 from lossproof.core.observation import Observation
 from lossproof.records.compressed_text import is_compressed
 from lossproof.records.record import Writer
@@ -50,4 +51,5 @@ class _Tables:
 
     def close(self, run: Ended) -> None:
         """Print."""
-        print_run(console(), run.summary, run.book, run.clock, complete=run.complete, quiet=self.quiet)
+        place = recorded_place(run.header)
+        print_run(console(), run.summary, run.book, run.clock, complete=run.complete, place=place, quiet=self.quiet)

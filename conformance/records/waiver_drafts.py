@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import escape
 
 from packaging.version import InvalidVersion, Version
 
 from lossproof.core.case_id import CaseId, is_of_implementation
+from lossproof.core.command_line import showing_command
 from lossproof.core.observation import FAILING, Observation
 from lossproof.records.conditions import Context, Subject, context
 from lossproof.records.waivers import Book, symptom
@@ -182,17 +183,16 @@ def _name(text: str, taken: Counter[str]) -> str:
     return name if taken[name] == 1 else f"{name}-{taken[name]}"
 
 
-def toml(several: Iterable[Draft]) -> str:
-    """Write drafts as a file of waivers."""
-    return "\n".join([_HEAD, *map(_entry, several)])
+def toml(several: Iterable[Draft], place: Mapping[str, object]) -> str:
+    """Write drafts as a file of waivers; ``place`` are the options that find the deck of their cases."""
+    return "\n".join([_HEAD, *(_entry(d, place) for d in several)])
 
 
-def _entry(d: Draft) -> str:
+def _entry(d: Draft, place: Mapping[str, object]) -> str:
     cases = "".join(f"    {_text(glob)},\n" for glob in d.cases)
     seen = ", ".join(map(_text, d.seen))
     unknown = "" if d.seen else "  # its version is not known: say in which one this was seen"
-    verb = "repro" if is_of_implementation(d.worst.id) else "explain"
-    explain = f"# lossproof {verb} {_line(d.worst.id)} --target {_line(d.targets[0])}\n"
+    explain = f"# {_line(showing_command(d.worst.id, d.targets[0], place))}\n"
     return (
         f"# Failures on {_line(', '.join(d.targets))}: {d.count}, the worst:\n# {_line(d.worst.message)}\n{explain}"
         f"[[waiver]]\nname = {_text(d.name)}\nadapter = {_text(d.adapter)}\ncases = [\n{cases}]\n"

@@ -118,7 +118,7 @@ def _guilty(check: Check, target: Target) -> Call:
             return call
     raise UsageError(
         f"{check.id} compares several calls that are right one by one on {target.name}; "
-        f"lossproof explain {check.id} --target {target.name} prints a program for each"
+        "lossproof explain prints a program for each"
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
-from lossproof.core.case_id import is_of_implementation
+from lossproof.core.command_line import showing_command
 from lossproof.core.observation import Observation
 from lossproof.records.waivers import Book, fails, verdict
 
@@ -18,12 +18,16 @@ def reason(book: Book, o: Observation) -> str:
     return f"{w.name}: {w.reason} ({w.issue})"
 
 
-def conclude(book: Book, outputs: Sequence[Observation], *, strict: bool) -> None:
-    """End the subtest that some observations are about. Under ``strict`` an unexpected pass fails."""
+def conclude(book: Book, outputs: Sequence[Observation], *, strict: bool, place: Mapping[str, object]) -> None:
+    """End the subtest that some observations are about. Under ``strict`` an unexpected pass fails.
+
+    ``place`` are the options that find the deck of their cases.
+    """
     __tracebackhide__ = True
     bad = [o for o in outputs if fails(o)]
     if bad:
-        pytest.fail("\n".join(f"{o.id} {o.output}: {o.message}\n    {_hint(o)}" for o in bad), pytrace=False)
+        hints = [f"{o.id} {o.output}: {o.message}\n    {showing_command(o.id, o.target, place)}" for o in bad]
+        pytest.fail("\n".join(hints), pytrace=False)
     for o in outputs:
         if verdict(o) == "unexpected_pass":
             w = book.named(o.waiver)
@@ -34,8 +38,3 @@ def conclude(book: Book, outputs: Sequence[Observation], *, strict: bool) -> Non
     waived = [o for o in outputs if verdict(o) == "waived"]
     if waived:
         pytest.xfail(reason(book, waived[0]))
-
-
-def _hint(o: Observation) -> str:
-    verb = "repro" if is_of_implementation(o.id) else "explain"
-    return f"lossproof {verb} {o.id} --target {o.target}"

@@ -30,7 +30,7 @@ def test_replay(
     """Every output of every call of the group is within its bound."""
     __tracebackhide__ = True
     replay = pytest_session.playing(request)
-    book, strict = replay.session.book, replay.session.strict
+    book, strict, place = replay.session.book, replay.session.strict, replay.session.deck.place
     observations = replay.observations(target, key)
     given = [o for o in observations if o.verdict != "unsupported"]
     if not given:
@@ -38,7 +38,7 @@ def test_replay(
         pytest.skip(observations[0].message if observations else withheld)
     for call_id, outputs in itertools.groupby(given, key=lambda o: o.id):
         with subtests.test(msg=call_id):
-            conclude(book, list(outputs), strict=strict)
+            conclude(book, list(outputs), strict=strict, place=place)
     # Subtests that are expected to fail show with -v only; the item says it in any case.
     waived = [o for o in given if verdict(o) == "waived"]
     if waived and not any(fails(o) for o in given):

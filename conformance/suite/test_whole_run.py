@@ -40,7 +40,7 @@ def test_conventions(request: pytest.FixtureRequest, implementation: str, subtes
         with subtests.test(msg=o.id, target=o.target):
             if o.verdict == "convention":
                 request.node.user_properties.append((f"{o.target} {o.id}", o.message))
-            conclude(whole.ended.book, [o], strict=replay.session.strict)
+            conclude(whole.ended.book, [o], strict=replay.session.strict, place=replay.session.deck.place)
     waived = [o for o in found if verdict(o) == "waived"]
     if waived and not any(fails(o) for o in found):
         pytest.xfail(f"{len(waived)} of {len(found)} conventions waived; {reason(whole.ended.book, waived[0])}")

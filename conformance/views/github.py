@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
+from lossproof.core.command_line import command, recorded_place
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import VERDICTS, Observation
 from lossproof.running.session import Ended
-from lossproof.running.summary import Summary
 from lossproof.views.markdown import literal
 
 # GitHub shows ten annotations of a step.
@@ -49,7 +49,7 @@ class GithubView:
                     file.write(text)
             except OSError as error:
                 raise UsageError(f"cannot write the summary {self.path}: {error.strerror or error}") from None
-        for line in commands(run.summary, run.reasons):
+        for line in commands(run):
             click.echo(line, err=True)
 
 
@@ -82,7 +82,7 @@ def job_summary(run: Ended) -> Iterator[str]:
             assert group.worst is not None
             where = literal(f"{target} {op} {dtype} {family} {output}")
             yield f"- **{where}**: {group.count} of {group.given}. {literal(group.worst.message)}"
-            yield f"  {literal(f'lossproof repro {group.worst.id} --target {target}')}"
+            yield f"  {literal(command('repro', group.worst.id, target, **recorded_place(run.header)))}"
         if len(ranked) > GROUPS:
             yield f"- ... and {len(ranked) - GROUPS} more groups"
     if run.book.waived:
@@ -94,17 +94,18 @@ def job_summary(run: Ended) -> Iterator[str]:
     yield ""
 
 
-def commands(summary: Summary, reasons: Sequence[str]) -> Iterator[str]:
+def commands(run: Ended) -> Iterator[str]:
     """Write workflow commands, the worst failures first; reasons that no observation has come last."""
-    ranked = summary.ranked(summary.groups)
+    place = recorded_place(run.header)
+    ranked = run.summary.ranked(run.summary.groups)
     for (target, op, dtype, family, output), group in ranked[: ANNOTATIONS - 1]:
         # sanity check: a group has at least one member
         assert group.worst is not None
         title = f"{target} {op} {dtype} {family} {output}: {group.count} of {group.given} fail"
-        text = f"{group.worst.message}\nlossproof repro {group.worst.id} --target {target}"
+        text = f"{group.worst.message}\n{command('repro', group.worst.id, target, **place)}"
         yield f"::error title={_property(title)}::{_message(text)}"
-    if reasons:
-        yield f"::error title=lossproof::{_message('; '.join(reasons))}"
+    if run.reasons:
+        yield f"::error title=lossproof::{_message('; '.join(run.reasons))}"
 
 
 def _message(text: str) -> str:

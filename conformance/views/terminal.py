@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -21,7 +21,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from lossproof.core.case_id import is_of_implementation
+from lossproof.core.command_line import showing_command
 from lossproof.core.observation import VERDICTS, Observation
 from lossproof.records.waivers import Book, fails
 from lossproof.running.session import Ended, Sink
@@ -105,16 +105,29 @@ class _Lines:
         """Nothing is left to say."""
 
 
-def print_run(out: Console, summary: Summary, book: Book, clock: Clock, *, complete: bool, quiet: bool = False) -> None:
-    """Print everything about a run but its last line; ``quiet`` leaves the failures only."""
+def print_run(
+    out: Console,
+    summary: Summary,
+    book: Book,
+    clock: Clock,
+    *,
+    complete: bool,
+    place: Mapping[str, object],
+    quiet: bool = False,
+) -> None:
+    """Print everything about a run but its last line; ``quiet`` leaves the failures only.
+
+    ``place`` are the options that find its deck.
+    """
+    failures = _failures("Failures", summary.groups, summary, place)
     if quiet:
-        for part in _failures("Failures", summary.groups, summary):
+        for part in failures:
             out.print(part)
         return
     for part in (
         _cells(summary),
-        *_failures("Failures", summary.groups, summary),
-        *_failures("Suspects (inside the bound, outside the statistical grade)", summary.suspects, summary),
+        *failures,
+        *_failures("Suspects (inside the bound, outside the statistical grade)", summary.suspects, summary, place),
         *_waivers(summary, book, complete=complete),
         *_conventions(summary),
         *_agreement(summary),
@@ -146,7 +159,9 @@ def _count(verdict: str, n: int) -> str:
     return f"[{_COLOURS.get(verdict, 'bold red')}]{n}[/]" if n else ""
 
 
-def _failures(title: str, groups: dict[GroupKey, FindingGroup], summary: Summary) -> Iterator[RenderableType]:
+def _failures(
+    title: str, groups: dict[GroupKey, FindingGroup], summary: Summary, place: Mapping[str, object]
+) -> Iterator[RenderableType]:
     if not groups:
         return
     ranked = summary.ranked(groups)
@@ -158,8 +173,7 @@ def _failures(title: str, groups: dict[GroupKey, FindingGroup], summary: Summary
         kinds = ", ".join(f"{n} {kind}" for kind, n in group.kinds.most_common())
         yield f"  [red]{escape(target)}[/] {op} {dtype} [bold]{escape(family)}[/] {output}: {kinds} of {group.given}"
         yield escape(f"    {group.worst.message}")
-        verb = "repro" if is_of_implementation(group.worst.id) else "explain"
-        yield escape(f"    lossproof {verb} {group.worst.id} --target {target}")
+        yield escape(f"    {showing_command(group.worst.id, target, place)}")
     if len(ranked) > GROUPS_SHOWN:
         yield f"  ... and {len(ranked) - GROUPS_SHOWN} more groups; --record FILE keeps them all"
 

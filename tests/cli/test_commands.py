@@ -68,12 +68,41 @@ def test_failures_are_grouped_explained_and_counted(crooked: Path, tmp_path: Pat
     assert "raised internal: RuntimeError: no kernel for you" in result.stdout
     assert result.stdout.splitlines()[-1].startswith(f"FAILED: {len(failed)} fail (crooked: ")
     assert len(result.stdout.splitlines()) < 120, "four hundred failures of one mechanism do not flood"
-    hint = re.search(r"lossproof explain (\S+) --target crooked", result.stdout)
+    hint = re.search(r"lossproof (explain (\S+) --target crooked.*)", result.stdout)
     assert hint
-    told = lossproof("explain", hint[1], "--target", "crooked", *SMOKE)
+    # As it is printed, since the default deck has not all that the smoke deck has.
+    told = lossproof(*hint[1].split())
     assert told.exit_code == 0, told.output
-    assert hint[1] in told.stdout
+    assert hint[2] in told.stdout
     assert "crooked: fail" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [((), ""), (("--deck", "smoke"), " --deck smoke"), (("--deck", "smoke", "--seed", "3"), " --deck smoke --seed 3")],
+    ids=["default", "smoke", "seed"],
+)
+def test_commands_that_are_printed_name_the_deck(
+    options: tuple[str, ...], said: str, crooked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the tables of a run and of its record, in drafts of waivers, for GitHub, and in the page."""
+    path, summary, page = tmp_path / "r.jsonl", tmp_path / "summary.md", tmp_path / "r.html"
+    part = ("--op", "softmax", "--dtype", "float32", "--family", "relation", "--family", "ordinary")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    ran = lossproof("run", "crooked", *part, *options, "--record", str(path))
+    lossproof("run", "crooked", *part, *options, "--html", str(page))
+    texts = {
+        "run": ran.stdout,
+        "annotations": ran.stderr,
+        "summary": summary.read_text("utf-8"),
+        "show": lossproof("show", str(path)).stdout,
+        "waive": lossproof("waive", str(path)).stdout,
+    }
+    for where, text in texts.items():
+        found = re.findall(r"lossproof (?:explain|repro) softmax/\S+ --target crooked([^%`\n]*)", text)
+        assert {line.rstrip() for line in found} == {said}, where
+    found = re.findall(r"lossproof repro softmax/\S+ --target crooked --output \w+([^\n<]*)", page.read_text("utf-8"))
+    assert {line.rstrip() for line in found} == {said}
 
 
 def test_quiet_prints_the_last_line_and_the_failures(crooked: Path) -> None:

@@ -30,6 +30,7 @@ from lossproof.targets import selection
 from lossproof.views.html.accuracy import Accuracy
 from lossproof.views.html.collect import LISTED, Collected
 from lossproof.views.html.page import embedded
+from lossproof.views.html.programs import ReproducerTexts
 
 pytest.importorskip("jinja2", reason="HTML reports need the extra report")
 pytest.importorskip("plotly", reason="HTML reports need the extra report")
@@ -192,6 +193,16 @@ def test_three_records_are_one_line(run_record: Path, tmp_path: Path) -> None:
     result = lossproof("report", *[str(run_record)] * 3, "-o", str(tmp_path / "x.html"))
     assert result.exit_code == 2
     assert "got 3 records; expected one, or two" in result.stderr
+
+
+def test_what_several_calls_say_is_looked_up_in_the_deck() -> None:
+    texts = ReproducerTexts(options={"record": "r.jsonl"}, place={"deck": "smoke", "seed": 3})
+    relation = "softmax/float32/relation/layout-n2-k4/00000001"
+    found = texts.of(Observation(relation, "value", "numpy", "fail"))
+    assert found.command == f"lossproof explain {relation} --target numpy --deck smoke --seed 3"
+    convention = "softmax/all/convention/clause-4/value"
+    found = texts.of(Observation(convention, "value", "numpy", "fail"))
+    assert found.command == f"lossproof repro {convention} --target numpy --deck smoke --seed 3"
 
 
 def test_the_number_of_classes_is_that_of_the_call() -> None:

@@ -122,7 +122,7 @@ def test_github_is_asked_for(tmp_path: Path) -> None:
 
 def test_a_target_s_words_are_neither_commands_nor_markup() -> None:
     run = ended(*(wrong(i) for i in range(30)), reasons=(HOSTILE,))
-    for line in commands(run.summary, run.reasons):
+    for line in commands(run):
         assert "\n" not in line
         assert line.count("::error") == 2 - ("title=numpy" not in line) + ("title=lossproof" in line)
         assert "100%25" in line

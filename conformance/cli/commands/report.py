@@ -9,6 +9,7 @@ import click
 
 from lossproof.cli.commands.diff import diff_records
 from lossproof.cli.warnings import warned
+from lossproof.core.command_line import recorded_place
 from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record
 from lossproof.records.recorded_targets import recorded_targets
@@ -49,7 +50,9 @@ def write_report(
     record = read_record(second or first)
     there = recorded_targets(record)
     book = waivers_in_force(there, waivers)
-    makers = ReproducerTexts(options={"record": record.path}, most=MOST if programs else 0)
+    makers = ReproducerTexts(
+        options={"record": record.path}, place=recorded_place(record.header), most=MOST if programs else 0
+    )
     try:
         collected = Collected().add_all(record)
         diff = earlier = None

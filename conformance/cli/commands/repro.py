@@ -10,11 +10,11 @@ import click
 
 from lossproof.core.call import Call
 from lossproof.core.case_id import CaseId, is_of_check, is_of_implementation
+from lossproof.core.command_line import command
 from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record
 from lossproof.records.waivers import shipped
 from lossproof.repro.bug_report import issue
-from lossproof.repro.command_line import command
 from lossproof.repro.convention_program import apart
 from lossproof.repro.find import CasePlace, find_call
 from lossproof.repro.program import Reproducer, reproduce
@@ -74,7 +74,7 @@ def _first(
     found: list[Reproducer] = []
     wrong: list[UsageError] = []
     for t in chosen:
-        line = command(call.id, said or t.name, output=output, simplify=simplify, **options)
+        line = command("repro", call.id, said or t.name, output=output, simplify=simplify, **options)
         try:
             found.append(reproduce(call, t, line, output=output, simplify=simplify))
         except UsageError as error:
@@ -98,7 +98,7 @@ def _apart(id: str, chosen: list[Target], said: str | None, place: CasePlace) ->
     by_name = groupby(sorted(chosen, key=lambda t: t.implementation), key=lambda t: t.implementation)
     wrong: list[UsageError] = []
     for name, several in [(name, list(group)) for name, group in by_name]:
-        line = command(id, said or name, deck=place.deck, seed=place.seed)
+        line = command("repro", id, said or name, deck=place.deck, seed=place.seed)
         try:
             return apart(id, several, calls, line)
         except UsageError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lossproof.cli.warnings import warned
+from lossproof.core.command_line import recorded_place
 from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record
 from lossproof.records.recorded_targets import recorded_targets
@@ -21,7 +22,7 @@ def waive_command(path: str, *, to: str | None, rules: Rules) -> int:
     with warned():
         found = drafts(lambda: record, several, rules.book(several))
     if found.drafts:
-        _put(toml(found.drafts), to)
+        _put(toml(found.drafts, recorded_place(record.header)), to)
     click.echo(_said(found, to), err=True)
     return 1 if found.faults else 0
 

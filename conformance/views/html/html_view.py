@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lossproof.core.command_line import recorded_place
 from lossproof.core.observation import Observation
 from lossproof.running.session import Ended
 from lossproof.views.html.collect import Collected
@@ -33,7 +34,7 @@ class HtmlView:
 
     def close(self, run: Ended) -> None:
         """Write the page."""
-        programs = ReproducerTexts(run.targets, self.options)
+        programs = ReproducerTexts(run.targets, options=self.options, place=recorded_place(run.header))
         try:
             put(self.path, page(Run(run.header, self.collected, run.book, run.facts, programs)))
         finally:

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lossproof.core.call import from_json
-from lossproof.core.case_id import is_of_implementation
+from lossproof.core.command_line import command, showing_command
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
-from lossproof.repro.command_line import command
 from lossproof.repro.program import reproduce
 from lossproof.targets import selection
 from lossproof.targets.target import Target
@@ -30,15 +29,22 @@ class ReproducerText:
 class ReproducerTexts:
     """Reproducers for observations, from targets that are running or can be started here.
 
-    ``options`` tell ``lossproof repro`` where the ids are found. Programs are made for the first ``most`` observations.
+    ``options`` tell ``lossproof repro`` where the ids of calls are found, ``place`` is the deck that has the others.
+    Programs are made for the first ``most`` observations.
     """
 
     def __init__(
-        self, targets: Sequence[Target] = (), options: Mapping[str, object] | None = None, most: int = MOST
+        self,
+        targets: Sequence[Target] = (),
+        *,
+        options: Mapping[str, object] | None = None,
+        place: Mapping[str, object] | None = None,
+        most: int = MOST,
     ) -> None:
         self._targets: dict[str, Target | UsageError] = {t.name: t for t in targets}
         self._given = frozenset(self._targets)
         self._options = dict(options or {})
+        self._place = dict(place or {})
         self._left = most
         self._made: dict[tuple[str, str, str], ReproducerText] = {}
 
@@ -51,10 +57,10 @@ class ReproducerTexts:
 
     def _make(self, o: Observation) -> ReproducerText:
         if o.call is None:
-            verb = "repro" if is_of_implementation(o.id) else "explain"
-            return ReproducerText(f"lossproof {verb} {o.id} --target {o.target}", why="it is about more than one call")
+            line = showing_command(o.id, o.target, self._place)
+            return ReproducerText(line, why="it is about more than one call")
         call = from_json(o.call)
-        line = command(call.id, o.target, output=o.output, **self._options)
+        line = command("repro", call.id, o.target, output=o.output, **self._options)
         if self._left == 0:
             return ReproducerText(line, why="the command writes one")
         self._left -= 1
