@@ -10,7 +10,7 @@ import jax
 import jaxlib
 import numpy as np
 
-from . import compose, jax_source
+from . import compose, jax_source, processor
 from .drivers import nvidia_driver
 from .jax_modes import Modes, placed, pulled
 from .protocol import LOSSES, OUTPUTS, Capabilities, Description, Meter, Problem, Support
@@ -60,6 +60,8 @@ class JaxAdapter:
             "devices": ", ".join(sorted({d.device_kind for d in jax.devices()})),
             "jax_softmax_custom_jvp": str(getattr(jax.config, "jax_softmax_custom_jvp", "")),
             "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+            "isa": processor.of_xla(),
+            **processor.limits(),
         }
         if jax.default_backend() == "gpu":
             facts["nvidia_driver"] = nvidia_driver()

@@ -13,11 +13,11 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, Sequence
+from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 
 import numpy as np
 
-from . import keras_source
+from . import keras_source, processor
 from .given import Given
 from .protocol import OUTPUTS, Capabilities, Description, Problem, Support, UnsupportedProblem
 
@@ -70,7 +70,11 @@ class KerasAdapter:
         packages = [name for mode in self._capabilities.modes for name in _PACKAGES[mode]]
         found = {name: _version(name) for name in ("keras", *packages)}
         versions = {name: version for name, version in found.items() if version}
-        facts = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "")}
+        facts = {
+            "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", ""),
+            **dict(_sets(self._capabilities.modes)),
+            **processor.limits(),
+        }
         return Description({**versions, "numpy": np.__version__, "python": platform.python_version()}, facts)
 
     def capabilities(self) -> Capabilities:
@@ -87,6 +91,8 @@ class KerasAdapter:
         text = str(error)
         if isinstance(error, IndexError):
             return "bad_label"
+        if processor.is_left_out(text):
+            return "unsupported"
         found = (kind for words, kind in _MESSAGES if words in text)
         return next(found, "bad_shape" if isinstance(error, (ValueError, TypeError)) else "internal")
 
@@ -114,6 +120,18 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return ""
+
+
+def _sets(modes: Sequence[str]) -> Iterator[Tuple[str, str]]:
+    """What the kernels of each backend may use, as facts of the modes; no backend is imported for it."""
+    if "tensorflow" in modes:
+        yield "isa+tensorflow", processor.features()
+        yield "onednn+tensorflow", processor.of_tensorflow_onednn()
+    if "jax" in modes:
+        yield "isa+jax", processor.of_xla()
+    if "torch" in modes:
+        yield "isa+torch", processor.of_torch(os.environ.get("ATEN_CPU_CAPABILITY", ""))
+        yield "onednn+torch", processor.of_onednn()
 
 
 def _backends() -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any, Dict, Optional, Tuple
 
 import numpy as np
 
-from . import layouts, source
+from . import layouts, processor, source
 from .numpy_source import TO_BFLOAT16, lines
 from .protocol import LAYOUTS, OUTPUTS, REDUCED, REDUCTIONS, Capabilities, Description, Problem, Support, Tensor
 
@@ -48,7 +48,8 @@ class NumpyAdapter:
 
     def describe(self) -> Description:
         """Report NumPy's version and the CPU features that it uses."""
-        return Description({"numpy": np.__version__}, {"python": platform.python_version()})
+        facts = {"python": platform.python_version(), "isa": processor.of_numpy(), **processor.limits()}
+        return Description({"numpy": np.__version__}, facts)
 
     def capabilities(self) -> Capabilities:
         """Offer all ops, dtypes, outputs and layouts, on the CPU."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 from typing import Any, Dict, Iterable, List
@@ -11,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-from . import compose, tensorflow_source
+from . import compose, processor, tensorflow_source
 from .protocol import OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
 from .tensorflow_modes import Modes, has_keras, is_native, placed, pulled
 
@@ -76,6 +77,10 @@ class TensorFlowAdapter:
             "intra_op_threads": str(tf.config.threading.get_intra_op_parallelism_threads()),
             "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", ""),
             "TF_NUM_INTRAOP_THREADS": os.environ.get("TF_NUM_INTRAOP_THREADS", ""),
+            "isa": processor.features(),
+            "isa+xla": processor.of_xla(),
+            "onednn": _onednn(),
+            **processor.limits(),
         }
         if _gpus():
             facts["gpus"] = ", ".join(tf.config.experimental.get_device_details(d)["device_name"] for d in _gpus())
@@ -117,6 +122,8 @@ class TensorFlowAdapter:
             return "resource"
         if isinstance(error, (tf.errors.UnimplementedError, tf.errors.NotFoundError)):
             return "unsupported"
+        if isinstance(error, tf.errors.AbortedError) and processor.is_left_out(text):
+            return "unsupported"
         if isinstance(error, TypeError):
             return "bad_dtype"
         return "bad_shape" if isinstance(error, ValueError) else "internal"
@@ -124,6 +131,17 @@ class TensorFlowAdapter:
     def script(self, problem: Problem, device: str, mode: str) -> str:
         """Write the same computation as a program of TensorFlow alone."""
         return tensorflow_source.script(problem, device, mode)
+
+
+def _onednn() -> str:
+    """The kernels of oneDNN that TensorFlow may use; ``off`` if it uses none. It says itself whether it does."""
+    for name in ("tensorflow.python.util._pywrap_util_port", "tensorflow.python._pywrap_util_port"):
+        try:
+            on = importlib.import_module(name).IsMklEnabled()
+        except (ImportError, AttributeError):
+            continue
+        return processor.of_onednn() if on else "off"
+    return processor.of_tensorflow_onednn()
 
 
 def _gpus() -> List[Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
-from . import torch_devices, torch_kernels, torch_modes, torch_source
+from . import processor, torch_devices, torch_kernels, torch_modes, torch_source
 from .given import Given
 from .protocol import LAYOUTS, OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
 from .torch_compiled import Compiled, available, original
@@ -85,7 +85,9 @@ class TorchAdapter:
         cpu = getattr(torch.backends, "cpu", None)
         if cpu is not None:
             facts["cpu"] = cpu.get_cpu_capability()
-        return Description(versions, {**facts, **torch_devices.facts()})
+        facts["isa"] = processor.of_torch(facts.get("cpu", os.environ.get("ATEN_CPU_CAPABILITY", "")))
+        facts["onednn"] = processor.of_onednn() if torch.backends.mkldnn.is_available() else "off"
+        return Description(versions, {**facts, **processor.limits(), **torch_devices.facts()})
 
     def capabilities(self) -> Capabilities:
         """Offer everything native, in four dtypes, on the CPU and on the accelerators that are present."""

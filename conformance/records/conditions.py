@@ -1,4 +1,11 @@
-"""Conditions of waivers: ``torch>=2.0,<2.14 and dtype=float16|bfloat16 and device=cpu and mode!=compile``."""
+"""Conditions of waivers: ``torch>=2.0,<2.14 and dtype=float16|bfloat16 and device=cpu and mode!=compile``.
+
+Besides these, ``isa=avx512f`` says that the framework's own kernels may use an instruction set there: the processor has
+it, and the framework was not told to leave it out. ``onednn=avx512_core`` says the same of kernels of oneDNN, which has
+names of its own; ``onednn=off`` that the framework does not use it. A term holds if one of its values is in the set,
+``!=`` if none is. What is not known, because an older release wrote the record or an adapter does not say, satisfies
+every term.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +21,10 @@ from lossproof.adapters.protocol import Description
 from lossproof.core.errors import UsageError
 
 FACTS = ("device", "dtype", "mode")
+# Sets of instruction sets, as adapters describe them: what the kernels of the framework, and oneDNN's, may use.
+SETS = ("isa", "onednn")
+# What else a description says of them: PyTorch's name for its kernels, and what the user set.
+PROCESSOR = ("cpu", "limits")
 _TERM = re.compile(r"\s*([A-Za-z][\w.-]*?)\s*((?:[<>=!~]|===).*)$")
 _FACT = re.compile(r"(!?)==?\s*([\w:.-]+(?:\s*\|\s*[\w:.-]+)*)$")
 
@@ -64,7 +75,8 @@ class Subject(Protocol):
 class Context:
     """A context is the target and the dtype that a condition is asked about.
 
-    An empty ``dtype`` is not known yet and satisfies every term on it.
+    An empty ``dtype``, ``isa`` or ``onednn`` is not known and satisfies every term on it; the latter two are sets, with
+    spaces in between.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -72,11 +84,14 @@ class Context:
     device: str = "cpu"
     mode: str = "eager"
     dtype: str = ""
+    isa: str = ""
+    onednn: str = ""
 
 
 @dataclass(frozen=True)
 class Term:
-    """One predicate: a package's version in a specifier set, or a fact that is (not) one of some values."""
+    """One predicate: a package's version in a specifier set, or a fact that is (not) one of some values, or a set
+    that has one (none) of them."""
 
     name: str
     versions: SpecifierSet | None = None
@@ -87,6 +102,8 @@ class Term:
         """Say whether the term is true in a context."""
         if self.versions is None:
             value = getattr(where, self.name)
+            if self.name in SETS:
+                return not value or bool(set(value.split()) & set(self.values)) != self.negated
             # device=cuda speaks of every cuda:N.
             return not value or (any(value == v or value.startswith(v + ":") for v in self.values) != self.negated)
         try:
@@ -120,7 +137,7 @@ def _term(text: str) -> Term:
             f"cannot read {text!r}; expected terms such as torch>=2.0,<2.14 or dtype=float16, joined by ' and '"
         )
     name, rest = match[1], match[2]
-    if name in FACTS:
+    if name in FACTS + SETS:
         fact = _FACT.match(rest.strip())
         if not fact:
             raise UsageError(f"cannot read {text!r}; expected {name}=VALUE, {name}!=VALUE or {name}=ONE|OTHER")
@@ -135,8 +152,18 @@ def _term(text: str) -> Term:
 
 
 def context(target: Subject) -> Context:
-    """The context of a target, its dtype left open."""
-    versions = dict(target.describe().versions)
+    """The context of a target, its dtype left open.
+
+    Adapters describe a set as the fact of its name, and where a mode has another one as ``NAME+MODE``.
+    """
+    described = target.describe()
+    versions = dict(described.versions)
+    sets = {name: described.facts.get(f"{name}+{target.mode}", described.facts.get(name, "")) for name in SETS}
     name = target.adapter.name
     package = name if name in versions else next(iter(versions), name)
-    return Context(versions, package, target.device, target.mode)
+    return Context(versions, package, target.device, target.mode, **sets)
+
+
+def is_of_processor(fact: str) -> bool:
+    """Say whether a fact of a description is what the processor and its user left to a framework."""
+    return fact.partition("+")[0] in (*SETS, *PROCESSOR)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lossproof import __version__
+from lossproof.adapters import processor
 from lossproof.cases.deck import digest
 from lossproof.cases.deck_part import VERSION
 from lossproof.core.call import Call
@@ -53,20 +54,6 @@ _NAMES = frozenset(
     }
 )
 _PRIVATE = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")
-_CPU_FLAGS = (
-    "avx",
-    "avx2",
-    "fma",
-    "f16c",
-    "avx512f",
-    "avx512_bf16",
-    "avx512_fp16",
-    "amx_bf16",
-    "amx_fp16",
-    "asimd",
-    "sve",
-    "bf16",
-)
 
 
 def record_header(targets: Sequence[Target], calls: Sequence[Call], deck: DeckOptions) -> dict[str, Any]:
@@ -111,9 +98,11 @@ def flags(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def cpu() -> dict[str, Any]:
-    """Model, architecture, count and the instruction sets that libraries dispatch on."""
+    """Model, architecture, count and the instruction sets that libraries dispatch on.
+
+    What each framework was left of them is in the description of its targets.
+    """
     model = platform.processor()
-    features: list[str] = []
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
@@ -122,6 +111,5 @@ def cpu() -> dict[str, Any]:
         name, _, value = line.partition(":")
         if name.strip() == "model name":
             model = value.strip()
-        elif name.strip() in ("flags", "Features") and not features:
-            features = [f for f in _CPU_FLAGS if f in value.split()]
+    features = processor.features().split()
     return {"model": model, "machine": platform.machine(), "count": os.cpu_count(), "features": features}

@@ -6,16 +6,18 @@ of all shards together: a contradiction between two of them shows in neither.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lossproof.core.call import Call
 from lossproof.core.case_id import CONVENTION
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
+from lossproof.records.conditions import is_of_processor
 from lossproof.records.record import Record
 from lossproof.records.recorded_targets import recorded_targets
+from lossproof.records.waivers import Book
 from lossproof.running.conclusions import Conclusions
 from lossproof.running.loop import groups
 from lossproof.running.resume import SAME, difference
@@ -37,7 +39,7 @@ def in_order(records: Sequence[Record]) -> list[Record]:
             raise UsageError(
                 f"{record.path} and {found[index].path} are both shard {index}/{of}; leave one of them out"
             )
-        pairs = [(name, first.header.get(name), record.header.get(name)) for name in SAME]
+        pairs = [(name, _anywhere(first, name), _anywhere(record, name)) for name in SAME]
         for name, one, other in (("number of shards", parts, of), *pairs):
             apart = difference(one, other, name)
             if apart:
@@ -47,6 +49,34 @@ def in_order(records: Sequence[Record]) -> list[Record]:
     if absent:
         raise UsageError(f"shards {', '.join(absent)} are missing; run them, or give their records too")
     return [found[i] for i in range(1, parts + 1)]
+
+
+def _anywhere(record: Record, name: str) -> Any:
+    """A part of a header, without what processors differ in."""
+    found = record.header.get(name)
+    if name != "targets" or not isinstance(found, Mapping):
+        return found
+    return {target: _without(d, is_of_processor) for target, d in found.items()}
+
+
+def _without(described: Any, left_out: Callable[[str], bool]) -> Any:
+    """A description of a target without some of its facts."""
+    if not isinstance(described, Mapping) or not isinstance(described.get("facts"), Mapping):
+        return described
+    return {**described, "facts": {k: v for k, v in described["facts"].items() if not left_out(k)}}
+
+
+def _apart(shards: Sequence[Record]) -> list[dict[str, dict[str, str]]]:
+    """Of each shard and target the facts that are not the same in all shards."""
+    facts = [{t.name: t.facts for t in recorded_targets(r)} for r in shards]
+    found: list[dict[str, dict[str, str]]] = [{} for _ in shards]
+    for name in facts[0]:
+        for key in dict.fromkeys(k for f in facts for k in f[name]):
+            several = [f[name].get(key, "") for f in facts]
+            if len(set(several)) > 1:
+                for own, value in zip(found, several, strict=True):
+                    own.setdefault(name, {})[key] = value
+    return found
 
 
 def _number(record: Record) -> tuple[int, int]:
@@ -63,7 +93,11 @@ def merged_header(shards: Sequence[Record], command: Sequence[str]) -> dict[str,
     left_out = ("lossproof", "format", "shard")
     own = [{**r.header["shard"], **{k: r.header[k] for k in _OWN if k in r.header}} for r in shards]
     kept = {k: v for k, v in shards[0].header.items() if k not in left_out}
-    return {**kept, "command": list(command), "shards": own}
+    apart = _apart(shards)
+    own = [{**one, **({"facts": facts} if facts else {})} for one, facts in zip(own, apart, strict=True)]
+    # What the shards do not agree on is not known of the whole.
+    described = {name: _without(d, apart[0].get(name, {}).__contains__) for name, d in kept["targets"].items()}
+    return {**kept, "targets": described, "command": list(command), "shards": own}
 
 
 class _Stream:
@@ -99,13 +133,27 @@ class _Stream:
 @dataclass
 class Merged:
     """A source: the observations of the whole run, in its order, from the records of its ``shards``, all of them and in
-    order. ``calls`` are the deck."""
+    order. ``calls`` are the deck.
+
+    Processors may differ: what a shard observed is marked by what its own targets had.
+    """
 
     shards: Sequence[Record]
     calls: Sequence[Call]
     targets: Sequence[Target] = ()
     clock: Clock = field(default_factory=Clock)
     seconds: float = 0.0
+    _from: Record | None = None
+    _books: dict[str, Book] = field(default_factory=dict)
+
+    def book_in_force(self, book: Book) -> Book:
+        """The book of the shard that the last observation is from, or of the whole run; they count together."""
+        if self._from is None:
+            return book
+        name = str(self._from.path)
+        if name not in self._books:
+            self._books[name] = replace(book, targets=recorded_targets(self._from))
+        return self._books[name]
 
     def observations(self) -> Generator[Observation]:
         """Every observation, and then the conclusions from all of them, which no shard could draw."""
@@ -119,7 +167,9 @@ class Merged:
                 while stream.head is not None and stream.head.target == target.name and stream.head.id in ids:
                     found.append(stream.take())
                 conclusions.add(target, stack, found)
+                self._from = stream.record
                 yield from found
+        self._from = None
         for stream in streams:
             stream.finish()
         yield from conclusions.verdicts()

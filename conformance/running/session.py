@@ -51,6 +51,10 @@ class Source(Protocol):
         """Every observation of the deck, and then the conclusions from all of them."""
         ...
 
+    def book_in_force(self, book: Book) -> Book:
+        """The session's book, with the targets that made the last observation where they are not the session's."""
+        ...
+
     def close(self) -> None:
         """End the targets that run."""
         ...
@@ -120,7 +124,7 @@ class Session:
 
         Raises :class:`UsageError` if a record has it marked with another one.
         """
-        o = self.book.mark(replace(raw, waiver="") if raw.waiver else raw)
+        o = self.source.book_in_force(self.book).mark(replace(raw, waiver="") if raw.waiver else raw)
         if raw.waiver and raw.waiver != o.waiver:
             raise UsageError(f"the record has a waiver {raw.waiver!r} on {o.id}; give this command the same --waivers")
         return o
@@ -177,6 +181,10 @@ class Live:
             yield from run(self.targets, self.calls, self.clock, jobs=self.jobs, tape=self.tape, shard=self.shard)
         finally:
             self.clock.close(self.targets)
+
+    def book_in_force(self, book: Book) -> Book:
+        """The session's book."""
+        return book
 
     def close(self) -> None:
         """End the processes of the targets."""

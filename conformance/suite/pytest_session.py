@@ -144,6 +144,10 @@ class Joined:
                 yield from found
         yield from conclusions.verdicts()
 
+    def book_in_force(self, book: Book) -> Book:
+        """The session's book."""
+        return book
+
     def close(self) -> None:
         """Nothing: the targets are those of the replay."""
 

@@ -28,7 +28,8 @@ def merge_command(shards: Sequence[str], *, rules: Rules, outputs: OutputOptions
     if Path(outputs.record).resolve() in [r.path.resolve() for r in records]:
         raise UsageError(f"{outputs.record} is one of the shards; expected the name of a new record")
     deck, calls = _deck(records[0])
-    several = recorded_targets(records[0])
+    head = merged_header(records, ["lossproof", *sys.argv[1:]])
+    several = recorded_targets(Record(Path(outputs.record), head))
     session = Session(
         subjects=several,
         calls=calls,
@@ -36,7 +37,7 @@ def merge_command(shards: Sequence[str], *, rules: Rules, outputs: OutputOptions
         book=rules.book(several),
         source=Merged(records, calls),
         strict=rules.strict,
-        header=merged_header(records, ["lossproof", *sys.argv[1:]]),
+        header=head,
     )
     return told(session, outputs, views(outputs, deck.place))
 
