@@ -12,7 +12,9 @@ from lossproof.adapters.protocol import OUTPUTS
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records import waivers
-from lossproof.records.conditions import Context, parse
+from lossproof.records.conditions import Context, context, parse
+from lossproof.records.record import Record
+from lossproof.records.recorded_targets import recorded_targets
 from lossproof.records.waivers import Book, parse_waivers, symptom, verdict
 from lossproof.targets.target import Target
 
@@ -70,7 +72,63 @@ def test_a_dtype_that_is_not_known_yet_is_no_obstacle() -> None:
 
 
 @pytest.mark.parametrize(
-    "condition", ["torch", "torch=2.0", "torch>=two", "dtype>float16", "and", "device=", "torch>2 or jax>1"]
+    ("condition", "holds"),
+    [
+        ("isa=avx512f", True),
+        ("isa==avx512f", True),
+        ("isa!=avx512f", False),
+        ("isa=sve|avx2", True),
+        ("isa!=sve|avx2", False),
+        ("isa=avx512_bf16", False),
+        ("isa!=avx512_bf16|sve", True),
+        # A part of a name is no name.
+        ("isa=avx", False),
+        ("onednn=on and onednn!=off", True),
+        ("onednn=off", False),
+        ("onednn=avx512_core", False),
+        ("device=cpu and onednn=sse41 and isa=avx512f", True),
+    ],
+)
+def test_conditions_on_instruction_sets(condition: str, holds: bool) -> None:
+    assert parse(condition).holds(Context(isa="avx2 avx512f", onednn="on sse41 avx2")) is holds
+
+
+@pytest.mark.parametrize("condition", ["isa=avx512f", "isa!=avx512f", "onednn=off", "onednn!=off|sse41"])
+def test_an_instruction_set_that_is_not_known_is_no_obstacle(condition: str) -> None:
+    assert parse(condition).holds(Context())
+
+
+def test_instruction_sets_are_those_of_the_target(tmp_path: Path) -> None:
+    """A record is read with its own facts; one of an older release, which has none, with every waiver."""
+    facts = {"isa": "avx2 avx512f", "isa+xla": "avx2", "onednn": "off", "cpu": "AVX512"}
+    found = {}
+    for name, mode, given in (("t", "eager", facts), ("x", "xla", facts), ("old", "eager", {"cpu": "AVX512"})):
+        described = {"adapter": "numpy", "device": "cpu", "mode": mode, "versions": {"numpy": "2.0"}, "facts": given}
+        (target,) = recorded_targets(Record(tmp_path / name, {"targets": {name: described}}))
+        where = context(target)
+        found[name] = (where.isa, where.onednn)
+        w = parse_waivers(entry("when = 'isa=avx512f'"), source="f.toml", adapter="numpy")
+        marked = Book(w, [target]).mark(replace(FAIL, target=name))
+        assert bool(marked.waiver) == (name != "x")
+    assert found == {"t": ("avx2 avx512f", "off"), "x": ("avx2", "off"), "old": ("", "")}
+    assert context(TARGET).isa == ADAPTER.describe().facts["isa"]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "isa",
+        "isa>avx2",
+        "isa=",
+        "onednn=on or onednn=off",
+        "torch",
+        "torch=2.0",
+        "torch>=two",
+        "dtype>float16",
+        "and",
+        "device=",
+        "torch>2 or jax>1",
+    ],
 )
 def test_conditions_that_cannot_be_read_say_so(condition: str) -> None:
     with pytest.raises(UsageError, match="cannot read"):

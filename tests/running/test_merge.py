@@ -195,3 +195,37 @@ def test_a_shard_is_resumed(folder: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert timeless(path) == whole
     other = (*command[:-3], f"1/{SHARDS}", *command[-2:], "--resume")
     assert "shard.index was 2 and is 1" in lossproof(*other).stderr
+
+
+def test_shards_of_different_processors(folder: Path, tmp_path: Path) -> None:
+    """Each is judged by what its own had; of the whole only what all have is said."""
+    kernels, paths = ["avx2 avx512f", "avx2", "avx2 avx512f"], []
+    for path, isa in zip(sorted(shards(folder)), kernels, strict=True):
+        out = tmp_path / Path(path).name
+        with gzip.open(path, "rt") as source, gzip.open(out, "wt") as sink:
+            for line in source:
+                data = json.loads(line)
+                if "targets" in data:
+                    data["targets"]["crooked"]["facts"] |= {"isa": isa, "onednn": "off"}
+                sink.write(json.dumps(data) + "\n")
+        paths.append(str(out))
+    file, whole = tmp_path / "w.toml", tmp_path / "merged.jsonl"
+    file.write_text(
+        "adapter = 'crooked'\n[[waiver]]\nname = 'wide'\ncases = 'nll_loss/*'\nsymptom = 'error'\n"
+        "when = 'isa=avx512f'\nreason = 'r'\nissue = 'i'\nseen = '1.2.0'\n"
+    )
+    lossproof("merge", *paths, "-o", str(whole), "--waivers", str(file))
+    lines = [json.loads(line) for line in whole.read_text().splitlines()]
+    facts = lines[0]["targets"]["crooked"]["facts"]
+    assert "isa" not in facts
+    assert facts["onednn"] == "off"
+    assert [s["facts"] for s in lines[0]["shards"]] == [{"crooked": {"isa": isa}} for isa in kernels]
+    by_id = {}
+    for path in paths:
+        with gzip.open(path, "rt") as source:
+            by_id |= {json.loads(line).get("id"): path for line in source}
+    failed = [o for o in lines[1:-1] if o["target"] == "crooked" and o["verdict"] == "fail" and "got" not in o
+              and o["id"].startswith("nll_loss/") and "/convention/" not in o["id"]]  # fmt: skip
+    waived = {by_id[o["id"]] for o in failed if o.get("waiver") == "wide"}
+    assert waived == {paths[0], paths[2]}
+    assert paths[1] in {by_id[o["id"]] for o in failed if not o.get("waiver")}
