@@ -261,7 +261,7 @@ def test_scripts_print_what_evaluate_returns(adapter: Adapter, tmp_path: Path) -
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     done = subprocess.run(
-        [sys.executable, str(driver)], capture_output=True, text=True, env=environment, check=False, timeout=300
+        [sys.executable, str(driver)], capture_output=True, text=True, env=environment, check=False, timeout=1800
     )
     assert done.returncode == 0, done.stderr[-2000:]
     for p, text in zip(problems, done.stdout.split("end\n"), strict=False):

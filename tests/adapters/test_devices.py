@@ -43,7 +43,7 @@ def lossproof(framework: str, *arguments: str) -> subprocess.CompletedProcess[st
         pytest.skip(f"{framework} is not installed")
     environment = {**os.environ, **SETTINGS[framework], "COLUMNS": "200"}
     command = [sys.executable, "-m", "lossproof", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=1800)
 
 
 @pytest.mark.parametrize("framework", TARGETS)

@@ -127,7 +127,7 @@ def run_script(section: Section, **settings: str) -> subprocess.CompletedProcess
         pytest.skip(f"{section.backend} is not installed")
     env = {k: v for k, v in os.environ.items() if k not in ("TF_ENABLE_ONEDNN_OPTS", "JAX_SOFTMAX_CUSTOM_JVP")}
     return subprocess.run(
-        [sys.executable, str(section.script)], env=env | settings, capture_output=True, text=True, timeout=300
+        [sys.executable, str(section.script)], env=env | settings, capture_output=True, text=True, timeout=1800
     )
 
 

@@ -297,7 +297,13 @@ def python(*arguments: str | Path, path: Path, cwd: Path | None = None) -> subpr
     """Run Python with a folder in front of its path."""
     environment = {**os.environ, "PYTHONPATH": str(path), "PYTHONIOENCODING": "utf-8"}
     return subprocess.run(
-        [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        check=False,
     )
 
 

@@ -58,7 +58,7 @@ class Elsewhere:
         if self.asked == self.fail_at:
             raise RuntimeError("out of order")
         if self.gate:
-            self.gate.wait(30)
+            self.gate.wait(900)
         for p in problems:
             yield Outcome({"value": Tensor(np.zeros(p.x.shape), p.dtype)})
 
@@ -111,6 +111,9 @@ def test_no_more_targets_at_once_than_there_are_slots() -> None:
     players = [Elsewhere(gate=gate) for _ in range(3)]
     slots = threading.Semaphore(1)
     feeds = [Ahead(Target(p), GROUPS[:3], slots) for p in players]
+    while not any(p.asked for p in players):
+        time.sleep(0.01)
+    # Time for a second one, if anybody let it.
     time.sleep(0.2)
     assert sum(p.asked for p in players) == 1
     gate.set()

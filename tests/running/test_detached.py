@@ -25,7 +25,7 @@ FAULTY = f"{Path(__file__).parents[1] / 'support' / 'faulty.py'}:ADAPTER"
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("detached") / "away"
-    result = lossproof("deck", "export", str(folder), "--deck", "smoke", "--dtype", "float32", "--timeout", "1")
+    result = lossproof("deck", "export", str(folder), "--deck", "smoke", "--dtype", "float32", "--timeout", "600")
     assert result.exit_code == 0, result.output
     assert re.search(r"away: \d+ calls", result.stdout)
     return folder
@@ -47,7 +47,7 @@ def evaluate(folder: Path, answers: Path, *arguments: str, deck: Path | None = N
             stderr=subprocess.PIPE,
             env={**os.environ, **environment},
             check=False,
-            timeout=60,
+            timeout=1800,
         ).returncode
 
 

@@ -28,22 +28,30 @@ def raised(number: signal.Signals) -> None:
     os.kill(os.getpid(), number)
 
 
+def tell() -> None:
+    """Say which process gives no answer from now on."""
+    if "PID_FILE" in os.environ:
+        place = Path(os.environ["PID_FILE"])
+        place.with_suffix(".new").write_text(str(os.getpid()))
+        place.with_suffix(".new").replace(place)
+
+
 def hang() -> None:
+    tell()
     threading.Event().wait()
 
 
 def spin() -> None:
     # Native code that holds the interpreter and never returns.
-    if "PID_FILE" in os.environ:
-        Path(os.environ["PID_FILE"]).write_text(str(os.getpid()))
+    tell()
     ctypes.PyDLL(None).sleep(3600)
 
 
 def hoard() -> None:
-    held = []
-    while True:
-        held.append(bytearray(os.urandom(1) * (1 << 24)))
-        time.sleep(0.005)
+    # Beyond the limit of the tests, and no further, however late somebody looks.
+    held = [bytearray(os.urandom(1) * (1 << 24)) for _ in range(64)]
+    while held:
+        time.sleep(1)
 
 
 def chatter() -> None:

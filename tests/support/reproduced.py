@@ -62,7 +62,7 @@ def lines(before: str, after: str, pairs: Sequence[str]) -> Iterator[Line]:
 @cache
 def ran(python: str, script: str) -> Answer:
     """The answer of a script in an environment."""
-    done = subprocess.run([python, "-I", "-c", script], capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run([python, "-I", "-c", script], capture_output=True, text=True, check=False, timeout=1800)
     printed = [line.partition(" ") for line in done.stdout.splitlines()]
     # The names that Python prints and JSON reads.
     named = {n: text.replace("nan", "NaN").replace("inf", "Infinity") for n, _, text in printed if n in OUTPUTS}

@@ -62,7 +62,13 @@ def python(*arguments: str, path: Path | None = None, cwd: Path | None = None) -
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     environment |= {"PYTHONPATH": str(path)} if path else {}
     return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, env=environment, cwd=cwd, check=False, timeout=300
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=cwd,
+        check=False,
+        timeout=1800,
     )
 
 

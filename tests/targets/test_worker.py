@@ -33,7 +33,7 @@ from tests.support.views import install, python
 
 HERE = Path(__file__).parents[1] / "support"
 FAULTY = f"{HERE / 'faulty.py'}:ADAPTER"
-PROCESSES = Processes(timeout=60)
+PROCESSES = Processes(timeout=900)
 SMOKE = select("smoke", ops=["softmax", "cross_entropy"], dtypes=["float32"])
 
 

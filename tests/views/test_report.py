@@ -294,7 +294,7 @@ def opened(browser: Any, page: Path, *, width: int = 1280) -> None:
 
 
 def drawn(browser: Any) -> None:
-    for _ in range(600):
+    for _ in range(9000):
         if browser.execute_script("return document.documentElement.dataset.drawn === 'yes'"):
             return
         time.sleep(0.1)
@@ -337,7 +337,7 @@ def test_filters_and_search(browser: Any, page: Path) -> None:
     assert browser.execute_script(count) == 0
     assert browser.execute_script(cards) == 0
     browser.execute_script("document.querySelector('#filters button[type=reset]').click()")
-    for _ in range(50):
+    for _ in range(3000):
         if browser.execute_script(count) == rows:
             break
         time.sleep(0.1)

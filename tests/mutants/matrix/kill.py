@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.pool import IMapIterator
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,6 +29,7 @@ from tests.mutants.kit.mutant import Mutant
 from .fast_judging import Found, answers, found
 from .registry import collect
 
+T = TypeVar("T")
 Job = tuple[Sequence[Call], Sequence[str]]
 # What a forked worker inherits: judges of checks are closures, which no queue carries.
 _jobs: list[Job] = []
@@ -101,7 +107,48 @@ def matrix(mutants: Mapping[str, Mutant], calls: Iterable[Call], *, processes: i
         return _merged(map(_play, jobs))
     _jobs[:] = jobs
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        return _merged(pool.imap_unordered(_play_number, range(len(jobs)), chunksize=4))
+        return _merged(watched(pool.imap_unordered(_play_number, range(len(jobs)), chunksize=4), _spent))
+
+
+def watched(
+    parts: IMapIterator[T], spent: Callable[[], float], *, idle: float = 900.0, busy: float = 3600.0, tick: float = 5.0
+) -> Iterator[T]:
+    """What processes give, unless they hang. Raises :class:`TimeoutError` then.
+
+    Whether they do is not a matter of the clock alone, which neighbours on a machine slow down: between two results
+    they have spent ``busy`` seconds of processor time, or none for ``idle`` seconds.
+    """
+    start = moved = spent()
+    last = time.monotonic()
+    while True:
+        try:
+            part = parts.next(tick)
+        except StopIteration:
+            return
+        except multiprocessing.TimeoutError:
+            now = spent()
+            if now > moved:
+                moved, last = now, time.monotonic()
+            if now - start > busy or time.monotonic() - last > idle:
+                raise TimeoutError(f"no result after {now - start:.0f} s of processor time") from None
+            continue
+        start = moved = spent()
+        last = time.monotonic()
+        yield part
+
+
+def _spent() -> float:
+    """Seconds of processor time of this process's children; those of the clock where the system does not say."""
+    if not os.path.isdir("/proc/self"):
+        return time.monotonic()
+    total = 0
+    for child in multiprocessing.active_children():
+        try:
+            fields = Path(f"/proc/{child.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def distinct(mutants: Mapping[str, Mutant], matrix: Matrix) -> dict[str, list[str]]:
