@@ -10,6 +10,8 @@ import sys
 import time
 from typing import Iterator
 
+from . import processor
+
 # The variables that say where and what, and the part of the folder that belongs to each.
 _FOLDERS = (("JAX_COMPILATION_CACHE_DIR", "jax"), ("TORCHINDUCTOR_CACHE_DIR", "inductor"))
 # JAX keeps only what took a second to compile unless it is told otherwise.
@@ -50,13 +52,15 @@ def _forget(root: str, name: str, folder: str) -> None:
 
 
 def fingerprint(name: str) -> str:
-    """Return twelve hexadecimal digits of the framework's version, the interpreter's, the CPU and the adapters' text.
+    """Return twelve hexadecimal digits of the framework's version, the interpreter's, the processor and its limits, and the
+    adapters' text.
+
     The framework's version is that of the distributions whose names begin with the adapter's (``jax``, ``jaxlib``);
     of all of them where there is none.
     """
     found = sorted(set(_distributions()))
     own = [d for d in found if d.lower().startswith(name.lower())] or found
-    h = hashlib.sha256(repr([own, sys.version, platform.machine(), _processor()]).encode("utf-8"))
+    h = hashlib.sha256(repr([own, sys.version, platform.machine(), _processor(), processor.limits()]).encode("utf-8"))
     folder = os.path.dirname(os.path.abspath(__file__))
     for file in sorted(os.listdir(folder)):
         if file.endswith(".py"):
