@@ -411,6 +411,7 @@ def test_caches_are_kept_by_version(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert compiled.fingerprint("other") != second
     monkeypatch.setenv("ATEN_CPU_CAPABILITY", "avx2")
     assert compiled.fingerprint("jax") != second
+    monkeypatch.delenv("ATEN_CPU_CAPABILITY")
     for name in ("JAX_COMPILATION_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "2")
