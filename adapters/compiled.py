@@ -52,7 +52,7 @@ def _forget(root: str, name: str, folder: str) -> None:
 
 
 def fingerprint(name: str) -> str:
-    """Return twelve hexadecimal digits of the framework's version, the interpreter's, the processor and its limits, and the
+    """Return twelve hexadecimal digits of the versions of framework and interpreter, the processor, its limits and the
     adapters' text.
 
     The framework's version is that of the distributions whose names begin with the adapter's (``jax``, ``jaxlib``);

@@ -95,7 +95,7 @@ Environment = Mapping[str, str]
 
 
 def limits(environment: Environment = os.environ) -> Dict[str, str]:
-    """What frameworks were told of instruction sets, as a fact; nothing if they were told nothing."""
+    """Return what frameworks were told of instruction sets, as a fact; nothing if they were told nothing."""
     told = {name: environment[name] for name in _LIMITS if environment.get(name)}
     found = re.findall(r"--xla_cpu_max_isa=\S*", environment.get("XLA_FLAGS", ""))
     shown = ["%s=%s" % item for item in sorted(told.items())] + found[-1:]
@@ -113,7 +113,7 @@ def features() -> str:
 
 
 def of_numpy(table: Optional[Mapping[str, bool]] = None) -> str:
-    """What NumPy's kernels may use, by its table of features, in which what was disabled is false."""
+    """Return what NumPy's kernels may use, by its table of features, in which what was disabled is false."""
     known = _table() if table is None else table
     found = _ordered(_named(known))
     if not known.get("SSE2"):
@@ -122,12 +122,12 @@ def of_numpy(table: Optional[Mapping[str, bool]] = None) -> str:
 
 
 def of_torch(capability: str) -> str:
-    """What PyTorch's own kernels may use, by the capability that it names (``DEFAULT``, ``AVX2``, ``AVX512``)."""
+    """Return what PyTorch's own kernels may use, by the capability that it names (``DEFAULT``, ``AVX2``, ``AVX512``)."""
     return _up_to(features(), _ATEN.get(capability.strip().lower(), _ALL))
 
 
 def of_xla(environment: Environment = os.environ) -> str:
-    """What XLA may compile for."""
+    """Return what XLA may compile for."""
     there = features()
     levels = _XLA_ON_ARM if "asimd" in there.split() else _XLA
     told = re.findall(r"--xla_cpu_max_isa=(\S*)", environment.get("XLA_FLAGS", ""))
@@ -143,7 +143,7 @@ def of_onednn(environment: Environment = os.environ) -> str:
 
 
 def is_left_out(message: str, environment: Environment = os.environ) -> bool:
-    """Whether an exception says that oneDNN has no kernel, where it was told to leave some out.
+    """Tell whether an exception says that oneDNN has no kernel, where it was told to leave some out.
 
     TensorFlow chooses oneDNN for a dtype by the processor, whatever oneDNN was told.
     """
@@ -152,7 +152,7 @@ def is_left_out(message: str, environment: Environment = os.environ) -> bool:
 
 
 def of_tensorflow_onednn(environment: Environment = os.environ) -> str:
-    """The same of TensorFlow's oneDNN, or ``off``, by TensorFlow's rule, for who cannot ask it; empty if not known."""
+    """Return the kernels of TensorFlow's oneDNN, or ``off``, by TensorFlow's rule; empty if not known."""
     told = environment.get("TF_ENABLE_ONEDNN_OPTS", "").lower()
     there = set(features().split())
     if told in ("0", "false") or sys.platform == "darwin":

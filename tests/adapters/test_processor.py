@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from lossproof import evidence
 from lossproof.adapters import processor
 from lossproof.adapters.numpy import ADAPTER
+from lossproof.running.header import cpu, flags
 
 # In the order of processor.NAMES.
 HASWELL = "sse4_1 sse4_2 avx f16c fma avx2"
@@ -131,13 +131,13 @@ def test_a_kernel_that_is_missing_is_left_out_only_where_there_is_a_limit() -> N
 
 
 def test_evidence_has_what_the_processor_offers() -> None:
-    assert evidence.cpu()["features"] == processor.features().split()
-    assert set(evidence.cpu()["features"]) <= set(processor.NAMES)
+    assert cpu()["features"] == processor.features().split()
+    assert set(cpu()["features"]) <= set(processor.NAMES)
     assert set(ADAPTER.describe().facts["isa"].split()) <= set(processor.NAMES)
     limits = {"ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "default",
               "XLA_FLAGS": "--xla_cpu_max_isa=AVX2", "NPY_DISABLE_CPU_FEATURES": "X86_V4",
               "NPY_ENABLE_CPU_FEATURES": "X86_V3", "TF_ENABLE_ONEDNN_OPTS": "0"}  # fmt: skip
-    assert evidence.flags(limits) == dict(sorted(limits.items()))
+    assert flags(limits) == dict(sorted(limits.items()))
 
 
 def test_processors_without_a_file_are_known_by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,8 +154,8 @@ def test_processors_without_a_file_are_known_by_numpy(monkeypatch: pytest.Monkey
 SHOW = """
 import json
 from lossproof.adapters import processor
-from lossproof.targets import load
-print(json.dumps([dict(load(NAME).describe().facts), processor.of_tensorflow_onednn()]))
+from lossproof.targets.target import load_adapter
+print(json.dumps([dict(load_adapter(NAME).describe().facts), processor.of_tensorflow_onednn()]))
 """
 
 
@@ -208,10 +208,10 @@ PLAIN = {
 LOW = [
     *(("tensorflow", ("--op", "softmax"), settings) for settings in ONEDNN),
     *(("keras+tensorflow", ("--op", "softmax"), settings) for settings in ONEDNN[:2]),
-    ("tensorflow+xla", ("--profile", "smoke"), PLAIN),
-    ("torch", ("--profile", "smoke"), PLAIN),
-    ("jax", ("--profile", "smoke", "--op", "softmax", "--op", "log_softmax"), PLAIN),
-    ("numpy", ("--profile", "smoke"), PLAIN),
+    ("tensorflow+xla", ("--deck", "smoke"), PLAIN),
+    ("torch", ("--deck", "smoke"), PLAIN),
+    ("jax", ("--deck", "smoke", "--op", "softmax", "--op", "log_softmax"), PLAIN),
+    ("numpy", ("--deck", "smoke"), PLAIN),
 ]
 
 

@@ -220,7 +220,7 @@ def test_shards_of_different_processors(folder: Path, tmp_path: Path) -> None:
     assert "isa" not in facts
     assert facts["onednn"] == "off"
     assert [s["facts"] for s in lines[0]["shards"]] == [{"crooked": {"isa": isa}} for isa in kernels]
-    by_id = {}
+    by_id: dict[str, str] = {}
     for path in paths:
         with gzip.open(path, "rt") as source:
             by_id |= {json.loads(line).get("id"): path for line in source}

@@ -8,9 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.pool import IMapIterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -30,6 +29,7 @@ from .fast_judging import Found, answers, found
 from .registry import collect
 
 T = TypeVar("T")
+S = TypeVar("S", covariant=True)
 Job = tuple[Sequence[Call], Sequence[str]]
 # What a forked worker inherits: judges of checks are closures, which no queue carries.
 _jobs: list[Job] = []
@@ -107,11 +107,19 @@ def matrix(mutants: Mapping[str, Mutant], calls: Iterable[Call], *, processes: i
         return _merged(map(_play, jobs))
     _jobs[:] = jobs
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        return _merged(watched(pool.imap_unordered(_play_number, range(len(jobs)), chunksize=4), _spent))
+        return _merged(watched(pool.imap_unordered(_play_number, range(len(jobs))), _spent))
+
+
+class Results(Protocol[S]):
+    """Results that come one by one, such as those of a pool."""
+
+    def next(self, timeout: float) -> S:
+        """Return the next one; TimeoutError of multiprocessing if there is none yet, StopIteration at the end."""
+        ...
 
 
 def watched(
-    parts: IMapIterator[T], spent: Callable[[], float], *, idle: float = 900.0, busy: float = 3600.0, tick: float = 5.0
+    parts: Results[T], spent: Callable[[], float], *, idle: float = 900.0, busy: float = 3600.0, tick: float = 5.0
 ) -> Iterator[T]:
     """What processes give, unless they hang. Raises :class:`TimeoutError` then.
 
