@@ -122,7 +122,7 @@ def of_numpy(table: Optional[Mapping[str, bool]] = None) -> str:
 
 
 def of_torch(capability: str) -> str:
-    """Return what PyTorch's own kernels may use, by the capability that it names (``DEFAULT``, ``AVX2``, ``AVX512``)."""
+    """Return what PyTorch's own kernels may use, by its name for them: ``DEFAULT``, ``AVX2``, ``AVX512``."""
     return _up_to(features(), _ATEN.get(capability.strip().lower(), _ALL))
 
 
