@@ -162,6 +162,8 @@ _MESSAGES = (
     ("can't allocate memory", "resource"),
     # All that the kernels of these operations assert is that labels are in range.
     ("device-side assert", "bad_label"),
+    # Of a compiler, which does not know a size yet: nothing is wrong with the shapes.
+    ("symbolic sizes", "internal"),
     ("label_smoothing", "bad_option"),
     ("valid value for reduction", "bad_option"),
     ("ignore_index", "bad_option"),

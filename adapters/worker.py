@@ -3,7 +3,8 @@
 It says hello, answers one message with one message, in order, and ends when its input does. Standard output is taken
 away from everything else first, so that a library which prints there harms nothing. With its input from a file and its
 output to one it evaluates a whole deck without an engine; started again ``--after`` its own answers it goes on where
-they end, and says of a call that has ended two processes that it did.
+they end, and says of a call that has ended two processes that it did. The exit code is 75 where it leaves the rest to
+another process, because a call has ended the context of a device.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from .protocol import THREADS, Adapter, Outcome
 from .wire import Message
 
 _CHUNK = 1 << 16
+# The exit code after an answer that leaves nothing to this process, though more may be asked (EX_TEMPFAIL of sysexits).
+UNFINISHED = 75
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -50,7 +53,7 @@ def main(arguments: Sequence[str]) -> None:
         for reply in before.replies(message, lambda m: _reply(adapter, m, device, mode)):
             _send(sink, _packed(reply))
             if reply["kind"] == "outcome" and reply["outcome"].last:
-                _leave()
+                _leave(UNFINISHED)
         if message["kind"] == "bye":
             break
     _leave()
@@ -77,11 +80,11 @@ def _streams() -> Tuple[int, int]:
     return source, sink
 
 
-def _leave() -> NoReturn:
+def _leave(code: int = 0) -> NoReturn:
     """End the process without the interpreter's farewell: frameworks have threads that do not survive it."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 def _messages(source: int) -> Iterator[Message]:

@@ -40,7 +40,15 @@ If the process ends before it is through, whatever the reason, let it go on wher
 
     PYTHON -I adapters/boot.py adapters ADAPTER --after answers < deck >> answers
 
-A call that has ended two processes is passed over then, and is a crash in the report. Back here:
+until its exit code is 0. A call that has ended two processes is passed over then, and is a crash in the report. On a
+GPU each call with labels out of range may end the process that has answered it; the exit code is 75 then, and
+
+    : > answers
+    until PYTHON -I adapters/boot.py adapters ADAPTER --after answers < deck >> answers
+    do [ $? = 75 ] || break
+    done
+
+does it all. Back here:
 
     lossproof judge answers
 """

@@ -171,3 +171,11 @@ def test_jax_names_memory_that_does_not_suffice(text: str, kind: str) -> None:
     from lossproof.adapters.jax import ADAPTER
 
     assert ADAPTER.error_kind(RuntimeError(text)) == kind
+
+
+def test_what_torch_cannot_compile_is_no_bad_shape() -> None:
+    pytest.importorskip("torch")
+    from lossproof.adapters.torch import ADAPTER
+
+    assert ADAPTER.error_kind(RuntimeError("Cannot call numel() on tensor with symbolic sizes/strides")) == "internal"
+    assert ADAPTER.error_kind(RuntimeError("Expected sizes of tensors to match")) == "bad_shape"

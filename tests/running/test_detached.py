@@ -137,6 +137,36 @@ def test_a_call_that_ends_two_processes_is_passed_over(fault: str, tmp_path: Pat
     assert "two processes have ended, or were ended, during this call" in judged.stdout
 
 
+@pytest.mark.parametrize("loop", [False, True], ids=["by-hand", "as-the-readme-loops"])
+def test_a_process_that_leaves_the_rest_to_another_says_so(loop: bool, exported: Path, tmp_path: Path) -> None:
+    """Every call answers and ends the context of its device; the deck has two."""
+    answers, deck = tmp_path / "answers", tmp_path / "deck"
+    reader = wire.Reader()
+    reader.feed((exported / "deck").read_bytes())
+    requests = list(reader.messages())
+    few = [{**requests[0], "requests": 2}, *[m for m in requests if m["kind"] == "evaluate"][:2], requests[-1]]
+    deck.write_bytes(b"".join(map(wire.pack, few)))
+    going_on = command(FAULTY, "--after", str(answers))
+    if loop:
+        text = (exported / "README.txt").read_text()
+        script = text[text.index("    : > answers") : text.index("does it all")]
+        script = script.replace("PYTHON", sys.executable).replace(
+            "ADAPTER --after answers", f"{FAULTY} --after answers"
+        )
+        script = script.replace("< deck", f"< {deck}").replace("answers\n", f"{answers}\n")
+        script = script.replace("--after answers", f"--after {answers}")
+        environment = {**os.environ, "FAULT": "always asserted"}
+        done = subprocess.run(["sh", "-c", script], cwd=exported, env=environment, capture_output=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+    else:
+        codes = [evaluate(exported, answers, *going_on, deck=deck, FAULT="always asserted") for _ in range(3)]
+        assert codes == [75, 75, 0]
+    reader = wire.Reader()
+    reader.feed(answers.read_bytes())
+    outcomes = [m["outcome"] for m in reader.messages() if m["kind"] == "outcome"]
+    assert [(o.error, o.last) for o in outcomes] == [("bad_label", True)] * 2
+
+
 def test_several_machines_are_judged_together(exported: Path, answered: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     assert evaluate(exported, other) == 0
