@@ -71,7 +71,8 @@ class ReportSink:
 
 
 def report(session: Session) -> Report:
-    """Play a session and keep all that is observed."""
+    """Play a session and keep all that is observed. Raises KeyboardInterrupt if it is interrupted."""
     sink = ReportSink()
-    session.play(sink)
+    if session.play(sink).facts is None:
+        raise KeyboardInterrupt
     return sink.report

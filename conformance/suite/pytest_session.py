@@ -111,7 +111,10 @@ class Replay:
         waivers = Book(self.session.book.waivers, self.session.book.targets)
         joined = replace(self.session, source=Joined(self), book=waivers, shortfalls=shortfalls)
         conclusions = _Concluded()
-        return Whole(joined.play(conclusions), conclusions.found)
+        ended = joined.play(conclusions)
+        if ended.facts is None:
+            raise KeyboardInterrupt
+        return Whole(ended, conclusions.found)
 
 
 @dataclass
