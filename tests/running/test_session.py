@@ -1,0 +1,85 @@
+"""A session: sinks hear of everything in order, marks are checked, and an interrupt is neither complete nor green."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import Observation
+from lossproof.records.waivers import Book
+from lossproof.running.report import report
+from lossproof.running.session import Ended, Session
+from lossproof.running.session_options import DeckOptions
+from lossproof.running.timing import Clock
+from lossproof.targets.target import Target
+
+RIGHT = Observation("softmax/float32/ordinary/n2-k4/00000000", "value", "numpy", "pass")
+WRONG = Observation("softmax/float32/ordinary/n2-k4/00000001", "value", "numpy", "fail", message="off")
+
+
+@dataclass
+class Told:
+    """A source with these observations; ``None`` is an interrupt."""
+
+    several: Sequence[Observation | None]
+    targets: Sequence[Target] = ()
+    clock: Clock = field(default_factory=Clock)
+    seconds: float = 1.5
+
+    def observations(self) -> Generator[Observation]:
+        for o in self.several:
+            if o is None:
+                raise KeyboardInterrupt
+            yield o
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class Heard:
+    found: list[Observation] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
+
+    def add(self, o: Observation) -> None:
+        self.found.append(o)
+
+    def close(self, run: Ended) -> None:
+        self.ended.append(run)
+
+
+def session(*several: Observation | None, shortfalls: Sequence[str] = ()) -> Session:
+    book = Book([], [])
+    return Session(subjects=[], calls=[], deck=DeckOptions(), book=book, source=Told(several), shortfalls=shortfalls)
+
+
+def test_every_sink_hears_of_everything_and_of_the_end() -> None:
+    one, other = Heard(), Heard()
+    ended = session(RIGHT, WRONG).play(one, other)
+    assert one.found == other.found == [RIGHT, WRONG]
+    assert one.ended == other.ended == [ended]
+    assert ended.facts is not None
+    assert (ended.facts["seconds"], ended.facts["verdicts"]) == (1.5, {"pass": 1, "fail": 1})
+    assert (ended.reasons, ended.complete) == (["1 fail"], True)
+
+
+def test_what_is_missing_is_a_reason_to_fail() -> None:
+    ended = session(RIGHT, shortfalls=["2 calls without an answer"]).play()
+    assert (ended.reasons, ended.complete) == (["2 calls without an answer"], False)
+
+
+def test_an_interrupt_ends_a_session_without_facts() -> None:
+    sink = Heard()
+    ended = session(RIGHT, None, WRONG).play(sink)
+    assert (ended.facts, ended.complete) == (None, False)
+    assert (sink.found, sink.ended) == ([RIGHT], [ended])
+    with pytest.raises(KeyboardInterrupt):
+        report(session(RIGHT, None))
+
+
+def test_a_mark_that_these_waivers_do_not_give_is_a_mistake() -> None:
+    marked = Observation(WRONG.id, "value", "numpy", "fail", waiver="old")
+    with pytest.raises(UsageError, match=r"has a waiver 'old' on .* the same --waivers"):
+        session(marked).play()
