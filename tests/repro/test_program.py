@@ -34,7 +34,7 @@ from lossproof.repro.simplify import simpler
 from lossproof.targets import selection
 from lossproof.targets.target import Target, load_adapter
 from tests.adapters.test_adapters import PROBLEMS
-from tests.adapters.test_findings import ROOT, SECTIONS, installed, is_here
+from tests.adapters.test_findings import ROOT, SECTIONS, absent, installed, is_here
 from tests.support.planted import ADAPTER as PLANTED
 
 # What shows a finding on any inputs: target, mode and output.
@@ -75,6 +75,8 @@ def test_the_scripts_of_findings_are_written_by_the_command(
     section = next(s for s in SECTIONS if s.script == path)
     if installed(section.adapter) not in section.seen:
         pytest.skip(f"{section.adapter} {', '.join(section.seen)} is not installed")
+    if absent(section):
+        pytest.skip(f"there is no {absent(section)}")
     if not is_here(section, **{k: v for k, v in os.environ.items() if k == "TF_ENABLE_ONEDNN_OPTS"}):
         pytest.skip("the kernels that have the defect are not used on this processor")
     if section.backend:

@@ -150,11 +150,9 @@ def test_a_process_that_leaves_the_rest_to_another_says_so(loop: bool, exported:
     if loop:
         text = (exported / "README.txt").read_text()
         script = text[text.index("    : > answers") : text.index("does it all")]
-        script = script.replace("PYTHON", sys.executable).replace(
-            "ADAPTER --after answers", f"{FAULTY} --after answers"
-        )
-        script = script.replace("< deck", f"< {deck}").replace("answers\n", f"{answers}\n")
-        script = script.replace("--after answers", f"--after {answers}")
+        for said, meant in {"PYTHON": sys.executable, "ADAPTER": FAULTY, "< deck": f"< {deck}"}.items():
+            script = script.replace(said, meant)
+        script = script.replace(" answers", f" {answers}")
         environment = {**os.environ, "FAULT": "always asserted"}
         done = subprocess.run(["sh", "-c", script], cwd=exported, env=environment, capture_output=True, timeout=60)
         assert done.returncode == 0, done.stderr
