@@ -132,7 +132,7 @@ def test_the_command_looks_in_all_modes_where_one_alone_agrees(
 ) -> None:
     every = [Target(adapter, mode) for mode in adapter.capabilities().modes]
     monkeypatch.setattr(selection, "choose_targets", lambda names, processes: every[:1])
-    monkeypatch.setattr(selection, "everything", lambda several, processes: every)
+    monkeypatch.setattr(selection, "start_every_mode", lambda several, processes: every)
     result = CliRunner().invoke(main.cli, ["repro", CASE, "--target", "numpy"], prog_name="lossproof")
     if len(every) == 1:
         assert result.exit_code == 2

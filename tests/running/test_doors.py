@@ -150,7 +150,7 @@ def suite(folder: Path, *options: str) -> tuple[Found, str]:
     for line in file.read_text().splitlines() if file.exists() else ():
         text = json.loads(line)
         outputs = re.findall(r"^(\S+/\S+) (\w+): ", text, re.MULTILINE)
-        names = re.findall(r"^    lossproof \w+ \S+ --target (\S+)$", text, re.MULTILINE)
+        names = re.findall(r"^    lossproof \w+ \S+ --target (\S+)", text, re.MULTILINE)
         for (id, output), name in zip(outputs, names, strict=True):
             found[name.removeprefix(WRONG)].add((id, output))
     return found, result.stdout
