@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
+from .normalised import sums_to_one
 from .protocol import Adapter, Capabilities, Meter, Outcome, Problem, ProcessLost, UnsupportedProblem
 
 # Which tiers of calls are worth their compilation: see ``Call.tier``.
@@ -79,8 +80,10 @@ def refusal(name: str, capabilities: Capabilities, p: Problem) -> str:
 
 
 def _normalised(p: Problem) -> bool:
-    """Tell whether every row of probability targets sums to 1, exactly: the deck's are multiples of powers of two."""
-    return p.target is None or not p.has_probability_target or bool(np.all(p.target.sum(axis=p.axis) == 1.0))
+    """Tell whether every row of probability targets sums to 1, but for the rounding of its entries."""
+    if p.target is None or not p.has_probability_target:
+        return True
+    return bool(np.all(sums_to_one(p.target, p.dtype, p.axis)))
 
 
 def answer(adapter: Adapter, problem: Problem, device: str, mode: str, *, watch: bool = False) -> Outcome:

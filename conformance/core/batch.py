@@ -35,7 +35,6 @@ class Batch:
     ``tan``       (B, N, K) direction in the logits, or None
     ``tan_q``     (B, N, K) direction in the probabilities, or None
     ``outputs``   names of what is wanted
-    ``unnormalised`` whether some row of probability targets does not sum to 1
     ``mean``      which mean the reduction ``mean`` is, of ``MEANS``
     ``back``      the format of gradients that are rounded back to narrower inputs, or None
     """
@@ -54,7 +53,6 @@ class Batch:
     tan: F64 | None = None
     tan_q: F64 | None = None
     outputs: tuple[str, ...] = ("value", "vjp")
-    unnormalised: bool = False
     mean: str = "mean"
     back: Format | None = None
 
@@ -161,8 +159,6 @@ def stack(problems: Sequence[Problem]) -> Batch:
         tan=_rows_of([p.tangent for p in problems], first.axis),
         tan_q=_rows_of([p.target_tangent for p in problems], first.axis),
         outputs=first.want,
-        # With one class the gradient is 0 whatever the target (specification, section 4, clause 8).
-        unnormalised=q is not None and k > 1 and bool(np.any(q.sum(axis=-1) != 1.0)),
         mean=first.reduction if first.reduction in MEANS else "mean",
         back=FORMATS[first.dtype] if first.out_dtype is not None else None,
     )

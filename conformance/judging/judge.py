@@ -95,7 +95,7 @@ def conventions(expected: Expected, got: F64, i: int, allowed: F64) -> dict[str,
 
 
 def _formula(first: F64, second: F64, got: F64, allowed: F64) -> dict[str, str]:
-    """Say which of the two gradients of unnormalised targets is shown, where they can be told apart (section 3)."""
+    """Say which of two accepted gradients is shown, where they can be told apart (specification, section 3)."""
     with np.errstate(invalid="ignore"):
         # NaN and infinity are near neither: they are matters of other clauses.
         apart = (np.abs(first - second) > 4 * allowed) & np.isfinite(got)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lossproof.adapters.normalised import sums_to_one
 from lossproof.core.batch import Batch, Bools
 from lossproof.core.formats import F64
 
@@ -34,6 +35,7 @@ class Rows:
     ``denominator``  (B, 1) W: what the mean divides by, 1 for ops that are no loss
     ``row_scale``    (B, N) g: the cotangent of a row, over the denominator under mean, 0 in ignored rows; 1 where there
                      is no cotangent of a loss (specification, section 3)
+    ``either``       (B, N) rows whose gradient may be ``Q p - w q'`` or ``p - w q'``
     """
 
     kind: NDArray[np.int8]
@@ -47,6 +49,7 @@ class Rows:
     row_loss: F64
     denominator: F64
     row_scale: F64
+    either: Bools
 
 
 def analyse(batch: Batch) -> Rows:
@@ -92,6 +95,7 @@ def analyse(batch: Batch) -> Rows:
         row_loss=row_loss,
         denominator=denominator,
         row_scale=row_scale,
+        either=_either(batch),
     )
 
 
@@ -120,6 +124,19 @@ def _coefficients(batch: Batch) -> F64:
         onehot = np.arange(batch.k) == batch.y[..., None]
         c = w * ((1.0 - batch.eps) * onehot + batch.eps / batch.k)
     return np.where(batch.kept[..., None], c, 0.0)
+
+
+def _either(batch: Batch) -> Bools:
+    """(B, N) rows in which the specification, section 3, accepts two gradients.
+
+    Targets that do not sum to 1, whatever the weights. Those that sum to 1 but for rounding have one gradient; without
+    weights the two differ by that rounding alone, and an implementation may take the sum for 1. With one class the
+    gradient is 0 whatever the target (clause 8).
+    """
+    if batch.q is None or batch.k == 1:
+        return np.zeros(batch.x.shape[:2], dtype=bool)
+    unit = (batch.w == 1.0).all(axis=-1)[:, None]
+    return np.where(unit, batch.q.sum(axis=-1) != 1.0, ~sums_to_one(batch.q, batch.fmt.name))
 
 
 def label_weights(batch: Batch) -> F64:

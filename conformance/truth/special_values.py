@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from lossproof.core.batch import Batch, Bools
 from lossproof.core.formats import F64
 from lossproof.truth.expected import ANY, NAN, NINF, OVERFLOW, PINF, ZERO, Codes, Expected, Sheet
-from lossproof.truth.oracle.enclosure import Core
+from lossproof.truth.oracle.enclosure import Core, Enclosure
 from lossproof.truth.row_quantities import (
     ALL_NEG,
+    FINITE,
     HAS_NAN,
     MANY_POS,
     ONE_POS,
@@ -46,8 +47,20 @@ def overlay(batch: Batch, rows: Rows, core: Core, unjudged: NDArray[np.bool_]) -
                 sheet.allow(unjudged.reshape(-1, *[1] * (sheet.mid.ndim - 1)), ANY, 10)
     expected = {name: sheet.done() for name, sheet in out.items()}
     return {
-        name: replace(e, other=core[f"{name}:other"]) if f"{name}:other" in core else e for name, e in expected.items()
+        name: replace(e, other=_where_either(rows, core[f"{name}:other"], core[name])) if f"{name}:other" in core else e
+        for name, e in expected.items()
     }
+
+
+def _where_either(rows: Rows, other: Enclosure, exact: Enclosure) -> Enclosure:
+    """The second centre where a row has one, or a row that was reduced; the first elsewhere."""
+    either = rows.either
+    if exact.mid.ndim == 3:
+        either = either[..., None]
+    elif exact.mid.shape != either.shape:
+        either = np.asarray(either.any(axis=1, keepdims=True))
+    mid, low, rad = (np.where(either, getattr(other, part), getattr(exact, part)) for part in ("mid", "low", "rad"))
+    return Enclosure(mid, low, rad)
 
 
 def _at(rows: Rows, kind: int) -> Bools:
@@ -60,6 +73,8 @@ def _softmax_family(batch: Batch, rows: Rows, out: dict[str, Sheet]) -> None:
     pos = np.isposinf(x)
     value = out["value"]
     value.put(rows.absent, none)
+    alone = _alone(batch, rows)[..., None]
+    value.put(alone, one)
     overflow = row_overflow(batch, rows)[..., None]
     value.allow(overflow, OVERFLOW, 7)
     value.put(_at(rows, ALL_NEG) | _at(rows, HAS_NAN), np.nan)
@@ -69,6 +84,7 @@ def _softmax_family(batch: Batch, rows: Rows, out: dict[str, Sheet]) -> None:
     if "vjp" not in out or batch.cot is None:
         return
     vjp, v = out["vjp"], batch.cot
+    vjp.put(alone, 0.0)
     spread = np.abs(v).sum(-1, keepdims=True) * (1.0 if log else 2.0)
     vjp.allow(overflow | (spread >= partial_limit(batch)), OVERFLOW, 7)
     if not log:
@@ -76,6 +92,11 @@ def _softmax_family(batch: Batch, rows: Rows, out: dict[str, Sheet]) -> None:
     vjp.put(_at(rows, ALL_NEG) | _at(rows, HAS_NAN), np.nan)
     vjp.allow(_at(rows, ONE_POS) | (_at(rows, MANY_POS) & ~pos), NAN, 4)
     vjp.put(_at(rows, MANY_POS) & pos, np.nan)
+
+
+def _alone(batch: Batch, rows: Rows) -> Bools:
+    """(B, N) rows of one class with a finite logit: p is 1, log p and the gradient are 0, exactly (clause 8)."""
+    return (rows.kind == FINITE) & (batch.k == 1)
 
 
 def _nll_rows(batch: Batch) -> tuple[F64, Bools, Codes]:
@@ -131,6 +152,8 @@ def _vanishing(batch: Batch, rows: Rows) -> Bools:
 def _loss_value(batch: Batch, rows: Rows, sheet: Sheet, base: F64, special: Bools, accept: Codes) -> None:
     clause = np.where(accept & OVERFLOW == OVERFLOW, 7, np.where((rows.kind >= ONE_POS), 4, 6)).astype(np.uint8)
     clause = np.where(accept > 0, clause, 0).astype(np.uint8)
+    alone = _alone(batch, rows) if batch.op == "cross_entropy" else np.zeros(rows.kind.shape, dtype=bool)
+    sheet.put(alone if batch.reduction == "none" else np.asarray((alone | ~batch.kept).all(1))[:, None], 0.0)
     if batch.reduction == "none":
         sheet.put(special & ((base != rows.row_loss) | (rows.kind >= ONE_POS)), base)
         sheet.put(~batch.kept, 0.0)
@@ -157,7 +180,14 @@ def _empty_mean(batch: Batch, rows: Rows, sheet: Sheet, weights: F64) -> None:
         sheet.put(np.ones(sheet.mid.shape, dtype=bool), np.nan)
         return
     no_row = ~np.asarray(batch.kept.any(1))[:, None] & (weights == 0)
-    sheet.put((weights == 0) & ~no_row, np.nan, accept=ZERO | PINF | NINF, clause=10)
+    empty = (weights == 0) & ~no_row
+    # Clauses 1 and 3 come first: there the sum of the rows is NaN, and nothing else is accepted.
+    undefined = np.isnan(sheet.mid) & (sheet.accept == 0)
+    sheet.put(empty & ~undefined, np.nan, accept=ZERO | PINF | NINF, clause=10)
+    if batch.op == "cross_entropy":
+        # So does clause 4: a row loss that may be NaN or infinite over 0 is one of these.
+        infinite = (((rows.kind == ONE_POS) | (rows.kind == MANY_POS)) & batch.kept).any(1, keepdims=True)
+        sheet.put(empty & infinite & ~undefined, np.nan, accept=PINF | NINF, clause=4)
     sheet.put(no_row, np.nan, accept=ZERO, clause=10)
 
 
@@ -167,6 +197,7 @@ def _loss_gradient(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     pos = np.isposinf(batch.x)
     kept = batch.kept[..., None]
     if batch.op == "cross_entropy":
+        sheet.put(kept & _alone(batch, rows)[..., None], 0.0)
         sheet.allow(kept & row_overflow(batch, rows)[..., None], OVERFLOW, 7)
         sheet.allow(kept & (_at(rows, ONE_POS) | (_at(rows, MANY_POS) & ~pos)), NAN, 4)
         sheet.put(kept & _at(rows, MANY_POS) & pos, np.nan)
@@ -182,5 +213,17 @@ def _loss_gradient(batch: Batch, rows: Rows, sheet: Sheet) -> None:
         weights = np.abs(counted(batch)).sum(1)[:, None, None]
         no_row = ~np.asarray(batch.kept.any(1))[:, None, None] & (weights == 0)
         sheet.allow(weights >= partial_limit(batch), OVERFLOW, 7)
-        sheet.put((weights == 0) & ~no_row, np.nan, accept=ZERO | PINF | NINF, clause=10)
+        _empty_mean_gradient(batch, rows, sheet, (weights == 0) & ~no_row)
         sheet.put(no_row, 0.0, accept=NAN, clause=10)
+
+
+def _empty_mean_gradient(batch: Batch, rows: Rows, sheet: Sheet, empty: Bools) -> None:
+    """Clause 10 where the weights of all kept labels are 0, after clauses 11, 1, 4 and 3."""
+    kept = batch.kept[..., None]
+    sheet.put(empty & ~(~kept & (rows.kind >= ALL_NEG)[..., None]), np.nan, accept=ZERO | PINF | NINF, clause=10)
+    if batch.op == "cross_entropy":
+        pos = np.isposinf(batch.x)
+        infinite = _at(rows, ONE_POS) | (_at(rows, MANY_POS) & ~pos)
+        sheet.put(empty & kept & infinite, np.nan, accept=PINF | NINF, clause=4)
+        undefined = _at(rows, ALL_NEG) | _at(rows, HAS_NAN) | (_at(rows, MANY_POS) & pos)
+        sheet.put(empty & kept & undefined, np.nan)

@@ -274,8 +274,9 @@ def test_code_equals_the_derivation_as_written(dtype: str, profile: str) -> None
     for spread in (0.5, 8.0):
         for p in all_problems(dtype, spread=spread):
             # The text has one formula; that unnormalised targets are allowed a second one is tested apart.
-            batch = replace(stack([p]), unnormalised=False)
-            got = allow(batch, analyse(batch), Model(FORMATS[dtype], profile))
+            batch = stack([p])
+            rows = replace(analyse(batch), either=np.zeros(batch.x.shape[:2], dtype=bool))
+            got = allow(batch, rows, Model(FORMATS[dtype], profile))
             value, vjp = written(p, profile)
             np.testing.assert_allclose(got.outputs["value"].ravel(), value, rtol=1e-9, atol=0, err_msg=str(p))
             np.testing.assert_allclose(got.outputs["vjp"][0], vjp, rtol=1e-9, atol=0, err_msg=str(p))

@@ -110,13 +110,15 @@ def cross_entropy(batch: Batch, rows: Rows, model: Model, softmax: SoftmaxTerms)
 
 
 def _formulas(terms: _LossTerms) -> list[tuple[F64, F64, F64]]:
-    """``Q``, ``sum |c|`` and the slope of the gradient; of unnormalised targets both formulas that section 3 of the
-    specification accepts."""
+    """``Q``, ``sum |c|`` and the slope of the gradient; then those of the second gradient that section 3 of the
+    specification accepts where targets do not sum to 1, and in other rows the first once more."""
     rows = terms.rows
-    found = [(terms.Q, terms.Qa, rows.Q * rows.p - rows.c)]
-    if terms.batch.unnormalised:
-        ones = np.ones_like(terms.Q)
-        found.append((ones, np.maximum(ones, terms.Qa), rows.p - rows.c))
+    slope = rows.Q * rows.p - rows.c
+    found = [(terms.Q, terms.Qa, slope)]
+    if rows.either.any():
+        either = rows.either[..., None]
+        Q, Qa = np.where(either, 1.0, terms.Q), np.where(either, np.maximum(1.0, terms.Qa), terms.Qa)
+        found.append((Q, Qa, np.where(either, rows.p - rows.c, slope)))
     return found
 
 

@@ -36,7 +36,10 @@ Core = Mapping[str, Enclosure]
 
 
 def replaced(first: Core, second: Core, into: NDArray[np.intp]) -> Core:
-    """Return ``first`` with the problems ``into`` replaced by those of ``second``."""
+    """Return ``first`` with the problems ``into`` replaced by those of ``second``.
+
+    An alternative (``vjp:other``) that only other problems have is the output itself.
+    """
 
     def one(a: Enclosure, b: Enclosure) -> Enclosure:
         pairs = ((a.mid, b.mid), (a.low, b.low), (a.rad, b.rad))
@@ -45,4 +48,4 @@ def replaced(first: Core, second: Core, into: NDArray[np.intp]) -> Core:
             part[into] = y
         return Enclosure(*parts)
 
-    return {name: one(first[name], second[name]) for name in first}
+    return {name: one(first[name], second.get(name, second[name.split(":")[0]])) for name in first}

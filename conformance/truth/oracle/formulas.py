@@ -134,11 +134,11 @@ def _loss(s: Numbers, batch: Batch, rows: Rows, parts: _Parts) -> dict[str, Num]
     row = s.select(regular, zero - s.sum(parts.c * parts.log_p)[..., 0])
     out = {"value": _reduced(s, batch, row, parts.denominator)}
     slope = -parts.c if nll else parts.Q * parts.p - parts.c
+    second = None if nll else _second_slope(s, rows, parts, slope)
     if batch.cot is not None:
         out["vjp"] = parts.row_scale * slope
-        if batch.unnormalised:
-            # The other accepted gradient where targets do not sum to 1 (section 3).
-            out["vjp:other"] = parts.row_scale * (parts.p - parts.c)
+        if second is not None:
+            out["vjp:other"] = parts.row_scale * second
     if batch.tan is not None:
         t = s.exact(batch.tan)
         out["jvp"] = _reduced(s, batch, s.sum(slope * t)[..., 0], parts.denominator)
@@ -148,10 +148,11 @@ def _loss(s: Numbers, batch: Batch, rows: Rows, parts: _Parts) -> dict[str, Num]
             out["hvp"] = (
                 zero[..., None] + s.exact(np.zeros_like(batch.x)) if nll else parts.row_scale * (parts.Q * bent)
             )
-        if batch.unnormalised:
-            out["jvp:other"] = _reduced(s, batch, s.sum((parts.p - parts.c) * t)[..., 0], parts.denominator)
+        if second is not None:
+            out["jvp:other"] = _reduced(s, batch, s.sum(second * t)[..., 0], parts.denominator)
             if bent is not None:
-                out["hvp:other"] = parts.row_scale * bent
+                either = rows.either[..., None]
+                out["hvp:other"] = parts.row_scale * (s.select(either, bent) + s.select(~either, parts.Q * bent))
     if "jvp_target" in batch.outputs and batch.tan_q is not None:
         along = s.select(regular, zero - s.sum(_inner_weights(s, batch) * s.exact(batch.tan_q) * parts.log_p)[..., 0])
         out["jvp_target"] = _reduced(s, batch, along, parts.denominator)
@@ -161,6 +162,14 @@ def _loss(s: Numbers, batch: Batch, rows: Rows, parts: _Parts) -> dict[str, Num]
             u = _inner_weights(s, batch) * s.exact(batch.tan_q)
             out["mixed"] = parts.row_scale * (parts.p * s.sum(u) - u)
     return out
+
+
+def _second_slope(s: Numbers, rows: Rows, parts: _Parts, slope: Num) -> Num | None:
+    """The slope ``p - c`` in rows that may have either (specification, section 3), the slope proper in the others."""
+    if not rows.either.any():
+        return None
+    either = rows.either[..., None]
+    return s.select(either, parts.p - parts.c) + s.select(~either, slope)
 
 
 def _inner_weights(s: Numbers, batch: Batch) -> Num:
