@@ -68,18 +68,25 @@ def softmax_terms(batch: Batch, rows: Rows, model: Model) -> SoftmaxTerms:
         A = A + 2 * log_loss(model.u_o)
     elif model.sixteen:
         A = A + log_loss(model.u_o)
-    T_softmax = p_expm1(rows, A) + model.tau
 
     # Section 4: log-softmax.
     lam = 2 * LOG_ULP * model.u_s + (model.u_o if model.narrow else 0.0)
     C = model.u_i * d + A_s + lam * (rows.log_s + A_s)
-    T_lsm = C * (1 + model.u_i) + model.u_i * np.abs(y) + model.tau
+    T_inner = C * (1 + model.u_i) + model.u_i * np.abs(y) + model.tau
+    T_lsm = T_inner
     if model.sixteen and not model.narrow:
         T_lsm = T_lsm + model.u_o * (np.abs(y) + C)
 
-    # Section 6, (A2): exp of log-probabilities, whose argument is in F multiplied by a rounded log2 e.
-    again = (model.c_d - 1) * t(model.u_i)  # not times (|y| + T_lsm): that sum may overflow where the product does not
-    G0 = np.maximum(A, T_lsm + e_exp + again * np.abs(y) + again * T_lsm)
+    def exp_of_log(T: F64) -> F64:
+        """The largest ``|log|`` of exp(log p) over p, where the error of log p is ``T`` (section 6, (A2))."""
+        again = (model.c_d - 1) * t(model.u_i)  # not times (|y| + T): that sum may overflow where the product does not
+        return T + e_exp + again * np.abs(y) + again * T
+
+    # Section 4, (A12): softmax as the exponential of log-probabilities that are kept wide.
+    other_way = exp_of_log(T_inner) + (log_loss(model.u_o) if model.sixteen and not model.narrow else 0.0)
+    T_softmax = p_expm1(rows, np.maximum(A, other_way)) + model.tau
+    # Section 6: a gradient takes either, or the exponential of the log-probabilities that were returned.
+    G0 = np.maximum(A, exp_of_log(T_lsm))
     p_exp_G0 = np.where(present, np.exp(np.minimum(y + G0, EXP_CAP)), 0.0)
     return SoftmaxTerms(A, T_softmax, T_lsm, G0, p_exp_G0)
 
