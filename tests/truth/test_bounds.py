@@ -117,7 +117,6 @@ class Written:
         A_s = A0 + self.h * t(self.u_s) + (ell(self.u_o) if self.N else 0)
         last = ell(self.u_o) if self.N else D * t(self.u_i)
         self.A = [b + eE + A_s + last + (ell(self.u_o) if self.sixteen and not self.N else 0) for b in a]
-        self.T_softmax = [p * math.expm1(A) + self.tau for p, A in zip(self.p, self.A, strict=True)]
         lam = 2 * 4 * self.u_s + (self.u_o if self.N else 0)
         C = [self.u_i * abs(v) + A_s + lam * (math.log(s) + A_s) for v in d]
         wide16 = self.sixteen and not self.N
@@ -125,6 +124,13 @@ class Written:
             c * (1 + self.u_i) + self.u_i * abs(y) + (self.u_o * (abs(y) + c) if wide16 else 0) + self.tau
             for c, y in zip(C, self.y, strict=True)
         ]
+        # Amendment 12: softmax as the exponential of log-probabilities that are not rounded to the IO format.
+        once = ell(self.u_o) if wide16 else 0
+        self.T_softmax = []
+        for p, A, c, y in zip(self.p, self.A, C, self.y, strict=True):
+            T = c * (1 + self.u_i) + self.u_i * abs(y) + self.tau
+            B = T + eE + (self.c_d - 1) * t(self.u_i) * (abs(y) + T) + once
+            self.T_softmax.append(p * math.expm1(max(A, B)) + self.tau)
         # Amendment 2: profile F rounds the argument of exp(log p) too.
         again = [(self.c_d - 1) * t(self.u_i) * (abs(y) + T) for y, T in zip(self.y, self.Tls, strict=True)]
         self.G0 = [max(A, T + eE + z) for A, T, z in zip(self.A, self.Tls, again, strict=True)]
@@ -689,6 +695,23 @@ def test_amendment_2_profile_f_rounds_the_argument_of_the_saved_log_probability(
     vjp = bound(p, "F").outputs["vjp"]
     assert vjp is not None
     assert error <= vjp[0, 0, 1]
+
+
+def test_amendment_12_softmax_is_the_exponential_of_log_softmax() -> None:
+    """A machine of profile W by section 1: no logarithm, no exponential and no sum of it is beyond its contract."""
+    x = np.array([[12.285449981689453, -51.90467834472656, 9.887621879577637]], dtype=np.float32)
+    shifted = x - x.max()
+    got = np.exp(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+    v = np.array([[0.5, 1.0, -2.0]], dtype=np.float32)
+    vjp = got * (v - (got * v).sum(axis=-1, keepdims=True))
+    p = Problem("softmax", "float32", x.astype(np.float64), cotangent=v.astype(np.float64))
+    assert share(p, "W", "value", got.astype(np.float64)) <= 1
+    assert share(p, "W", "vjp", vjp.astype(np.float64)) <= 1
+    rows = analyse(stack([p]))
+    # Without the amendment: the argument -60 of the exponential alone, where -64 + ... is rounded twice more.
+    A = t(2.0**-24) * (abs(rows.shifted) + 2 + 3) + 2 * ell(6 * 2.0**-24)
+    exact = truth([p]).expected["value"].exact.mid
+    assert (abs(got - exact) > rows.p * np.expm1(A) + 3 * FORMATS["float32"].min_normal).any()
 
 
 def test_amendment_3_products_that_underflow_in_float16() -> None:
