@@ -21,6 +21,29 @@ def coincidence_calls(dtype: str) -> Iterator[Call]:
     yield from _two_classes(dtype)
     yield from _negative_infinity(dtype)
     yield from _edge_of_the_range(dtype)
+    yield from _rounded_targets(dtype)
+    yield from _weightless_mean(dtype)
+
+
+def _rounded_targets(dtype: str) -> Iterator[Call]:
+    """Targets that sum to 1 but for rounding, alone and beside targets of another sum: they have one gradient
+    (specification, section 3)."""
+    fmt = FORMATS[dtype]
+    x = np.array([[0.5, -1.0, 2.0], [1.0, 0.0, -0.5]])
+    rounded, half = fmt.round(np.array([0.2, 0.3, 0.5])), np.array([0.25, 0.0, 0.25])
+    weight, cotangent = np.array([0.5, 2.0, 3.0]), np.array([1.0, -0.5])
+    for rows, says in (([rounded, rounded], "targets rounded"), ([half, rounded], "rounded beside others")):
+        problem = Problem("cross_entropy", dtype, x, np.array(rows), weight, cotangent, reduction="none")
+        yield _call(problem, "ordinary", says)
+        yield _call(replace(problem, weight=None), "ordinary", says)
+
+
+def _weightless_mean(dtype: str) -> Iterator[Call]:
+    """A mean over labels of weight 0 is NaN where a row is (clauses 1 and 10)."""
+    x = -np.array([[1.0, 2.0, 0.5], [0.25, np.nan, 1.0], [2.0, 1.0, 1.5]])
+    weight, labels = np.array([0.0, 0.0, 2.0]), np.array([0, 1, 1])
+    for op in LOSSES:
+        yield _call(Problem(op, dtype, x, labels, weight, np.array(1.0)), "nan_row", "all labels weigh 0")
 
 
 def _two_classes(dtype: str) -> Iterator[Call]:

@@ -8,6 +8,9 @@ from .clause import EVEN, INF, LN2, Clause, example, log_softmax, loss, nll, sof
 
 # Two classes of probability 1/2 and a masked one.
 HALVES, V = [[0, 0, -INF]], [[1, 2, 4]]
+# Sums to 1 + 1.5e-8; and times the weights 1, 2, 3.
+FIFTHS = np.float32([0.2, 0.3, 0.5]).tolist()
+WEIGHTED = np.array(FIFTHS) * [1, 2, 3]
 
 CLAUSES = (
     Clause(
@@ -71,6 +74,8 @@ CLAUSES = (
         "Upstream cotangents other than 1 ... and non-uniform ones for `none` are part of the spec.",
         (example(loss([EVEN, EVEN], [0, 1], g=[1, -2]), {"vjp": [[-0.5, 0.5], [-1, 1]]}),),
         ("upstream cross_entropy: first cotangent for all rows",),
+        also=("3-rounded-sum",),
+        because="its cotangents differ, too",
     ),
     Clause(
         "3-unnormalised-gradient",
@@ -96,6 +101,26 @@ CLAUSES = (
         because="its call has such targets, too",
     ),
     Clause(
+        "3-rounded-sum",
+        "A row sums to 1 when its sum is what rounding to its format may make of 1 (`bounds.md`, section 6), as that "
+        "of float32(0.2, 0.3, 0.5): there the gradient is `Q_n p - w q'`, whatever other rows hold,",
+        (
+            example(
+                loss([[0, 0, 0], [0, 0, 0]], [FIFTHS, [0.25, 0, 0.25]], w=[1, 2, 3], g=[1, 0]),
+                {"vjp": [2.3 / 3 - WEIGHTED, [0, 0, 0]]},
+                refuses=({"vjp": [1 / 3 - WEIGHTED, [0, 0, 0]]},),
+                dtypes=("float32",),
+            ),
+        ),
+        ("clause cross_entropy: p - w q' where targets sum to 1 but for rounding",),
+    ),
+    Clause(
+        "3-rounded-sum-unweighted",
+        "there the gradient is `Q_n p - w q'`, ... or, where all weights are 1, `p - w q'`.",
+        (example(loss([[0, 0, 0]], [FIFTHS], g=[1]), {"vjp": [1 / 3 - np.array(FIFTHS)]}, dtypes=("float32",)),),
+        spared=True,
+    ),
+    Clause(
         "3-no-folding",
         "Never fold weights or smoothing into a framework's labels to obtain them: that changes its gradient.",
         (
@@ -106,6 +131,8 @@ CLAUSES = (
             ),
         ),
         ("clause cross_entropy: weights folded into probability targets",),
+        also=("3-rounded-sum",),
+        because="its rounded targets add up to 1 in float32",
     ),
     Clause(
         "3-dq",

@@ -94,6 +94,22 @@ PREAMBLE = (
         ),
         ("clause log_softmax: +inf before NaN",),
     ),
+    Clause(
+        "4.0-weightless-nan",
+        "So a mean whose kept labels all weigh 0 is NaN, and nothing else, where a kept row holds NaN, and so is the "
+        "gradient of that row.",
+        (
+            example(
+                loss([[-3.5, 1], [NAN, 1]], [0, 0], "mean", w=[0, 1], g=1.0),
+                *({"value": NAN, "vjp": [[a, a], [NAN, NAN]]} for a in (0, NAN, INF, -INF)),
+                refuses=(
+                    *({"value": a, "vjp": [[0, 0], [NAN, NAN]]} for a in (0, INF, -INF)),
+                    *({"value": NAN, "vjp": [[0, 0], [a, a]]} for a in (0, INF, -INF)),
+                ),
+            ),
+        ),
+        ("clause cross_entropy: 0 for a weightless mean that holds NaN",),
+    ),
 )
 
 NANS = (

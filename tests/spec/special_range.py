@@ -219,9 +219,12 @@ RANGE = (
 ONE_CLASS = (
     Clause(
         "4.8-p",
-        "`K = 1` and a finite logit: p = 1,",
-        (example(softmax([[3]]), {"value": [[1]]}, refuses=({"value": [[0]]}, {"value": [[NAN]]})),),
-        ("upstream softmax: wrong kernel for one class",),
+        "`K = 1` and a finite logit: exactly p = 1,",
+        (
+            example(softmax([[3]]), {"value": [[1]]}, refuses=({"value": [[0]]}, {"value": [[NAN]]})),
+            example(softmax([[3]]), {"value": [[1]]}, refuses=({"value": [[1 - 2.0**-24]]},), dtypes=("float32",)),
+        ),
+        ("upstream softmax: wrong kernel for one class", "clause softmax: one class a rounding below 1"),
         also=("4.0-precedence", "4.3-one-class"),
         because="their rows have one class, too",
     ),

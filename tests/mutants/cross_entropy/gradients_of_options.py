@@ -40,6 +40,12 @@ def _folded(case: Case, p: Array, c: Array) -> Array:
     return np.where(_whole(case), p - c, slope(case, p, c)).astype(p.dtype)
 
 
+def _rounded(case: Case, p: Array, c: Array) -> Array:
+    off = np.abs(case.q.sum(axis=-1, keepdims=True, dtype=np.float64) - 1)
+    wrong = (off > 0) & (off < 2.0**-6) & bool(case.labels is None and (case.w != 1).any())
+    return np.where(wrong, p - c, slope(case, p, c)).astype(p.dtype)
+
+
 def _infinite_gradient(case: Case, z: Array) -> Array:
     return np.full_like(z, np.inf) if case.reduction == "mean" and nothing_kept(case) else zero_ignored(case, z)
 
@@ -119,6 +125,13 @@ MUTANTS: tuple[Mutant, ...] = (
         Loss(slope=_by_format),
         targets=DENSE,
         expect=ONE_OF_EACH,
+    ),
+    of_loss(
+        "3-rounded-sum",
+        "p - w q' where targets sum to 1 but for rounding",
+        "a test for the sum that is exact takes rounded targets for targets of another sum",
+        Loss(slope=_rounded),
+        targets=DENSE,
     ),
     of_loss(
         "3-no-folding",

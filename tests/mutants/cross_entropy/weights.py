@@ -59,6 +59,15 @@ def _unweighted_uniform(case: Case, q: Array) -> Array:
     return case.w * (1 - case.eps) * case.q + (q - (1 - case.eps) * case.q) if case.eps else case.w * q
 
 
+def _nothing_for_weightless_nan(case: Case, rows: Array) -> Array:
+    weightless = bool((case.scale == 0).all() and case.kept.any() and np.isnan(rows).any())
+    return (
+        np.zeros((), rows.dtype)
+        if weightless
+        else np.sum(rows, dtype=rows.dtype) / np.sum(case.scale, dtype=rows.dtype)
+    )
+
+
 MUTANTS: tuple[Mutant, ...] = (
     weighted_row("mean over N", "divides by all rows", Loss(denominator=lambda case: counted(case, case.kept.size))),
     weighted_row(
@@ -104,6 +113,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "unweighted mean where all weights are 0",
         "a fall-back that nobody asked for",
         Loss(mean=_unweighted_mean),
+        targets=INDEX,
+    ),
+    of_loss(
+        "4.0-weightless-nan",
+        "0 for a weightless mean that holds NaN",
+        "the division is skipped where the weights add up to 0, whatever the losses are",
+        Loss(mean=_nothing_for_weightless_nan),
         targets=INDEX,
     ),
     of_loss(

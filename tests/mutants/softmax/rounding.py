@@ -28,7 +28,16 @@ def _rounded_up(x: Array) -> Array:
     return np.where((p > 0) & (p < np.finfo(np.float32).tiny), 2.0**-120, p).astype(x.dtype)
 
 
+def _nearly_one(x: Array) -> Array:
+    return np.where(np.isfinite(x), PLAIN.p(x) - (x.shape[-1] == 1) * np.finfo(x.dtype).epsneg, PLAIN.p(x)).astype(
+        x.dtype
+    )
+
+
 MUTANTS: tuple[Mutant, ...] = (
+    of_rows(
+        "softmax", "4.8-p", "one class a rounding below 1", "a product with the reciprocal of the sum", _nearly_one
+    ),
     softmax_row("fp16 accumulator", "the sum is kept in float16", Softmax(total=one_by_one(F16)), family="stagnation"),
     softmax_row(
         "bf16 accumulator", "the sum is kept in bfloat16", Softmax(total=one_by_one(BF16)), family="stagnation"
