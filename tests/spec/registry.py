@@ -25,8 +25,8 @@ EXPLANATORY = {
     "## 3. Gradients": "heading",
     "- Second order (where an adapter offers it):": "what is not offered is not judged; the formulas that follow are",
     "## 4. Special values": "heading",
-    "An implementation of profile N (`bounds.md`, section 1) rounds sums to the IO format where they are within its range, "
-    "and keeps those beyond it wide.": "what clause 7 makes of a profile; 4.7-no-spurious judges it",
+    "An implementation of profile N (`bounds.md`, section 1) rounds sums to the IO format where they are within its "
+    "range, and keeps those beyond it wide.": "what clause 7 makes of a profile; 4.7-classes and 4.7-batch judge it",
     "## 5. Relations that hold whatever the values (metamorphic)": "heading",
     "On finite rows (clauses 3, 4, 10 excluded), within the sum of the bounds involved:": "scope of the relations",
 }
