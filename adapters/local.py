@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from dataclasses import fields, replace
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Mapping, Tuple
 
 import numpy as np
 
@@ -113,15 +113,30 @@ def answer(adapter: Adapter, problem: Problem, device: str, mode: str, *, watch:
 
 def _evaluated(adapter: Adapter, problem: Problem, device: str, mode: str) -> Outcome:
     try:
-        return Outcome(outputs=adapter.evaluate(problem, device, mode))
+        # NumPy's own defaults: an answer depends neither on the caller's settings nor on those of an earlier call.
+        with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
+            return _sorted(adapter, adapter.evaluate(problem, device, mode))
     except UnsupportedProblem as error:
         return Outcome(error="unsupported", message=str(error))
     except MemoryError as error:
         return Outcome(error="resource", message="out of memory: %s" % error)
     except ProcessLost as lost:
         return Outcome(error=lost.kind, message=_said(lost.__cause__ or lost), last=True)
-    except Exception as error:  # the boundary to foreign code: whatever it raises is its answer
-        return Outcome(error=adapter.error_kind(error), message=_said(error))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the boundary to foreign code: whatever it raises is its answer, SystemExit too
+        return Outcome(error=_kind(adapter, error), message=_said(error))
+
+
+def _sorted(adapter: Adapter, found: Mapping[str, Any]) -> Outcome:
+    """Sort what was computed from what raised."""
+    failed = {name: a for name, a in found.items() if isinstance(a, BaseException)}
+    failures = {name: (_kind(adapter, error), _said(error)) for name, error in failed.items()}
+    return Outcome(outputs={name: a for name, a in found.items() if name not in failed}, failures=failures)
+
+
+def _kind(adapter: Adapter, error: BaseException) -> str:
+    return adapter.error_kind(error) if isinstance(error, Exception) else "internal"
 
 
 def _said(error: BaseException) -> str:

@@ -166,6 +166,7 @@ class Outcome:
     ``programs``  how many were compiled for it
     ``compile_seconds`` the part of ``seconds`` that their compilation took
     ``last``      whether its process is of no use afterwards
+    ``failures``  ``{output: (error kind, message)}`` of outputs whose own computation raised; the others stand
     """
 
     outputs: Mapping[str, Tensor] = field(default_factory=dict)
@@ -177,6 +178,7 @@ class Outcome:
     programs: int = 0
     compile_seconds: float = 0.0
     last: bool = False
+    failures: Mapping[str, Tuple[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -316,9 +318,10 @@ class Adapter(Protocol):
 
         ``problem`` is within the capabilities. Each :class:`Tensor` has the shape ``problem.shape_of(name)`` and the
         dtype that the framework returned, which must be ``problem.dtype_of(name)`` to be right. An output that is left
-        out counts as not on offer. Raises :class:`UnsupportedProblem` for what the capabilities cannot say, and
-        :class:`ProcessLost` where a call has left a process that can answer no other; the framework's own exceptions
-        pass through, to be named by ``error_kind``.
+        out counts as not on offer; in place of a tensor an exception says that this output alone failed.
+        Raises :class:`UnsupportedProblem` for what the capabilities cannot say, and :class:`ProcessLost` where a call
+        has left a process that can answer no other; the framework's own exceptions pass through, to be named by
+        ``error_kind``.
         """
         ...
 

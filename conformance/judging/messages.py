@@ -9,26 +9,37 @@ import numpy as np
 from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.core.call import Call, detail
 from lossproof.core.observation import Observation
+from lossproof.targets.plain_function import NOT_AN_ARRAY
 
 
-def unusable_answer(base: Observation, call: Call, outcome: Outcome) -> Observation | None:
-    """Return the observation of an error, or of an output that is missing or has a wrong shape or dtype; else None."""
+def unusable_answer(base: Observation, call: Call, outcome: Outcome, *, offered: bool = True) -> Observation | None:
+    """Return the observation of an error, or of an output that is missing or has a wrong shape or dtype; else None.
+
+    ``offered`` says whether the target has the output at all.
+    """
     if outcome.error == "unsupported":
         return replace(base, verdict="unsupported", message=outcome.message)
     p, name = call.problem, base.output
     verdict, wrong = "fail", ""
     wanted = p.shape_of(name)
     got = outcome.outputs.get(name)
+    if outcome.error is not None and not offered:
+        # What fails is an output that it has; this one was not asked.
+        return replace(base, verdict="unsupported", message=f"no {name} on offer")
     if outcome.error in ("crash", "timeout", "resource"):
         verdict, wrong = outcome.error, outcome.message
     elif outcome.error is not None:
         wrong = f"raised {outcome.error}: {outcome.message}"
+    elif name in outcome.failures:
+        wrong = "raised " + ": ".join(outcome.failures[name])
     elif got is None:
         return replace(base, verdict="unsupported", message=f"no {name} on offer")
     elif got.data.shape != wanted:
         wrong = f"{name} has shape {got.data.shape}, expected {wanted}"
     elif got.dtype != (kind := p.dtype_of(name)):
         wrong = f"{name} has dtype {got.dtype}, expected {kind}"
+        if got.dtype.startswith(NOT_AN_ARRAY):
+            wrong = f"{name} is not an array of dtype {kind}, but a {got.dtype.removeprefix(NOT_AN_ARRAY)}"
     if not wrong:
         return None
     return replace(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lossproof.adapters.protocol import Outcome
+from lossproof.adapters.protocol import OUTPUTS, Outcome
 from lossproof.core.batch import Bools, flat
 from lossproof.core.call import Call
 from lossproof.core.formats import F64
@@ -25,10 +25,22 @@ _GRADED_TERMS = 83
 
 
 def observe(
-    calls: Sequence[Call], exact: Truth, outcomes: Sequence[Outcome], target: str, declared: Declared
+    calls: Sequence[Call],
+    exact: Truth,
+    outcomes: Sequence[Outcome],
+    target: str,
+    declared: Declared,
+    *,
+    offered: Collection[str] = OUTPUTS,
 ) -> list[Observation]:
-    """Judge one target's outcomes for a stack of calls: one observation per call and output, in order."""
-    per_output = [_observe_output(name, calls, exact, outcomes, target, declared) for name in exact.expected]
+    """Judge one target's outcomes for a stack of calls: one observation per call and output, in order.
+
+    ``offered`` are the outputs that the target has; the error of a call is none of the others.
+    """
+    per_output = [
+        _observe_output(name, calls, exact, outcomes, target, declared, offered=name in offered)
+        for name in exact.expected
+    ]
     return [observation for row in zip(*per_output, strict=True) for observation in row]
 
 
@@ -55,14 +67,24 @@ class _Stack:
 
 
 def _observe_output(
-    name: str, calls: Sequence[Call], exact: Truth, outcomes: Sequence[Outcome], target: str, declared: Declared
+    name: str,
+    calls: Sequence[Call],
+    exact: Truth,
+    outcomes: Sequence[Outcome],
+    target: str,
+    declared: Declared,
+    *,
+    offered: bool,
 ) -> list[Observation]:
     got = np.full(exact.expected[name].exact.mid.shape, np.nan)
     blank = [
         Observation.of(c, name, target, profile=declared.profile, seconds=o.seconds, note=o.note)
         for c, o in zip(calls, outcomes, strict=True)
     ]
-    broken = [unusable_answer(base, call, outcome) for base, call, outcome in zip(blank, calls, outcomes, strict=True)]
+    broken = [
+        unusable_answer(base, call, outcome, offered=offered)
+        for base, call, outcome in zip(blank, calls, outcomes, strict=True)
+    ]
     for i, (call, outcome) in enumerate(zip(calls, outcomes, strict=True)):
         if broken[i] is None:
             got[i] = flat(outcome.outputs[name].data, call.problem).reshape(got.shape[1:])

@@ -167,4 +167,5 @@ def judged(target: Target, group: CallGroup, answers: GroupAnswers, exact: Truth
         hearing = replace(answers.hearing, exact=exact)
         return hearing.check.judge(hearing)
     p = group.calls[0].problem
-    return observe(group.calls, exact, answers.outcomes, target.name, target.declared(p.op, p.result_dtype))
+    declared, offered = target.declared(p.op, p.result_dtype), target.capabilities.outputs
+    return observe(group.calls, exact, answers.outcomes, target.name, declared, offered=offered)

@@ -92,7 +92,7 @@ class FunctionAdapter:
                 # What is repeated takes the same arrays: an implementation may have kept something of the first time.
                 if source not in arrays:
                     arrays[source] = {field: given(field) for field in ("x", *TABLE[source].takes)}
-                out[name] = _called(function, arrays[source], keywords)
+                out[name] = _result_or_error(function, arrays[source], keywords)
         return out
 
     @property
@@ -152,8 +152,22 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     return np.dtype(getattr(package, name))
 
 
+# Before the type of what is no array, in place of its dtype.
+NOT_AN_ARRAY = "type "
+
+
 class InputModified(Exception):  # noqa: N818 (an answer of the function, not a fault of the suite)
     """A function has written into an array that it was given."""
+
+
+def _result_or_error(function: Function, arrays: Mapping[str, Any], keywords: Mapping[str, Any]) -> Any:
+    """Call a function; what it raises is the answer of its own output alone, an interrupt is the user's."""
+    try:
+        return _called(function, arrays, keywords)
+    except (KeyboardInterrupt, MemoryError, UnsupportedProblem):
+        raise
+    except BaseException as error:
+        return error
 
 
 def _called(function: Function, arrays: Mapping[str, Any], keywords: Mapping[str, Any]) -> Tensor:
@@ -167,5 +181,8 @@ def _called(function: Function, arrays: Mapping[str, Any], keywords: Mapping[str
 
 
 def _pulled(result: Any) -> Tensor:
+    """Take an array or a NumPy scalar; a masked array, a list or a Python number has no dtype that could be right."""
+    if isinstance(result, np.ma.MaskedArray) or not isinstance(result, np.ndarray | np.generic):
+        return Tensor(np.ma.getdata(result).astype(np.float64), NOT_AN_ARRAY + type(result).__name__)
     a = np.asarray(result)
     return Tensor(a.astype(np.float64), a.dtype.name)

@@ -50,7 +50,7 @@ def unscaled(call: Call) -> Outcome:
     slope = soft - p.weight * ((1 - p.label_smoothing) * q + p.label_smoothing / x.shape[-1])
     g = given(p.cotangent)[..., None] / (1 if p.reduction != "mean" else max(1, x[..., 0].size))
     wrong = np.moveaxis(slope * g, -1, axis)
-    return replace(found, outputs=found.outputs | {"vjp": replace(found.outputs["vjp"], data=wrong)})
+    return replace(found, outputs={**found.outputs, "vjp": replace(found.outputs["vjp"], data=wrong)})
 
 
 def given(a: np.ndarray | None) -> np.ndarray:

@@ -9,7 +9,7 @@ from .clause import EVEN, INF, LN2, Clause, example, log_softmax, loss, nll, sof
 # Two classes of probability 1/2 and a masked one.
 HALVES, V = [[0, 0, -INF]], [[1, 2, 4]]
 # Sums to 1 + 1.5e-8; and times the weights 1, 2, 3.
-FIFTHS = np.float32([0.2, 0.3, 0.5]).tolist()
+FIFTHS = np.array([0.2, 0.3, 0.5], dtype=np.float32).tolist()
 WEIGHTED = np.array(FIFTHS) * [1, 2, 3]
 
 CLAUSES = (
