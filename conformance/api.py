@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 
 from lossproof.adapters.protocol import MEANS
@@ -10,7 +10,10 @@ from lossproof.cases.catalogue import select
 from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR
 from lossproof.core.errors import UsageError
+from lossproof.core.formats import FORMATS
+from lossproof.core.names import known_names
 from lossproof.core.operations import OPERATIONS, validate
+from lossproof.core.profiles import STRICTNESS
 from lossproof.records.waivers import Book
 from lossproof.running.report import Report, report
 from lossproof.running.session import Live, Session, opened
@@ -18,6 +21,9 @@ from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.targets.launch import TIMEOUT
 from lossproof.targets.plain_function import DERIVATIVES, NUMPY_DTYPES, Function, FunctionAdapter, numpy_dtype
 from lossproof.targets.target import Target
+
+# What labels of a loss may be.
+TARGET_KINDS = ("index", "probability")
 
 
 def run(
@@ -91,8 +97,8 @@ def check_implementation(
     ``deck`` (``smoke`` or ``default``) and ``seed`` choose the calls and the relations, or ``calls`` replaces
     them; with ``errors`` the answers to invalid input are judged, too.
 
-    Raises :class:`UsageError` for an unknown op, dtype, option or mean, and for a deck without a call of that op and
-    those dtypes.
+    Raises :class:`UsageError` for an unknown op, dtype, kind of target, error profile, option or mean, and for a deck
+    without a call of that op and those dtypes. A report of which nothing was judged is not ``ok``.
     """
     if op not in OPERATIONS:
         raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPERATIONS)}")
@@ -107,7 +113,11 @@ def check_implementation(
     if not chosen <= known | OPERATIONS[op].extras:
         unknown = ", ".join(sorted(chosen - known - OPERATIONS[op].extras))
         raise UsageError(f"{op} has no option {unknown}; expected {', '.join(sorted(known | OPERATIONS[op].extras))}")
-    wanted = tuple(dtypes)
+    wanted, kinds, profiles = tuple(dtypes), tuple(targets), error_profiles or {}
+    _some("dtype", "dtypes", wanted, list(FORMATS))
+    _some("kind of target", "targets", kinds, TARGET_KINDS)
+    known_names("dtype of an error profile", profiles, list(FORMATS))
+    known_names("error profile", profiles.values(), [name for name in STRICTNESS if name])
     for dtype in wanted:
         numpy_dtype(dtype)
     adapter = FunctionAdapter(
@@ -117,8 +127,8 @@ def check_implementation(
         grad,
         wanted,
         chosen,
-        tuple(targets),
-        error_profiles or {},
+        kinds,
+        profiles,
         later,
         online,
         mean,
@@ -137,3 +147,10 @@ def check_implementation(
     target, made = [Target(adapter)], DeckOptions(size=deck, seed=seed, ops=(op,), dtypes=wanted)
     session = Session(subjects=target, calls=calls, deck=made, book=Book([], target), source=Live(target, calls))
     return report(session)
+
+
+def _some(what: str, argument: str, given: Sequence[str], known: Sequence[str]) -> None:
+    """Raise :class:`UsageError` for no name at all, and for one that is unknown."""
+    if not given:
+        raise UsageError(f"{argument} is empty; expected some of {', '.join(known)}")
+    known_names(what, given, known)

@@ -150,6 +150,9 @@ class Session:
         complete = self.is_complete and not interrupted
         facts = {"seconds": source.seconds, "clock": source.clock.facts(), "verdicts": dict(summary.total)}
         reasons = [*self.shortfalls, *summary.reasons(self.book, strict=self.strict, complete=complete)]
+        # One shard of several may have nothing for a target; the merged record tells.
+        if self.deck.shard == UNDIVIDED and not interrupted:
+            reasons += [f"nothing was judged of {name}" for name in summary.idle(t.name for t in self.subjects)]
         told = None if interrupted else facts
         ended = Ended(self.header, summary, self.book, reasons, told, source.targets, source.clock, complete)
         for sink in sinks:

@@ -130,6 +130,15 @@ class Summary:
         """Observations that make the run fail whatever the options."""
         return sum(n for v, n in self.total.items() if v in FAILING and v != "unexpected_pass")
 
+    def idle(self, names: Iterable[str]) -> list[str]:
+        """The targets of which no output of any call was judged: an OK would say nothing of them."""
+        judged = {
+            target
+            for (target, _, dtype), cell in self.cells.items()
+            if dtype != ALL and cell.verdicts.total() > cell.verdicts["unsupported"]
+        }
+        return [name for name in names if name not in judged]
+
     def reasons(self, book: Book, *, strict: bool, complete: bool) -> list[str]:
         """Why the run fails, one line each; nothing when it is green. ``complete`` runs are unfiltered."""
         counts = [f"{n} {v}" for v, n in sorted(self.total.items()) if v in FAILING and v != "unexpected_pass"]

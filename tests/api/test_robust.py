@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lossproof import Report, check_implementation
+from lossproof import Report, UsageError, check_implementation
+from lossproof.adapters.protocol import UnsupportedProblem
 from lossproof.core.observation import FAILING
 
 
@@ -130,3 +132,37 @@ def test_what_is_no_array_has_no_dtype(wrap: Callable[[Any], Any], name: str) ->
     expected = f"value is not an array of dtype float32, but a {name}"
     shapes = "value has shape ()"
     assert all(expected in m or shapes in m or "NoneType" in m for m in messages), messages[0]
+
+
+def test_nothing_judged_is_not_ok() -> None:
+    report = checked(calls=[])
+    assert not report.ok
+    assert report.reasons == ("nothing was judged of softmax",)
+    with pytest.raises(AssertionError, match="nothing was judged"):
+        report.raise_on_failure()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtypes": ()}, "dtypes is empty; expected some of"),
+        ({"dtypes": ("float8",)}, "unknown dtype 'float8'"),
+        ({"targets": ()}, "targets is empty; expected some of index, probability"),
+        ({"targets": ("indices",)}, "unknown kind of target 'indices'; did you mean index?"),
+        ({"error_profiles": {"float23": "W"}}, "unknown dtype of an error profile 'float23'"),
+        ({"error_profiles": {"float32": "X"}}, "unknown error profile 'X'; expected one of W, F, N"),
+        ({"deck": "tiny"}, "tiny"),
+    ],
+)
+def test_names_that_are_unknown_are_a_user_s_mistake(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        checked(**options)
+
+
+def test_what_answers_unsupported_to_everything_is_not_ok() -> None:
+    def picky(x: Any, *, axis: int) -> Any:
+        raise UnsupportedProblem("not today")
+
+    report = checked(picky, None)
+    assert report.counts.keys() == {"unsupported"}
+    assert not report.ok
