@@ -15,6 +15,13 @@ import numpy as np
 from .normalised import sums_to_one
 from .protocol import Adapter, Capabilities, Meter, Outcome, Problem, ProcessLost, UnsupportedProblem
 
+# Of each dtype the roundoff, and what a probability may lose by underflow, as the engine's formats have them.
+_ROUNDING = {
+    "float64": (2.0**-53, 3 * 2.0**-1022),
+    "float32": (2.0**-24, 3 * 2.0**-126),
+    "bfloat16": (2.0**-8, 3 * 2.0**-126),
+    "float16": (2.0**-11, 2.0**-24),
+}
 # Which tiers of calls are worth their compilation: see ``Call.tier``.
 _TAKEN = {"none": ("core", "full", "spare", "free"), "cheap": ("core", "full"), "dear": ("core",)}
 
@@ -83,7 +90,8 @@ def _normalised(p: Problem) -> bool:
     """Tell whether every row of probability targets sums to 1, but for the rounding of its entries."""
     if p.target is None or not p.has_probability_target:
         return True
-    return bool(np.all(sums_to_one(p.target, p.dtype, p.axis)))
+    roundoff, lost = _ROUNDING[p.dtype]
+    return bool(np.all(sums_to_one(p.target, roundoff, lost, p.axis)))
 
 
 def answer(adapter: Adapter, problem: Problem, device: str, mode: str, *, watch: bool = False) -> Outcome:
@@ -115,7 +123,7 @@ def _evaluated(adapter: Adapter, problem: Problem, device: str, mode: str) -> Ou
     try:
         # NumPy's own defaults: an answer depends neither on the caller's settings nor on those of an earlier call.
         with np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"):
-            return _sorted(adapter, adapter.evaluate(problem, device, mode))
+            return sorted_outcome(adapter, adapter.evaluate(problem, device, mode))
     except UnsupportedProblem as error:
         return Outcome(error="unsupported", message=str(error))
     except MemoryError as error:
@@ -128,7 +136,7 @@ def _evaluated(adapter: Adapter, problem: Problem, device: str, mode: str) -> Ou
         return Outcome(error=_kind(adapter, error), message=_said(error))
 
 
-def _sorted(adapter: Adapter, found: Mapping[str, Any]) -> Outcome:
+def sorted_outcome(adapter: Adapter, found: Mapping[str, Any]) -> Outcome:
     """Sort what was computed from what raised."""
     failed = {name: a for name, a in found.items() if isinstance(a, BaseException)}
     failures = {name: (_kind(adapter, error), _said(error)) for name, error in failed.items()}

@@ -136,7 +136,9 @@ def _either(batch: Batch) -> Bools:
     if batch.q is None or batch.k == 1:
         return np.zeros(batch.x.shape[:2], dtype=bool)
     unit = (batch.w == 1.0).all(axis=-1)[:, None]
-    return np.where(unit, batch.q.sum(axis=-1) != 1.0, ~sums_to_one(batch.q, batch.fmt.name))
+    # Two halves of a subnormal spacing, or numerator, quotient and output below the smallest normal number.
+    lost = batch.fmt.min_subnormal if batch.fmt.gradual_underflow else 3 * batch.fmt.min_normal
+    return np.where(unit, batch.q.sum(axis=-1) != 1.0, ~sums_to_one(batch.q, batch.fmt.u, lost))
 
 
 def label_weights(batch: Batch) -> F64:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lossproof.adapters import local
 from lossproof.core.formats import BFLOAT16, FLOAT16, FLOAT32, FLOAT64, FORMATS, Format, from_hex, hex_list
 
 NATIVE = {"float64": np.float64, "float32": np.float32, "bfloat16": ml_dtypes.bfloat16, "float16": np.float16}
@@ -130,3 +131,11 @@ def test_hexadecimal_shape_and_rubbish() -> None:
     with pytest.raises(ValueError, match="reshape"):
         from_hex(["0x1p+0"], (2,))
     assert hex_list(np.array([math.pi])) == ["0x1.921fb54442d18p+1"]
+
+
+def test_adapters_know_the_rounding_of_the_formats() -> None:
+    for name, (roundoff, lost) in local._ROUNDING.items():
+        fmt = FORMATS[name]
+        assert roundoff == fmt.u
+        assert lost == (fmt.min_subnormal if fmt.gradual_underflow else 3 * fmt.min_normal)
+    assert local._ROUNDING.keys() == FORMATS.keys()

@@ -238,6 +238,11 @@ def test_check_implementation(name: str, op: str, expected: Found) -> None:
     names = {name, adapter.name} - ({adapter.name} if attribute == "APART_IN_MODES" else set())
     wanted = {(id, output) for key in names for id, output in expected.get(key, set()) if id.startswith(f"{op}/")}
     wanted -= {(f"{op}/all/convention/clause-10/value", "value")}  # of the kinds of errors
+    if name == "RAISING" and op == "softmax":
+        # An adapter answers a call as a whole, the functions of a plain implementation fail one by one: the gradient
+        # alone, also where it refuses invalid input in float32 only (clause 15).
+        wanted -= {(id, output) for id, output in wanted if output == "value"}
+        wanted |= {(f"{op}/all/convention/clause-15/vjp", "vjp")} & judged
     # sanity check: little is left out
     assert len(wanted & judged) >= 0.8 * len(wanted)
     assert {(o.id, o.output) for o in report.failures} == wanted & judged

@@ -90,7 +90,7 @@ FAULTS = {
     "hang": ("timeout", "no answer within 600 s"),
     "spin": ("timeout", "no answer within 600 s"),
     "hoard": ("resource", "GiB is beyond the limit of 0.39 GiB"),
-    "exit": ("crash", "the process ended with exit code 5"),
+    "exit": ("fail", "raised internal: SystemExit: 5"),
     "_exit": ("crash", "the process ended with exit code 7"),
     "wrong": ("fail", "raised internal: ArithmeticError: no kernel for this"),
     "asserted": ("fail", "raised bad_label: RuntimeError: device-side assert triggered"),

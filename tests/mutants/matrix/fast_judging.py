@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lossproof.adapters.local import sorted_outcome
 from lossproof.adapters.protocol import Outcome, Problem, UnsupportedProblem
 from lossproof.core.batch import flat
 from lossproof.core.call import Call
@@ -47,7 +48,7 @@ def answers(adapter: FunctionAdapter, problems: Sequence[Problem]) -> list[Outco
 
 def _answer(adapter: FunctionAdapter, problem: Problem) -> Outcome:
     try:
-        return Outcome(adapter.evaluate(problem, "cpu", "eager"))
+        return sorted_outcome(adapter, adapter.evaluate(problem, "cpu", "eager"))
     except UnsupportedProblem as error:
         return Outcome(error="unsupported", message=str(error))
     except Exception as error:  # the boundary to foreign code
@@ -94,6 +95,8 @@ def _trouble(name: str, p: Problem, outcome: Outcome) -> str | None:
     """None if the output is not on offer, what is wrong with its form, or nothing."""
     if outcome.error is not None:
         return None if outcome.error == "unsupported" else outcome.message
+    if name in outcome.failures:
+        return outcome.failures[name][1]
     got = outcome.outputs.get(name)
     if got is None:
         return None

@@ -270,7 +270,7 @@ def _play_check(check: Check, ids: Sequence[str]) -> Matrix:
 def _unlike(mine: Sequence[Outcome], parents: Sequence[Outcome]) -> bool:
     """Whether any outcome differs in kind, or any value in its bits."""
     return any(
-        a.error != b.error
+        (a.error, dict(a.failures)) != (b.error, dict(b.failures))
         or any(
             not np.array_equal(a.outputs[name].data, b.outputs[name].data, equal_nan=True)
             for name in set(a.outputs) & set(b.outputs)
