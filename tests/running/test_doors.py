@@ -241,7 +241,7 @@ def test_check_implementation(name: str, op: str, expected: Found) -> None:
     if name == "RAISING" and op == "softmax":
         # An adapter answers a call as a whole, the functions of a plain implementation fail one by one: the gradient
         # alone, also where it refuses invalid input in float32 only (clause 15).
-        wanted -= {(id, output) for id, output in wanted if output == "value"}
+        wanted = {(id, "vjp" if output == "value" else output) for id, output in wanted}
         wanted |= {(f"{op}/all/convention/clause-15/vjp", "vjp")} & judged
     # sanity check: little is left out
     assert len(wanted & judged) >= 0.8 * len(wanted)
