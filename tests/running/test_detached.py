@@ -109,7 +109,7 @@ def test_answers_that_are_cut_short_are_finished(share: float, exported: Path, a
     assert answers.stat().st_size == size
 
 
-@pytest.mark.parametrize("fault", ["segv", "spin", "exit"])
+@pytest.mark.parametrize("fault", ["segv", "spin", "_exit"])
 def test_a_call_that_ends_two_processes_is_passed_over(fault: str, tmp_path: Path) -> None:
     deck, answers = tmp_path / "deck", tmp_path / "answers"
     folder = tmp_path / "away"
