@@ -180,6 +180,13 @@ class Outcome:
     last: bool = False
     failures: Mapping[str, Tuple[str, str]] = field(default_factory=dict)
 
+    def of(self, output: str) -> Outcome:
+        """Return the answer as far as one output goes: its own failure is an error of the answer then."""
+        if output not in self.failures:
+            return self
+        error, message = self.failures[output]
+        return replace(self, error=error, message=message)
+
 
 @dataclass(frozen=True)
 class Support:

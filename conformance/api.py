@@ -64,7 +64,7 @@ def check_implementation(
     name: str = "",
     dtypes: Iterable[str] = NUMPY_DTYPES,
     options: Iterable[str] | None = None,
-    targets: Iterable[str] = ("index", "probability"),
+    targets: Iterable[str] = TARGET_KINDS,
     error_profiles: Mapping[str, str] | None = None,
     derivatives: Mapping[str, Function] | None = None,
     online: bool = False,

@@ -279,10 +279,7 @@ def _repeated_backward(p: Problem, pick: Picker, variant: str) -> RelationInstan
 
 
 def _purity_judge(hearing: Hearing) -> list[Observation]:
-    base, outcome = hearing.blank("value"), hearing.outcomes[0]
-    if "value" in outcome.failures:
-        error, text = outcome.failures["value"]
-        outcome = replace(outcome, error=error, message=text)
+    base, outcome = hearing.blank("value"), hearing.outcomes[0].of("value")
     if outcome.error in ("unsupported", "crash", "timeout", "resource"):
         return [replace(base, verdict=outcome.error, message=outcome.message)]
     if outcome.error is not None:

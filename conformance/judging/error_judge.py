@@ -43,23 +43,22 @@ def answers_judge(clause: str, what: str, readings: Sequence[Reading], *, errors
 
     def judge(hearing: Hearing) -> list[Observation]:
         outcome = hearing.outcomes[0]
-        if "value" in outcome.failures:
-            error, text = outcome.failures["value"]
-            outcome = replace(outcome, error=error, message=text)
-        if outcome.error is not None:
-            return [_raised(hearing, outcome, clause, what, errors=errors)]
+        refused = outcome.of("value")
+        if refused.error is not None:
+            return [_raised(hearing, refused, "value", clause, what, errors=errors)]
+        own = {name: outcome.of(name) for name in hearing.check.outputs}
         return [
-            _failed_alone(hearing, outcome, name, clause, what, errors=errors)
-            if name in outcome.failures
-            else _answered(hearing, outcome, name, clause, what, readings)
-            for name in hearing.check.outputs
+            _answered(hearing, answer, name, clause, what, readings)
+            if answer.error is None
+            else _raised(hearing, answer, name, clause, what, errors=errors)
+            for name, answer in own.items()
         ]
 
     return judge
 
 
-def _raised(hearing: Hearing, outcome: Outcome, clause: str, what: str, *, errors: bool) -> Observation:
-    base = replace(hearing.blank("value"), message=outcome.message)
+def _raised(hearing: Hearing, outcome: Outcome, name: str, clause: str, what: str, *, errors: bool) -> Observation:
+    base = replace(hearing.blank(name), message=outcome.message)
     if outcome.error == "unsupported":
         return replace(base, verdict="unsupported")
     if outcome.error in ("crash", "timeout", "resource"):
@@ -69,17 +68,6 @@ def _raised(hearing: Hearing, outcome: Outcome, clause: str, what: str, *, error
     if errors:
         return replace(base, verdict="convention", conventions={clause: f"error:{outcome.error}"})
     return _failed(base, hearing, what, f"raised {outcome.error}: {outcome.message}")
-
-
-def _failed_alone(
-    hearing: Hearing, outcome: Outcome, name: str, clause: str, what: str, *, errors: bool
-) -> Observation:
-    """Judge an output that raised where the value was returned."""
-    error, text = outcome.failures[name]
-    base = replace(hearing.blank(name), message=text)
-    if errors:
-        return replace(base, verdict="convention", conventions={clause: f"error:{error}"})
-    return _failed(base, hearing, what, f"raised {error}: {text}")
 
 
 def _answered(

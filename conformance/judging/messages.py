@@ -17,9 +17,10 @@ def unusable_answer(base: Observation, call: Call, outcome: Outcome, *, offered:
 
     ``offered`` says whether the target has the output at all.
     """
+    p, name = call.problem, base.output
+    outcome = outcome.of(name)
     if outcome.error == "unsupported":
         return replace(base, verdict="unsupported", message=outcome.message)
-    p, name = call.problem, base.output
     verdict, wrong = "fail", ""
     wanted = p.shape_of(name)
     got = outcome.outputs.get(name)
@@ -30,8 +31,6 @@ def unusable_answer(base: Observation, call: Call, outcome: Outcome, *, offered:
         verdict, wrong = outcome.error, outcome.message
     elif outcome.error is not None:
         wrong = f"raised {outcome.error}: {outcome.message}"
-    elif name in outcome.failures:
-        wrong = "raised " + ": ".join(outcome.failures[name])
     elif got is None:
         return replace(base, verdict="unsupported", message=f"no {name} on offer")
     elif got.data.shape != wanted:

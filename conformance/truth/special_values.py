@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lossproof.core.batch import Batch, Bools
 from lossproof.core.formats import F64
 from lossproof.truth.expected import ANY, NAN, NINF, OVERFLOW, PINF, ZERO, Codes, Expected, Sheet
-from lossproof.truth.oracle.enclosure import Core, Enclosure
+from lossproof.truth.oracle.enclosure import Core
 from lossproof.truth.row_quantities import (
     ALL_NEG,
     FINITE,
@@ -47,20 +47,8 @@ def overlay(batch: Batch, rows: Rows, core: Core, unjudged: NDArray[np.bool_]) -
                 sheet.allow(unjudged.reshape(-1, *[1] * (sheet.mid.ndim - 1)), ANY, 10)
     expected = {name: sheet.done() for name, sheet in out.items()}
     return {
-        name: replace(e, other=_where_either(rows, core[f"{name}:other"], core[name])) if f"{name}:other" in core else e
-        for name, e in expected.items()
+        name: replace(e, other=core[f"{name}:other"]) if f"{name}:other" in core else e for name, e in expected.items()
     }
-
-
-def _where_either(rows: Rows, other: Enclosure, exact: Enclosure) -> Enclosure:
-    """The second centre where a row has one, or a row that was reduced; the first elsewhere."""
-    either = rows.either
-    if exact.mid.ndim == 3:
-        either = either[..., None]
-    elif exact.mid.shape != either.shape:
-        either = np.asarray(either.any(axis=1, keepdims=True))
-    mid, low, rad = (np.where(either, getattr(other, part), getattr(exact, part)) for part in ("mid", "low", "rad"))
-    return Enclosure(mid, low, rad)
 
 
 def _at(rows: Rows, kind: int) -> Bools:
