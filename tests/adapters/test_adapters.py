@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,35 @@ def test_labels_keep_their_type(adapter: Adapter, kind: str) -> None:
     assert adapter.error_kind(caught.value) == "bad_dtype", caught.value
 
 
+def assert_scripts_print(target: Target, chosen: Sequence[Problem], folder: Path) -> None:
+    """Assert that scripts print what evaluate returns, bit for bit; each in a fresh namespace, all in one process."""
+    for i, p in enumerate(chosen):
+        (folder / f"{i}.py").write_text(target.script(p))
+    driver = folder / "driver.py"
+    driver.write_text(
+        "import runpy, sys\n"
+        f"for i in range({len(chosen)}):\n"
+        f"    runpy.run_path(f'{folder.as_posix()}/{{i}}.py')\n"
+        "    print('end')\n"
+        "assert not any(name.startswith('lossproof') for name in sys.modules)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    done = subprocess.run(
+        [sys.executable, str(driver)], capture_output=True, text=True, env=environment, check=False, timeout=1800
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    # sanity check: an adapter in this process, which can be asked
+    assert isinstance(target.adapter, Adapter)
+    for p, text in zip(chosen, done.stdout.split("end\n"), strict=False):
+        *lines, (_, _, version) = [line.partition(" ") for line in text.splitlines()]
+        assert version in target.describe().versions.values()
+        printed = {name: np.array(eval(rest, {"nan": math.nan, "inf": INF})) for name, _, rest in lines}
+        expected = {name: t.data for name, t in target.adapter.evaluate(p, target.device, target.mode).items()}
+        assert printed.keys() == expected.keys()
+        for name in expected:
+            np.testing.assert_array_equal(printed[name], expected[name], err_msg=f"{p.op} {p.dtype} {name}")
+
+
 def test_scripts_print_what_evaluate_returns(adapter: Adapter, tmp_path: Path) -> None:
     """Each in a fresh namespace, all in one process: importing a framework takes seconds."""
     problems = list(PROBLEMS.values())
@@ -263,29 +293,7 @@ def test_scripts_print_what_evaluate_returns(adapter: Adapter, tmp_path: Path) -
         p = PROBLEMS["softmax-cube"]
         problems.append(replace(constant_rows(p) if layout == "expanded" else p, layout=layout))
     problems = [p for p in problems if not is_left_out(adapter, p)]
-    for i, p in enumerate(problems):
-        (tmp_path / f"{i}.py").write_text(adapter.script(p, "cpu", "eager"))
-    driver = tmp_path / "driver.py"
-    driver.write_text(
-        "import runpy, sys\n"
-        f"for i in range({len(problems)}):\n"
-        f"    runpy.run_path(f'{tmp_path.as_posix()}/{{i}}.py')\n"
-        "    print('end')\n"
-        "assert not any(name.startswith('lossproof') for name in sys.modules)\n"
-    )
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-    done = subprocess.run(
-        [sys.executable, str(driver)], capture_output=True, text=True, env=environment, check=False, timeout=1800
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    for p, text in zip(problems, done.stdout.split("end\n"), strict=False):
-        *lines, (_, _, version) = [line.partition(" ") for line in text.splitlines()]
-        assert version in adapter.describe().versions.values()
-        printed = {name: np.array(eval(rest, {"nan": math.nan, "inf": INF})) for name, _, rest in lines}
-        expected = {name: tensor.data for name, tensor in adapter.evaluate(p, "cpu", "eager").items()}
-        assert printed.keys() == expected.keys()
-        for name in expected:
-            np.testing.assert_array_equal(printed[name], expected[name], err_msg=f"{p.op} {p.dtype} {name}")
+    assert_scripts_print(Target(adapter), problems, tmp_path)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS[1:])

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +17,7 @@ from lossproof.core.observation import FAILING
 from lossproof.records.waivers import verdict, waivers_in_force
 from lossproof.running.loop import run
 from lossproof.targets.target import Target, load_adapter
-from tests.adapters.test_adapters import PROBLEMS, is_left_out
+from tests.adapters.test_adapters import PROBLEMS, assert_scripts_print, is_left_out
 
 INF = math.inf
 # Dear modes answer a few; what they have in common with the others is in the lines that these run through.
@@ -90,29 +87,7 @@ def test_one_program_serves_all_values(target: Target) -> None:
 def test_scripts_print_what_evaluate_returns(target: Target, tmp_path: Path) -> None:
     """Bit for bit; each in a fresh namespace, all in one process."""
     chosen = list(problems(target).values())
-    for i, p in enumerate(chosen):
-        (tmp_path / f"{i}.py").write_text(target.script(p))
-    driver = tmp_path / "driver.py"
-    driver.write_text(
-        "import runpy, sys\n"
-        f"for i in range({len(chosen)}):\n"
-        f"    runpy.run_path(f'{tmp_path.as_posix()}/{{i}}.py')\n"
-        "    print('end')\n"
-        "assert not any(name.startswith('lossproof') for name in sys.modules)\n"
-    )
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-    done = subprocess.run(
-        [sys.executable, str(driver)], capture_output=True, text=True, env=environment, check=False, timeout=1800
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    for p, text in zip(chosen, done.stdout.split("end\n"), strict=False):
-        *lines, (_, _, version) = [line.partition(" ") for line in text.splitlines()]
-        assert version in target.describe().versions.values()
-        printed = {name: np.array(eval(rest, {"nan": math.nan, "inf": INF})) for name, _, rest in lines}
-        expected = {name: t.data for name, t in target.adapter.evaluate(p, target.device, target.mode).items()}  # type: ignore[union-attr]
-        assert printed.keys() == expected.keys()
-        for name in expected:
-            np.testing.assert_array_equal(printed[name], expected[name], err_msg=f"{p.op} {p.dtype} {name}")
+    assert_scripts_print(target, chosen, tmp_path)
 
 
 def adapters() -> Iterator[Adapter]:
