@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from lossproof.adapters.protocol import DTYPES, OPS, Problem
 from lossproof.cases import transforms as tr
 from lossproof.cases.clause_calls import clause_calls
@@ -28,6 +30,7 @@ _ELEMENTS = 1000
 _ALL_IN = "float32"
 
 
+@np.errstate(all="ignore")
 def select(
     deck: str = "default",
     seed: int = 0,

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
+
 from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.core.call import Call, detail
 from lossproof.core.case_id import CaseId
@@ -116,6 +118,7 @@ class Check(Call):
         return CaseId(p.op, p.dtype, self.family, f"{self.name}-{detail(p)}", self.digest)
 
 
+@np.errstate(all="ignore")
 def play(check: Check, target: Target, exact: Exact) -> Hearing:
     """Put a check's calls to a target, and those that follow from its answers."""
     calls = check.calls

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from lossproof.adapters.protocol import Problem
 from lossproof.core.batch import signature
 from lossproof.core.call import Call
@@ -118,6 +120,8 @@ def played(
             yield from _group(group, list(same), feeds, clock)
 
 
+# Overflow and NaN are what is looked for: the settings of NumPy of whoever calls turn them into no errors here.
+@np.errstate(all="ignore")
 def truths_of(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth]:
     """The truth of the problems for each mean that a target declares; one for all where there is no mean."""
     by_reduction: dict[str, Truth] = {}
@@ -159,6 +163,7 @@ def _group(
         yield unit, found
 
 
+@np.errstate(all="ignore")
 def judged(target: Target, group: CallGroup, answers: GroupAnswers, exact: Truth | Exact) -> list[Observation]:
     """The observations of one target and group, in order. All targets share the truth of a group."""
     if isinstance(exact, Exact):

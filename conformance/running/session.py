@@ -13,8 +13,6 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-import numpy as np
-
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
@@ -137,8 +135,7 @@ class Session:
         An interrupt (KeyboardInterrupt) ends it early: it is neither complete nor has facts.
         """
         source, summary, interrupted = self.source, Summary(), False
-        # Overflow and NaN are what is looked for: the caller's settings of NumPy do not turn them into errors here.
-        with np.errstate(all="ignore"), closing(source.observations()) as observations:
+        with closing(source.observations()) as observations:
             try:
                 for raw in observations:
                     o = self.mark(raw)
@@ -205,8 +202,7 @@ def opened(
     Close it when it is over. Raises :class:`UsageError` for options that make no sense.
     """
     execution, rules = execution or Execution(), rules or Rules()
-    with np.errstate(all="ignore"):
-        calls = deck.calls()
+    calls = deck.calls()
     targets = selection.choose_targets(names, execution.processes)
     try:
         book, head = rules.book(targets), record_header(targets, calls, deck)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis import target
@@ -39,6 +40,7 @@ def test_explore(op: str, request: pytest.FixtureRequest) -> None:
     free = all(t.capabilities.compile_cost == "none" for t in chosen)
     deck = request.config.getoption("--lossproof-deck")
 
+    @np.errstate(all="ignore")
     def play(data: st.DataObject) -> None:
         __tracebackhide__ = True
         call = data.draw(calls(op, dtypes, free_shapes=free, layouts=layouts), label="call")

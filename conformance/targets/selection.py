@@ -25,7 +25,10 @@ def choose_targets(names: Iterable[str], processes: Processes | None = None) -> 
     a process of its own, started here, and no framework is imported in this one. Raises :class:`UsageError` for a name
     that stands for no target.
     """
-    names = list(dict.fromkeys(names)) or [""]
+    given = list(dict.fromkeys(names))
+    if "" in given:
+        raise UsageError("a target has an empty name; expected one such as torch or jax+jit, or none for every adapter")
+    names = given or [""]
     wanted = {name: spec(name) for name in names if name not in ("", "all")}
     every = [spec(name) for name in known()] if len(wanted) < len(names) else []
     started = start_each([*wanted.values(), *every], processes)

@@ -53,10 +53,10 @@ def test_right_is_right() -> None:
 @pytest.mark.usefixtures("_strict_numpy")
 def test_the_caller_may_want_numpy_to_raise() -> None:
     assert np.geterr()["over"] == "raise"
-    strict = checked(errors=True)
+    strict = checked(errors=True, deck="default")
     assert np.geterr()["over"] == "raise", "the caller's settings are the caller's"
     np.seterr(all="warn")
-    assert facts(strict) == facts(checked(errors=True))
+    assert facts(strict) == facts(checked(errors=True, deck="default"))
 
 
 def test_the_function_may_want_numpy_to_raise() -> None:

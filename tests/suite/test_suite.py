@@ -19,6 +19,14 @@ def test_a_correct_target_passes_from_any_directory(tmp_path: Path) -> None:
     assert "285 subtests passed" in result.stdout or "subtests passed" in result.stdout
 
 
+def test_numpy_may_be_told_to_raise(tmp_path: Path) -> None:
+    """By another plugin, or by the project whose tests these run beside."""
+    (tmp_path / "strict.py").write_text("import numpy\nnumpy.seterr(all='raise')\n")
+    result = python(*SUITE, "-q", "-p", "strict", "--lossproof-target", "numpy", path=tmp_path, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert "subtests passed" in result.stdout
+
+
 def test_items_are_named_by_target_op_dtype_and_family(tmp_path: Path) -> None:
     result = python(*SUITE, "--collect-only", "-q", "--lossproof-target", "numpy", cwd=tmp_path)
     assert "test_replay[numpy-softmax-float32-ordinary]" in result.stdout

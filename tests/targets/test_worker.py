@@ -314,6 +314,13 @@ def test_an_installed_adapter_is_found_by_its_worker(tmp_path: Path) -> None:
     assert "crooked: start" in result.stdout
 
 
+def test_an_empty_name_is_no_target() -> None:
+    """It would be every installed adapter, which a shell's empty variable does not mean."""
+    for names in ([""], ["numpy", ""]):
+        with pytest.raises(UsageError, match="a target has an empty name; expected one such as"):
+            selection.choose_targets(names)
+
+
 def test_a_file_is_a_target_and_its_neighbours_are_importable(tmp_path: Path) -> None:
     (tmp_path / "kernel.py").write_text("SCALE = 1.0\n")
     # A name that must not hide numpy from anybody.
