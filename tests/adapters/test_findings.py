@@ -181,6 +181,15 @@ def test_the_script_shows_the_defect_in_the_versions_it_was_seen_in(section: Sec
         assert done.returncode == expected
 
 
+def test_without_onednn_a_reciprocal_is_an_estimate() -> None:
+    """So the waiver that needs ``onednn=off`` is right of processors, too, where TensorFlow uses oneDNN by itself."""
+    (section,) = [s for s in SECTIONS if s.name == "tensorflow-reciprocal-of-one"]
+    if "avx" not in processor.features():
+        pytest.skip("no processor on which this was seen")
+    if installed(section.adapter) in section.seen:
+        assert run_script(section, TF_ENABLE_ONEDNN_OPTS="0").returncode == 1
+
+
 @pytest.mark.parametrize(
     "name", ["tensorflow-softmax-drops-nan", "tensorflow-infinity-convention", "keras-tensorflow-softmax-nan"]
 )

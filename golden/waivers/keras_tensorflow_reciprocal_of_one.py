@@ -1,0 +1,21 @@
+# lossproof repro softmax/float32/single/s1x17x24-ax0/42e04198 --target keras+tensorflow --simplify
+"""softmax in float32, shape (1, 1, 8), with Keras on tensorflow alone."""
+# Observed with keras 3.15.1, tensorflow-cpu 2.21.0, jax 0.10.2, jaxlib 0.10.2, torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: 0.9999999403953552
+import os
+os.environ["KERAS_BACKEND"] = "tensorflow"
+import keras
+import tensorflow as tf
+tf.config.set_visible_devices([], "GPU")
+
+x = tf.reshape(tf.constant([0.0] * 8, tf.float32), (1, 1, 8))
+
+def f():
+    return keras.ops.softmax(x, axis=0)
+
+value = f()
+observed = value.numpy().astype(float).tolist()[0][0][0]
+exact, allowed = 1.0, 0.0
+right = abs(observed - exact) <= allowed
+print("value[0, 0, 0]: observed", observed, "exact", exact, "allowed error", allowed)
+print("keras", keras.__version__)
+raise SystemExit(0 if right else 1)
