@@ -1,4 +1,4 @@
-"""Start a worker from a plain folder: ``PYTHON -I boot.py ADAPTERS_DIR ADAPTER [options]``.
+"""Start a worker from a plain folder: ``PYTHON -I boot.py ADAPTERS_DIR ADAPTER[%VARIABLE=VALUE...] [options]``.
 
 The folder with the adapters becomes the package ``lossproof.adapters`` without being on ``sys.path``, where its
 ``numpy.py`` would hide the real one. So an interpreter needs numpy and the framework, and no lossproof. If it has one,
@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import json
 import os
+import re
 import sys
 import types
 
@@ -48,13 +49,25 @@ def check() -> None:
         raise SystemExit(UNSUITABLE)
 
 
+def taken_off(adapter: str) -> "tuple[str, dict[str, str]]":
+    """Take the environment variables off the name of an adapter: ``torch%ATEN_CPU_CAPABILITY=default``."""
+    name, *given = re.split(r"%(?=[A-Za-z_]\w*=)", adapter)
+    return name, dict(one.split("=", 1) for one in given)
+
+
 if __name__ == "__main__":
     if sys.argv[2:3] == ["--sys-path"]:
         # The modules that the engine's own process finds.
         sys.path[:] = json.loads(sys.argv[3])
         del sys.argv[2:4]
     if len(sys.argv) < 3:
-        raise SystemExit("usage: PYTHON -I boot.py ADAPTERS_DIR ADAPTER [--mode MODE] [--device DEVICE] [--after FILE]")
+        raise SystemExit(
+            "usage: PYTHON -I boot.py ADAPTERS_DIR ADAPTER[%VARIABLE=VALUE...] "
+            "[--mode MODE] [--device DEVICE] [--after FILE]"
+        )
+    # Before numpy or a framework is imported, which read them then.
+    sys.argv[2], variables = taken_off(sys.argv[2])
+    os.environ.update(variables)
     check()
     graft(os.path.abspath(sys.argv[1]))
-    importlib.import_module(PARENT + "." + CHILD + ".worker").main(sys.argv[2:])
+    importlib.import_module(PARENT + "." + CHILD + ".worker").main(sys.argv[2:], variables)

@@ -11,6 +11,7 @@ import time
 from typing import Iterator
 
 from . import processor
+from .protocol import THREADS
 
 # The variables that say where and what, and the part of the folder that belongs to each.
 _FOLDERS = (("JAX_COMPILATION_CACHE_DIR", "jax"), ("TORCHINDUCTOR_CACHE_DIR", "inductor"))
@@ -52,15 +53,17 @@ def _forget(root: str, name: str, folder: str) -> None:
 
 
 def fingerprint(name: str) -> str:
-    """Return twelve hexadecimal digits of the versions of framework and interpreter, the processor, its limits and the
-    adapters' text.
+    """Return twelve hexadecimal digits of the versions of framework and interpreter, the processor, its limits, the
+    numbers of threads and the adapters' text.
 
     The framework's version is that of the distributions whose names begin with the adapter's (``jax``, ``jaxlib``);
     of all of them where there is none.
     """
     found = sorted(set(_distributions()))
     own = [d for d in found if d.lower().startswith(name.lower())] or found
-    h = hashlib.sha256(repr([own, sys.version, platform.machine(), _processor(), processor.limits()]).encode("utf-8"))
+    threads = [os.environ.get(variable, "") for variable in THREADS]
+    state = [own, sys.version, platform.machine(), _processor(), processor.limits(), threads]
+    h = hashlib.sha256(repr(state).encode("utf-8"))
     folder = os.path.dirname(os.path.abspath(__file__))
     for file in sorted(os.listdir(folder)):
         if file.endswith(".py"):

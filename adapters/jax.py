@@ -50,6 +50,7 @@ class JaxAdapter:
             outputs=OUTPUTS,
             compile_cost="cheap",
             conventions=_CONVENTIONS,
+            variables=(*processor.variables(processor.XLA), "NPROC=4"),
             by_mode={"where": {"ops": {"softmax": ops["softmax"]}, "outputs": ("value", "vjp", "jvp")}},
         )
 

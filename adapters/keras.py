@@ -27,6 +27,11 @@ _PACKAGES = {
     "jax": ("jax", "jaxlib"),
     "torch": ("torch",),
 }
+_VARIABLES = {
+    "tensorflow": (processor.WITH_ONEDNN, processor.ONEDNN),
+    "jax": (processor.XLA,),
+    "torch": (processor.ATEN,),
+}
 # Infinity minus infinity in the shift.
 _CONVENTIONS = {("4", "log_softmax", output): "nan" for output in ("value", "vjp")}
 # Where labels are expected along the last axis only.
@@ -62,6 +67,7 @@ class KerasAdapter:
             # "We expect labels to be provided in a one_hot representation" (documentation).
             normalised_targets=True,
             conventions=_CONVENTIONS,
+            variables=processor.variables(*(group for mode in modes for group in _VARIABLES[mode])),
             by_mode={"jax": {"compile_cost": "cheap"}},
         )
 

@@ -43,7 +43,13 @@ class NumpyAdapter:
             "cross_entropy": Support("native"),
         }
         self._capabilities = Capabilities(
-            ops=ops, profiles=profiles, outputs=OUTPUTS, layouts=LAYOUTS, conventions=_CONVENTIONS, out_dtypes=True
+            ops=ops,
+            profiles=profiles,
+            outputs=OUTPUTS,
+            layouts=LAYOUTS,
+            conventions=_CONVENTIONS,
+            out_dtypes=True,
+            variables=processor.variables(processor.numpy_features()),
         )
 
     def describe(self) -> Description:

@@ -91,6 +91,13 @@ _LIMITS = (
     "NPY_ENABLE_CPU_FEATURES",
     "ONEDNN_MAX_CPU_ISA",
 )
+# Settings under which other kernels run, with their values; those of Arm are marked.
+ATEN = ("ATEN_CPU_CAPABILITY=default", "ATEN_CPU_CAPABILITY=avx2")
+ONEDNN = ("ONEDNN_MAX_CPU_ISA=SSE41", "ONEDNN_MAX_CPU_ISA=AVX2")
+WITH_ONEDNN = ("TF_ENABLE_ONEDNN_OPTS=0", "TF_ENABLE_ONEDNN_OPTS=1")
+XLA = ("XLA_FLAGS=--xla_cpu_max_isa=SSE4_2", "XLA_FLAGS=--xla_cpu_max_isa=AVX2", "XLA_FLAGS=--xla_cpu_max_isa=NEON")
+_FOR_ARM = (XLA[2],)
+_FOR_ALL = (ATEN[0], *WITH_ONEDNN)
 Environment = Mapping[str, str]
 
 
@@ -100,6 +107,19 @@ def limits(environment: Environment = os.environ) -> Dict[str, str]:
     found = re.findall(r"--xla_cpu_max_isa=\S*", environment.get("XLA_FLAGS", ""))
     shown = ["%s=%s" % item for item in sorted(told.items())] + found[-1:]
     return {"limits": "; ".join(shown)} if shown else {}
+
+
+def variables(*groups: Tuple[str, ...]) -> Tuple[str, ...]:
+    """Return those variables of some groups that mean something on this processor."""
+    is_arm = "asimd" in features().split()
+    return tuple(v for group in groups for v in group if v in _FOR_ALL or (v in _FOR_ARM) == is_arm)
+
+
+def numpy_features() -> Tuple[str, ...]:
+    """Return the setting that leaves NumPy the least on x86, by names that this release knows."""
+    names = [name for name, _ in reversed(_GROUPS)]
+    known = names if names[0] in _table() else ["AVX512_SKX", "AVX512F", "AVX2", "FMA3"]
+    return ("NPY_DISABLE_CPU_FEATURES=" + ",".join(known),)
 
 
 def features() -> str:

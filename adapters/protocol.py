@@ -241,6 +241,9 @@ class Capabilities:
 
     What it costs, and what differs:
 
+    ``variables``   environment variables, with values, under which other kernels run: ``lossproof targets`` offers them
+                    to whoever wants targets such as ``torch%ATEN_CPU_CAPABILITY=default``. Default: none.
+                    ``("ATEN_CPU_CAPABILITY=default", "OMP_NUM_THREADS=4")``
     ``compile_cost`` what a new signature costs: ``none``, ``cheap`` (fractions of a second) or ``dear`` (seconds); dear
                     ones get a smaller deck. Default: ``"none"``
     ``by_mode``     ``{mode: {field: value}}``, what differs in some modes; see ``in_mode``. Default: nothing.
@@ -262,6 +265,7 @@ class Capabilities:
     zeroes_unknown_labels: bool = False
     conventions: Mapping[Tuple[str, str, str], str] = field(default_factory=dict)
     out_dtypes: bool = False
+    variables: Tuple[str, ...] = ()
     by_mode: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def in_mode(self, mode: str) -> Capabilities:

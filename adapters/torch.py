@@ -65,6 +65,7 @@ class TorchAdapter:
             layouts=offered,
             conventions=_CONVENTIONS,
             out_dtypes=True,
+            variables=(*processor.variables(processor.ATEN, processor.ONEDNN), "OMP_NUM_THREADS=4"),
             by_mode={
                 "compile": _COMPILED,
                 "dynamic": _COMPILED,

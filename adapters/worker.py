@@ -15,7 +15,7 @@ import os
 import platform
 import signal
 import sys
-from typing import Callable, Iterator, NoReturn, Optional, Sequence, Set, Tuple
+from typing import Callable, Iterator, Mapping, NoReturn, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -29,8 +29,11 @@ _CHUNK = 1 << 16
 UNFINISHED = 75
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Serve an adapter until the input ends or says bye, then end the process."""
+def main(arguments: Sequence[str], variables: Mapping[str, str]) -> None:
+    """Serve an adapter until the input ends or says bye, then end the process.
+
+    ``variables`` are those that were set for it, with the adapter's name.
+    """
     options = _parser().parse_args(arguments)
     before = _Answered(options.after)
     source, sink = _streams()
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
         adapter = local.load(value)
         c = adapter.capabilities()
         mode, device = options.mode or c.modes[0], local.device_of(c, options.device)
-        hello = wire.pack(_hello(adapter, mode, device))
+        hello = wire.pack({**_hello(adapter, mode, device), "variables": dict(variables)})
     except Exception as error:  # foreign code: a broken installation can raise anything
         text = "%s: %s" % (type(error).__name__, error)
         _send(sink, wire.pack({"kind": "failed", "message": text, "missing": str(getattr(error, "name", None) or "")}))

@@ -85,8 +85,8 @@ def cli() -> None:
 @click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
 @execution_options(limits=True)
 def run(target: tuple[str, ...], **options: Any) -> int:
-    """Judge implementations. TARGET is NAME[+MODE][:DEVICE][@ENVIRONMENT], such as torch, jax+jit or torch:cuda:0,
-    or all. NAME may also be file.py:ATTRIBUTE; ENVIRONMENT is the path of an interpreter.
+    """Judge implementations. TARGET is NAME[+MODE][:DEVICE][@ENVIRONMENT][%VARIABLE=VALUE...], such as torch, jax+jit
+    or torch:cuda:0, or all. NAME may also be file.py:ATTRIBUTE; ENVIRONMENT is the path of an interpreter.
 
     Without a TARGET: every adapter whose framework is installed.
     """

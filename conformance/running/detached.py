@@ -32,7 +32,8 @@ folder:
     PYTHON -I adapters/boot.py adapters ADAPTER < deck > answers
 
 ADAPTER is torch, tensorflow, jax, numpy or another module of the folder adapters, or file.py:ATTRIBUTE; --mode and
---device choose among what it has (the first of each by default). Thread counts change bits: unless you have reasons,
+--device choose among what it has (the first of each by default). ADAPTER%VARIABLE=VALUE, with as many variables as you
+like, sets environment variables before anything is imported. Thread counts change bits: unless you have reasons,
 
     export OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 NPROC=1
 

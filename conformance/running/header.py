@@ -83,6 +83,7 @@ def describe(target: Target) -> dict[str, Any]:
         "adapter": target.adapter.name,
         "device": target.device,
         "mode": target.mode,
+        **({"variables": dict(target.variables)} if target.variables else {}),
         "versions": dict(d.versions),
         "facts": dict(d.facts),
         "implementation": target.implementation,

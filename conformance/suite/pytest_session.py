@@ -27,7 +27,7 @@ from lossproof.running.session import Ended, Session, opened
 from lossproof.running.session_options import DeckOptions, Rules
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
-from lossproof.targets.target import Target
+from lossproof.targets.target import Target, spec
 
 # Op, dtype and family.
 ReplayKey = tuple[str, str, str]
@@ -233,11 +233,15 @@ def parametrize(
 
 @lru_cache(maxsize=1)
 def _here(targets: tuple[str, ...]) -> tuple[Target, ...]:
-    return tuple(selection.choose_targets(targets))
+    apart = [t for t in targets if t != "all" and spec(t).needs_process]
+    here = [t for t in targets if t not in apart]
+    others = selection.choose_targets(apart, selection.PROCESSES) if apart else []
+    return (*(selection.choose_targets(here) if here or not apart else []), *others)
 
 
 def targets_here(config: pytest.Config) -> tuple[Target, ...]:
-    """The chosen targets in this process: thousands of small calls are no work for pipes, and a crash is a finding."""
+    """The chosen targets, in this process where that can be: thousands of small calls are no work for pipes, and a
+    crash is a finding."""
     return _here(tuple(config.getoption("--lossproof-target")))
 
 

@@ -24,4 +24,5 @@ class Listening(Target):
 
 def listen(target: Target) -> Listening:
     """Make a listening target of a target."""
-    return Listening(target.adapter, target.mode, target.device, target.environment, target.place)
+    t = target
+    return Listening(t.adapter, t.mode, t.device, t.environment, t.place, t.variables)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -46,12 +47,13 @@ class Processes:
 @dataclass(frozen=True)
 class Launch:
     """One worker is started as an adapter (``module:ATTRIBUTE`` or ``file.py:ATTRIBUTE``) in a mode, on a device,
-    in an environment or interpreter (empty: this one)."""
+    in an environment or interpreter (empty: this one), with environment variables of its own."""
 
     adapter: str
     mode: str = ""
     device: str = ""
     environment: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
 
     def command(self) -> list[str]:
         """Return the command line: isolated mode, so that nothing but the interpreter's own packages is found.
@@ -69,10 +71,10 @@ def _own_path() -> list[str]:
     return ["--sys-path", json.dumps([os.path.abspath(entry) for entry in sys.path])]
 
 
-def environment() -> dict[str, str]:
-    """Return the environment variables of every worker: this process's own, and what it leaves open about threads
-    and the memory of GPUs."""
-    return ONE_THREAD | _SHARED_MEMORY | dict(os.environ)
+def environment(variables: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
+    """Return the environment variables of a worker: its own, then this process's, and what both leave open about
+    threads and the memory of GPUs."""
+    return ONE_THREAD | _SHARED_MEMORY | dict(os.environ) | dict(variables)
 
 
 def adapters_folder() -> Path:

@@ -54,7 +54,7 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env=environment(),
+            env=environment(launch.variables),
             # An interrupt at the terminal is for the engine, which then ends its workers; and so are its children.
             start_new_session=True,
             bufsize=0,

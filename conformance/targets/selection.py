@@ -94,7 +94,7 @@ def _elsewhere(s: Spec, processes: Processes) -> Target:
     # POSIX only, and not needed by who stays in one process.
     from lossproof.targets.remote import NotImportableError, Remote
 
-    remote = Remote(s.name, Launch(s.value, s.mode, s.device, s.environment), processes)
+    remote = Remote(s.name, Launch(s.value, s.mode, s.device, s.environment, s.variables), processes)
     atexit.register(remote.close)
     try:
         remote.connect()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -17,12 +17,16 @@ from lossproof.core.profiles import Declared, default_profile
 from lossproof.targets.launch import ONE_THREAD
 
 GROUP = "lossproof.adapters"
-_EXPECTED = "expected NAME[+MODE][:DEVICE][@ENVIRONMENT], such as torch, jax+jit or torch:cuda:0@./venv/bin/python"
+_FORM = "NAME[+MODE][:DEVICE][@ENVIRONMENT][%VARIABLE=VALUE...]"
+_EXPECTED = (
+    f"expected {_FORM}, such as torch, jax+jit, torch:cuda:0@./venv/bin/python or torch%ATEN_CPU_CAPABILITY=default"
+)
 # A name is an installed adapter's, or says where one is: file.py:ATTRIBUTE, package.module:ATTRIBUTE.
 _SPEC = re.compile(
     r"(?P<name>.+?\.py:[A-Za-z_][\w.]*|[A-Za-z_]\w*(\.\w+)+:[A-Za-z_][\w.]*|[A-Za-z_][\w.-]*?)"
-    r"(\+(?P<mode>[\w-]+))?(:(?P<device>[a-z]+(:\d+)?))?(@(?P<environment>.+))?"
+    r"(\+(?P<mode>[\w-]+))?(:(?P<device>[a-z]+(:\d+)?))?(@(?P<environment>[^%]+))?(?P<variables>%.*)?"
 )
+_VARIABLE = re.compile(r"[A-Za-z_]\w*")
 
 
 @runtime_checkable
@@ -78,7 +82,8 @@ class Target:
     """A target is an implementation under test, ready to be asked.
 
     ``environment`` is the interpreter as the target string has it, empty for this one; ``place`` is where the adapter
-    is, if it is not installed under its name.
+    is, if it is not installed under its name; ``variables`` are the environment variables of its process, in the order
+    of the target string.
     """
 
     adapter: Adapter | Player
@@ -86,6 +91,7 @@ class Target:
     device: str = "cpu"
     environment: str = ""
     place: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def name(self) -> str:
@@ -93,11 +99,11 @@ class Target:
         mode = "" if self.mode == self.capabilities.modes[0] else f"+{self.mode}"
         device = "" if self.device == self.capabilities.devices[0] else f":{self.device}"
         environment = f"@{self.environment}" if self.environment else ""
-        return f"{self.place or self.adapter.name}{mode}{device}{environment}"
+        return f"{self.place or self.adapter.name}{mode}{device}{environment}{written(self.variables)}"
 
     @property
     def implementation(self) -> str:
-        """The adapter in its environment, over all modes and devices.
+        """The adapter in its environment, over all modes, devices and environment variables.
 
         Where the specification leaves a choice, an implementation makes it once for all its targets.
         """
@@ -121,7 +127,7 @@ class Target:
     def script(self, problem: Problem) -> str:
         """Return a program of the framework alone that evaluates a problem as this target does."""
         if isinstance(self.adapter, Player):
-            return self.adapter.script(problem)
+            return with_variables(self.adapter.script(problem), self.variables)
         return self.adapter.script(problem, self.device, self.mode)
 
     def describe(self) -> Description:
@@ -160,11 +166,22 @@ class Spec:
     mode: str = ""
     device: str = ""
     environment: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def place(self) -> str:
         """The name, if it says where the adapter is."""
         return self.name if self.name == self.value else ""
+
+    @property
+    def needs_process(self) -> bool:
+        """Say whether it cannot be in this process: another environment, or variables that are read at the start."""
+        return bool(self.environment or self.variables)
+
+    def within(self, environment: str) -> str:
+        """Return the target string of the same in another environment, or in this one if that is empty."""
+        given = ((self.mode, "+"), (self.device, ":"), (environment, "@"))
+        return "".join([self.name, *(sign + part for part, sign in given if part), written(self.variables)])
 
     def target(self, adapter: Adapter | Player) -> Target:
         """Make the target, its mode and device checked against what the adapter has."""
@@ -175,7 +192,7 @@ class Spec:
                 here = " here" if what == "device" else ""
                 text = f"target {self.text!r}: {adapter.name} has no {what} {given!r}{here}"
                 raise UsageError(f"{text}; expected one of {', '.join(known)}")
-        return Target(adapter, mode, device, self.environment, self.place)
+        return Target(adapter, mode, device, self.environment, self.place, self.variables)
 
 
 def spec(text: str) -> Spec:
@@ -183,8 +200,9 @@ def spec(text: str) -> Spec:
     match = _SPEC.fullmatch(text)
     if not match:
         raise UsageError(f"cannot read target {text!r}; {_EXPECTED}")
-    given = {k: v for k, v in match.groupdict().items() if v}
+    given: dict[str, Any] = {k: v for k, v in match.groupdict().items() if v}
     name = given["name"]
+    given["variables"] = _variables(text, given.get("variables", ""))
     if ":" in name:
         file = name.rpartition(":")[0]
         if file.endswith(".py") and not os.path.isfile(file):
@@ -196,6 +214,32 @@ def spec(text: str) -> Spec:
             f"unknown target {name!r}; expected one of {', '.join(known()) or 'none installed'}, or file.py:ATTRIBUTE"
         )
     return Spec(text, value=found.value, **given)
+
+
+def _variables(text: str, given: str) -> tuple[tuple[str, str], ...]:
+    """Read ``%NAME=VALUE%OTHER=VALUE``."""
+    found: dict[str, str] = {}
+    for part in given.split("%")[1:]:
+        name, is_set, value = part.partition("=")
+        if not is_set or not _VARIABLE.fullmatch(name) or "@" in value:
+            at = "; the environment comes before the variables" if "@" in value else ""
+            raise UsageError(f"cannot read %{part} in target {text!r}; expected %VARIABLE=VALUE{at}")
+        if name in found:
+            raise UsageError(f"target {text!r} sets {name} twice")
+        found[name] = value
+    return tuple(found.items())
+
+
+def written(variables: Iterable[tuple[str, str]]) -> str:
+    """Return variables as a target string ends with them: ``%NAME=VALUE%OTHER=VALUE``."""
+    return "".join(f"%{name}={value}" for name, value in variables)
+
+
+def with_variables(program: str, variables: Iterable[tuple[str, str]]) -> str:
+    """Return a program, the first line of which is its title, that sets variables before its first import."""
+    lines = [f"os.environ[{name!r}] = {value!r}".replace("'", '"') for name, value in variables]
+    title, _, rest = program.partition("\n")
+    return "\n".join([title, "import os", *lines, rest]) if lines else program
 
 
 def known() -> dict[str, EntryPoint]:
@@ -229,8 +273,9 @@ def import_failure(s: Spec, why: str, missing: str) -> UsageError:
 
 def target_here(s: Spec) -> Target:
     """Make the target in this process."""
-    if s.environment:
-        raise UsageError(f"target {s.text!r}: another environment needs a process of its own; leave out --in-process")
+    if s.needs_process:
+        what = "another environment needs" if s.environment else "variables need"
+        raise UsageError(f"target {s.text!r}: {what} a process of its own; leave out --in-process")
     return s.target(_load(s))
 
 

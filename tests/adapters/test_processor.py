@@ -195,32 +195,3 @@ def test_jax_says_what_it_was_told() -> None:
 def test_numpy_says_what_was_disabled() -> None:
     found, _ = facts("numpy", NPY_DISABLE_CPU_FEATURES="AVX512F AVX512_SKX X86_V4")
     assert "avx512f" not in found["isa"].split()
-
-
-ONEDNN = ({"ONEDNN_MAX_CPU_ISA": "AVX2"}, {"TF_ENABLE_ONEDNN_OPTS": "0"}, {"TF_ENABLE_ONEDNN_OPTS": "1"})
-PLAIN = {
-    "ATEN_CPU_CAPABILITY": "default",
-    "ONEDNN_MAX_CPU_ISA": "SSE41",
-    "XLA_FLAGS": "--xla_cpu_max_isa=AVX",
-    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
-}
-# The kernels of processors that are not at hand, as far as settings reach.
-LOW = [
-    *(("tensorflow", ("--op", "softmax"), settings) for settings in ONEDNN),
-    *(("keras+tensorflow", ("--op", "softmax"), settings) for settings in ONEDNN[:2]),
-    ("tensorflow+xla", ("--deck", "smoke"), PLAIN),
-    ("torch", ("--deck", "smoke"), PLAIN),
-    ("jax", ("--deck", "smoke", "--op", "softmax", "--op", "log_softmax"), PLAIN),
-    ("numpy", ("--deck", "smoke"), PLAIN),
-]
-
-
-@pytest.mark.parametrize(("target", "deck", "settings"), LOW, ids=lambda v: v if isinstance(v, str) else None)
-def test_frameworks_conform_with_other_kernels(target: str, deck: tuple[str, ...], settings: dict[str, str]) -> None:
-    name, _, backend = target.partition("+")
-    for package in (name, *([backend] if name == "keras" else [])):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"{package} is not installed")
-    command = [sys.executable, "-m", "lossproof", "run", target, *deck, "--strict"]
-    done = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr

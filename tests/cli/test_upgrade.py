@@ -108,6 +108,10 @@ def test_waived_failures_do_not_fail_an_upgrade(made: Maker, tmp_path: Path) -> 
             "torch+compile:cuda:0@./x/python",
             upgrade_sides.UpgradeSide("torch+compile:cuda:0@./x/python", (), "./x/python", "torch+compile:cuda:0"),
         ),
+        (
+            "numpy+eager@old%A=b%C=d",
+            upgrade_sides.UpgradeSide("numpy+eager@old%A=b%C=d", environment="old", target="numpy+eager%A=b%C=d"),
+        ),
         ("numpy == 1.2", upgrade_sides.UpgradeSide("numpy == 1.2", ("numpy==1.2",))),
         ("torch>=0", upgrade_sides.UpgradeSide("torch>=0", ("torch>=0",))),
         ("optax", upgrade_sides.UpgradeSide("optax", ("optax",))),
@@ -119,6 +123,7 @@ def test_a_side_is_parsed(text: str, expected: upgrade_sides.UpgradeSide) -> Non
     found = upgrade_sides.side(text)
     # How a URL is written in normal form is another matter.
     assert (found.label, found.environment, found.target) == (expected.label, expected.environment, expected.target)
+    assert found.target == "" or found.named(found.target) == text
     assert [r.replace(" ", "") for r in found.requirements] == [r.replace(" ", "") for r in expected.requirements]
 
 
@@ -200,6 +205,7 @@ def test_mistakes_are_one_clear_line(tmp_path: Path, made: Maker) -> None:
         (("--from", str(itself), "--to", file("numpy")), "has itself among its further files"),
         (("--from", str(tmp_path / "no"), "--to", file("numpy")), "cannot read requirements"),
         (("--from", file("a b c"), "--to", file("numpy")), "cannot read requirement 'a b c'"),
+        (("numpy", "numpy%A=1"), "numpy and numpy%A=1 are one implementation in two modes; expected two releases"),
         (("numpy", "numpy@nowhere"), "no environment 'nowhere'"),
         (("numpy", f"{PLANTED}@/no/python"), "is no interpreter"),
         (("numpy", f"numpy@{sys.executable}", "--keep", file("")), "cannot make the folder"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lossproof.adapters import wire
+from lossproof.adapters import processor, wire
 from lossproof.running.detached import FOLLOW
 from tests.support.faulty import MAGIC
 from tests.support.views import lossproof
@@ -81,6 +81,17 @@ def test_the_folder_needs_an_interpreter_and_numpy_alone(exported: Path, tmp_pat
     answers = tmp_path / "answers"
     assert evaluate(exported, answers, *command(python=old_interpreter())) == 0
     assert lossproof("judge", str(answers)).exit_code == 0
+
+
+def test_variables_are_set_before_anything_is_imported(exported: Path, tmp_path: Path) -> None:
+    (setting,) = processor.numpy_features()
+    answers, record = tmp_path / "answers", tmp_path / "record.jsonl"
+    assert evaluate(exported, answers, *command(f"numpy%{setting}%OMP_NUM_THREADS=2")) == 0
+    assert lossproof("judge", str(answers), "--record", str(record)).exit_code == 0
+    ((name, described),) = json.loads(record.read_text().splitlines()[0])["targets"].items()
+    assert name == f"numpy%{setting}%OMP_NUM_THREADS=2"
+    assert described["threads"]["OMP_NUM_THREADS"] == "2"
+    assert not {"avx2", "avx512f"} & set(described["facts"]["isa"].split())
 
 
 def test_the_readme_gives_the_command(exported: Path) -> None:

@@ -267,23 +267,95 @@ def test_a_gpu_is_shared_unless_the_user_says_otherwise(monkeypatch: pytest.Monk
     assert environment()["XLA_PYTHON_CLIENT_PREALLOCATE"] == "true"
 
 
+SWAYED = """
+import os
+from dataclasses import replace
+import numpy as np
+from lossproof.adapters.numpy import NumpyAdapter
+
+class Swayed(NumpyAdapter):
+    name = "swayed"
+
+    def capabilities(self):
+        return replace(super().capabilities(), conventions={}, outputs=("value",))
+
+    def evaluate(self, problem, device, mode):
+        value = super().evaluate(problem, device, mode)["value"]
+        if os.environ.get("SWAY"):
+            top = problem.x == np.inf
+            one = top.sum(problem.axis, keepdims=True) == 1
+            value = replace(value, data=np.where(one, top, value.data))
+        return {"value": value}
+
+ADAPTER = Swayed()
+"""
+
+
+def test_variables_are_set_for_their_target_alone_and_recorded() -> None:
+    name = "numpy%OMP_NUM_THREADS=3%SWAY=a b"
+    several = selection.choose_targets(["numpy", name], PROCESSES)
+    try:
+        described = [header.describe(t) for t in several]
+        program = several[1].script(SMOKE[0].problem)
+        found = [o for o in run(several, SMOKE[:40]) if o.output == "all"]
+    finally:
+        selection.close(several)
+    assert [t.name for t in several] == ["numpy", name]
+    assert [d["threads"]["OMP_NUM_THREADS"] for d in described] == ["1", "3"]
+    assert [d.get("variables") for d in described] == [None, {"OMP_NUM_THREADS": "3", "SWAY": "a b"}]
+    assert [d["implementation"] for d in described] == ["numpy", "numpy"]
+    assert not {"SWAY"} & set(os.environ)
+    assert {(o.target, o.verdict) for o in found} == {(name, "pass")}, "its bits are compared with those of the other"
+    assert program.splitlines()[1:4] == [
+        "import os",
+        'os.environ["OMP_NUM_THREADS"] = "3"',
+        'os.environ["SWAY"] = "a b"',
+    ]
+    assert selection.missing_targets([name, "numpy%SWAY=c"], several) == ["numpy%SWAY=c"]
+
+
+def test_variables_need_a_process() -> None:
+    with pytest.raises(UsageError, match=r"variables need a process of its own; leave out --in-process"):
+        selection.choose_targets(["numpy%A=1"])
+
+
+def test_conventions_must_not_depend_on_a_variable(tmp_path: Path) -> None:
+    """Each of the two alone keeps to one convention."""
+    file = tmp_path / "swayed.py"
+    file.write_text(SWAYED)
+    names = [f"{file}:ADAPTER", f"{file}:ADAPTER%SWAY=1"]
+    calls = [c for c in SMOKE if c.family == "positive_infinity" and c.problem.op == "softmax"]
+    told = []
+    for chosen in (names[:1], names):
+        several = selection.choose_targets(chosen, PROCESSES)
+        try:
+            told.append([o for o in run(several, calls) if o.target == "swayed" and o.verdict == "fail"])
+        finally:
+            selection.close(several)
+    assert [bool(found) for found in told] == [False, True]
+
+
 # How workers are started
 
 
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("numpy", ("numpy", "", "", "")),
-        ("numpy+jit:cuda:0@/a b/bin/python", ("numpy", "jit", "cuda:0", "/a b/bin/python")),
-        ("numpy:cpu", ("numpy", "", "cpu", "")),
-        ("numpy@./venv", ("numpy", "", "", "./venv")),
-        (f"{FAULTY}+eager:cpu:1@x", (FAULTY, "eager", "cpu:1", "x")),
-        ("lossproof.adapters.numpy:ADAPTER+eager", ("lossproof.adapters.numpy:ADAPTER", "eager", "", "")),
+        ("numpy", ("numpy", "", "", "", {})),
+        ("numpy+jit:cuda:0@/a b/bin/python", ("numpy", "jit", "cuda:0", "/a b/bin/python", {})),
+        ("numpy:cpu", ("numpy", "", "cpu", "", {})),
+        ("numpy@./venv", ("numpy", "", "", "./venv", {})),
+        (f"{FAULTY}+eager:cpu:1@x", (FAULTY, "eager", "cpu:1", "x", {})),
+        ("lossproof.adapters.numpy:ADAPTER+eager", ("lossproof.adapters.numpy:ADAPTER", "eager", "", "", {})),
+        ("numpy%OMP_NUM_THREADS=4", ("numpy", "", "", "", {"OMP_NUM_THREADS": "4"})),
+        ("numpy+eager:cpu@x%A=--b=c,d:e+f%B=", ("numpy", "eager", "cpu", "x", {"A": "--b=c,d:e+f", "B": ""})),
     ],
 )
-def test_target_strings(text: str, parts: tuple[str, ...]) -> None:
+def test_target_strings(text: str, parts: tuple[object, ...]) -> None:
     s = spec(text)
-    assert (s.name, s.mode, s.device, s.environment) == parts
+    assert (s.name, s.mode, s.device, s.environment, dict(s.variables)) == parts
+    assert s.within(s.environment) == text
+    assert spec(s.within("elsewhere")) == replace(s, text=s.within("elsewhere"), environment="elsewhere")
 
 
 @pytest.mark.parametrize(
@@ -291,6 +363,12 @@ def test_target_strings(text: str, parts: tuple[str, ...]) -> None:
     [
         ("num py", "cannot read target 'num py'; expected NAME[+MODE][:DEVICE][@ENVIRONMENT]"),
         ("no/such.py:ADAPTER", "there is no file no/such.py"),
+        ("numpy%A", "cannot read %A in target 'numpy%A'; expected %VARIABLE=VALUE"),
+        ("numpy%A=1%", "cannot read % in target 'numpy%A=1%'; expected %VARIABLE=VALUE"),
+        ("numpy%=1", "cannot read %=1 in target"),
+        ("numpy%A-B=1", "cannot read %A-B=1 in target"),
+        ("numpy%A=1%A=2", "target 'numpy%A=1%A=2' sets A twice"),
+        ("numpy%A=1@x", "cannot read %A=1@x in target 'numpy%A=1@x'; expected %VARIABLE=VALUE; the environment comes"),
         ("nosuch", "unknown target 'nosuch'"),
         ("lossproof.adapters.numpy:NOTHING", "does not import: AttributeError"),
         ("lossproof.adapters.compose:loss", "is not an adapter"),

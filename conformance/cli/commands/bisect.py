@@ -43,7 +43,10 @@ def bisect_command(target: str, id: str, *, search: Search, place: CasePlace, ex
     good, bad, package = search.good, search.bad, search.package
     named = spec(target)
     if named.environment:
-        raise UsageError(f"target {target!r}: expected NAME[+MODE][:DEVICE]; environments are made for its releases")
+        raise UsageError(
+            f"target {target!r}: expected NAME[+MODE][:DEVICE][%VARIABLE=VALUE...]; environments are made for its "
+            "releases"
+        )
     if named.place and not package:
         raise UsageError(f"target {target!r} does not say whose releases are searched; add --package NAME")
     package = package or named.name
@@ -90,7 +93,7 @@ class _Asker:
             _, is_new = store.create(name, requirements, python=self.search.python)
             if is_new:
                 self.made.append(name)
-            several = selection.choose_targets([f"{self.target}@{name}"], self.processes)
+            several = selection.choose_targets([spec(self.target).within(name)], self.processes)
         except UsageError as error:
             click.echo(f"passed over: {error}")
             return None

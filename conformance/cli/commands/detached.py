@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -70,9 +71,13 @@ def _deck(one: AnswerFile) -> DeckOptions:
 
 def targets_of_files(heard: Sequence[AnswerFile]) -> list[Target]:
     """Each file as a target; several of the same name are told apart by their files."""
-    found = [Target(one, one.hello["mode"], one.hello["device"]) for one in heard]
+    variables = [tuple(one.hello.get("variables", {}).items()) for one in heard]
+    found = [
+        Target(one, one.hello["mode"], one.hello["device"], variables=given)
+        for one, given in zip(heard, variables, strict=True)
+    ]
     names = [t.name for t in found]
     return [
-        t if names.count(t.name) == 1 else Target(one, t.mode, t.device, one.path.name)
+        t if names.count(t.name) == 1 else replace(t, environment=one.path.name)
         for one, t in zip(heard, found, strict=True)
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from rich.markup import escape
 
 from lossproof.adapters.protocol import DTYPES
@@ -38,6 +40,9 @@ def _lines(target: Target) -> list[str]:
     lines.append(f"  dtypes: {', '.join(d for d in DTYPES if d in c.dtypes)}")
     if c.mean != "mean":
         lines.append(f"  reduction mean is {c.mean}")
+    if c.variables:
+        of = f"{target.adapter.name}%{c.variables[0]}"
+        lines.append(f"  environment variables, as in {shlex.quote(of)}: {', '.join(c.variables)}")
     if d.facts:
         lines.append("  " + "; ".join(f"{k}: {v}" for k, v in d.facts.items()))
     return lines

@@ -132,9 +132,20 @@ def _all_differ(names: Sequence[str], chosen: Sequence[Target]) -> None:
     name of an implementation: that of the adapter, in its environment."""
     if len(chosen) < len(names):
         raise UsageError(f"{', '.join(names)}: one of these targets is there twice; expected two sides that differ")
+    twins = [(a, b) for a, b in zip(chosen[::2], chosen[1::2], strict=True) if _is_one(a, b)]
+    if twins:
+        first, second = (t.name for t in twins[0])
+        raise UsageError(
+            f"{first} and {second} are one implementation in two modes; expected two releases. lossproof run {first} "
+            f"{second} compares them, and lossproof diff two records with --targets {first}={second}"
+        )
     shared = {t.implementation for t in chosen[::2]} & {t.implementation for t in chosen[1::2]}
     if shared:
         raise UsageError(f"both sides have adapters that are called {shared.pop()}; give one of them another name")
+
+
+def _is_one(a: Target, b: Target) -> bool:
+    return (a.adapter.name, a.environment, a.place) == (b.adapter.name, b.environment, b.place)
 
 
 def _say(text: str) -> None:

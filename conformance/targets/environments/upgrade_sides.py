@@ -31,7 +31,7 @@ class UpgradeSide:
 
     def named(self, target: str) -> str:
         """Return the string of a target on this side."""
-        return f"{target}@{self.environment}" if self.environment else target
+        return spec(target).within(self.environment)
 
 
 def side(text: str) -> UpgradeSide:
@@ -43,8 +43,7 @@ def side(text: str) -> UpgradeSide:
         found = None
     # package@https://... is a requirement.
     if found is not None and "://" not in found.environment:
-        target = text.removesuffix(f"@{found.environment}") if found.environment else text
-        return UpgradeSide(text, environment=found.environment, target=target)
+        return UpgradeSide(text, environment=found.environment, target=found.within(""))
     try:
         requirement = store.requirement(text)
     except UsageError:
