@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lossproof.cli.shared_options import case_options, deck_options, execution_options, rule_options, several
+from lossproof.cli.shared_options import OVERWRITE, case_options, deck_options, execution_options, rule_options, several
 from lossproof.records.diff_options import DIFF_FORMATS, LEVELS
 
 _ENVIRONMENT = several(
@@ -45,6 +45,7 @@ _ENVIRONMENT = several(
 )
 @click.option("--format", "form", type=click.Choice(DIFF_FORMATS), default=DIFF_FORMATS[0], show_default=True)
 @click.option("--keep", metavar="FOLDER", help="Keep the two records: before.jsonl and after.jsonl.")
+@OVERWRITE
 @click.option("--html", metavar="FILE", help="Also write the comparison as one HTML page (extra: report).")
 @execution_options()
 def upgrade(sides: tuple[str, ...], **options: Any) -> int:
@@ -59,7 +60,7 @@ def upgrade(sides: tuple[str, ...], **options: Any) -> int:
 
     names = ("before", "after", "targets", "extra", "python", "fresh")
     both = Sides(given=sides, **{name: options.pop(name) for name in names})
-    comparison = DiffOptions(**{name: options.pop(name) for name in ("fail_on", "form", "keep", "html")})
+    comparison = DiffOptions(**{name: options.pop(name) for name in ("fail_on", "form", "keep", "overwrite", "html")})
     return upgrade_command(both, comparison=comparison, **options)
 
 

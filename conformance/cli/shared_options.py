@@ -67,15 +67,17 @@ _OUTPUTS = (
 _RECORD = click.option(
     "--record", metavar="FILE", help="Write every observation to FILE (JSON Lines; .gz and .zst compress)."
 )
+OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace a record that exists.")
 _OUTPUT = click.option("--output", "-o", "record", required=True, metavar="FILE", help="The record to be written.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class OutputOptions:
-    """Output options say where the observations of a session go: a ``record``, the terminal (``quiet``: the failures
-    and the last line), and the other views that are named by their options."""
+    """Output options say where the observations of a session go: a ``record`` (which may ``overwrite`` another one),
+    the terminal (``quiet``: the failures and the last line), and the other views that are named by their options."""
 
     record: str | None = None
+    overwrite: bool = False
     quiet: bool = False
     html: str | None = None
     junit: str | None = None
@@ -156,8 +158,8 @@ def rule_options(*, strict: bool = True) -> Decorator:
 
 def output_options(*, record: Decorator = _RECORD) -> Decorator:
     """The options of where observations go; the command gets them as ``outputs``, an :class:`OutputOptions`."""
-    taken = "record quiet html junit github as_json"
-    return _grouped("outputs", [record, *_OUTPUTS], lambda given: OutputOptions(**given), taken)
+    taken = "record overwrite quiet html junit github as_json"
+    return _grouped("outputs", [record, OVERWRITE, *_OUTPUTS], lambda given: OutputOptions(**given), taken)
 
 
 def merged_output_options() -> Decorator:

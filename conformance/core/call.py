@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lossproof.adapters.protocol import ARRAYS, Problem
-from lossproof.core.case_id import CaseId
+from lossproof.core.case_id import ERROR, RELATION, CaseId
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import F64, from_hex, hex_list
 
@@ -154,8 +155,14 @@ def detail(p: Problem) -> str:
     return "-".join(parts)
 
 
-def from_json(data: dict[str, Any]) -> Call:
-    """Rebuild a call. Raises :class:`UsageError` with the missing or wrong field."""
+def from_json(data: Mapping[str, Any]) -> Call:
+    """Rebuild a call.
+
+    Raises :class:`UsageError` with the missing or wrong field, and for a case of a relation or of invalid input, which
+    is more than one call.
+    """
+    if data.get("family") in (RELATION, ERROR):
+        raise UsageError(f"a case of the family {data['family']} is more than its call; expected its id")
     try:
         values: dict[str, Any] = {k: data[k] if k not in _DEFAULTS else data.get(k, _DEFAULTS[k]) for k in _SCALARS}
         for name in ARRAYS:

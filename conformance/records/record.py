@@ -8,6 +8,7 @@ flushed now and then only, and cannot be resumed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -90,7 +91,10 @@ def json_ready(value: Any) -> Any:
 
 
 class Writer:
-    """A writer of a record, one flushed line at a time. Raises :class:`UsageError` where the path cannot be written.
+    """A writer of a record, one flushed line at a time.
+
+    Raises :class:`UsageError` where the path cannot be written, with the OSError as its cause. After that the file is
+    let go of, and what is written is lost.
 
     With ``keep`` the first so many bytes of the record that is there stay, a header and ``count`` observations.
     """
@@ -105,7 +109,7 @@ class Writer:
                 os.truncate(self.path, keep)
             self._file: IO[str] = open_text(self.path, "a" if keep else "w")
         except OSError as error:
-            raise UsageError(f"cannot write record {path}: {error.strerror or error}") from None
+            raise self._error(error) from error
         if not keep:
             self._line({"lossproof": "record", "format": FORMAT, **header})
 
@@ -126,13 +130,30 @@ class Writer:
                 self._unflushed = 0
                 self._file.flush()
         except OSError as error:
-            raise UsageError(f"cannot write record {self.path}: {error.strerror or error}") from None
+            # What is in the buffer would be tried again.
+            self._let_go()
+            raise self._error(error) from error
+
+    def close(self) -> None:
+        """Close the file. Raises :class:`UsageError` where the rest cannot be written."""
+        try:
+            self._file.close()
+        except OSError as error:
+            self._let_go()
+            raise self._error(error) from error
+
+    def _let_go(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def _error(self, error: OSError) -> UsageError:
+        return UsageError(f"cannot write record {self.path}: {error.strerror or error}")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._file.close()
+        self.close()
 
 
 @dataclass

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lossproof.cases import kept_calls
 from lossproof.cases.catalogue import select
-from lossproof.core.call import Call, from_json
+from lossproof.cases.recorded_calls import recorded_call
+from lossproof.core.call import Call
 from lossproof.core.case_id import is_of_check, nearest
+from lossproof.core.command_line import recorded_place
 from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record
 
@@ -19,7 +21,8 @@ from lossproof.records.record import read_record
 class CasePlace:
     """A place where a case is found by its id: in a deck (its size and seed), or in a ``record``.
 
-    ``call_file`` holds the case itself, as JSON (``-`` is standard input).
+    The deck of a record is the one that its header names. ``call_file`` holds the case itself, as JSON (``-`` is
+    standard input).
     """
 
     deck: str = "default"
@@ -27,17 +30,27 @@ class CasePlace:
     record: str | None = None
     call_file: str | None = None
 
+    def resolved(self) -> CasePlace:
+        """The place with the deck of its record, if it has one that says what its deck is."""
+        if self.record is None:
+            return self
+        deck = recorded_place(read_record(self.record).header)
+        if not isinstance(deck["deck"], str) or not isinstance(deck["seed"], int):
+            return self
+        return replace(self, deck=deck["deck"], seed=deck["seed"])
+
 
 def find_call(id: str | None, place: CasePlace) -> Call:
     """Find the call with an id, or the only one whose id ends in it.
 
-    Relations and error cases are always looked up in the deck. Raises :class:`UsageError`, with the nearest ids, if
-    there is no such call or there are several.
+    Relations and error cases are always looked up in the deck, of a record in its own. Raises :class:`UsageError`, with
+    the nearest ids, if there is no such call or there are several.
     """
     if place.call_file is not None:
         return _from_file(place.call_file)
     if id is None:
         raise UsageError("which case? expected an ID (lossproof deck list), or --call FILE")
+    place = place.resolved()
     if place.record is not None and not is_of_check(id):
         calls = list(_recorded(place.record))
         where = f"the calls that {place.record} keeps (those that did not pass)"
@@ -56,10 +69,9 @@ def find_call(id: str | None, place: CasePlace) -> Call:
 
 
 def _recorded(path: str) -> Iterator[Call]:
-
     for o in read_record(path):
-        if o.call is not None:
-            yield from_json(o.call)
+        if o.call is not None and not is_of_check(o.id):
+            yield recorded_call(o.id, o.call)
 
 
 def _from_file(path: str) -> Call:

@@ -24,6 +24,7 @@ class RecordSink:
             self.writer.write(o)
 
     def close(self, run: Ended) -> None:
-        """Say that the run is complete, if it is."""
+        """Say that the run is complete, if it is, and close the file."""
         if run.facts is not None:
             self.writer.end(run.facts)
+        self.writer.close()

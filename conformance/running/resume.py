@@ -45,12 +45,12 @@ class Resumed:
 
     def __init__(self, path: str | Path, header: Mapping[str, Any], units: Sequence[UnitNames]) -> None:
         if is_compressed(path):
-            raise UsageError(f"cannot resume {path}: it is compressed; leave out --resume to start a new record")
+            raise UsageError(f"cannot resume {path}: it is compressed; start a new record with --overwrite")
         self.record = read_record(path)
         for name in (*SAME, "shard"):
             found = difference(self.record.header.get(name), json_ready(header.get(name)), name)
             if found:
-                raise UsageError(f"cannot resume {path}: {found}; leave out --resume to start a new record")
+                raise UsageError(f"cannot resume {path}: {found}; start a new record with --overwrite")
         self.bytes = self.count = 0
         self.done = False
         self.sizes: list[int] = []

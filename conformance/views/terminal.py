@@ -35,8 +35,16 @@ _SECONDS_BETWEEN_LINES = 15.0
 
 def console(*, stderr: bool = False) -> Console:
     """Open a console that wraps nothing off a terminal, where lines are read by programs and logs."""
-    out = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    return out if out.is_terminal else Console(stderr=stderr, highlight=False, width=200)
+    out = _Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return out if out.is_terminal else _Console(stderr=stderr, highlight=False, width=200)
+
+
+class _Console(Console):
+    """A console that leaves it to the command what a reader who has gone away means for its exit code."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the BrokenPipeError that is being handled, where rich would end the process with exit code 1."""
+        raise
 
 
 @contextmanager

@@ -93,6 +93,17 @@ class Careless(Wrong):
         return super().evaluate(problem, device, mode)
 
 
+class RoundingLabelsDown(Wrong):
+    """It takes a label above the classes for the last one."""
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
+        if problem.is_loss and problem.target is not None and problem.target.dtype.kind == "i":
+            k = problem.x.shape[problem.axis]
+            above = (problem.target >= k) & (problem.target != problem.ignore_index)
+            problem = replace(problem, target=np.where(above, k - 1, problem.target))
+        return super().evaluate(problem, device, mode)
+
+
 class Writing(Wrong):
     """It writes into the logits of softmax that it is given."""
 
@@ -111,5 +122,6 @@ APART_IN_MODES = ApartInModes("apart_in_modes", modes=MODES)
 CRASHING = Crashing("crashing")
 RAISING = Raising("raising")
 CARELESS = Careless("careless")
+ROUNDING_LABELS_DOWN = RoundingLabelsDown("rounding_labels_down")
 WRITING = Writing("writing")
 RIGHT = Wrong("right")

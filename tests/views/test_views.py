@@ -165,8 +165,8 @@ def test_shards_merge_into_one_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize("option", ["--junit", "--html"])
 def test_a_file_that_cannot_be_written_is_one_line(option: str, tmp_path: Path) -> None:
     result = lossproof("run", "numpy", *SMALL, "--family", "hot", option, str(tmp_path / "no" / "such" / "file"))
-    assert result.exit_code == 2
-    assert "cannot write" in result.stderr
+    assert result.exit_code == 0, "the verdict is there"
+    assert result.stderr.count("is lost: cannot write") == 1
     assert "Traceback" not in result.output
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from lossproof.cli.outputs import views
+from lossproof.cli.outputs import new_record, views
 from lossproof.cli.printed_session import told
 from lossproof.cli.shared_options import OutputOptions
 from lossproof.core.errors import UsageError
@@ -31,6 +31,7 @@ def export_command(folder: str, *, deck: DeckOptions, execution: Execution) -> i
 
 def judge_command(answers: Sequence[str], *, rules: Rules, outputs: OutputOptions) -> int:
     """Judge files of answers as a run judges targets; the exit code."""
+    new_record(outputs.record, overwrite=outputs.overwrite)
     with contextlib.ExitStack() as stack:
         heard = [AnswerFile(path) for path in answers]
         for one in heard:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lossproof import __version__
 from lossproof.cases.deck import digest
-from lossproof.cli.outputs import views
+from lossproof.cli.outputs import new_record, views
 from lossproof.cli.printed_session import told
 from lossproof.cli.shared_options import OutputOptions
 from lossproof.core.call import Call
@@ -27,6 +27,7 @@ def merge_command(shards: Sequence[str], *, rules: Rules, outputs: OutputOptions
     records = in_order([read_record(path) for path in shards])
     if Path(outputs.record).resolve() in [r.path.resolve() for r in records]:
         raise UsageError(f"{outputs.record} is one of the shards; expected the name of a new record")
+    new_record(outputs.record, overwrite=outputs.overwrite)
     deck, calls = _deck(records[0])
     head = merged_header(records, ["lossproof", *sys.argv[1:]])
     several = recorded_targets(Record(Path(outputs.record), head))

@@ -33,6 +33,7 @@ def repro_command(
     file: str | None,
 ) -> int:
     """Write the program, or the report."""
+    place = place.resolved()
     if id and place.call_file is None and is_of_implementation(id):
         chosen = selection.choose_targets([target] if target else [], selection.PROCESSES)
         search = partial(_apart, id, chosen, target, place)
@@ -40,7 +41,7 @@ def repro_command(
         call = find_call(id, place)
         names = [target] if target else _recorded(call, place.record) if place.record else []
         chosen = selection.choose_targets(names, selection.PROCESSES)
-        options = {"deck": place.deck, "seed": place.seed, "call_file": place.call_file}
+        options: dict[str, object] = {"deck": place.deck, "seed": place.seed, "call_file": place.call_file}
         said = target if target != "all" else None
         search = partial(_first, call, chosen, output, options, simplify=simplify, said=said)
     try:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import click
 
-from lossproof.cli.outputs import views
+from lossproof.cli.outputs import new_record, views
 from lossproof.cli.printed_session import told
 from lossproof.cli.shared_options import OutputOptions
 from lossproof.core.errors import UsageError
@@ -32,6 +32,10 @@ def run_command(
     """Run, print, and return the exit code."""
     if resume and not outputs.record:
         raise UsageError("--resume needs the record that is to be finished; add --record FILE")
+    if resume and outputs.overwrite:
+        raise UsageError("--resume finishes a record, --overwrite replaces it; give one of them")
+    if not resume:
+        new_record(outputs.record, overwrite=outputs.overwrite, hint="finish it with --resume, ")
     others = views(outputs, deck.place)
     with contextlib.closing(opened(target, deck=deck, execution=execution, rules=rules)) as session:
         targets, tape = session.source.targets, None

@@ -12,11 +12,13 @@ from pathlib import Path
 import click
 
 from lossproof.cli.commands.diff import diff_records
+from lossproof.cli.outputs import new_record
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.diff_options import DIFF_FORMATS, LEVELS
 from lossproof.records.record import Writer
 from lossproof.records.waivers import load_waivers
+from lossproof.running.guarded import why
 from lossproof.running.header import record_header
 from lossproof.running.session import Ended, Session, opened
 from lossproof.running.session_options import DeckOptions, Execution, Rules
@@ -26,6 +28,8 @@ from lossproof.targets.environments.upgrade_sides import UpgradeSide
 from lossproof.targets.target import Target
 from lossproof.views.diff_formats import SHOW
 from lossproof.views.terminal import console, last_line, progress
+
+_FILES = ("before.jsonl", "after.jsonl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +62,13 @@ class Sides:
 
 @dataclass(frozen=True, kw_only=True)
 class DiffOptions:
-    """Options of a comparison: what makes it fail, its format, and where the records (``keep``) and its page go."""
+    """Options of a comparison: what makes it fail, its format, and where the records (``keep``, which may
+    ``overwrite`` others) and its page go."""
 
     fail_on: str = LEVELS[0]
     form: str = DIFF_FORMATS[0]
     keep: str | None = None
+    overwrite: bool = False
     html: str | None = None
 
 
@@ -105,6 +111,8 @@ def upgrade_command(
     deck.calls()
     for path in rules.waivers:
         load_waivers(path)
+    for name in _FILES if comparison.keep else ():
+        new_record(Path(str(comparison.keep), name), overwrite=comparison.overwrite)
     with _folder(comparison.keep) as folder:
         with ThreadPoolExecutor(2) as pool:
             found = list(pool.map(sides.made, both))
@@ -120,7 +128,10 @@ def upgrade_command(
             from lossproof.cli.commands.report import write_report
 
             files = (halves[0].path, halves[1].path)
-            write_report(comparison.html, *files, pairs=matched, waivers=rules.waivers)
+            try:
+                write_report(comparison.html, *files, pairs=matched, waivers=rules.waivers)
+            except Exception as error:  # the page is no part of the verdict
+                click.echo(f"lossproof: the page {comparison.html} is lost: {why(error)}", err=True)
     diff = replace(diff, facts=replace(diff.facts, before=both[0].label, after=both[1].label))
     reasons = diff.reasons(comparison.fail_on)
     SHOW[comparison.form](console(), diff, reasons)
@@ -171,8 +182,8 @@ def _play(session: Session, folder: Path) -> list[_Half]:
     targets = session.source.targets
     with contextlib.ExitStack() as stack:
         halves = []
-        for name, mine in (("before", targets[::2]), ("after", targets[1::2])):
-            path = folder / f"{name}.jsonl"
+        for name, mine in zip(_FILES, (targets[::2], targets[1::2]), strict=True):
+            path = folder / name
             writer = stack.enter_context(Writer(path, record_header(mine, session.calls, session.deck)))
             halves.append(_Half(mine, path, writer))
         ended = session.play(stack.enter_context(progress(session.expected)), *halves)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lossproof.core.call import from_json
+from lossproof.cases.recorded_calls import recorded_call
 from lossproof.core.command_line import command, showing_command
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.repro.program import reproduce
+from lossproof.running.guarded import why
 from lossproof.targets import selection
 from lossproof.targets.target import Target
 
@@ -45,6 +46,9 @@ class ReproducerTexts:
         self._given = frozenset(self._targets)
         self._options = dict(options or {})
         self._place = dict(place or {})
+        deck, seed = self._place.get("deck"), self._place.get("seed")
+        self._deck = str(deck) if deck else "default"
+        self._seed = seed if isinstance(seed, int) else 0
         self._left = most
         self._made: dict[tuple[str, str, str], ReproducerText] = {}
 
@@ -59,15 +63,17 @@ class ReproducerTexts:
         if o.call is None:
             line = showing_command(o.id, o.target, self._place)
             return ReproducerText(line, why="it is about more than one call")
-        call = from_json(o.call)
-        line = command("repro", call.id, o.target, output=o.output, **self._options)
+        line = command("repro", o.id, o.target, output=o.output, **self._options)
         if self._left == 0:
             return ReproducerText(line, why="the command writes one")
         self._left -= 1
         try:
+            call = recorded_call(o.id, o.call, deck=self._deck, seed=self._seed)
             found = reproduce(call, self._target(o.target), line, output=o.output)
         except UsageError as error:
             return ReproducerText(line, why=str(error))
+        except Exception as error:  # one program is not worth the page
+            return ReproducerText(line, why=f"it cannot be written: {why(error)}")
         if not found.shows:
             return ReproducerText(line, why="with the versions that are installed here it does not show")
         return ReproducerText(line, found.text)
