@@ -28,7 +28,7 @@ NAMED = [
     "upstream nll_loss: bounds checked in the reduced branch only",
     "upstream log_softmax: no gradient",
     "control cross_entropy: mean over kept rows",
-    "control log_softmax: online blocks of 7",
+    "control log_softmax: online blocks of 5",
 ]
 
 
