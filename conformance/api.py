@@ -42,10 +42,10 @@ def run(
     """Judge targets as ``lossproof run`` does, and return the report.
 
     ``targets`` are target strings such as ``torch``, ``jax+jit`` or ``file.py:ADAPTER``; without any, every installed
-    one. ``deck`` is ``smoke`` or ``default``; ``seed``, ``ops``, ``dtypes`` and ``families`` choose another draw or a
-    part of it. Deviations in the files ``waivers``, and those that the package knows of, are no failures; under
-    ``strict`` waivers that no longer hold are. ``jobs`` targets run at once (0: one for each core), each in a process
-    of its own in which a call takes at most ``timeout`` seconds, or all ``in_process``, one after the other.
+    one. ``deck`` is ``smoke``, ``default`` or ``full``; ``seed``, ``ops``, ``dtypes`` and ``families`` choose another
+    draw or a part of it. Deviations in the files ``waivers``, and those that the package knows of, are no failures;
+    under ``strict`` waivers that no longer hold are. ``jobs`` targets run at once (0: one for each core), each in a
+    process of its own in which a call takes at most ``timeout`` seconds, or all ``in_process``, one after the other.
 
     Raises :class:`UsageError` for a target, a name or a file that is not there.
     """
@@ -94,7 +94,7 @@ def check_implementation(
     where the specification (section 4) leaves a choice, by clause and output, such as ``{("4", "value"): "nan"}``;
     what is not declared must be the same in every dtype. The function meets arrays in every memory layout.
 
-    ``deck`` (``smoke`` or ``default``) and ``seed`` choose the calls and the relations, or ``calls`` replaces
+    ``deck`` (``smoke``, ``default`` or ``full``) and ``seed`` choose the calls and the relations, or ``calls`` replaces
     them; with ``errors`` the answers to invalid input are judged, too.
 
     Raises :class:`UsageError` for an unknown op, dtype, kind of target, error profile, option or mean, and for a deck

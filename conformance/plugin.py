@@ -22,7 +22,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="TARGET",
         help="implementation under test, such as torch or jax+jit (repeatable; default: all installed)",
     )
-    group.addoption("--lossproof-deck", default="default", metavar="NAME", help="size of the deck: smoke or default")
+    group.addoption(
+        "--lossproof-deck", default="default", metavar="NAME", help="size of the deck: smoke, default or full"
+    )
     for name, what in (("op", "operation"), ("dtype", "dtype"), ("family", "family of cases")):
         group.addoption(
             f"--lossproof-{name}",

@@ -62,7 +62,7 @@ def select(
         found += error_checks(replace(whole, dtypes=dtypes or ("float32",)) if smoke else whole)
     if not found:
         raise UsageError(f"the {deck} deck has no call of that op, dtype and family; leave out one of the filters")
-    return found
+    return [replace(call, tier="core") for call in found] if DECKS[deck].to_all else found
 
 
 def relation_checks(calls: Sequence[Call], *, seed: int = 0, smoke: bool = False) -> list[Check]:

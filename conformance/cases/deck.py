@@ -55,20 +55,21 @@ _SMALL = (3, 5)
 class DeckSize:
     """A size of deck: the signatures of its (shape, dtype) ``pairs``, on each of which one family in ``skip`` draws.
 
-    ``extras`` says whether it has what is beside the menu, second derivatives and sweeps among it; ``budget`` is what a
-    test holds it to.
+    ``extras`` says whether it has what is beside the menu, second derivatives and sweeps among it; with ``to_all``
+    every call goes to every target, whatever it costs there. ``budget`` is what a test holds it to.
     """
 
     name: str
     pairs: dict[tuple[Shape, str], tuple[Signature, ...]]
     skip: int = 1
     extras: bool = False
+    to_all: bool = False
     budget: dict[str, int] = field(default_factory=dict)
 
 
-DECKS: dict[str, DeckSize] = {
+_DECKS: dict[str, DeckSize] = {
     "smoke": DeckSize(
-        "smoke", SMOKE, skip=2, budget={"pairs": 3, "signatures": 40, "core": 12, "compiled": 300, "calls": 300}
+        "smoke", SMOKE, skip=2, budget={"pairs": 5, "signatures": 50, "core": 14, "compiled": 450, "calls": 450}
     ),
     "default": DeckSize(
         "default",
@@ -77,6 +78,7 @@ DECKS: dict[str, DeckSize] = {
         budget={"pairs": 16, "signatures": 220, "core": 56, "compiled": 3500, "calls": 8000},
     ),
 }
+DECKS = {**_DECKS, "full": replace(_DECKS["default"], name="full", to_all=True)}
 
 
 def deck_calls(deck: str = "default", part: DeckPart = WHOLE_DECK) -> list[Call]:

@@ -174,10 +174,23 @@ _SMOKE: dict[Shape, tuple[Signature, ...]] = {
         Signature("cross_entropy", "none", SMOOTHING | WEIGHT, 0),
     ),
 }
+# In two formats the ops alone and the losses with the most options: each format more costs who compiles seconds.
+_SMOKE_FLOAT64 = (
+    *_softmax(1),
+    Signature("cross_entropy", "mean", SMOOTHING | WEIGHT | IGNORE_INDEX, 1),
+    Signature("nll_loss", "mean", WEIGHT | IGNORE_INDEX, 1),
+)
+_SMOKE_BFLOAT16 = (
+    *_SMOKE_FLOAT64,
+    Signature("cross_entropy", "mean", PROBABILITIES, 1),
+    Signature("cross_entropy", "none", NOTHING, 1),
+)
 SMOKE: dict[tuple[Shape, str], tuple[Signature, ...]] = {
     (WORKED, "float32"): _SMOKE[WORKED],
     (CUBE, "float32"): _SMOKE[CUBE],
     (WORKED, "float16"): _SMOKE[WORKED][:-1],
+    (WORKED, "float64"): _SMOKE_FLOAT64,
+    (WORKED, "bfloat16"): _SMOKE_BFLOAT16,
 }
 # Targets that compile cheaply get every signature in this dtype, those that compile dearly every fourth one of each
 # shape, from the position in the second table on.

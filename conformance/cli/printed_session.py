@@ -53,8 +53,9 @@ def told(
         click.echo(f"lossproof: interrupted after {done} of {session.expected} outputs{hint}", err=True)
         return 130
     if not outputs.as_json:
+        names = [t.name for t in session.subjects]
         try:
-            console().print(last_line(ended.summary, [t.name for t in session.subjects], ended.reasons))
+            console().print(last_line(ended.summary, names, ended.reasons, ended.header), soft_wrap=True)
             sys.stdout.flush()
         except OSError as error:
             _lost(_PRINTED)(error)

@@ -112,7 +112,11 @@ def _grouped(name: str, options: Sequence[Decorator], make: Callable[[dict[str, 
 
 
 def deck_options(
-    help: str = "Size of the deck: smoke or default.", *, filters: bool = True, kept: bool = False, shard: bool = False
+    help: str = "Size of the deck: smoke, default or full.",
+    *,
+    filters: bool = True,
+    kept: bool = False,
+    shard: bool = False,
 ) -> Decorator:
     """The options of a deck; the command gets them as ``deck``, a DeckOptions."""
 

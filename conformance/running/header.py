@@ -18,6 +18,7 @@ from lossproof.cases.deck_part import VERSION
 from lossproof.core.call import Call
 from lossproof.running.session_options import DeckOptions
 from lossproof.running.shard import UNDIVIDED
+from lossproof.running.withheld import withheld
 from lossproof.targets.target import Target
 
 # Threads, instruction sets, precision modes and compilers: the variables that can change bits. TF_ is no prefix here,
@@ -58,13 +59,14 @@ _PRIVATE = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")
 
 def record_header(targets: Sequence[Target], calls: Sequence[Call], deck: DeckOptions) -> dict[str, Any]:
     """The first line of a record. ``calls`` are those of the whole deck, whatever the shard."""
-    shard = deck.shard
+    shard, left_out = deck.shard, withheld(targets, calls)
     about = {"version": VERSION, "digest": digest(calls), "size": deck.size, "seed": deck.seed, "calls": len(calls)}
     return {
         "suite": __version__,
         "deck": about,
         "filters": deck.filters,
         **({"shard": {"index": shard.index, "of": shard.of}} if shard != UNDIVIDED else {}),
+        **({"withheld": left_out} if left_out else {}),
         "targets": {t.name: describe(t) for t in targets},
         "python": platform.python_version(),
         "numpy": np.__version__,

@@ -109,9 +109,6 @@ def played(
     clock = clock if clock is not None else Clock()
     several = stacked(calls, shard)
     units, done = schedule(targets, several), len(tape.sizes) if tape else 0
-    for target in targets:
-        withheld = sum(len(group.calls) for group in several if not target.takes(group.tier))
-        clock.withheld |= {target.name: withheld} if withheld else {}
     yield from zip(units, tape.units() if tape else (), strict=False)
     with ExitStack() as stack:
         slots = threading.Semaphore(jobs or cores())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from lossproof.core.observation import Observation
 from lossproof.records.waivers import fails, verdict
 from lossproof.running.session import Ended, Session
+from lossproof.running.withheld import withheld_text
 
 
 @dataclass(frozen=True)
@@ -15,11 +16,13 @@ class Report:
     """All observations of a session, and why it fails.
 
     ``ok`` is what most callers want, ``failures`` or the report as text is what they read. ``reasons`` say in a line
-    each why the session fails; under ``strict`` there may be some without a failure.
+    each why the session fails; under ``strict`` there may be some without a failure. ``withheld`` says in a line what
+    targets that compile were not given, why, and which command asks it; it is empty where that is nothing.
     """
 
     observations: tuple[Observation, ...]
     reasons: tuple[str, ...] = ()
+    withheld: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -46,6 +49,7 @@ class Report:
     def __str__(self) -> str:
         counts = ", ".join(f"{n} {shown}" for shown, n in self.counts.items())
         lines = [f"{len(self.observations)} outputs{': ' * bool(counts)}{counts}", *self.reasons]
+        lines += [self.withheld] if self.withheld else []
         return "\n".join([*lines, self._failures(5)] if self.failures else lines)
 
     def _failures(self, limit: int) -> str:
@@ -67,7 +71,7 @@ class ReportSink:
 
     def close(self, run: Ended) -> None:
         """Make the report."""
-        self.report = Report(tuple(self._observations), tuple(run.reasons))
+        self.report = Report(tuple(self._observations), tuple(run.reasons), withheld_text(run.header))
 
 
 def report(session: Session) -> Report:

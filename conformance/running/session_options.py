@@ -22,9 +22,10 @@ _GIB = 2**30
 class DeckOptions:
     """The choice of the calls that are put to targets.
 
-    ``size`` is ``smoke`` or ``default``, ``seed`` draws another deck of that size. ``ops``, ``dtypes`` and ``families``
-    keep a part of it (all where they are empty), ``shard`` the part of it that one of several runs plays. ``kept`` are
-    files of single calls, or folders of them, that are put after the deck.
+    ``size`` is ``smoke``, ``default`` or ``full`` (the default deck, with every call for every target), ``seed`` draws
+    another deck of that size. ``ops``, ``dtypes`` and ``families`` keep a part of it (all where they are empty),
+    ``shard`` the part of it that one of several runs plays. ``kept`` are files of single calls, or folders of them,
+    that are put after the deck.
     """
 
     size: str = "default"
@@ -48,7 +49,7 @@ class DeckOptions:
     @property
     def is_complete(self) -> bool:
         """Say whether a run of this deck plays everything: a waiver that matches nothing then is stale."""
-        return self.size == "default" and not self.filters and self.shard == UNDIVIDED
+        return self.size in ("default", "full") and not self.filters and self.shard == UNDIVIDED
 
     @property
     def place(self) -> dict[str, object]:

@@ -19,8 +19,8 @@ class Clock:
     By target: inside its calls, of these in the first call of each signature and in ``compiling``, and in starting its
     processes. For all of them: in waiting for targets, in the oracle, in the judge.
 
-    ``programs`` counts what was compiled, where the adapter counts; ``withheld`` the calls that a target was not given,
-    because their tier is too dear for it; ``restarts`` how often its processes were started again.
+    ``programs`` counts what was compiled, where the adapter counts; ``restarts`` how often its processes were started
+    again.
     """
 
     targets: dict[str, float] = field(default_factory=dict)
@@ -29,7 +29,6 @@ class Clock:
     programs: dict[str, int] = field(default_factory=dict)
     starts: dict[str, float] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=dict)
-    withheld: dict[str, int] = field(default_factory=dict)
     waiting: float = 0.0
     oracle: float = 0.0
     judge: float = 0.0

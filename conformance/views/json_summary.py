@@ -39,6 +39,7 @@ def as_object(run: Ended) -> dict[str, Any]:
         "seconds": (run.facts or {}).get("seconds"),
         "deck": run.header.get("deck", {}),
         "targets": run.header.get("targets", {}),
+        "withheld": run.header.get("withheld", {}),
         "cells": [
             {
                 "target": target,

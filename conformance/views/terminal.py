@@ -27,6 +27,7 @@ from lossproof.records.waivers import Book, fails
 from lossproof.running.session import Ended, Sink
 from lossproof.running.summary import FindingGroup, GroupKey, Summary, behaviours
 from lossproof.running.timing import Clock
+from lossproof.running.withheld import withheld_text
 
 GROUPS_SHOWN = 20
 _COLOURS = {"pass": "green", "convention": "green", "waived": "yellow", "suspect": "yellow", "unsupported": "dim"}
@@ -139,7 +140,7 @@ def print_run(
         *_waivers(summary, book, complete=complete),
         *_conventions(summary),
         *_agreement(summary),
-        *_unsupported(summary, clock),
+        *_unsupported(summary),
         *_notes(summary),
         *_time(clock),
     ):
@@ -233,9 +234,7 @@ def _notes(summary: Summary) -> Iterator[RenderableType]:
             yield escape(f"  {target}: {n} outputs, first of {first}: {note}")
 
 
-def _unsupported(summary: Summary, clock: Clock) -> Iterator[RenderableType]:
-    for target, n in sorted(clock.withheld.items()):
-        yield escape(f"{target}: {n} calls withheld, which it would have to compile programs for")
+def _unsupported(summary: Summary) -> Iterator[RenderableType]:
     if summary.unsupported:
         yield "[bold]Not given[/] (outside the declared capabilities)"
         for (target, reason), n in sorted(summary.unsupported.items(), key=lambda i: (i[0][0], -i[1])):
@@ -257,9 +256,14 @@ def _time(clock: Clock) -> Iterator[RenderableType]:
     yield f"  oracle {clock.oracle:.1f} s, judge {clock.judge:.1f} s, waiting for targets {clock.waiting:.1f} s"
 
 
-def last_line(summary: Summary, targets: Sequence[str], reasons: Sequence[str]) -> str:
-    """Sum up the run in one line."""
+def last_line(
+    summary: Summary, targets: Sequence[str], reasons: Sequence[str], header: Mapping[str, object] | None = None
+) -> str:
+    """Sum up the run in one line: verdicts, and what was withheld as its ``header`` has it."""
     total = sum(summary.total.values())
     counts = ", ".join(f"{summary.total[v]} {v}" for v in VERDICTS if summary.total[v])
     head = "[bold red]FAILED[/]: " + escape("; ".join(reasons)) if reasons else "[bold green]OK[/]"
-    return f"{head} ({escape(', '.join(targets))}: {total} outputs: {counts})"
+    left_out = withheld_text(header or {})
+    return f"{head} ({escape(', '.join(targets))}: {total} outputs: {counts})" + escape(
+        f"; {left_out}" * bool(left_out)
+    )

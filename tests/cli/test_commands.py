@@ -67,7 +67,7 @@ def test_failures_are_grouped_explained_and_counted(crooked: Path, tmp_path: Pat
     assert f"Failures: {len(failed)} in {len(groups)} groups" in result.stdout
     assert "raised internal: RuntimeError: no kernel for you" in result.stdout
     assert result.stdout.splitlines()[-1].startswith(f"FAILED: {len(failed)} fail (crooked: ")
-    assert len(result.stdout.splitlines()) < 120, "four hundred failures of one mechanism do not flood"
+    assert len(result.stdout.splitlines()) < 160, "hundreds of failures of one mechanism do not flood"
     hint = re.search(r"lossproof (explain (\S+) --target crooked.*)", result.stdout)
     assert hint
     # As it is printed, since the default deck has not all that the smoke deck has.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -79,6 +80,7 @@ class _Half:
     targets: Sequence[Target]
     path: Path
     writer: Writer
+    header: Mapping[str, Any]
     summary: Summary = field(default_factory=Summary)
 
     def add(self, o: Observation) -> None:
@@ -91,10 +93,11 @@ class _Half:
         """End the record with what is about this side."""
         if run.facts is None:
             return
-        part, verdicts = run.clock.part([t.name for t in self.targets]), dict(self.summary.total)
+        names = [t.name for t in self.targets]
+        part, verdicts = run.clock.part(names), dict(self.summary.total)
         self.writer.end({"seconds": run.facts["seconds"], "clock": part, "verdicts": verdicts})
         reasons = self.summary.reasons(run.book, strict=False, complete=False)
-        console(stderr=True).print(last_line(self.summary, [t.name for t in self.targets], reasons))
+        console(stderr=True).print(last_line(self.summary, names, reasons, self.header), soft_wrap=True)
 
 
 def upgrade_command(
@@ -183,9 +186,8 @@ def _play(session: Session, folder: Path) -> list[_Half]:
     with contextlib.ExitStack() as stack:
         halves = []
         for name, mine in zip(_FILES, (targets[::2], targets[1::2]), strict=True):
-            path = folder / name
-            writer = stack.enter_context(Writer(path, record_header(mine, session.calls, session.deck)))
-            halves.append(_Half(mine, path, writer))
+            path, header = folder / name, record_header(mine, session.calls, session.deck)
+            halves.append(_Half(mine, path, stack.enter_context(Writer(path, header)), header))
         ended = session.play(stack.enter_context(progress(session.expected)), *halves)
     if ended.facts is None:
         click.echo("lossproof: interrupted", err=True)

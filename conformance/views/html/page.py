@@ -22,6 +22,7 @@ from lossproof.records.diff import Diff
 from lossproof.records.record import json_ready
 from lossproof.records.waivers import Book, verdict
 from lossproof.running.summary import FindingGroup, GroupKey, Summary, behaviours
+from lossproof.running.withheld import withheld_text
 from lossproof.views.diff_tables import Section, in_one_line, preface, sections
 from lossproof.views.html.accuracy import EDGES
 from lossproof.views.html.collect import Collected, Waived
@@ -140,6 +141,7 @@ def _values(run: Run) -> dict[str, Any]:
     about.append(f"lossproof {header.get('suite')}")
     about += [] if run.end is not None else ["cut short: the run did not come to its end"]
     about += [f"only {k} {', '.join(v)}" for k, v in header.get("filters", {}).items()]
+    about += [text] if (text := withheld_text(header)) else []
     return {
         "title": f"lossproof: {heading}",
         "heading": heading,
