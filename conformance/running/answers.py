@@ -11,13 +11,12 @@ from typing import Protocol
 from lossproof.adapters.protocol import Outcome
 from lossproof.core.call import Call
 from lossproof.judging.check import Check, Exact, Hearing, play
+from lossproof.running.slots import Slots
 from lossproof.targets.target import Target
 
 # Bytes of answers that may wait for the judge, for each target.
 _MOST_WAITING = 1 << 26
 _SMALL = 1 << 12
-# Seconds between two looks whether anything is still wanted.
-_TICK = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +80,14 @@ class Direct:
 
 
 class Ahead:
-    """Asks in a thread of its own, as far ahead as memory allows, while it holds one of the ``slots``."""
+    """Asks in a thread of its own, as far ahead as memory allows, while it holds one of the ``slots``.
 
-    def __init__(self, target: Target, groups: Sequence[CallGroup], slots: threading.Semaphore | None = None) -> None:
+    Groups come with their places in the run, by which targets take turns.
+    """
+
+    def __init__(self, target: Target, groups: Sequence[tuple[int, CallGroup]], slots: Slots | None = None) -> None:
         self._target, self._groups = target, groups
-        self._slots = slots or threading.Semaphore()
+        self._slots = slots or Slots(1)
         self._ready: deque[tuple[CallGroup, GroupAnswers | BaseException]] = deque()
         self._waiting, self._stopped = 0, False
         self._changed = threading.Condition()
@@ -110,22 +112,21 @@ class Ahead:
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+        self._slots.wake()
         if self._thread.is_alive():
             if self._target.player is not None:
                 self._target.player.interrupt()
             self._thread.join()
 
     def _run(self) -> None:
-        for group in self._groups:
-            while not self._slots.acquire(timeout=_TICK):
-                if self._stopped:
+        for place, group in self._groups:
+            with self._slots.turn(place, lambda: self._stopped) as is_mine:
+                if not is_mine:
                     return
-            try:
-                answers: GroupAnswers | BaseException = ask_group(self._target, group)
-            except BaseException as error:  # it belongs to whoever waits for the answers
-                answers = error
-            finally:
-                self._slots.release()
+                try:
+                    answers: GroupAnswers | BaseException = ask_group(self._target, group)
+                except BaseException as error:  # it belongs to whoever waits for the answers
+                    answers = error
             with self._changed:
                 self._ready.append((group, answers))
                 if isinstance(answers, BaseException):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -22,8 +21,10 @@ from lossproof.running.answers import Ahead, CallGroup, Direct, Feed, GroupAnswe
 from lossproof.running.conclusions import Conclusions
 from lossproof.running.resume import Resumed
 from lossproof.running.shard import UNDIVIDED, Shard
+from lossproof.running.slots import Slots
 from lossproof.running.timing import Clock
 from lossproof.targets.launch import cores
+from lossproof.targets.lost import TargetLostError
 from lossproof.targets.target import Target
 from lossproof.truth.truth import Truth, truth
 
@@ -82,15 +83,17 @@ def run(
     jobs: int = 0,
     tape: Resumed | None = None,
     shard: Shard = UNDIVIDED,
+    lost: dict[str, str] | None = None,
 ) -> Iterator[Observation]:
     """Put every call of the ``shard`` to every target, judge the answers against one truth, and conclude.
 
     Targets in processes of their own are asked side by side, ``jobs`` at once (0: one for each core), ahead of the
     judge. The order of the observations is that of the calls, whoever answers first; what is said of all of them
-    together comes last. What a ``tape`` has is taken from there.
+    together comes last. What a ``tape`` has is taken from there. Targets that give no answers any more are asked no
+    more: why is kept in ``lost``, by their names.
     """
     conclusions = Conclusions(targets)
-    for unit, found in played(targets, calls, clock, jobs=jobs, tape=tape, shard=shard):
+    for unit, found in played(targets, calls, clock, jobs=jobs, tape=tape, shard=shard, lost=lost):
         conclusions.add(unit.target, unit.group.calls, found)
         yield from found
     yield from conclusions.verdicts()
@@ -104,17 +107,18 @@ def played(
     jobs: int = 0,
     tape: Resumed | None = None,
     shard: Shard = UNDIVIDED,
+    lost: dict[str, str] | None = None,
 ) -> Iterator[tuple[Unit, list[Observation]]]:
     """Yield what :func:`run` observes of each target and group, without its conclusions."""
-    clock = clock if clock is not None else Clock()
+    clock, lost = clock if clock is not None else Clock(), lost if lost is not None else {}
     several = stacked(calls, shard)
     units, done = schedule(targets, several), len(tape.sizes) if tape else 0
     yield from zip(units, tape.units() if tape else (), strict=False)
     with ExitStack() as stack:
-        slots = threading.Semaphore(jobs or cores())
+        slots = Slots(jobs or cores())
         feeds = {t.name: stack.enter_context(closing(_feed(t, units[done:], slots))) for t in targets}
         for group, same in itertools.groupby(units[done:], key=lambda unit: unit.group):
-            yield from _group(group, list(same), feeds, clock)
+            yield from _group(group, [unit for unit in same if unit.name not in lost], feeds, clock, lost)
 
 
 # Overflow and NaN are what is looked for: the settings of NumPy of whoever calls turn them into no errors here.
@@ -132,17 +136,19 @@ def truths_of(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Tr
     return found
 
 
-def _feed(target: Target, units: Sequence[Unit], slots: threading.Semaphore) -> Feed:
+def _feed(target: Target, units: Sequence[Unit], slots: Slots) -> Feed:
     if target.player is None:
         return Direct(target)
-    return Ahead(target, [unit.group for unit in units if unit.target is target], slots)
+    return Ahead(target, [(place, unit.group) for place, unit in enumerate(units) if unit.target is target], slots)
 
 
 def _group(
-    group: CallGroup, units: Sequence[Unit], feeds: Mapping[str, Feed], clock: Clock
+    group: CallGroup, units: Sequence[Unit], feeds: Mapping[str, Feed], clock: Clock, lost: dict[str, str]
 ) -> Iterator[tuple[Unit, list[Observation]]]:
     """One group on every target that is given it."""
     start, targets = time.perf_counter(), [unit.target for unit in units]
+    if not targets:
+        return
     if group.calls[0].is_check:
         shared = Exact()
         exact: Mapping[str, Truth | Exact] = {t.capabilities.mean: shared for t in targets}
@@ -151,7 +157,11 @@ def _group(
     clock.oracle += time.perf_counter() - start
     for unit in units:
         target, start = unit.target, time.perf_counter()
-        answers = feeds[target.name].take(group)
+        try:
+            answers = feeds[target.name].take(group)
+        except TargetLostError as error:
+            lost[target.name] = str(error)
+            continue
         taken = time.perf_counter()
         found = judged(target, group, answers, exact[target.capabilities.mean])
         clock.waiting += taken - start

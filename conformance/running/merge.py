@@ -143,6 +143,7 @@ class Merged:
     targets: Sequence[Target] = ()
     clock: Clock = field(default_factory=Clock)
     seconds: float = 0.0
+    lost: Mapping[str, str] = field(default_factory=dict)
     _from: Record | None = None
     _books: dict[str, Book] = field(default_factory=dict)
 

@@ -47,6 +47,11 @@ class Source(Protocol):
         """The seconds that it took, so far."""
         ...
 
+    @property
+    def lost(self) -> Mapping[str, str]:
+        """Why targets were asked no more, by their names."""
+        ...
+
     def observations(self) -> Generator[Observation]:
         """Every observation of the deck, and then the conclusions from all of them."""
         ...
@@ -111,7 +116,7 @@ class Session:
     @property
     def is_complete(self) -> bool:
         """Say whether everything that can be asked is asked: a waiver that matches nothing then is stale."""
-        return self.deck.is_complete and not self.shortfalls
+        return self.deck.is_complete and not self.shortfalls and not self.source.lost
 
     @property
     def expected(self) -> int:
@@ -146,7 +151,8 @@ class Session:
                 interrupted = True
         complete = self.is_complete and not interrupted
         facts = {"seconds": source.seconds, "clock": source.clock.facts(), "verdicts": dict(summary.total)}
-        reasons = [*self.shortfalls, *summary.reasons(self.book, strict=self.strict, complete=complete)]
+        lost = [f"{name} was lost: {why}" for name, why in source.lost.items()]
+        reasons = [*self.shortfalls, *lost, *summary.reasons(self.book, strict=self.strict, complete=complete)]
         # One shard of several may have nothing for a target; the merged record tells.
         if self.deck.shard == UNDIVIDED and not interrupted:
             reasons += [f"nothing was judged of {name}" for name in summary.idle(t.name for t in self.subjects)]
@@ -171,6 +177,7 @@ class Live:
     shard: Shard = UNDIVIDED
     tape: Resumed | None = None
     clock: Clock = field(default_factory=Clock)
+    lost: dict[str, str] = field(default_factory=dict)
     _start: float = field(default_factory=time.perf_counter)
 
     @property
@@ -181,7 +188,15 @@ class Live:
     def observations(self) -> Generator[Observation]:
         """Every observation, and then the conclusions from all of them."""
         try:
-            yield from run(self.targets, self.calls, self.clock, jobs=self.jobs, tape=self.tape, shard=self.shard)
+            yield from run(
+                self.targets,
+                self.calls,
+                self.clock,
+                jobs=self.jobs,
+                tape=self.tape,
+                shard=self.shard,
+                lost=self.lost,
+            )
         finally:
             self.clock.close(self.targets)
 

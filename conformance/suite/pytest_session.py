@@ -74,6 +74,7 @@ class Replay:
             self.groups[call.problem.op, call.problem.dtype, call.family].append(call)
         self.selected: Mapping[ReplayKey, Sequence[str]] = {key: list(self.targets) for key in self.groups}
         self.parts: PlayedParts | None = None
+        self.lost: dict[str, str] = {}
         self._together = False
         self._found: dict[tuple[str, ReplayKey], list[Observation]] = {}
 
@@ -90,12 +91,13 @@ class Replay:
         if (target, key) not in self._found:
             names = {target, *(self.selected.get(key, ()) if self._together else ())}
             found: dict[str, list[Observation]] = {name: [] for name in names}
-            for unit, more in played([t for name, t in self.targets.items() if name in names], self.groups[key]):
+            several = [t for name, t in self.targets.items() if name in names and name not in self.lost]
+            for unit, more in played(several, self.groups[key], lost=self.lost):
                 found[unit.name] += more
-            for name, several in found.items():
-                self._found[name, key] = several
+            for name, answered in found.items():
+                self._found[name, key] = answered
                 if self.parts is not None:
-                    self.parts.write(name, key, several)
+                    self.parts.write(name, key, answered)
         return self._found.pop((target, key))
 
     def part(self, target: str, key: ReplayKey) -> list[Observation]:
@@ -130,6 +132,11 @@ class Joined:
         """The targets of which some part was selected."""
         names = {name for several in self.replay.selected.values() for name in several}
         return [t for name, t in self.replay.targets.items() if name in names]
+
+    @property
+    def lost(self) -> Mapping[str, str]:
+        """Why targets were asked no more."""
+        return self.replay.lost
 
     @property
     def seconds(self) -> float:

@@ -33,6 +33,8 @@ def test_replay(
     book, strict, place = replay.session.book, replay.session.strict, replay.session.deck.place
     observations = replay.observations(target, key)
     given = [o for o in observations if o.verdict != "unsupported"]
+    if target in replay.lost and not given:
+        pytest.fail(f"{target} was lost: {replay.lost[target]}", pytrace=False)
     if not given:
         withheld = "these calls are too dear to compile for this target; see Call.tier"
         pytest.skip(observations[0].message if observations else withheld)

@@ -4,6 +4,8 @@ Answers stream back one by one, so the culprit of a death is the first call with
 fresh process: a second death is its outcome; an answer is its outcome, too, with a note, for then the death had
 another cause (an earlier call's corruption, say, or somebody who ended the process). A call without an answer in time
 is not asked again. Calls that are marked for it have a process apart, so that what they corrupt is nobody else's.
+
+A process that does not even start is a mistake of the user's, and one that answers nothing any more is asked no more.
 """
 
 from __future__ import annotations
@@ -15,14 +17,17 @@ from dataclasses import dataclass, field, replace
 
 from lossproof.adapters import wire
 from lossproof.adapters.boot import UNSUITABLE
-from lossproof.adapters.protocol import OPS, OUTPUTS, Capabilities, Description, Outcome, Problem, Support
+from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.core.errors import UsageError
 from lossproof.targets.introduced import Introduced
 from lossproof.targets.launch import Launch, Processes
+from lossproof.targets.lost import NotStartingError, TargetLostError
 from lossproof.targets.process import Fault, Process
 
 # What answers nothing at all is not worth hours of restarts: a framework, or its kernels of one op for one dtype.
 _MOST_FAULTS = 20
+# Faults on end, whatever was asked: two ops or dtypes after one another that answer nothing.
+_MOST_ON_END = 2 * _MOST_FAULTS
 _MOST_STARTS = 2
 
 
@@ -47,12 +52,17 @@ class NotImportableError(UsageError):
 
 @dataclass
 class Lane:
-    """A lane plays calls in order, in one process at a time."""
+    """A lane plays calls in order, in one process at a time.
+
+    One that is ``apart`` has calls that may well crash, and says so of each.
+    """
 
     launch: Launch
     limits: Processes
+    apart: bool = False
     seconds: float = 0.0
     starts: int = 0
+    on_end: int = 0
     faults: dict[_Kind, int] = field(default_factory=dict)
     hopeless: dict[_Kind, Fault] = field(default_factory=dict)
     given_up: Fault | None = None
@@ -67,7 +77,10 @@ class Lane:
         """
         for attempt in range(_MOST_STARTS):
             began = time.perf_counter()
-            process = Process(self.launch, self.limits)
+            try:
+                process = Process(self.launch, self.limits)
+            except OSError as error:
+                raise Fault("crash", f"no process starts: {error.strerror or error}") from None
             self.starts += 1
             try:
                 hello = process.hello()
@@ -90,7 +103,12 @@ class Lane:
         raise AssertionError("unreachable")
 
     def play(self, problems: Sequence[Problem], *, watch: bool) -> Iterator[Outcome]:
-        """Yield one outcome for each problem, whatever happens to the process."""
+        """Yield one outcome for each problem, whatever happens to the process.
+
+        Raises :class:`TargetLostError` if the process is given up already.
+        """
+        if self.given_up is not None and not self.apart:
+            raise TargetLostError(str(self.given_up))
         done = 0
         while done < len(problems):
             reason = self.given_up or self.hopeless.get(_kind(problems[done]))
@@ -114,6 +132,7 @@ class Lane:
             return Outcome(error=fault.kind, message=str(self.given_up))
         kind = _kind(problem)
         self.faults[kind] = faults = self.faults.get(kind, 0) + 1
+        self.on_end += 1
         if not fault.alone and fault.kind != "timeout":
             try:
                 (outcome,) = self._ask([problem], watch=watch)
@@ -123,17 +142,22 @@ class Lane:
             else:
                 self._note_answer(problem)
                 return replace(outcome, note=f"answered when asked again, alone; before that {fault}")
-        if faults == _MOST_FAULTS:
-            what = f"{faults} calls of {' in '.join(kind)}" if self._answered else f"{faults} calls"
-            reason = Fault(fault.kind, f"not asked: the last {what} ended like this: {fault}")
-            if self._answered:
-                self.hopeless[kind] = reason
-            else:
-                self.given_up = reason
+        if self.on_end == self._most_on_end:
+            self.given_up = Fault(fault.kind, f"not asked: the last {self.on_end} calls ended like this: {fault}")
+        elif faults == _MOST_FAULTS:
+            what = f"{faults} calls of {' in '.join(kind)}"
+            self.hopeless[kind] = Fault(fault.kind, f"not asked: the last {what} ended like this: {fault}")
         return Outcome(error=fault.kind, message=str(fault))
+
+    @property
+    def _most_on_end(self) -> int | None:
+        if not self._answered:
+            return _MOST_FAULTS
+        return None if self.apart else _MOST_ON_END
 
     def _note_answer(self, problem: Problem) -> None:
         self._answered = True
+        self.on_end = 0
         self.faults.pop(_kind(problem), None)
 
     def _ask(self, problems: Sequence[Problem], *, watch: bool) -> Iterator[Outcome]:
@@ -207,24 +231,19 @@ class Remote(Introduced):
         self.hello = {}
         self._launch = launch
         self._lane = Lane(launch, limits)
-        self._apart = Lane(launch, limits)
+        self._apart = Lane(launch, limits, apart=True)
 
     def connect(self) -> None:
-        """Start the process. One that dies at once stays, and every call of it will say so.
+        """Start the process.
 
-        Raises :class:`NotImportableError` if the adapter does not import.
+        Raises :class:`NotImportableError` if the adapter does not import, :class:`NotStartingError` if the process does
+        not live until it could say so.
         """
         try:
             self.hello = self._lane.start()
             self.name = self.hello["adapter"]
         except Fault as fault:
-            self._lane.given_up = self._apart.given_up = fault
-            ops = {op: Support("native") for op in OPS}
-            modes, devices = (
-                dict.fromkeys((d, g or d)) for d, g in (("eager", self._launch.mode), ("cpu", self._launch.device))
-            )
-            silent = Capabilities(ops, modes=tuple(modes), devices=tuple(devices), outputs=OUTPUTS)
-            self.hello = {"capabilities": silent, "description": Description({}, {"process": str(fault)})}
+            raise NotStartingError(str(fault)) from None
 
     def script(self, problem: Problem) -> str:
         """Return the adapter's own script for a problem. Raises :class:`UsageError` where it has none."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from lossproof.core.errors import UsageError
 from lossproof.targets.launch import Launch, Processes
+from lossproof.targets.lost import NotStartingError
 from lossproof.targets.target import Spec, Target, import_failure, known, spec, target_here
 
 # Windows has no process groups, and no pipes that can be waited for like files: targets are in this process there.
@@ -33,7 +34,8 @@ def choose_targets(names: Iterable[str], processes: Processes | None = None) -> 
     every = [spec(name) for name in known()] if len(wanted) < len(names) else []
     started = start_each([*wanted.values(), *every], processes)
     named, several = dict(zip(wanted, started, strict=False)), _targets(started[len(wanted) :])
-    found: list[TargetOrError] = []
+    # What does not import is not installed. What dies at its start is, and nobody would miss it.
+    found: list[TargetOrError] = [one for one in started[len(wanted) :] if isinstance(one, NotStartingError)]
     for name in names:
         found += several if name == "" else start_every_mode(several, processes) if name == "all" else [named[name]]
     chosen: dict[str, Target] = {}
@@ -99,6 +101,9 @@ def _elsewhere(s: Spec, processes: Processes) -> Target:
     try:
         remote.connect()
         return s.target(remote)
+    except NotStartingError as error:
+        where = f"; {s.environment} has to be a Python 3.8 or newer with numpy" if s.environment else ""
+        raise NotStartingError(f"target {s.text}: {error}{where}") from None
     except NotImportableError as error:
         raise import_failure(s, str(error), error.missing) from None
     except UsageError:

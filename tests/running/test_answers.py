@@ -17,9 +17,11 @@ from lossproof.cases.deck_part import DeckPart
 from lossproof.running import answers
 from lossproof.running.answers import Ahead, CallGroup
 from lossproof.running.loop import groups
+from lossproof.running.slots import Slots
 from lossproof.targets.target import Player, Target
 
 GROUPS = [CallGroup(tuple(g)) for g in groups(deck_calls("smoke", DeckPart(dtypes=["float32"])))]
+PLACED = list(enumerate(GROUPS))
 
 
 class Elsewhere:
@@ -76,7 +78,7 @@ def test_answers_wait_within_the_memory_that_they_have(monkeypatch: pytest.Monke
     monkeypatch.setattr(answers, "_MOST_WAITING", 3 * answers._SMALL)
     player = Elsewhere()
     assert isinstance(player, Player)
-    ahead = Ahead(Target(player), GROUPS)
+    ahead = Ahead(Target(player), PLACED)
     # sanity check: there is more to ask for than may wait
     assert len(GROUPS) > 10
     assert settled(player) <= 4
@@ -89,7 +91,7 @@ def test_answers_wait_within_the_memory_that_they_have(monkeypatch: pytest.Monke
 
 
 def test_an_exception_while_asking_ahead_reaches_the_judge() -> None:
-    ahead = Ahead(Target(Elsewhere(fail_at=2)), GROUPS)
+    ahead = Ahead(Target(Elsewhere(fail_at=2)), PLACED)
     ahead.take(GROUPS[0])
     with pytest.raises(RuntimeError, match="out of order"):
         ahead.take(GROUPS[1])
@@ -98,7 +100,7 @@ def test_an_exception_while_asking_ahead_reaches_the_judge() -> None:
 
 def test_closing_interrupts_what_is_under_way() -> None:
     player = Elsewhere(gate=threading.Event())
-    ahead = Ahead(Target(player), GROUPS)
+    ahead = Ahead(Target(player), PLACED)
     while not player.asked:
         time.sleep(0.01)
     ahead.close()
@@ -109,8 +111,8 @@ def test_closing_interrupts_what_is_under_way() -> None:
 def test_no_more_targets_at_once_than_there_are_slots() -> None:
     gate = threading.Event()
     players = [Elsewhere(gate=gate) for _ in range(3)]
-    slots = threading.Semaphore(1)
-    feeds = [Ahead(Target(p), GROUPS[:3], slots) for p in players]
+    slots = Slots(1)
+    feeds = [Ahead(Target(p), PLACED[:3], slots) for p in players]
     while not any(p.asked for p in players):
         time.sleep(0.01)
     # Time for a second one, if anybody let it.
@@ -122,3 +124,74 @@ def test_no_more_targets_at_once_than_there_are_slots() -> None:
             one.take(group)
     for one in feeds:
         one.close()
+
+
+def test_targets_take_turns_through_the_deck() -> None:
+    """Nobody is asked the next group while another one has not been asked this one."""
+    turns: list[tuple[str, int]] = []
+
+    class Noting(Elsewhere):
+        def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
+            turns.append((self.name, self.asked))
+            return super().outcomes(problems, isolate=isolate, watch=watch)
+
+    gate, players = threading.Event(), [Noting() for _ in range(9)]
+    first = Elsewhere(gate=gate)
+    slots = Slots(1)
+    holding = Ahead(Target(first), PLACED[:1], slots)
+    while not first.asked:
+        time.sleep(0.01)
+    for number, p in enumerate(players):
+        p.name = str(number)
+    feeds = [Ahead(Target(p), PLACED[:5], slots) for p in players]
+    while slots.waiting < len(players):
+        time.sleep(0.01)
+    gate.set()
+    for group in GROUPS[:5]:
+        for one in feeds:
+            one.take(group)
+    for one in [holding, *feeds]:
+        one.close()
+    assert [asked for _, asked in turns] == sorted(asked for _, asked in turns)
+    assert {name for name, asked in turns if asked == 0} == {p.name for p in players}
+
+
+def test_who_is_behind_comes_first() -> None:
+    """Whatever has waited longer: the judge needs the answers of the one that is behind before those of the others."""
+    slots, order = Slots(1), list[int]()
+    threads = []
+
+    def wait(place: int) -> None:
+        with slots.turn(place, lambda: False) as got:
+            assert got
+            order.append(place)
+
+    with slots.turn(0, lambda: False):
+        for place in (7, 3, 5, 3, 1):
+            threads.append(threading.Thread(target=wait, args=(place,)))
+            threads[-1].start()
+        while slots.waiting < 5:
+            time.sleep(0.01)
+    for thread in threads:
+        thread.join()
+    assert order == [1, 3, 3, 5, 7]
+
+
+def test_what_is_over_gets_no_turn() -> None:
+    slots, over, got = Slots(1), threading.Event(), list[bool]()
+
+    def wait() -> None:
+        with slots.turn(1, over.is_set) as is_mine:
+            got.append(is_mine)
+
+    with slots.turn(0, lambda: False):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while not slots.waiting:
+            time.sleep(0.01)
+        over.set()
+        slots.wake()
+        thread.join()
+    assert got == [False]
+    with slots.turn(0, lambda: False) as free:
+        assert free

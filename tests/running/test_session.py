@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -28,6 +28,7 @@ class Told:
     targets: Sequence[Target] = ()
     clock: Clock = field(default_factory=Clock)
     seconds: float = 1.5
+    lost: Mapping[str, str] = field(default_factory=dict)
 
     def observations(self) -> Generator[Observation]:
         for o in self.several:

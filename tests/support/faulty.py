@@ -124,6 +124,8 @@ class Faulty(NumpyAdapter):
             raise RuntimeError("the device's context is gone")
         if FAULT == "crowd" and first == MAGIC and getattr(self, "asked", 0):
             os.kill(os.getpid(), signal.SIGSEGV)
+        if FAULT == "all but softmax" and problem.op != "softmax":
+            os.abort()
         if FAULT == "always" or (FAULT == "kernel" and (problem.op, problem.dtype) == ("softmax", "float32")):
             os.abort()
         if FAULT.startswith("always "):
@@ -138,6 +140,8 @@ class Faulty(NumpyAdapter):
 
 if FAULT == "import":
     os.kill(os.getpid(), signal.SIGSEGV)
+if FAULT == "leave":
+    os._exit(3)
 if FAULT == "refuse":
     raise ImportError("a library is missing", name="libfoo")
 

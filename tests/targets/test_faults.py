@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +24,24 @@ from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.judging.check import Check
 from lossproof.records.record import to_line
-from lossproof.records.waivers import waivers_in_force
+from lossproof.records.waivers import Book, waivers_in_force
 from lossproof.running.loop import run
+from lossproof.running.report import report
+from lossproof.running.session import Live, Session
+from lossproof.running.session_options import DeckOptions
 from lossproof.running.summary import Summary
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
+from lossproof.targets import target as target_module
 from lossproof.targets.launch import Processes
 from lossproof.targets.process import Process
 from lossproof.targets.target import Target
 from tests.support.faulty import MAGIC
+from tests.support.views import lossproof
 
 NAME = f"{Path(__file__).parents[1] / 'support' / 'faulty.py'}:ADAPTER"
 LIMITS = Processes(timeout=600.0, memory=400 << 20)
+EVERYTHING = deck_calls("smoke", DeckPart(dtypes=["float32"]))
 CALLS = deck_calls("smoke", DeckPart(ops=["softmax"], dtypes=["float32"]))
 X = np.array([[MAGIC, 1.0, -2.0, 0.5], [0.0, 1.0, 2.0, 3.0]])
 CULPRIT = Call(Problem("softmax", "float32", X, cotangent=np.ones((2, 4))), "ordinary", "a test")
@@ -159,22 +166,81 @@ def test_isolated_calls_corrupt_nobody(start, monkeypatch: pytest.MonkeyPatch) -
     assert [to_line(o) for o in found] == [to_line(o) for o in clean]
 
 
-def test_a_worker_that_dies_at_import_fails_every_call(start) -> None:  # type: ignore[no-untyped-def]
-    target = start("import")
-    found = [o for o in observed(target) if "/all/" not in o.id]
-    assert {o.verdict for o in found} == {"crash"}
-    assert {o.id for o in found} == {c.id for c in DECK}
-    assert all("no process starts: the process died of SIGSEGV" in o.message for o in found)
-    assert target.adapter.restarts <= 1
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [("import", "the process died of SIGSEGV"), ("leave", "the process ended with exit code 3")],
+)
+def test_a_worker_that_dies_at_import_is_a_usage_error(fault: str, words: str, start) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UsageError, match=f"^target .*faulty.py:ADAPTER: no process starts: {words}"):
+        start(fault)
 
 
-def test_a_worker_that_answers_nothing_is_given_up(start) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(
+    ("text", "mode"), [("#!/bin/sh\necho hello\n", 0o755), ("#!/bin/sh\nexit 0\n", 0o755), ("no program", 0o755)]
+)
+def test_an_executable_that_is_no_python_is_one_line(text: str, mode: int, tmp_path: Path) -> None:
+    path = tmp_path / "python"
+    path.write_text(text)
+    path.chmod(0o755)
+    result = lossproof("run", f"numpy@{path}", "--deck", "smoke")
+    assert result.exit_code == 2
+    assert result.output.count("\n") == 1
+    assert result.output.startswith(f"lossproof: error: target numpy@{path}: no process starts: ")
+    assert result.output.endswith(f"{path} has to be a Python 3.8 or newer with numpy\n")
+
+
+def test_what_dies_at_its_start_is_not_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where every adapter is meant that is installed, one that does not import is not; one that dies is."""
+    monkeypatch.setenv("FAULT", "import")
+    entry = EntryPoint("faulty", NAME, "lossproof.adapters")
+    for module in (selection, target_module):
+        monkeypatch.setattr(module, "known", lambda: {"faulty": entry})
+    with pytest.raises(UsageError, match=r"^target faulty: no process starts: the process died of SIGSEGV"):
+        selection.choose_targets([], LIMITS)
+    monkeypatch.setenv("FAULT", "refuse")
+    with pytest.raises(UsageError, match="no target is installed"):
+        selection.choose_targets([], LIMITS)
+
+
+def lost(target: Target, calls: list[Call]) -> tuple[list[Observation], list[str]]:
+    """What a target that is lost answered to single calls, and the reasons of its session."""
+    source = Live([target], calls)
+    session = Session(
+        subjects=[target], calls=calls, deck=DeckOptions(size="smoke"), book=Book([], [target]), source=source
+    )
+    found = report(session)
+    assert not found.ok
+    return [o for o in found.observations if "/all/" not in o.id], list(found.reasons)
+
+
+def asked(found: list[Observation]) -> set[str]:
+    """The calls that were put; of a stack the rest is not, once the target is given up."""
+    return {o.id for o in found if "not asked: " not in o.message}
+
+
+def test_a_worker_that_answers_nothing_is_asked_no_more(start) -> None:  # type: ignore[no-untyped-def]
     target = start("always")
-    found = [o for o in observed(target) if "/all/" not in o.id]
+    found, reasons = lost(target, EVERYTHING)
     assert {o.verdict for o in found} == {"crash"}
-    given_up = [o for o in found if "not asked: the last 20 calls ended like this" in o.message]
-    assert len({o.id for o in found} - {o.id for o in given_up}) == 20
+    assert len(asked(found)) == 20
+    assert len({o.id for o in found}) < 40
+    text = "was lost: not asked: the last 20 calls ended like this: the process died of SIGABRT"
+    assert [text in reason for reason in reasons].count(True) == 1
     assert target.adapter.restarts <= 21
+
+
+def test_a_worker_that_answers_no_more_is_asked_no_more(start) -> None:  # type: ignore[no-untyped-def]
+    """Twenty calls of one op and then twenty of another one, without an answer in between."""
+    target = start("all but softmax")
+    found, reasons = lost(target, EVERYTHING)
+    answered = {o.id for o in found if o.verdict != "crash"}
+    assert answered == {c.id for c in EVERYTHING if c.problem.op == "softmax"}
+    given_up = [o for o in found if "not asked: the last 20 calls of log_softmax in float32" in o.message]
+    assert {o.case.op for o in given_up} == {"log_softmax"}
+    assert 40 <= len(asked(found) - answered) < 60, "a few of each op come first"
+    assert len({o.id for o in found}) < len(EVERYTHING)
+    assert any("was lost: not asked: the last 40 calls ended like this" in reason for reason in reasons)
+    assert target.adapter.restarts <= 41
 
 
 def test_an_op_that_answers_nothing_is_given_up_and_no_other(start) -> None:  # type: ignore[no-untyped-def]
@@ -202,10 +268,9 @@ def test_answers_that_end_their_process_are_no_faults(start) -> None:  # type: i
 
 def test_who_always_loses_its_process_is_given_up(start) -> None:  # type: ignore[no-untyped-def]
     target = start("always strayed")
-    found = [o for o in observed(target) if "/all/" not in o.id]
+    found, _ = lost(target, EVERYTHING)
     assert {o.verdict for o in found} == {"crash"}
-    given_up = [o for o in found if "not asked: the last 20 calls ended like this" in o.message]
-    assert len({o.id for o in found} - {o.id for o in given_up}) == 20
+    assert len(asked(found)) == 20
     # A call that was alone in its process is not asked again.
     assert target.adapter.restarts <= 21
 
