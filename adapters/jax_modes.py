@@ -14,6 +14,7 @@ from . import compose
 from .given import Given, batching, value_and_gradients
 from .programs import Programs, metered, seen_by_compiler
 from .protocol import ARRAYS, DTYPES, Meter, Problem, Tensor, UnsupportedProblem
+from .watch import seen
 
 jax.config.update("jax_enable_x64", True)
 
@@ -40,7 +41,7 @@ def placed(p: Problem, device: Any) -> Given:
             return None
         return jax.device_put(a if a.dtype.kind in "iu" else a.astype(TYPES[p.dtype]), device)
 
-    return Given(*(put(getattr(p, name)) for name in ARRAYS))
+    return seen(Given(*(put(getattr(p, name)) for name in ARRAYS)), lambda t: np.asarray(t).tobytes())
 
 
 def pulled(t: Any) -> Tensor:

@@ -14,6 +14,7 @@ import numpy as np
 
 from .normalised import sums_to_one
 from .protocol import Adapter, Capabilities, Meter, Outcome, Problem, ProcessLost, UnsupportedProblem
+from .watch import Watch, watching
 
 # Of each dtype the roundoff, and what a probability may lose by underflow, as the engine's formats have them.
 _ROUNDING = {
@@ -81,6 +82,8 @@ def refusal(name: str, capabilities: Capabilities, p: Problem) -> str:
         return "%s's %s takes only targets that sum to 1" % (name, p.op)
     if p.layout not in capabilities.layouts:
         return "%s has no layout %s" % (name, p.layout)
+    if p.laid and p.laid not in capabilities.laid:
+        return "%s has no layout of %s alone" % (name, p.laid)
     if p.out_dtype is not None and not capabilities.out_dtypes:
         return "%s offers no output dtype wider than the input" % name
     return ""
@@ -107,7 +110,8 @@ def answer(adapter: Adapter, problem: Problem, device: str, mode: str, *, watch:
     meter = getattr(adapter, "meter", Meter())
     before = replace(meter)
     start = time.perf_counter()
-    outcome = _evaluated(adapter, given, device, mode)
+    with watching(watch) as tensors:
+        outcome = _evaluated(adapter, given, device, mode)
     if outcome.error == "unsupported":
         return outcome
     return replace(
@@ -115,7 +119,7 @@ def answer(adapter: Adapter, problem: Problem, device: str, mode: str, *, watch:
         seconds=time.perf_counter() - start,
         programs=meter.programs - before.programs,
         compile_seconds=meter.seconds - before.seconds,
-        modified=_changed(problem, given) if watch and outcome.error is None else (),
+        modified=_written(problem, given, tensors) if watch and outcome.error is None else (),
     )
 
 
@@ -156,10 +160,12 @@ def _arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:
     return [(name, a) for name, a in named if isinstance(a, np.ndarray)]
 
 
-def _changed(before: Problem, after: Problem) -> Tuple[str, ...]:
-    """Name the inputs that are no longer what they were, bit for bit."""
+def _written(before: Problem, after: Problem, tensors: Watch) -> Tuple[str, ...]:
+    """Name the inputs that are no longer what they were, bit for bit: arrays, or the tensors made of them."""
     pairs = zip(_arrays(before), _arrays(after))
-    return tuple(name for (name, a), (_, b) in pairs if a.tobytes() != b.tobytes())
+    changed = {name for (name, a), (_, b) in pairs if a.tobytes() != b.tobytes()}
+    changed.update(tensors.modified())
+    return tuple(name for name, _ in _arrays(before) if name in changed)
 
 
 def _private(p: Problem) -> Problem:

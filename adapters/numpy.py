@@ -14,7 +14,7 @@ import numpy as np
 
 from . import layouts, processor, source
 from .numpy_source import TO_BFLOAT16, lines
-from .protocol import LAYOUTS, OUTPUTS, REDUCED, REDUCTIONS, Capabilities, Description, Problem, Support, Tensor
+from .protocol import ARRAYS, LAYOUTS, OUTPUTS, REDUCED, REDUCTIONS, Capabilities, Description, Problem, Support, Tensor
 
 _WIDE = {"float64": np.float64, "float32": np.float32, "bfloat16": np.float32, "float16": np.float32}
 
@@ -47,6 +47,7 @@ class NumpyAdapter:
             profiles=profiles,
             outputs=OUTPUTS,
             layouts=LAYOUTS,
+            laid=ARRAYS,
             conventions=_CONVENTIONS,
             out_dtypes=True,
             variables=processor.variables(processor.numpy_features()),
@@ -66,7 +67,7 @@ class NumpyAdapter:
         wide = _WIDE[problem.result_dtype]
         plans = layouts.of_problem(problem)
         if plans:
-            laid = {name: layouts.lay(getattr(problem, name).astype(wide), plan) for name, plan in plans.items()}
+            laid = {name: layouts.lay(_widened(getattr(problem, name), wide), plan) for name, plan in plans.items()}
             problem = replace(problem, **laid)
         x = np.moveaxis(problem.x.astype(wide, copy=False), problem.axis, -1)
         if problem.scale != 1.0:
@@ -122,6 +123,11 @@ def narrow(a: np.ndarray, dtype: str) -> np.ndarray:
         rounded = np.where(np.isnan(a), bits, bits + even) & np.uint32(0xFFFF0000)
         return rounded.view(np.float32).reshape(a.shape).astype(np.float64)
     return a.astype(np.float64)
+
+
+def _widened(a: np.ndarray, wide: Any) -> np.ndarray:
+    """Convert an array, or leave labels as they are."""
+    return a.astype(wide) if a.dtype.kind == "f" else a
 
 
 def _stable(x: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:

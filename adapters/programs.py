@@ -25,7 +25,7 @@ def seen_by_compiler(p: Problem) -> Hashable:
         p.repeat_backward,
         p.scale,
     )
-    return (p.op, p.dtype, p.out_dtype, p.layout, shapes, options)
+    return (p.op, p.dtype, p.out_dtype, p.layout, p.laid, shapes, options)
 
 
 class Programs:

@@ -11,6 +11,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
+from .outcome import Meter, Outcome, ProcessLost, Tensor, UnsupportedProblem
 from .outputs import ARRAYS, NEEDS, OUTPUTS, REDUCED, wanted
 
 try:  # Python 3.8 has Protocol; keep the import in one place for type checkers.
@@ -49,7 +50,7 @@ LOSSES = ("nll_loss", "cross_entropy")
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 REDUCTIONS = ("none", "sum", "mean")
 MEANS = ("mean", "mean_over_rows", "mean_over_kept")
-LAYOUTS = ("contiguous", "transposed", "stepped", "reversed", "expanded", "offset", "fortran")
+LAYOUTS = ("contiguous", "transposed", "stepped", "reversed", "expanded", "offset", "fortran", "gapped")
 ERROR_KINDS = ("bad_label", "bad_shape", "bad_dtype", "bad_option", "unsupported", "resource", "internal")
 # How many threads frameworks use is read from these when they are imported (the last is XLA's for the CPU), and changes
 # bits: what they were belongs to the evidence.
@@ -77,7 +78,8 @@ class Problem:
     ``wrt_target`` whether the gradient with respect to probability targets is wanted too
     ``target_tangent`` direction in the probabilities for the JVP in them and the mixed second derivative, the shape of
                    ``x``, or None
-    ``layout``     how the input lies in memory, one of ``LAYOUTS``; see ``layouts``
+    ``layout``     how arrays lie in memory, one of ``LAYOUTS``; see ``layouts``
+    ``laid``       the one array, of ``ARRAYS``, that lies so. Default: nothing, the input and the cotangent do
     ``out_dtype``  the dtype of the value (and of the cotangent) where it is wider than the input's, or None: softmax
                    and log_softmax of the input converted first; the gradient comes back in ``dtype``
     ``repeat_backward`` whether the VJP is wanted a second time, from the same forward pass, as ``vjp_again``
@@ -98,6 +100,7 @@ class Problem:
     wrt_target: bool = False
     target_tangent: Optional[np.ndarray] = None
     layout: str = "contiguous"
+    laid: str = ""
     out_dtype: Optional[str] = None
     repeat_backward: bool = False
     scale: float = 1.0
@@ -137,58 +140,6 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """One output pulled back exactly: entries widened to float64, and the dtype that the implementation returned."""
-
-    data: np.ndarray
-    dtype: str
-
-
-@dataclass
-class Meter:
-    """A meter counts the programs that an adapter has compiled so far, and the seconds, first calls included."""
-
-    programs: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The answer of an implementation: its outputs by name, or an error of the taxonomy.
-
-    ``outputs``   ``{name: Tensor}``, empty where there is an error
-    ``error``     one of ``ERROR_KINDS``, or ``crash`` or ``timeout`` (the process ended, or gave no answer in time), or
-                  None
-    ``message``   of the error
-    ``seconds``   that the answer took, compilation included
-    ``note``      what is remarkable about the way to the answer
-    ``modified``  names of the inputs that a watched call has written into
-    ``programs``  how many were compiled for it
-    ``compile_seconds`` the part of ``seconds`` that their compilation took
-    ``last``      whether its process is of no use afterwards
-    ``failures``  ``{output: (error kind, message)}`` of outputs whose own computation raised; the others stand
-    """
-
-    outputs: Mapping[str, Tensor] = field(default_factory=dict)
-    error: Optional[str] = None
-    message: str = ""
-    seconds: float = 0.0
-    note: str = ""
-    modified: Tuple[str, ...] = ()
-    programs: int = 0
-    compile_seconds: float = 0.0
-    last: bool = False
-    failures: Mapping[str, Tuple[str, str]] = field(default_factory=dict)
-
-    def of(self, output: str) -> Outcome:
-        """Return the answer as far as one output goes: its own failure is an error of the answer then."""
-        if output not in self.failures:
-            return self
-        error, message = self.failures[output]
-        return replace(self, error=error, message=message)
-
-
-@dataclass(frozen=True)
 class Support:
     """Support is the way in which an adapter offers one op.
 
@@ -217,7 +168,8 @@ class Capabilities:
                     ``("eager",)``. ``("eager", "compile")``
     ``outputs``     outputs, of ``OUTPUTS``: where a problem asks for others, they are not judged. Default:
                     ``("value", "vjp")``
-    ``layouts``     layouts of the input in memory, of ``LAYOUTS``. Default: ``("contiguous",)``
+    ``layouts``     layouts in memory of the input and the cotangent, of ``LAYOUTS``. Default: ``("contiguous",)``
+    ``laid``        the arrays, of ``ARRAYS``, that may have one of these alone. Default: none. ``("target", "weight")``
     ``out_dtypes``  whether softmax and log_softmax take an output dtype wider than their input's. Default: False
     ``normalised_targets`` whether the function documents ``sum q = 1``: it gets no other probability targets.
                     Default: False
@@ -259,6 +211,7 @@ class Capabilities:
     compile_cost: str = "none"
     outputs: Tuple[str, ...] = ("value", "vjp")
     layouts: Tuple[str, ...] = ("contiguous",)
+    laid: Tuple[str, ...] = ()
     normalised_targets: bool = False
     mean: str = "mean"
     wraps_negative_labels: bool = False
@@ -286,29 +239,13 @@ class Description:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-class UnsupportedProblem(Exception):
-    """Raised by an adapter for a problem outside its capabilities. The message says what and why."""
-
-
-class ProcessLost(Exception):
-    """Raised by an adapter, from the framework's exception, if nothing works in this process any more: the context of a
-    device is gone, say. The engine asks the next call of a fresh process.
-
-    ``kind`` is the outcome of the call: one of ``ERROR_KINDS`` if the implementation answers in this way, or ``crash``
-    if it is to count as a process that died.
-    """
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
-
-
 @runtime_checkable
 class Adapter(Protocol):
     """An implementation under test. Nothing is subclassed: a module or an object with these members will do.
 
     ``name``, ``describe``, ``capabilities``, ``evaluate``, ``error_kind`` and ``script`` are required. One that
-    compiles may have a :class:`Meter` as ``meter`` besides.
+    compiles may have a :class:`Meter` as ``meter`` besides; one that makes tensors shows them to ``watch.seen`` when
+    they are made, so that an operation is caught that writes into them.
     """
 
     @property

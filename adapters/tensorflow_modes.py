@@ -14,6 +14,7 @@ from . import compose
 from .given import Given
 from .programs import Programs, metered, seen_by_compiler
 from .protocol import ARRAYS, DTYPES, Meter, Problem, Tensor, UnsupportedProblem
+from .watch import seen
 
 TYPES = {name: tf.as_dtype(name) for name in DTYPES}
 # TensorFlow 2.4 has the older name.
@@ -81,7 +82,7 @@ def placed(p: Problem) -> Given:
         # astype copies: TensorFlow may keep the memory of the array that it is given. Labels keep their own type.
         return None if a is None else tf.constant(a.astype(dtype if a.dtype.kind == "f" else a.dtype))
 
-    return Given(*(put(getattr(p, name)) for name in ARRAYS))
+    return seen(Given(*(put(getattr(p, name)) for name in ARRAYS)), lambda t: bytes(t.numpy().tobytes()))
 
 
 def pulled(t: Any) -> Tensor:

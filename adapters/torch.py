@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
 from . import processor, torch_devices, torch_kernels, torch_modes, torch_source
 from .given import Given
-from .protocol import LAYOUTS, OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
+from .protocol import ARRAYS, LAYOUTS, OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
 from .torch_compiled import Compiled, available, original
 from .torch_ops import DTYPES, NAMES, function, ignored_label, placed, pulled
 
@@ -31,6 +31,7 @@ _COMPILED: Mapping[str, Any] = {
     "compile_cost": "dear",
     "outputs": ("value", "vjp", "grad_target"),
     "layouts": ("contiguous",),
+    "laid": (),
 }
 
 
@@ -63,13 +64,14 @@ class TorchAdapter:
             modes=tuple(_modes()),
             outputs=OUTPUTS,
             layouts=offered,
+            laid=ARRAYS,
             conventions=_CONVENTIONS,
             out_dtypes=True,
             variables=(*processor.variables(processor.ATEN, processor.ONEDNN), "OMP_NUM_THREADS=4"),
             by_mode={
                 "compile": _COMPILED,
                 "dynamic": _COMPILED,
-                "vmap": {"layouts": ("contiguous",)},
+                "vmap": {"layouts": ("contiguous",), "laid": ()},
                 "kernels": kernels,
             },
         )
@@ -183,12 +185,13 @@ _MESSAGES = (
 
 
 def _offered(p: Problem) -> Tuple[str, ...]:
-    """Return what is wanted of a problem, but for JVPs of expanded inputs.
+    """Return what is wanted of a problem, but for JVPs in what is expanded.
 
     A dual number's tangent has the strides of its primal, and ``make_dual`` refuses to copy a tangent into entries that
     share memory.
     """
-    return p.want if p.layout != "expanded" else tuple(name for name in p.want if name != "jvp")
+    refused = {"": "jvp", "x": "jvp", "target": "jvp_target"}.get(p.laid) if p.layout == "expanded" else None
+    return tuple(name for name in p.want if name != refused)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
 from . import layouts
 from .given import Given
-from .protocol import Problem, Tensor
+from .protocol import ARRAYS, Problem, Tensor
+from .watch import seen
 
 DTYPES = {
     "float64": torch.float64,
@@ -62,19 +63,27 @@ def ignored_label(p: Problem) -> int:
 
 
 def placed(p: Problem, device: str) -> Given:
-    """Place the tensors of a problem on a device, the input and the cotangent in its layout."""
+    """Place the tensors of a problem on a device, some of them in its layout."""
 
-    def put(a: Optional[np.ndarray], dtype: str = p.dtype) -> Any:
+    def put(a: Optional[np.ndarray], dtype: str) -> Any:
         # Labels keep their own type: whether it is accepted is PyTorch's answer.
         kind = None if a is None or a.dtype.kind != "f" else DTYPES[dtype]
         return None if a is None else torch.tensor(a, dtype=kind, device=device)
 
-    x, cotangent = put(p.x), put(p.cotangent, p.result_dtype)
-    if p.layout != "contiguous":
-        plans = layouts.of_problem(p)
-        x = layouts.lay(x, plans["x"])
-        cotangent = layouts.lay(cotangent, plans["cotangent"]) if "cotangent" in plans else cotangent
-    return Given(x, put(p.target), put(p.weight), cotangent, put(p.tangent), put(p.target_tangent))
+    tensors = {name: put(getattr(p, name), p.result_dtype if name == "cotangent" else p.dtype) for name in ARRAYS}
+    tensors.update({name: layouts.lay(tensors[name], plan) for name, plan in layouts.of_problem(p).items()})
+    return seen(Given(**tensors), memory)
+
+
+def memory(t: torch.Tensor) -> bytes:
+    """Return all memory that a tensor lies in, its neighbours' included."""
+    t = t.detach()
+    whole = getattr(t, "untyped_storage", None)
+    if whole is not None:
+        t = t.as_strided((whole().nbytes() // t.element_size(),), (1,), 0)
+    # NumPy has no bfloat16; widened, every bit of it shows.
+    found: bytes = (t.cpu().double() if t.is_floating_point() else t.cpu()).numpy().tobytes()
+    return found
 
 
 def pulled(t: torch.Tensor) -> Tensor:

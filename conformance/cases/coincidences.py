@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from lossproof.adapters.protocol import LOSSES, Problem
+from lossproof.adapters.protocol import LOSSES, OPS, REDUCTIONS, Problem
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 
 _K = 4
+# Where a sentinel goes.
+_HERE = -(2**40)
 
 
 def coincidence_calls(dtype: str) -> Iterator[Call]:
@@ -23,6 +25,20 @@ def coincidence_calls(dtype: str) -> Iterator[Call]:
     yield from _edge_of_the_range(dtype)
     yield from _rounded_targets(dtype)
     yield from _weightless_mean(dtype)
+    yield from _zero_cotangent(dtype)
+
+
+def _zero_cotangent(dtype: str) -> Iterator[Call]:
+    """A cotangent of 0, what a loss sends back that a branch has left out: the gradient is 0."""
+    x, labels = -np.array([[1.0, 2.0, 0.5], [0.25, 3.0, 1.0]]), np.array([2, 1])
+    for op in OPS:
+        if op not in LOSSES:
+            yield _call(Problem(op, dtype, x, cotangent=np.zeros(x.shape)), "ordinary", "a cotangent of 0")
+            yield _call(Problem(op, dtype, x, cotangent=np.zeros(x.shape), axis=0), "ordinary", "a cotangent of 0")
+            continue
+        for reduction in REDUCTIONS:
+            zero = np.zeros(2 if reduction == "none" else ())
+            yield _call(Problem(op, dtype, x, labels, None, zero, reduction=reduction), "ordinary", "a cotangent of 0")
 
 
 def _rounded_targets(dtype: str) -> Iterator[Call]:
@@ -93,22 +109,26 @@ def _weightless_nan(dtype: str) -> Iterator[Call]:
 
 
 def _ignored_beside_class_zero(dtype: str) -> Iterator[Call]:
-    """Ignored rows first, last and between rows of class 0, where a label that is replaced by 0 may be counted."""
+    """Ignored rows first, last and between rows of class 0, where a label that is replaced by 0 may be counted.
+
+    Label K has the flat index of class 0 in the next row, label -1 that of the last class in the row before.
+    """
     x = np.array([[3.0, 0.0, -1.0, 1.0], [0.5, 2.0, -2.0, 0.0], [8.0, -1.0, 0.5, 0.0], [1.0, 1.5, -0.5, 2.0]])
     for op in LOSSES:
         for reduction, labels in (
-            ("mean", [-100, 0, -100, 0]),
-            ("sum", [0, -100, 0, -100]),
-            ("none", [-100, 0, 0, -100]),
+            ("mean", [_HERE, 0, _HERE, 0]),
+            ("sum", [0, _HERE, 0, _HERE]),
+            ("none", [_HERE, 0, 0, _HERE]),
         ):
-            cotangent = np.array([1.0, -0.5, 2.0, 3.0]) if reduction == "none" else np.ones(())
-            problem = Problem(
-                op,
-                dtype,
-                -np.abs(x) if op == "nll_loss" else x,
-                np.array(labels),
-                cotangent=cotangent,
-                reduction=reduction,
-                ignore_index=-100,
-            )
-            yield _call(problem, "ordinary", "ignored rows next to class 0")
+            for ignore in (-100, _K, -1):
+                cotangent = np.array([1.0, -0.5, 2.0, 3.0]) if reduction == "none" else np.ones(())
+                problem = Problem(
+                    op,
+                    dtype,
+                    -np.abs(x) if op == "nll_loss" else x,
+                    np.where(np.array(labels) == _HERE, ignore, labels),
+                    cotangent=cotangent,
+                    reduction=reduction,
+                    ignore_index=ignore,
+                )
+                yield _call(problem, "ordinary", "ignored rows next to class 0")

@@ -14,6 +14,7 @@ from lossproof.cases.coincidences import coincidence_calls
 from lossproof.cases.deck_part import GOLDEN, VERSION, WHOLE_DECK, DeckPart
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.family import Family
+from lossproof.cases.laid_inputs import laid_calls
 from lossproof.cases.scaled_logits import scaled_calls
 from lossproof.cases.shape_sweeps import sweep_calls
 from lossproof.cases.signature import Signature, Uses
@@ -127,6 +128,7 @@ def _extras(dtype: str, part: DeckPart) -> Iterator[Call]:
     yield from sweep_calls(dtype, part)
     yield from wider_output_calls(dtype, part)
     yield from scaled_calls(dtype, part)
+    yield from laid_calls(dtype, part)
     yield from (c for c in coincidence_calls(dtype) if part.keeps(c.problem.op, c.family))
 
 

@@ -34,6 +34,8 @@ from lossproof.judging.relation_judge import (
 )
 
 SOFTMAX, TINY_EPS = OPS[:2], 2.0**-1000
+# Logits that are no further apart leave every class a part.
+_PLAIN = 8
 
 
 def _same(output: str, answers: Sequence[Answer]) -> Comparison:
@@ -271,11 +273,21 @@ def _unmodified(hearing: Hearing, found: Observation) -> Observation:
     return replace(found, verdict="fail", message=message, share=np.inf, call=hearing.check.to_json())
 
 
-@relation("repeated-backward", "a second backward pass gives the gradient of the first", watched=True)
+@relation(
+    "repeated-backward", "a second backward pass gives the gradient of the first", variants=("", "plain"), watched=True
+)
 def _repeated_backward(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
-    if p.cotangent is None:
+    if p.cotangent is None or (variant == "plain" and not _has_plain_gradient(p)):
         return None
     return RelationInstance((replace(p, repeat_backward=True),), outputs=("vjp_again",), judge=_again_judge)
+
+
+def _has_plain_gradient(p: Problem) -> bool:
+    """Say whether a gradient is far from 0: no class is certain, and the cotangent differs between classes."""
+    # sanity check: the plan has looked
+    assert p.cotangent is not None
+    apart = p.is_loss or np.ptp(p.cotangent, axis=p.axis).min(initial=np.inf) > 0
+    return bool(apart and np.any(p.cotangent) and np.ptp(p.x, axis=p.axis).max(initial=0) < _PLAIN)
 
 
 def _purity_judge(hearing: Hearing) -> list[Observation]:

@@ -110,6 +110,7 @@ def signature(p: Problem) -> tuple[object, ...]:
         p.ignore_index is not None,
         p.want,
         p.layout,
+        p.laid,
         p.scale,
         p.out_dtype,
     )

@@ -25,11 +25,19 @@ _SCALARS = (
     "label_smoothing",
     "wrt_target",
     "layout",
+    "laid",
     "out_dtype",
     "repeat_backward",
     "scale",
 )
-_DEFAULTS = {"wrt_target": False, "layout": "contiguous", "out_dtype": None, "repeat_backward": False, "scale": 1.0}
+_DEFAULTS = {
+    "wrt_target": False,
+    "layout": "contiguous",
+    "laid": "",
+    "out_dtype": None,
+    "repeat_backward": False,
+    "scale": 1.0,
+}
 # Added after ids were in use: absent, they leave a digest as it was.
 _LATER = ("tangent", "target_tangent")
 LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
@@ -145,7 +153,7 @@ def detail(p: Problem) -> str:
     if p.wrt_target and p.target_tangent is None:
         parts.append("d")
     if p.layout != "contiguous":
-        parts.append(p.layout)
+        parts.append(f"{p.layout}-{p.laid}" if p.laid else p.layout)
     if p.out_dtype is not None:
         parts.append(f"to-{p.out_dtype}")
     if p.repeat_backward:

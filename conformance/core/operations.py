@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lossproof.adapters.protocol import DTYPES, REDUCTIONS, Problem
+from lossproof.adapters.protocol import ARRAYS, DTYPES, LAYOUTS, REDUCTIONS, Problem
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 
@@ -77,6 +77,7 @@ def validate(p: Problem) -> None:
         raise UsageError("nll_loss takes class indices and no label_smoothing; use cross_entropy for these options")
     if not 0.0 <= p.label_smoothing <= 1.0:
         raise UsageError(f"label_smoothing is {p.label_smoothing}; expected a number from 0 to 1")
+    _validate_layout(p)
     _validate_out_dtype(p)
     _validate_scale(p)
     _shape("weight", p.weight, (k,))
@@ -86,6 +87,16 @@ def validate(p: Problem) -> None:
         dtype = p.result_dtype if name == "cotangent" else p.dtype
         if a is not None and a.dtype.kind == "f" and not FORMATS[dtype].holds(a):
             raise UsageError(f"{name} holds values that {dtype} cannot represent; round it to {dtype} first")
+
+
+def _validate_layout(p: Problem) -> None:
+    _one_of("layout", p.layout, LAYOUTS)
+    if not p.laid:
+        return
+    _one_of("laid", p.laid, ARRAYS)
+    a = getattr(p, p.laid)
+    if a is None or not a.ndim or p.layout == "contiguous":
+        raise UsageError(f"laid is {p.laid!r}; expected an array of the call that has an axis, and a layout for it")
 
 
 def _validate_out_dtype(p: Problem) -> None:

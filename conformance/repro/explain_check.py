@@ -53,4 +53,4 @@ def check_lines(check: Check, target: Target | None, show: ShowArray, *, full: b
 
 
 def _layout(p: Problem) -> str:
-    return "" if p.layout == "contiguous" else f", layout {p.layout}"
+    return "" if p.layout == "contiguous" else f", layout {p.layout}{f' of {p.laid}' if p.laid else ''}"

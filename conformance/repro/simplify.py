@@ -59,7 +59,7 @@ def _differs(a: np.ndarray, b: np.ndarray) -> bool:
 def _plainer(p: Problem) -> Iterator[Problem]:
     """Yield the problem with one option fewer."""
     if p.layout != "contiguous":
-        yield replace(p, layout="contiguous")
+        yield replace(p, layout="contiguous", laid="")
     if p.scale != 1.0:
         yield replace(p, scale=1.0)
     if p.weight is not None:

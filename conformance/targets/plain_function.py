@@ -13,6 +13,7 @@ import numpy as np
 from lossproof.adapters import layouts
 from lossproof.adapters.outputs import TABLE
 from lossproof.adapters.protocol import (
+    ARRAYS,
     LAYOUTS,
     Capabilities,
     Description,
@@ -66,6 +67,7 @@ class FunctionAdapter:
             outputs=outputs,
             out_dtypes="out_dtype" in self.options,
             layouts=LAYOUTS,
+            laid=ARRAYS,
             normalised_targets=self.normalised_targets,
             mean=self.mean,
             conventions={(clause, self.op, output): shown for (clause, output), shown in self.conventions.items()},
@@ -74,15 +76,20 @@ class FunctionAdapter:
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
         """Call the functions with arrays of the problem's own dtype and layout."""
         dtype = numpy_dtype(problem.dtype)
-        keywords = self._keywords(problem, dtype)
         plans = layouts.of_problem(problem)
 
         def given(name: str) -> Any:
-            a = getattr(problem, name).astype(numpy_dtype(problem.result_dtype) if name == "cotangent" else dtype)
+            a = getattr(problem, name)
+            if a is None:
+                return None
+            kind = numpy_dtype(problem.result_dtype) if name == "cotangent" else dtype
+            a = a.astype(a.dtype if a.dtype.kind in "iu" else kind)
             if name == "x" and problem.scale != 1.0 and "scale" not in self.options:
                 with np.errstate(over="ignore"):
                     a = a * dtype.type(problem.scale)
             return layouts.lay(a, plans[name]) if name in plans else a
+
+        keywords = self._keywords(problem, given)
 
         out, arrays = {}, {}
         for name in problem.want:
@@ -99,19 +106,16 @@ class FunctionAdapter:
     def _functions(self) -> dict[str, Function | None]:
         return {"value": self.value, "vjp": self.grad, **self.derivatives}
 
-    def _keywords(self, problem: Problem, dtype: np.dtype[Any]) -> dict[str, Any]:
+    def _keywords(self, problem: Problem, array: Callable[[str], Any]) -> dict[str, Any]:
         given: dict[str, Any] = {"axis": problem.axis}
         if problem.out_dtype is not None:
             given["out_dtype"] = numpy_dtype(problem.out_dtype)
         if "scale" in self.options:
             given["scale"] = problem.scale
         if problem.is_loss:
-            target = problem.target
-            # sanity check: losses have targets
-            assert target is not None
             given |= {
-                "target": target.astype(dtype) if problem.has_probability_target else target.copy(),
-                "weight": None if problem.weight is None else problem.weight.astype(dtype),
+                "target": array("target"),
+                "weight": array("weight"),
                 "ignore_index": problem.ignore_index,
                 "reduction": problem.reduction,
             }

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lossproof.adapters import layouts, processor
+from lossproof.adapters import layouts, processor, watch
+from lossproof.adapters.local import answer, refusal
 from lossproof.adapters.protocol import ARRAYS, ERROR_KINDS, LAYOUTS, Adapter, Problem, UnsupportedProblem
+from lossproof.cases.catalogue import select
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
@@ -182,6 +184,128 @@ def test_layouts(adapter: Adapter, layout: str) -> None:
             assert o.verdict not in FAILING, o.message
 
 
+# The issue's own numbers: which of them a dense reading would change is plain to see.
+LAID: dict[str, tuple[Problem, Any]] = {
+    "target": (
+        Problem("nll_loss", "float32", -np.array([[0.0, 1], [2, 0]]), np.array([0, 1]), reduction="none"),
+        [0.0, 0.0],
+    ),
+    "cross_entropy": (
+        Problem("cross_entropy", "float32", np.array([[0.0, 1], [2, 0]]), np.array([0, 1]), reduction="none"),
+        [1.31326169, 2.12692801],
+    ),
+    "weight": (
+        Problem(
+            "cross_entropy", "float32", np.zeros((2, 2)), np.array([0, 1]), weight=np.array([1.0, 3]), reduction="none"
+        ),
+        [math.log(2), 3 * math.log(2)],
+    ),
+    "x": (
+        Problem("softmax", "float32", np.array([[0.0, 1], [2, 0]])),
+        [[0.26894142, 0.73105858], [0.88079708, 0.11920292]],
+    ),
+}
+
+
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS[1:] if name != "expanded"])
+@pytest.mark.parametrize("name", LAID)
+def test_one_array_alone_has_a_layout(adapter: Adapter, name: str, layout: str) -> None:
+    given = adapter.capabilities()
+    p, expected = LAID[name]
+    p = replace(p, layout=layout, laid="target" if name == "cross_entropy" else name)
+    if layout not in given.layouts:
+        assert "has no layout" in refusal(adapter.name, given, p)
+        return
+    assert p.laid in given.laid
+    np.testing.assert_allclose(adapter.evaluate(p, "cpu", "eager")["value"].data, expected, rtol=1e-6)
+    assert list(layouts.of_problem(p)) == [p.laid]
+
+
+@pytest.mark.parametrize("name", ["softmax-cube", "nll_loss-cube", "cross_entropy-smoothed", "probabilities-smoothed"])
+def test_each_array_in_each_layout(adapter: Adapter, name: str) -> None:
+    """Judged as every answer; ``expanded`` where the array is constant along an axis."""
+    given, p = adapter.capabilities(), PROBLEMS[name]
+    asked = 0
+    for layout in given.layouts[1:] if given.laid else ():
+        for laid in given.laid:
+            a = getattr(p, laid)
+            if a is None or not a.ndim:
+                continue
+            same = np.broadcast_to(a[:1], a.shape).copy() if layout == "expanded" else a
+            changed: dict[str, Any] = {laid: same}
+            case = replace(p, layout=layout, laid=laid, **changed)
+            if laid == "target" and layout == "expanded":
+                # The labels of PROBLEMS repeat along no axis, a row of them does.
+                assert case.target is not None
+            for o in run([Target(adapter)], [Call(case, name)]):
+                assert o.verdict not in FAILING, o.message
+                asked += o.verdict != "unsupported"
+    assert bool(asked) == bool(given.laid)
+
+
+@pytest.mark.parametrize("name", ["softmax", "cross_entropy", "probabilities"])
+def test_a_watched_call_looks_at_the_tensors(adapter: Adapter, name: str) -> None:
+    """Nothing is written into, in any array; and where an adapter makes tensors, it shows all of them."""
+    p = PROBLEMS[name]
+    with watch.watching(True) as found:
+        adapter.evaluate(p, "cpu", "eager")
+    there = {field for field in ARRAYS if getattr(p, field) is not None}
+    assert {field for field, *_ in found.placed} == (there if adapter.name != "numpy" else set())
+    assert found.modified() == ()
+    assert answer(adapter, p, "cpu", "eager", watch=True).modified == ()
+    with watch.watching(False) as found:
+        adapter.evaluate(p, "cpu", "eager")
+    assert found.placed == []
+
+
+def test_an_operation_that_overwrites_a_tensor_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arrays that the engine hands over never see it."""
+    torch = pytest.importorskip("torch")
+    adapter = load_adapter("torch")
+    target = Target(adapter)
+    right = torch.nn.functional.cross_entropy
+
+    def wrong(x: Any, labels: Any, weight: Any = None, **options: Any) -> Any:
+        value = right(x, labels, weight, **options)
+        x.data.copy_(torch.softmax(x.detach(), 1))
+        return value
+
+    found = select(ops=["cross_entropy"], dtypes=["float32"], families=["relation"])
+    (purity,) = (c for c in found if c.case.name == "purity")
+    assert purity.watched
+    assert [o.verdict for o in run([target], [purity])] == ["pass"]
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", wrong)
+    (o,) = run([target], [purity])
+    assert o.verdict == "fail"
+    assert "modified its input x" in o.message
+
+    def beside(x: Any, labels: Any, weight: Any = None, **options: Any) -> Any:
+        value = right(x, labels, weight, **options)
+        labels.data.as_strided((1,), (1,), 1)[0] = 7
+        return value
+
+    # The label between two labels of a strided array is nobody's entry, and somebody's memory.
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", beside)
+    p = replace(PROBLEMS["cross_entropy"], layout="stepped", laid="target", tangent=None)
+    assert answer(adapter, p, "cpu", "eager", watch=True).modified == ("target",)
+
+
+def test_a_sum_sends_back_one_number() -> None:
+    """A cotangent that is the same everywhere has stride 0 along every axis."""
+    p = replace(PROBLEMS["softmax"], cotangent=np.full((2, 5), 0.5), layout="expanded", laid="cotangent")
+    plan = layouts.of_problem(p)["cotangent"]
+    assert plan.size == 1
+    assert p.cotangent is not None
+    assert layouts.lay(p.cotangent, plan).strides == (0, 0)
+    labels = replace(PROBLEMS["nll_loss"], target=np.array([3, 3]), layout="stepped", laid="target")
+    assert labels.target is not None
+    laid = layouts.lay(labels.target, layouts.of_problem(labels)["target"])
+    assert laid.base is not None
+    assert laid.strides == (16,)
+    with pytest.raises(UnsupportedProblem, match="no such array"):
+        layouts.of_problem(replace(labels, weight=None, laid="weight"))
+
+
 def constant_rows(p: Problem) -> Problem:
     """The same with the first axis constant in logits and cotangent."""
 
@@ -292,6 +416,12 @@ def test_scripts_print_what_evaluate_returns(adapter: Adapter, tmp_path: Path) -
     for layout in adapter.capabilities().layouts[1:]:
         p = PROBLEMS["softmax-cube"]
         problems.append(replace(constant_rows(p) if layout == "expanded" else p, layout=layout))
+    if adapter.capabilities().laid:
+        problems.append(replace(PROBLEMS["cross_entropy"], layout="stepped", laid="target"))
+        problems.append(replace(PROBLEMS["cross_entropy"], layout="gapped", laid="x"))
+        problems.append(replace(PROBLEMS["nll_loss"], layout="offset", laid="weight"))
+        one = replace(PROBLEMS["softmax"], cotangent=np.full((2, 5), 0.5))
+        problems.append(replace(one, layout="expanded", laid="cotangent"))
     problems = [p for p in problems if not is_left_out(adapter, p)]
     assert_scripts_print(Target(adapter), problems, tmp_path)
 
@@ -300,9 +430,9 @@ def test_scripts_print_what_evaluate_returns(adapter: Adapter, tmp_path: Path) -
 @pytest.mark.parametrize("shape", [(4, 6), (2, 3, 4), (5,), (1, 4), (0, 3)], ids=str)
 def test_plans(layout: str, shape: tuple[int, ...]) -> None:
     a = np.arange(float(np.prod(shape))).reshape(shape)
-    rows = 0 if len(shape) > 1 else None
+    rows = (0,) if len(shape) > 1 else ()
     if layout == "expanded":
-        if rows is None:
+        if not rows:
             with pytest.raises(UnsupportedProblem):
                 layouts.plan(layout, shape, rows)
             return
@@ -322,6 +452,9 @@ def test_plans(layout: str, shape: tuple[int, ...]) -> None:
             assert column == 2
         elif layout == "reversed":
             assert column == -1
+        elif layout == "gapped":
+            assert column == 1
+            assert len(shape) == 1 or lies[-2] == shape[-1] + 1
         elif layout == "expanded":
             assert row == 0
     if layout == "offset":
@@ -337,11 +470,11 @@ def test_plans_in_torch() -> None:
         for dtype in (torch.bfloat16, torch.float64):
             a = torch.arange(24, dtype=dtype).reshape(2, 3, 4)
             a = a[:1].expand(2, 3, 4).contiguous() if layout == "expanded" else a
-            plan = layouts.plan(layout, (2, 3, 4), 0)
+            plan = layouts.plan(layout, (2, 3, 4), (0,))
             laid = layouts.lay(a, plan)
             assert torch.equal(laid, a)
             assert laid.dtype == dtype
             assert laid.storage_offset() == plan.offset
             assert layout == "offset" or not laid.is_contiguous()
-            expected = tuple(0 if i == plan.expand else s for i, s in enumerate(plan.strides))
+            expected = tuple(0 if i in plan.expand else s for i, s in enumerate(plan.strides))
             assert laid.stride() == expected

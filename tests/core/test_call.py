@@ -95,10 +95,22 @@ def test_ids_are_stable() -> None:
         {"reduction": "sum"},
         {"ignore_index": 7},
         {"label_smoothing": 0.2},
+        {"layout": "gapped"},
+        {"layout": "gapped", "laid": "target"},
     ],
 )
 def test_ids_see_every_field(change: dict[str, Any]) -> None:
     assert Call(replace(BASE, **change), "f").digest != Call(BASE, "f").digest
+
+
+def test_ids_see_which_array_has_a_layout() -> None:
+    made = [replace(BASE, layout="offset", laid=laid) for laid in ("", "x", "target", "weight")]
+    assert len({Call(p, "f").digest for p in made}) == len(made)
+    assert detail(made[0]).endswith("-w-offset")
+    assert detail(made[2]).endswith("-w-offset-target")
+    for p in made:
+        back = from_json(json.loads(json.dumps(Call(p, "f").to_json())))
+        assert (back.problem.layout, back.problem.laid) == ("offset", p.laid)
 
 
 def test_ids_do_not_see_what_is_not_content() -> None:
@@ -207,6 +219,10 @@ def test_valid_problems_pass() -> None:
             "x holds values that float32 cannot represent; round it to float32 first",
         ),
         (replace(GOOD, weight=np.full(3, 1e39)), "weight holds values that float32 cannot represent"),
+        (replace(SOFT, layout="scattered"), "unknown layout 'scattered'; expected one of contiguous, transposed,"),
+        (replace(SOFT, layout="offset", laid="logits"), "unknown laid 'logits'; expected one of x, target,"),
+        (replace(SOFT, layout="offset", laid="weight"), "laid is 'weight'; expected an array of the call"),
+        (replace(SOFT, laid="x"), "laid is 'x'; expected an array of the call that has an axis, and a layout for it"),
     ],
 )
 def test_validation_says_what_was_wrong_and_expected(p: Problem, message: str) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .kit.clause_kit import of_rows
-from .kit.entries import SIBLING, bug, loss_bug
-from .kit.loss_steps import Loss
+from .kit.entries import DENSE, INDEX, SIBLING, bug, loss_bug
+from .kit.loss_steps import NLL, Loss
 from .kit.mutant import Mutant
 from .kit.softmax_steps import PLAIN, Array, Function, over_rows, over_rows_vjp, vjp_log_softmax, vjp_softmax, wide
 
@@ -82,6 +82,21 @@ def without_order(a: Array) -> Array:
     return from_buffer(a) if a.flags.f_contiguous and not a.flags.c_contiguous else a
 
 
+def without_gap(a: Array) -> Array:
+    """Rows with room between them, read as if each began where the one before ends."""
+    gaps = a.ndim > 1 and a.strides[-1] == a.itemsize and a.strides[-2] > a.shape[-1] * a.itemsize
+    return from_buffer(a) if gaps else a
+
+
+def beyond_one(a: Array) -> Array:
+    """One number of stride 0, read as an array: what lies behind it in memory is garbage."""
+    if a.size < 2 or any(a.strides):
+        return a
+    out = np.full(a.shape, np.nan, a.dtype)
+    out.flat[0] = a.flat[0]
+    return out
+
+
 def _repeated(x: Array) -> bool:
     return any(s == 0 and n > 1 for s, n in zip(x.strides, x.shape, strict=True))
 
@@ -92,6 +107,16 @@ def _reading(f: Function, misread: Misread) -> Function:
 
 def _reading_upstream(f: Function, misread: Misread) -> Function:
     return lambda x, v, **options: f(x, misread(v), **options)
+
+
+def _reading_option(f: Function, name: str) -> Function:
+    """The function with one of its options read from the start of its buffer."""
+
+    def wrong(*arrays: Array, **options: Any) -> Array:
+        given = options.get(name)
+        return f(*arrays, **options if given is None else {**options, name: from_buffer(given)})
+
+    return wrong
 
 
 def _summed(f: Function) -> Function:
@@ -113,11 +138,14 @@ _FORWARD = {
     "storage offset ignored": ("a view that starts inside its buffer is read from the buffer's start", without_offset),
     "step ignored": ("every second entry is read as if they were neighbours", without_step),
     "column order ignored": ("a column-major array is read row by row", without_order),
+    "gap between rows ignored": ("a slice of a wider array is read as if its rows were neighbours", without_gap),
 }
 
 
 _ROWS = {"softmax": (PLAIN.p, vjp_softmax), "log_softmax": (PLAIN.y, vjp_log_softmax)}
 _LOSS = Loss()
+_LOSSES = {"nll_loss": NLL, "cross_entropy": _LOSS}
+_READ_ON = "the gradient of a sum is one number for all entries, which a kernel reads as an array"
 
 
 def _strided(when: Callable[[Array], bool], wrong: Function) -> Function:
@@ -196,6 +224,46 @@ MUTANTS: tuple[Mutant, ...] = (
         SIBLING + BACKWARD,
         _LOSS,
         grad=_reading_upstream(_LOSS.grad, from_buffer),
+    ),
+    *(
+        bug(
+            op,
+            "cotangent of stride 0 read on",
+            _READ_ON,
+            SIBLING + BACKWARD,
+            grad=_reading_upstream(over_rows_vjp(lambda x, v, rule=rule: rule(PLAIN.p(x), v)), beyond_one),  # type: ignore[misc]
+        )
+        for op, (_, rule) in _ROWS.items()
+    ),
+    *(
+        loss_bug(
+            "cotangent of stride 0 read on",
+            _READ_ON,
+            SIBLING + BACKWARD,
+            of,
+            op=op,
+            grad=_reading_upstream(of.grad, beyond_one),
+        )
+        for op, of in _LOSSES.items()
+    ),
+    *(
+        loss_bug(
+            f"strides of the {words} ignored",
+            f"the kernel reads the buffer of the {words} from its start",
+            SIBLING + READS,
+            _LOSSES[op],
+            op=op,
+            targets=targets,
+            value=_reading_option(_LOSSES[op].value, name),
+            grad=_reading_option(_LOSSES[op].grad, name),
+        )
+        for op, words, name, targets in (
+            ("nll_loss", "labels", "target", INDEX),
+            ("nll_loss", "weights", "weight", INDEX),
+            ("cross_entropy", "labels", "target", INDEX),
+            ("cross_entropy", "weights", "weight", (*INDEX, *DENSE)),
+            ("cross_entropy", "probabilities", "target", DENSE),
+        )
     ),
     *(
         bug(

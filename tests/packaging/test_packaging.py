@@ -270,7 +270,7 @@ def test_oracle_and_numpy_adapter_share_no_code() -> None:
     assert "lossproof.truth.oracle.in_balls" in oracle
     assert "lossproof.adapters.protocol" in adapter
     # The vocabulary of problems and outcomes, and the table of outputs, compute nothing.
-    vocabulary = {"lossproof.adapters.protocol", "lossproof.adapters.outputs"}
+    vocabulary = {f"lossproof.adapters.{name}" for name in ("protocol", "outcome", "outputs")}
     assert oracle & adapter <= {"lossproof", "lossproof.adapters", *vocabulary}
 
 

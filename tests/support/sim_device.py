@@ -108,7 +108,7 @@ class SimAdapter(TorchAdapter):
 
     def capabilities(self) -> Capabilities:
         """Without layouts."""
-        return replace(super().capabilities(), layouts=("contiguous",))
+        return replace(super().capabilities(), layouts=("contiguous",), laid=())
 
 
 ADAPTER = SimAdapter()

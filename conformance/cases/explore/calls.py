@@ -85,6 +85,7 @@ def calls(
     family = EXPLORED[pick.choice(_EXACT)] if extras.get("scale", 1.0) != 1.0 else _family(pick, where)
     others = [name for name in layouts if name != "contiguous" and (name != "expanded" or (where.n and where.rest))]
     layout = pick.choice(("contiguous",) * max(1, 3 * len(others)) + tuple(others))
+    laid = pick.choice(("", "", "x", "cotangent", "target", "weight"))
     size = sum(_PARTS.values())
     pickers = _pickers(draw(st.binary(min_size=size, max_size=size)), where)
     rows = family.make(pickers["values"], fmt, where.n, where.k)
@@ -97,7 +98,15 @@ def calls(
         target = fields["target"]
         fields["target"] = _placed(target, where) if target.ndim == 2 else target.reshape(where.rest)
     problem = Problem(op, fmt.name, _placed(rows, where), axis=where.axis, layout=layout, **fields, **extras)
-    return Call(_directed(pickers["directions"], fmt, problem, drawn), family.name, "explored", tier="free")
+    problem = _directed(pickers["directions"], fmt, problem, drawn)
+    return Call(_laid_alone(problem, laid), family.name, "explored", tier="free")
+
+
+def _laid_alone(p: Problem, laid: str) -> Problem:
+    """The problem with the layout of one array alone, where that is there and need not be constant for it."""
+    a = getattr(p, laid) if laid else None
+    fits = a is not None and a.ndim and p.layout not in ("contiguous", "expanded")
+    return replace(p, laid=laid) if fits else p
 
 
 def _extras(pick: Picker, op: str, fmt: Format) -> dict[str, Any]:

@@ -25,7 +25,18 @@ def _half_scaled(x: Array, cotangent: Array, **options: Any) -> Array:
     return of.grad(x, cotangent, **options) + target.grad(x, cotangent, **options)
 
 
+def _by_its_size(case: Case, v: Array) -> Array:
+    size = np.max(np.abs(v), initial=0)
+    return v / size * size
+
+
 MUTANTS: tuple[Mutant, ...] = (
+    gradient_bug(
+        "a cotangent of 0 gives NaN",
+        "the cotangent is divided by its size and the gradient multiplied by it, against overflow",
+        COTANGENT,
+        Loss(upstream=_by_its_size),
+    ),
     gradient_bug(
         "cotangent ignored",
         "the gradient of reduction none is taken for the sum's",

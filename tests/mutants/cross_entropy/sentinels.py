@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tests.mutants.kit.entries import INDEX, SIBLING, loss_bug
-from tests.mutants.kit.loss_mistakes import ignoring, with_labels
+from tests.mutants.kit.loss_mistakes import ignored_by_flat_index, ignoring, with_labels
 from tests.mutants.kit.loss_steps import Case, Loss, known_labels, relabelled
 from tests.mutants.kit.mutant import ONE_OF_EACH, Mutant
 from tests.mutants.kit.softmax_steps import BF16, Array
@@ -120,6 +120,14 @@ def _without_column(case: Case) -> Array:
 
 
 MUTANTS: tuple[Mutant, ...] = (
+    loss_bug(
+        "sentinels marked by flat index",
+        "label K is marked where class 0 of the next row is: a row of class 0 after it is ignored",
+        SENTINEL,
+        replace(Loss(), guard=ignored_by_flat_index),
+        op="cross_entropy",
+        targets=INDEX,
+    ),
     loss_bug(
         "sentinel -1 means off for the count",
         "rows labelled -1 are left out of the sum and counted in the mean",

@@ -51,6 +51,17 @@ def only_whole(case: Case) -> Case:
     return CORRECT.guard(case)
 
 
+def ignored_by_flat_index(case: Case) -> Case:
+    """A row is ignored as well whose flat index, row times classes plus label, is that of a sentinel."""
+    if case.labels is None or case.kept.all():
+        return CORRECT.guard(case)
+    rows = np.arange(case.labels.size, dtype=object).reshape(case.labels.shape)
+    flat = rows * case.k + case.labels.astype(object)
+    taken = set(flat[~case.kept].tolist())
+    kept = np.array([index not in taken for index in flat.ravel()], dtype=bool).reshape(case.kept.shape)
+    return CORRECT.guard(replace(case, kept=kept))
+
+
 def nothing_kept(case: Case) -> bool:
     return bool(case.kept.size) and not case.kept.any()
 

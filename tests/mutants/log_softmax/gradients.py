@@ -32,7 +32,19 @@ def _capped_cotangent(x: Array, v: Array) -> Array:
     return v - PLAIN.p(x) * total.astype(v.dtype)
 
 
+def _by_its_size(x: Array, v: Array) -> Array:
+    size = np.max(np.abs(v), axis=-1, keepdims=True, initial=0)
+    return vjp_log_softmax(PLAIN.p(x), v / size) * size
+
+
 MUTANTS: tuple[Mutant, ...] = (
+    vjp_bug(
+        "log_softmax",
+        "a cotangent of 0 gives NaN",
+        "the cotangent is divided by its size and the gradient multiplied by it, against overflow",
+        COTANGENT,
+        _by_its_size,
+    ),
     vjp_row("vjp_log_softmax", "sum(v) assumed 1", "right for one-hot cotangents only", lambda x, v: v - PLAIN.p(x)),
     vjp_row(
         "vjp_log_softmax",

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from tests.mutants.kit.entries import SIBLING, loss_bug
-from tests.mutants.kit.loss_mistakes import all_rows, ignoring
-from tests.mutants.kit.loss_steps import NLL, relabelled
+from tests.mutants.kit.entries import INDEX, SIBLING, loss_bug
+from tests.mutants.kit.loss_mistakes import all_rows, ignored_by_flat_index, ignoring
+from tests.mutants.kit.loss_steps import NLL, Case, relabelled
 from tests.mutants.kit.mutant import Mutant
 from tests.mutants.kit.softmax_steps import Array
 
@@ -17,7 +17,27 @@ def _no_sentinel(labels: Array, ignore: int | None, k: int) -> Array:
     return np.ones(labels.shape, dtype=bool)
 
 
+def _all_but_minus_one(case: Case) -> Array:
+    """The number of rows where -1 is ignored and there are no weights."""
+    return all_rows(case) if case.ignore_index == -1 and not case.weighted else NLL.denominator(case)
+
+
 MUTANTS: tuple[Mutant, ...] = (
+    loss_bug(
+        "sentinels marked by flat index",
+        "label K is marked where class 0 of the next row is: a row of class 0 after it is ignored",
+        SIBLING + "flaggems-default-ignore-not-ignored",
+        replace(NLL, guard=ignored_by_flat_index),
+        op="nll_loss",
+        targets=INDEX,
+    ),
+    loss_bug(
+        "sentinel -1 counted without weights",
+        "-1 means off for the count: rows labelled -1 are left out of the sum and counted in the mean",
+        SIBLING + "tinygrad-ignore-index-minus-one-sentinel",
+        replace(NLL, denominator=_all_but_minus_one),
+        op="nll_loss",
+    ),
     loss_bug(
         "gather first, mask by multiplication",
         "0 times the NaN or infinity of an ignored row",

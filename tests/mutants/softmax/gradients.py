@@ -36,7 +36,19 @@ def _no_inner_backward(x: Array, cotangent: Array, *, axis: int = -1) -> Array:
     return over_rows_vjp(lambda r, v: vjp_softmax(PLAIN.p(r), v))(x, cotangent, axis=axis)
 
 
+def _by_its_size(x: Array, v: Array) -> Array:
+    size = np.max(np.abs(v), axis=-1, keepdims=True, initial=0)
+    return vjp_softmax(PLAIN.p(x), v / size) * size
+
+
 MUTANTS: tuple[Mutant, ...] = (
+    vjp_bug(
+        "softmax",
+        "a cotangent of 0 gives NaN",
+        "the cotangent is divided by its size and the gradient multiplied by it, against overflow",
+        COTANGENT,
+        _by_its_size,
+    ),
     vjp_row("vjp_softmax", "missing -p<p,v>", "the Jacobian's rank-one part is lost", lambda x, v: PLAIN.p(x) * v),
     vjp_row(
         "vjp_softmax",
