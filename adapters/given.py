@@ -60,8 +60,8 @@ def value_and_gradients(
     """Compute the value of ``f`` at the logits and, by a ``vjp`` like JAX's, the gradient, twice if that is wanted."""
     if "vjp" not in want:
         return {"value": f(g.x)}
-    out = {}
-    out["value"], pull_back = vjp(f, g.x)
+    value, pull_back = vjp(f, g.x)
+    out = {"value": value} if "value" in want else {}
     (out["vjp"],) = pull_back(g.cotangent)
     if "vjp_again" in want:
         (out["vjp_again"],) = pull_back(g.cotangent)

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 import numpy as np
 
 from .normalised import sums_to_one
-from .protocol import Adapter, Capabilities, Meter, Outcome, Problem, ProcessLost, UnsupportedProblem
+from .protocol import ERROR_KINDS, Adapter, Capabilities, Meter, Outcome, Problem, ProcessLost, UnsupportedProblem
 from .watch import Watch, watching
 
 # Of each dtype the roundoff, and what a probability may lose by underflow, as the engine's formats have them.
@@ -23,6 +23,8 @@ _ROUNDING = {
     "bfloat16": (2.0**-8, 3 * 2.0**-126),
     "float16": (2.0**-11, 2.0**-24),
 }
+# Exceptions that may be those of one output only.
+_REFUSALS = tuple(kind for kind in ERROR_KINDS if kind not in ("unsupported", "resource"))
 # Which tiers of calls are worth their compilation: see ``Call.tier``.
 _TAKEN = {"none": ("core", "full", "spare", "free"), "cheap": ("core", "full"), "dear": ("core",)}
 
@@ -97,10 +99,14 @@ def _normalised(p: Problem) -> bool:
     return bool(np.all(sums_to_one(p.target, roundoff, lost, p.axis)))
 
 
-def answer(adapter: Adapter, problem: Problem, device: str, mode: str, *, watch: bool = False) -> Outcome:
+def answer(
+    adapter: Adapter, problem: Problem, device: str, mode: str, *, watch: bool = False, alone: str = ""
+) -> Outcome:
     """Put a problem to an adapter. A framework's exception is an outcome, never a traceback.
 
     With ``watch`` the outcome names the inputs that are no longer what they were; the caller's arrays stay as they are.
+    The output ``alone`` is asked again, without the others, where they were all refused together: the exception may be
+    that of another one.
     """
     reason = refusal(adapter.name, adapter.capabilities().in_mode(mode), problem)
     if reason:
@@ -114,6 +120,8 @@ def answer(adapter: Adapter, problem: Problem, device: str, mode: str, *, watch:
         outcome = _evaluated(adapter, given, device, mode)
     if outcome.error == "unsupported":
         return outcome
+    if outcome.error in _REFUSALS and not outcome.last and alone in problem.want and len(problem.want) > 1:
+        outcome = _apart(outcome, problem, alone, _evaluated(adapter, _only(problem, alone), device, mode))
     return replace(
         outcome,
         seconds=time.perf_counter() - start,
@@ -121,6 +129,30 @@ def answer(adapter: Adapter, problem: Problem, device: str, mode: str, *, watch:
         compile_seconds=meter.seconds - before.seconds,
         modified=_written(problem, given, tensors) if watch and outcome.error is None else (),
     )
+
+
+def _only(problem: Problem, name: str) -> Problem:
+    """Ask for one output alone; without a cotangent for the value, as those who want no gradient do."""
+    if name == "value":
+        if problem.laid == "cotangent":
+            problem = replace(problem, layout="contiguous", laid="")
+        problem = replace(problem, cotangent=None, tangent=None, target_tangent=None, wrt_target=False)
+        return replace(_private(problem), repeat_backward=False)
+    return replace(_private(problem), only=(name,))
+
+
+def _apart(refused: Outcome, problem: Problem, name: str, found: Outcome) -> Outcome:
+    """Take one output from the answer to it alone, where there is one; the others stay refused."""
+    if found.error == "unsupported":
+        return refused
+    error, message = refused.error or "", refused.message
+    failures = dict.fromkeys(problem.want, (error, message))
+    if found.error is None and name in found.outputs:
+        del failures[name]
+        return Outcome(outputs={name: found.outputs[name]}, failures=failures, last=found.last)
+    if found.error is not None:
+        failures[name] = (found.error, found.message)
+    return replace(refused if name == "value" else Outcome(failures=failures), last=found.last)
 
 
 def _evaluated(adapter: Adapter, problem: Problem, device: str, mode: str) -> Outcome:

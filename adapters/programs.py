@@ -24,6 +24,7 @@ def seen_by_compiler(p: Problem) -> Hashable:
         p.wrt_target,
         p.repeat_backward,
         p.scale,
+        p.only,
     )
     return (p.op, p.dtype, p.out_dtype, p.layout, p.laid, shapes, options)
 

@@ -84,6 +84,7 @@ class Problem:
                    and log_softmax of the input converted first; the gradient comes back in ``dtype``
     ``repeat_backward`` whether the VJP is wanted a second time, from the same forward pass, as ``vjp_again``
     ``scale``      factor on ``x`` before the op, in one computation with it (a compiler may fuse them); values only
+    ``only``       the outputs to compute, where these are not all that the fields above ask for; None for all
     """
 
     op: str
@@ -104,6 +105,7 @@ class Problem:
     out_dtype: Optional[str] = None
     repeat_backward: bool = False
     scale: float = 1.0
+    only: Optional[Tuple[str, ...]] = None
 
     @property
     def result_dtype(self) -> str:
@@ -122,10 +124,11 @@ class Problem:
 
     @property
     def want(self) -> Tuple[str, ...]:
-        """The outputs asked for, by what is given: see the fields."""
+        """The outputs asked for, by what is given: see the fields. The value is among them unless ``only`` says so."""
         given = ((name, getattr(self, name)) for name in NEEDS)
         there = frozenset(name for name, value in given if value is not None and value is not False)
-        return wanted(self.op, there, probabilities=self.has_probability_target)
+        every = wanted(self.op, there, probabilities=self.has_probability_target)
+        return every if self.only is None else tuple(name for name in every if name in self.only)
 
     def shape_of(self, output: str) -> Tuple[int, ...]:
         """The shape of an output."""

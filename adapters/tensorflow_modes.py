@@ -144,6 +144,9 @@ def derive(f: Value, g: Given, want: Sequence[str], *, over_reverse: bool = Fals
         out["value"], out["vjp"] = _gradient(of_x, g.x, g.cotangent)
     else:
         out["value"] = of_x()
+    if "value" not in want:
+        # A graph then computes nothing that the gradient does not need.
+        del out["value"]
     if "jvp" in want:
         out["jvp"] = _forward(of_x, g.x, g.tangent)
 

@@ -73,6 +73,8 @@ def _key(p: Problem, dynamic: bool) -> Hashable:
     ``label_smoothing`` is a constant of the program, the label to be ignored an argument that is always there. Symbolic
     shapes leave only the number of axes.
     """
+    # Value and gradient come from one program, whichever is looked at.
+    p = replace(p, only=None)
     if not dynamic:
         return seen_by_compiler(replace(p, ignore_index=None)), p.label_smoothing
     given = tuple(None if a is None else (a.ndim, a.dtype.str) for a in (p.x, p.target, p.weight, p.cotangent))

@@ -27,7 +27,7 @@ def backward(f: Value, g: Given, want: Sequence[str], *, differentiable: bool = 
     for leaf in leaves if "vjp" in want else ():
         leaf.requires_grad_()
     value = f(g.x, g.target)
-    out = {"value": value}
+    out = {"value": value} if "value" in want else {}
     if "vjp" not in want:
         return out
     twice = differentiable or "hvp" in want or "mixed" in want

@@ -146,7 +146,9 @@ def _reply(adapter: Adapter, message: Message, device: str, mode: str) -> Messag
     if not local.takes(adapter.capabilities().in_mode(mode), message.get("tier", "core")):
         return {"kind": "withheld", "id": message["id"]}
     _limit(message.get("limit", 0.0))
-    outcome = local.answer(adapter, message["problem"], device, mode, watch=message.get("watch", False))
+    outcome = local.answer(
+        adapter, message["problem"], device, mode, watch=message.get("watch", False), alone=message.get("alone", "")
+    )
     _limit(0.0)
     return {"kind": "outcome", "id": message["id"], "outcome": outcome}
 

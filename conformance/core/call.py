@@ -84,6 +84,11 @@ class Call:
         """True if the inputs are compared before and after."""
         return False
 
+    @property
+    def alone(self) -> str:
+        """The output that is asked again, without the others, where an exception has taken all of them."""
+        return "value"
+
     @cached_property
     def digest(self) -> str:
         """Eight hexadecimal digits of the problem's exact content."""

@@ -85,7 +85,8 @@ class Check(Call):
     """A check is several calls with a judge: ``problem`` is the first one's, ``others`` are its companions in order.
 
     ``outputs`` are those judged, one observation each; ``isolate`` marks calls that may crash a process; ``watched``
-    checks compare the inputs before and after. Companions of another shape put a check into the tier ``free``.
+    checks compare the inputs before and after; ``alone`` is the output that is asked again without the others where an
+    exception has taken all of them. Companions of another shape put a check into the tier ``free``.
     """
 
     name: str = ""
@@ -95,6 +96,7 @@ class Check(Call):
     follow: Follow | None = field(default=None, repr=False)
     isolate: bool = False
     watched: bool = False
+    alone: str = "value"
 
     @property
     def is_check(self) -> bool:
@@ -122,12 +124,14 @@ class Check(Call):
 def play(check: Check, target: Target, exact: Exact) -> Hearing:
     """Put a check's calls to a target, and those that follow from its answers."""
     calls = check.calls
-    outcomes = list(target.play([c.problem for c in calls], isolate=check.isolate, watch=check.watched))
+    outcomes = list(
+        target.play([c.problem for c in calls], isolate=check.isolate, watch=check.watched, alone=check.alone)
+    )
     hearing = Hearing(check, target, calls, tuple(outcomes), exact)
     if check.follow is None or first_unusable(hearing, "value") is not None:
         return hearing
     more = tuple(check.follow(outcomes))
-    outcomes += target.play([c.problem for c in more], isolate=check.isolate)
+    outcomes += target.play([c.problem for c in more], isolate=check.isolate, alone=check.alone)
     return replace(hearing, calls=calls + more, outcomes=tuple(outcomes))
 
 
@@ -135,7 +139,8 @@ def first_unusable(hearing: Hearing, output: str) -> Observation | None:
     """Return the observation of the first call without such an output in its shape and dtype; None if all have it."""
     for call, outcome in zip(hearing.calls, hearing.outcomes, strict=True):
         name = output if output in call.problem.want else "value"
-        found = unusable_answer(replace(hearing.blank(output), output=name), call, outcome)
+        offered = name in hearing.target.capabilities.outputs
+        found = unusable_answer(replace(hearing.blank(output), output=name), call, outcome, offered=offered)
         if found is not None:
             text = f"{hearing.check.name}: {found.message}" if found.verdict != "unsupported" else found.message
             return replace(found, output=output, message=text)

@@ -43,9 +43,8 @@ def answers_judge(clause: str, what: str, readings: Sequence[Reading], *, errors
 
     def judge(hearing: Hearing) -> list[Observation]:
         outcome = hearing.outcomes[0]
-        refused = outcome.of("value")
-        if refused.error is not None:
-            return [_raised(hearing, refused, "value", clause, what, errors=errors)]
+        if outcome.error is not None:
+            return [_raised(hearing, outcome, "value", clause, what, errors=errors)]
         own = {name: outcome.of(name) for name in hearing.check.outputs}
         return [
             _answered(hearing, answer, name, clause, what, readings)

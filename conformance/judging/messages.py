@@ -11,6 +11,9 @@ from lossproof.core.call import Call, detail
 from lossproof.core.observation import Observation
 from lossproof.targets.plain_function import NOT_AN_ARRAY
 
+# Significant digits that are enough for most numbers in a message, and for every float64.
+_DIGITS, _ALL_DIGITS = 9, 17
+
 
 def unusable_answer(base: Observation, call: Call, outcome: Outcome, *, offered: bool = True) -> Observation | None:
     """Return the observation of an error, or of an output that is missing or has a wrong shape or dtype; else None.
@@ -55,15 +58,26 @@ def message(call: Call, o: Observation) -> str:
     """Return ``op(call): got X at [i], exact in [a, b], allowed e, 37x the bound``."""
     # sanity check: only judged observations have a message of this form
     assert o.exact is not None
+    assert o.got is not None
     where = "[" + ", ".join(map(str, o.index)) + "]"
     lo, hi = o.exact
-    exact = f"exact in [{lo:.9g}, {hi:.9g}]" if lo != hi else f"exact {lo:.9g}"
+    got, low, high = told_apart(o.got, lo, hi)
+    exact = f"exact in [{low}, {high}]" if lo != hi else f"exact {low}"
     size = f"{o.share:.3g}x the bound" if np.isfinite(o.share) else "not an accepted value"
     kind = "statistical grade exceeded; " if o.verdict == "suspect" else ""
     return (
-        f"{call.problem.op}({_describe(call)}): {kind}{o.output} got {o.got:.9g} at {where}, {exact}, "
+        f"{call.problem.op}({_describe(call)}): {kind}{o.output} got {got} at {where}, {exact}, "
         f"allowed {o.allowed:.3g} (profile {o.profile}), {size}"
     )
+
+
+def told_apart(*numbers: float) -> list[str]:
+    """Write numbers with nine digits, or with as many more as tell those that differ apart."""
+    for digits in range(_DIGITS, _ALL_DIGITS):
+        found = [f"{v:.{digits}g}" for v in numbers]
+        if len(set(found)) >= len({v if v == v else None for v in numbers}):
+            return found
+    return [f"{v:.{_ALL_DIGITS}g}" for v in numbers]
 
 
 def own_index(at: tuple[int, ...], p: Problem, output: str) -> tuple[int, ...]:

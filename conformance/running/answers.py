@@ -62,7 +62,7 @@ def ask_group(target: Target, group: CallGroup) -> GroupAnswers:
     if isinstance(first, Check):
         hearing = play(first, target, Exact())
         return GroupAnswers(hearing.outcomes, hearing)
-    return GroupAnswers(tuple(target.play([c.problem for c in group.calls])))
+    return GroupAnswers(tuple(target.play([c.problem for c in group.calls], alone=first.alone)))
 
 
 class Direct:

@@ -73,7 +73,7 @@ def export(folder: Path, calls: Sequence[Call], facts: Mapping[str, Any], timeou
             file.write(wire.pack({"kind": "deck", **about, "requests": len(numbered)}))
             for number, (problem, call) in numbered:
                 request = {"kind": "evaluate", "id": number, "problem": problem, "tier": call.tier, "limit": timeout}
-                file.write(wire.pack({**request, "watch": call.watched}))
+                file.write(wire.pack({**request, "watch": call.watched, "alone": call.alone}))
             file.write(wire.pack({"kind": "bye"}))
     except OSError as error:
         raise UsageError(f"cannot write {folder}: {error.strerror or error}") from None
@@ -162,7 +162,9 @@ class AnswerFile(Introduced):
         """Not on offer: the framework is elsewhere."""
         raise UsageError(f"{self.path} holds answers only")
 
-    def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
+    def outcomes(
+        self, problems: Sequence[Problem], *, isolate: bool, watch: bool, alone: str = ""
+    ) -> Iterator[Outcome]:
         """The answers in the file."""
         for problem in problems:
             number = self._numbers.get((problem, isolate, watch))

@@ -15,9 +15,11 @@ class Listening(Target):
 
     heard: list[Outcome] = field(default_factory=list)
 
-    def play(self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False) -> Iterator[Outcome]:
+    def play(
+        self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False, alone: str = ""
+    ) -> Iterator[Outcome]:
         """Put problems to the adapter and keep the outcomes."""
-        for outcome in super().play(problems, isolate=isolate, watch=watch):
+        for outcome in super().play(problems, isolate=isolate, watch=watch, alone=alone):
             self.heard.append(outcome)
             yield outcome
 

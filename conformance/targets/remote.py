@@ -102,7 +102,7 @@ class Lane:
             return hello
         raise AssertionError("unreachable")
 
-    def play(self, problems: Sequence[Problem], *, watch: bool) -> Iterator[Outcome]:
+    def play(self, problems: Sequence[Problem], *, watch: bool, alone: str) -> Iterator[Outcome]:
         """Yield one outcome for each problem, whatever happens to the process.
 
         Raises :class:`TargetLostError` if the process is given up already.
@@ -117,15 +117,15 @@ class Lane:
                 done += 1
                 continue
             try:
-                for outcome in self._ask(problems[done:], watch=watch):
+                for outcome in self._ask(problems[done:], watch=watch, alone=alone):
                     self._note_answer(problems[done])
                     done += 1
                     yield outcome
             except Fault as fault:
-                yield self._culprit(problems[done], fault, watch=watch)
+                yield self._culprit(problems[done], fault, watch=watch, alone=alone)
                 done += 1
 
-    def _culprit(self, problem: Problem, fault: Fault, *, watch: bool) -> Outcome:
+    def _culprit(self, problem: Problem, fault: Fault, *, watch: bool, alone: str) -> Outcome:
         """The outcome of a call during which the process ended."""
         self._stop()
         if self.given_up is not None:
@@ -135,7 +135,7 @@ class Lane:
         self.on_end += 1
         if not fault.alone and fault.kind != "timeout":
             try:
-                (outcome,) = self._ask([problem], watch=watch)
+                (outcome,) = self._ask([problem], watch=watch, alone=alone)
             except Fault as again:
                 self._stop()
                 fault = again
@@ -160,7 +160,7 @@ class Lane:
         self.on_end = 0
         self.faults.pop(_kind(problem), None)
 
-    def _ask(self, problems: Sequence[Problem], *, watch: bool) -> Iterator[Outcome]:
+    def _ask(self, problems: Sequence[Problem], *, watch: bool, alone: str) -> Iterator[Outcome]:
         if self._process is None:
             try:
                 self.start()
@@ -174,11 +174,12 @@ class Lane:
         assert self._process is not None
         numbers = [next(self._ids) for _ in problems]
         limit = 2 * self.limits.timeout
+        how = {"watch": watch, "alone": alone, "limit": limit}
         requests = [
-            wire.pack({"kind": "evaluate", "id": i, "problem": p, "watch": watch, "limit": limit})
+            wire.pack({"kind": "evaluate", "id": i, "problem": p, **how})
             for i, p in zip(numbers, problems, strict=True)
         ]
-        alone = self._process.asked == 0
+        is_first = self._process.asked == 0
         replies = self._process.ask(requests)
         for number, reply in zip(numbers, replies, strict=True):
             # sanity check: replies come in the order of the requests
@@ -189,11 +190,11 @@ class Lane:
                 replies.close()
                 self._stop()
                 if outcome.error == "crash":
-                    raise Fault("crash", outcome.message, alone=alone)
+                    raise Fault("crash", outcome.message, alone=is_first)
                 yield outcome
                 return
             yield outcome
-            alone = False
+            is_first = False
 
     def script(self, problem: Problem) -> str:
         """Return the adapter's own script for a problem. Raises :class:`UsageError` where it has none."""
@@ -249,9 +250,11 @@ class Remote(Introduced):
         """Return the adapter's own script for a problem. Raises :class:`UsageError` where it has none."""
         return self._lane.script(problem)
 
-    def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
+    def outcomes(
+        self, problems: Sequence[Problem], *, isolate: bool, watch: bool, alone: str = ""
+    ) -> Iterator[Outcome]:
         """Yield one outcome for each problem; ``isolate`` sends them to the process apart."""
-        return (self._apart if isolate else self._lane).play(problems, watch=watch)
+        return (self._apart if isolate else self._lane).play(problems, watch=watch, alone=alone)
 
     @property
     def start_seconds(self) -> float:

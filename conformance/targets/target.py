@@ -54,7 +54,9 @@ class Player(Protocol):
         """Return a program of the framework alone that evaluates the problem."""
         ...
 
-    def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
+    def outcomes(
+        self, problems: Sequence[Problem], *, isolate: bool, watch: bool, alone: str = ""
+    ) -> Iterator[Outcome]:
         """Yield one outcome for each problem, in order."""
         ...
 
@@ -143,17 +145,20 @@ class Target:
         """Say whether calls of a tier are worth their compilation here: see ``Call.tier``."""
         return local.takes(self.capabilities, tier)
 
-    def play(self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False) -> Iterator[Outcome]:
+    def play(
+        self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False, alone: str = ""
+    ) -> Iterator[Outcome]:
         """Put problems to the adapter, one outcome each.
 
         ``isolate`` keeps what they may corrupt from other calls, where the adapter is in a process of its own. With
-        ``watch`` outcomes say which inputs were written into.
+        ``watch`` outcomes say which inputs were written into. The output ``alone`` is asked again without the others
+        where an exception has taken all of them.
         """
         if isinstance(self.adapter, Player):
-            yield from self.adapter.outcomes(problems, isolate=isolate, watch=watch)
+            yield from self.adapter.outcomes(problems, isolate=isolate, watch=watch, alone=alone)
             return
         for problem in problems:
-            yield local.answer(self.adapter, problem, self.device, self.mode, watch=watch)
+            yield local.answer(self.adapter, problem, self.device, self.mode, watch=watch, alone=alone)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lossproof.adapters.numpy import NumpyAdapter
-from lossproof.adapters.protocol import Capabilities, Outcome, Problem, Tensor
+from lossproof.adapters.protocol import Capabilities, Outcome, Problem, Tensor, UnsupportedProblem
 from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.error_cases import K, error_checks
 from lossproof.core.case_id import ERROR
@@ -266,7 +266,9 @@ class Broken(Target):
 
     error: str = "crash"
 
-    def play(self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False) -> Iterator[Outcome]:
+    def play(
+        self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False, alone: str = ""
+    ) -> Iterator[Outcome]:
         for _ in problems:
             yield Outcome(error=self.error, message="killed by signal 11")
 
@@ -279,9 +281,50 @@ def test_a_crash_is_no_clean_error(error: str) -> None:
 
 
 def test_errors_are_recorded_as_conventions() -> None:
-    (o,) = (o for o in run([parse_target("numpy")], [c for c in CHECKS if c.name == "13-k"][:1]) if "/all/" not in o.id)
-    assert (o.verdict, o.conventions) == ("convention", {"13": "error:bad_label"})
-    assert from_line(to_line(o)) == o
+    some = [c for c in CHECKS if c.name == "13-k"][:1]
+    given = [o for o in run([parse_target("numpy")], some) if "/all/" not in o.id]
+    assert [o.output for o in given] == ["value", "vjp"], "the gradient is asked alone"
+    for o in given:
+        assert (o.verdict, o.conventions) == ("convention", {"13": "error:bad_label"})
+        assert from_line(to_line(o)) == o
+
+
+def clipping(p: Problem, evaluate: Evaluate) -> Outputs:
+    """Who looks at labels in the value alone."""
+    if p.only != ("vjp",) or p.target is None or p.has_probability_target:
+        return evaluate(p)
+    return {"vjp": evaluate(replace(p, target=np.clip(p.target, 0, K - 1)))["vjp"]}
+
+
+def test_the_gradient_of_an_unknown_label_is_asked_without_the_value() -> None:
+    some = [c for c in CHECKS if c.name.startswith("13-") and "beside" not in c.name]
+    found = [o for o in run([Target(Odd(clipping))], some) if o.verdict in FAILING]
+    assert {o.output for o in found} == {"vjp"}
+    assert {o.id for o in found} == {c.id for c in some}
+    assert "silently gives vjp" in found[0].message
+
+
+def test_who_has_no_gradient_alone_is_asked_once() -> None:
+    def how(p: Problem, evaluate: Evaluate) -> Outputs:
+        if p.only is not None:
+            raise UnsupportedProblem("the value comes first")
+        return evaluate(p)
+
+    some = [c for c in CHECKS if c.name == "13-k"]
+    given = [o for o in run([Target(Odd(how))], some) if "/all/" not in o.id]
+    assert [(o.output, o.conventions) for o in given] == [("value", {"13": "error:bad_label"})] * 2
+
+
+def test_other_invalid_input_is_not_asked_again() -> None:
+    asked = []
+
+    def how(p: Problem, evaluate: Evaluate) -> Outputs:
+        asked.append(p)
+        raise ValueError("I take nothing")
+
+    some = [c for c in CHECKS if c.name.startswith("15-") and "vjp" in c.problem.want]
+    list(run([Target(Odd(how))], some))
+    assert len(asked) == len(some)
 
 
 def test_different_conventions_across_dtypes_fail() -> None:

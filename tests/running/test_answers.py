@@ -55,7 +55,9 @@ class Elsewhere:
         if self.gate:
             self.gate.set()
 
-    def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
+    def outcomes(
+        self, problems: Sequence[Problem], *, isolate: bool, watch: bool, alone: str = ""
+    ) -> Iterator[Outcome]:
         self.asked += 1
         if self.asked == self.fail_at:
             raise RuntimeError("out of order")
@@ -131,9 +133,11 @@ def test_targets_take_turns_through_the_deck() -> None:
     turns: list[tuple[str, int]] = []
 
     class Noting(Elsewhere):
-        def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
+        def outcomes(
+            self, problems: Sequence[Problem], *, isolate: bool, watch: bool, alone: str = ""
+        ) -> Iterator[Outcome]:
             turns.append((self.name, self.asked))
-            return super().outcomes(problems, isolate=isolate, watch=watch)
+            return super().outcomes(problems, isolate=isolate, watch=watch, alone=alone)
 
     gate, players = threading.Event(), [Noting() for _ in range(9)]
     first = Elsewhere(gate=gate)

@@ -23,7 +23,9 @@ class Started(NumpyAdapter):
     def evidence(self) -> dict[str, Any]:
         return {}
 
-    def outcomes(self, problems: Sequence[Problem], *, isolate: bool, watch: bool) -> Iterator[Outcome]:
+    def outcomes(
+        self, problems: Sequence[Problem], *, isolate: bool, watch: bool, alone: str = ""
+    ) -> Iterator[Outcome]:
         yield from ()
 
     def interrupt(self) -> None: ...

@@ -34,6 +34,10 @@ P = [[math.exp(-row_loss(x, onehot)) for onehot in np.eye(4).tolist()] for x in 
 SLOPE = [p - (i == 2) for i, p in enumerate(P[1])]
 
 
+# The gradient of the first row if its label were the first class.
+CLAMPED = [p - (i == 0) for i, p in enumerate(P[0])]
+
+
 MEAN = sum(p * v for p, v in zip(P[1], ROWS[1], strict=True))
 
 
@@ -62,6 +66,8 @@ LABELS = (
         "Truncating a label ... to fewer bits is a silent finite value (13).",
         (error("13-32-bit", "bad_label", SECOND, refuses=({"value": PLAIN},)),),
         ("upstream cross_entropy: labels cast to int32",),
+        also=("4.13-alone",),
+        because="of a label so far out nothing is left",
     ),
     Clause(
         "4.12-truncated-sentinel",
@@ -90,6 +96,7 @@ LABELS = (
                 "2-ignore-absent",
                 "4.0-exempt",
                 "4.12-truncated-label",
+                "4.13-alone",
                 "4.13-memory",
                 "4.13-modes",
                 "4.13-out-of-range",
@@ -97,6 +104,24 @@ LABELS = (
             *("4.13-recorded", "4.13-silent", "4.13-wrap", "4.13-zero-row"),
         ),
         because="every unknown label is answered in the same way",
+    ),
+    Clause(
+        "4.13-alone",
+        "Asked without the value, the gradient is held to the same.",
+        (
+            error("13-far", "bad_label", {"vjp": [[0.0] * 4, SLOPE]}, refuses=({"vjp": [CLAMPED, SLOPE]},)),
+            error(
+                "13-far",
+                "bad_label",
+                {"vjp": [[0.0] * 4, [0, 0, -1, 0]]},
+                op="nll_loss",
+                refuses=({"vjp": [[-1, 0, 0, 0], [0, 0, -1, 0]]},),
+            ),
+        ),
+        (
+            "clause cross_entropy: the gradient alone clamps far labels",
+            "clause nll_loss: the gradient alone clamps far labels",
+        ),
     ),
     Clause(
         "4.13-wrap",

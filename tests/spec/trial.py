@@ -118,7 +118,9 @@ class Spoken(Target):
 
     answer: Answer = ""
 
-    def play(self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False) -> Iterator[Outcome]:
+    def play(
+        self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False, alone: str = ""
+    ) -> Iterator[Outcome]:
         """The answer, rounded to the format."""
         for p in problems:
             if isinstance(self.answer, str):

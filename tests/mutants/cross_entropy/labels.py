@@ -113,7 +113,20 @@ def _nan_slope(case: Case, p: Array, c: Array) -> Array:
     return z if case.labels is None else np.where(unknown(case)[..., None], np.nan, z).astype(p.dtype)
 
 
+def _far_clamped(case: Case) -> Case:
+    if case.labels is None:
+        return case
+    far = np.abs(case.labels.astype(np.float64)) > 2**60
+    return relabelled(case, np.where(far & case.kept, np.clip(case.labels, 0, case.k - 1), case.labels))
+
+
 MUTANTS: tuple[Mutant, ...] = (
+    of_loss(
+        "4.13-alone",
+        "the gradient alone clamps far labels",
+        "the value refuses them, and comes first where anybody asks both",
+        grad=replace(CORRECT, guard=lambda case: known_labels(_far_clamped(case))).grad,
+    ),
     plain_row("label off by one", "labels count from 1", Loss(read=next_label)),
     loss_bug(
         "labels cast to the logits' dtype",

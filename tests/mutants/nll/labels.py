@@ -4,12 +4,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
+from tests.mutants.kit.clause_kit import of_loss
 from tests.mutants.kit.entries import loss_bug
 from tests.mutants.kit.loss_mistakes import checked_by_reduction
-from tests.mutants.kit.loss_steps import NLL
+from tests.mutants.kit.loss_steps import NLL, Case, known_labels, relabelled
 from tests.mutants.kit.mutant import Mutant
 
+
+def _far_clamped(case: Case) -> Case:
+    if case.labels is None:
+        return case
+    far = np.abs(case.labels.astype(np.float64)) > 2**60
+    return relabelled(case, np.where(far & case.kept, np.clip(case.labels, 0, case.k - 1), case.labels))
+
+
 MUTANTS: tuple[Mutant, ...] = (
+    of_loss(
+        "4.13-alone",
+        "the gradient alone clamps far labels",
+        "the value refuses them, and comes first where anybody asks both",
+        NLL,
+        op="nll_loss",
+        grad=replace(NLL, guard=lambda case: known_labels(_far_clamped(case))).grad,
+    ),
     loss_bug(
         "bounds checked in the reduced branch only",
         "reduction none accepts any label",
