@@ -48,6 +48,7 @@ class JaxAdapter:
             modes=("eager", "jit", "vmap", "grad-of-jit", "where"),
             profiles=profiles,
             outputs=OUTPUTS,
+            out_dtypes=LOSSES,
             compile_cost="cheap",
             conventions=_CONVENTIONS,
             variables=(*processor.variables(processor.XLA), "NPROC=4"),

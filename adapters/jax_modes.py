@@ -36,12 +36,13 @@ Value = Callable[[Any, Any, bool], Any]
 def placed(p: Problem, device: Any) -> Given:
     """Place the arrays of a problem on a device. Labels keep their own type."""
 
-    def put(a: Any) -> Any:
+    def put(name: str) -> Any:
+        a = getattr(p, name)
         if a is None:
             return None
-        return jax.device_put(a if a.dtype.kind in "iu" else a.astype(TYPES[p.dtype]), device)
+        return jax.device_put(a if a.dtype.kind in "iu" else a.astype(TYPES[p.dtype_of_input(name)]), device)
 
-    return seen(Given(*(put(getattr(p, name)) for name in ARRAYS)), lambda t: np.asarray(t).tobytes())
+    return seen(Given(*map(put, ARRAYS)), lambda t: np.asarray(t).tobytes())
 
 
 def pulled(t: Any) -> Tensor:
@@ -52,6 +53,9 @@ def pulled(t: Any) -> Tensor:
 
 def value_of(f: compose.Namespace, p: Problem, weight: Any, v: compose.Values) -> Value:
     """Return the value of a problem as a function of input and target."""
+    if p.out_dtype is not None:
+        wide, kind = value_of(f, replace(p, dtype=p.out_dtype, out_dtype=None), weight, v), p.out_dtype
+        return lambda x, target, select_used: wide(f.cast(x, kind), target, select_used)
     op = _operation(f, p, weight, v)
     if p.scale == 1.0:
         return op
@@ -160,7 +164,7 @@ class Modes:
 
 def numbers(p: Problem) -> Tuple[Any, Any, Any]:
     """Return the values of options as arguments of a program, of the dtype that a number would have in it."""
-    v, kind = compose.values(p), np.dtype(compose.wide(p.dtype))
+    v, kind = compose.values(p), np.dtype(compose.wide(p.result_dtype))
     return kind.type(v.keep), kind.type(v.share), np.int64(v.ignore or 0)
 
 

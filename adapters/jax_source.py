@@ -49,7 +49,7 @@ def script(p: Problem, device: str, mode: str) -> str:
 def tensors(p: Problem) -> Iterator[str]:
     """Write the lines that set the arrays of a problem as arrays of JAX."""
     for name, a, entries in source.constants(p):
-        kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype
+        kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype_of_input(name)
         yield "%s = jnp.array(%s, jnp.%s).reshape(%r)" % (name, entries, kind, a.shape)
 
 

@@ -86,8 +86,8 @@ def refusal(name: str, capabilities: Capabilities, p: Problem) -> str:
         return "%s has no layout %s" % (name, p.layout)
     if p.laid and p.laid not in capabilities.laid:
         return "%s has no layout of %s alone" % (name, p.laid)
-    if p.out_dtype is not None and not capabilities.out_dtypes:
-        return "%s offers no output dtype wider than the input" % name
+    if p.out_dtype is not None and p.op not in capabilities.out_dtypes:
+        return "%s offers no %s in a dtype wider than the input" % (name, p.op)
     return ""
 
 
@@ -95,7 +95,7 @@ def _normalised(p: Problem) -> bool:
     """Tell whether every row of probability targets sums to 1, but for the rounding of its entries."""
     if p.target is None or not p.has_probability_target:
         return True
-    roundoff, lost = _ROUNDING[p.dtype]
+    roundoff, lost = _ROUNDING[p.result_dtype]
     return bool(np.all(sums_to_one(p.target, roundoff, lost, p.axis)))
 
 

@@ -14,7 +14,19 @@ import numpy as np
 
 from . import layouts, processor, source
 from .numpy_source import TO_BFLOAT16, lines
-from .protocol import ARRAYS, LAYOUTS, OUTPUTS, REDUCED, REDUCTIONS, Capabilities, Description, Problem, Support, Tensor
+from .protocol import (
+    ARRAYS,
+    LAYOUTS,
+    OPS,
+    OUTPUTS,
+    REDUCED,
+    REDUCTIONS,
+    Capabilities,
+    Description,
+    Problem,
+    Support,
+    Tensor,
+)
 
 _WIDE = {"float64": np.float64, "float32": np.float32, "bfloat16": np.float32, "float16": np.float32}
 
@@ -49,7 +61,7 @@ class NumpyAdapter:
             layouts=LAYOUTS,
             laid=ARRAYS,
             conventions=_CONVENTIONS,
-            out_dtypes=True,
+            out_dtypes=OPS,
             variables=processor.variables(processor.numpy_features()),
         )
 

@@ -65,7 +65,7 @@ class Problem:
     converts them to its own tensors of that dtype without rounding.
 
     ``op``         the operation, one of ``OPS``
-    ``dtype``      the dtype of all floating-point inputs but the cotangent, one of ``DTYPES``
+    ``dtype``      the dtype of all floating-point inputs, but see ``out_dtype``; one of ``DTYPES``
     ``x``          logits (``nll_loss``: log-probabilities), any rank >= 1, class axis ``axis`` of size K
     ``target``     int64 labels (shape of ``x`` without ``axis``), float64 probabilities (shape of ``x``), or None
     ``weight``     float64 ``(K,)`` class weights, or None
@@ -80,8 +80,8 @@ class Problem:
                    ``x``, or None
     ``layout``     how arrays lie in memory, one of ``LAYOUTS``; see ``layouts``
     ``laid``       the one array, of ``ARRAYS``, that lies so. Default: nothing, the input and the cotangent do
-    ``out_dtype``  the dtype of the value (and of the cotangent) where it is wider than the input's, or None: softmax
-                   and log_softmax of the input converted first; the gradient comes back in ``dtype``
+    ``out_dtype``  the dtype of the value where it is wider than the input's, or None: what is computed of the input
+                   converted first. Cotangent, weights and probabilities have it, too; the gradient has ``dtype``
     ``repeat_backward`` whether the VJP is wanted a second time, from the same forward pass, as ``vjp_again``
     ``scale``      factor on ``x`` before the op, in one computation with it (a compiler may fuse them); values only
     ``only``       the outputs to compute, where these are not all that the fields above ask for; None for all
@@ -106,6 +106,10 @@ class Problem:
     repeat_backward: bool = False
     scale: float = 1.0
     only: Optional[Tuple[str, ...]] = None
+
+    def dtype_of_input(self, name: str) -> str:
+        """The floating-point dtype of an array of ``ARRAYS``."""
+        return self.dtype if name in ("x", "tangent") else self.result_dtype
 
     @property
     def result_dtype(self) -> str:
@@ -173,7 +177,7 @@ class Capabilities:
                     ``("value", "vjp")``
     ``layouts``     layouts in memory of the input and the cotangent, of ``LAYOUTS``. Default: ``("contiguous",)``
     ``laid``        the arrays, of ``ARRAYS``, that may have one of these alone. Default: none. ``("target", "weight")``
-    ``out_dtypes``  whether softmax and log_softmax take an output dtype wider than their input's. Default: False
+    ``out_dtypes``  the ops whose value may have a dtype wider than their input's. Default: none. ``("softmax",)``
     ``normalised_targets`` whether the function documents ``sum q = 1``: it gets no other probability targets.
                     Default: False
 
@@ -220,7 +224,7 @@ class Capabilities:
     wraps_negative_labels: bool = False
     zeroes_unknown_labels: bool = False
     conventions: Mapping[Tuple[str, str, str], str] = field(default_factory=dict)
-    out_dtypes: bool = False
+    out_dtypes: Tuple[str, ...] = ()
     variables: Tuple[str, ...] = ()
     by_mode: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

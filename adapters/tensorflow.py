@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import compose, processor, tensorflow_source
-from .protocol import OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
+from .protocol import LOSSES, OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
 from .tensorflow_modes import Modes, has_keras, is_native, placed, pulled
 
 # Infinity minus infinity in the shift (kernels of softmax differ); the composition has no ignore_index for
@@ -62,6 +62,7 @@ class TensorFlowAdapter:
             ),
             profiles=profiles,
             outputs=OUTPUTS,
+            out_dtypes=LOSSES,
             conventions=_CONVENTIONS,
             variables=(
                 *processor.variables(processor.WITH_ONEDNN, processor.ONEDNN, processor.XLA),

@@ -76,13 +76,15 @@ def has_keras() -> bool:
 
 def placed(p: Problem) -> Given:
     """Place the tensors of a problem on the current device."""
-    dtype = TYPES[p.dtype].as_numpy_dtype
 
-    def put(a: Any) -> Any:
+    def put(name: str) -> Any:
+        a = getattr(p, name)
+        if a is None:
+            return None
         # astype copies: TensorFlow may keep the memory of the array that it is given. Labels keep their own type.
-        return None if a is None else tf.constant(a.astype(dtype if a.dtype.kind == "f" else a.dtype))
+        return tf.constant(a.astype(TYPES[p.dtype_of_input(name)].as_numpy_dtype if a.dtype.kind == "f" else a.dtype))
 
-    return seen(Given(*(put(getattr(p, name)) for name in ARRAYS)), lambda t: bytes(t.numpy().tobytes()))
+    return seen(Given(*map(put, ARRAYS)), lambda t: bytes(t.numpy().tobytes()))
 
 
 def pulled(t: Any) -> Tensor:
@@ -97,6 +99,9 @@ def is_native(p: Problem) -> bool:
 
 def value_of(f: Namespace, p: Problem, weight: Any, v: compose.Values) -> Value:
     """Return the value of a problem as a function of input and target."""
+    if p.out_dtype is not None:
+        wide, kind = value_of(f, replace(p, dtype=p.out_dtype, out_dtype=None), weight, v), p.out_dtype
+        return lambda x, target, select_used: wide(f.cast(x, kind), target, select_used)
     op = _operation(f, p, weight, v)
     if p.scale == 1.0:
         return op
@@ -216,7 +221,7 @@ class Modes:
 
 def numbers(p: Problem) -> Tuple[Any, Any, Any]:
     """Return the values of options as arguments of a program, of the dtype that a number would have in it."""
-    v, kind = compose.values(p), np.dtype(compose.wide(p.dtype))
+    v, kind = compose.values(p), np.dtype(compose.wide(p.result_dtype))
     labels = np.dtype(np.int64) if p.target is None or p.has_probability_target else p.target.dtype
     return kind.type(v.keep), kind.type(v.share), labels.type(v.ignore or 0)
 

@@ -65,7 +65,7 @@ def script(p: Problem, device: str, mode: str) -> str:
 def tensors(p: Problem) -> Iterator[str]:
     """Write the lines that set the arrays of a problem as tensors."""
     for name, a, entries in source.constants(p):
-        kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype
+        kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype_of_input(name)
         yield "%s = tf.reshape(tf.constant(%s, tf.%s), %r)" % (name, entries, kind, a.shape)
 
 

@@ -14,7 +14,18 @@ import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
 from . import processor, torch_devices, torch_kernels, torch_modes, torch_source
 from .given import Given
-from .protocol import ARRAYS, LAYOUTS, OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
+from .protocol import (
+    ARRAYS,
+    LAYOUTS,
+    OPS,
+    OUTPUTS,
+    Capabilities,
+    Description,
+    Meter,
+    Problem,
+    Support,
+    UnsupportedProblem,
+)
 from .torch_compiled import Compiled, available, original
 from .torch_ops import DTYPES, NAMES, function, ignored_label, placed, pulled
 
@@ -54,7 +65,7 @@ class TorchAdapter:
             "ops": {op: ops[op] for op in torch_kernels.OPS},
             "outputs": ("value", "vjp"),
             "layouts": tuple(layout for layout in LAYOUTS if layout not in ("reversed", "expanded")),
-            "out_dtypes": False,
+            "out_dtypes": (),
         }
         # PyTorch has no negative strides.
         offered = tuple(layout for layout in LAYOUTS if layout != "reversed")
@@ -66,7 +77,7 @@ class TorchAdapter:
             layouts=offered,
             laid=ARRAYS,
             conventions=_CONVENTIONS,
-            out_dtypes=True,
+            out_dtypes=OPS,
             variables=(*processor.variables(processor.ATEN, processor.ONEDNN), "OMP_NUM_THREADS=4"),
             by_mode={
                 "compile": _COMPILED,

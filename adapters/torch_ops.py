@@ -43,6 +43,8 @@ def _operation(p: Problem) -> Callable[[Any, Any, Any, int], Any]:
     moved, nll, dense = axis % p.x.ndim != place, p.op == "nll_loss", p.has_probability_target
 
     def loss(x: Any, target: Any, weight: Any, ignore: int) -> Any:
+        if dtype is not None:
+            x = x.to(dtype)
         if moved:
             x = x.movedim(axis, place)
             target = target.movedim(axis, place) if dense else target
@@ -70,7 +72,7 @@ def placed(p: Problem, device: str) -> Given:
         kind = None if a is None or a.dtype.kind != "f" else DTYPES[dtype]
         return None if a is None else torch.tensor(a, dtype=kind, device=device)
 
-    tensors = {name: put(getattr(p, name), p.result_dtype if name == "cotangent" else p.dtype) for name in ARRAYS}
+    tensors = {name: put(getattr(p, name), p.dtype_of_input(name)) for name in ARRAYS}
     tensors.update({name: layouts.lay(tensors[name], plan) for name, plan in layouts.of_problem(p).items()})
     return seen(Given(**tensors), memory)
 

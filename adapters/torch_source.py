@@ -34,7 +34,7 @@ def tensors(p: Problem, device: str) -> Iterator[str]:
     """Write the lines that set the arrays of a problem as tensors."""
     place = "" if device == "cpu" else ', device="%s"' % device
     for name, a, entries in source.constants(p):
-        kind = a.dtype.name if a.dtype.kind in "iu" else p.result_dtype if name == "cotangent" else p.dtype
+        kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype_of_input(name)
         text = "%s = torch.tensor(%s, dtype=torch.%s%s).reshape(%r)"
         yield text % (name, entries, kind, place, a.shape)
 
@@ -62,7 +62,8 @@ def _call(p: Problem) -> str:
         return "F.%s(x, dim=%d%s)" % (p.op, p.axis, kind)
     dim = min(1, p.x.ndim - 1)
     move = "" if p.axis % p.x.ndim == dim else ".movedim(%d, %d)" % (p.axis, dim)
-    args = ["x" + move, "target" + (move if p.has_probability_target else "")]
+    kind = "" if p.out_dtype is None else ".to(torch.%s)" % p.out_dtype
+    args = ["x" + kind + move, "target" + (move if p.has_probability_target else "")]
     if p.weight is not None:
         args.append("weight=weight")
     args.append("ignore_index=%d" % ignored_label(p))

@@ -82,10 +82,11 @@ def check_implementation(
     for nll_loss, and also ``label_smoothing`` for cross_entropy. ``grad(x, cotangent, *, ...)`` takes the same
     keywords and returns the gradient with respect to ``x``. NumPy arrays in and out, of the dtype under test
     (bfloat16 needs the package ml_dtypes). ``options`` names the keywords that the function takes, if not all:
-    calls that need others are not judged; ``out_dtype`` among them says that softmax and log_softmax take that keyword,
-    a wider dtype for their result. ``derivatives`` may hold ``jvp(x, tangent, ...)``,
-    ``hvp(x, cotangent, tangent, ...)``, ``grad_target(x, cotangent, ...)``,
-    ``mixed(x, cotangent, target_tangent, ...)`` and ``jvp_target(x, target_tangent, ...)``.
+    calls that need others are not judged; ``out_dtype`` among them says that the function takes that keyword, a dtype
+    wider than that of ``x`` for its result, which weights, probabilities and the cotangent then have as well.
+    ``derivatives`` may hold ``jvp(x, tangent, ...)``, ``hvp(x, cotangent, tangent, ...)``,
+    ``grad_target(x, cotangent, ...)``, ``mixed(x, cotangent, target_tangent, ...)`` and
+    ``jvp_target(x, target_tangent, ...)``.
 
     ``error_profiles`` maps a dtype to a declared error profile W, N or F; ``online`` declares partial sums that are
     rescaled when the running maximum grows. ``mean`` says what the reduction ``mean`` of index targets is if it does

@@ -19,6 +19,7 @@ from lossproof.cases.scaled_logits import scaled_calls
 from lossproof.cases.shape_sweeps import sweep_calls
 from lossproof.cases.signature import Signature, Uses
 from lossproof.cases.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, Shape, at_axis, combinations, is_core, is_full
+from lossproof.cases.wider_losses import wider_loss_calls
 from lossproof.cases.wider_outputs import wider_output_calls
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
@@ -129,6 +130,7 @@ def _extras(dtype: str, part: DeckPart) -> Iterator[Call]:
     yield from wider_output_calls(dtype, part)
     yield from scaled_calls(dtype, part)
     yield from laid_calls(dtype, part)
+    yield from wider_loss_calls(dtype, part)
     yield from (c for c in coincidence_calls(dtype) if part.keeps(c.problem.op, c.family))
 
 

@@ -137,6 +137,12 @@ def _labels(op: str, dtype: str) -> Iterator[ErrorCase]:
         wide = loss(op, dtype, target=np.array([-100, 2]), ignore_index=-100, reduction="mean")
         p = replace(wide, target=np.array([-100, 2], dtype=kind))
         yield ErrorCase(f"{kind.__name__}-ignored", "12", text, p, (Reading("accepted", ((1.0, wide),)),))
+    for kind in (np.int32, np.uint8):
+        text = f"labels of type {kind.__name__} with every option: the same result or an error"
+        options: dict[str, object] = {"weight": VALID_WEIGHTS, "ignore_index": 1, "reduction": "mean"}
+        wide = loss(op, dtype, **options, **({"label_smoothing": 0.125} if op == "cross_entropy" else {}))
+        p = replace(wide, target=np.array([1, 2], dtype=kind))
+        yield ErrorCase(f"{kind.__name__}-options", "12", text, p, (Reading("accepted", ((1.0, wide),)),))
     for name, label in (("k", K), ("8-bit", 2**8 + 1), ("minus-one", -1)):
         yield ErrorCase(f"{name}-weighted", "13", *_unknown(loss(op, dtype, weight=VALID_WEIGHTS), label))
         yield ErrorCase(f"{name}-mean", "13", *_unknown(loss(op, dtype, reduction="mean"), label))

@@ -35,13 +35,19 @@ OPERATIONS: Mapping[str, Op] = {
     for op in (
         Op("softmax", "logits", (), frozenset({"axis"}), extras=frozenset({"out_dtype", "scale"})),
         Op("log_softmax", "logits", (), frozenset({"axis"}), extras=frozenset({"out_dtype", "scale"})),
-        Op("nll_loss", "log_probs", ("index",), frozenset({"axis", "weight", "ignore_index", "reduction"})),
+        Op(
+            "nll_loss",
+            "log_probs",
+            ("index",),
+            frozenset({"axis", "weight", "ignore_index", "reduction"}),
+            frozenset({"out_dtype"}),
+        ),
         Op(
             "cross_entropy",
             "logits",
             ("index", "probability"),
             frozenset({"axis", "weight", "ignore_index", "reduction", "label_smoothing"}),
-            extras=frozenset({"scale"}),
+            extras=frozenset({"out_dtype", "scale"}),
         ),
     )
 }
@@ -84,7 +90,7 @@ def validate(p: Problem) -> None:
     _shape("cotangent", p.cotangent, p.shape_of("value"))
     for name in ("x", "target", "weight", "cotangent"):
         a = getattr(p, name)
-        dtype = p.result_dtype if name == "cotangent" else p.dtype
+        dtype = p.dtype_of_input(name)
         if a is not None and a.dtype.kind == "f" and not FORMATS[dtype].holds(a):
             raise UsageError(f"{name} holds values that {dtype} cannot represent; round it to {dtype} first")
 
@@ -102,9 +108,9 @@ def _validate_layout(p: Problem) -> None:
 def _validate_out_dtype(p: Problem) -> None:
     if p.out_dtype is None:
         return
-    if "out_dtype" not in OPERATIONS[p.op].extras:
-        raise UsageError(f"{p.op} takes no out_dtype; only softmax and log_softmax do")
     _one_of("out_dtype", p.out_dtype, DTYPES)
+    if p.is_loss and (p.tangent is not None or p.wrt_target or p.target_tangent is not None):
+        raise UsageError(f"{p.op} of a wider dtype has a value and a gradient; remove the tangents and wrt_target")
     if FORMATS[p.out_dtype].bits <= FORMATS[p.dtype].bits:
         raise UsageError(f"out_dtype {p.out_dtype} is not wider than {p.dtype}; expected float32 or float64")
 

@@ -154,7 +154,7 @@ def _rounder(name: str, a: np.ndarray, p: Problem) -> Iterator[np.ndarray]:
             return
         yield np.ones_like(a)
     finite = np.isfinite(a)
-    fmt = FORMATS[p.result_dtype if name == "cotangent" else p.dtype]
+    fmt = FORMATS[p.dtype_of_input(name)]
     with np.errstate(over="ignore"):
         if name in ("x", "target"):
             yield np.where(finite, 0.0, a)

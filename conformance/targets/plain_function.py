@@ -65,7 +65,7 @@ class FunctionAdapter:
             profiles=profiles,
             online=self.online,
             outputs=outputs,
-            out_dtypes="out_dtype" in self.options,
+            out_dtypes=(self.op,) if "out_dtype" in self.options else (),
             layouts=LAYOUTS,
             laid=ARRAYS,
             normalised_targets=self.normalised_targets,
@@ -82,8 +82,7 @@ class FunctionAdapter:
             a = getattr(problem, name)
             if a is None:
                 return None
-            kind = numpy_dtype(problem.result_dtype) if name == "cotangent" else dtype
-            a = a.astype(a.dtype if a.dtype.kind in "iu" else kind)
+            a = a.astype(a.dtype if a.dtype.kind in "iu" else numpy_dtype(problem.dtype_of_input(name)))
             if name == "x" and problem.scale != 1.0 and "scale" not in self.options:
                 with np.errstate(over="ignore"):
                     a = a * dtype.type(problem.scale)

@@ -116,7 +116,7 @@ def _extras(pick: Picker, op: str, fmt: Format) -> dict[str, Any]:
         return {"scale": pick.choice(FACTORS)}
     if kind == "again":
         return {"repeat_backward": True}
-    wider = WIDER.get(fmt.name) if op in ("softmax", "log_softmax") else None
+    wider = WIDER.get(fmt.name)
     return {"out_dtype": wider} if kind == "wider" and wider else {}
 
 
