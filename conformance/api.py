@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
+from typing import Any
 
 from lossproof.adapters.protocol import MEANS
 from lossproof.cases.catalogue import select
-from lossproof.core.call import Call
+from lossproof.core.call import Call, from_json
 from lossproof.core.case_id import ERROR
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
@@ -73,8 +75,9 @@ def check_implementation(
     conventions: Mapping[tuple[str, str], str] | None = None,
     deck: str = "default",
     seed: int = 0,
-    calls: Iterable[Call] | None = None,
-    errors: bool = False,
+    calls: Iterable[Call | Mapping[str, Any]] | None = None,
+    errors: bool = True,
+    explore: int = 0,
 ) -> Report:
     """Judge a plain function against certified truth within derived bounds.
 
@@ -96,11 +99,19 @@ def check_implementation(
     what is not declared must be the same in every dtype. The function meets arrays in every memory layout.
 
     ``deck`` (``smoke``, ``default`` or ``full``) and ``seed`` choose the calls and the relations, or ``calls`` replaces
-    them; with ``errors`` the answers to invalid input are judged, too.
+    them: those of a report's failures, as their field ``call`` has them. Answers to invalid and to empty input (labels
+    out of range, no rows) are judged, too: an exception is right for the invalid ones, a silent number is not. A
+    function whose callers have checked all that is judged with ``errors=False``.
 
-    Raises :class:`UsageError` for an unknown op, dtype, kind of target, error profile, option or mean, and for a deck
-    without a call of that op and those dtypes. A report of which nothing was judged is not ``ok``.
+    With ``explore`` so many calls are drawn besides, of any shape, option, layout and kind of logits; the first that
+    fails is shrunk to a small one, which is the last of the failures.
+
+    Raises :class:`UsageError` for an unknown op, dtype, kind of target, error profile, option or mean, for a deck
+    without a call of that op and those dtypes, and for calls that are none. A report of which nothing was judged is not
+    ``ok``; what was left out is in its ``left_out``.
     """
+    if explore < 0:
+        raise UsageError(f"explore is {explore}; expected a number of calls, or 0 for none")
     if op not in OPERATIONS:
         raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPERATIONS)}")
     if mean not in MEANS:
@@ -136,18 +147,52 @@ def check_implementation(
         normalised_targets,
         conventions or {},
     )
-    if calls is None:
-        calls = select(deck, seed, (op,), wanted)
-        calls = [c for c in calls if errors or c.family != ERROR]
-    else:
-        calls = list(calls)
-        for call in calls:
-            # Calls of the deck's kinds may be invalid on purpose; a caller's own values may not.
-            if type(call) is Call:
-                validate(call.problem)
+    put, left_out = _put(op, wanted, deck, seed, errors=errors) if calls is None else (_given(calls), [])
     target, made = [Target(adapter)], DeckOptions(size=deck, seed=seed, ops=(op,), dtypes=wanted)
-    session = Session(subjects=target, calls=calls, deck=made, book=Book([], target), source=Live(target, calls))
-    return report(session)
+    session = Session(subjects=target, calls=put, deck=made, book=Book([], target), source=Live(target, put))
+    found = report(session)
+    if explore:
+        from lossproof.running.exploration import explored
+
+        more = explored(target, op, wanted, examples=explore, seed=seed)
+        reasons = (*found.reasons, *([f"exploration found {more.call.id}"] if more.call else []))
+        found = replace(
+            found, observations=(*found.observations, *more.observations), reasons=reasons, explored=more.drawn
+        )
+    elif calls is None:
+        left_out.append("calls of any shape and option (explore=1000 draws a thousand)")
+    hint = _hint(found) if calls is None else ""
+    return replace(found, left_out=(*left_out, *_narrowed(op, wanted, kinds)), hint=hint)
+
+
+def _put(op: str, dtypes: Sequence[str], deck: str, seed: int, *, errors: bool) -> tuple[list[Call], list[str]]:
+    """The calls of a deck, and what is left out of it."""
+    whole = select(deck, seed, (op,), dtypes)
+    kept = [c for c in whole if errors or c.family != ERROR]
+    n = len(whole) - len(kept)
+    return kept, [f"{n} calls of invalid and of empty input (errors=True judges them)"] if n else []
+
+
+def _given(calls: Iterable[Call | Mapping[str, Any]]) -> list[Call]:
+    """Calls of the caller's own. Those of the deck's kinds may be invalid on purpose, values of a call may not."""
+    found = [call if isinstance(call, Call) else from_json(call) for call in calls]
+    for call in found:
+        if not call.is_check:
+            validate(call.problem)
+    return found
+
+
+def _narrowed(op: str, dtypes: Sequence[str], kinds: Sequence[str]) -> list[str]:
+    """What the arguments leave out."""
+    kinds_left = [kind for kind in OPERATIONS[op].targets if kind not in kinds]
+    left = (("dtypes", [d for d in FORMATS if d not in dtypes]), ("targets", kinds_left))
+    return [f"{', '.join(names)} (not among {argument})" for argument, names in left if names]
+
+
+def _hint(found: Report) -> str:
+    """What to know of failures: those that are answers to invalid input may be none of the function's business."""
+    n = sum(o.case.family == ERROR for o in found.failures)
+    return f"{n} of them answer invalid or empty input (ids with /error/); errors=False leaves it out" if n else ""
 
 
 def _some(what: str, argument: str, given: Sequence[str], known: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from lossproof.core.case_id import CONVENTION
 from lossproof.core.observation import Observation
 from lossproof.core.profiles import STRICTNESS, met
 from lossproof.records.changes import Change, changes_between, is_answered
@@ -18,12 +19,16 @@ KEPT = 20_000
 
 
 class Unchanged(NamedTuple):
-    """A pair that differs in nothing but its duration, reduced to what the error profiles need to know of it."""
+    """A pair that differs in nothing but its duration, reduced to what the error profiles need to know of it.
+
+    It is judged unless the target does not offer it.
+    """
 
     target: str
     op: str
     dtype: str
     met: str
+    is_judged: bool
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,8 @@ class Facts:
 class Diff:
     """A comparison of two records with everything that changed.
 
-    ``compared`` outputs are in both records; of them ``unchanged`` differ in nothing.
+    ``compared`` outputs are in both records; of them ``unchanged`` differ in nothing. Of the targets in ``idle`` no
+    output was judged in both.
 
     ``levels`` counts the changes that fail at a level or above; ``changes`` are the first :data:`KEPT` of each kind.
     """
@@ -124,6 +130,7 @@ class Diff:
     changes: tuple[Change, ...]
     profiles: tuple[ProfileChange, ...]
     shifts: tuple[Shift, ...]
+    idle: tuple[str, ...] = ()
 
     @property
     def bits(self) -> int:
@@ -137,7 +144,13 @@ class Diff:
     def reasons(self, fail_on: str) -> list[str]:
         """Say why the comparison fails at a level, which includes those before it; nothing if it does not."""
         wanted = LEVELS[: LEVELS.index(fail_on) + 1]
-        return [f"{self.levels[level]} at level {level}" for level in wanted if self.levels[level]]
+        idle = [f"nothing was judged of {name} in both" for name in self.idle]
+        return [*(f"{self.levels[level]} at level {level}" for level in wanted if self.levels[level]), *idle]
+
+
+def is_judged(o: Observation) -> bool:
+    """Tell whether an observation says something of an output: it is on offer, and no conclusion from others."""
+    return o.verdict != "unsupported" and o.case.family != CONVENTION
 
 
 def differ(a: Observation, b: Observation) -> bool:
@@ -191,6 +204,7 @@ class _MetProfiles:
 def compare(facts: Facts, pairs: Iterable[Pair | Unchanged]) -> Diff:
     """Compare two records, pair by pair, in memory that depends on what changed only."""
     compared = unchanged = 0
+    judged: set[str] = set()
     kinds: Counter[str] = Counter()
     levels: Counter[str] = Counter()
     kept: list[Change] = []
@@ -201,6 +215,8 @@ def compare(facts: Facts, pairs: Iterable[Pair | Unchanged]) -> Diff:
         if isinstance(pair, Unchanged):
             compared += 1
             unchanged += 1
+            if pair.is_judged:
+                judged.add(pair.target)
             if pair.met:
                 cells[pair[:3]].add(pair.met, pair.met)
             continue
@@ -216,6 +232,8 @@ def compare(facts: Facts, pairs: Iterable[Pair | Unchanged]) -> Diff:
         if a is None or b is None:
             continue
         compared += 1
+        if is_judged(a) and is_judged(b):
+            judged.add(pair.target)
         moved = False
         if is_answered(a) and is_answered(b):
             moved = differ(a, b) or (a.share, a.ulp) != (b.share, b.ulp)
@@ -248,6 +266,7 @@ def compare(facts: Facts, pairs: Iterable[Pair | Unchanged]) -> Diff:
         tuple(kept),
         profiles,
         shifts,
+        tuple(name for name, _ in facts.pairs if name not in judged),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from lossproof.core.case_id import CaseId, is_of_implementation
+from lossproof.core.case_id import CONVENTION, CaseId, is_of_implementation
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.core.profiles import met_of
@@ -185,6 +185,11 @@ def _unchanged(line: Line) -> Unchanged:
         facts = {name: data.get(name, "") for name in ("verdict", "profile", "met")}
     else:
         facts = dict(_MET.findall(line.rest))
+    verdict = facts.get("verdict", "")
     return Unchanged(
-        target, where.op, where.dtype, met_of(facts.get("verdict", ""), facts.get("profile", ""), facts.get("met", ""))
+        target,
+        where.op,
+        where.dtype,
+        met_of(verdict, facts.get("profile", ""), facts.get("met", "")),
+        verdict != "unsupported" and where.family != CONVENTION,
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from lossproof.core.case_id import CONVENTION
 from lossproof.core.observation import Observation
 from lossproof.records.waivers import fails, verdict
 from lossproof.running.session import Ended, Session
+from lossproof.running.summary import severity
 from lossproof.running.withheld import withheld_text
 
 
@@ -18,11 +20,17 @@ class Report:
     ``ok`` is what most callers want, ``failures`` or the report as text is what they read. ``reasons`` say in a line
     each why the session fails; under ``strict`` there may be some without a failure. ``withheld`` says in a line what
     targets that compile were not given, why, and which command asks it; it is empty where that is nothing.
+
+    ``left_out`` says what else was not judged, and how it would be, ``explored`` how many calls exploration drew;
+    ``hint`` is what to know of the failures.
     """
 
     observations: tuple[Observation, ...]
     reasons: tuple[str, ...] = ()
     withheld: str = ""
+    left_out: tuple[str, ...] = ()
+    explored: int = 0
+    hint: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -33,6 +41,16 @@ class Report:
     def failures(self) -> tuple[Observation, ...]:
         """The observations that make the session fail, in the order of the run; none of them is waived."""
         return tuple(o for o in self.observations if fails(o))
+
+    @property
+    def judged(self) -> int:
+        """The number of outputs that were judged: they are on offer, and something was asked of them."""
+        return sum(o.verdict != "unsupported" and o.case.family != CONVENTION for o in self.observations)
+
+    @property
+    def unsupported(self) -> dict[str, int]:
+        """The number of outputs that were not on offer, by the reason."""
+        return dict(Counter(o.message for o in self.observations if o.verdict == "unsupported").most_common())
 
     @property
     def ok(self) -> bool:
@@ -49,13 +67,17 @@ class Report:
     def __str__(self) -> str:
         counts = ", ".join(f"{n} {shown}" for shown, n in self.counts.items())
         lines = [f"{len(self.observations)} outputs{': ' * bool(counts)}{counts}", *self.reasons]
+        lines += [f"explored {self.explored} calls"] if self.explored else []
         lines += [self.withheld] if self.withheld else []
+        lines += [f"not on offer: {n} outputs: {why}" for why, n in self.unsupported.items()]
+        lines += [f"left out: {text}" for text in self.left_out]
         return "\n".join([*lines, self._failures(5)] if self.failures else lines)
 
     def _failures(self, limit: int) -> str:
-        worst = sorted(self.failures, key=lambda o: -o.share)
+        worst = sorted(self.failures, key=severity, reverse=True)
         shown = [f"{o.message}\n    {o.id}" for o in worst[:limit]]
-        return "\n".join([f"{len(worst)} of {len(self.observations)} outputs fail", *shown])
+        hint = [self.hint] if self.hint else []
+        return "\n".join([f"{len(worst)} of {len(self.observations)} outputs fail", *shown, *hint])
 
 
 @dataclass

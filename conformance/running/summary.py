@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from lossproof.core.case_id import ALL, CONVENTION
+from lossproof.core.case_id import ALL, CONVENTION, ERROR
 from lossproof.core.observation import FAILING, Observation
 from lossproof.core.profiles import STRICTNESS, met
 from lossproof.records.waivers import Book, symptom, verdict
@@ -62,7 +62,7 @@ class FindingGroup:
         """Count one failure, and keep the worst."""
         self.count += 1
         self.kinds[symptom(o) or o.verdict] += 1
-        if self.worst is None or o.share > self.worst.share:
+        if self.worst is None or severity(o) > severity(self.worst):
             self.worst = o
 
 
@@ -115,7 +115,8 @@ class Summary:
 
     def ranked(self, groups: dict[GroupKey, FindingGroup]) -> list[tuple[GroupKey, FindingGroup]]:
         """Groups, worst first; but one of each kind (target, op, output, symptom) before the second of any."""
-        by_share = sorted(groups.items(), key=lambda item: (-(item[1].worst.share if item[1].worst else 0.0), item[0]))
+        by_share = sorted(groups.items())
+        by_share.sort(key=lambda item: severity(item[1].worst) if item[1].worst else (0, 0.0), reverse=True)
         turns: Counter[tuple[str, ...]] = Counter()
         order = []
         for key, group in by_share:
@@ -158,6 +159,17 @@ class Summary:
         if stale:
             found.append(f"stale waiver {', '.join(stale)}")
         return found
+
+
+def severity(o: Observation) -> tuple[int, float]:
+    """Say how bad a finding is, for sorting: a rank, and the share of the bound.
+
+    Worst are wrong numbers and processes that end, then numbers in answer to invalid input, then refusals: an
+    exception, a missing output, a wrong shape. Who is refused knows it.
+    """
+    if o.verdict == "fail" and o.got is None:
+        return 0, o.share
+    return 1 if o.case.family == ERROR else 2, o.share
 
 
 def behaviours(by_dtype: dict[str, Counter[str]]) -> str:

@@ -13,9 +13,14 @@ from lossproof.records.waivers import fails, verdict
 from lossproof.suite import pytest_session
 from lossproof.suite.outcomes import conclude, reason
 
+# Of what a target does not offer.
+_REASONS = 3
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One item per implementation: an adapter in its environment, with all its modes and devices."""
+    """One item per implementation: an adapter in its environment, with all its modes and devices, or per target."""
+    if "target" in metafunc.fixturenames:
+        pytest_session.parametrize(metafunc, ("target",), lambda replay: {name: (name,) for name in replay.targets})
     if "implementation" in metafunc.fixturenames:
         pytest_session.parametrize(
             metafunc,
@@ -44,6 +49,17 @@ def test_conventions(request: pytest.FixtureRequest, implementation: str, subtes
     waived = [o for o in found if verdict(o) == "waived"]
     if waived and not any(fails(o) for o in found):
         pytest.xfail(f"{len(waived)} of {len(found)} conventions waived; {reason(whole.ended.book, waived[0])}")
+
+
+def test_judged(request: pytest.FixtureRequest, target: str) -> None:
+    """Something was judged of every target: items that are all skipped say nothing of it."""
+    __tracebackhide__ = True
+    replay = pytest_session.playing(request)
+    if not any(target in names for names in replay.selected.values()):
+        pytest.skip(f"no case of {target} is selected")
+    if replay.whole.ended.summary.idle([target]):
+        why = sorted({reason for name, reason in replay.whole.ended.summary.unsupported if name == target})
+        pytest.fail("; ".join([f"nothing was judged of {target}", *why[:_REASONS]]), pytrace=False)
 
 
 def test_strict(request: pytest.FixtureRequest) -> None:

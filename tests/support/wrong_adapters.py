@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lossproof.adapters.numpy import NumpyAdapter
-from lossproof.adapters.protocol import Capabilities, Problem
+from lossproof.adapters.protocol import Capabilities, Problem, UnsupportedProblem
 
 
 class Wrong(NumpyAdapter):
@@ -93,6 +93,13 @@ class Careless(Wrong):
         return super().evaluate(problem, device, mode)
 
 
+class Refusing(Wrong):
+    """It offers everything and answers nothing."""
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
+        raise UnsupportedProblem("it is not for you")
+
+
 class RoundingLabelsDown(Wrong):
     """It takes a label above the classes for the last one."""
 
@@ -123,5 +130,7 @@ CRASHING = Crashing("crashing")
 RAISING = Raising("raising")
 CARELESS = Careless("careless")
 ROUNDING_LABELS_DOWN = RoundingLabelsDown("rounding_labels_down")
+REFUSING = Refusing("refusing")
+REFUSING_TOO = Refusing("refusing_too")
 WRITING = Writing("writing")
 RIGHT = Wrong("right")

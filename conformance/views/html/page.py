@@ -133,6 +133,8 @@ def _values(run: Run) -> dict[str, Any]:
     summary, header = run.collected.summary, run.header
     bad = sum(n for v, n in summary.total.items() if v in FAILING and v != "unexpected_pass")
     targets = _targets(run)
+    idle = summary.idle(header.get("targets", {})) if "shard" not in header else []
+    nothing = [f"nothing was judged of {name}" for name in idle]
     ranked = summary.ranked(summary.groups)
     compared = f"{run.diff.facts.before} and {run.diff.facts.after}" if run.diff else ""
     heading = f"What changed: {compared}" if run.diff else f"Conformance of {', '.join(header.get('targets', {}))}"
@@ -145,9 +147,9 @@ def _values(run: Run) -> dict[str, Any]:
     return {
         "title": f"lossproof: {heading}",
         "heading": heading,
-        "failed": bool(bad),
+        "failed": bool(bad or nothing),
         "classes_known": run.collected.accuracy.classes_known,
-        "status": f"{bad} outputs fail" if bad else "No unexplained failure",
+        "status": "; ".join([*([f"{bad} outputs fail"] if bad else []), *nothing]) or "No unexplained failure",
         "about": about,
         "sections": [*_SECTIONS[:1], *([("changes", "Changes")] if run.diff else []), *_SECTIONS[1:]],
         "total": sum(summary.total.values()),
