@@ -131,6 +131,7 @@ def reduce(f: Namespace, p: Problem, rows: Any, counted: Any) -> Any:
     if p.reduction != "none":
         rows = f.sum(rows, False)
     if p.reduction == "mean":
-        n = p.x.size // p.x.shape[p.axis]
-        rows = rows / (float(n) if counted is None else f.sum(counted, False))
+        # Not size / K: there may be no class.
+        n = float(np.prod(np.delete(p.x.shape, p.axis)))
+        rows = rows / (n if counted is None else f.sum(counted, False))
     return rows if p.dtype == wide(p.dtype) else f.cast(rows, p.dtype)

@@ -19,6 +19,9 @@ from lossproof.cases.scaled_logits import scaled_calls
 from lossproof.cases.shape_sweeps import sweep_calls
 from lossproof.cases.signature import Signature, Uses
 from lossproof.cases.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, Shape, at_axis, combinations, is_core, is_full
+from lossproof.cases.tall_batches import tall_batch_calls
+from lossproof.cases.unbatched import unbatched_calls
+from lossproof.cases.wide_rows import wide_row_calls
 from lossproof.cases.wider_losses import wider_loss_calls
 from lossproof.cases.wider_outputs import wider_output_calls
 from lossproof.core.call import Call
@@ -71,13 +74,13 @@ class DeckSize:
 
 _DECKS: dict[str, DeckSize] = {
     "smoke": DeckSize(
-        "smoke", SMOKE, skip=2, budget={"pairs": 5, "signatures": 50, "core": 14, "compiled": 450, "calls": 450}
+        "smoke", SMOKE, skip=2, budget={"pairs": 7, "signatures": 64, "core": 14, "compiled": 450, "calls": 500}
     ),
     "default": DeckSize(
         "default",
         {(shape, dtype): signatures for dtype in DTYPES for shape, signatures in MENU.items()},
         extras=True,
-        budget={"pairs": 16, "signatures": 220, "core": 56, "compiled": 3500, "calls": 8000},
+        budget={"pairs": 18, "signatures": 240, "core": 56, "compiled": 3500, "calls": 8700},
     ),
 }
 DECKS = {**_DECKS, "full": replace(_DECKS["default"], name="full", to_all=True)}
@@ -110,9 +113,10 @@ def _calls(size: DeckSize, part: DeckPart) -> Iterator[Call]:
                 yield golden_call(signature, dtype, tier)
             place = _Place(signature, shape, dtype, tier, position)
             yield from _family_calls(place, part, every=size.skip)
-    if size.extras:
-        for dtype in (d for d in DTYPES if d in part.dtypes):
+    for dtype in (d for d in DTYPES if d in part.dtypes):
+        if size.extras:
             yield from _extras(dtype, part)
+        yield from unbatched_calls(dtype, part, smoke=not size.extras)
 
 
 def _extras(dtype: str, part: DeckPart) -> Iterator[Call]:
@@ -132,6 +136,8 @@ def _extras(dtype: str, part: DeckPart) -> Iterator[Call]:
     yield from laid_calls(dtype, part)
     yield from wider_loss_calls(dtype, part)
     yield from (c for c in coincidence_calls(dtype) if part.keeps(c.problem.op, c.family))
+    yield from wide_row_calls(dtype, part)
+    yield from tall_batch_calls(dtype, part)
 
 
 @dataclass(frozen=True)

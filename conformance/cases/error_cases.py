@@ -7,16 +7,17 @@ silent finite value for an unknown label, say, or an exception where a result is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, REDUCTIONS, Problem
+from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, Problem
 from lossproof.cases.deck_part import WHOLE_DECK, DeckPart
-from lossproof.core.case_id import ERROR
+from lossproof.cases.empty_cases import empty_cases
+from lossproof.cases.error_case import ErrorCase
 from lossproof.core.formats import FORMATS
 from lossproof.judging.check import Check
-from lossproof.judging.error_judge import Reading, answers_judge
+from lossproof.judging.error_judge import Reading
 
 K = 4
 LOGITS = np.array([[0.5, -1.0, 2.0, 0.25], [1.5, 0.0, -0.75, 1.0]])
@@ -27,58 +28,8 @@ VALID_WEIGHTS = np.array([0.5, 2.0, 1.0, 4.0])
 UNKNOWN = {"minus-one": -1, "k": K, "minus-five": -K - 1, "far": -(2**62), "minus-hundred": -100, "void": 255}
 # Label 1 if the upper bits are lost.
 WRAPPED = {"8-bit": 2**8 + 1, "16-bit": 2**16 + 1, "32-bit": 2**32 + 1}
-# What every target gets, in one dtype: labels below and above the classes, alone and beside an ignored label. One
-# program serves them, and those with labels of another type or other options are one each.
-CORE = frozenset({"minus-one", "minus-five", "k", "far", "minus-hundred", "32-bit", "k-beside", "minus-one-beside"})
-_ALL_IN = "float32"
 # Sentinels that the label above rounds to in a format of so many bits.
 ROUNDED = {"11-bit": 2**11, "24-bit": 2**24, "53-bit": 2**53}
-# Like unknown labels, these have made kernels read other memory.
-_CRASH_PRONE = frozenset({"no-classes", "labels-long", "labels-short", "weight-short", "target-narrow"})
-
-
-@dataclass(frozen=True)
-class ErrorCase:
-    """An error case is a problem, what is wrong with it, and what is accepted: readings of a value, and errors."""
-
-    name: str
-    clause: str
-    what: str
-    problem: Problem
-    readings: tuple[Reading, ...] = ()
-    errors: bool = True
-
-    def check(self) -> Check:
-        """Make the check that puts the case to a target."""
-        return Check(
-            self.problem,
-            ERROR,
-            f"specification, section 4, clause {self.clause}: {self.what}",
-            name=f"{self.clause}-{self.name}",
-            outputs=self.problem.want,
-            judge=answers_judge(self.clause, self.what, self.readings, errors=self.errors),
-            isolate=self.clause == "13" or self.name in _CRASH_PRONE,
-            # Who raises for an unknown label may do so in the value, and trust that nobody asks the gradient alone.
-            alone="vjp" if self.clause == "13" else "",
-            tier=self.tier,
-        )
-
-    @property
-    def tier(self) -> str:
-        """The tier says which targets get the case.
-
-        Eager and compiled ones must agree on labels: what programs for the deck's own shapes and options serve goes to
-        compiled targets, in one dtype everything, and the core of it to those that compile dearly.
-        """
-        p = self.problem
-        if self.clause not in ("12", "13", "14"):
-            return "free"
-        if p.dtype == _ALL_IN:
-            return "core" if self.clause == "13" and self.name in CORE else "full"
-        # sanity check: these clauses are about labels
-        assert p.target is not None
-        plain = p.reduction == "none" and p.weight is None and not p.label_smoothing
-        return "full" if plain and p.target.dtype == np.int64 else "free"
 
 
 def loss(op: str, dtype: str, **given: object) -> Problem:
@@ -87,26 +38,6 @@ def loss(op: str, dtype: str, **given: object) -> Problem:
     if values["reduction"] != "none":
         values["cotangent"] = np.ones(())
     return Problem(op, dtype, LOG_PROBS if op == "nll_loss" else LOGITS, **values)  # type: ignore[arg-type]
-
-
-def _empty(op: str, dtype: str) -> Iterator[ErrorCase]:
-    """Clause 10: no rows, no classes."""
-    none, no = np.zeros((0, K)), np.zeros(0, dtype=np.int64)
-    if op not in LOSSES:
-        p = Problem(op, dtype, none, cotangent=none)
-        yield ErrorCase("no-rows", "10", "no rows: an empty result", p, (Reading("", ((1.0, p),)),), errors=False)
-        flat = np.zeros((2, 0))
-        p = Problem(op, dtype, flat, cotangent=flat)
-        yield ErrorCase("no-classes", "10", "no classes: an empty result or an error", p, (Reading("empty"),))
-        return
-    for reduction in REDUCTIONS:
-        cot = np.zeros(0) if reduction == "none" else np.ones(())
-        p = Problem(op, dtype, none, no, cotangent=cot, reduction=reduction)
-        says = {"none": "an empty result", "sum": "0", "mean": "NaN"}[reduction]
-        fill = (Reading("", fill=0.0 if reduction == "sum" else np.nan),)
-        yield ErrorCase(f"no-rows-{reduction}", "10", f"no rows, reduction {reduction}: {says}", p, fill, errors=False)
-    p = Problem(op, dtype, np.zeros((2, 0)), np.array([0, 0]), reduction="none")
-    yield ErrorCase("no-classes", "10", "no classes: no label exists", p, (Reading("nan"),))
 
 
 def _labels(op: str, dtype: str) -> Iterator[ErrorCase]:
@@ -146,13 +77,29 @@ def _labels(op: str, dtype: str) -> Iterator[ErrorCase]:
     for name, label in (("k", K), ("8-bit", 2**8 + 1), ("minus-one", -1)):
         yield ErrorCase(f"{name}-weighted", "13", *_unknown(loss(op, dtype, weight=VALID_WEIGHTS), label))
         yield ErrorCase(f"{name}-mean", "13", *_unknown(loss(op, dtype, reduction="mean"), label))
+    # Images have kernels of their own. Without a cotangent nothing but the value can refuse the label.
+    image = replace(
+        loss(op, dtype, reduction="mean"),
+        x=(LOG_PROBS if op == "nll_loss" else LOGITS).T.reshape(1, K, 1, 2),
+        target=np.array([[[1, 2]]]),
+        axis=1,
+    )
+    for name, label in (("k", K), ("minus-one", -1), ("32-bit", 2**32 + 1)):
+        yield ErrorCase(f"{name}-image", "13", *_unknown(image, label))
+        yield ErrorCase(f"{name}-image-value", "13", *_unknown(replace(image, cotangent=None), label))
     if op == "cross_entropy":
         yield ErrorCase("k-smoothed", "13", *_unknown(loss(op, dtype, label_smoothing=0.125), K))
 
 
+def _first_label(valid: Problem, label: int) -> np.ndarray:
+    # sanity check: losses have labels
+    assert valid.target is not None
+    return np.array([label, 2]).reshape(valid.target.shape)
+
+
 def _unknown(valid: Problem, label: int) -> tuple[str, Problem, tuple[Reading, ...]]:
     """The first row's label replaced by an unknown one: an error, NaN, or a declared convention."""
-    p = replace(valid, target=np.array([label, 2]))
+    p = replace(valid, target=_first_label(valid, label))
     terms = ((1.0, valid),)
     value, slope = ("value",), ("vjp",)
     found = [
@@ -165,7 +112,7 @@ def _unknown(valid: Problem, label: int) -> tuple[str, Problem, tuple[Reading, .
     if p.reduction == "mean":
         found.append(Reading("nan", outputs=slope))
     if -K <= label < 0:
-        wrapped = replace(p, target=np.array([label + K, 2]))
+        wrapped = replace(p, target=_first_label(valid, label + K))
         found.append(Reading("wrap", ((1.0, wrapped),), needs="wraps_negative_labels"))
     if not p.label_smoothing:
         ignored = replace(p, ignore_index=label)
@@ -263,7 +210,7 @@ def _spoilt(valid: Problem, value: float) -> tuple[Reading, ...]:
     return tuple(found)
 
 
-CASES: tuple[Callable[[str, str], Iterator[ErrorCase]], ...] = (_empty, _labels, _options, _numbers)
+CASES: tuple[Callable[[str, str], Iterator[ErrorCase]], ...] = (empty_cases, _labels, _options, _numbers)
 
 
 def cases(op: str, dtype: str) -> Iterator[ErrorCase]:

@@ -247,9 +247,33 @@ def _row_alone(p: Problem, pick: Picker, variant: str) -> RelationInstance | Non
     return RelationInstance((f, tr.rows_of(f, one)), lambda output, a: graded(a[1], a[0].at(one), "batch"))
 
 
+# Enough for several blocks.
+_SAMPLES = 1024
+
+
 @relation("repetition", "the same call gives the same result again")
 def _repetition(p: Problem, pick: Picker, variant: str) -> RelationInstance:
     return RelationInstance((p, replace(p)), lambda output, a: graded(a[1], a[0], "determinism"))
+
+
+@relation(
+    "repetition-of-samples",
+    "the same call of a thousand samples gives the same result again",
+    ops=LOSSES,
+    variants=("mean", "sum"),
+    reshapes=True,
+)
+def _repetition_of_samples(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
+    """Sums over so many samples meet in any order where blocks add them up atomically."""
+    if p.has_probability_target:
+        return None
+    f = tr.samples_of(tr.flatten(p), _SAMPLES)
+    # sanity check: labels, of which ignored ones may be no classes
+    assert f.target is not None
+    # Nothing but the sum is meant.
+    plain = replace(f, weight=None, ignore_index=None, label_smoothing=0.0, target=f.target % f.x.shape[1])
+    many = replace(plain, reduction=variant, cotangent=np.ones(()))
+    return RelationInstance((many, replace(many)), lambda output, a: graded(a[1], a[0], "determinism"))
 
 
 def _again_judge(hearing: Hearing) -> list[Observation]:

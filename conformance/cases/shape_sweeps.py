@@ -23,6 +23,8 @@ _EDGES = frozenset(2**e + d for e in range(5, 11) for d in (-1, 0, 1))
 RANKS: tuple[tuple[int, ...], ...] = (
     *((5,), (3, 5), (3, 3), (2, 3, 5), (3, 3, 3), (1, 5, 1), (2, 3, 4, 5), (1, 3, 1, 2, 4), (2, 1, 3, 5, 4)),
 )
+# Axes of length 1 first, last and between, each axis the class axis once.
+HIGH_RANKS: tuple[tuple[int, ...], ...] = ((2, 1, 3, 4, 1, 5), (1, 2, 3, 1, 2, 4, 1), (2, 1, 3, 1, 2, 1, 4, 1))
 _SIGNATURES = (
     Signature("softmax"),
     Signature("log_softmax"),
@@ -39,7 +41,8 @@ Draw = tuple[str, Signature, tuple[int, ...]]
 
 def sweep_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
     """Draw the sweeps of a dtype: one op or two on each width, three on each rank and axis, four on each layout."""
-    for name, signature, shape in (*_widths(dtype), *_ranks(dtype), *_layouts(), *_extremes(dtype)):
+    draws = (*_widths(dtype), *_ranks(dtype), *_layouts(), *_extremes(dtype), *_high_ranks(dtype))
+    for name, signature, shape in draws:
         f, k = FAMILIES[name], shape[signature.axis]
         if part.keeps(signature.op, name) and f.needs(int(np.prod(shape)) // k, k):
             yield make_call(
@@ -72,6 +75,15 @@ def _ranks(dtype: str) -> Iterator[Draw]:
     for i, shape in enumerate(RANKS):
         for axis in range(len(shape)):
             for signature in (*_SIGNATURES[:2], _SIGNATURES[2 + (i + axis + turn) % 3]):
+                yield "ordinary" if shape[axis] > 1 else "single", replace(signature, axis=axis), shape
+
+
+def _high_ranks(dtype: str) -> Iterator[Draw]:
+    """Softmax or log-softmax, and a loss, by turns."""
+    turn = list(FORMATS).index(dtype)
+    for shape in HIGH_RANKS:
+        for axis in range(len(shape)):
+            for signature in (_SIGNATURES[(axis + turn) % 2], _SIGNATURES[2 + (len(shape) + axis + turn) % 3]):
                 yield "ordinary" if shape[axis] > 1 else "single", replace(signature, axis=axis), shape
 
 

@@ -194,7 +194,7 @@ SMOKE: dict[tuple[Shape, str], tuple[Signature, ...]] = {
 }
 # Targets that compile cheaply get every signature in this dtype, those that compile dearly every fourth one of each
 # shape, from the position in the second table on.
-_WHOLE_IN = "float32"
+WHOLE_IN = "float32"
 _FIRST_CORE: dict[Shape, int] = {WORKED: 1, CUBE: 0, WIDE: 1, LONG: 3}
 _CORE_STEP = 4
 # In other dtypes targets that compile dearly get every second one of those; in this dtype the ones that others leave.
@@ -208,7 +208,7 @@ def is_core(shape: Shape, dtype: str, position: int) -> bool:
         return False
     # The worked shape takes even turns where the other shapes take odd ones, so that no dtype has only either.
     takes_odd_turns = (shape == WORKED) == (dtype == _COMPLEMENT_IN)
-    return dtype == _WHOLE_IN or (turn % 2 == 1) == takes_odd_turns
+    return dtype == WHOLE_IN or (turn % 2 == 1) == takes_odd_turns
 
 
 def is_full(dtype: str, position: int) -> bool:
@@ -216,7 +216,7 @@ def is_full(dtype: str, position: int) -> bool:
 
     They get each one in float32, and every second one by turns in the other dtypes, so that each is in one of these.
     """
-    return dtype == _WHOLE_IN or (position + DTYPES.index(dtype)) % 2 == 1
+    return dtype == WHOLE_IN or (position + DTYPES.index(dtype)) % 2 == 1
 
 
 def combinations() -> tuple[Signature, ...]:

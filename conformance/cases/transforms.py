@@ -134,6 +134,17 @@ def rows_of(f: Problem, which: slice) -> Problem:
     )
 
 
+def samples_of(f: Problem, n: int) -> Problem:
+    """Return the rows of a flat loss of labels, over and over, as ``n`` samples of one position each: ``(n, K, 1)``.
+
+    Its cotangent is that of reduction none; see :func:`per_row`.
+    """
+    # sanity check: labels, one for each row
+    assert f.target is not None
+    x, target = (np.resize(a, (n, *a.shape[1:])) for a in (f.x, f.target))
+    return replace(f, x=x[:, :, None], target=target[:, None], cotangent=np.ones((n, 1)), reduction="none", axis=1)
+
+
 def denominator(p: Problem) -> F64:
     """Return each row's part of the denominator of the mean, (N,)."""
     # sanity check: losses have targets

@@ -127,8 +127,10 @@ def matches(hearing: Hearing, reading: Reading, got: F64, name: str) -> bool:
 def _scale(p: Problem, row: int) -> float:
     # sanity check: a gradient was asked for
     assert p.cotangent is not None
-    g = np.broadcast_to(p.cotangent, (p.x.shape[0],))[row]
-    return float(g / p.x.shape[0] if p.reduction == "mean" else g)
+    # sanity check: losses have labels
+    assert p.target is not None
+    g = np.broadcast_to(p.cotangent, p.target.shape).reshape(-1)[row]
+    return float(g / p.target.size if p.reduction == "mean" else g)
 
 
 def _exact(hearing: Hearing, p: Problem, name: str) -> tuple[F64, F64]:

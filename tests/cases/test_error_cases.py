@@ -194,10 +194,14 @@ def test_clause_13_nan_rows_are_accepted_and_their_gradient_recorded() -> None:
         assert p.target is not None
         bad = (p.target < 0) | (p.target >= K)
         out = evaluate(replace(p, target=np.where(bad, 1, p.target)))
-        value, vjp = out["value"].data, out["vjp"].data.copy()
-        vjp[bad] = 0.0
+        value = out["value"].data
         value = np.where(bad, np.nan, value) if value.ndim else np.asarray(np.nan if bad.any() else value)
-        return {"value": replace(out["value"], data=value), "vjp": replace(out["vjp"], data=vjp)}
+        found = {"value": replace(out["value"], data=value)}
+        if "vjp" in out:
+            vjp = out["vjp"].data.copy()
+            np.moveaxis(vjp, p.axis, -1)[bad] = 0.0
+            found["vjp"] = replace(out["vjp"], data=vjp)
+        return found
 
     some = [c for c in named("13-") if c.problem.op == "nll_loss"]
     given = [o for o in run([Target(Odd(how))], some) if "/all/" not in o.id]
@@ -297,7 +301,7 @@ def clipping(p: Problem, evaluate: Evaluate) -> Outputs:
 
 
 def test_the_gradient_of_an_unknown_label_is_asked_without_the_value() -> None:
-    some = [c for c in CHECKS if c.name.startswith("13-") and "beside" not in c.name]
+    some = [c for c in CHECKS if c.name.startswith("13-") and "beside" not in c.name and "vjp" in c.outputs]
     found = [o for o in run([Target(Odd(clipping))], some) if o.verdict in FAILING]
     assert {o.output for o in found} == {"vjp"}
     assert {o.id for o in found} == {c.id for c in some}

@@ -103,6 +103,7 @@ MUTANTS: dict[str, Wrong] = {
     "other-rows": Wrong(after=plus(lambda p: float(p.x.sum()))),
     "row-alone": Wrong(after=times(1.5, lambda p: rows(p) == 1)),
     "repetition": Wrong(after=every_other()),
+    "repetition-of-samples": Wrong(after=every_other()),
     "repeated-backward": Wrong(after=times(1.5, output="vjp_again")),
     "purity": Wrong(before=in_place),
 }

@@ -50,4 +50,4 @@ def test_filters_of_the_catalogue_keep_the_order_and_the_calls_of_the_whole() ->
 
 def test_filters_that_leave_nothing_are_a_usage_error() -> None:
     with pytest.raises(UsageError, match="the smoke deck has no call of that op, dtype and family"):
-        select("smoke", dtypes=["float64"], families=["ordinary"])
+        select("smoke", dtypes=["float64"], families=["wide"])

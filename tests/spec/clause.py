@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, LAYOUTS, Problem
-from lossproof.cases.error_cases import ErrorCase, cases
+from lossproof.cases.error_case import ErrorCase
+from lossproof.cases.error_cases import cases
 from lossproof.cases.picker import SeededPicker
 from lossproof.cases.relations import RELATIONS
 from lossproof.core.call import Call

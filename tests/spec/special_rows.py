@@ -17,6 +17,8 @@ from .clause import (
 )
 
 GARBAGE = [NAN, 0]
+# Where all empty problems are.
+SINGLE = ("float32",)
 
 
 EMPTY = (
@@ -113,14 +115,93 @@ EMPTY = (
     ),
     Clause(
         "4.10-no-classes",
-        "**may** `K = 0`: empty result or a clean error;",
+        "**may** `K = 0`: a clean error, or an empty p, log p and gradient,",
+        tuple(
+            error(
+                "10-no-classes",
+                {"value": np.zeros((2, 0)), "vjp": np.zeros((2, 0))},
+                "bad_shape",
+                op=op,
+                refuses=({"value": np.zeros((2, 1)), "vjp": np.zeros((2, 0))},),
+            )
+            for op in ("softmax", "log_softmax")
+        ),
+        ("clause softmax: one class where there is none",),
+    ),
+    Clause(
+        "4.10-no-classes-label",
+        "`K = 0`: ... NaN for a row with a label,",
         (error("10-no-classes", "bad_shape", "bad_label", {"value": [NAN, NAN]}, refuses=({"value": [0, 0]},)),),
         ("clause cross_entropy: loss 0 without classes",),
     ),
     Clause(
+        "4.10-no-classes-probabilities",
+        "`K = 0`: ... {0, NaN} for one with probabilities,",
+        (
+            error(
+                "10-no-classes-value-probabilities-none",
+                "bad_shape",
+                {"value": np.zeros(5)},
+                {"value": np.full(5, NAN)},
+                refuses=({"value": np.full(5, INF)},),
+                dtypes=SINGLE,
+            ),
+        ),
+        ("clause cross_entropy: loss +inf without classes",),
+    ),
+    Clause(
+        "4.10-no-classes-reduced",
+        "`K = 0`: ... sum and mean likewise",
+        (
+            error("10-no-classes-value-label-sum", "bad_label", {"value": NAN}, refuses=({"value": 0},), dtypes=SINGLE),
+            error(
+                "10-no-classes-value-label-mean", "bad_label", {"value": NAN}, refuses=({"value": 0},), dtypes=SINGLE
+            ),
+            error(
+                "10-no-classes-value-probabilities-sum",
+                {"value": NAN},
+                {"value": 0},
+                refuses=({"value": INF},),
+                dtypes=SINGLE,
+            ),
+            error(
+                "10-no-classes-value-probabilities-mean",
+                {"value": NAN},
+                {"value": 0},
+                refuses=({"value": INF},),
+                dtypes=SINGLE,
+            ),
+        ),
+        ("clause cross_entropy: sum and mean 1 without classes",),
+    ),
+    Clause(
+        "4.10-nothing",
+        "(without rows what `N = 0` gives);",
+        (
+            error(
+                "10-nothing-value-label-none",
+                "bad_shape",
+                {"value": np.zeros(0)},
+                refuses=("crash",),
+                dtypes=SINGLE,
+            ),
+            error("10-nothing-value-label-sum", "bad_shape", {"value": 0}, refuses=({"value": NAN},), dtypes=SINGLE),
+            error("10-nothing-value-label-mean", "bad_shape", {"value": NAN}, refuses=({"value": 0},), dtypes=SINGLE),
+        ),
+        ("clause cross_entropy: mean 0 of nothing",),
+    ),
+    Clause(
         "4.10-no-crash",
         "**may** `K = 0`: ... never a crash.",
-        (error("10-no-classes", {"value": np.zeros((2, 0))}, "bad_shape", op="softmax", refuses=("crash", "timeout")),),
+        (
+            error(
+                "10-no-classes",
+                {"value": np.zeros((2, 0))},
+                "bad_shape",
+                op="log_softmax",
+                refuses=("crash", "timeout"),
+            ),
+        ),
     ),
 )
 

@@ -21,6 +21,8 @@ _SPLIT = 2.0**27 + 1
 _LN2_HEAD = 2977044471 * 2.0**-32
 _SQUARINGS = 6
 _TERMS = 13
+# Entries of an exponential that are computed together.
+_BLOCK = 8192
 
 Operand = Union["DD", F64, float]
 
@@ -85,7 +87,18 @@ def lift(a: Operand) -> DD:
 
 
 def exp(x: DD) -> DD:
-    """exp of arguments at most 0 (or small): reduction by ln 2, a Taylor polynomial of expm1, repeated squaring."""
+    """exp of arguments at most 0 (or small), block by block: what a hundred steps go through stays in the cache."""
+    hi, lo = x.hi.reshape(-1), x.lo.reshape(-1)
+    found = DD(np.empty_like(hi), np.empty_like(lo))
+    for start in range(0, hi.size, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        part = _exp(DD(hi[block], lo[block]))
+        found.hi[block], found.lo[block] = part.hi, part.lo
+    return DD(found.hi.reshape(x.hi.shape), found.lo.reshape(x.hi.shape))
+
+
+def _exp(x: DD) -> DD:
+    """Reduction by ln 2, a Taylor polynomial of expm1, repeated squaring."""
     k = np.rint(np.maximum(x.hi, -1100.0) * 1.4426950408889634)
     r = DD(np.maximum(x.hi, -1100.0), np.where(x.hi < -1100.0, 0.0, x.lo)) - k * _LN2_HEAD
     r = r - _LN2_TAIL * k

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tests.mutants.kit.clause_kit import of_loss
-from tests.mutants.kit.entries import INDEX, SIBLING, loss_bug
+from tests.mutants.kit.entries import DENSE, INDEX, SIBLING, loss_bug
 from tests.mutants.kit.loss_mistakes import counted
 from tests.mutants.kit.loss_steps import CORRECT, Case, Loss, sum_of_weights
 from tests.mutants.kit.mutant import Mutant
@@ -45,10 +46,22 @@ def _empty(reduction: str, answer: Array) -> Any:
     return value
 
 
-def _no_class(x: Array, **options: Any) -> Array:
-    if x.shape[options.get("axis", -1)] == 0:
-        return np.zeros(options["target"].shape if options["reduction"] == "none" else (), x.dtype)
-    return CORRECT.value(x, **options)
+def _no_class(number: float, applies: Callable[[Array, str], bool]) -> Any:
+    """A number where there is no class, for some targets and reductions."""
+
+    def value(x: Array, **options: Any) -> Array:
+        target, reduction = options["target"], options["reduction"]
+        if x.shape[options.get("axis", -1)] == 0 and applies(target, reduction):
+            axis = options.get("axis", -1) % x.ndim
+            rows = x.shape[:axis] + x.shape[axis + 1 :]
+            return np.full(rows if reduction == "none" else (), number, x.dtype)
+        return CORRECT.value(x, **options)
+
+    return value
+
+
+def _has_labels(target: Array) -> bool:
+    return target.dtype.kind == "i" and target.size > 0
 
 
 def _flattened_wrongly(x: Array, *, axis: int = -1, **options: Any) -> Array:
@@ -114,7 +127,35 @@ MUTANTS: tuple[Mutant, ...] = (
         "a guard against division by zero",
         value=_empty("mean", np.array(0.0)),
     ),
-    of_loss("4.10-no-classes", "loss 0 without classes", "K = 0 is answered with 0", value=_no_class),
+    of_loss(
+        "4.10-no-classes-label",
+        "loss 0 without classes",
+        "a label of K = 0 classes is answered with 0",
+        value=_no_class(0.0, lambda target, reduction: _has_labels(target) and reduction == "none"),
+        targets=INDEX,
+    ),
+    of_loss(
+        "4.10-no-classes-probabilities",
+        "loss +inf without classes",
+        "minus the logarithm of an empty sum",
+        value=_no_class(np.inf, lambda target, reduction: target.dtype.kind == "f" and reduction == "none"),
+        targets=DENSE,
+    ),
+    of_loss(
+        "4.10-no-classes-reduced",
+        "sum and mean 1 without classes",
+        "memory that is not written",
+        value=_no_class(
+            1.0, lambda target, reduction: reduction != "none" and (target.dtype.kind == "f" or _has_labels(target))
+        ),
+    ),
+    of_loss(
+        "4.10-nothing",
+        "mean 0 of nothing",
+        "neither rows nor classes: a guard against division by zero",
+        value=_no_class(0.0, lambda target, reduction: reduction == "mean" and not target.size and target.ndim > 0),
+        targets=INDEX,
+    ),
     loss_bug(
         "axes flattened in the wrong order",
         "the storage is read as (N, K) whatever the class axis",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tests.mutants.kit.clause_kit import of_rows
 from tests.mutants.kit.entries import SIBLING, both, bug
 from tests.mutants.kit.mutant import F16_ONLY, Mutant, options
 from tests.mutants.kit.softmax_steps import PLAIN, Array, Softmax, over_rows, row_max, row_sum, zero
@@ -35,6 +36,11 @@ def _when(bad: Callable[[int], bool], f: Callable[[Array], Array]) -> Callable[[
 
 def _lost_last(x: Array) -> Array:
     return Softmax(total=lambda e: row_sum(e[..., :-1]) if e.shape[-1] > 1 else row_sum(e)).p(x)
+
+
+def _at_least_one(x: Array, *, axis: int = -1) -> Array:
+    padded = np.zeros((*x.shape[:axis], 1, *x.shape[axis % x.ndim + 1 :]), x.dtype) if x.shape[axis] == 0 else x
+    return over_rows(PLAIN.p)(padded, axis=axis)
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -121,5 +127,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "sibling of tf-softmax-gpu-over-2^31, torch-cuda-softmax-dimsize-near-int32max",
         over_rows(lambda x: PLAIN.p(x[..., np.arange(x.shape[-1]) % 2**16])),
         expect=("bfloat16", "float16"),
+    ),
+    of_rows(
+        "softmax",
+        "4.10-no-classes",
+        "one class where there is none",
+        "a row has at least one class, it is assumed",
+        value=_at_least_one,
     ),
 )

@@ -1,0 +1,92 @@
+"""Tall batches, where grids end and integers of few bits wrap, batches that are no multiple of a vector, and samples of
+one position: rows that are not reached, read twice, or counted though they are padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, Problem
+from lossproof.cases.deck_part import DeckPart
+from lossproof.cases.picker import bell
+from lossproof.core.call import Call
+from lossproof.core.formats import FORMATS
+
+# Just over a chunk of 4096 and one of 8192, and a grid's end between them.
+_TALL = (4097, 5000, 8193)
+# A grid has at most 65 535 blocks on two of its axes.
+_TALLEST = (65_537, 131_073)
+# No multiples of 8.
+_PADDED = (65, 99, 250, 501, 1001, 2047, 3001)
+_SAMPLES = 1024
+_FAMILY = "long_batch"
+_PERIOD = 4093
+
+
+def tall_batch_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
+    """Draw the calls of a dtype: every op on every height, reductions by turns."""
+    turn = DTYPES.index(dtype)
+    for i, op in enumerate(OPS):
+        if not part.keeps(op, _FAMILY):
+            continue
+        for j, n in enumerate((*_TALL, *_TALLEST)):
+            # The mean first: chunks that each have a mean show in batches of a chunk and a few rows.
+            reduction = "mean" if n in _TALL else ("none", "mean", "sum")[(i + j + turn) % 3]
+            call = _drawn(part, dtype, op, (n, 3 if n in _TALL else 2), reduction, "tall batch")
+            alone = n == _TALLEST[-1] and (i + turn) % 2
+            yield replace(call, problem=replace(call.problem, cotangent=None)) if alone else call
+        if op not in LOSSES:
+            continue
+        for j, n in enumerate(_PADDED):
+            reduction = "none" if (i + j + turn) % 4 == 0 else "mean"
+            yield _drawn(part, dtype, op, (n, 3), reduction, "padded batch", probabilities=(j + turn) % 3 == 0)
+        # A kernel that adds samples of one position up one by one in the format stops counting at 2^precision.
+        fmt = FORMATS[dtype]
+        for reduction in ("mean", "sum") if fmt.is_narrow else ():
+            n = max(_SAMPLES, 2 ** (fmt.precision + 1))
+            yield _drawn(part, dtype, op, (n, 2, 1), reduction, "samples of one position")
+
+
+def _drawn(
+    part: DeckPart,
+    dtype: str,
+    op: str,
+    shape: tuple[int, ...],
+    reduction: str,
+    says: str,
+    *,
+    probabilities: bool = False,
+) -> Call:
+    """One call. Its last rows have the largest losses by far, and no two tiles of rows are the same."""
+    n, k = shape[:2]
+    pick, fmt = part.picker("tall batch", op, shape, reduction), FORMATS[dtype]
+    x = np.resize(bell(pick, (_PERIOD,)), (n, k))
+    labels = np.zeros(n, dtype=np.int64)
+    labels[::64] = 1
+    # Confident rows have small losses, whose sum is well within float16.
+    x[:, 0] += 5.0
+    last = [n - 1, n - 3]
+    x[last, 0] += 720.0
+    labels[last] = k - 1
+    x = fmt.round(-np.abs(x - x.max(axis=1, keepdims=True)) if op == "nll_loss" else x).reshape(shape)
+    if op not in LOSSES:
+        v = np.resize(bell(pick, (_PERIOD,)), shape)
+        return Call(
+            Problem(op, dtype, x, cotangent=fmt.round(np.where(np.abs(v) < 2.0**-6, 1.0, v))),
+            _FAMILY,
+            f"{part.provenance}, {says}",
+            tier="free",
+        )
+    target = np.eye(k)[labels] if probabilities and op == "cross_entropy" else labels
+    problem = Problem(
+        op,
+        dtype,
+        x,
+        target.reshape(shape if target.ndim > 1 else (n, *shape[2:])),
+        cotangent=np.resize([1.0, -0.5, 2.0], (n, *shape[2:])) if reduction == "none" else np.ones(()),
+        axis=1 if len(shape) > 2 else -1,
+        reduction=reduction,
+    )
+    return Call(problem, _FAMILY, f"{part.provenance}, {says}", tier="free")
