@@ -6,7 +6,7 @@ import numpy as np
 
 from lossproof.adapters.protocol import Problem
 from lossproof.cases.family import Family
-from lossproof.cases.picker import Picker, bell
+from lossproof.cases.picker import Picker, bell, fraction, full_bell
 from lossproof.cases.signature import Signature, Uses
 from lossproof.core.call import Call
 from lossproof.core.formats import F64, Format
@@ -38,16 +38,16 @@ def make_call(
     target: np.ndarray | None = None
     weight, ignore, eps = None, None, 0.0
     if signature.is_loss:
-        target, ignore = _targets(pick, f, signature, rows)
-        weight = _weights(pick, fmt, k) if Uses.WEIGHT in uses else None
-        eps = pick.choice((0.1, 0.1, 0.3, 0.0009765625, 1.0)) if Uses.SMOOTHING in uses else 0.0
+        target, ignore = _targets(pick, f, signature, rows, fmt)
+        weight = _weights(pick, fmt, k, full=f.full) if Uses.WEIGHT in uses else None
+        eps = _smoothing(pick, full=f.full) if Uses.SMOOTHING in uses else 0.0
 
     def back(a: F64) -> F64:
         return np.moveaxis(a.reshape(*rest, k), -1, axis).copy()
 
     if target is not None:
         target = back(target) if signature.has_probability_target else target.reshape(rest).copy()
-    cotangent = _cotangent(pick, signature, fmt, shape, rest)
+    cotangent = _cotangent(pick, signature, fmt, shape, rest, full=f.full)
     if signature.layout == "expanded" and not signature.is_loss:
         cotangent = back(np.broadcast_to(np.moveaxis(cotangent, axis, -1).reshape(n, k)[:1], (n, k)))
     problem = Problem(
@@ -61,18 +61,24 @@ def make_call(
         reduction=signature.reduction if signature.is_loss else "mean",
         ignore_index=ignore,
         label_smoothing=eps,
-        tangent=direction(pick, fmt, shape) if Uses.TANGENT in uses else None,
+        tangent=direction(pick, fmt, shape, full=f.full) if Uses.TANGENT in uses else None,
         wrt_target=Uses.TARGET_GRADIENT in uses,
-        target_tangent=direction(pick, fmt, shape) if Uses.TARGET_TANGENT in uses else None,
+        target_tangent=direction(pick, fmt, shape, full=f.full) if Uses.TARGET_TANGENT in uses else None,
         layout=signature.layout,
     )
     return Call(problem, f.name, provenance, f.random_order, tier)
 
 
-def _targets(pick: Picker, f: Family, signature: Signature, rows: F64) -> tuple[np.ndarray, int | None]:
+def _smoothing(pick: Picker, *, full: bool) -> float:
+    if full:
+        return pick.choice((0.1, 1 / 3, float(fraction(pick, (1,))[0])))
+    return pick.choice((0.1, 0.1, 0.3, 0.0009765625, 1.0))
+
+
+def _targets(pick: Picker, f: Family, signature: Signature, rows: F64, fmt: Format) -> tuple[np.ndarray, int | None]:
     n, k = rows.shape
     if signature.has_probability_target:
-        q = _probabilities(pick, n, k)
+        q = fmt.round(quotients(pick, n, k)) if f.full else _probabilities(pick, n, k)
         # Any sum: 0 makes a row without a target.
         return (q * np.array([0.0, 0.5, 1.0, 2.0])[pick.bits(2, (n, 1))] if Uses.ANY_SUM in signature.uses else q), None
     labels = pick.bits(16, (n,)) * k >> 16
@@ -117,10 +123,21 @@ def _probabilities(pick: Picker, n: int, k: int) -> F64:
     return q
 
 
-def _weights(pick: Picker, fmt: Format, k: int) -> F64:
+def quotients(pick: Picker, n: int, k: int) -> F64:
+    """Draw rows of probabilities as a softmax has them, some of them 0: of any bits, with a sum that is 1 but for
+    rounding."""
+    # Cubes of integers below 2^15: sums of them are exact, in whatever order.
+    parts = (pick.bits(15, (n, k)) + 1) ** 3
+    small = (parts * 512 < parts.sum(axis=1, keepdims=True)) & (parts < parts.max(axis=1, keepdims=True))
+    # Clause 9: what is not 0 is far from the underflow range.
+    parts = np.where(small, 0, parts)
+    return parts / parts.sum(axis=1, keepdims=True)
+
+
+def _weights(pick: Picker, fmt: Format, k: int, *, full: bool) -> F64:
     """Positive weights between 1/16 and 8, with few significant bits or with all that the format has; among them, by
     turns: none else, a zero, one that dominates, a negative one, a negative total."""
-    fine = pick.bits(32, (k,)) * (2.0**-32 * pick.integer(0, 1))
+    fine = fraction(pick, (k,)) if full else pick.bits(32, (k,)) * (2.0**-32 * pick.integer(0, 1))
     w = fmt.round(np.ldexp(1 + pick.bits(4, (k,)) + fine, pick.bits(2, (k,)) - 4))
     kind, at = pick.integer(0, 9), pick.integer(0, k - 1)
     if k > 1:
@@ -135,20 +152,24 @@ def _weights(pick: Picker, fmt: Format, k: int) -> F64:
     return w
 
 
-def _cotangent(pick: Picker, signature: Signature, fmt: Format, shape: tuple[int, ...], rest: tuple[int, ...]) -> F64:
+def _cotangent(
+    pick: Picker, signature: Signature, fmt: Format, shape: tuple[int, ...], rest: tuple[int, ...], *, full: bool
+) -> F64:
     if not signature.is_loss:
         kind = pick.integer(0, 3)
-        return np.ones(shape) if kind == 0 else direction(pick, fmt, shape)
+        return np.ones(shape) if kind == 0 and not full else direction(pick, fmt, shape, full=full)
     if signature.reduction != "none":
+        if full:
+            return fmt.round((1 + fraction(pick, ())) * pick.choice((1.0, -0.5)))
         return np.asarray(pick.choice((1.0, 1.0, -1.0, 0.375, 3.0)))
-    v = direction(pick, fmt, rest)
+    v = direction(pick, fmt, rest, full=full)
     if v.size > 1 and pick.integer(0, 1):
         v.reshape(-1)[0] = 0.0
     return v
 
 
-def direction(pick: Picker, fmt: Format, shape: tuple[int, ...]) -> F64:
+def direction(pick: Picker, fmt: Format, shape: tuple[int, ...], *, full: bool = False) -> F64:
     """Draw a direction or a cotangent of a shape, with as many bits as the format and the draw have."""
     # Clause 9: cotangents and directions in the deck are 0 or far from the underflow range.
-    v = bell(pick, shape)
+    v = full_bell(pick, shape) if full else bell(pick, shape)
     return fmt.round(np.where(np.abs(v) < 2.0**-6, 0.0, v))

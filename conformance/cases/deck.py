@@ -48,6 +48,7 @@ _BIG = frozenset(
         "wide",
         "long_batch",
         "binary",
+        "full_mantissas",
     )
 )
 _BIG_ELEMENTS, _BIG_SKIP, _SECOND_SKIP, _COMBINED_SKIP = 1000, 3, 3, 6
@@ -80,7 +81,7 @@ _DECKS: dict[str, DeckSize] = {
         "default",
         {(shape, dtype): signatures for dtype in DTYPES for shape, signatures in MENU.items()},
         extras=True,
-        budget={"pairs": 18, "signatures": 240, "core": 56, "compiled": 3500, "calls": 8700},
+        budget={"pairs": 18, "signatures": 240, "core": 56, "compiled": 3500, "calls": 9100},
     ),
 }
 DECKS = {**_DECKS, "full": replace(_DECKS["default"], name="full", to_all=True)}
@@ -112,7 +113,8 @@ def _calls(size: DeckSize, part: DeckPart) -> Iterator[Call]:
             if shape == WORKED and signature.axis == 1 and part.keeps(signature.op, GOLDEN):
                 yield golden_call(signature, dtype, tier)
             place = _Place(signature, shape, dtype, tier, position)
-            yield from _family_calls(place, part, every=size.skip)
+            for call in _family_calls(place, part, every=size.skip):
+                yield _of_few_constants(call) if size.extras else call
     for dtype in (d for d in DTYPES if d in part.dtypes):
         if size.extras:
             yield from _extras(dtype, part)
@@ -183,6 +185,12 @@ def _tier(size: DeckSize, shape: Shape, dtype: str, position: int) -> str:
 def _affordable(call: Call) -> str:
     """The tier of a call of a family: where programs are dear, their smoothing is a constant, and has one value."""
     return "full" if call.tier == "core" and call.problem.label_smoothing not in _CORE_SMOOTHING else call.tier
+
+
+def _of_few_constants(call: Call) -> Call:
+    """The call, as a spare one if its smoothing is a number of all bits: each would be a program of its own."""
+    rare = FAMILIES[call.family].full and call.problem.label_smoothing not in _CORE_SMOOTHING
+    return replace(call, tier="spare") if rare else call
 
 
 def _fits(f: Family, signature: Signature, k: int) -> bool:

@@ -21,7 +21,8 @@ class Family:
     ``needs`` says which shapes make sense; ``labels`` how targets are chosen: ``any`` class, mostly the ``top`` one, or
     an ``unmasked`` one; ``ignored`` families have exactly those rows ignored that hold something else than finite
     logits. ``random_order`` marks exchangeable classes, for which the statistical grade is meaningful. ``log_probs``
-    marks families that also make sense as log-probabilities of nll_loss, ``regular`` those of finite logits.
+    marks families that also make sense as log-probabilities of nll_loss, ``regular`` those of finite logits,
+    ``full`` those whose targets, weights, smoothing and cotangents have all the bits of the format, too.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Family:
     random_order: bool = False
     log_probs: bool = False
     regular: bool = True
+    full: bool = False
 
 
 def _several(n: int, k: int) -> bool:
@@ -46,6 +48,7 @@ def family(
     random_order: bool = False,
     log_probs: bool = False,
     regular: bool = True,
+    full: bool = False,
 ) -> Callable[[DrawLogits], Family]:
     """Make a family of the decorated maker of logits, under its name; the logits are rounded to the format."""
 
@@ -53,7 +56,7 @@ def family(
         def rounded(pick: Picker, fmt: Format, n: int, k: int) -> F64:
             return fmt.round(make(pick, fmt, n, k))
 
-        return Family(make.__name__, provokes, rounded, needs, labels, random_order, log_probs, regular)
+        return Family(make.__name__, provokes, rounded, needs, labels, random_order, log_probs, regular, full)
 
     return of
 

@@ -56,6 +56,16 @@ class SeededPicker:
         return (halves >> np.uint64(32 - n)).astype(np.int64).reshape(shape)
 
 
+def fraction(pick: Picker, shape: tuple[int, ...]) -> F64:
+    """Draw numbers in [0, 1) with all the bits of float64."""
+    return pick.bits(32, shape) * 2.0**-32 + pick.bits(21, shape) * 2.0**-53
+
+
+def full_bell(pick: Picker, shape: tuple[int, ...]) -> F64:
+    """Draw bell-shaped numbers of unit scale with all the bits of float64."""
+    return bell(pick, shape) + fraction(pick, shape) * (1.75 / 65536)
+
+
 def bell(pick: Picker, shape: tuple[int, ...]) -> F64:
     """Draw bell-shaped numbers of unit scale: the sum of four uniform ones, exact in float64, within ±3.5."""
     total = pick.bits(16, (4, *shape)).sum(axis=0)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lossproof.adapters.protocol import LOSSES, MEANS, REDUCED, Problem
 from lossproof.core.call import rows_first
 from lossproof.core.formats import F64, FORMATS, Format
+from lossproof.core.products import product
 
 Bools = NDArray[np.bool_]
 
@@ -23,7 +24,9 @@ class Batch:
     ``op``        the operation
     ``fmt``       the format of the value
     ``reduction`` ``none``, ``sum``, ``mean``, or empty for ops that are no loss
-    ``x``         (B, N, K) logits
+    ``x``         (B, N, K) logits, times their factor if they have one
+    ``low``       (B, N, K) what such products lack of being exact, or None: the logits are ``x + low``
+    ``product_error`` (B, N, K) the most that rounding such a product to the format loses, or None
     ``y``         (B, N) class indices with ignored rows set to 0, or None
     ``q``         (B, N, K) probability targets, or None
     ``w``         (B, K) class weights, ones when absent
@@ -55,6 +58,8 @@ class Batch:
     outputs: tuple[str, ...] = ("value", "vjp")
     mean: str = "mean"
     back: Format | None = None
+    low: F64 | None = None
+    product_error: F64 | None = None
 
     def format_of(self, output: str) -> Format:
         """The format that an output is rounded to."""
@@ -116,20 +121,13 @@ def signature(p: Problem) -> tuple[object, ...]:
     )
 
 
-def scaled(p: Problem) -> F64:
-    """Return the input of the op proper, ``scale`` times ``x``, which is exact or overflows."""
-    if p.scale == 1.0:
-        return p.x
-    with np.errstate(over="ignore"):
-        return FORMATS[p.dtype].round(p.x * p.scale)
-
-
 def stack(problems: Sequence[Problem]) -> Batch:
     """Stack problems of one signature into a batch."""
     first = problems[0]
     # sanity check: one signature
     assert len({signature(p) for p in problems}) == 1
-    x = np.stack([rows_first(scaled(p), p.axis) for p in problems])
+    products = [made for p in problems if (made := product(p)) is not None]
+    x = np.stack([rows_first(a, first.axis) for a in ([m.high for m in products] or [p.x for p in problems])])
     b, n, k = x.shape
     y = q = None
     kept = np.ones((b, n), dtype=bool)
@@ -162,6 +160,8 @@ def stack(problems: Sequence[Problem]) -> Batch:
         outputs=first.want,
         mean=first.reduction if first.reduction in MEANS else "mean",
         back=FORMATS[first.dtype] if first.out_dtype is not None else None,
+        low=np.stack([rows_first(m.low, first.axis) for m in products]) if products else None,
+        product_error=np.stack([rows_first(m.error, first.axis) for m in products]) if products else None,
     )
 
 

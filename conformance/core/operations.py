@@ -9,7 +9,8 @@ import numpy as np
 
 from lossproof.adapters.protocol import ARRAYS, DTYPES, LAYOUTS, REDUCTIONS, Problem
 from lossproof.core.errors import UsageError
-from lossproof.core.formats import FORMATS
+from lossproof.core.formats import FLOAT64, FORMATS
+from lossproof.core.products import SMALLEST
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,13 @@ def _validate_scale(p: Problem) -> None:
         return
     if p.cotangent is not None or p.tangent is not None or p.target_tangent is not None:
         raise UsageError(f"scale {p.scale} is for values only; remove the cotangent and the tangents")
-    with np.errstate(over="ignore"):
-        product, fmt = p.x * p.scale, FORMATS[p.dtype]
-    if not fmt.holds(np.where(np.abs(product) > fmt.max, np.inf, product)):
-        raise UsageError(f"scale {p.scale} times x is rounded in {p.dtype}; choose numbers of fewer bits")
+    fmt = FORMATS[p.dtype]
+    if not np.isfinite(p.scale) or p.scale == 0 or not fmt.holds(np.array(p.scale)):
+        raise UsageError(f"scale {p.scale} is 0 or no number of {p.dtype}; round it to {p.dtype} first")
+    with np.errstate(over="ignore", under="ignore"):
+        made = np.abs(p.x * p.scale)
+    if fmt == FLOAT64 and np.any((p.x != 0) & (made < SMALLEST)):
+        raise UsageError(f"scale {p.scale} times x is below {SMALLEST:.3g}; choose larger numbers")
 
 
 def _validate_target(p: Problem, rows: tuple[int, ...], k: int) -> None:

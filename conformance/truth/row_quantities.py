@@ -68,6 +68,8 @@ def analyse(batch: Batch) -> Rows:
         maximum = np.max(np.where(absent, -np.inf, safe), axis=-1, keepdims=True, initial=-np.inf)
         top = np.finfo(np.float64).max
         shifted = np.maximum(np.where(absent, 0.0, safe - np.where(np.isfinite(maximum), maximum, 0.0)), -top)
+        if batch.low is not None and batch.k:
+            shifted = _refined(shifted, np.where(regular[..., None] & ~absent, batch.low, 0.0), absent)
         e = np.where(absent, 0.0, np.exp(shifted))
         # The largest term is exactly 1: summing the others alone keeps log s accurate near 0.
         first = np.argmax(np.where(absent, -np.inf, shifted), axis=-1)[..., None]
@@ -97,6 +99,18 @@ def analyse(batch: Batch) -> Rows:
         row_scale=row_scale,
         either=_either(batch),
     )
+
+
+def largest_at(high: F64, low: F64) -> NDArray[np.intp]:
+    """The place of the largest ``high + low`` in each row (..., 1)."""
+    ties = high == high.max(axis=-1, keepdims=True)
+    return np.asarray(np.argmax(np.where(ties, low, -np.inf), axis=-1))[..., None]
+
+
+def _refined(shifted: F64, low: F64, absent: Bools) -> F64:
+    """The differences from the maximum of numbers ``high + low``, from those of ``high``."""
+    at = largest_at(np.where(absent, -np.inf, shifted), low)
+    return np.where(absent, 0.0, np.minimum(shifted + (low - np.take_along_axis(low, at, axis=-1)), 0.0))
 
 
 def classify(batch: Batch) -> NDArray[np.int8]:

@@ -17,6 +17,7 @@ from lossproof.truth.bounds.allowed import allow
 from lossproof.truth.bounds.error_model import Model
 from lossproof.truth.oracle import in_balls, in_double_double, in_float64
 from lossproof.truth.oracle.enclosure import Enclosure
+from lossproof.truth.oracle.number_systems import precision
 from lossproof.truth.row_quantities import Rows, analyse
 
 # A tenth of a batch may be rows that no enclosure is used for; 20 000 entries of every family and dtype remain.
@@ -112,6 +113,36 @@ def audit(batch: Batch) -> int:
     assert excess(arb["value"], quick["value"]) <= 1
     assert excess(arb["vjp"], quick["vjp"]) <= 1
     return elements(batch)
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_radii_hold_for_products_with_a_factor(dtype: str) -> None:
+    fmt, rng = FORMATS[dtype], np.random.default_rng(11)
+    for factor in (3.0, -1.25, float(fmt.round(np.array(0.07216878364870323)))):
+        for offset in (0.0, 40.0, -300.0, fmt.max / 2**12):
+            x = fmt.round(rng.normal(size=(30, 7)) * 3 + offset)
+            for op, target in (("softmax", None), ("log_softmax", None), ("cross_entropy", rng.integers(0, 7, 30))):
+                batch = stack([Problem(op, dtype, x, target, scale=factor)])
+                if dtype == "float64" and not in_double_double.suitable(batch).all():
+                    continue
+                rows = analyse(batch)
+                vectorised = in_double_double.enclosures_in_double_double, in_float64.enclosures_in_float64
+                quick = vectorised[dtype != "float64"](batch, rows)["value"]
+                assert excess(in_balls.enclosures_in_balls(batch, rows)["value"], quick) <= 1
+
+
+@pytest.mark.parametrize("dtype", FORMATS)
+def test_the_logits_are_the_exact_products(dtype: str) -> None:
+    fmt, rng = FORMATS[dtype], np.random.default_rng(12)
+    x, factor = fmt.round(rng.normal(size=(9, 5)) * 20), float(fmt.round(np.array(0.07216878364870323)))
+    batch = stack([Problem("log_softmax", dtype, x, scale=factor)])
+    (value,) = in_balls.enclosures_in_balls(batch, analyse(batch)).values()
+    with precision(300):
+        for row, mid, low in zip(x, value.mid[0], value.low[0], strict=True):
+            z = [in_balls.exactly(v) * in_balls.exactly(factor) for v in row]
+            log_sum = sum(v.exp() for v in z).log()
+            for v, m, rest in zip(z, mid, low, strict=True):
+                assert abs(v - log_sum - in_balls.exactly(m) - in_balls.exactly(rest)) < 1e-30
 
 
 @pytest.mark.parametrize("dtype", FORMATS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -88,6 +88,8 @@ class Written:
     x: list[float]
     fmt: Format
     profile: str
+    # Amendment 13: what the rounding of a product with a factor moves each logit by.
+    moved: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         f, k = self.fmt, len(self.x)
@@ -103,13 +105,16 @@ class Written:
         self.h = k - 1
         m = max(self.x)
         d = [v - m for v in self.x]
+        b = self.moved or [0.0] * k
+        b_m = b[self.x.index(m)]
         e = [math.exp(v) for v in d]
         s = math.fsum(e)
         self.p = [v / s for v in e]
         self.y = [v - math.log(s) for v in d]
         E, D = 3, 3
         eE = ell(self.u_o) + ell(2 * E * 2.0**-24) if self.N else ell(2 * E * self.u_s)
-        a = [self.c_d * t(self.u_i) * abs(v) for v in d]
+        d = [-(abs(v) + w + b_m) for v, w in zip(d, b, strict=True)]
+        a = [self.c_d * t(self.u_i) * abs(v) + w for v, w in zip(d, b, strict=True)]
         A0 = math.log1p(math.fsum(p * math.expm1(b) for p, b in zip(self.p, a, strict=True))) + eE
         # Amendment 1: exponentials that underflow.
         faint = sum(abs(v) > -math.log(2 * self.tau_i / self.u_i) for v in d)
@@ -118,7 +123,7 @@ class Written:
         last = ell(self.u_o) if self.N else D * t(self.u_i)
         self.A = [b + eE + A_s + last + (ell(self.u_o) if self.sixteen and not self.N else 0) for b in a]
         lam = 2 * 4 * self.u_s + (self.u_o if self.N else 0)
-        C = [self.u_i * abs(v) + A_s + lam * (math.log(s) + A_s) for v in d]
+        C = [self.u_i * abs(v) + w + A_s + lam * (math.log(s) + b_m + A_s) for v, w in zip(d, b, strict=True)]
         wide16 = self.sixteen and not self.N
         self.Tls = [
             c * (1 + self.u_i) + self.u_i * abs(y) + (self.u_o * (abs(y) + c) if wide16 else 0) + self.tau
@@ -286,6 +291,24 @@ def test_code_equals_the_derivation_as_written(dtype: str, profile: str) -> None
             value, vjp = written(p, profile)
             np.testing.assert_allclose(got.outputs["value"].ravel(), value, rtol=1e-9, atol=0, err_msg=str(p))
             np.testing.assert_allclose(got.outputs["vjp"][0], vjp, rtol=1e-9, atol=0, err_msg=str(p))
+
+
+@pytest.mark.parametrize(("dtype", "profile"), PAIRS)
+def test_the_bound_of_scaled_logits_equals_the_derivation_as_written(dtype: str, profile: str) -> None:
+    fmt, rng = FORMATS[dtype], np.random.default_rng(5)
+    for op in ("softmax", "log_softmax"):
+        for offset in (0.0, 30.0, -100.0):
+            p = Problem(op, dtype, fmt.round(rng.normal(size=(4, 5)) * 3 + offset), scale=3.0)
+            z = p.x * 3.0
+            moved = np.where(fmt.round(z) == z, 0.0, fmt.u * np.abs(z) + fmt.underflow)
+            if dtype != "float64":
+                # sanity check: some products are rounded
+                assert moved.any()
+                rows = [Written(x, fmt, profile, b) for x, b in zip(z.tolist(), moved.tolist(), strict=True)]
+                told = [r.T_softmax if op == "softmax" else r.Tls for r in rows]
+                expected = np.minimum(told, 2.0) if op == "softmax" else np.array(told)
+                got = bound(p, profile).outputs["value"][0]
+                np.testing.assert_allclose(got, expected, rtol=1e-9, atol=0)
 
 
 def test_constants_are_the_published_contracts() -> None:
@@ -712,6 +735,36 @@ def test_amendment_12_softmax_is_the_exponential_of_log_softmax() -> None:
     A = t(2.0**-24) * (abs(rows.shifted) + 2 + 3) + 2 * ell(6 * 2.0**-24)
     exact = truth([p]).expected["value"].exact.mid
     assert (abs(got - exact) > rows.p * np.expm1(A) + 3 * FORMATS["float32"].min_normal).any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("fused", [False, True])
+def test_amendment_13_products_with_a_factor_are_rounded_or_fused(dtype: str, fused: bool) -> None:
+    fmt, rng, without = FORMATS[dtype], np.random.default_rng(3), 0.0
+    for offset in (0.0, 40.0, -300.0):
+        p = Problem("softmax", dtype, fmt.round(rng.normal(size=(50, 6)) * 2 + offset), scale=3.0)
+        rounded = fmt.round(p.x * 3.0)
+        # In float64: the rounding of the product is all that is wrong.
+        d = (p.x * 3.0 if fused else rounded) - rounded.max(axis=-1, keepdims=True)
+        e = np.exp(d)
+        got = {"softmax": e / e.sum(-1, keepdims=True), "log_softmax": d - np.log(e.sum(-1, keepdims=True))}
+        for op, answer in got.items():
+            q = replace(p, op=op)
+            assert share(q, "W", "value", answer) < 1
+            plain = bound(replace(q, x=rounded, scale=1.0), "W").outputs["value"]
+            exact = truth([q]).expected["value"].exact.mid
+            without = max(without, float(np.max(np.abs(answer - exact) / plain)))
+    # A fused product errs by a common shift: without the amendment it passes, too.
+    assert without > 2 or fused
+
+
+def test_a_large_factor_leaves_the_bound_of_softmax_below_2_and_log_softmax_finite() -> None:
+    for dtype in ("float32", "bfloat16"):
+        top = FORMATS[dtype].max / 16
+        for op in ("softmax", "log_softmax"):
+            told = bound(Problem(op, dtype, np.array([[top, 1.0, 2.0]]), scale=3.0), "W").outputs["value"]
+            assert np.isfinite(told).all()
+            assert op == "log_softmax" or told.max() <= 2.1
 
 
 def test_amendment_3_products_that_underflow_in_float16() -> None:

@@ -27,7 +27,7 @@ from lossproof.cases.explore.shapes import DrawnShape, place
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.family import Family
 from lossproof.cases.picker import Picker, SeededPicker
-from lossproof.cases.scaled_logits import FACTORS
+from lossproof.cases.scaled_logits import FACTORS, full_factors
 from lossproof.cases.wider_outputs import WIDER
 from lossproof.core.call import Call
 from lossproof.core.formats import F64, FORMATS, Format
@@ -36,10 +36,10 @@ _T = TypeVar("_T")
 # Entries of a call whose numbers hypothesis draws one by one, and bytes for them: past the end they are 0.
 _TAPED = 24
 _PARTS = {"directions": 160, "options": 160, "values": 256}
-# Of 24 examples: how many have logits of each wilder family; the others have one of the deck's.
-_WILD = {"plain": 2, "special": 5, "half_masked": 2, "extreme": 2, "large": 1, "tied": 3}
-# Families whose products with a factor are exact in 32 and 64 bits, however a compiler fuses them.
-_EXACT = ("plain", "special", "vast", "vast")
+# Of 27 examples: how many have logits of each wilder family; the others have one of the deck's.
+_WILD = {"plain": 2, "special": 5, "half_masked": 2, "extreme": 2, "large": 1, "tied": 3, "full": 3}
+# Families for products with a factor, which are exact, rounded, or overflow.
+_SCALED = ("plain", "special", "vast", "vast", "full", "full")
 _NAMES = tuple(name for name, share in _WILD.items() for _ in range(share)) + ("",) * 9
 
 
@@ -82,7 +82,7 @@ def calls(
     drawn = drawn_options.draw(pick, op, large=where.large, sums=where.theme == "many")
     extras = _extras(pick, op, fmt)
     drawn = replace(drawn, wanted=_wanted(drawn.wanted, extras))
-    family = EXPLORED[pick.choice(_EXACT)] if extras.get("scale", 1.0) != 1.0 else _family(pick, where)
+    family = EXPLORED[pick.choice(_SCALED)] if extras.get("scale", 1.0) != 1.0 else _family(pick, where)
     others = [name for name in layouts if name != "contiguous" and (name != "expanded" or (where.n and where.rest))]
     layout = pick.choice(("contiguous",) * max(1, 3 * len(others)) + tuple(others))
     laid = pick.choice(("", "", "x", "cotangent", "target", "weight"))
@@ -113,7 +113,7 @@ def _extras(pick: Picker, op: str, fmt: Format) -> dict[str, Any]:
     """A factor before the op, the backward pass twice, or a wider output dtype, each in one of many calls."""
     kind = pick.choice(("",) * 17 + ("scale", "again", "wider"))
     if kind == "scale" and op != "nll_loss" and fmt.bits >= 32:
-        return {"scale": pick.choice(FACTORS)}
+        return {"scale": pick.choice((*FACTORS, *full_factors(fmt)))}
     if kind == "again":
         return {"repeat_backward": True}
     wider = WIDER.get(fmt.name)

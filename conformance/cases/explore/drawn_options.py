@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossproof.adapters.protocol import LOSSES
+from lossproof.cases.call_maker import quotients
 from lossproof.cases.family import Family
 from lossproof.cases.picker import Picker
 from lossproof.cases.signature import NOTHING, Uses
@@ -49,13 +50,13 @@ _USES = (
 )
 _USES_LARGE = (*(NOTHING,) * 7, *_USES)
 _WEIGHTS = ("positive", "signed", "zeros", "dominant", "hidden", "signed", "signed", "hidden", "negative")
-_SMOOTHING = (0.1, 0.5, 2.0**-10, 1.0, 0.3)
+_SMOOTHING = (0.1, 0.5, 2.0**-10, 1.0, 0.3, 1 / 3)
 _SENTINELS = ("-100", "-1", "label", "label", "next", "next", "next", "alias", "K", "255", "far")
 _FAR = (-(2**63), 2**63 - 1, -(2**31) - 1, 2**31, 2**32, -(2**15) - 1)
 _LABELS = ("any", "any", "top", "odd", "strange")
 # Where labels lose bits: the ends of 7, 8, 15 and 16-bit integers, of the integers of bfloat16 and float16.
 _ODD = (0, 127, 128, 255, 256, 257, 259, 2047, 2049, 4097, 32767, 32768, 65_519, 65_520, 65_535, 65_536)
-_PROBABILITIES = ("one-hot", "normalised", "few", "any")
+_PROBABILITIES = ("one-hot", "normalised", "few", "any", "quotients")
 _GRADIENT, _OF_TARGETS = Wanted.GRADIENT, Wanted.GRADIENT | Wanted.TARGET_GRADIENT
 _WANTED = (
     NOTHING_WANTED,
@@ -117,7 +118,7 @@ def of_loss(pick: Picker, fmt: Format, family: Family, rows: F64, drawn: Drawn) 
     if drawn.weights:
         out["weight"] = _weights(pick, fmt, rows, drawn.weights)
     if drawn.dense:
-        return out | {"target": _probabilities(pick, n, k, drawn.probabilities)}
+        return out | {"target": _probabilities(pick, fmt, n, k, drawn.probabilities)}
     labels = _labels(pick, family, rows, drawn.labels)
     if drawn.sentinel:
         ignore = _sentinel(pick, labels, k, drawn.sentinel)
@@ -157,8 +158,11 @@ def _weights(pick: Picker, fmt: Format, rows: F64, kind: str) -> F64:
     return -w if kind == "negative" else np.abs(w) if kind == "zeros" else w
 
 
-def _probabilities(pick: Picker, n: int, k: int, kind: str) -> F64:
-    """Multiples of 1/128: one-hot, with sum exactly 1 (over all classes or a few), or with any sum, 0 among them."""
+def _probabilities(pick: Picker, fmt: Format, n: int, k: int, kind: str) -> F64:
+    """Multiples of 1/128: one-hot, with sum exactly 1 (over all classes or a few), or with any sum, 0 among them; or
+    with all the bits of the format, as a softmax has them."""
+    if kind == "quotients":
+        return fmt.round(quotients(pick, n, k))
     if kind == "any":
         return pick.bits(7, (n, k)) * np.array([1.0, 0.5, 2.0, 0.0])[pick.bits(2, (n, 1))] / 128.0
     first = pick.bits(16, (n, 1)) * k >> 16

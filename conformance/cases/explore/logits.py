@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossproof.cases.family import DrawLogits, Family
-from lossproof.cases.picker import Picker
+from lossproof.cases.picker import Picker, fraction
 from lossproof.core.formats import F64, Format
 
 _KINDS = ((-np.inf,), (np.inf,), (np.nan,), (-np.inf, np.inf), (-np.inf, np.nan), (-np.inf, np.inf, np.nan))
@@ -19,6 +19,12 @@ _WHERE = ("one", "entries", "entries", "rows", "all but one")
 def plain(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     """Draw multiples of 1/4 from 0 to 63.75, small ones first."""
     return pick.bits(8, (n, k)) / 4.0
+
+
+def full(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    """Draw numbers up to 8, or to 1024, with all the bits of the format, of one or both signs."""
+    x = fraction(pick, (n, k)) * pick.choice((8.0, 8.0, 64.0, 1024.0))
+    return np.where(pick.bits(1, (n, k)) == 1, -x, x) if pick.integer(0, 1) else x
 
 
 def special(pick: Picker, fmt: Format, n: int, k: int) -> F64:
@@ -94,6 +100,7 @@ EXPLORED: dict[str, Family] = {
     f.name: f
     for f in (
         _family(plain, "small multiples of 1/4: what a failure that needs no particular logits shrinks to"),
+        _family(full, "all the bits of the format: differences, products and sums are rounded"),
         _family(special, "NaN and infinities in every arrangement: one entry, some, whole rows, all but one"),
         _family(half_masked, "many masked classes in a row, those of the targets among them"),
         _family(extreme, "any bit pattern, and the largest and smallest numbers of the format"),

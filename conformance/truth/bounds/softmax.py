@@ -15,6 +15,10 @@ from lossproof.truth.bounds.error_model import DIV_ULP, EXP_ULP, LOG_ULP, Model,
 from lossproof.truth.row_quantities import Rows
 
 EXP_CAP = 700.0
+# Section 3, products with a factor: beyond it a fused difference over- or underflows by itself.
+_FUSED = 64.0
+# A quotient of a term and a sum that contains it, or exp of a number that is not above 0, stays below.
+_OF_ONE = 2.0
 
 
 def expm1(a: F64 | float) -> F64:
@@ -53,11 +57,13 @@ def softmax_terms(batch: Batch, rows: Rows, model: Model) -> SoftmaxTerms:
 
     # bounds.md section 3: the arguments of the exponentials, and A0. log(sum p exp(a)) is evaluated as
     # log1p(sum p (exp(a) - 1)): the plain form would carry float64's own roundoff.
-    a = model.c_d * t(model.u_i) * d
-    A_s = np.log1p(np.sum(p_expm1(rows, a), axis=-1, keepdims=True)) + e_exp
+    moved, shift = _product_errors(batch, rows, model)
+    d = d + (moved + shift)
+    a = model.c_d * t(model.u_i) * d + moved
+    A_s = _of_sum(rows, a) + e_exp
     # Section 3, (A1): exponentials that underflow lose tau_i each, in float16 N as much as the sum's own roundings.
     fading = np.sum(present & (d > -np.log(2.0 * model.tau_i / model.u_i)), axis=-1, keepdims=True)
-    lost = fading * model.tau_i * np.exp(A_s - rows.log_s)
+    lost = fading * model.tau_i * np.exp(np.minimum(A_s, _FUSED) - rows.log_s)
     growth = rescalings(batch, rows) * (e_exp + t(model.u_i)) if model.online else 0.0
     A_s = A_s - np.log1p(-np.minimum(lost, 1.0)) + model.roundings_of_sum(batch.k) * t(model.u_s) + growth
 
@@ -71,7 +77,7 @@ def softmax_terms(batch: Batch, rows: Rows, model: Model) -> SoftmaxTerms:
 
     # Section 4: log-softmax.
     lam = 2 * LOG_ULP * model.u_s + (model.u_o if model.narrow else 0.0)
-    C = model.u_i * d + A_s + lam * (rows.log_s + A_s)
+    C = model.u_i * d + moved + A_s + lam * (rows.log_s + shift + A_s)
     T_inner = C * (1 + model.u_i) + model.u_i * np.abs(y) + model.tau
     T_lsm = T_inner
     if model.sixteen and not model.narrow:
@@ -85,10 +91,32 @@ def softmax_terms(batch: Batch, rows: Rows, model: Model) -> SoftmaxTerms:
     # Section 4, (A12): softmax as the exponential of log-probabilities that are kept wide.
     other_way = exp_of_log(T_inner) + (log_loss(model.u_o) if model.sixteen and not model.narrow else 0.0)
     T_softmax = p_expm1(rows, np.maximum(A, other_way)) + model.tau
+    if batch.product_error is not None:
+        T_softmax = np.minimum(T_softmax, _OF_ONE)
     # Section 6: a gradient takes either, or the exponential of the log-probabilities that were returned.
     G0 = np.maximum(A, exp_of_log(T_lsm))
     p_exp_G0 = np.where(present, np.exp(np.minimum(y + G0, EXP_CAP)), 0.0)
     return SoftmaxTerms(A, T_softmax, T_lsm, G0, p_exp_G0)
+
+
+def _product_errors(batch: Batch, rows: Rows, model: Model) -> tuple[F64 | float, F64 | float]:
+    """What rounding the product with a factor moves each logit by, and the maximum (section 3)."""
+    # An oracle's products are exact.
+    if batch.product_error is None or model.fmt != batch.fmt:
+        return 0.0, 0.0
+    moved = np.where(rows.absent, 0.0, batch.product_error)
+    return moved, np.max(np.where(rows.shifted == 0, moved, 0.0), axis=-1, keepdims=True, initial=0.0)
+
+
+def _of_sum(rows: Rows, a: F64) -> F64:
+    """``log(sum p exp(a))``, (B, N, 1): as log1p(sum p (exp(a) - 1)), or, where a is large, less its largest term."""
+    found = np.log1p(np.sum(p_expm1(rows, a), axis=-1, keepdims=True))
+    top = np.max(np.where(rows.absent, -np.inf, rows.log_p + a), axis=-1, keepdims=True, initial=-np.inf)
+    beyond = np.isfinite(top) & (top > EXP_CAP / 2)
+    if not beyond.any():
+        return found
+    terms = np.where(rows.absent, 0.0, np.exp(np.minimum(rows.log_p + a - top, 0.0)))
+    return np.where(beyond, top + np.log(np.sum(terms, axis=-1, keepdims=True)), found)
 
 
 def rescalings(batch: Batch, rows: Rows) -> F64:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossproof.core.formats import F64
+from lossproof.core.products import two_product
 
 LIMIT = 2.0**990
-_SPLIT = 2.0**27 + 1
 # The first 32 bits of ln 2: the product with an exponent is exact.
 _LN2_HEAD = 2977044471 * 2.0**-32
 _SQUARINGS = 6
@@ -49,7 +49,7 @@ class DD:
 
     def __mul__(self, other: Operand) -> DD:
         b = lift(other)
-        p, e = _two_product(self.hi, b.hi)
+        p, e = two_product(self.hi, b.hi)
         return DD(*_fast_two_sum(p, e + (self.hi * b.lo + self.lo * b.hi)))
 
     def __truediv__(self, other: Operand) -> DD:
@@ -131,17 +131,6 @@ def _two_sum(a: F64, b: F64) -> tuple[F64, F64]:
 def _fast_two_sum(a: F64, b: F64) -> tuple[F64, F64]:
     s = a + b
     return s, b - (s - a)
-
-
-def _two_product(a: F64, b: F64) -> tuple[F64, F64]:
-    p = a * b
-    t = _SPLIT * a
-    a1 = t - (t - a)
-    a2 = a - a1
-    t = _SPLIT * b
-    b1 = t - (t - b)
-    b2 = b - b1
-    return p, ((a1 * b1 - p) + a1 * b2 + a2 * b1) + a2 * b2
 
 
 def _constants() -> tuple[DD, list[DD]]:

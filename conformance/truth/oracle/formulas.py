@@ -12,7 +12,7 @@ import numpy as np
 
 from lossproof.core.batch import Batch
 from lossproof.truth.oracle.number_systems import Num, Numbers
-from lossproof.truth.row_quantities import MASKED, Rows, counted
+from lossproof.truth.row_quantities import MASKED, Rows, counted, largest_at
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,14 @@ def _probabilities(s: Numbers, batch: Batch, rows: Rows) -> tuple[Num, Num]:
     present = ~rows.absent
     x = np.where((rows.kind <= MASKED)[..., None] & np.isfinite(batch.x), batch.x, 0.0)
     lowered = np.where(present, x, -np.inf)
-    top = np.argmax(lowered, axis=-1)[..., None]
+    low = None if batch.low is None else np.where(np.isfinite(lowered), batch.low, 0.0)
+    top = np.argmax(lowered, axis=-1)[..., None] if low is None else largest_at(lowered, low)
     m = np.take_along_axis(x, top, axis=-1)
-    d = s.select(present, s.exact(x) - s.exact(np.broadcast_to(m, x.shape)))
+    z, largest = s.exact(x), s.exact(np.broadcast_to(m, x.shape))
+    if low is not None:
+        z = z + s.exact(low)
+        largest = largest + s.exact(np.broadcast_to(np.take_along_axis(low, top, axis=-1), x.shape))
+    d = s.select(present, z - largest)
     e = s.select(present, s.exp(d))
     others = present.copy()
     np.put_along_axis(others, top, False, axis=-1)

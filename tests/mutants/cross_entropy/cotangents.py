@@ -9,8 +9,8 @@ import numpy as np
 from tests.mutants.kit.entries import INDEX, gradient_bug, loss_bug
 from tests.mutants.kit.loss_mistakes import spread
 from tests.mutants.kit.loss_steps import Case, Loss
-from tests.mutants.kit.mutant import Mutant
-from tests.mutants.kit.softmax_steps import Array, row_sum
+from tests.mutants.kit.mutant import F64_ONLY, Mutant
+from tests.mutants.kit.softmax_steps import BF16, F32, Array, row_sum, through
 from tests.mutants.kit.sources import COTANGENT
 
 
@@ -79,4 +79,20 @@ MUTANTS: tuple[Mutant, ...] = (
         Loss(upstream=lambda case, v: np.where(v == 0, 0, 1 / v).astype(v.dtype)),
     ),
     loss_bug("cotangent for p only", "g Q p - w q'", COTANGENT, Loss(), grad=_half_scaled, targets=INDEX),
+    gradient_bug(
+        "scalar cotangent in bfloat16",
+        "the scale of a loss is kept in 16 bits: 1, -1, 3 and 3/8 are whole there",
+        COTANGENT,
+        Loss(upstream=lambda case, v: v if v.ndim else through(BF16)(v)),
+        expect=("float64", "float32"),
+        family="full_mantissas",
+    ),
+    gradient_bug(
+        "cotangent through float32",
+        "cotangents of float64 lose what float32 lacks",
+        COTANGENT,
+        Loss(upstream=lambda case, v: through(F32)(v)),
+        expect=F64_ONLY,
+        family="full_mantissas",
+    ),
 )

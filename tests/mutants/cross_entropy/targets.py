@@ -11,8 +11,8 @@ from tests.mutants.kit.entries import DENSE, loss_bug
 from tests.mutants.kit.loss_mistakes import denominator, only_whole
 from tests.mutants.kit.loss_steps import CORRECT, Case, Loss, mixed
 from tests.mutants.kit.mutant import Mutant
-from tests.mutants.kit.softmax_steps import Array, row_sum
-from tests.mutants.kit.sources import COUNT
+from tests.mutants.kit.softmax_steps import BF16, Array, row_sum, through
+from tests.mutants.kit.sources import COUNT, EXACT_INPUTS
 
 
 def _renormalised(case: Case) -> Case:
@@ -88,5 +88,14 @@ MUTANTS: tuple[Mutant, ...] = (
         COUNT,
         denominator(lambda case: (case.w * case.q).sum()),
         targets=DENSE,
+    ),
+    loss_bug(
+        "targets in bfloat16",
+        "probabilities are kept in 16 bits: multiples of 1/128 are whole there",
+        EXACT_INPUTS,
+        Loss(read=lambda case: case if case.labels is not None else replace(case, q=through(BF16)(case.q))),
+        targets=DENSE,
+        expect=("float64", "float32"),
+        family="full_mantissas",
     ),
 )

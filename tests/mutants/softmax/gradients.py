@@ -6,11 +6,12 @@ import numpy as np
 
 from tests.mutants.kit.entries import SIBLING, bug, vjp_bug
 from tests.mutants.kit.kill_table import vjp_row
-from tests.mutants.kit.mutant import F16_ONLY, Mutant
+from tests.mutants.kit.mutant import F16_ONLY, F64_ONLY, Mutant
 from tests.mutants.kit.softmax_mistakes import neighbour_axis, through_masked_exponential
 from tests.mutants.kit.softmax_steps import (
     BF16,
     F16,
+    F32,
     PLAIN,
     Array,
     over_rows_vjp,
@@ -20,7 +21,7 @@ from tests.mutants.kit.softmax_steps import (
     vjp_log_softmax,
     vjp_softmax,
 )
-from tests.mutants.kit.sources import COTANGENT
+from tests.mutants.kit.sources import COTANGENT, EXACT_INPUTS
 
 
 def _square_in_half(x: Array, v: Array) -> Array:
@@ -145,5 +146,14 @@ MUTANTS: tuple[Mutant, ...] = (
         "the outer product's diagonal is lost",
         COTANGENT,
         lambda x, v: vjp_softmax(PLAIN.p(x), v) - PLAIN.p(x) ** 2 * v,
+    ),
+    vjp_bug(
+        "softmax",
+        "cotangent through float32",
+        "cotangents of float64 lose what float32 lacks: nothing, where they have few bits",
+        EXACT_INPUTS,
+        lambda x, v: vjp_softmax(PLAIN.p(x), through(F32)(v)),
+        expect=F64_ONLY,
+        family="full_mantissas",
     ),
 )

@@ -21,6 +21,7 @@ from tests.mutants.kit.softmax_steps import (
     through,
     times,
 )
+from tests.mutants.kit.sources import EXACT_INPUTS
 
 
 def _rounded_up(x: Array) -> Array:
@@ -105,5 +106,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "2^-120 instead of any smaller number",
         _rounded_up,
         expect=("float32", "bfloat16"),
+    ),
+    *both(
+        "logits in fixed point",
+        "18 bits behind the point, as a quantised kernel has them: differences of round numbers are exact",
+        EXACT_INPUTS,
+        Softmax(gap=lambda d: np.where(np.abs(d) < 2**12, np.rint(d * 2**18) / 2**18, d).astype(d.dtype)),
+        expect=("float32",),
+        family="full_mantissas",
     ),
 )
