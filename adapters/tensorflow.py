@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from . import compose, processor, tensorflow_source
 from .protocol import LOSSES, OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
-from .tensorflow_modes import Modes, has_keras, is_native, placed, pulled
+from .tensorflow_modes import Modes, deterministic, has_determinism, has_keras, is_native, placed, pulled
 
 # Infinity minus infinity in the shift (kernels of softmax differ); the composition has no ignore_index for
 # probabilities.
@@ -57,6 +57,7 @@ class TensorFlowAdapter:
                 "graph",
                 "xla",
                 "forward-over-reverse",
+                *(("deterministic",) if has_determinism() else ()),
                 *(("keras",) if has_keras() else ()),
                 *(("tf32",) if gpus else ()),
             ),
@@ -107,7 +108,9 @@ class TensorFlowAdapter:
         if kind == "gpu":
             tf.config.experimental.enable_tensor_float_32_execution(mode == "tf32")
         with tf.device(place):
-            out = self._modes.evaluate(problem, placed(problem), "eager" if mode == "tf32" else mode)
+            with deterministic(mode == "deterministic"):
+                switch = mode in ("tf32", "deterministic")
+                out = self._modes.evaluate(problem, placed(problem), "eager" if switch else mode)
             _check(place, out.values())
             return {name: pulled(t) for name, t in out.items()}
 

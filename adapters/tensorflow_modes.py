@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Dict, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +18,8 @@ from .programs import Programs, metered, seen_by_compiler
 from .protocol import ARRAYS, DTYPES, Meter, Problem, Tensor, UnsupportedProblem
 from .watch import seen
 
+# The public switch has no way back, which a process with several modes needs.
+_config: Any = importlib.import_module("tensorflow.python.framework.config")
 TYPES = {name: tf.as_dtype(name) for name in DTYPES}
 # TensorFlow 2.4 has the older name.
 JIT_COMPILE = "jit_compile" if "jit_compile" in inspect.signature(tf.function).parameters else "experimental_compile"
@@ -72,6 +76,24 @@ def keras() -> Namespace:
 def has_keras() -> bool:
     """Tell whether Keras is a part of this release, and no package of its own."""
     return importlib.util.find_spec("keras") is None and hasattr(tf, "keras")
+
+
+def has_determinism() -> bool:
+    """Tell whether this release can be told to be deterministic, and not to be any more."""
+    return hasattr(_config, "enable_op_determinism") and hasattr(_config, "disable_op_determinism")
+
+
+@contextmanager
+def deterministic(wanted: bool) -> Iterator[None]:
+    """Let operations take deterministic ways for the block, if that is wanted."""
+    if not wanted:
+        yield
+        return
+    _config.enable_op_determinism()
+    try:
+        yield
+    finally:
+        _config.disable_op_determinism()
 
 
 def placed(p: Problem) -> Given:

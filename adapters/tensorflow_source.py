@@ -25,6 +25,7 @@ _SAID = {
     "forward-over-reverse": " Second derivatives by forward mode over a tape.",
     "keras": " Row losses of tf.keras.losses.",
     "tf32": " TF32 allowed.",
+    "deterministic": " Deterministic ways.",
 }
 _ROWS = {
     "": (
@@ -83,6 +84,8 @@ def imports(device: str, mode: str) -> List[str]:
     if device != "cpu":
         out.append("tf.config.set_soft_device_placement(False)")
         out.append('tf.device("/%s:%s").__enter__()' % (kind.upper(), index or "0"))
+    if mode == "deterministic":
+        out.append("tf.config.experimental.enable_op_determinism()")
     if kind == "gpu":
         out.append("tf.config.experimental.enable_tensor_float_32_execution(%s)" % (mode == "tf32"))
     return out

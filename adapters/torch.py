@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import platform
-from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Mapping, Tuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
-from . import processor, torch_devices, torch_kernels, torch_modes, torch_source
+from . import processor, torch_devices, torch_kernels, torch_modes, torch_source, torch_switches
 from .given import Given
 from .protocol import (
     ARRAYS,
@@ -84,6 +83,9 @@ class TorchAdapter:
                 "dynamic": _COMPILED,
                 "vmap": {"layouts": ("contiguous",), "laid": ()},
                 "kernels": kernels,
+                "reverse-over-forward": {"outputs": ("value", "vjp", "hvp")},
+                # Gradients are what is trained with; float64 takes no part in mixed precision.
+                "autocast": {"dtypes": ("float32", "bfloat16", "float16"), "outputs": ("value", "vjp")},
             },
         )
 
@@ -114,9 +116,10 @@ class TorchAdapter:
             missing = _missing_kernel(problem.op, DTYPES[problem.dtype], device)
             if missing:
                 raise UnsupportedProblem(missing)
-            out = self._outputs(problem, placed(problem, device), mode)
-            torch_devices.check(device, out.values())
-            return {name: pulled(t) for name, t in out.items()}
+            with torch_switches.switched(mode, problem, device):
+                out = self._outputs(problem, placed(problem, device), mode)
+            torch_devices.check(device, (t for t in out.values() if not isinstance(t, Exception)))
+            return {name: t if isinstance(t, Exception) else pulled(t) for name, t in out.items()}
 
     def _outputs(self, p: Problem, g: Given, mode: str) -> Dict[str, Any]:
         want = _offered(p)
@@ -131,15 +134,14 @@ class TorchAdapter:
 
         if mode == "vmap":
             return torch_modes.batched(value_of, p, g, want)
-        f = value_of(p)
+        f = value_of(torch_switches.under(mode, p))
         if mode == "functional":
             return torch_modes.functional(f, g, want)
         if mode == "double-backward":
             return torch_modes.double_backward(f, g, want)
-        if mode == "tf32" and g.x.device.type != "cuda":
-            raise UnsupportedProblem("TF32 is a format of CUDA devices")
-        with _tf32(mode == "tf32"):
-            return {**torch_modes.backward(f, g, want), **torch_modes.forward_ad(f, g, want)}
+        if mode == "reverse-over-forward":
+            return torch_modes.reverse_over_forward(f, g, want)
+        return {**torch_modes.backward(f, g, want), **torch_modes.forward_ad(f, g, want)}
 
     def error_kind(self, error: Exception) -> str:
         """Classify an exception by its type first, then by the words of PyTorch's messages."""
@@ -166,7 +168,9 @@ def _modes() -> Iterator[str]:
         yield from ("compile", "dynamic")
     if hasattr(torch, "func"):
         yield from ("vmap", "functional")
-    yield from ("double-backward", "kernels")
+    yield from ("double-backward", "reverse-over-forward", "kernels", "deterministic")
+    if hasattr(torch, "autocast"):
+        yield "autocast"
     if torch.cuda.is_available():
         yield "tf32"
 
@@ -203,20 +207,6 @@ def _offered(p: Problem) -> Tuple[str, ...]:
     """
     refused = {"": "jvp", "x": "jvp", "target": "jvp_target"}.get(p.laid) if p.layout == "expanded" else None
     return tuple(name for name in p.want if name != refused)
-
-
-@contextmanager
-def _tf32(allowed: bool) -> Iterator[None]:
-    """Allow TF32 in matrix products and convolutions for the block, in the mode that is about it."""
-    if not allowed:
-        yield
-        return
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 @functools.lru_cache(maxsize=None)

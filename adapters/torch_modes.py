@@ -88,6 +88,23 @@ def double_backward(f: Value, g: Given, want: Sequence[str]) -> Outputs:
     return out
 
 
+def reverse_over_forward(f: Value, g: Given, want: Sequence[str]) -> Outputs:
+    """Compute second derivatives as gradients of directional derivatives, what forward mode gives inside reverse mode.
+
+    What raises is the answer of the second derivative alone.
+    """
+    out = backward(f, g, [name for name in want if name in ("value", "vjp")])
+    if "hvp" in want:
+        x = g.x.detach().requires_grad_()
+        try:
+            with fw.dual_level():
+                slope = fw.unpack_dual(f(fw.make_dual(x, g.tangent), g.target)).tangent
+                out["hvp"] = _second(slope, x, g.cotangent, keep=False)
+        except RuntimeError as error:
+            out["hvp"] = error
+    return out
+
+
 def functional(f: Value, g: Given, want: Sequence[str]) -> Outputs:
     """Compute everything by ``torch.func``: reverse mode, forward mode, forward over reverse, reverse over reverse."""
     from torch.func import jvp, vjp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Callable, Dict, Iterator, List, Sequence
 
 from . import layouts, source, torch_kernels
@@ -47,6 +48,9 @@ _SAID = {
     "kernels": " The kernels themselves, their results laid out as the input.",
     "double-backward": " Gradients that can be differentiated again.",
     "tf32": " TF32 allowed.",
+    "deterministic": " Deterministic algorithms.",
+    "autocast": " Under autocast.",
+    "reverse-over-forward": " Second derivatives by reverse mode over forward mode.",
 }
 
 
@@ -187,6 +191,28 @@ def _tf32(p: Problem, want: Sequence[str]) -> List[str]:
     return ["torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True", *_eager(p, want)]
 
 
+def _deterministic(p: Problem, want: Sequence[str]) -> List[str]:
+    return ["torch.use_deterministic_algorithms(True)", *_eager(p, want)]
+
+
+def _autocast(p: Problem, want: Sequence[str]) -> List[str]:
+    narrow = p.dtype if p.dtype in ("bfloat16", "float16") else "bfloat16"
+    body = _eager(replace(p, out_dtype=None), want)
+    return ["with torch.autocast(x.device.type, dtype=torch.%s):" % narrow, *("    " + line for line in body if line)]
+
+
+def _reverse_over_forward(p: Problem, want: Sequence[str]) -> List[str]:
+    out = [*_function(p), *_backward(p, [name for name in want if name != "hvp"])]
+    if "hvp" in want:
+        out += ["x = x.detach().requires_grad_()", "with fw.dual_level():"]
+        out.append("    slope = fw.unpack_dual(f(%s)).tangent" % _swapped(_given(p), "x", "fw.make_dual(x, tangent)"))
+        if p.op == "nll_loss":
+            out.append("    hvp = torch.zeros_like(x)  # the slope does not depend on x")
+        else:
+            out.append("    (hvp,) = torch.autograd.grad(slope, x, cotangent)")
+    return out
+
+
 _MODES: Dict[str, Callable[[Problem, Sequence[str]], List[str]]] = {
     "eager": _eager,
     "compile": _compiled(False),
@@ -196,4 +222,7 @@ _MODES: Dict[str, Callable[[Problem, Sequence[str]], List[str]]] = {
     "double-backward": _double_backward,
     "kernels": torch_kernels.source,
     "tf32": _tf32,
+    "deterministic": _deterministic,
+    "autocast": _autocast,
+    "reverse-over-forward": _reverse_over_forward,
 }

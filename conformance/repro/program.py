@@ -95,7 +95,7 @@ def _observed(call: Call, target: Target) -> Iterator[tuple[Observation, Outcome
     # Of one call it does not matter what it costs to compile.
     observations = [marks.mark(o) for o in run([ear], [replace(call, tier="core")]) if o.id == call.id]
     for o in observations:
-        yield o, ear.heard[0]
+        yield o, ear.heard[0].of(o.output)
 
 
 def _chosen(found: list[tuple[Observation, Outcome]], output: str, call: Call) -> tuple[Observation, Outcome]:

@@ -15,6 +15,7 @@ from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import FAILING
 from lossproof.records.waivers import verdict, waivers_in_force
+from lossproof.repro.program import reproduce
 from lossproof.running.loop import run
 from lossproof.targets.target import Target, load_adapter
 from tests.adapters.test_adapters import PROBLEMS, assert_scripts_print, is_left_out
@@ -41,7 +42,15 @@ def target(request: pytest.FixtureRequest) -> Target:
 def problems(target: Target) -> dict[str, Problem]:
     c = target.capabilities
     chosen = {name: p for name, p in PROBLEMS.items() if p.op in c.ops and (c.compile_cost != "dear" or name in FEW)}
+    if target.mode == "autocast":
+        chosen = {name: autocast(p) for name, p in chosen.items() if p.dtype in c.dtypes}
     return {name: p for name, p in chosen.items() if not is_left_out(target.adapter, p, target.mode)}  # type: ignore[arg-type]
+
+
+def autocast(p: Problem) -> Problem:
+    """What autocast gives on the CPU: losses of 16-bit logits are float32."""
+    p = replace(p, tangent=None, wrt_target=False, target_tangent=None)
+    return replace(p, out_dtype="float32") if p.is_loss and p.dtype != "float32" else p
 
 
 def test_right(target: Target) -> None:
@@ -87,7 +96,37 @@ def test_one_program_serves_all_values(target: Target) -> None:
 def test_scripts_print_what_evaluate_returns(target: Target, tmp_path: Path) -> None:
     """Bit for bit; each in a fresh namespace, all in one process."""
     chosen = list(problems(target).values())
+    if target.mode == "reverse-over-forward":
+        # What PyTorch raises ends the script.
+        chosen = [replace(p, tangent=None) if p.op != "nll_loss" else p for p in chosen]
     assert_scripts_print(target, chosen, tmp_path)
+
+
+def test_what_an_output_raises_is_its_own_answer() -> None:
+    """And a program of the one output shows it."""
+    pytest.importorskip("torch")
+    target = Target(load_adapter("torch"), "reverse-over-forward")
+    call = Call(PROBLEMS["log_softmax-cube"], "cube", tier="core")
+    (outcome,) = target.play([call.problem])
+    assert set(outcome.outputs) == {"value", "vjp"}
+    assert set(outcome.failures) == {"hvp"}
+    found = reproduce(call, target, "lossproof repro", output="hvp")
+    assert found.shows
+    assert "(hvp,) = torch.autograd.grad(slope, x, cotangent)" in found.text
+
+
+def test_autocast_gives_what_it_gives() -> None:
+    """A loss of 16-bit logits is float32, and nothing else; what is called widens nothing by itself."""
+    pytest.importorskip("torch")
+    target = Target(load_adapter("torch"), "autocast")
+    p = autocast(PROBLEMS["nll_loss-cube"])
+    assert p.out_dtype == "float32"
+    narrow, wide = target.play([replace(p, out_dtype=None), p])
+    assert narrow.error == "unsupported"
+    assert "under autocast nll_loss of float16 is float32" in narrow.message
+    assert wide.outputs["value"].dtype == "float32"
+    assert wide.outputs["vjp"].dtype == "float16"
+    assert ".to(torch" not in target.script(p)
 
 
 def adapters() -> Iterator[Adapter]:
