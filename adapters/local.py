@@ -13,7 +13,17 @@ from typing import Any, Dict, List, Mapping, Tuple
 import numpy as np
 
 from .normalised import sums_to_one
-from .protocol import ERROR_KINDS, Adapter, Capabilities, Meter, Outcome, Problem, ProcessLost, UnsupportedProblem
+from .protocol import (
+    ERROR_KINDS,
+    REDUCTIONS,
+    Adapter,
+    Capabilities,
+    Meter,
+    Outcome,
+    Problem,
+    ProcessLost,
+    UnsupportedProblem,
+)
 from .watch import Watch, watching
 
 # Of each dtype the roundoff, and what a probability may lose by underflow, as the engine's formats have them.
@@ -88,6 +98,24 @@ def refusal(name: str, capabilities: Capabilities, p: Problem) -> str:
         return "%s has no layout of %s alone" % (name, p.laid)
     if p.out_dtype is not None and p.op not in capabilities.out_dtypes:
         return "%s offers no %s in a dtype wider than the input" % (name, p.op)
+    if capabilities.ranks and p.x.ndim not in capabilities.ranks:
+        return "%s takes no input of %d axes" % (name, p.x.ndim)
+    return _loss_refusal(name, capabilities, p) if p.is_loss else ""
+
+
+def _loss_refusal(name: str, capabilities: Capabilities, p: Problem) -> str:
+    # What is no reduction at all is asked of everyone: the answer is an error.
+    if p.reduction in REDUCTIONS and p.reduction not in capabilities.reductions:
+        return "%s has no reduction %s" % (name, p.reduction)
+    if p.label_smoothing == 1.0 and not capabilities.full_smoothing:
+        return "%s takes no label_smoothing of 1" % name
+    fixed = capabilities.fixed_ignore_index
+    if fixed is None or p.has_probability_target:
+        return ""
+    if p.ignore_index not in (None, fixed):
+        return "%s ignores no label but %d" % (name, fixed)
+    if p.ignore_index is None and p.target is not None and bool((p.target == fixed).any()):
+        return "%s always ignores the label %d" % (name, fixed)
     return ""
 
 

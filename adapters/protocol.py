@@ -180,6 +180,11 @@ class Capabilities:
     ``out_dtypes``  the ops whose value may have a dtype wider than their input's. Default: none. ``("softmax",)``
     ``normalised_targets`` whether the function documents ``sum q = 1``: it gets no other probability targets.
                     Default: False
+    ``reductions``  reductions of losses, of ``REDUCTIONS``. Default: all three. ``("mean",)``
+    ``ranks``       numbers of axes that the input may have. Default: none, which is any. ``(2,)``
+    ``full_smoothing`` whether ``label_smoothing`` may be 1, where the labels have no influence. Default: True
+    ``fixed_ignore_index`` the one label that is ignored, always, where it cannot be chosen. Default: None, which is
+                    any. ``-100``
 
     How the results are judged (docs/bounds.md, section 1):
 
@@ -226,6 +231,10 @@ class Capabilities:
     conventions: Mapping[Tuple[str, str, str], str] = field(default_factory=dict)
     out_dtypes: Tuple[str, ...] = ()
     variables: Tuple[str, ...] = ()
+    reductions: Tuple[str, ...] = REDUCTIONS
+    ranks: Tuple[int, ...] = ()
+    full_smoothing: bool = True
+    fixed_ignore_index: Optional[int] = None
     by_mode: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def in_mode(self, mode: str) -> Capabilities:

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from lossproof.adapters.protocol import MEANS
+from lossproof.adapters.protocol import MEANS, REDUCTIONS
 from lossproof.cases.catalogue import select
 from lossproof.core.call import Call, from_json
 from lossproof.core.case_id import ERROR
@@ -72,6 +72,10 @@ def check_implementation(
     online: bool = False,
     mean: str = "mean",
     normalised_targets: bool = False,
+    reductions: Iterable[str] = REDUCTIONS,
+    ranks: Iterable[int] = (),
+    full_smoothing: bool = True,
+    fixed_ignore_index: int | None = None,
     conventions: Mapping[tuple[str, str], str] | None = None,
     deck: str = "default",
     seed: int = 0,
@@ -94,8 +98,11 @@ def check_implementation(
     ``error_profiles`` maps a dtype to a declared error profile W, N or F; ``online`` declares partial sums that are
     rescaled when the running maximum grows. ``mean`` says what the reduction ``mean`` of index targets is if it does
     not divide by the weights of the labels: ``mean_over_rows`` (all rows) or ``mean_over_kept`` (those not ignored).
-    ``normalised_targets`` declares that probabilities must sum to 1. ``conventions`` declare what the function shows
-    where the specification (section 4) leaves a choice, by clause and output, such as ``{("4", "value"): "nan"}``;
+    ``normalised_targets`` declares that probabilities must sum to 1, ``reductions`` which ones a loss has, ``ranks``
+    how many axes an input may have (any, if there are none), ``full_smoothing`` whether a smoothing of 1 is taken,
+    and ``fixed_ignore_index`` the one label that is ignored always: calls that need something else are not judged.
+    ``conventions`` declare what the function shows where the specification (section 4) leaves a choice, by clause and
+    output, such as ``{("4", "value"): "nan"}``;
     what is not declared must be the same in every dtype. The function meets arrays in every memory layout.
 
     ``deck`` (``smoke``, ``default`` or ``full``) and ``seed`` choose the calls and the relations, or ``calls`` replaces
@@ -129,6 +136,8 @@ def check_implementation(
     _some("dtype", "dtypes", wanted, list(FORMATS))
     _some("kind of target", "targets", kinds, TARGET_KINDS)
     known_names("dtype of an error profile", profiles, list(FORMATS))
+    some, dimensions = tuple(reductions), tuple(ranks)
+    _some("reduction", "reductions", some, REDUCTIONS)
     known_names("error profile", profiles.values(), [name for name in STRICTNESS if name])
     for dtype in wanted:
         numpy_dtype(dtype)
@@ -146,6 +155,12 @@ def check_implementation(
         mean,
         normalised_targets,
         conventions or {},
+        {
+            "reductions": some,
+            "ranks": dimensions,
+            "full_smoothing": full_smoothing,
+            "fixed_ignore_index": fixed_ignore_index,
+        },
     )
     put, left_out = _put(op, wanted, deck, seed, errors=errors) if calls is None else (_given(calls), [])
     target, made = [Target(adapter)], DeckOptions(size=deck, seed=seed, ops=(op,), dtypes=wanted)

@@ -12,7 +12,6 @@ import click
 
 from lossproof.cli.outputs import JSON
 from lossproof.cli.shared_options import OutputOptions
-from lossproof.core.command_line import recorded_place
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.compressed_text import is_compressed
@@ -102,5 +101,5 @@ class _Tables:
 
     def close(self, run: Ended) -> None:
         """Print."""
-        place = recorded_place(run.header)
-        print_run(console(), run.summary, run.book, run.clock, complete=run.complete, place=place, quiet=self.quiet)
+        out, s = console(), run.summary
+        print_run(out, s, run.book, run.clock, complete=run.complete, header=run.header, quiet=self.quiet)

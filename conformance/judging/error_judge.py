@@ -90,7 +90,7 @@ def _answered(
         if matches(hearing, reading, got, name):
             shown = {clause: reading.shown} if reading.shown else {}
             return replace(base, verdict="convention" if shown else "pass", conventions=shown)
-    accepted = ", ".join(r.shown or "the exact result" for r in open_to) or "no value"
+    accepted = ", ".join(dict.fromkeys(r.shown or "the exact result" for r in open_to)) or "no value"
     text = f"silently gives {name} {np.array2string(tensor.data.reshape(-1)[:8], precision=9, separator=', ')}"
     if got.size:
         at = tuple(int(v) for v in np.unravel_index(int(np.isfinite(got).argmax()), got.shape))

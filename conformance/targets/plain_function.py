@@ -49,6 +49,7 @@ class FunctionAdapter:
     mean: str = "mean"
     normalised_targets: bool = False
     conventions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    refuses: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self) -> Description:
         """Report the interpreter and NumPy; a plain function has no version."""
@@ -71,6 +72,7 @@ class FunctionAdapter:
             normalised_targets=self.normalised_targets,
             mean=self.mean,
             conventions={(clause, self.op, output): shown for (clause, output), shown in self.conventions.items()},
+            **self.refuses,
         )
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from lossproof.core.errors import UsageError
 from lossproof.core.observation import VERDICTS, Observation
 from lossproof.running.session import Ended
 from lossproof.views.markdown import literal
+from lossproof.views.shown_names import shown_names
 
 # GitHub shows ten annotations of a step.
 ANNOTATIONS = 10
@@ -55,7 +56,7 @@ class GithubView:
 
 def job_summary(run: Ended) -> Iterator[str]:
     """Write the summary line by line. Nothing that came from a target is markup in it."""
-    s = run.summary
+    s, shown_as = run.summary, shown_names(run.header)
     names = ", ".join(dict.fromkeys(target for target, _, _ in s.cells))
     bad = run.reasons or run.facts is None
     head = literal("; ".join(run.reasons)) if run.reasons else "OK" if not bad else "interrupted"
@@ -71,7 +72,7 @@ def job_summary(run: Ended) -> Iterator[str]:
         numbers = [str(cell.verdicts[v] or "") for v in shown]
         share = f"{cell.share:.3g}" if cell.declared else ""
         profile = cell.declared if cell.met == cell.declared else f"{cell.declared}, met {cell.met or 'none'}"
-        yield _row([target, op, dtype, *numbers, share, profile if cell.declared else ""])
+        yield _row([shown_as.get(target, target), op, dtype, *numbers, share, profile if cell.declared else ""])
     ranked = s.ranked(s.groups)
     if ranked:
         yield ""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
@@ -21,13 +22,14 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from lossproof.core.command_line import showing_command
+from lossproof.core.command_line import recorded_place, showing_command
 from lossproof.core.observation import VERDICTS, Observation
 from lossproof.records.waivers import Book, fails
 from lossproof.running.session import Ended, Sink
 from lossproof.running.summary import FindingGroup, GroupKey, Summary, behaviours
 from lossproof.running.timing import Clock
 from lossproof.running.withheld import withheld_text
+from lossproof.views.shown_names import shown_names
 
 GROUPS_SHOWN = 20
 _COLOURS = {"pass": "green", "convention": "green", "waived": "yellow", "suspect": "yellow", "unsupported": "dim"}
@@ -121,33 +123,36 @@ def print_run(
     clock: Clock,
     *,
     complete: bool,
-    place: Mapping[str, object],
+    header: Mapping[str, Any],
     quiet: bool = False,
 ) -> None:
     """Print everything about a run but its last line; ``quiet`` leaves the failures only.
 
-    ``place`` are the options that find its deck.
+    ``header`` is that of its record: it names the adapters and the deck.
     """
-    failures = _failures("Failures", summary.groups, summary, place)
+    names, place = shown_names(header), recorded_place(header)
+    failures = _failures("Failures", summary.groups, summary, place, names)
     if quiet:
         for part in failures:
             out.print(part)
         return
     for part in (
-        _cells(summary),
+        _cells(summary, names),
         *failures,
-        *_failures("Suspects (inside the bound, outside the statistical grade)", summary.suspects, summary, place),
+        *_failures(
+            "Suspects (inside the bound, outside the statistical grade)", summary.suspects, summary, place, names
+        ),
         *_waivers(summary, book, complete=complete),
-        *_conventions(summary),
+        *_conventions(summary, names),
         *_agreement(summary),
-        *_unsupported(summary),
-        *_notes(summary),
-        *_time(clock),
+        *_unsupported(summary, names),
+        *_notes(summary, names),
+        *_time(clock, names),
     ):
         out.print(part)
 
 
-def _cells(summary: Summary) -> Table:
+def _cells(summary: Summary, names: Mapping[str, str]) -> Table:
     table = Table(title="Observations", title_justify="left")
     for name in ("target", "op", "dtype"):
         table.add_column(name, no_wrap=True)
@@ -160,7 +165,7 @@ def _cells(summary: Summary) -> Table:
         counts = [_count(v, cell.verdicts[v]) for v in shown]
         met = cell.met or ("" if not cell.declared else "[red]none[/]")
         numbers = [f"{cell.share:.3g}", f"{cell.ulp:.3g}"] if cell.declared else ["", ""]
-        table.add_row(escape(target), op, dtype, *counts, *numbers, cell.declared, met)
+        table.add_row(escape(names.get(target, target)), op, dtype, *counts, *numbers, cell.declared, met)
     return table
 
 
@@ -169,7 +174,11 @@ def _count(verdict: str, n: int) -> str:
 
 
 def _failures(
-    title: str, groups: dict[GroupKey, FindingGroup], summary: Summary, place: Mapping[str, object]
+    title: str,
+    groups: dict[GroupKey, FindingGroup],
+    summary: Summary,
+    place: Mapping[str, object],
+    names: Mapping[str, str],
 ) -> Iterator[RenderableType]:
     if not groups:
         return
@@ -180,7 +189,8 @@ def _failures(
         # sanity check: a group has at least one member
         assert group.worst is not None
         kinds = ", ".join(f"{n} {kind}" for kind, n in group.kinds.most_common())
-        yield f"  [red]{escape(target)}[/] {op} {dtype} [bold]{escape(family)}[/] {output}: {kinds} of {group.given}"
+        head = f"[red]{escape(names.get(target, target))}[/] {op} {dtype} [bold]{escape(family)}[/] {output}"
+        yield f"  {head}: {kinds} of {group.given}"
         yield escape(f"    {group.worst.message}")
         yield escape(f"    {showing_command(group.worst.id, target, place)}")
     if len(ranked) > GROUPS_SHOWN:
@@ -204,12 +214,12 @@ def _waivers(summary: Summary, book: Book, *, complete: bool) -> Iterator[Render
         yield from lines
 
 
-def _conventions(summary: Summary) -> Iterator[RenderableType]:
+def _conventions(summary: Summary, shown: Mapping[str, str]) -> Iterator[RenderableType]:
     if not summary.conventions:
         return
     names = sorted({t for by_target in summary.conventions.values() for t in by_target})
     table = Table(title="Conventions shown (specification, section 4)", title_justify="left")
-    for name in ("clause", "op", "output", *names):
+    for name in ("clause", "op", "output", *(shown.get(n, n) for n in names)):
         table.add_column(escape(name))
     for (clause, op, output), by_target in sorted(summary.conventions.items(), key=lambda i: (i[0][0].rjust(2), i[0])):
         if all(how == "bitwise" for by_dtype in by_target.values() for counts in by_dtype.values() for how in counts):
@@ -227,21 +237,21 @@ def _agreement(summary: Summary) -> Iterator[RenderableType]:
         yield from (escape(f"  {line}") for line in summary.listed)
 
 
-def _notes(summary: Summary) -> Iterator[RenderableType]:
+def _notes(summary: Summary, names: Mapping[str, str]) -> Iterator[RenderableType]:
     if summary.notes:
         yield "[bold]Remarkable[/]"
         for (target, note), (n, first) in sorted(summary.notes.items()):
-            yield escape(f"  {target}: {n} outputs, first of {first}: {note}")
+            yield escape(f"  {names.get(target, target)}: {n} outputs, first of {first}: {note}")
 
 
-def _unsupported(summary: Summary) -> Iterator[RenderableType]:
+def _unsupported(summary: Summary, names: Mapping[str, str]) -> Iterator[RenderableType]:
     if summary.unsupported:
         yield "[bold]Not given[/] (outside the declared capabilities)"
         for (target, reason), n in sorted(summary.unsupported.items(), key=lambda i: (i[0][0], -i[1])):
-            yield escape(f"  {target}: {n} outputs: {reason}")
+            yield escape(f"  {names.get(target, target)}: {n} outputs: {reason}")
 
 
-def _time(clock: Clock) -> Iterator[RenderableType]:
+def _time(clock: Clock, names: Mapping[str, str]) -> Iterator[RenderableType]:
     """Where the time went. Targets side by side take more seconds together than the run."""
     yield "[bold]Time[/]"
     for name, seconds in clock.targets.items():
@@ -252,7 +262,7 @@ def _time(clock: Clock) -> Iterator[RenderableType]:
             parts.insert(0, f"start {clock.starts[name]:.1f} s")
         if name in clock.restarts:
             parts.append(f"{clock.restarts[name]} restarts")
-        yield escape(f"  {name}: {', '.join(parts)}")
+        yield escape(f"  {names.get(name, name)}: {', '.join(parts)}")
     yield f"  oracle {clock.oracle:.1f} s, judge {clock.judge:.1f} s, waiting for targets {clock.waiting:.1f} s"
 
 

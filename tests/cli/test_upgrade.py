@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from lossproof.core.errors import UsageError
 from lossproof.core.observation import FAILING
 from lossproof.records import record
 from lossproof.targets.environments import requirement_files, upgrade_sides
@@ -136,6 +138,8 @@ def test_a_side_is_parsed(text: str, expected: upgrade_sides.UpgradeSide) -> Non
         ("torch==1", "torch+compile@new", [], [("torch+compile", "torch+compile")]),
         ("torch+compile@old", "torch==2", [], [("torch+compile", "torch+compile")]),
         ("torch@a", "numpy@b", [], [("torch", "numpy")]),
+        (PLANTED, "numpy@b", [], [(PLANTED, "numpy")]),
+        (PLANTED, "torch==2", ["torch"], [("torch", "torch")]),
         ("jaxlib==1", "jaxlib==2", ["jax", "jax+jit", "jax"], [("jax", "jax"), ("jax+jit", "jax+jit")]),
     ],
 )
@@ -143,6 +147,14 @@ def test_the_sides_decide_which_targets_are_judged(
     before: str, after: str, given: list[str], expected: list[tuple[str, str]]
 ) -> None:
     assert upgrade_sides.compared_targets((upgrade_sides.side(before), upgrade_sides.side(after)), given) == expected
+
+
+@pytest.mark.parametrize("sides", [(PLANTED, "torch==2"), ("torch==2", PLANTED)])
+def test_a_file_is_compared_with_a_built_in_adapter_only_if_both_are_named(sides: tuple[str, str]) -> None:
+    both = upgrade_sides.side(sides[0]), upgrade_sides.side(sides[1])
+    words = f"{PLANTED} is an adapter of its own, and torch==2 would be judged with torch; name both"
+    with pytest.raises(UsageError, match=re.escape(words)):
+        upgrade_sides.compared_targets(both, [])
 
 
 def test_names_of_environments_say_what_they_are_made_of() -> None:

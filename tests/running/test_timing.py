@@ -48,7 +48,7 @@ def test_seconds_are_counted_where_they_were_spent() -> None:
     assert (clock.compiling, clock.programs) == ({"a": 3.5}, {"a": 3})
     clock.close([Target(NumpyAdapter()), Target(Started())])
     assert (clock.starts, clock.restarts) == ({"numpy": 1.5}, {"numpy": 2})
-    said = [str(line) for line in _time(clock)]
+    said = [str(line) for line in _time(clock, {})]
     assert said[1] == "  a: calls 6.8 s, of which 6.0 s in the first of each signature, 3.5 s in 3 compilations"
     assert said[2] == "  b: calls 1.0 s, of which 1.0 s in the first of each signature"
     assert set(clock.facts()) >= {"targets", "first", "compiling", "programs", "starts", "oracle", "judge", "waiting"}

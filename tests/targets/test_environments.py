@@ -42,6 +42,8 @@ if sys.argv[1] == "pip":
     inner = sys.argv[sys.argv.index("--python") + 1]
     (site,) = glob.glob(os.path.dirname(inner) + "/../lib/python*/site-packages")
     for wheel in glob.glob({wheels!r} + "/*.whl"):
+        if "/packaging-" in wheel and "packaging" not in sys.argv:
+            continue
         subprocess.check_call([sys.executable, "-m", "zipfile", "-e", wheel, site])
 else:
     print({pythons!r})
@@ -241,6 +243,60 @@ def test_modules_that_do_not_import_together_are_refused_with_a_hint(
     with pytest.raises(UsageError, match=message):
         store.create("one", ["frame==0.1"])
     assert store.environments() == []
+
+
+def asked(uv: Path) -> list[str]:
+    """What uv was asked for: venv, or pip with its requirements."""
+    lines = [json.loads(line) for line in uv.read_text().splitlines()]
+    return [words[0] if words[0] == "venv" else " ".join(words[words.index("install") + 1 :]) for words in lines]
+
+
+def test_what_old_releases_lack_is_said_and_added(uv: Path, box: Path) -> None:
+    wheel(box / "wheels", "frame", "0.1", "import packaging\n")
+    wheel(box / "wheels", "packaging", "24", "")
+    said: list[str] = []
+    made, _ = store.create("one", ["frame==0.1"], say=said.append)
+    assert said[1:] == ["one: packaging is missing, which they do not require; installing packaging"]
+    assert made.added == ("packaging",)
+    assert made.packages["packaging"] == "24"
+    assert [line.split()[-1] for line in asked(uv)] == ["venv", "numpy", "packaging"]
+    # It is the environment of what was asked for.
+    assert store.create("one", ["frame==0.1"]) == (made, False)
+    assert store.environments() == [made]
+
+
+def test_what_was_installed_is_kept_for_the_next_try(uv: Path, box: Path) -> None:
+    wheel(box / "wheels", "frame", "0.1", "import nowhere_to_be_found\n")
+    with pytest.raises(UsageError, match=r"'nowhere_to_be_found' \(what is installed is kept; create one"):
+        store.create("one", ["frame==0.1"])
+    assert store.environments() == []
+    with pytest.raises(UsageError, match="environment 'one' was not completed"):
+        store.interpreter("one")
+    wheel(box / "wheels", "nowhere_to_be_found", "1", "")
+    said: list[str] = []
+    made, is_new = store.create("one", ["frame==0.1", "nowhere_to_be_found"], say=said.append)
+    assert is_new
+    assert said[0].endswith("numpy into what is there")
+    assert asked(uv).count("venv") == 1
+    assert store.environments() == [made]
+    store.create("one", ["frame==0.1"], force=True)
+    assert asked(uv).count("venv") == 2
+
+
+def test_a_front_end_without_a_backend_is_refused_before_anything_is_installed(uv: Path) -> None:
+    words = (
+        "environment 'one': keras computes with another package and requires none; add one of tensorflow, jax, torch"
+    )
+    with pytest.raises(UsageError, match=words):
+        store.create("one", ["keras==3.3.3"])
+    assert not uv.exists()
+
+
+def test_a_front_end_is_tried_with_the_backend_that_is_there(uv: Path, box: Path) -> None:
+    wheel(box / "wheels", "keras", "3", "import os\nassert os.environ['KERAS_BACKEND'] == 'jax'\n")
+    wheel(box / "wheels", "jax", "1", "")
+    made, _ = store.create("one", ["keras==3", "jax"])
+    assert made.packages["keras"] == "3"
 
 
 def test_a_distribution_is_tried_by_the_module_that_it_is_named_after(uv: Path, box: Path) -> None:

@@ -9,7 +9,6 @@ import click
 from rich.markup import escape
 
 from lossproof.cli.warnings import warned
-from lossproof.core.command_line import recorded_place
 from lossproof.core.errors import UsageError
 from lossproof.core.names import known_names
 from lossproof.core.observation import Observation
@@ -65,7 +64,7 @@ def show_command(
             out.print(escape(line))
         clock = Clock()
         clock.more((end or {}).get("clock", {}))
-        print_run(out, summary, book, clock, complete=False, place=recorded_place(record.header))
+        print_run(out, summary, book, clock, complete=False, header=record.header)
         for line in _list(first, found) if listed else ():
             out.print(escape(line))
         counts = {v: n for v, n in summary.total.items() if n}

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lossproof.core.errors import UsageError
@@ -41,6 +41,10 @@ class InstallPlan:
     installer: str
     steps: tuple[tuple[str, tuple[str, ...]], ...]
     environment: Mapping[str, str]
+
+    def without_making(self) -> InstallPlan:
+        """Return the plan that installs into the environment that is there."""
+        return replace(self, steps=self.steps[1:])
 
 
 def install_plan(python: Path, folder: Path, requirements: Sequence[str]) -> InstallPlan:

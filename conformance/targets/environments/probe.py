@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -35,13 +36,46 @@ _OLD_NUMPY_API = re.compile(
     r"_ARRAY_API|compiled (using|against) NumPy|numpy\.core\.multiarray failed|numpy\.dtype size"
 )
 _OLD_NUMPY_NAMES = re.compile(r"module 'numpy' has no attribute|np\.\w+` was (a deprecated alias|removed)")
+# Modules that releases import without requiring their distributions.
+_UNDECLARED = {
+    "distutils": "setuptools",
+    "h5py": "h5py",
+    "ml_dtypes": "ml-dtypes",
+    "optree": "optree",
+    "packaging": "packaging",
+    "pkg_resources": "setuptools<81",
+    "scipy": "scipy",
+    "six": "six",
+    "typing_extensions": "typing-extensions",
+}
+_MISSING = re.compile(r"ModuleNotFoundError: No module named '([A-Za-z_]\w*)")
+# Front ends that compute with one of several packages, and the variable that says with which.
+_BACKENDS = {"keras": ("KERAS_BACKEND", ("tensorflow", "jax", "torch"))}
 _OLD_PROTOBUF = re.compile(r"Descriptors cannot (not )?be created directly|google\.protobuf")
+
+
+class LackingError(UsageError):
+    """Installed modules do not import together; ``advice`` is what to install besides, where that is known, and
+    ``why`` says why."""
+
+    def __init__(self, text: str, why: str = "", advice: str = "") -> None:
+        super().__init__(text)
+        self.why, self.advice = why, advice
+
+
+def without_backend(distributions: Sequence[str]) -> str:
+    """Return words for what a list of distributions lacks that no distribution requires; empty if that is nothing."""
+    names = [canonicalize_name(name) for name in distributions]
+    for front, (_, backends) in _BACKENDS.items():
+        if front in names and not any(n == b or n.startswith(f"{b}-") for n in names for b in backends):
+            return f"{front} computes with another package and requires none; add one of {', '.join(backends)}"
+    return ""
 
 
 def importable_versions(python: Path, distributions: Sequence[str]) -> dict[str, str]:
     """Return the versions of everything installed, once the modules of these distributions import together.
 
-    Raises :class:`UsageError` with the end of the traceback, and what to add to the requirements.
+    Raises :class:`LackingError` with the end of the traceback, and what to add to the requirements.
     """
     done = _run(python, _INSPECT)
     if done.returncode:
@@ -53,28 +87,46 @@ def importable_versions(python: Path, distributions: Sequence[str]) -> dict[str,
         # tensorflow_cpu brings tensorflow; what else a distribution brings is its own affair.
         modules += [m for m in installed.get(name, []) if name.replace("-", "_").startswith(m.lower())]
     modules = list(dict.fromkeys(modules))
-    done = _run(python, _IMPORT, *modules)
+    done = _run(python, _IMPORT, *modules, variables=_chosen_backends({m for some in installed.values() for m in some}))
     versions = {name: version for name, (version, _) in found.items()}
     # Without NumPy's interface a framework may still import, with a warning.
     if done.returncode or _OLD_NUMPY_API.search(done.stderr):
         end = error_tail(done.stderr) or f"exit code {done.returncode}"
-        raise UsageError(f"{', '.join(modules)} do not import together: {end}{requirement_hint(done.stderr, versions)}")
+        why, advice = _advice(done.stderr, versions)
+        hint = f"; {why}: add '{advice}'" if advice else ""
+        raise LackingError(f"{', '.join(modules)} do not import together: {end}{hint}", why, advice)
     return versions
 
 
-def requirement_hint(text: str, versions: Mapping[str, str]) -> str:
-    """Return words for what to add to the requirements, if an import failed on a package too new for the others."""
+def _chosen_backends(modules: Collection[str]) -> dict[str, str]:
+    """The variables that choose the first backend that is there."""
+    chosen = {
+        variable: next((b for b in backends if b in modules), "")
+        for front, (variable, backends) in _BACKENDS.items()
+        if front in modules
+    }
+    return {variable: backend for variable, backend in chosen.items() if backend}
+
+
+def _advice(text: str, versions: Mapping[str, str]) -> tuple[str, str]:
+    """What is wrong where an import failed, and the requirement to add: a package is too new for the others, or one is
+    missing that releases use without requiring it."""
     numpy = next((v for name, v in versions.items() if canonicalize_name(name) == "numpy"), "")
     if _OLD_NUMPY_API.search(text):
-        return f"; numpy {numpy} is too new for the others: add 'numpy<2'"
+        return f"numpy {numpy} is too new for the others", "numpy<2"
     if _OLD_NUMPY_NAMES.search(text):
-        return f"; numpy {numpy} is too new for the others: add 'numpy<1.24', or 'numpy<1.20' for releases before 2021"
+        return f"numpy {numpy} is too new for the others (before 2021 even 'numpy<1.20')", "numpy<1.24"
     if _OLD_PROTOBUF.search(text):
-        return "; protobuf is too new for the others: add 'protobuf<3.21'"
-    return ""
+        return "protobuf is too new for the others", "protobuf<3.21"
+    missing = _MISSING.findall(text)
+    if missing and missing[-1] in _UNDECLARED:
+        return f"{missing[-1]} is missing, which they do not require", _UNDECLARED[missing[-1]]
+    return "", ""
 
 
-def _run(python: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    python: Path, program: str, *arguments: str, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(python), "-I", "-c", program, *arguments],
         capture_output=True,
@@ -82,4 +134,5 @@ def _run(python: Path, program: str, *arguments: str) -> subprocess.CompletedPro
         errors="replace",
         stdin=subprocess.DEVNULL,
         check=False,
+        env={**os.environ, **(variables or {})},
     )

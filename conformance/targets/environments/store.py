@@ -27,11 +27,16 @@ from lossproof.targets.environments import installers, interpreters, probe
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*$")
 _DESCRIPTION = "lossproof.json"
+# In a folder without a description: the Python of an environment whose packages were installed and do not import.
+_INSTALLED = "lossproof-installed"
+# Requirements that are added to what was asked for, one after the other.
+_MOST_ADDED = 4
 
 
 @dataclass(frozen=True)
 class Environment:
-    """An environment is described by its requirements as asked for, and what they resolved to."""
+    """An environment is described by its requirements as asked for, by those that were ``added`` because they lacked
+    them, and by what both resolved to."""
 
     name: str
     requirements: tuple[str, ...]
@@ -39,6 +44,7 @@ class Environment:
     packages: Mapping[str, str]
     installer: str
     created: str
+    added: tuple[str, ...] = ()
 
     @property
     def interpreter(self) -> Path:
@@ -98,8 +104,9 @@ def create(
     """Make or keep the environment of these requirements and NumPy; say whether it was made now.
 
     ``python`` is a version or a path, by default the running interpreter. An environment of that name with the same
-    requirements and Python is kept, one with others is an error without ``force``. Raises :class:`UsageError` if the
-    requirements cannot be installed, or do not import together; nothing is left then.
+    requirements and Python is kept, one with others is an error without ``force``. What the requirements lack is added,
+    as far as it is known of old releases. Raises :class:`UsageError` if they cannot be installed, of which nothing is
+    left, or if they do not import together: what is installed is kept for the next try then.
     """
     wanted = tuple(sorted({requirement(r) for r in requirements}))
     with _locked(name, say):
@@ -112,7 +119,11 @@ def create(
                 f"Python {python or 'of this process'} and {_listed(wanted)}: choose another name, or replace it with "
                 "--force"
             )
-        return _made(name, wanted, interpreters.find_interpreter(python), say), True
+        lacking = probe.without_backend([distribution(r) for r in wanted])
+        if lacking:
+            raise UsageError(f"environment {name!r}: {lacking}")
+        base = interpreters.find_interpreter(python)
+        return _made(name, wanted, base, say, fresh=force), True
 
 
 def remove(name: str) -> None:
@@ -125,27 +136,72 @@ def remove(name: str) -> None:
 
 
 def _made(
-    name: str, wanted: tuple[str, ...], base: interpreters.Interpreter, say: Callable[[str], None]
+    name: str,
+    wanted: tuple[str, ...],
+    base: interpreters.Interpreter,
+    say: Callable[[str], None],
+    *,
+    fresh: bool,
 ) -> Environment:
     folder, log = _folder(name), home() / "logs" / f"{name}.log"
     everything = wanted if any(canonicalize_name(distribution(r)) == "numpy" for r in wanted) else (*wanted, "numpy")
-    _delete(folder)
+    again = not fresh and _is_installed(folder, base.release)
+    if not again:
+        _delete(folder)
     try:
-        steps = installers.install_plan(base.path, folder, everything)
-        say(f"{name}: Python {base.release} ({base.path}), {steps.installer} install {' '.join(everything)}")
-        installers.install(steps, log)
-        inner = folder / "bin" / "python"
-        packages = probe.importable_versions(inner, [distribution(r) for r in everything])
+        plan = installers.install_plan(base.path, folder, everything)
+        kept = " into what is there" * again
+        say(f"{name}: Python {base.release} ({base.path}), {plan.installer} install {' '.join(everything)}{kept}")
+        installers.install(plan.without_making() if again else plan, log)
+        (folder / _INSTALLED).write_text(base.release, encoding="utf-8")
+        packages, added = _completed(name, folder, base, everything, log, say)
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        made = Environment(name, wanted, base.release, packages, steps.installer, created)
+        made = Environment(name, wanted, base.release, packages, plan.installer, created, added)
         whole = folder / f"{_DESCRIPTION}.part"
         whole.write_text(json.dumps(asdict(made), indent=1) + "\n", encoding="utf-8")
         whole.replace(folder / _DESCRIPTION)
+    except probe.LackingError as error:
+        raise UsageError(f"{error} (what is installed is kept; create {name} again with more requirements)") from None
     except BaseException:
         _delete(folder)
         raise
     log.unlink(missing_ok=True)
     return made
+
+
+def _completed(
+    name: str,
+    folder: Path,
+    base: interpreters.Interpreter,
+    everything: tuple[str, ...],
+    log: Path,
+    say: Callable[[str], None],
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The versions of everything installed, and the requirements that were added until it imports together."""
+    added: tuple[str, ...] = ()
+    while True:
+        try:
+            asked = [distribution(r) for r in everything]
+            return probe.importable_versions(folder / "bin" / "python", asked), added
+        except probe.LackingError as error:
+            if not error.advice or error.advice in (*everything, *added) or len(added) == _MOST_ADDED:
+                raise
+            added = (*added, error.advice)
+            say(f"{name}: {error.why}; installing {error.advice}")
+            more = installers.install_plan(base.path, folder, (*everything, *added)).without_making()
+            try:
+                installers.install(more, log)
+            except UsageError as failed:
+                raise probe.LackingError(f"{error}, which failed: {failed}") from None
+
+
+def _is_installed(folder: Path, release: str) -> bool:
+    """Say whether there are packages, of the same Python, that an earlier creation has installed."""
+    try:
+        same = (folder / _INSTALLED).read_text("utf-8") == release
+    except OSError:
+        return False
+    return same and (folder / "bin" / "python").exists()
 
 
 def requirement(text: str) -> str:
@@ -185,7 +241,8 @@ def _read(name: str) -> Environment | None:
     path = _folder(name) / _DESCRIPTION
     try:
         data = json.loads(path.read_text("utf-8"))
-        return Environment(**{**data, "requirements": tuple(data["requirements"])})
+        lists = {name: tuple(data.get(name, ())) for name in ("requirements", "added")}
+        return Environment(**{**data, **lists})
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError):

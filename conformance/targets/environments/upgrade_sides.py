@@ -83,11 +83,25 @@ def compared_targets(sides: tuple[UpgradeSide, UpgradeSide], given: Sequence[str
     if both:
         return [(name, name) for name in both]
     if len(mine) == len(other) == 1:
+        _both_named(sides, (mine[0], other[0]))
         return [(mine[0], other[0])]
     raise UsageError(
         f"cannot tell what to judge in {sides[0].label} and {sides[1].label}; say so with --target, one of "
         f"{', '.join(known())}"
     )
+
+
+def _both_named(sides: tuple[UpgradeSide, UpgradeSide], found: tuple[str, str]) -> None:
+    """Raise :class:`UsageError` where one side names the adapter of a file and the other names none.
+
+    That the two are to be compared is said nowhere.
+    """
+    for s, other, name in ((sides[0], sides[1], found[1]), (sides[1], sides[0], found[0])):
+        if s.target and spec(s.target).place and not other.target:
+            raise UsageError(
+                f"{s.label} is an adapter of its own, and {other.label} would be judged with {name}; name both to "
+                f"compare them, such as {name}@NAME, or give --target for one adapter on both sides"
+            )
 
 
 def adapters_of(requirements: Sequence[str]) -> list[str]:

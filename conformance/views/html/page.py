@@ -27,6 +27,7 @@ from lossproof.views.diff_tables import Section, in_one_line, preface, sections
 from lossproof.views.html.accuracy import EDGES
 from lossproof.views.html.collect import Collected, Waived
 from lossproof.views.html.programs import ReproducerTexts
+from lossproof.views.shown_names import shown_names
 
 # Groups of failures that get a card; the list has the others.
 CARDS = 200
@@ -160,6 +161,7 @@ def _values(run: Run) -> dict[str, Any]:
         "changes": _changes(run.diff),
         "choices": _choices(run, targets),
         "targets": targets,
+        "shown": shown_names(header),
         "matrix": list(_matrix(summary, targets)),
         "failures": [_failure(key, group, run.programs) for key, group in ranked[:CARDS]],
         "more_failures": max(0, len(ranked) - CARDS),
