@@ -26,6 +26,18 @@ def coincidence_calls(dtype: str) -> Iterator[Call]:
     yield from _rounded_targets(dtype)
     yield from _weightless_mean(dtype)
     yield from _zero_cotangent(dtype)
+    yield from _far_ahead(dtype)
+
+
+def _far_ahead(dtype: str) -> Iterator[Call]:
+    """A class far ahead of another, and the cotangent or the label there: 1 - p and -log p are small, normal numbers
+    (the grade of docs/bounds.md, section 9)."""
+    gap = 40.0 if FORMATS[dtype].emin < -40 else 8.0
+    x, ahead = np.array([[gap, 0.0], [0.0, gap]]), np.array([[1.0, 0.0], [0.0, 1.0]])
+    for op in ("softmax", "log_softmax"):
+        yield _call(Problem(op, dtype, x, cotangent=ahead), "confident", "the cotangent of the class ahead")
+    problem = Problem("cross_entropy", dtype, x, np.array([0, 1]), cotangent=np.array([1.0, -0.5]), reduction="none")
+    yield _call(problem, "confident", "the label is the class ahead")
 
 
 def _zero_cotangent(dtype: str) -> Iterator[Call]:

@@ -1,17 +1,15 @@
-"""The registry of families, by name and in the order of the deck: those of finite logits, those of special values, and
-those of numbers with all the bits of the format.
+"""The registry of families, by name and in the order of the deck: those of finite logits, then those of special values
+and of numbers that are not nice.
 
-A family that is defined in one of these modules is in the deck; a module that is not named here is not.
+A family that is defined in one of the two modules is in the deck; a module that is not named here is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lossproof.cases import finite_families, full_families, special_families
+from lossproof.cases import finite_families, special_families
 from lossproof.cases.family import Family
 from lossproof.core.registry import collected
 
-FAMILIES: Mapping[str, Family] = {
-    found.name: found for found in collected(Family, finite_families, special_families, full_families)
-}
+FAMILIES: Mapping[str, Family] = {found.name: found for found in collected(Family, finite_families, special_families)}

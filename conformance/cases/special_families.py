@@ -1,11 +1,14 @@
-"""Case families with NaN, infinities and masked classes, each with the sentence that says what it provokes."""
+"""Case families with NaN, infinities and masked classes, and one of numbers that are not nice.
+
+The sentence of each says what it provokes.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from lossproof.cases.family import family, row_choice, steps
-from lossproof.cases.picker import Picker, bell
+from lossproof.cases.picker import Picker, bell, full_bell
 from lossproof.core.formats import F64, Format
 
 
@@ -87,3 +90,14 @@ def late_start(pick: Picker, fmt: Format, n: int, k: int) -> F64:
     hidden = k // 2 if pick.integer(0, 1) else k - 1
     x[:, :hidden] = -np.inf
     return x
+
+
+@family(
+    "logits, targets, weights, smoothing and cotangents with all the bits of the format: what is exact for round "
+    "numbers alone",
+    random_order=True,
+    log_probs=True,
+    full=True,
+)
+def full_mantissas(pick: Picker, fmt: Format, n: int, k: int) -> F64:
+    return full_bell(pick, (n, k)) * pick.choice((1.0, 1.0, 12.0))

@@ -10,6 +10,7 @@ import numpy as np
 from lossproof.adapters.protocol import OUTPUTS, Outcome
 from lossproof.core.batch import Bools, flat
 from lossproof.core.call import Call
+from lossproof.core.clauses import ABSOLUTE, RELATIVE, TAIL
 from lossproof.core.formats import F64
 from lossproof.core.observation import Observation, bits_digest
 from lossproof.core.operations import solved_by
@@ -131,6 +132,13 @@ def _escalate(base: Observation, call: Call, stack: _Stack, i: int) -> Observati
     return replace(base, verdict="error", message=text, call=call.to_json())
 
 
+def _tail(stack: _Stack, i: int) -> dict[str, str]:
+    """The grade of small results of the i-th call, if it has any: it is no part of the verdict."""
+    tail = stack.exact.tail(stack.name, stack.declared.profile, online=stack.declared.online)
+    kept = None if tail is None else tail.keeps(stack.got[i], i)
+    return {} if kept is None else {TAIL: RELATIVE if kept else ABSOLUTE}
+
+
 def _one(base: Observation, call: Call, stack: _Stack, judged: Judged, i: int, *, beyond: bool) -> Observation:
     got = stack.got[i]
     shown = conventions(stack.expected, got, i, stack.bound(stack.declared.profile))
@@ -142,7 +150,7 @@ def _one(base: Observation, call: Call, stack: _Stack, judged: Judged, i: int, *
         verdict=verdict,
         share=float(judged.share[i]),
         ulp=float(judged.ulp[i]),
-        conventions=shown,
+        conventions=shown | _tail(stack, i),
         bits=bits_digest(got),
     )
     if not got.size:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lossproof.core.case_id import CaseId, Kind
-from lossproof.core.clauses import EXEMPT, MODES
+from lossproof.core.clauses import EXEMPT, MODES, RELATIVE, TAIL
 from lossproof.core.observation import Observation
 from lossproof.records.diff_options import ON_BITS, ON_CONVENTION, ON_REGRESSION
 from lossproof.records.waivers import symptom, verdict
@@ -16,8 +16,10 @@ CHANGE_KINDS = ("regression", "fix", "convention", "behaviour", "gone", "new")
 # may excuse.
 _RANK = {"pass": 0, "convention": 0, "suspect": 1, "unsupported": 2, "fail": 3}
 _WORST = 4
-# Grades that are lost, and the level of that: other bits in another mode are no more than other bits.
-_GRADES = {"determinism": ON_REGRESSION, "batch": ON_REGRESSION, MODES: ON_BITS}
+# Grades that are lost, and the level of that: other bits in another mode are no more than other bits, and small results
+# that lose their relative accuracy are within their bound.
+_GRADES = {"determinism": ON_REGRESSION, "batch": ON_REGRESSION, MODES: ON_BITS, TAIL: ""}
+_GOOD_GRADES = frozenset({"bitwise", RELATIVE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,9 @@ def _conventions(target: str, a: Observation, b: Observation) -> Iterator[Change
         kind = "convention"
         if clause in _GRADES:
             lost = _GRADES[clause]
-            kind, fails = ("fix", "") if other == "bitwise" else ("regression" if lost == ON_REGRESSION else kind, lost)
+            kind, fails = (
+                ("fix", "") if other in _GOOD_GRADES else ("regression" if lost == ON_REGRESSION else kind, lost)
+            )
         else:
             fails = ON_CONVENTION if clause in EXEMPT or _is_open(clause, one, other) else ON_REGRESSION
             if a.case.kind is Kind.ERROR or "error:" in one + other:

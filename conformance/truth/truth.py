@@ -18,6 +18,7 @@ from lossproof.truth.oracle import in_balls, in_double_double, in_float64
 from lossproof.truth.oracle.enclosure import Core, replaced
 from lossproof.truth.row_quantities import Rows, analyse
 from lossproof.truth.special_values import overlay
+from lossproof.truth.tail import Tail, tails
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Truth:
     rows: Rows
     expected: dict[str, Expected]
     _allowed: dict[Model, Allowed] = field(default_factory=dict)
+    _tails: dict[Model, dict[str, Tail]] = field(default_factory=dict)
 
     def allowed(self, profile: str, *, randomly_ordered: bool = False, online: bool = False) -> Allowed:
         """The errors allowed under a profile, computed once: all targets share them.
@@ -44,6 +46,17 @@ class Truth:
         if model not in self._allowed:
             self._allowed[model] = _as_returned(allow(self.batch, self.rows, model), self.batch, self.expected)
         return self._allowed[model]
+
+    def tail(self, output: str, profile: str, *, online: bool = False) -> Tail | None:
+        """The entries of an output that are graded for their relative accuracy under a profile, None if there is none.
+
+        Computed once: all targets share them.
+        """
+        model = Model(self.batch.fmt, profile, online=online)
+        if model not in self._tails:
+            allowed = self.allowed(profile, online=online).outputs
+            self._tails[model] = tails(self.batch, self.rows, model, self.expected, allowed)
+        return self._tails[model].get(output)
 
 
 def truth(problems: Sequence[Problem], *, precision: int | None = None) -> Truth:

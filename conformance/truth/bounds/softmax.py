@@ -60,7 +60,7 @@ def softmax_terms(batch: Batch, rows: Rows, model: Model) -> SoftmaxTerms:
     moved, shift = _product_errors(batch, rows, model)
     d = d + (moved + shift)
     a = model.c_d * t(model.u_i) * d + moved
-    A_s = _of_sum(rows, a) + e_exp
+    A_s = _of_sum(rows, a, large=batch.product_error is not None) + e_exp
     # Section 3, (A1): exponentials that underflow lose tau_i each, in float16 N as much as the sum's own roundings.
     fading = np.sum(present & (d > -np.log(2.0 * model.tau_i / model.u_i)), axis=-1, keepdims=True)
     lost = fading * model.tau_i * np.exp(np.minimum(A_s, _FUSED) - rows.log_s)
@@ -108,9 +108,12 @@ def _product_errors(batch: Batch, rows: Rows, model: Model) -> tuple[F64 | float
     return moved, np.max(np.where(rows.shifted == 0, moved, 0.0), axis=-1, keepdims=True, initial=0.0)
 
 
-def _of_sum(rows: Rows, a: F64) -> F64:
-    """``log(sum p exp(a))``, (B, N, 1): as log1p(sum p (exp(a) - 1)), or, where a is large, less its largest term."""
+def _of_sum(rows: Rows, a: F64, *, large: bool) -> F64:
+    """``log(sum p exp(a))``, (B, N, 1): as log1p(sum p (exp(a) - 1)), or, where a may be ``large``, less its largest
+    term."""
     found = np.log1p(np.sum(p_expm1(rows, a), axis=-1, keepdims=True))
+    if not large:
+        return found
     top = np.max(np.where(rows.absent, -np.inf, rows.log_p + a), axis=-1, keepdims=True, initial=-np.inf)
     beyond = np.isfinite(top) & (top > EXP_CAP / 2)
     if not beyond.any():
