@@ -18,7 +18,8 @@ from .protocol import REDUCTIONS, Problem
 
 @dataclass(frozen=True)
 class Namespace:
-    """The functions that a framework supplies; ``sum`` is over the last axis, or over everything (False)."""
+    """The functions that a framework supplies; ``sum`` is over the last axis, or over everything (False); ``mean``
+    is over everything."""
 
     cast: Callable[[Any, str], Any]
     to_last: Callable[[Any, int], Any]
@@ -27,6 +28,7 @@ class Namespace:
     one_hot: Callable[[Any, int], Any]
     where: Callable[[Any, Any, Any], Any]
     sum: Callable[[Any, bool], Any]
+    mean: Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -128,10 +130,11 @@ def reduce(f: Namespace, p: Problem, rows: Any, counted: Any) -> Any:
     """Reduce wide row losses and round once. ``counted`` is each row's part of the denominator, or None for 1."""
     if p.reduction not in REDUCTIONS:
         raise ValueError("unknown reduction %r" % p.reduction)
-    if p.reduction != "none":
+    if p.reduction == "mean" and counted is None:
+        # The framework's own: a division written here would be differentiated as one, and in TensorFlow's forward mode
+        # that of an infinite loss is NaN.
+        rows = f.mean(rows)
+    elif p.reduction != "none":
         rows = f.sum(rows, False)
-    if p.reduction == "mean":
-        # Not size / K: there may be no class.
-        n = float(np.prod(np.delete(p.x.shape, p.axis)))
-        rows = rows / (n if counted is None else f.sum(counted, False))
+        rows = rows / f.sum(counted, False) if p.reduction == "mean" else rows
     return rows if p.dtype == wide(p.dtype) else f.cast(rows, p.dtype)

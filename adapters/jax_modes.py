@@ -27,6 +27,7 @@ JAX = compose.Namespace(
     one_hot=lambda labels, k: jax.nn.one_hot(labels, k, dtype=bool),
     where=jnp.where,
     sum=lambda a, last: jnp.sum(a, axis=-1 if last else None),
+    mean=jnp.mean,
 )
 Outputs = Dict[str, Any]
 # Input, target, and whether masked classes that are not used are selected away.

@@ -157,4 +157,5 @@ def _traced(trace: source.Trace) -> compose.Namespace:
         one_hot=lambda labels, k: trace.emit("jax.nn.one_hot(%s, %s, dtype=bool)", labels, k),
         where=lambda c, a, b: trace.emit("jnp.where(%s, %s, %s)", c, a, b),
         sum=lambda a, last: trace.emit("jnp.sum(%s, axis=%s)", a, -1 if last else None),
+        mean=lambda a: trace.emit("jnp.mean(%s)", a),
     )

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 
@@ -19,23 +20,31 @@ import numpy as np
 
 from . import keras_source, processor
 from .given import Given
-from .protocol import OUTPUTS, Capabilities, Description, Problem, Support, UnsupportedProblem
+from .protocol import OUTPUTS, Capabilities, Description, Problem, Support, Tensor, UnsupportedProblem
 
 # What importlib.metadata knows of a backend, by the package that is imported.
 _PACKAGES = {
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
     "jax": ("jax", "jaxlib"),
     "torch": ("torch",),
+    "openvino": ("openvino",),
+    "numpy": ("numpy",),
 }
+# What a backend imports, if not the package of its name. That of NumPy calls functions of JAX.
+_IMPORTS = {"numpy": "jax"}
+# Those that differentiate nothing, with what a new signature costs: OpenVINO compiles each call.
+_VALUES_ONLY = {"openvino": "cheap", "numpy": "none"}
 _VARIABLES = {
     "tensorflow": (processor.WITH_ONEDNN, processor.ONEDNN),
     "jax": (processor.XLA,),
     "torch": (processor.ATEN,),
+    "openvino": (),
+    "numpy": (),
 }
 # Infinity minus infinity in the shift.
 _CONVENTIONS = {("4", "log_softmax", output): "nan" for output in ("value", "vjp")}
 # Where labels are expected along the last axis only.
-_LAST_AXIS = ("tensorflow", "jax")
+_LAST_AXIS = ("tensorflow", "jax", "numpy")
 Value = Callable[[Any, Any], Any]
 
 
@@ -68,7 +77,10 @@ class KerasAdapter:
             normalised_targets=True,
             conventions=_CONVENTIONS,
             variables=processor.variables(*(group for mode in modes for group in _VARIABLES[mode])),
-            by_mode={"jax": {"compile_cost": "cheap"}},
+            by_mode={
+                "jax": {"compile_cost": "cheap"},
+                **{mode: {"outputs": ("value",), "compile_cost": cost} for mode, cost in _VALUES_ONLY.items()},
+            },
         )
 
     def describe(self) -> Description:
@@ -90,7 +102,9 @@ class KerasAdapter:
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Compute every output that is wanted, differentiated by the backend."""
         _refuse(problem, mode)
-        return _DRIVERS[mode](problem, _value(problem, _keras(mode)))
+        keras = _keras(mode)
+        with _floatx(keras, problem):
+            return _DRIVERS[mode](problem, _value(problem, keras))
 
     def error_kind(self, error: Exception) -> str:
         """Classify an exception by the words of Keras's and its backends' messages, then by its type."""
@@ -105,7 +119,7 @@ class KerasAdapter:
     def script(self, problem: Problem, device: str, mode: str) -> str:
         """Write the same computation as a program of Keras and its backend alone."""
         _refuse(problem, mode)
-        return keras_source.script(problem, mode)
+        return keras_source.script(problem, mode, takes_dtype=_takes_dtype(_keras(mode)))
 
 
 _MESSAGES = (
@@ -138,13 +152,25 @@ def _sets(modes: Sequence[str]) -> Iterator[Tuple[str, str]]:
     if "torch" in modes:
         yield "isa+torch", processor.of_torch(os.environ.get("ATEN_CPU_CAPABILITY", ""))
         yield "onednn+torch", processor.of_onednn()
+    if "numpy" in modes:
+        yield "isa+numpy", processor.of_numpy()
 
 
 def _backends() -> Iterator[str]:
     """Yield the backends that are installed, the configured one first."""
     configured = os.environ.get("KERAS_BACKEND") or _configured()
     names = sorted(_PACKAGES, key=lambda name: name != configured)
-    return (name for name in names if importlib.util.find_spec(name) is not None)
+    found = importlib.util.find_spec("keras")
+    # sanity check: Keras is installed
+    assert found is not None
+    # Keras itself is not imported before it is said on which backend.
+    folders = [Path(place) / "src" / "backend" for place in found.submodule_search_locations or ()]
+    return (
+        name
+        for name in names
+        if importlib.util.find_spec(_IMPORTS.get(name, name)) is not None
+        and any((folder / name).is_dir() for folder in folders)
+    )
 
 
 def _configured() -> str:
@@ -172,6 +198,25 @@ def _keras(mode: str) -> Any:
     return keras
 
 
+def _takes_dtype(keras: Any) -> bool:
+    """Tell whether the loss classes are told their dtype; before 3.4 it is Keras's default for all layers, floatx."""
+    return "dtype" in inspect.signature(keras.losses.CategoricalCrossentropy.__init__).parameters
+
+
+@contextmanager
+def _floatx(keras: Any, p: Problem) -> Iterator[None]:
+    """Make the dtype of a loss Keras's default for the block, where there is no other way to say it."""
+    if not p.is_loss or _takes_dtype(keras):
+        yield
+        return
+    before = keras.config.floatx()
+    keras.config.set_floatx(p.dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before)
+
+
 def _refuse(p: Problem, mode: str) -> None:
     """Raise UnsupportedProblem for what Keras has no option for."""
     if p.op != "cross_entropy":
@@ -192,6 +237,9 @@ def _value(p: Problem, keras: Any) -> Value:
     op = _operation(p, keras)
     if p.scale == 1.0:
         return op
+    if keras.backend.backend() == "numpy":
+        # Of bfloat16 times a number of Python NumPy makes float32.
+        return lambda x, target: op(x * x.dtype.type(p.scale), target)
     return lambda x, target: op(x * p.scale, target)
 
 
@@ -205,6 +253,8 @@ def _operation(p: Problem, keras: Any) -> Value:
         if p.axis % p.x.ndim != p.x.ndim - 1:
             raise UnsupportedProblem("%s of this release has no axis" % name)
         del options["axis"]
+    if not _takes_dtype(keras):
+        del options["dtype"]
     loss = kind(**options)
     return lambda x, target: loss(target, x)
 
@@ -240,5 +290,15 @@ def _torch(p: Problem, f: Value) -> Dict[str, Any]:
     return {name: pulled(t) for name, t in out.items()}
 
 
-_DRIVERS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
+def _values(p: Problem, f: Value) -> Dict[str, Any]:
+    import keras
+
+    def put(a: Any) -> Any:
+        return None if a is None else keras.ops.convert_to_tensor(a, p.dtype if a.dtype.kind == "f" else a.dtype.name)
+
+    a = keras.ops.convert_to_numpy(f(put(p.x), put(p.target)))
+    return {"value": Tensor(a.astype(np.float64), a.dtype.name)}
+
+
+_DRIVERS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch, "openvino": _values, "numpy": _values}
 ADAPTER = KerasAdapter()

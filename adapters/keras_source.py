@@ -26,19 +26,26 @@ def loss(p: Problem) -> Tuple[str, Dict[str, Any]]:
     return name, {**options, "axis": p.axis, "reduction": reduction, "dtype": p.dtype}
 
 
-def script(p: Problem, mode: str) -> str:
-    """Write the whole program; it prints every output."""
-    x = "x" if p.scale == 1.0 else "x * %r" % p.scale
+def script(p: Problem, mode: str, *, takes_dtype: bool) -> str:
+    """Write the whole program; it prints every output.
+
+    ``takes_dtype`` says whether the loss classes of the release have that argument.
+    """
+    floatx: List[str] = []
+    times = "x * x.dtype.type(%r)" if mode == "numpy" else "x * %r"
+    x = "x" if p.scale == 1.0 else times % p.scale
     call = "keras.ops.%s(%s, axis=%d)" % (p.op, x, p.axis)
     if p.is_loss:
         name, options = loss(p)
+        if not takes_dtype:
+            floatx = ["keras.config.set_floatx(%s)" % _text(options.pop("dtype"))]
         given = ", ".join("%s=%s" % (k, _text(v)) for k, v in options.items() if _DEFAULTS.get(k, "") != v)
         # In the function: an option that is refused is refused where the program expects errors.
         call = "keras.losses.%s(%s)(target, %s)" % (name, given, x)
     imports, body = _BACKENDS[mode](p, call)
     head = ["import os", 'os.environ["KERAS_BACKEND"] = "%s"' % mode, "import keras"]
     body.append(source.version("keras", "keras"))
-    return source.program(source.title(p, "Keras on " + mode), [*head, *imports], body)
+    return source.program(source.title(p, "Keras on " + mode), [*head, *imports], [*floatx, *body])
 
 
 def _text(value: object) -> str:
@@ -77,4 +84,15 @@ def _torch(p: Problem, call: str) -> Tuple[List[str], List[str]]:
     return imports(body), body
 
 
-_BACKENDS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
+def _values(p: Problem, call: str) -> Tuple[List[str], List[str]]:
+    body = []
+    for name, a, entries in source.constants(p):
+        if name in ("x", "target"):
+            kind = a.dtype.name if a.dtype.kind in "iu" else p.dtype
+            given = "np.array(%s, %r).reshape(%r)" % (entries, a.dtype.name, a.shape)
+            body.append('%s = keras.ops.convert_to_tensor(%s, "%s")' % (name, given, kind))
+    body += ["", "value = keras.ops.convert_to_numpy(%s)" % call]
+    return ["import numpy as np"], [*body, 'print("value", value.astype(float).tolist())']
+
+
+_BACKENDS = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch, "openvino": _values, "numpy": _values}

@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import metadata
 from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 
 import numpy as np
@@ -55,27 +56,48 @@ TF = Namespace(
     one_hot=lambda labels, k: tf.one_hot(labels, k, True, False, dtype=tf.bool),
     where=_where,
     sum=lambda a, last: tf.reduce_sum(a, axis=-1 if last else None),
+    mean=tf.reduce_mean,
     sparse=tf.nn.sparse_softmax_cross_entropy_with_logits,
     dense=tf.nn.softmax_cross_entropy_with_logits,
 )
 
 
-def keras() -> Namespace:
+def keras(smoothing: float) -> Namespace:
     """Return the row losses of ``tf.keras.losses``, in releases with a Keras of their own.
 
     The adapter ``keras`` has the others.
     """
     losses = tf.keras.losses
+    options = {"label_smoothing": smoothing} if smoothing else {}
     return replace(
         TF,
         sparse=lambda labels, logits: losses.sparse_categorical_crossentropy(labels, logits, from_logits=True),
-        dense=lambda q, logits: losses.categorical_crossentropy(q, logits, from_logits=True),
+        dense=lambda q, logits: losses.categorical_crossentropy(q, logits, from_logits=True, **options),
     )
 
 
 def has_keras() -> bool:
-    """Tell whether Keras is a part of this release, and no package of its own."""
-    return importlib.util.find_spec("keras") is None and hasattr(tf, "keras")
+    """Tell whether ``tf.keras`` is Keras 2: a part of this release, or, from TensorFlow 2.6 on, a package before 3."""
+    return (importlib.util.find_spec("keras") is None and hasattr(tf, "keras")) or _major_of_keras() == "2"
+
+
+def _major_of_keras() -> str:
+    try:
+        # In Python 3.8, as in all later ones.
+        return metadata.version("keras").partition(".")[0]
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def unsmoothed(p: Problem) -> Problem:
+    """Return what is left of a problem to compose where its smoothing is Keras's.
+
+    Raises :class:`UnsupportedProblem` if that is more than a choice of rows and their reduction.
+    """
+    rest = replace(p, label_smoothing=0.0)
+    if not is_native(rest) or (p.label_smoothing and not p.has_probability_target):
+        raise UnsupportedProblem("composed: nothing of Keras takes part")
+    return rest
 
 
 def has_determinism() -> bool:
@@ -230,9 +252,11 @@ class Modes:
     def evaluate(self, p: Problem, g: Given, mode: str) -> Outputs:
         """Compute every output that is wanted."""
         if mode in ("eager", "forward-over-reverse", "keras"):
-            if mode == "keras" and not is_native(p):
-                raise UnsupportedProblem("composed: nothing of Keras takes part")
-            f = value_of(keras() if mode == "keras" else TF, p, g.weight, compose.values(p))
+            f = (
+                value_of(keras(p.label_smoothing), unsmoothed(p), g.weight, compose.values(p))
+                if mode == "keras"
+                else value_of(TF, p, g.weight, compose.values(p))
+            )
             return derive(f, g, p.want, over_reverse=mode == "forward-over-reverse")
         with metered(self._meter, lambda: self._programs.made):
             program = self._programs.get((mode, seen_by_compiler(p)), lambda: _program(p, compiled=mode == "xla"))

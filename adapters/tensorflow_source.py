@@ -6,7 +6,7 @@ from typing import Any, Iterator, List, Sequence
 
 from . import compose, source
 from .protocol import Problem
-from .tensorflow_modes import JIT_COMPILE, Namespace, numbers, value_of
+from .tensorflow_modes import JIT_COMPILE, Namespace, numbers, unsmoothed, value_of
 
 PRINT = 'print("%s", %s.numpy().astype(float).tolist())'
 GRADIENT = [
@@ -44,7 +44,11 @@ def script(p: Problem, device: str, mode: str) -> str:
     body = list(tensors(p))
     given = [name for name, _ in source.arrays(p)]
     compiled = mode in ("graph", "xla")
-    lines = _functions(p, _SYMBOLS if compiled else compose.values(p), *_ROWS["keras" if mode == "keras" else ""])
+    sparse, dense = _ROWS["keras" if mode == "keras" else ""]
+    if mode == "keras" and p.label_smoothing:
+        dense = "%s, label_smoothing=%r)" % (dense[:-1], p.label_smoothing)
+    rest = unsmoothed(p) if mode == "keras" else p
+    lines = _functions(rest, _SYMBOLS if compiled else compose.values(p), sparse, dense)
     used = uses(p, over_reverse=mode == "forward-over-reverse")
     if "def %s():" % _OF_TARGET not in lines:
         used = [line.replace(_OF_TARGET, "f") for line in used]
@@ -167,6 +171,7 @@ def _traced(trace: source.Trace, sparse: str, dense: str) -> Namespace:
         one_hot=lambda labels, k: trace.emit("tf.one_hot(%s, %s, True, False, dtype=tf.bool)", labels, k),
         where=where,
         sum=lambda a, last: trace.emit("tf.reduce_sum(%s, axis=%s)", a, -1 if last else None),
+        mean=lambda a: trace.emit("tf.reduce_mean(%s)", a),
         sparse=lambda y, x: trace.emit(sparse, y, x),
         dense=lambda q, x: trace.emit(dense, q, x),
     )

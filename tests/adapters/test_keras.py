@@ -1,0 +1,81 @@
+"""Keras and its releases: what an older one is told in another way, and what is the framework's own arithmetic."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lossproof.adapters.protocol import Problem, UnsupportedProblem
+
+LABELS = Problem("cross_entropy", "float64", np.array([[0.1, -1.7, 3.3]]), np.array([1]), reduction="none")
+OLDER = """
+import contextlib, io, json, os
+import numpy as np
+from lossproof.adapters import keras
+from lossproof.adapters.protocol import Problem
+
+problem = Problem("cross_entropy", "float64", np.array([[0.1, -1.7, 3.3]]), np.array([1]), reduction="none")
+values, scripts = [], []
+for takes in (True, False):
+    keras._takes_dtype = lambda module: takes
+    value = keras.ADAPTER.evaluate(problem, "cpu", MODE)["value"]
+    values.append([value.dtype, value.data.tolist()])
+    scripts.append(keras.ADAPTER.script(problem, "cpu", MODE))
+import keras as package
+print(json.dumps([values, scripts, package.config.floatx()]))
+"""
+
+
+def backend() -> str:
+    if importlib.util.find_spec("keras") is None:
+        pytest.skip("keras is not installed")
+    found = next((b for b in ("torch", "tensorflow", "jax") if importlib.util.find_spec(b)), None)
+    if found is None:
+        pytest.skip("keras has no backend here")
+    return found
+
+
+def test_a_release_whose_losses_take_no_dtype_is_told_it_by_floatx() -> None:
+    program = OLDER.replace("MODE", repr(backend()))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    values, scripts, floatx = json.loads(done.stdout.splitlines()[-1])
+    assert values[0] == values[1]
+    assert values[0][0] == "float64"
+    assert floatx == "float32", "it is what it was"
+    assert ['set_floatx("float64")' in text for text in scripts] == [False, True]
+    assert [', dtype="float64"' in text for text in scripts] == [True, False]
+
+
+def test_smoothing_of_probabilities_is_left_to_keras() -> None:
+    pytest.importorskip("tensorflow")
+    from lossproof.adapters.tensorflow_modes import unsmoothed
+
+    probabilities = replace(LABELS, target=np.array([[0.25, 0.5, 0.25]]), label_smoothing=0.1)
+    assert unsmoothed(probabilities).label_smoothing == 0.0
+    for composed in (replace(LABELS, label_smoothing=0.1), replace(probabilities, weight=np.ones(3))):
+        with pytest.raises(UnsupportedProblem, match="nothing of Keras takes part"):
+            unsmoothed(composed)
+
+
+def test_a_mean_is_the_framework_s_own() -> None:
+    """TensorFlow's forward mode makes NaN of an infinite loss that is divided; of one that it averages it does not."""
+    pytest.importorskip("tensorflow")
+    from lossproof.adapters.tensorflow import ADAPTER
+
+    masked = Problem(
+        "cross_entropy",
+        "float32",
+        np.array([[0.0, -np.inf], [1.0, 2.0]]),
+        np.array([1, 0]),
+        tangent=np.array([[1.0, 3.0], [2.0, 1.0]]),
+    )
+    found = ADAPTER.evaluate(masked, "cpu", "eager")
+    assert float(found["value"].data) == np.inf
+    assert np.isfinite(found["jvp"].data)
