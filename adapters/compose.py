@@ -19,12 +19,12 @@ from .protocol import REDUCTIONS, Problem
 @dataclass(frozen=True)
 class Namespace:
     """The functions that a framework supplies; ``sum`` is over the last axis, or over everything (False); ``mean``
-    is over everything."""
+    is over everything. The softmaxes take an axis or nothing."""
 
     cast: Callable[[Any, str], Any]
     to_last: Callable[[Any, int], Any]
-    softmax: Callable[[Any, int], Any]
-    log_softmax: Callable[[Any, int], Any]
+    softmax: Callable[..., Any]
+    log_softmax: Callable[..., Any]
     one_hot: Callable[[Any, int], Any]
     where: Callable[[Any, Any, Any], Any]
     sum: Callable[[Any, bool], Any]

@@ -49,6 +49,7 @@ class JaxAdapter:
             profiles=profiles,
             outputs=OUTPUTS,
             out_dtypes=LOSSES,
+            omits=("softmax", "log_softmax"),
             compile_cost="cheap",
             conventions=_CONVENTIONS,
             variables=(*processor.variables(processor.XLA), "NPROC=4"),

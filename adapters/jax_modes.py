@@ -64,10 +64,9 @@ def value_of(f: compose.Namespace, p: Problem, weight: Any, v: compose.Values) -
 
 
 def _operation(f: compose.Namespace, p: Problem, weight: Any, v: compose.Values) -> Value:
-    if p.op == "softmax":
-        return lambda x, target, select_used: f.softmax(x, p.axis)
-    if p.op == "log_softmax":
-        return lambda x, target, select_used: f.log_softmax(x, p.axis)
+    if p.op in ("softmax", "log_softmax"):
+        rows = f.softmax if p.op == "softmax" else f.log_softmax
+        return lambda x, target, select_used: rows(x) if p.omit else rows(x, p.axis)
     return lambda x, target, select_used: compose.loss(f, p, x, target, weight, v, select_used=select_used)
 
 
@@ -129,7 +128,7 @@ def masked(p: Problem, g: Given) -> Tuple[Value, Given]:
         raise UnsupportedProblem("what where= leaves out is 0 in JAX, also in a row that has no result")
     initial = {"initial": -jnp.inf} if asks_for_initial() else {}
     where = jnp.asarray(left)
-    f = replace(JAX, softmax=lambda a, axis: jax.nn.softmax(a, axis, where=where, **initial))
+    f = replace(JAX, softmax=lambda a, axis=-1: jax.nn.softmax(a, axis, where=where, **initial))
     filled = jnp.where(where, g.x, jnp.finfo(g.x.dtype).max)
     return value_of(f, p, g.weight, compose.values(p)), replace(g, x=filled)
 

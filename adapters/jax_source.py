@@ -152,8 +152,8 @@ def _traced(trace: source.Trace) -> compose.Namespace:
     return compose.Namespace(
         cast=lambda a, dtype: trace.emit("%s.astype(jnp.%s)", a, dtype),
         to_last=lambda a, axis: a if axis == -1 else trace.emit("jnp.moveaxis(%s, %s, -1)", a, axis),
-        softmax=lambda a, axis: trace.emit("jax.nn.softmax(%s, axis=%s)", a, axis),
-        log_softmax=lambda a, axis: trace.emit("jax.nn.log_softmax(%s, axis=%s)", a, axis),
+        softmax=trace.along("jax.nn.softmax"),
+        log_softmax=trace.along("jax.nn.log_softmax"),
         one_hot=lambda labels, k: trace.emit("jax.nn.one_hot(%s, %s, dtype=bool)", labels, k),
         where=lambda c, a, b: trace.emit("jnp.where(%s, %s, %s)", c, a, b),
         sum=lambda a, last: trace.emit("jnp.sum(%s, axis=%s)", a, -1 if last else None),

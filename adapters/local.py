@@ -94,6 +94,8 @@ def refusal(name: str, capabilities: Capabilities, p: Problem) -> str:
         return "%s's %s takes only targets that sum to 1" % (name, p.op)
     if p.layout not in capabilities.layouts:
         return "%s has no layout %s" % (name, p.layout)
+    if p.omit and p.op not in capabilities.omits:
+        return "%s's %s leaves no argument to its default" % (name, p.op)
     if p.laid and p.laid not in capabilities.laid:
         return "%s has no layout of %s alone" % (name, p.laid)
     if p.out_dtype is not None and p.op not in capabilities.out_dtypes:

@@ -62,6 +62,7 @@ class NumpyAdapter:
             laid=ARRAYS,
             conventions=_CONVENTIONS,
             out_dtypes=OPS,
+            omits=OPS,
             variables=processor.variables(processor.numpy_features()),
         )
 

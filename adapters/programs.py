@@ -23,6 +23,7 @@ def seen_by_compiler(p: Problem) -> Hashable:
         p.ignore_index is None,
         p.wrt_target,
         p.repeat_backward,
+        p.omit,
         p.scale,
         p.only,
     )

@@ -83,6 +83,7 @@ class Problem:
     ``out_dtype``  the dtype of the value where it is wider than the input's, or None: what is computed of the input
                    converted first. Cotangent, weights and probabilities have it, too; the gradient has ``dtype``
     ``repeat_backward`` whether the VJP is wanted a second time, from the same forward pass, as ``vjp_again``
+    ``omit``       whether arguments are left out that have the value given here as their default
     ``scale``      factor on ``x`` before the op, in one computation with it (a compiler may fuse them); values only
     ``only``       the outputs to compute, where these are not all that the fields above ask for; None for all
     """
@@ -104,6 +105,7 @@ class Problem:
     laid: str = ""
     out_dtype: Optional[str] = None
     repeat_backward: bool = False
+    omit: bool = False
     scale: float = 1.0
     only: Optional[Tuple[str, ...]] = None
 
@@ -178,6 +180,8 @@ class Capabilities:
     ``layouts``     layouts in memory of the input and the cotangent, of ``LAYOUTS``. Default: ``("contiguous",)``
     ``laid``        the arrays, of ``ARRAYS``, that may have one of these alone. Default: none. ``("target", "weight")``
     ``out_dtypes``  the ops whose value may have a dtype wider than their input's. Default: none. ``("softmax",)``
+    ``omits``       the ops whose arguments may be left out where they have the defaults that :class:`Problem` names.
+                    Default: none
     ``normalised_targets`` whether the function documents ``sum q = 1``: it gets no other probability targets.
                     Default: False
     ``reductions``  reductions of losses, of ``REDUCTIONS``. Default: all three. ``("mean",)``
@@ -230,6 +234,7 @@ class Capabilities:
     zeroes_unknown_labels: bool = False
     conventions: Mapping[Tuple[str, str, str], str] = field(default_factory=dict)
     out_dtypes: Tuple[str, ...] = ()
+    omits: Tuple[str, ...] = ()
     variables: Tuple[str, ...] = ()
     reductions: Tuple[str, ...] = REDUCTIONS
     ranks: Tuple[int, ...] = ()

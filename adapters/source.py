@@ -186,6 +186,10 @@ class Trace:
         self.lines.append("%s = %s" % (name, template % tuple(_text(a) for a in args)))
         return Symbol(name)
 
+    def along(self, function: str) -> Callable[..., Symbol]:
+        """Return what emits calls of a function of a tensor and an axis, which may be left to its default."""
+        return lambda a, *axis: self.emit("%s(%%s%s)" % (function, ", axis=%s" * len(axis)), a, *axis)
+
     def returning(self, result: object) -> List[str]:
         """Return the lines and one that returns ``result``; what is used once stands where it is used, if it fits."""
         lines = ["return %s" % result]

@@ -64,6 +64,7 @@ class TensorFlowAdapter:
             profiles=profiles,
             outputs=OUTPUTS,
             out_dtypes=LOSSES,
+            omits=("softmax", "log_softmax"),
             conventions=_CONVENTIONS,
             variables=(
                 *processor.variables(processor.WITH_ONEDNN, processor.ONEDNN, processor.XLA),

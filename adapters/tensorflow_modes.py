@@ -153,10 +153,9 @@ def value_of(f: Namespace, p: Problem, weight: Any, v: compose.Values) -> Value:
 
 
 def _operation(f: Namespace, p: Problem, weight: Any, v: compose.Values) -> Value:
-    if p.op == "softmax":
-        return lambda x, target, select_used: f.softmax(x, p.axis)
-    if p.op == "log_softmax":
-        return lambda x, target, select_used: f.log_softmax(x, p.axis)
+    if p.op in ("softmax", "log_softmax"):
+        rows = f.softmax if p.op == "softmax" else f.log_softmax
+        return lambda x, target, select_used: rows(x) if p.omit else rows(x, p.axis)
     if not is_native(p):
         return lambda x, target, select_used: compose.loss(f, p, x, target, weight, v, select_used=select_used)
     return lambda x, target, select_used: _native(f, p, x, target, weight, v)

@@ -166,8 +166,8 @@ def _traced(trace: source.Trace, sparse: str, dense: str) -> Namespace:
     return Namespace(
         cast=lambda a, dtype: trace.emit("tf.cast(%s, tf.%s)", a, dtype),
         to_last=to_last,
-        softmax=lambda a, axis: trace.emit("tf.nn.softmax(%s, axis=%s)", a, axis),
-        log_softmax=lambda a, axis: trace.emit("tf.nn.log_softmax(%s, axis=%s)", a, axis),
+        softmax=trace.along("tf.nn.softmax"),
+        log_softmax=trace.along("tf.nn.log_softmax"),
         one_hot=lambda labels, k: trace.emit("tf.one_hot(%s, %s, True, False, dtype=tf.bool)", labels, k),
         where=where,
         sum=lambda a, last: trace.emit("tf.reduce_sum(%s, axis=%s)", a, -1 if last else None),

@@ -16,6 +16,7 @@ from .given import Given
 from .protocol import (
     ARRAYS,
     LAYOUTS,
+    LOSSES,
     OPS,
     OUTPUTS,
     Capabilities,
@@ -77,6 +78,8 @@ class TorchAdapter:
             laid=ARRAYS,
             conventions=_CONVENTIONS,
             out_dtypes=OPS,
+            # The default of dim is deprecated.
+            omits=LOSSES,
             variables=(*processor.variables(processor.ATEN, processor.ONEDNN), "OMP_NUM_THREADS=4"),
             by_mode={
                 "compile": _COMPILED,

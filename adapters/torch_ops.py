@@ -40,6 +40,7 @@ def _operation(p: Problem) -> Callable[[Any, Any, Any, int], Any]:
     if p.op == "log_softmax":
         return lambda x, target, weight, ignore: F.log_softmax(x, dim=axis, dtype=dtype)
     place = min(1, p.x.ndim - 1)
+    omit = p.omit
     moved, nll, dense = axis % p.x.ndim != place, p.op == "nll_loss", p.has_probability_target
 
     def loss(x: Any, target: Any, weight: Any, ignore: int) -> Any:
@@ -48,6 +49,8 @@ def _operation(p: Problem) -> Callable[[Any, Any, Any, int], Any]:
         if moved:
             x = x.movedim(axis, place)
             target = target.movedim(axis, place) if dense else target
+        if omit:
+            return (F.nll_loss if nll else F.cross_entropy)(x, target, **({} if weight is None else {"weight": weight}))
         if nll:
             return F.nll_loss(x, target, weight, ignore_index=ignore, reduction=reduction)
         return F.cross_entropy(x, target, weight, ignore_index=ignore, reduction=reduction, label_smoothing=eps)

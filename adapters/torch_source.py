@@ -70,6 +70,8 @@ def _call(p: Problem) -> str:
     args = ["x" + kind + move, "target" + (move if p.has_probability_target else "")]
     if p.weight is not None:
         args.append("weight=weight")
+    if p.omit:
+        return "F.%s(%s)" % (p.op, ", ".join(args))
     args.append("ignore_index=%d" % ignored_label(p))
     args.append('reduction="%s"' % p.reduction)
     if p.op == "cross_entropy":

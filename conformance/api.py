@@ -77,6 +77,7 @@ def check_implementation(
     full_smoothing: bool = True,
     fixed_ignore_index: int | None = None,
     conventions: Mapping[tuple[str, str], str] | None = None,
+    defaults: Iterable[str] = (),
     deck: str = "default",
     seed: int = 0,
     calls: Iterable[Call | Mapping[str, Any]] | None = None,
@@ -94,6 +95,9 @@ def check_implementation(
     ``derivatives`` may hold ``jvp(x, tangent, ...)``, ``hvp(x, cotangent, tangent, ...)``,
     ``grad_target(x, cotangent, ...)``, ``mixed(x, cotangent, target_tangent, ...)`` and
     ``jvp_target(x, target_tangent, ...)``.
+
+    ``defaults`` names those of them that may be left out, where that means the last axis, the mean, nothing ignored, no
+    smoothing and no weights: they are left out in some calls.
 
     ``error_profiles`` maps a dtype to a declared error profile W, N or F; ``online`` declares partial sums that are
     rescaled when the running maximum grows. ``mean`` says what the reduction ``mean`` of index targets is if it does
@@ -135,6 +139,8 @@ def check_implementation(
     wanted, kinds, profiles = tuple(dtypes), tuple(targets), error_profiles or {}
     _some("dtype", "dtypes", wanted, list(FORMATS))
     _some("kind of target", "targets", kinds, TARGET_KINDS)
+    left = frozenset(defaults)
+    known_names("argument with a default", left, sorted(chosen))
     known_names("dtype of an error profile", profiles, list(FORMATS))
     some, dimensions = tuple(reductions), tuple(ranks)
     _some("reduction", "reductions", some, REDUCTIONS)
@@ -161,6 +167,7 @@ def check_implementation(
             "full_smoothing": full_smoothing,
             "fixed_ignore_index": fixed_ignore_index,
         },
+        left,
     )
     put, left_out = _put(op, wanted, deck, seed, errors=errors) if calls is None else (_given(calls), [])
     target, made = [Target(adapter)], DeckOptions(size=deck, seed=seed, ops=(op,), dtypes=wanted)

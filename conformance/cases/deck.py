@@ -14,7 +14,9 @@ from lossproof.cases.coincidences import coincidence_calls
 from lossproof.cases.deck_part import GOLDEN, VERSION, WHOLE_DECK, DeckPart
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.family import Family
-from lossproof.cases.laid_inputs import laid_calls
+from lossproof.cases.forms.laid_inputs import laid_calls
+from lossproof.cases.forms.left_out import left_out_calls
+from lossproof.cases.forms.wider_losses import wider_loss_calls
 from lossproof.cases.scaled_logits import scaled_calls
 from lossproof.cases.shape_sweeps import sweep_calls
 from lossproof.cases.signature import Signature, Uses
@@ -22,7 +24,6 @@ from lossproof.cases.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, Shape,
 from lossproof.cases.tall_batches import tall_batch_calls
 from lossproof.cases.unbatched import unbatched_calls
 from lossproof.cases.wide_rows import wide_row_calls
-from lossproof.cases.wider_losses import wider_loss_calls
 from lossproof.cases.wider_outputs import wider_output_calls
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
@@ -137,6 +138,7 @@ def _extras(dtype: str, part: DeckPart) -> Iterator[Call]:
     yield from scaled_calls(dtype, part)
     yield from laid_calls(dtype, part)
     yield from wider_loss_calls(dtype, part)
+    yield from left_out_calls(dtype, part)
     yield from (c for c in coincidence_calls(dtype) if part.keeps(c.problem.op, c.family))
     yield from wide_row_calls(dtype, part)
     yield from tall_batch_calls(dtype, part)

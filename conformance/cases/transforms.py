@@ -15,7 +15,7 @@ from lossproof.core.formats import F64, FORMATS
 
 def first_order(p: Problem) -> Problem:
     """Return the problem with nothing wanted but value and gradient, and with contiguous logits."""
-    return replace(p, tangent=None, wrt_target=False, target_tangent=None, layout="contiguous", laid="")
+    return replace(p, tangent=None, wrt_target=False, target_tangent=None, layout="contiguous", laid="", omit=False)
 
 
 def is_finite(p: Problem) -> bool:

@@ -116,6 +116,7 @@ def signature(p: Problem) -> tuple[object, ...]:
         p.want,
         p.layout,
         p.laid,
+        p.omit,
         p.scale,
         p.out_dtype,
     )

@@ -28,6 +28,7 @@ _SCALARS = (
     "laid",
     "out_dtype",
     "repeat_backward",
+    "omit",
     "scale",
 )
 _DEFAULTS = {
@@ -36,6 +37,7 @@ _DEFAULTS = {
     "laid": "",
     "out_dtype": None,
     "repeat_backward": False,
+    "omit": False,
     "scale": 1.0,
 }
 # Added after ids were in use: absent, they leave a digest as it was.
@@ -163,6 +165,8 @@ def detail(p: Problem) -> str:
         parts.append(f"to-{p.out_dtype}")
     if p.repeat_backward:
         parts.append("twice")
+    if p.omit:
+        parts.append("defaults")
     if p.scale != 1.0:
         parts.append(f"x{p.scale:g}")
     return "-".join(parts)

@@ -85,6 +85,7 @@ def validate(p: Problem) -> None:
     if not 0.0 <= p.label_smoothing <= 1.0:
         raise UsageError(f"label_smoothing is {p.label_smoothing}; expected a number from 0 to 1")
     _validate_layout(p)
+    _validate_omit(p)
     _validate_out_dtype(p)
     _validate_scale(p)
     _shape("weight", p.weight, (k,))
@@ -94,6 +95,12 @@ def validate(p: Problem) -> None:
         dtype = p.dtype_of_input(name)
         if a is not None and a.dtype.kind == "f" and not FORMATS[dtype].holds(a):
             raise UsageError(f"{name} holds values that {dtype} cannot represent; round it to {dtype} first")
+
+
+def _validate_omit(p: Problem) -> None:
+    last = p.axis % p.x.ndim == p.x.ndim - 1
+    if p.omit and not (last and p.reduction == "mean" and p.ignore_index is None and not p.label_smoothing):
+        raise UsageError("omit is for a call of defaults; expected the last axis, mean, no ignore_index, no smoothing")
 
 
 def _validate_layout(p: Problem) -> None:

@@ -85,6 +85,8 @@ def _options(p: Problem) -> str:
         parts.append(f"ignore_index {p.ignore_index}")
     if p.weight is not None:
         parts.append("class weights")
+    if p.omit:
+        parts.append("arguments left to their defaults")
     if p.layout != "contiguous":
         parts.append(f"layout {p.layout} of {p.laid or 'logits and cotangent'}")
     if p.out_dtype is not None:

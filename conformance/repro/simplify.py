@@ -60,6 +60,8 @@ def _plainer(p: Problem) -> Iterator[Problem]:
     """Yield the problem with one option fewer."""
     if p.layout != "contiguous":
         yield replace(p, layout="contiguous", laid="")
+    if p.omit:
+        yield replace(p, omit=False)
     if p.scale != 1.0:
         yield replace(p, scale=1.0)
     if p.weight is not None:

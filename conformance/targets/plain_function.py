@@ -50,6 +50,7 @@ class FunctionAdapter:
     normalised_targets: bool = False
     conventions: Mapping[tuple[str, str], str] = field(default_factory=dict)
     refuses: Mapping[str, Any] = field(default_factory=dict)
+    defaults: frozenset[str] = frozenset()
 
     def describe(self) -> Description:
         """Report the interpreter and NumPy; a plain function has no version."""
@@ -69,6 +70,7 @@ class FunctionAdapter:
             out_dtypes=(self.op,) if "out_dtype" in self.options else (),
             layouts=LAYOUTS,
             laid=ARRAYS,
+            omits=(self.op,) if self.defaults else (),
             normalised_targets=self.normalised_targets,
             mean=self.mean,
             conventions={(clause, self.op, output): shown for (clause, output), shown in self.conventions.items()},
@@ -91,6 +93,8 @@ class FunctionAdapter:
             return layouts.lay(a, plans[name]) if name in plans else a
 
         keywords = self._keywords(problem, given)
+        if problem.omit:
+            keywords = {name: a for name, a in keywords.items() if name not in self.defaults}
 
         out, arrays = {}, {}
         for name in problem.want:

@@ -17,7 +17,7 @@ import pytest
 
 from lossproof.adapters import layouts, processor, watch
 from lossproof.adapters.local import answer, refusal
-from lossproof.adapters.protocol import ARRAYS, ERROR_KINDS, LAYOUTS, Adapter, Problem, UnsupportedProblem
+from lossproof.adapters.protocol import ARRAYS, ERROR_KINDS, LAYOUTS, OPS, Adapter, Problem, UnsupportedProblem
 from lossproof.cases.catalogue import select
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
@@ -288,6 +288,28 @@ def test_an_operation_that_overwrites_a_tensor_of_its_own(monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.nn.functional, "cross_entropy", beside)
     p = replace(PROBLEMS["cross_entropy"], layout="stepped", laid="target", tangent=None)
     assert answer(adapter, p, "cpu", "eager", watch=True).modified == ("target",)
+
+
+def test_arguments_left_to_their_defaults(adapter: Adapter) -> None:
+    """The same bits as with everything said; the program says nothing of them either."""
+    for op in adapter.capabilities().omits:
+        said = replace(PROBLEMS[op], weight=None, ignore_index=None, tangent=None, reduction="mean")
+        said = replace(said, cotangent=said.cotangent if not said.is_loss else np.ones(()))
+        if op == "log_softmax":
+            said = replace(said, x=np.array([1.0, 2.0]), cotangent=np.array([1.0, 0.5]))
+        unsaid = replace(said, omit=True)
+        with_them, without = (adapter.evaluate(p, "cpu", "eager") for p in (said, unsaid))
+        for output in with_them:
+            np.testing.assert_array_equal(with_them[output].data, without[output].data)
+        program = adapter.script(unsaid, "cpu", "eager")
+        # NumPy's program has the formulas, and no function with arguments.
+        if adapter.name == "numpy":
+            continue
+        assert not any(word in program for word in ("axis=", "dim=", "reduction=", "ignore_index=", "smoothing="))
+    others = set(OPS) - set(adapter.capabilities().omits)
+    for op in others:
+        p = replace(PROBLEMS[op], ignore_index=None, omit=True)
+        assert "leaves no argument to its default" in refusal(adapter.name, adapter.capabilities(), p)
 
 
 def test_a_sum_sends_back_one_number() -> None:

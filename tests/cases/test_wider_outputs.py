@@ -12,7 +12,7 @@ import pytest
 
 from lossproof import check_implementation
 from lossproof.cases.deck_part import WHOLE_DECK
-from lossproof.cases.wider_losses import wider_loss_calls
+from lossproof.cases.forms.wider_losses import wider_loss_calls
 from lossproof.cases.wider_outputs import WIDER, wider_output_calls
 from lossproof.core.call import from_json
 from lossproof.core.errors import UsageError

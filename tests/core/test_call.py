@@ -96,6 +96,7 @@ def test_ids_are_stable() -> None:
         {"ignore_index": 7},
         {"label_smoothing": 0.2},
         {"layout": "gapped"},
+        {"omit": True},
         {"layout": "gapped", "laid": "target"},
     ],
 )
@@ -219,6 +220,8 @@ def test_valid_problems_pass() -> None:
             "x holds values that float32 cannot represent; round it to float32 first",
         ),
         (replace(GOOD, weight=np.full(3, 1e39)), "weight holds values that float32 cannot represent"),
+        (replace(SOFT, axis=0, omit=True), "omit is for a call of defaults; expected the last axis, mean,"),
+        (replace(GOOD, reduction="sum", omit=True), "omit is for a call of defaults"),
         (replace(SOFT, layout="scattered"), "unknown layout 'scattered'; expected one of contiguous, transposed,"),
         (replace(SOFT, layout="offset", laid="logits"), "unknown laid 'logits'; expected one of x, target,"),
         (replace(SOFT, layout="offset", laid="weight"), "laid is 'weight'; expected an array of the call"),

@@ -33,6 +33,7 @@ class Mutant:
     which it may be a sibling. ``allowed`` names the clause that lets it live: then only the difference from its
     ``parent`` (by default the plain control of its op, whose profile and conventions it declares) shows it, in bits,
     grade or convention. ``restart`` is for mutants that remember calls: it makes them forget.
+    ``defaults`` are the arguments that it may be called without.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Mutant:
     allowed: str = ""
     parent: str = ""
     restart: Callable[[], None] | None = None
+    defaults: frozenset[str] = frozenset()
 
     @property
     def id(self) -> str:
