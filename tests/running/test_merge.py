@@ -121,7 +121,7 @@ def test_waivers_are_applied_to_the_whole(folder: Path, tmp_path: Path, monkeypa
     marked = str(tmp_path / "1.jsonl")
     run = ("run", *TARGETS, *SMOKE, "--shard", f"1/{SHARDS}", "--record", marked, "--waivers", str(file))
     lossproof(*run)
-    result = lossproof("merge", marked, *shards(folder)[:-1], "-o", str(out))
+    result = lossproof("merge", marked, *shards(folder)[:-1], "-o", str(out), "--overwrite")
     assert result.exit_code == 2
     assert "the record has a waiver 'no-kernel'" in result.stderr
 
@@ -180,6 +180,7 @@ def test_records_that_do_not_belong_together_are_one_error(
         assert result.exit_code == 2, message
         assert message in result.stderr
         assert len(result.stderr.splitlines()) == 1
+        assert not Path(out).exists(), "nothing is left that would be in the way of the next try"
     assert "is one of the shards" in lossproof("merge", one, two, three, "-o", one).stderr
     assert lossproof("show", one).exit_code == 0, "it was not touched"
 

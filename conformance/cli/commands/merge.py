@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +41,14 @@ def merge_command(shards: Sequence[str], *, rules: Rules, outputs: OutputOptions
         strict=rules.strict,
         header=head,
     )
-    return told(session, outputs, views(outputs, deck.place))
+    others = views(outputs, deck.place)
+    try:
+        return told(session, outputs, others)
+    except UsageError:
+        # What cannot be merged is no record: the next try, with other shards, would find it in its way.
+        with contextlib.suppress(OSError):
+            Path(outputs.record).unlink(missing_ok=True)
+        raise
 
 
 def _deck(record: Record) -> tuple[DeckOptions, list[Call]]:
