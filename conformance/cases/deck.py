@@ -21,9 +21,9 @@ from lossproof.cases.scaled_logits import scaled_calls
 from lossproof.cases.shape_sweeps import sweep_calls
 from lossproof.cases.signature import Signature, Uses
 from lossproof.cases.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, Shape, at_axis, combinations, is_core, is_full
-from lossproof.cases.tall_batches import tall_batch_calls
-from lossproof.cases.unbatched import unbatched_calls
-from lossproof.cases.wide_rows import wide_row_calls
+from lossproof.cases.sizes.tall_batches import tall_batch_calls
+from lossproof.cases.sizes.unbatched import unbatched_calls
+from lossproof.cases.sizes.wide_rows import wide_row_calls
 from lossproof.cases.wider_outputs import wider_output_calls
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS

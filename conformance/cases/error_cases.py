@@ -13,8 +13,8 @@ import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, Problem
 from lossproof.cases.deck_part import WHOLE_DECK, DeckPart
-from lossproof.cases.empty_cases import empty_cases
 from lossproof.cases.error_case import ErrorCase
+from lossproof.cases.sizes.empty_cases import empty_cases
 from lossproof.core.formats import FORMATS
 from lossproof.judging.check import Check
 from lossproof.judging.error_judge import Reading

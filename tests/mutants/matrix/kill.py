@@ -31,6 +31,10 @@ from .registry import collect
 T = TypeVar("T")
 S = TypeVar("S", covariant=True)
 Job = tuple[Sequence[Call], Sequence[str]]
+# Elements of a call that is played last, and calls that are enough to kill a mutant.
+_LARGE, _ENOUGH = 30_000, 2
+# Families whose large calls go to every control.
+_FOR_CONTROLS = frozenset({"equal", "wide", "long_batch"})
 # What a forked worker inherits: judges of checks are closures, which no queue carries.
 _jobs: list[Job] = []
 Seen = dict[tuple[str, str, str, str], dict[str, str]]
@@ -41,7 +45,8 @@ class Kill:
     """What the deck makes of one mutant in one dtype: outputs judged and failing, failing calls by family.
 
     ``worst`` is the largest share of the bound, infinite where a special value is wrong; ``message`` belongs to it.
-    ``seen`` are the conventions shown, ``differing`` counts outputs that differ from the parent's in any bit.
+    ``seen`` are the conventions shown, ``differing`` counts outputs that differ from the parent's in any bit, ``calls``
+    those that fail in any output.
     """
 
     judged: int = 0
@@ -51,6 +56,7 @@ class Kill:
     families: Counter[str] = field(default_factory=Counter)
     seen: Seen = field(default_factory=dict)
     differing: Counter[str] = field(default_factory=Counter)
+    calls: int = 0
 
     @property
     def killed(self) -> bool:
@@ -67,6 +73,7 @@ class Kill:
         self.families.update(other.families)
         self.seen |= other.seen
         self.differing.update(other.differing)
+        self.calls += other.calls
 
     def note(self, f: Found, ledger: Ledger) -> None:
         """Take note of one output."""
@@ -100,14 +107,42 @@ def takes(mutant: Mutant, p: Problem) -> bool:
 
 
 def matrix(mutants: Mapping[str, Mutant], calls: Iterable[Call], *, processes: int = 2) -> Matrix:
-    """(mutant id, dtype) -> what became of it. Mutants that no call applies to are absent."""
-    jobs = [(group, [m.id for m in mutants.values() if takes(m, group[0].problem)]) for group in groups(calls)]
+    """(mutant id, dtype) -> what became of it. Mutants that no call applies to are absent.
+
+    Large calls go to those that smaller ones have not killed twice.
+    """
+    several = list(groups(calls))
+    result = _played(mutants, [g for g in several if g[0].problem.x.size <= _LARGE], processes)
+    large = [g for g in several if g[0].problem.x.size > _LARGE]
+    result = _gathered([result, _played(mutants, large, processes, result)])
+    _unequal_conventions(result)
+    return result
+
+
+def _needs_large(mutant: Mutant, call: Call, seen: Kill | None) -> bool:
+    """Whether a large call could say something of a mutant that the others have not."""
+    if mutant.kind == "control":
+        # Controls that go over the classes one by one take seconds for a wide row; parents do not.
+        return mutant.id == mutant.reference or call.family in _FOR_CONTROLS
+    return seen is None or bool(mutant.allowed) or seen.calls < _ENOUGH
+
+
+def _played(
+    mutants: Mapping[str, Mutant], several: Iterable[Sequence[Call]], processes: int, seen: Matrix | None = None
+) -> Matrix:
+    jobs: list[Job] = []
+    for group in several:
+        p = group[0].problem
+        some = [m for m in mutants.values() if takes(m, p)]
+        if seen is not None:
+            some = [m for m in some if _needs_large(m, group[0], seen.get((m.id, p.dtype)))]
+        jobs.append((group, [m.id for m in some]))
     jobs = sorted((job for job in jobs if job[1]), key=_cost, reverse=True)
     if processes == 1 or "fork" not in multiprocessing.get_all_start_methods():
-        return _merged(map(_play, jobs))
+        return _gathered(map(_play, jobs))
     _jobs[:] = jobs
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        return _merged(watched(pool.imap_unordered(_play_number, range(len(jobs))), _spent))
+        return _gathered(watched(pool.imap_unordered(_play_number, range(len(jobs))), _spent))
 
 
 class Results(Protocol[S]):
@@ -176,12 +211,11 @@ def distinct(mutants: Mapping[str, Mutant], matrix: Matrix) -> dict[str, list[st
     return {family: sorted(names) for family, names in result.items()}
 
 
-def _merged(parts: Iterable[Matrix]) -> Matrix:
+def _gathered(parts: Iterable[Matrix]) -> Matrix:
     result: Matrix = {}
     for part in parts:
         for key, kill in part.items():
             result.setdefault(key, Kill()).add(kill)
-    _unequal_conventions(result)
     return result
 
 
@@ -228,8 +262,11 @@ def _play(job: Job) -> Matrix:
         exact = truths[mutant.mean]
         declared = Declared(mutant.profiles.get(dtype, default_profile(dtype)), mutant.online, mutant.mean)
         kill, ledger = result.setdefault((name, dtype), Kill()), Ledger(name)
+        failing = set()
         for f in found(calls, exact, answers(mutant.adapter(), problems), declared):
             kill.note(f, ledger)
+            failing |= {f.call.id} if f.failed else set()
+        kill.calls = len(failing)
         kill.seen = ledger.seen
         if mutant.allowed:
             kill.differing.update(_difference(mutant, calls))
@@ -259,6 +296,7 @@ def _play_check(check: Check, ids: Sequence[str]) -> Matrix:
                 continue
             bad = o.verdict in FAILING
             kill.add(Kill(1, int(bad), o.share if bad else 0.0, o.message, Counter([label] if bad else [])))
+        kill.calls = int(kill.killed)
         if mutant.allowed:
             parent = play_check(check, collect()[mutant.reference].target(), exact)
             kill.differing[label] += _unlike(hearing.outcomes, parent.outcomes)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from tests.mutants.kit.clause_kit import of_loss
-from tests.mutants.kit.entries import loss_bug
+from tests.mutants.kit.entries import SIBLING, loss_bug
 from tests.mutants.kit.loss_mistakes import checked_by_reduction
 from tests.mutants.kit.loss_steps import NLL, Case, known_labels, relabelled
 from tests.mutants.kit.mutant import Mutant
@@ -20,7 +20,21 @@ def _far_clamped(case: Case) -> Case:
     return relabelled(case, np.where(far & case.kept, np.clip(case.labels, 0, case.k - 1), case.labels))
 
 
+def _cut_in_images(case: Case) -> Case:
+    # sanity check: nll_loss has labels
+    assert case.labels is not None
+    return relabelled(case, case.labels.astype(np.int32).astype(np.int64)) if case.x.ndim > 2 else case
+
+
 MUTANTS: tuple[Mutant, ...] = (
+    loss_bug(
+        "labels of images cut to 32 bits in the value",
+        "an index type of 32 bits in the forward kernel for images; the backward kernel refuses the label",
+        SIBLING + "torch-cuda-nll2d-backward-int32",
+        replace(NLL, guard=lambda case: known_labels(_cut_in_images(case))),
+        op="nll_loss",
+        grad=NLL.grad,
+    ),
     of_loss(
         "4.13-alone",
         "the gradient alone clamps far labels",

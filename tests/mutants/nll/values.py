@@ -7,9 +7,16 @@ from dataclasses import replace
 import numpy as np
 
 from tests.mutants.kit.entries import loss_bug
-from tests.mutants.kit.loss_steps import NLL
+from tests.mutants.kit.loss_steps import NLL, Case
 from tests.mutants.kit.mutant import Mutant
+from tests.mutants.kit.softmax_steps import Array
 from tests.mutants.kit.sources import SECTION_2
+
+
+def _twice_alone(case: Case, y: Array, c: Array) -> Array:
+    rows = NLL.rows(case, y, c)
+    return rows if case.x.ndim > 1 else rows * 2
+
 
 MUTANTS: tuple[Mutant, ...] = (
     loss_bug(
@@ -20,6 +27,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "the predicted class instead of the label",
         SECTION_2,
         replace(NLL, rows=lambda case, y, c: -np.sum(c, -1) * np.max(y, -1)),
+        op="nll_loss",
+    ),
+    loss_bug(
+        "nll: one row without a batch doubled",
+        "a batch axis is added, and the row is summed with itself",
+        SECTION_2,
+        replace(NLL, rows=_twice_alone),
         op="nll_loss",
     ),
 )

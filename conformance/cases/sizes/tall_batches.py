@@ -44,9 +44,9 @@ def tall_batch_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
             yield _drawn(part, dtype, op, (n, 3), reduction, "padded batch", probabilities=(j + turn) % 3 == 0)
         # A kernel that adds samples of one position up one by one in the format stops counting at 2^precision.
         fmt = FORMATS[dtype]
-        for reduction in ("mean", "sum") if fmt.is_narrow else ():
+        for k, reduction in ((2, "mean"), (2, "sum"), (3, "mean")) if fmt.is_narrow else ():
             n = max(_SAMPLES, 2 ** (fmt.precision + 1))
-            yield _drawn(part, dtype, op, (n, 2, 1), reduction, "samples of one position")
+            yield _drawn(part, dtype, op, (n, k, 1), reduction, "samples of one position")
 
 
 def _drawn(

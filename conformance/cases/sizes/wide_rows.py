@@ -23,7 +23,7 @@ _PAST_16_BITS = (65535, 65536, 65537)
 _WIDEST = (70_000, 131_073, 151_936, 262_144)
 _GRADIENTS = 131_000
 # Classes at -inf before the first finite logit, and classes in the row: a warp, a block, several tiles.
-TILES = ((8, 1025), (32, 1500), (512, 2048), (1024, 4097), (4096, 8193), (16384, 20_001))
+TILES = ((8, 1025), (32, 1500), (512, 2048), (1024, 4097), (4096, 8193), (16384, 20_001), (16384, 16_400), (1024, 5121))
 _SPECIAL_WIDTHS = (2049, 8193, 65537)
 _MISALIGNED = (1025, 4096, 16384)
 # An odd period: what reads another class by an index of few bits reads another number.
@@ -82,10 +82,11 @@ def _last(pick: Picker, n: int, k: int) -> F64:
 
 
 def _ladder(pick: Picker, n: int, k: int) -> F64:
-    """The sum in the classes on both sides of every power of two, and in the last one."""
+    """The sum in the classes on both sides of every power of two, and more of it in the last one."""
     x = _body(pick, n, k)
     ends = 2 ** np.arange(3, k.bit_length())
     x[:, np.unique(np.minimum([*(ends - 1), *ends, k - 1], k - 1))] += _level(k)
+    x[:, -1] += 2.0
     return x
 
 

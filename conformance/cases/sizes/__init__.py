@@ -1,0 +1,1 @@
+"""Sizes: wide rows, tall batches, one row without a batch, and nothing at all."""
