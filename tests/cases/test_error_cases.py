@@ -20,6 +20,7 @@ from lossproof.records.record import from_line, to_line
 from lossproof.records.waivers import verdict, waivers_in_force
 from lossproof.running.loop import run
 from lossproof.targets.target import Target, parse_target
+from tests.support.wrong_adapters import CARELESS
 
 Outputs = dict[str, Tensor]
 CHECKS = error_checks(DeckPart(dtypes=["float32"]))
@@ -357,3 +358,12 @@ def test_framework_passes_every_clause(framework: str) -> None:
 def test_ids_are_unique_and_errors_are_a_family() -> None:
     assert len({c.id for c in ALL}) == len(ALL)
     assert {c.case.family for c in ALL} == {ERROR}
+
+
+def test_accepted_values_are_listed_once() -> None:
+    """Two readings may show the same: NaN in a row of the gradient, and in all of it."""
+    (check,) = (c for c in error_checks() if c.name == "13-k-mean" and c.case.group == "nll_loss/float32/error/")
+    found = {o.output: o for o in run([Target(CARELESS)], [check]) if o.id == check.id}
+    assert {o.verdict for o in found.values()} == {"fail"}
+    for output, accepted in (("value", "nan"), ("vjp", "nan, zero")):
+        assert found[output].message.endswith(f"; accepted values: {accepted}")

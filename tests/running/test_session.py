@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from lossproof.records.waivers import Book
 from lossproof.running.report import report
 from lossproof.running.session import Ended, Session
 from lossproof.running.session_options import DeckOptions
+from lossproof.running.summary import FindingGroup, Summary, severity
 from lossproof.running.timing import Clock
 from lossproof.targets.target import Target
 
@@ -87,3 +89,27 @@ def test_a_mark_that_these_waivers_do_not_give_is_a_mistake() -> None:
     marked = Observation(WRONG.id, "value", "numpy", "fail", waiver="old")
     with pytest.raises(UsageError, match=r"has a waiver 'old' on .* the same --waivers"):
         session(marked).play()
+
+
+def test_the_worst_comes_first_and_refusals_last() -> None:
+    """A share of infinity is what every refusal has."""
+
+    def found(family: str, *, got: float | None, share: float, verdict: str = "fail") -> Observation:
+        id = f"softmax/float32/{family}/n2-k4/00000000"
+        return Observation(id, "value", "numpy", verdict, got=got, share=share, exact=(1.0, 1.0))
+
+    refused = found("hot", got=None, share=math.inf)
+    slightly, far = found("ordinary", got=1.1, share=2.0), found("cliff", got=9.0, share=1e9)
+    invalid = found("error", got=1.0, share=math.inf)
+    dead = found("equal", got=None, share=math.inf, verdict="crash")
+    several = [refused, invalid, slightly, dead, far]
+    ranked = sorted(several, key=severity, reverse=True)
+    assert ranked == [dead, far, slightly, invalid, refused]
+    summary = Summary().add_all(several)
+    shown = [group.worst for _, group in summary.ranked(summary.groups)]
+    assert shown.index(far) < shown.index(slightly)
+    assert shown[-2:] == [invalid, refused]
+    both = FindingGroup()
+    both.add(refused)
+    both.add(slightly)
+    assert both.worst == slightly
