@@ -53,7 +53,9 @@ class JaxAdapter:
             compile_cost="cheap",
             conventions=_CONVENTIONS,
             variables=(*processor.variables(processor.XLA), "NPROC=4"),
-            by_mode={"where": {"ops": {"softmax": ops["softmax"]}, "outputs": ("value", "vjp", "jvp")}},
+            by_mode={
+                "where": {"ops": {op: ops[op] for op in ("softmax", "log_softmax")}, "outputs": ("value", "vjp", "jvp")}
+            },
         )
 
     def describe(self) -> Description:

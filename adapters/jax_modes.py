@@ -117,7 +117,7 @@ def batched(p: Problem, g: Given, v: compose.Values, want: Sequence[str]) -> Out
 
 
 def masked(p: Problem, g: Given) -> Tuple[Value, Given]:
-    """Return softmax with classes left out by ``where=`` in place of a logit of -inf, and what is given to it.
+    """Return an op with classes left out by ``where=`` in place of a logit of -inf, and what is given to it.
 
     The logits that are left out hold a number larger than the others, which must not matter.
     """
@@ -125,12 +125,26 @@ def masked(p: Problem, g: Given) -> Tuple[Value, Given]:
     broken = (left & ~np.isfinite(p.x)).any(axis=p.axis)
     undefined = ~left.any(axis=p.axis) | (broken & ~left.all(axis=p.axis))
     if undefined.any():
-        raise UnsupportedProblem("what where= leaves out is 0 in JAX, also in a row that has no result")
+        raise UnsupportedProblem("what where= leaves out is 0 or -inf in JAX, also in a row that has no result")
     initial = {"initial": -jnp.inf} if asks_for_initial() else {}
     where = jnp.asarray(left)
-    f = replace(JAX, softmax=lambda a, axis=-1: jax.nn.softmax(a, axis, where=where, **initial))
+    f = replace(
+        JAX,
+        softmax=lambda a, axis=-1: jax.nn.softmax(a, axis, where=where, **initial),
+        log_softmax=lambda a, axis=-1: jax.nn.log_softmax(a, axis, where=where, **initial),
+    )
     filled = jnp.where(where, g.x, jnp.finfo(g.x.dtype).max)
     return value_of(f, p, g.weight, compose.values(p)), replace(g, x=filled)
+
+
+def outputs_of_masked(p: Problem) -> Tuple[str, ...]:
+    """Return what is computed of classes that are left out.
+
+    The derivatives of log_softmax are others than those at a logit of -inf: the logarithm of a class that is left out
+    does not depend on anything.
+    """
+    offered = ("value", "vjp", "jvp") if p.op == "softmax" else ("value",)
+    return tuple(name for name in p.want if name in offered)
 
 
 def asks_for_initial() -> bool:
@@ -153,7 +167,7 @@ class Modes:
         """Compute every output that is wanted."""
         want = p.want
         if mode == "where":
-            return derive(*masked(p, g), tuple(name for name in want if name in ("value", "vjp", "jvp")))
+            return derive(*masked(p, g), outputs_of_masked(p))
         if mode == "eager":
             return derive(value_of(JAX, p, g.weight, compose.values(p)), g, want)
         make = {"jit": _whole, "vmap": _batched, "grad-of-jit": _inside}[mode]

@@ -7,7 +7,7 @@ from typing import Iterator, List, Sequence, Tuple
 
 from . import compose, source
 from .given import batching
-from .jax_modes import asks_for_initial, numbers, value_of
+from .jax_modes import asks_for_initial, numbers, outputs_of_masked, value_of
 from .protocol import Problem
 
 PRINT = 'print("%s", jax.device_get(%s).astype(float).tolist())'
@@ -23,7 +23,7 @@ def script(p: Problem, device: str, mode: str) -> str:
     """Write the whole program; it prints every output."""
     body = list(tensors(p))
     given = [name for name, _ in source.arrays(p)]
-    want = p.want if mode != "where" else tuple(name for name in p.want if name in ("value", "vjp", "jvp"))
+    want = p.want if mode != "where" else outputs_of_masked(p)
     lines = _LINES[mode](p, given)
     if mode != "eager" and p.is_loss:
         keep, share, ignore = numbers(p)
@@ -86,8 +86,9 @@ def _where(p: Problem, given: Sequence[str]) -> List[str]:
     initial = ", initial=-jnp.inf" if asks_for_initial() else ""
     out = ["where = x != -jnp.inf", "x = jnp.where(where, x, jnp.finfo(x.dtype).max)", "def f(x):"]
     scaled = "x" if p.scale == 1.0 else "x * %r" % p.scale
-    out += ["    return jax.nn.softmax(%s, %d, where=where%s)" % (scaled, p.axis, initial), "", ""]
-    return [*out, *uses(replace(p, repeat_backward=False))]
+    out += ["    return jax.nn.%s(%s, %d, where=where%s)" % (p.op, scaled, p.axis, initial), "", ""]
+    computed = p if p.op == "softmax" else replace(p, cotangent=None, tangent=None)
+    return [*out, *uses(replace(computed, repeat_backward=False))]
 
 
 def _program(p: Problem, given: Sequence[str], lines: Sequence[str]) -> List[str]:
