@@ -114,8 +114,8 @@ class Summary:
         return self
 
     def ranked(self, groups: dict[GroupKey, FindingGroup]) -> list[tuple[GroupKey, FindingGroup]]:
-        """Groups, worst first: wrong numbers before refusals; of either one of each kind (target, op, output, symptom)
-        before the second of any."""
+        """Groups, worst first, wrong numbers before refusals; but one of each kind (target, op, output, symptom) before
+        the second of any."""
         by_share = sorted(groups.items())
         by_share.sort(key=lambda item: severity(item[1].worst) if item[1].worst else (0, 0.0), reverse=True)
         turns: Counter[tuple[str, ...]] = Counter()
@@ -123,8 +123,7 @@ class Summary:
         for key, group in by_share:
             group.given = self._given[key]
             kind = (key[0], key[1], key[4], group.kinds.most_common(1)[0][0])
-            rank = severity(group.worst)[0] if group.worst else 0
-            order.append(((-rank, turns[kind]), key, group))
+            order.append((turns[kind], key, group))
             turns[kind] += 1
         return [(key, group) for _, key, group in sorted(order, key=lambda item: item[0])]
 
