@@ -102,6 +102,10 @@ def _is_refused_gradient(clause: str, o: Observation, shown: str) -> bool:
 
 
 def _compared(clause: str, o: Observation, shown: str) -> str:
-    """Whether an unknown label is an error or NaN is recorded as found; that it is either must be the same."""
-    either = clause == "13" and o.output == "value" and (shown == "nan" or shown.startswith("error:"))
+    """Whether an unknown label is an error or NaN is recorded as found; that it is either must be the same. What is
+    wrong with logits that have no classes is for each kernel to say: it must be an error everywhere, of any kind."""
+    refused = shown.startswith("error:")
+    if clause == "10" and refused:
+        return "an error"
+    either = clause == "13" and o.output == "value" and (shown == "nan" or refused)
     return "an error or NaN" if either else shown

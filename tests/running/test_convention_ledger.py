@@ -12,10 +12,13 @@ import pytest
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Capabilities, Problem
 from lossproof.cases.catalogue import select
+from lossproof.cases.deck_part import DeckPart
+from lossproof.cases.error_cases import error_checks
 from lossproof.core.case_id import CONVENTION
 from lossproof.core.clauses import EXEMPT
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import FAILING, Observation
+from lossproof.running.convention_ledger import Ledger
 from lossproof.running.loop import run
 from lossproof.targets.target import Target, load_adapter
 
@@ -85,3 +88,12 @@ def test_shipped_declarations_can_be_contradicted(name: str) -> None:
     for clause, op, output in declared:
         assert f"{op}/all/{CONVENTION}/clause-{clause}/{output}" in shown
     assert not [o.message for o in shown.values() if o.verdict in FAILING]
+
+
+@pytest.mark.parametrize(("shown", "verdict"), [("error:bad_label", "pass"), ("nan", "fail")])
+def test_problems_without_classes_are_refused_everywhere_for_any_reason(shown: str, verdict: str) -> None:
+    ledger = Ledger("two")
+    call = next(c for c in error_checks(DeckPart(ops=["nll_loss"], dtypes=["float32"])) if c.name == "10-no-classes")
+    for mode, how in (("eager", "error:bad_shape"), ("compile", shown)):
+        ledger.add(call, Observation(call.id, "value", f"two+{mode}", "convention", conventions={"10": how}))
+    assert [o.verdict for o in ledger.verdicts()] == [verdict]
