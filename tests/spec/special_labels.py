@@ -122,6 +122,8 @@ LABELS = (
             "clause cross_entropy: the gradient alone clamps far labels",
             "clause nll_loss: the gradient alone clamps far labels",
         ),
+        also=("4.12-truncated-label",),
+        because="a label beyond 32 bits is far out, too",
     ),
     Clause(
         "4.13-wrap",

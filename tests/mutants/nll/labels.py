@@ -16,7 +16,7 @@ from tests.mutants.kit.mutant import Mutant
 def _far_clamped(case: Case) -> Case:
     if case.labels is None:
         return case
-    far = np.abs(case.labels.astype(np.float64)) > 2**60
+    far = np.abs(case.labels.astype(np.float64)) > 2**31
     return relabelled(case, np.where(far & case.kept, np.clip(case.labels, 0, case.k - 1), case.labels))
 
 
