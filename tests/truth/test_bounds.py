@@ -767,6 +767,23 @@ def test_a_large_factor_leaves_the_bound_of_softmax_below_2_and_log_softmax_fini
             assert op == "log_softmax" or told.max() <= 2.1
 
 
+def test_amendment_14_a_scaled_probability_that_underflows_in_a_second_derivative() -> None:
+    # p_2 = 9.6e-5 under a mean over 1025 rows: g p_2 is 1.6 subnormal spacings of float16, and rounds to 2.
+    n = 1025
+    x, v = np.zeros((n, 2)), np.zeros((n, 2))
+    x[0], v[0, 1] = (29.75, 20.5), 6.4765625
+    labels, one = np.zeros(n, dtype=np.int64), np.array(1.0)
+    p = Problem("cross_entropy", "float16", x, labels, cotangent=one, tangent=v)
+    exact, fmt = truth([p]), FORMATS["float16"]
+    q = fmt.round(exact.rows.p[0, 0])
+    inner = fmt.round(fmt.round(fmt.round(np.array(1 / n)) * q) * v[0]).sum()
+    got = -fmt.round(q[0] * inner)
+    error = abs(got - exact.expected["hvp"].exact.mid[0, 0, 0])
+    assert error <= exact.allowed("N").outputs["hvp"][0, 0, 0]
+    # sanity check: the lost term is what it takes
+    assert error > exact.allowed("N").outputs["hvp"][0, 0, 0] - 2.0**-24 * v[0].sum() * q[0]
+
+
 def test_amendment_3_products_that_underflow_in_float16() -> None:
     k = 1000
     x = np.full((1, k), float(np.float16(-9.9)))

@@ -242,7 +242,9 @@ def _hvp(terms: _LossTerms, v: F64, Q: F64, Qa: F64) -> F64:
     n = 2.0 if batch.hard else model.roundings_of_sum(batch.k) + 8
     e = np.expm1(n * t(model.u_s) + (3 * model.u_o if model.sixteen else 0.0))
     bound = (g * Q * T + e * g * Qa * (Z + T)) * (1 + r) + r * g * Q * Z
-    return bound + model.tau * (1 + (1 + g) * terms.F * (np.abs(v) + np.abs(D)))
+    # (A14): g p_j may underflow before v_j scales it, in the inner product.
+    inner = terms.softmax.p_exp_G0 * np.sum(np.abs(v), axis=-1, keepdims=True)
+    return bound + model.tau * (1 + (1 + g) * terms.F * (np.abs(v) + np.abs(D))) + model.tau_i * (1 + Qa) * inner
 
 
 def _grad_target(terms: _LossTerms) -> F64:

@@ -186,7 +186,9 @@ def hvp_log_softmax(rows: Rows, model: Model, cot: F64, v: F64, softmax: Softmax
     e_V = _error_of_sum(model, np.abs(cot), 2 * log_loss(model.u_o) if model.narrow else 0.0)
     k = 4 * model.u_i + (model.u_o if model.sixteen else 0.0)
     inner = V * T + e_V * (Z + T)
-    return inner + k * (V * Z + inner) + model.tau * (1 + V + e_V + np.abs(v) + np.abs(D))
+    # (A14): so may p_j sum c before v_j scales it.
+    lost = model.tau_i * softmax.p_exp_G0 * np.sum(np.abs(v), axis=-1, keepdims=True)
+    return inner + k * (V * Z + inner) + model.tau * (1 + V + e_V + np.abs(v) + np.abs(D)) + lost
 
 
 def _error_of_sum(model: Model, v: F64, extra: float) -> F64:
