@@ -155,7 +155,8 @@ def _loss_value(batch: Batch, rows: Rows, sheet: Sheet, base: F64, special: Bool
     pulled = np.bitwise_or.reduce(accept, axis=1)[:, None] if batch.n else np.zeros(sheet.mid.shape, dtype=np.uint8)
     sheet.accept |= np.where(np.isnan(total), 0, pulled).astype(np.uint8)
     sheet.clause[:] = np.where(sheet.accept > 0, clause.max(axis=1, initial=0)[:, None], 0)
-    size = np.abs(np.where(np.isfinite(rows.row_loss), rows.row_loss, 0.0)).sum(1, keepdims=True)
+    # A row loss that is infinite here is one that float64 cannot hold: special ones are 0.
+    size = np.nan_to_num(np.abs(rows.row_loss), nan=np.inf, posinf=np.inf).sum(1, keepdims=True)
     weights = np.abs(counted(batch)).sum(1, keepdims=True)
     crowded = (size >= partial_limit(batch)) | (np.full(weights.shape, mean) & (weights >= partial_limit(batch)))
     sheet.allow(crowded & ~np.isnan(total), OVERFLOW, 7)

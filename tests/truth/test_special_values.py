@@ -17,6 +17,7 @@ from lossproof.core.observation import FAILING
 from lossproof.judging.judge import conventions, judge_stack
 from lossproof.running.loop import run
 from lossproof.targets.target import parse_target
+from lossproof.truth import expected
 from lossproof.truth.truth import truth
 
 NAN, INF = math.nan, math.inf
@@ -477,3 +478,14 @@ def test_calls_by_hand() -> None:
     assert {o.id for o in found if o.verdict != "unsupported"} >= {c.id for c in calls}
     some = clause_calls(DeckPart(ops=["softmax"], dtypes=["float16"], families=["nan_row"]))
     assert {(c.problem.op, c.problem.dtype, c.family) for c in some} == {("softmax", "float16", "nan_row")}
+
+
+def test_rows_that_float64_cannot_hold_may_give_nan_where_their_sum_is_finite() -> None:
+    top = FORMATS["float64"].max
+    x, weight = np.array([[-top, -1.0], [-1.0, -top]]), np.array([4.0, -3.5])
+    p = Problem("nll_loss", "float64", x, np.array([0, 1]), weight, reduction="sum")
+    value = truth([p]).expected["value"]
+    # sanity check: the exact sum is representable
+    assert value.exact.mid[0, 0] == top / 2
+    assert value.accept[0, 0] & expected.NAN
+    assert value.clause[0, 0] == 7
