@@ -38,7 +38,9 @@ from tests.adapters.test_findings import ROOT, SECTIONS, absent, installed, is_h
 from tests.support.planted import ADAPTER as PLANTED
 
 # What shows a finding on any inputs: target, mode and output.
-DEFECTS = {("tensorflow", "forward-over-reverse", "mixed")}
+DEFECTS = {("tensorflow", "forward-over-reverse", "mixed"), ("torch", "reverse-over-forward", "hvp")}
+# What no program of the command shows: a switch of the whole process, turned between two calls.
+BY_HAND = {"tensorflow_determinism_convention"}
 BUILT = functools.cache(catalogue.select)
 PROCESSES = selection.PROCESSES
 
@@ -64,7 +66,10 @@ def executed(text: str) -> tuple[str, object]:
     return printed.getvalue(), end.value.code
 
 
-@pytest.mark.parametrize("path", sorted({section.script for section in SECTIONS}), ids=lambda p: p.stem)
+WRITTEN = sorted({section.script for section in SECTIONS if section.script.stem not in BY_HAND})
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda p: p.stem)
 def test_the_scripts_of_findings_are_written_by_the_command(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,16 +126,19 @@ def test_every_output_has_a_short_program_that_is_right_about_it(name: str, mode
     seen, most = set(), 0
     for problem in chosen:
         p = PROBLEMS[problem]
-        if p.op not in target.capabilities.ops:
+        if p.op not in target.capabilities.ops or p.dtype not in target.capabilities.dtypes:
             continue
         for output in p.want:
             if output not in target.capabilities.outputs:
+                continue
+            if mode == "where" and p.op == "log_softmax" and output != "value":
                 continue
             found = reproduce(Call(p, "hand"), target, "lossproof repro X", output=output)
             lines = found.text.splitlines()
             most = max(most, len(lines))
             assert lines[0] == "# lossproof repro X"
-            assert found.shows == ((name, mode, output) in DEFECTS)
+            # The second derivative of nll_loss is 0, and nothing is computed.
+            assert found.shows == ((name, mode, output) in DEFECTS and p.op != "nll_loss")
             printed, code = executed(found.text)
             assert code == found.shows, printed
             assert printed.startswith(output)
