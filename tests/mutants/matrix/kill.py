@@ -32,7 +32,7 @@ T = TypeVar("T")
 S = TypeVar("S", covariant=True)
 Job = tuple[Sequence[Call], Sequence[str]]
 # Elements of a call that is played last, and calls that are enough to kill a mutant.
-_LARGE, _ENOUGH = 30_000, 2
+_LARGE, _ENOUGH = 10_000, 2
 # Families whose large calls go to every control.
 _FOR_CONTROLS = frozenset({"equal", "wide", "long_batch"})
 # What a forked worker inherits: judges of checks are closures, which no queue carries.
@@ -119,12 +119,14 @@ def matrix(mutants: Mapping[str, Mutant], calls: Iterable[Call], *, processes: i
     return result
 
 
-def _needs_large(mutant: Mutant, call: Call, seen: Kill | None) -> bool:
-    """Whether a large call could say something of a mutant that the others have not."""
+def _needs_large(mutant: Mutant, group: Sequence[Call], seen: Kill | None) -> bool:
+    """Whether large calls could say something of a mutant that the others have not."""
+    families = {call.family for call in group}
     if mutant.kind == "control":
         # Controls that go over the classes one by one take seconds for a wide row; parents do not.
-        return mutant.id == mutant.reference or call.family in _FOR_CONTROLS
-    return seen is None or bool(mutant.allowed) or seen.calls < _ENOUGH
+        return mutant.id == mutant.reference or bool(families & _FOR_CONTROLS)
+    made_for_it = bool(families & set(mutant.family.split(", ")))
+    return seen is None or made_for_it or bool(mutant.allowed) or seen.calls < _ENOUGH
 
 
 def _played(
@@ -135,7 +137,7 @@ def _played(
         p = group[0].problem
         some = [m for m in mutants.values() if takes(m, p)]
         if seen is not None:
-            some = [m for m in some if _needs_large(m, group[0], seen.get((m.id, p.dtype)))]
+            some = [m for m in some if _needs_large(m, group, seen.get((m.id, p.dtype)))]
         jobs.append((group, [m.id for m in some]))
     jobs = sorted((job for job in jobs if job[1]), key=_cost, reverse=True)
     if processes == 1 or "fork" not in multiprocessing.get_all_start_methods():
