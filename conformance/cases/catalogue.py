@@ -17,6 +17,7 @@ from lossproof.cases.error_cases import error_checks
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.relation import Relation
 from lossproof.cases.relations import RELATIONS
+from lossproof.cases.signatures import MENU
 from lossproof.core.batch import signature
 from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR, RELATION
@@ -76,7 +77,7 @@ def relation_checks(calls: Sequence[Call], *, seed: int = 0, smoke: bool = False
         p = call.problem
         family = FAMILIES.get(call.family)
         # What relations shift and scale exactly has few bits.
-        regular = (family is None or (family.regular and not family.full)) and call.tier != "free"
+        regular = (family is None or (family.regular and not family.full)) and _is_of_menu(call)
         # One row has no batch to be taken apart.
         if regular and p.x.ndim > 1 and p.x.size <= _ELEMENTS and tr.has_distinct_classes(tr.first_order(p)):
             by.setdefault((p.op, p.dtype), []).append(tr.first_order(p))
@@ -93,6 +94,12 @@ def relation_checks(calls: Sequence[Call], *, seed: int = 0, smoke: bool = False
                 if check is not None:
                     found.setdefault(check.id, check)
     return list(found.values())
+
+
+def _is_of_menu(call: Call) -> bool:
+    """Tell whether a call is one of the deck's own shapes and programs; relations start there."""
+    p = call.problem
+    return call.tier != "free" and p.x.shape in MENU and (p.is_loss or p.out_dtype is None)
 
 
 def _instance(

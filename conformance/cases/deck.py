@@ -11,6 +11,8 @@ import numpy as np
 from lossproof.adapters.protocol import DTYPES, Problem
 from lossproof.cases.call_maker import make_call
 from lossproof.cases.coincidences import coincidence_calls
+from lossproof.cases.coverage.covering_shapes import covering_calls
+from lossproof.cases.coverage.sentinels import sentinel_calls
 from lossproof.cases.deck_part import GOLDEN, VERSION, WHOLE_DECK, DeckPart
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.family import Family
@@ -54,6 +56,9 @@ _BIG = frozenset(
 )
 _BIG_ELEMENTS, _BIG_SKIP, _SECOND_SKIP, _COMBINED_SKIP = 1000, 3, 3, 6
 _CORE_SMOOTHING = (0.0, 0.1)
+_WHOLE_IN = "float32"
+# Of the second derivatives: gradients with respect to targets.
+_SECOND_CORE = 6
 # Every combination of options, where a new shape costs nothing: rows and classes are different numbers.
 _SMALL = (3, 5)
 
@@ -82,7 +87,7 @@ _DECKS: dict[str, DeckSize] = {
         "default",
         {(shape, dtype): signatures for dtype in DTYPES for shape, signatures in MENU.items()},
         extras=True,
-        budget={"pairs": 18, "signatures": 240, "core": 56, "compiled": 3500, "calls": 9100},
+        budget={"pairs": 152, "signatures": 510, "core": 136, "compiled": 3100, "calls": 10450},
     ),
 }
 DECKS = {**_DECKS, "full": replace(_DECKS["default"], name="full", to_all=True)}
@@ -113,7 +118,7 @@ def _calls(size: DeckSize, part: DeckPart) -> Iterator[Call]:
             tier = _tier(size, shape, dtype, position)
             if shape == WORKED and signature.axis == 1 and part.keeps(signature.op, GOLDEN):
                 yield golden_call(signature, dtype, tier)
-            place = _Place(signature, shape, dtype, tier, position)
+            place = _Place(signature, shape, dtype, tier, position, thinned=size.extras)
             for call in _family_calls(place, part, every=size.skip):
                 yield _of_few_constants(call) if size.extras else call
     for dtype in (d for d in DTYPES if d in part.dtypes):
@@ -127,7 +132,7 @@ def _extras(dtype: str, part: DeckPart) -> Iterator[Call]:
     for position, signature in enumerate(SECOND):
         for shape in (WORKED, CUBE):
             # One shape and dtype of them for targets that pay for every new signature, too.
-            tier = "full" if (shape, dtype) == (WORKED, "float32") else "free"
+            tier = "free" if (shape, dtype) != (WORKED, _WHOLE_IN) else "core" if position == _SECOND_CORE else "full"
             place = _Place(at_axis(signature, 1), shape, dtype, tier, position)
             yield from _family_calls(place, part, every=_SECOND_SKIP)
     for position, signature in enumerate(combinations()):
@@ -142,17 +147,23 @@ def _extras(dtype: str, part: DeckPart) -> Iterator[Call]:
     yield from (c for c in coincidence_calls(dtype) if part.keeps(c.problem.op, c.family))
     yield from wide_row_calls(dtype, part)
     yield from tall_batch_calls(dtype, part)
+    yield from covering_calls(dtype, part)
+    yield from sentinel_calls(dtype, part)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A signature in a table: with a shape, a dtype and a tier, and at a position among those of its shape."""
+    """A signature in a table: with a shape, a dtype and a tier, and at a position among those of its shape.
+
+    Of those that are ``thinned`` not every family goes to targets that compile.
+    """
 
     signature: Signature
     shape: Shape
     dtype: str
     tier: str
     position: int
+    thinned: bool = False
 
 
 def _family_calls(place: _Place, part: DeckPart, *, every: int) -> Iterator[Call]:
@@ -166,6 +177,7 @@ def _family_calls(place: _Place, part: DeckPart, *, every: int) -> Iterator[Call
         every = max(every, _BIG_SKIP)
     for order, f in enumerate(suitable):
         if (order + place.position) % every == 0 and part.keeps(signature.op, f.name):
+            tier = _affordable(place, order)
             call = make_call(
                 part.picker(f.name, shape, signature.key),
                 f,
@@ -173,9 +185,9 @@ def _family_calls(place: _Place, part: DeckPart, *, every: int) -> Iterator[Call
                 shape=shape,
                 fmt=FORMATS[place.dtype],
                 provenance=part.provenance,
-                tier=place.tier,
+                tier=tier,
             )
-            yield replace(call, tier=_affordable(call))
+            yield replace(call, tier=_same_program(call))
 
 
 def _tier(size: DeckSize, shape: Shape, dtype: str, position: int) -> str:
@@ -184,7 +196,14 @@ def _tier(size: DeckSize, shape: Shape, dtype: str, position: int) -> str:
     return "full" if is_full(dtype, position) or not size.extras else "spare"
 
 
-def _affordable(call: Call) -> str:
+def _affordable(place: _Place, order: int) -> str:
+    """The tier of a call, by the order of its family: where a signature has all families in float32, every second one
+    is enough in another dtype, since those who compile operations one by one pay for each gradient, too."""
+    other = place.thinned and place.tier == "full" and place.dtype != _WHOLE_IN
+    return "spare" if other and (order + place.position // 2) % 2 else place.tier
+
+
+def _same_program(call: Call) -> str:
     """The tier of a call of a family: where programs are dear, their smoothing is a constant, and has one value."""
     return "full" if call.tier == "core" and call.problem.label_smoothing not in _CORE_SMOOTHING else call.tier
 

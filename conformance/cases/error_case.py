@@ -8,12 +8,13 @@ import numpy as np
 
 from lossproof.adapters.protocol import Problem
 from lossproof.cases.signatures import WHOLE_IN
+from lossproof.core.call import LABEL_DTYPES
 from lossproof.core.case_id import ERROR
 from lossproof.judging.check import Check
 from lossproof.judging.error_judge import Reading, answers_judge
 
 # What every target gets, in one dtype: labels below and above the classes, alone and beside an ignored label. One
-# program serves them, and those with labels of another type or other options are one each.
+# program serves them, and those with labels of another type or other options are one each: of types one loss has some.
 CORE = frozenset({"minus-one", "minus-five", "k", "far", "minus-hundred", "32-bit", "k-beside", "minus-one-beside"})
 # How the names of cases without classes begin.
 NO_CLASSES = "no-classes"
@@ -58,7 +59,8 @@ class ErrorCase:
         if self.clause not in ("12", "13", "14"):
             return "free"
         if p.dtype == WHOLE_IN:
-            return "core" if self.clause == "13" and self.name in CORE else "full"
+            typed = p.op == "nll_loss" and self.name in LABEL_DTYPES
+            return "core" if typed or (self.clause == "13" and self.name in CORE) else "full"
         # sanity check: these clauses are about labels
         assert p.target is not None
         plain = p.reduction == "none" and p.weight is None and not p.label_smoothing

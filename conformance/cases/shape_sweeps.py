@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from lossproof.adapters.protocol import LAYOUTS, Problem
+from lossproof.adapters.protocol import LAYOUTS, OPS, Problem
 from lossproof.cases.call_maker import make_call
 from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.signature import NOTHING, Signature, Uses
+from lossproof.cases.signatures import WHOLE_IN
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 
@@ -34,6 +35,9 @@ _SIGNATURES = (
 )
 _PROBABILITIES = Signature("cross_entropy", "none", Uses.PROBABILITIES)
 _HUGE_CLASSES, _HUGE_ROWS = 70_000, 100_000
+_PLAIN = (Signature("softmax"), Signature("log_softmax"), Signature("cross_entropy", "mean"))
+# One of the two ops in each 16-bit format.
+_CORE_EXTREMES = tuple(zip(OPS, (f.name for f in FORMATS.values() if f.is_narrow), strict=False))
 _LANES = 16
 # Family, signature, shape.
 Draw = tuple[str, Signature, tuple[int, ...]]
@@ -52,9 +56,22 @@ def sweep_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
                 shape=shape,
                 fmt=FORMATS[dtype],
                 provenance=part.provenance,
-                tier="free",
+                tier=_tier(signature, shape, dtype),
             )
     yield from (call for call in _empty(dtype) if part.keeps(call.problem.op, call.family))
+
+
+def _tier(signature: Signature, shape: tuple[int, ...], dtype: str) -> str:
+    """The tier of a sweep's call: of most of them free. Targets that compile get layouts in one dtype, where they have
+    any, and the plain ops past the range of 16-bit numbers; covering calls have the other shapes for them."""
+    op = signature.op
+    if signature.layout != LAYOUTS[0]:
+        if dtype != WHOLE_IN:
+            return "free"
+        return "core" if op == OPS[LAYOUTS.index(signature.layout) % len(OPS)] else "full"
+    if signature in _PLAIN and max(shape) in (_HUGE_CLASSES, _HUGE_ROWS):
+        return "core" if (op, dtype) in _CORE_EXTREMES and shape[1] == _HUGE_CLASSES else "full"
+    return "free"
 
 
 def _widths(dtype: str) -> Iterator[Draw]:
@@ -89,7 +106,7 @@ def _high_ranks(dtype: str) -> Iterator[Draw]:
 
 def _layouts() -> Iterator[Draw]:
     for layout in LAYOUTS[1:]:
-        for signature in (*_SIGNATURES[:3], _PROBABILITIES):
+        for signature in (*_SIGNATURES[:3], _PROBABILITIES, Signature("nll_loss", "none")):
             yield "hot", replace(signature, axis=1, layout=layout), (3, 5, 4)
 
 
@@ -98,9 +115,8 @@ def _extremes(dtype: str) -> Iterator[Draw]:
     if not FORMATS[dtype].is_narrow:
         return
     classes, rows = (1, _HUGE_CLASSES), (_HUGE_ROWS, 2)
-    plain = (Signature("softmax"), Signature("log_softmax"), Signature("cross_entropy", "mean"))
     smoothed = (Uses.SMOOTHING, Uses.PROBABILITIES | Uses.SMOOTHING)
-    for signature in (*plain, *(Signature("cross_entropy", "none", uses) for uses in smoothed)):
+    for signature in (*_PLAIN, *(Signature("cross_entropy", "none", uses) for uses in smoothed)):
         yield "equal", signature, classes
         yield "wide", signature, classes
     for reduction, uses in (("mean", NOTHING), ("none", NOTHING), ("mean", Uses.WEIGHT)):

@@ -26,6 +26,7 @@ WIDER = {
 }
 # Shapes with the class axis last and not last: kernels for the two differ, and so have their conversions.
 SHAPES: tuple[tuple[tuple[int, ...], int], ...] = (((2, 4), 1), ((4, 17), 0), ((2, 5, 3), 1), ((3, 100), 1))
+_COMPILED_IN = next(f.name for f in FORMATS.values() if f.is_narrow)
 # Values that a narrow evaluation cannot have; cancelling gradients; special values.
 _NAMES = ("ordinary", "confident", "spread", "offset", "masked", "nan_row", "positive_infinity", "stagnation")
 
@@ -45,8 +46,11 @@ def wider_output_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
                 if not part.keeps(op, f.name) or not f.needs(int(np.prod(shape)) // k, k):
                     continue
                 pick = part.picker("widened", f.name, shape, signature.key)
+                # One shape and dtype for targets that compile, too.
+                core = i == 0 and dtype == _COMPILED_IN
+                tier = "free" if not core else "core" if op == "softmax" else "full"
                 call = make_call(
-                    pick, f, signature, shape=shape, fmt=FORMATS[dtype], provenance=part.provenance, tier="free"
+                    pick, f, signature, shape=shape, fmt=FORMATS[dtype], provenance=part.provenance, tier=tier
                 )
                 # More bits than the narrow format has: a cotangent that is narrowed first shows.
                 v = direction(pick, FORMATS[wide], shape)

@@ -172,6 +172,20 @@ def deck_list(deck: DeckOptions) -> int:
     return 0
 
 
+@deck.command("coverage")
+@click.argument("target", required=False)
+@deck_options()
+@click.option("--json", "as_json", is_flag=True, help="The counts as one JSON object in place of the tables.")
+def deck_coverage(target: str | None, **options: Any) -> int:
+    """Print how often a deck asks TARGET each class of shapes, values, layouts and options, and which it never does.
+
+    Without a TARGET: of one that offers everything and pays nothing for a new shape.
+    """
+    from lossproof.cli.commands.coverage import coverage_command
+
+    return coverage_command(target, **options)
+
+
 @deck.command("export")
 @click.argument("folder")
 @deck_options()

@@ -1,11 +1,13 @@
 """``python -m tests.mutants``: the kill matrix. Exit code 1 if a mutant survives or a control is killed.
 
 F: the verdict is fail. D: a clause allows it, and only the difference from its parent shows it (in grade, convention or
-bits). ``--table`` writes docs/mutants.md as well.
+bits). ``--table`` writes docs/mutants.md as well. Kills that hang on one call are listed: ``--seeds 3`` puts three
+decks, and lists those of each.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 
@@ -16,19 +18,20 @@ from rich.table import Table
 from lossproof.cases.catalogue import select
 
 from .kit.mutant import Mutant
-from .matrix.kill import Kill, Matrix, distinct, matrix
+from .matrix.kill import Kill, Matrix, distinct, matrix, weak
 from .matrix.registry import collect
 from .matrix.table import PATH, render
 
 
 def main() -> int:
     """Run every mutant and control against the default deck and print what became of each."""
+    options = _options()
     start = time.perf_counter()
     mutants, deck = collect(), select()
     found = matrix(mutants, deck)
     console = Console(width=None if sys.stdout.isatty() else 180)
     console.print(_table(mutants, found))
-    if "--table" in sys.argv[1:]:
+    if options.table:
         PATH.write_text(render(mutants, found), encoding="utf-8")
     apart = distinct(mutants, found)
     needed = ", ".join(f"{family} {len(names)}" for family, names in apart.items() if names)
@@ -36,12 +39,31 @@ def main() -> int:
     idle = ", ".join(family for family, names in apart.items() if not names and family != "ordinary")
     console.print(f"families that do not: {idle or 'none'}")
     wrong = verdicts(mutants, found)
+    _print_weak(console, weak(mutants, found), 0)
+    for seed in range(1, options.seeds):
+        again = matrix(mutants, select(seed=seed))
+        wrong += [f"seed {seed}: {line}" for line in verdicts(mutants, again)]
+        _print_weak(console, weak(mutants, again), seed)
     controls = sum(m.kind == "control" for m in mutants.values())
     took = time.perf_counter() - start
     console.print(f"{len(mutants) - controls} mutants, {controls} controls, {len(deck)} calls, {took:.0f} s")
     for line in wrong:
         console.print(f"[bold red]{escape(line)}[/]")
     return 1 if wrong else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="The kill matrix.")
+    parser.add_argument("--table", action="store_true", help="write docs/mutants.md")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="put the decks of the seeds 0 to N - 1")
+    return parser.parse_args()
+
+
+def _print_weak(console: Console, found: dict[str, str], seed: int) -> None:
+    """List the kills of a deck that hang on one call."""
+    console.print(f"kills that hang on one call, seed {seed}: {len(found) or 'none'}")
+    for name, id in found.items():
+        console.print(f"  {name}: {id}", markup=False, soft_wrap=True)
 
 
 def verdicts(mutants: dict[str, Mutant], found: Matrix) -> list[str]:

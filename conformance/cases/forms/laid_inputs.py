@@ -24,22 +24,23 @@ _SHAPE = (_ROWS, _CLASSES)
 OF_ONE_AXIS = ("stepped", "reversed", "offset", "expanded")
 OF_TWO_AXES = ("transposed", "stepped", "reversed", "expanded", "offset", "gapped")
 _FAMILY = "hot"
-# Everything in one dtype; one in three, by turns, in the others.
-_ALL_IN, _TURNS = "float32", 3
+# Targets that compile get them in one dtype, those that compile dearly one op of each.
+_COMPILED_IN = "float32"
 
 
 def laid_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
     """Draw the calls of a dtype: each array of each op in each layout, the reductions by turns."""
-    fmt, turn = FORMATS[dtype], list(FORMATS).index(dtype)
+    fmt = FORMATS[dtype]
     for number, (op, name, layout) in enumerate(_places()):
-        if not part.keeps(op, _FAMILY) or (dtype != _ALL_IN and (number + turn) % _TURNS):
+        if not part.keeps(op, _FAMILY):
             continue
+        tier = "free" if dtype != _COMPILED_IN else "core" if op == _core_op(name, layout) else "full"
         pick = part.picker("laid", op, name, layout)
         p = _problem(pick, fmt, op, "target" if name == "q" else name, layout, number)
         if name == "q":
             q = np.full(_SHAPE, 1 / _CLASSES) if layout == "expanded" else _probabilities(pick)
             p = replace(p, target=q, weight=None if number % 2 else p.weight)
-        yield Call(p, _FAMILY, part.provenance, tier="free")
+        yield Call(p, _FAMILY, part.provenance, tier=tier)
         if name == "cotangent" and layout == "expanded":
             yield Call(_classes_first(p), _FAMILY, part.provenance, tier="free")
 
@@ -51,6 +52,12 @@ def _places() -> Iterator[tuple[str, str, str]]:
         for name in (*names, *(("q",) if op == "cross_entropy" else ())):
             for layout in OF_TWO_AXES if name in ("x", "q") or op not in LOSSES else OF_ONE_AXIS:
                 yield op, name, layout
+
+
+def _core_op(name: str, layout: str) -> str:
+    """One of the ops that have an array in a layout, by turns."""
+    several = [op for op, *place in _places() if place == [name, layout]]
+    return several[OF_TWO_AXES.index(layout) % len(several)]
 
 
 def _problem(pick: Picker, fmt: Format, op: str, name: str, layout: str, turn: int) -> Problem:

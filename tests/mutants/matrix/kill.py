@@ -196,6 +196,15 @@ def _spent() -> float:
     return total / os.sysconf("SC_CLK_TCK")
 
 
+def weak(mutants: Mapping[str, Mutant], matrix: Matrix) -> dict[str, str]:
+    """Mutants whose kill hangs on one call in all dtypes together, with what it says."""
+    found: dict[str, Kill] = {}
+    for (name, _), kill in matrix.items():
+        if mutants[name].kind == "mutant" and not mutants[name].allowed:
+            found.setdefault(name, Kill()).add(kill)
+    return {name: kill.message for name, kill in found.items() if kill.calls == 1}
+
+
 def distinct(mutants: Mapping[str, Mutant], matrix: Matrix) -> dict[str, list[str]]:
     """Family -> the mutants that it kills and ``ordinary`` does not, in some dtype.
 

@@ -1,0 +1,112 @@
+"""Coverage is a number: no cell of the matrix is empty that a target's capabilities allow."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from lossproof.adapters.numpy import ADAPTER
+from lossproof.adapters.protocol import Capabilities, Problem
+from lossproof.cases.catalogue import select
+from lossproof.cases.coverage.cells import TABLES, all_cells, cells
+from lossproof.cases.coverage.covering_shapes import ALL_RANKS, places
+from lossproof.cases.coverage.matrix import Coverage, coverage, unlimited
+from lossproof.cli.main import cli
+from lossproof.core.call import Call
+
+
+@pytest.fixture(scope="module")
+def deck() -> list[Call]:
+    return select()
+
+
+# What is compiled in seconds has no derivatives but gradients, in every adapter that there is.
+_DEAR = replace(unlimited("dear"), outputs=("value", "vjp", "grad_target"))
+
+
+@pytest.mark.parametrize(
+    "capabilities",
+    [unlimited(), unlimited("cheap"), _DEAR, ADAPTER.capabilities()],
+    ids=["none", "cheap", "dear", "numpy"],
+)
+def test_no_cell_is_empty(deck: list[Call], capabilities: Capabilities) -> None:
+    assert list(coverage(deck, capabilities).empty()) == []
+
+
+def test_another_seed_leaves_no_cell_empty_either() -> None:
+    assert list(coverage(select(seed=1), unlimited()).empty()) == []
+
+
+def test_a_missing_call_shows(deck: list[Call]) -> None:
+    rest = [c for c in deck if c.is_check or c.problem.x.ndim != 7 or c.problem.axis not in (2, -5)]
+    found = list(coverage(rest, unlimited("dear")).empty())
+    assert [line.split(": ")[:2] for line in found if line.startswith("axes")] == [["axes", "rank 7, axis 2"]]
+    assert {f"axes: rank 7, axis 2: {op} in float16" for op in unlimited().ops} <= set(
+        coverage(rest, unlimited()).empty()
+    )
+
+
+def test_the_smoke_deck_is_no_full_coverage() -> None:
+    assert any("rank 8" in line for line in coverage(select("smoke"), unlimited("dear")).empty())
+
+
+def test_a_problem_fills_its_cells() -> None:
+    x = np.zeros((1, 2049, 3))
+    x[0, :9, 0], x[0, 20, 1] = -np.inf, np.nan
+    labels = np.array([[2048, 5, -1]])
+    p = Problem("cross_entropy", "float32", x, labels, axis=1, reduction="sum", ignore_index=-1, weight=np.ones(2049))
+    assert set(cells(p)) == {
+        ("axes", "rank 3, axis 1"),
+        ("singletons", "rank 3, axis 0 of length 1"),
+        ("classes", "2047-2049"),
+        ("rows", "2-8"),
+        *(("special", name) for name in ("-inf in the first tile", "-inf", "NaN", "label in the last tile")),
+        ("sentinels", "-1, sum, weights"),
+        *(("options", name) for name in ("reduction sum", "index targets", "weights", "ignore_index")),
+        *(("options", name) for name in ("labels of int64", "value alone")),
+    }
+
+
+def test_cells_are_distinct_and_every_table_has_some() -> None:
+    every = list(all_cells())
+    assert len(set(every)) == len(every)
+    assert {table for table, _ in every} == set(TABLES)
+
+
+def test_every_rank_and_class_axis_has_one_covering_place() -> None:
+    assert [(len(p.shape), p.axis) for p in places()] == [(rank, axis) for rank in ALL_RANKS for axis in range(rank)]
+
+
+def test_what_need_not_be_asked_has_a_reason(deck: list[Call]) -> None:
+    plain = replace(unlimited(), layouts=("contiguous",), laid=(), out_dtypes=(), outputs=("value", "vjp"))
+    found = coverage(deck, plain)
+    assert found.reason(("layouts", "x stepped"), "softmax", "float32") == "the adapter makes no such array"
+    assert found.reason(("options", "jvp"), "softmax", "float32") == "it offers no jvp"
+    assert found.reason(("sentinels", "K, sum"), "softmax", "float32") == "softmax has no such input"
+    assert found.reason(("options", "wider output"), "softmax", "float32")
+    assert not found.reason(("axes", "rank 3, axis 1"), "softmax", "float32")
+    assert isinstance(found, Coverage)
+
+
+def test_the_command_prints_tables_and_json() -> None:
+    result = CliRunner().invoke(cli, ["deck", "coverage", "--deck", "smoke"])
+    assert result.exit_code == 0, result.output
+    for title in TABLES.values():
+        assert title in result.stdout
+    assert "empty: axes: rank 8, axis 0: softmax in float64" in result.stdout
+    result = CliRunner().invoke(cli, ["deck", "coverage", "numpy", "--deck", "smoke", "--op", "softmax", "--json"])
+    found = json.loads(result.stdout)
+    assert found["target"] == "numpy"
+    assert found["tables"]["axes"]["rank 2, axis 1"]["softmax"]["float32"] > 10
+    assert found["empty"]
+    assert {entry["reason"] for entry in found["not_asked_for"]}
+
+
+def test_a_target_that_is_not_there_is_a_usage_error() -> None:
+    result = CliRunner().invoke(cli, ["deck", "coverage", "nobody", "--deck", "smoke"])
+    assert result.exit_code == 2
+    assert "unknown target" in result.stderr
