@@ -89,7 +89,7 @@ class Ahead:
         self._target, self._groups = target, groups
         self._slots = slots or Slots(1)
         self._ready: deque[tuple[CallGroup, GroupAnswers | BaseException]] = deque()
-        self._waiting, self._stopped = 0, False
+        self._waiting, self._asking, self._stopped = 0, False, False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=target.name, daemon=True)
         self._thread.start()
@@ -111,23 +111,26 @@ class Ahead:
         """Stop asking; a call that is under way ends with its process."""
         with self._changed:
             self._stopped = True
+            is_asking = self._asking
             self._changed.notify_all()
         self._slots.wake()
-        if self._thread.is_alive():
-            if self._target.player is not None:
-                self._target.player.interrupt()
-            self._thread.join()
+        if is_asking and self._target.player is not None:
+            self._target.player.interrupt()
+        self._thread.join()
 
     def _run(self) -> None:
         for place, group in self._groups:
             with self._slots.turn(place, lambda: self._stopped) as is_mine:
-                if not is_mine:
+                with self._changed:
+                    self._asking = is_mine and not self._stopped
+                if not self._asking:
                     return
                 try:
                     answers: GroupAnswers | BaseException = ask_group(self._target, group)
                 except BaseException as error:  # it belongs to whoever waits for the answers
                     answers = error
             with self._changed:
+                self._asking = False
                 self._ready.append((group, answers))
                 if isinstance(answers, BaseException):
                     self._changed.notify_all()
