@@ -11,16 +11,16 @@ cotangent = torch.tensor([1.0], dtype=torch.float64).reshape(())
 def f(x, target):
     return F.nll_loss(x.movedim(2, 1), target, ignore_index=-100, reduction="mean")
 
-exact, allowed = 0.0, 1.6688053938819192e-307
+exact, allowed = -0.5, 4.440892098504665e-16
 try:
     for leaf in [x]:
         leaf.requires_grad_()
     value = f(x, target)
     (vjp,) = torch.autograd.grad(value, [x], cotangent)
-    observed = value.tolist()
+    observed = vjp.tolist()[0][0][0][0]
     right = abs(observed - exact) <= allowed
 except Exception as error:
     observed, right = repr(error), False
-print("value: observed", observed, "exact", exact, "allowed error", allowed)
+print("vjp[0, 0, 0, 0]: observed", observed, "exact", exact, "allowed error", allowed)
 print("torch", torch.__version__)
 raise SystemExit(0 if right else 1)
