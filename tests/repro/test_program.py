@@ -85,8 +85,8 @@ def test_the_scripts_of_findings_are_written_by_the_command(
     if not is_here(section, **{k: v for k, v in os.environ.items() if k == "TF_ENABLE_ONEDNN_OPTS"}):
         pytest.skip("the kernels that have the defect are not used on this processor")
     if section.backend:
-        if installed(section.backend) is None:
-            pytest.skip(f"{section.backend} is not installed")
+        if installed(section.runs_on) is None:
+            pytest.skip(f"{section.runs_on} is not installed")
         if PROCESSES is None:
             pytest.skip("Keras has one backend in each process, and targets have no processes here")
         monkeypatch.setattr(selection, "PROCESSES", PROCESSES)
