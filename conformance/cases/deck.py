@@ -22,7 +22,19 @@ from lossproof.cases.forms.wider_losses import wider_loss_calls
 from lossproof.cases.scaled_logits import scaled_calls
 from lossproof.cases.shape_sweeps import sweep_calls
 from lossproof.cases.signature import Signature, Uses
-from lossproof.cases.signatures import CUBE, MENU, SECOND, SMOKE, WORKED, Shape, at_axis, combinations, is_core, is_full
+from lossproof.cases.signatures import (
+    CUBE,
+    MENU,
+    SECOND,
+    SMOKE,
+    WHOLE_IN,
+    WORKED,
+    Shape,
+    at_axis,
+    combinations,
+    is_core,
+    is_full,
+)
 from lossproof.cases.sizes.tall_batches import tall_batch_calls
 from lossproof.cases.sizes.unbatched import unbatched_calls
 from lossproof.cases.sizes.wide_rows import wide_row_calls
@@ -56,7 +68,6 @@ _BIG = frozenset(
 )
 _BIG_ELEMENTS, _BIG_SKIP, _SECOND_SKIP, _COMBINED_SKIP = 1000, 3, 3, 6
 _CORE_SMOOTHING = (0.0, 0.1)
-_WHOLE_IN = "float32"
 # Of the second derivatives: gradients with respect to targets.
 _SECOND_CORE = 6
 # Every combination of options, where a new shape costs nothing: rows and classes are different numbers.
@@ -132,7 +143,7 @@ def _extras(dtype: str, part: DeckPart) -> Iterator[Call]:
     for position, signature in enumerate(SECOND):
         for shape in (WORKED, CUBE):
             # One shape and dtype of them for targets that pay for every new signature, too.
-            tier = "free" if (shape, dtype) != (WORKED, _WHOLE_IN) else "core" if position == _SECOND_CORE else "full"
+            tier = "free" if (shape, dtype) != (WORKED, WHOLE_IN) else "core" if position == _SECOND_CORE else "full"
             place = _Place(at_axis(signature, 1), shape, dtype, tier, position)
             yield from _family_calls(place, part, every=_SECOND_SKIP)
     for position, signature in enumerate(combinations()):
@@ -199,7 +210,7 @@ def _tier(size: DeckSize, shape: Shape, dtype: str, position: int) -> str:
 def _affordable(place: _Place, order: int) -> str:
     """The tier of a call, by the order of its family: where a signature has all families in float32, every second one
     is enough in another dtype, since those who compile operations one by one pay for each gradient, too."""
-    other = place.thinned and place.tier == "full" and place.dtype != _WHOLE_IN
+    other = place.thinned and place.tier == "full" and place.dtype != WHOLE_IN
     return "spare" if other and (order + place.position // 2) % 2 else place.tier
 
 

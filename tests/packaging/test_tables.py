@@ -35,8 +35,6 @@ FORMAT_MODULES = {
     "core/formats.py": "the table",
     "cases/catalogue.py": "the format in which most is asked",
     "cases/clause_calls.py": "the format in which most is asked",
-    "cases/deck.py": "the format in which most is asked",
-    "cases/forms/laid_inputs.py": "the format in which most is asked",
     "cases/scaled_logits.py": "the format in which most is asked",
     "cases/signatures.py": "the formats of the smoke deck and of the core signatures",
 }

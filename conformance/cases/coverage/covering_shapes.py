@@ -7,6 +7,7 @@ release has been wrong there alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -71,10 +72,7 @@ class CoveringPlace:
     @property
     def rows(self) -> int:
         """The number of rows."""
-        rows = 1
-        for length in (*self.shape[: self.axis], *self.shape[self.axis + 1 :]):
-            rows *= length
-        return rows
+        return math.prod((*self.shape[: self.axis], *self.shape[self.axis + 1 :]))
 
 
 def places() -> list[CoveringPlace]:

@@ -15,6 +15,7 @@ import numpy as np
 from lossproof.adapters.protocol import LOSSES, OPS, Problem
 from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.picker import Picker, bell
+from lossproof.cases.signatures import WHOLE_IN
 from lossproof.core.call import Call
 from lossproof.core.formats import F64, FORMATS, Format
 
@@ -24,8 +25,6 @@ _SHAPE = (_ROWS, _CLASSES)
 OF_ONE_AXIS = ("stepped", "reversed", "offset", "expanded")
 OF_TWO_AXES = ("transposed", "stepped", "reversed", "expanded", "offset", "gapped")
 _FAMILY = "hot"
-# Targets that compile get them in one dtype, those that compile dearly one op of each.
-_COMPILED_IN = "float32"
 
 
 def laid_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
@@ -34,7 +33,8 @@ def laid_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
     for number, (op, name, layout) in enumerate(_places()):
         if not part.keeps(op, _FAMILY):
             continue
-        tier = "free" if dtype != _COMPILED_IN else "core" if op == _core_op(name, layout) else "full"
+        # Targets that compile get them in one dtype, those that compile dearly one op of each.
+        tier = "free" if dtype != WHOLE_IN else "core" if op == _core_op(name, layout) else "full"
         pick = part.picker("laid", op, name, layout)
         p = _problem(pick, fmt, op, "target" if name == "q" else name, layout, number)
         if name == "q":

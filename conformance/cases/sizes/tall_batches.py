@@ -10,7 +10,7 @@ import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, Problem
 from lossproof.cases.deck_part import DeckPart
-from lossproof.cases.picker import bell
+from lossproof.cases.sizes.repeated_draws import repeated_bell, repeated_cotangent
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 
@@ -22,7 +22,6 @@ _TALLEST = (65_537, 131_073)
 _PADDED = (65, 99, 250, 501, 1001, 2047, 3001)
 _SAMPLES = 1024
 _FAMILY = "long_batch"
-_PERIOD = 4093
 
 
 def tall_batch_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
@@ -62,7 +61,7 @@ def _drawn(
     """One call. Its last rows have the largest losses by far, and no two tiles of rows are the same."""
     n, k = shape[:2]
     pick, fmt = part.picker("tall batch", op, shape, reduction), FORMATS[dtype]
-    x = np.resize(bell(pick, (_PERIOD,)), (n, k))
+    x = repeated_bell(pick, (n, k))
     labels = np.zeros(n, dtype=np.int64)
     labels[::64] = 1
     # Confident rows have small losses, whose sum is well within float16.
@@ -72,13 +71,8 @@ def _drawn(
     labels[last] = k - 1
     x = fmt.round(-np.abs(x - x.max(axis=1, keepdims=True)) if op == "nll_loss" else x).reshape(shape)
     if op not in LOSSES:
-        v = np.resize(bell(pick, (_PERIOD,)), shape)
-        return Call(
-            Problem(op, dtype, x, cotangent=fmt.round(np.where(np.abs(v) < 2.0**-6, 1.0, v))),
-            _FAMILY,
-            f"{part.provenance}, {says}",
-            tier="free",
-        )
+        problem = Problem(op, dtype, x, cotangent=repeated_cotangent(pick, fmt, shape))
+        return Call(problem, _FAMILY, f"{part.provenance}, {says}", tier="free")
     target = np.eye(k)[labels] if probabilities and op == "cross_entropy" else labels
     problem = Problem(
         op,

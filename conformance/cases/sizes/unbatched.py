@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lossproof.adapters.protocol import OPS, REDUCTIONS, Problem
+from lossproof.adapters.protocol import LOSSES, OPS, REDUCTIONS, Problem
 from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.signatures import WHOLE_IN
 from lossproof.core.call import Call
@@ -36,7 +36,7 @@ def unbatched_calls(dtype: str, part: DeckPart, *, smoke: bool = False) -> Itera
 def _problems(op: str, dtype: str, x: np.ndarray) -> Iterator[Problem]:
     """The mean first, each reduction with every target and option."""
     k = len(x)
-    if op not in ("nll_loss", "cross_entropy"):
+    if op not in LOSSES:
         yield Problem(op, dtype, x, cotangent=_COTANGENT[:k])
         return
     labelled = Problem(op, dtype, -np.abs(x) if op == "nll_loss" else x, np.array(min(_LABEL, k - 1)))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, Problem
 from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.family import LN2
-from lossproof.cases.picker import Picker, bell
+from lossproof.cases.picker import Picker
+from lossproof.cases.sizes.repeated_draws import repeated_bell, repeated_cotangent
 from lossproof.core.call import Call
 from lossproof.core.formats import F64, FORMATS, Format
 
@@ -26,8 +27,6 @@ _GRADIENTS = 131_000
 TILES = ((8, 1025), (32, 1500), (512, 2048), (1024, 4097), (4096, 8193), (16384, 20_001), (16384, 16_400), (1024, 5121))
 _SPECIAL_WIDTHS = (2049, 8193, 65537)
 _MISALIGNED = (1025, 4096, 16384)
-# An odd period: what reads another class by an index of few bits reads another number.
-_PERIOD = 4093
 # Beyond every exponential range: a maximum that does not see it makes exp overflow.
 _PEAK = 720.0
 _REDUCTIONS = ("none", "mean", "sum")
@@ -64,11 +63,6 @@ def wide_row_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
             yield from _drawn(part, dtype, op, "last_class", (2, k), _last, "wide row", layout="offset")
 
 
-def _body(pick: Picker, n: int, k: int) -> F64:
-    """Unit-scale logits, of which no two neighbours or tiles are the same."""
-    return np.resize(bell(pick, (_PERIOD,)), (n, k))
-
-
 def _level(k: int) -> float:
     """The logit of one class that outweighs ``k`` others."""
     return k.bit_length() * LN2 + 2
@@ -76,14 +70,14 @@ def _level(k: int) -> float:
 
 def _last(pick: Picker, n: int, k: int) -> F64:
     """Most of the sum in the last class."""
-    x = _body(pick, n, k)
+    x = repeated_bell(pick, (n, k))
     x[:, -1] += _level(k)
     return x
 
 
 def _ladder(pick: Picker, n: int, k: int) -> F64:
     """The sum in the classes on both sides of every power of two, and more of it in the last one."""
-    x = _body(pick, n, k)
+    x = repeated_bell(pick, (n, k))
     ends = 2 ** np.arange(3, k.bit_length())
     x[:, np.unique(np.minimum([*(ends - 1), *ends, k - 1], k - 1))] += _level(k)
     x[:, -1] += 2.0
@@ -92,7 +86,7 @@ def _ladder(pick: Picker, n: int, k: int) -> F64:
 
 def _peak(pick: Picker, n: int, k: int) -> F64:
     """One class far ahead in the last half."""
-    x = _body(pick, n, k)
+    x = repeated_bell(pick, (n, k))
     x[np.arange(n), k - 1 - (pick.bits(16, (n,)) * (k // 2) >> 16)] += _PEAK
     return x
 
@@ -105,7 +99,7 @@ def _late_start(hidden: int) -> _Logits:
     """Nothing but -inf in the first classes; in the second row in all but the last ``hidden`` ones."""
 
     def logits(pick: Picker, n: int, k: int) -> F64:
-        x = _body(pick, n, k)
+        x = repeated_bell(pick, (n, k))
         x[0, :hidden] = -np.inf
         x[1, : max(k - hidden, 1)] = -np.inf
         return x
@@ -117,7 +111,7 @@ def _special(value: float) -> _Logits:
     """One such value in the last tile, in the second row."""
 
     def logits(pick: Picker, n: int, k: int) -> F64:
-        x = _body(pick, n, k)
+        x = repeated_bell(pick, (n, k))
         x[1, k - 1 - pick.integer(0, 7)] = value
         return x
 
@@ -142,14 +136,9 @@ def _drawn(
     x = fmt.round(logits(pick, *shape))
     if op == "nll_loss":
         x = -np.abs(x)
-    given = _loss(pick, fmt, op, x, uses) if op in LOSSES else {"cotangent": _cotangent(pick, fmt, shape)}
+    given = _loss(pick, fmt, op, x, uses) if op in LOSSES else {"cotangent": repeated_cotangent(pick, fmt, shape)}
     problem = Problem(op, dtype, x, layout=layout, **given)
     yield Call(problem, family, f"{part.provenance}, {says}", tier="free")
-
-
-def _cotangent(pick: Picker, fmt: Format, shape: tuple[int, ...]) -> F64:
-    v = np.resize(bell(pick, (_PERIOD,)), shape)
-    return fmt.round(np.where(np.abs(v) < 2.0**-6, 1.0, v))
 
 
 def _loss(pick: Picker, fmt: Format, op: str, x: F64, uses: int) -> dict[str, NDArray[np.generic] | str | float]:
@@ -160,7 +149,7 @@ def _loss(pick: Picker, fmt: Format, op: str, x: F64, uses: int) -> dict[str, ND
     labels[::2] = k - 1
     reduction = _REDUCTIONS[pick.integer(0, 2)]
     given: dict[str, NDArray[np.generic] | str | float] = {"target": labels, "reduction": reduction}
-    given["cotangent"] = _cotangent(pick, fmt, (n,)) if reduction == "none" else np.ones(())
+    given["cotangent"] = repeated_cotangent(pick, fmt, (n,)) if reduction == "none" else np.ones(())
     if uses == 1:
         given["weight"] = np.resize(np.array([1.0, 0.5, 2.0, 1.5, 0.75]), k)
     elif uses == 2 and op == "cross_entropy":
