@@ -33,14 +33,17 @@ def observe(
     declared: Declared,
     *,
     offered: Collection[str] = OUTPUTS,
+    outputs: Collection[str] = OUTPUTS,
 ) -> list[Observation]:
     """Judge one target's outcomes for a stack of calls: one observation per call and output, in order.
 
-    ``offered`` are the outputs that the target has; the error of a call is none of the others.
+    ``offered`` are the outputs that the target has; the error of a call is none of the others. ``outputs`` are those
+    to be judged, of those that the truth has.
     """
     per_output = [
         _observe_output(name, calls, exact, outcomes, target, declared, offered=name in offered)
         for name in exact.expected
+        if name in outputs
     ]
     return [observation for row in zip(*per_output, strict=True) for observation in row]
 

@@ -6,19 +6,14 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
-
-from lossproof.adapters.protocol import Problem
 from lossproof.core.batch import signature
 from lossproof.core.call import Call
 from lossproof.core.observation import Observation
-from lossproof.core.operations import solved_by
-from lossproof.judging.check import Exact
-from lossproof.judging.observe import observe
 from lossproof.running.answers import Ahead, CallGroup, Direct, Feed, GroupAnswers
 from lossproof.running.conclusions import Conclusions
+from lossproof.running.group_judge import judged
 from lossproof.running.resume import Resumed
 from lossproof.running.shard import UNDIVIDED, Shard
 from lossproof.running.slots import Slots
@@ -26,7 +21,6 @@ from lossproof.running.timing import Clock
 from lossproof.targets.launch import cores
 from lossproof.targets.lost import TargetLostError
 from lossproof.targets.target import Target
-from lossproof.truth.truth import Truth, truth
 
 _MAX_STACK_ELEMENTS = 1 << 18
 
@@ -121,21 +115,6 @@ def played(
             yield from _group(group, [unit for unit in same if unit.name not in lost], feeds, clock, lost)
 
 
-# Overflow and NaN are what is looked for: the settings of NumPy of whoever calls turn them into no errors here.
-@np.errstate(all="ignore")
-def truths_of(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth]:
-    """The truth of the problems for each mean that a target declares; one for all where there is no mean."""
-    by_reduction: dict[str, Truth] = {}
-    found: dict[str, Truth] = {}
-    for mean in means:
-        solved = [solved_by(p, mean) for p in problems]
-        reduction = solved[0].reduction
-        if reduction not in by_reduction:
-            by_reduction[reduction] = truth(solved)
-        found[mean] = by_reduction[reduction]
-    return found
-
-
 def _feed(target: Target, units: Sequence[Unit], slots: Slots) -> Feed:
     if target.player is None:
         return Direct(target)
@@ -146,38 +125,17 @@ def _group(
     group: CallGroup, units: Sequence[Unit], feeds: Mapping[str, Feed], clock: Clock, lost: dict[str, str]
 ) -> Iterator[tuple[Unit, list[Observation]]]:
     """One group on every target that is given it."""
-    start, targets = time.perf_counter(), [unit.target for unit in units]
-    if not targets:
-        return
-    if group.calls[0].is_check:
-        shared = Exact()
-        exact: Mapping[str, Truth | Exact] = {t.capabilities.mean: shared for t in targets}
-    else:
-        exact = truths_of([c.problem for c in group.calls], {t.capabilities.mean for t in targets})
-    clock.oracle += time.perf_counter() - start
+    heard: list[Unit] = []
+    several: list[GroupAnswers] = []
     for unit in units:
-        target, start = unit.target, time.perf_counter()
+        start = time.perf_counter()
         try:
-            answers = feeds[target.name].take(group)
+            answers = feeds[unit.name].take(group)
         except TargetLostError as error:
-            lost[target.name] = str(error)
+            lost[unit.name] = str(error)
             continue
-        taken = time.perf_counter()
-        found = judged(target, group, answers, exact[target.capabilities.mean])
-        clock.waiting += taken - start
-        clock.judge += time.perf_counter() - taken
-        clock.add(target.name, answers.hearing.calls if answers.hearing else group.calls, answers.outcomes)
-        yield unit, found
-
-
-@np.errstate(all="ignore")
-def judged(target: Target, group: CallGroup, answers: GroupAnswers, exact: Truth | Exact) -> list[Observation]:
-    """The observations of one target and group, in order. All targets share the truth of a group."""
-    if isinstance(exact, Exact):
-        # sanity check: what is put as a check is heard as one
-        assert answers.hearing is not None
-        hearing = replace(answers.hearing, exact=exact)
-        return hearing.check.judge(hearing)
-    p = group.calls[0].problem
-    declared, offered = target.declared(p.op, p.result_dtype), target.capabilities.outputs
-    return observe(group.calls, exact, answers.outcomes, target.name, declared, offered=offered)
+        clock.waiting += time.perf_counter() - start
+        clock.add(unit.name, answers.hearing.calls if answers.hearing else group.calls, answers.outcomes)
+        heard.append(unit)
+        several.append(answers)
+    yield from zip(heard, judged(group, [unit.target for unit in heard], several, clock), strict=True)

@@ -14,7 +14,8 @@ from lossproof.core.observation import FAILING, Observation
 from lossproof.core.profiles import Declared, default_profile
 from lossproof.judging.check import Check
 from lossproof.judging.observe import observe
-from lossproof.running.loop import groups, run, truths_of
+from lossproof.running.group_judge import truths_of
+from lossproof.running.loop import groups, run
 from tests.mutants.kit.mutant import Mutant
 from tests.mutants.matrix.fast_judging import answers, found
 from tests.mutants.matrix.kill import matrix, takes

@@ -23,7 +23,8 @@ from lossproof.core.call import Call
 from lossproof.core.case_id import Kind
 from lossproof.core.observation import FAILING
 from lossproof.core.operations import solved_by
-from lossproof.running.loop import run, truths_of
+from lossproof.running.group_judge import truths_of
+from lossproof.running.loop import run
 from lossproof.running.timing import Clock
 from lossproof.truth.row_quantities import counted
 from lossproof.truth.truth import truth

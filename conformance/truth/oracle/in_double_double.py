@@ -19,13 +19,15 @@ from lossproof.truth.row_quantities import Rows
 
 # emin makes the underflow term 3 * 2^-1060, far above what double-double loses there and far below float64's own.
 _MODEL = Model(Format("double-double", 90, -1060, 1023, bits=128), "W")
+# Inputs from here on may overflow in double-double.
+LARGEST = LIMIT / 2.0**40
 
 
 def suitable(batch: Batch) -> Bools:
     """The problems (B,) within double-double's range; the others go to Arb."""
     parts = [a for a in (batch.x, batch.w, batch.cot, batch.tan, batch.tan_q) if a is not None]
     big = [np.abs(np.where(np.isfinite(a), a, 0.0)).reshape(a.shape[0], -1).max(axis=1, initial=0.0) for a in parts]
-    return np.max(big, axis=0) < LIMIT / 2.0**40
+    return np.max(big, axis=0) < LARGEST
 
 
 def enclosures_in_double_double(batch: Batch, rows: Rows) -> Core:

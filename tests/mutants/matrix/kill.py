@@ -22,7 +22,8 @@ from lossproof.core.profiles import Declared, default_profile
 from lossproof.judging.check import Check, Exact
 from lossproof.judging.check import play as play_check
 from lossproof.running.convention_ledger import Ledger
-from lossproof.running.loop import groups, truths_of
+from lossproof.running.group_judge import truths_of
+from lossproof.running.loop import groups
 from tests.mutants.kit.mutant import Mutant
 
 from .fast_judging import Found, answers, found

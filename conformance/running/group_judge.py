@@ -1,0 +1,124 @@
+"""The judge of a group: the answers of several targets to the same calls become observations.
+
+Truth is computed of what is needed to judge the answers, and shared by all targets: of outputs that nobody has
+answered, and of calls that nobody has, it is not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lossproof.adapters.protocol import Problem
+from lossproof.core.call import Call
+from lossproof.core.observation import Observation
+from lossproof.core.operations import solved_by
+from lossproof.core.profiles import Declared
+from lossproof.judging.check import Exact
+from lossproof.judging.messages import unusable_answer
+from lossproof.judging.observe import observe
+from lossproof.running.answers import CallGroup, GroupAnswers
+from lossproof.running.timing import Clock
+from lossproof.targets.target import Target
+from lossproof.truth.asked import narrowed_to
+from lossproof.truth.truth import Truth, truth
+
+
+# Overflow and NaN are what is looked for: the settings of NumPy of whoever calls turn them into no errors here.
+@np.errstate(all="ignore")
+def truths_of(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Truth]:
+    """The truth of the problems for each mean that a target declares; one for all where there is no mean."""
+    by_reduction: dict[str, Truth] = {}
+    found: dict[str, Truth] = {}
+    for mean in means:
+        solved = [solved_by(p, mean) for p in problems]
+        reduction = solved[0].reduction
+        if reduction not in by_reduction:
+            by_reduction[reduction] = truth(solved)
+        found[mean] = by_reduction[reduction]
+    return found
+
+
+@np.errstate(all="ignore")
+def judged(
+    group: CallGroup, targets: Sequence[Target], answers: Sequence[GroupAnswers], clock: Clock
+) -> list[list[Observation]]:
+    """The observations of each target, in order."""
+    if group.calls[0].is_check:
+        return _of_check(targets, answers, clock)
+    start = time.perf_counter()
+    stacks = [_Answered.of(group.calls, t, a) for t, a in zip(targets, answers, strict=True)]
+    needed = sorted({i for s in stacks for i, _ in s.open})
+    outputs = {name for s in stacks for _, name in s.open}
+    clock.judge += time.perf_counter() - start
+    if needed:
+        start = time.perf_counter()
+        problems = narrowed_to([group.calls[i].problem for i in needed], outputs)
+        exact = truths_of(problems, {s.declared.mean for s in stacks if s.open})
+        clock.oracle += time.perf_counter() - start
+        start = time.perf_counter()
+        for s in stacks:
+            if s.open:
+                s.judge(needed, exact[s.declared.mean])
+        clock.judge += time.perf_counter() - start
+    return [s.observations() for s in stacks]
+
+
+@dataclass(frozen=True)
+class _Answered:
+    """The answers of one target to a stack of calls: what is observed of them so far, by the call's number and the
+    output, and what is still ``open`` to be judged."""
+
+    calls: Sequence[Call]
+    target: Target
+    answers: GroupAnswers
+    declared: Declared
+    offered: Collection[str]
+    found: dict[tuple[int, str], Observation]
+    open: set[tuple[int, str]]
+
+    @classmethod
+    def of(cls, calls: Sequence[Call], target: Target, answers: GroupAnswers) -> _Answered:
+        """Look through the answers: those that are none need no truth."""
+        p, offered = calls[0].problem, target.capabilities.outputs
+        declared = target.declared(p.op, p.result_dtype)
+        found, left = {}, set()
+        for i, (call, outcome) in enumerate(zip(calls, answers.outcomes, strict=True)):
+            for name in call.outputs:
+                base = Observation.of(
+                    call, name, target.name, profile=declared.profile, seconds=outcome.seconds, note=outcome.note
+                )
+                trouble = unusable_answer(base, call, outcome, offered=name in offered)
+                if trouble is None:
+                    left.add((i, name))
+                else:
+                    found[i, name] = trouble
+        return cls(calls, target, answers, declared, offered, found, left)
+
+    def judge(self, needed: Sequence[int], exact: Truth) -> None:
+        """Judge what is open, against the truth of the calls that are ``needed``."""
+        names = {name for _, name in self.open}
+        calls, outcomes = [self.calls[i] for i in needed], [self.answers.outcomes[i] for i in needed]
+        said = observe(calls, exact, outcomes, self.target.name, self.declared, offered=self.offered, outputs=names)
+        for place, o in enumerate(said):
+            key = needed[place // len(names)], o.output
+            if key in self.open:
+                self.found[key] = o
+
+    def observations(self) -> list[Observation]:
+        """Every observation, by call and output."""
+        return [self.found[i, name] for i, call in enumerate(self.calls) for name in call.outputs]
+
+
+def _of_check(targets: Sequence[Target], answers: Sequence[GroupAnswers], clock: Clock) -> list[list[Observation]]:
+    start, shared, found = time.perf_counter(), Exact(), []
+    for heard in answers:
+        # sanity check: what is put as a check is heard as one
+        assert heard.hearing is not None
+        hearing = replace(heard.hearing, exact=shared)
+        found.append(hearing.check.judge(hearing))
+    clock.judge += time.perf_counter() - start
+    return found
