@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lossproof.adapters.protocol import Problem
 from lossproof.cases.family import Family
 from lossproof.cases.picker import Picker, bell, fraction, full_bell
 from lossproof.cases.signature import Signature, Uses
-from lossproof.core.call import Call
+from lossproof.core.call import Call, rows_back, rows_first
 from lossproof.core.formats import F64, Format
 
 _SIDES = np.iinfo(np.int64)
@@ -29,7 +31,7 @@ def make_call(
     axis = signature.axis % len(shape)
     k = shape[axis]
     rest = shape[:axis] + shape[axis + 1 :]
-    n = int(np.prod(rest))
+    n = math.prod(rest)
     rows = f.make(pick, fmt, n, k)
     if signature.op == "nll_loss":
         rows = -np.abs(rows)
@@ -43,13 +45,13 @@ def make_call(
         eps = _smoothing(pick, full=f.full) if Uses.SMOOTHING in uses else 0.0
 
     def back(a: F64) -> F64:
-        return np.moveaxis(a.reshape(*rest, k), -1, axis).copy()
+        return rows_back(a, shape, axis).copy()
 
     if target is not None:
         target = back(target) if signature.has_probability_target else target.reshape(rest).copy()
     cotangent = _cotangent(pick, signature, fmt, shape, rest, full=f.full)
     if signature.layout == "expanded" and not signature.is_loss:
-        cotangent = back(np.broadcast_to(np.moveaxis(cotangent, axis, -1).reshape(n, k)[:1], (n, k)))
+        cotangent = back(np.broadcast_to(rows_first(cotangent, axis)[:1], (n, k)))
     problem = Problem(
         op=signature.op,
         dtype=fmt.name,

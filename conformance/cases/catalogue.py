@@ -63,7 +63,7 @@ def select(
         found += error_checks(replace(whole, dtypes=dtypes or ("float32",)) if smoke else whole)
     if not found:
         raise UsageError(f"the {deck} deck has no call of that op, dtype and family; leave out one of the filters")
-    return [replace(call, tier="core") for call in found] if DECKS[deck].to_all else found
+    return [call.at_tier("core") for call in found] if DECKS[deck].to_all else found
 
 
 def relation_checks(calls: Sequence[Call], *, seed: int = 0, smoke: bool = False) -> list[Check]:
@@ -72,15 +72,15 @@ def relation_checks(calls: Sequence[Call], *, seed: int = 0, smoke: bool = False
     The smoke deck gets the first variants, in float32 where it has that.
     """
     by: dict[tuple[str, str], list[Problem]] = {}
-    compiled = {signature(call.problem) for call in calls if call.tier in ("core", "full")}
+    compiled = {signature(call.outline) for call in calls if call.tier in ("core", "full")}
     for call in calls:
-        p = call.problem
+        p = call.outline
         family = FAMILIES.get(call.family)
         # What relations shift and scale exactly has few bits.
         regular = (family is None or (family.regular and not family.full)) and _is_of_menu(call)
         # One row has no batch to be taken apart.
-        if regular and p.x.ndim > 1 and p.x.size <= _ELEMENTS and tr.has_distinct_classes(tr.first_order(p)):
-            by.setdefault((p.op, p.dtype), []).append(tr.first_order(p))
+        if regular and p.x.ndim > 1 and p.x.size <= _ELEMENTS and tr.has_distinct_classes(call.problem):
+            by.setdefault((p.op, p.dtype), []).append(tr.first_order(call.problem))
     found: dict[str, Check] = {}
     dtypes = {dtype for _, dtype in by}
     for (op, dtype), problems in by.items():
@@ -98,7 +98,7 @@ def relation_checks(calls: Sequence[Call], *, seed: int = 0, smoke: bool = False
 
 def _is_of_menu(call: Call) -> bool:
     """Tell whether a call is one of the deck's own shapes and programs; relations start there."""
-    p = call.problem
+    p = call.outline
     return call.tier != "free" and p.x.shape in MENU and (p.is_loss or p.out_dtype is None)
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, Problem
-from lossproof.cases.call_maker import make_call
 from lossproof.cases.coincidences import coincidence_calls
 from lossproof.cases.coverage.covering_shapes import covering_calls
 from lossproof.cases.coverage.sentinels import sentinel_calls
 from lossproof.cases.deck_part import GOLDEN, VERSION, WHOLE_DECK, DeckPart
+from lossproof.cases.drawn import drawn, family_call
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.family import Family
 from lossproof.cases.forms.laid_inputs import laid_calls
@@ -155,7 +157,7 @@ def _extras(dtype: str, part: DeckPart) -> Iterator[Call]:
     yield from laid_calls(dtype, part)
     yield from wider_loss_calls(dtype, part)
     yield from left_out_calls(dtype, part)
-    yield from (c for c in coincidence_calls(dtype) if part.keeps(c.problem.op, c.family))
+    yield from (c for c in coincidence_calls(dtype) if part.keeps(c.outline.op, c.family))
     yield from wide_row_calls(dtype, part)
     yield from tall_batch_calls(dtype, part)
     yield from covering_calls(dtype, part)
@@ -181,7 +183,7 @@ def _family_calls(place: _Place, part: DeckPart, *, every: int) -> Iterator[Call
     """The calls of the families that make sense for a signature: of one family in ``every``, or in more where the shape
     is big."""
     signature, shape = place.signature, place.shape
-    k, size = shape[signature.axis], int(np.prod(shape))
+    k, size = shape[signature.axis], math.prod(shape)
     suitable = [f for f in FAMILIES.values() if f.needs(size // k, k) and _fits(f, signature, k)]
     if size > _BIG_ELEMENTS:
         suitable = [f for f in suitable if f.name in _BIG]
@@ -189,16 +191,9 @@ def _family_calls(place: _Place, part: DeckPart, *, every: int) -> Iterator[Call
     for order, f in enumerate(suitable):
         if (order + place.position) % every == 0 and part.keeps(signature.op, f.name):
             tier = _affordable(place, order)
-            call = make_call(
-                part.picker(f.name, shape, signature.key),
-                f,
-                signature,
-                shape=shape,
-                fmt=FORMATS[place.dtype],
-                provenance=part.provenance,
-                tier=tier,
-            )
-            yield replace(call, tier=_same_program(call))
+            key = (f.name, shape, signature.key)
+            call = drawn(partial(family_call, part, f, signature, shape=shape, dtype=place.dtype, key=key, tier=tier))
+            yield call.at_tier(_same_program(call))
 
 
 def _tier(size: DeckSize, shape: Shape, dtype: str, position: int) -> str:
@@ -216,13 +211,13 @@ def _affordable(place: _Place, order: int) -> str:
 
 def _same_program(call: Call) -> str:
     """The tier of a call of a family: where programs are dear, their smoothing is a constant, and has one value."""
-    return "full" if call.tier == "core" and call.problem.label_smoothing not in _CORE_SMOOTHING else call.tier
+    return "full" if call.tier == "core" and call.outline.label_smoothing not in _CORE_SMOOTHING else call.tier
 
 
 def _of_few_constants(call: Call) -> Call:
     """The call, as a spare one if its smoothing is a number of all bits: each would be a program of its own."""
-    rare = FAMILIES[call.family].full and call.problem.label_smoothing not in _CORE_SMOOTHING
-    return replace(call, tier="spare") if rare else call
+    rare = FAMILIES[call.family].full and call.outline.label_smoothing not in _CORE_SMOOTHING
+    return call.at_tier("spare") if rare else call
 
 
 def _fits(f: Family, signature: Signature, k: int) -> bool:

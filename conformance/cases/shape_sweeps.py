@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from lossproof.adapters.protocol import LAYOUTS, OPS, Problem
-from lossproof.cases.call_maker import make_call
 from lossproof.cases.deck_part import DeckPart
+from lossproof.cases.drawn import drawn, family_call
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.signature import NOTHING, Signature, Uses
 from lossproof.cases.signatures import WHOLE_IN
@@ -48,17 +50,10 @@ def sweep_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
     draws = (*_widths(dtype), *_ranks(dtype), *_layouts(), *_extremes(dtype), *_high_ranks(dtype))
     for name, signature, shape in draws:
         f, k = FAMILIES[name], shape[signature.axis]
-        if part.keeps(signature.op, name) and f.needs(int(np.prod(shape)) // k, k):
-            yield make_call(
-                part.picker("sweep", name, shape, signature.key),
-                f,
-                signature,
-                shape=shape,
-                fmt=FORMATS[dtype],
-                provenance=part.provenance,
-                tier=_tier(signature, shape, dtype),
-            )
-    yield from (call for call in _empty(dtype) if part.keeps(call.problem.op, call.family))
+        if part.keeps(signature.op, name) and f.needs(math.prod(shape) // k, k):
+            key, tier = ("sweep", name, shape, signature.key), _tier(signature, shape, dtype)
+            yield drawn(partial(family_call, part, f, signature, shape=shape, dtype=dtype, key=key, tier=tier))
+    yield from (call for call in _empty(dtype) if part.keeps(call.outline.op, call.family))
 
 
 def _tier(signature: Signature, shape: tuple[int, ...], dtype: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Flag, auto
+from functools import cached_property
 
 from lossproof.adapters.protocol import LOSSES
 
@@ -47,12 +48,12 @@ class Signature:
         """Say whether the op takes a target."""
         return self.op in LOSSES
 
-    @property
+    @cached_property
     def has_probability_target(self) -> bool:
         """Say whether the target holds class probabilities rather than class indices."""
-        return bool(self.uses & (Uses.PROBABILITIES | Uses.ANY_SUM))
+        return Uses.PROBABILITIES in self.uses or Uses.ANY_SUM in self.uses
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The text that seeds the draws of this signature's calls: a change of it makes another deck."""
         letters = "".join(letter for use, letter in _LETTERS.items() if use in self.uses)

@@ -6,6 +6,7 @@ format, too, and the gradient is rounded once more, to the input's (docs/bounds.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -43,7 +44,7 @@ def wider_output_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
             k = shape[axis]
             for j in range(3):
                 f = FAMILIES[_NAMES[(2 * i + 2 * turn + j + (op == "softmax")) % len(_NAMES)]]
-                if not part.keeps(op, f.name) or not f.needs(int(np.prod(shape)) // k, k):
+                if not part.keeps(op, f.name) or not f.needs(math.prod(shape) // k, k):
                     continue
                 pick = part.picker("widened", f.name, shape, signature.key)
                 # One shape and dtype for targets that compile, too.
@@ -55,4 +56,4 @@ def wider_output_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
                 # More bits than the narrow format has: a cotangent that is narrowed first shows.
                 v = direction(pick, FORMATS[wide], shape)
                 cotangent = FORMATS[wide].round(v + np.where(v == 0, 0.0, pick.bits(32, shape) * 2.0**-46))
-                yield replace(call, problem=replace(call.problem, out_dtype=wide, cotangent=cotangent))
+                yield call.with_problem(replace(call.problem, out_dtype=wide, cotangent=cotangent))

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from functools import cached_property
-from typing import Any
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
+from operator import attrgetter
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lossproof.adapters.protocol import ARRAYS, Problem
 from lossproof.core.case_id import ERROR, RELATION, CaseId
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import F64, from_hex, hex_list
+from lossproof.core.recipe import Recipe
 
 _SCALARS = (
     "op",
@@ -42,7 +46,10 @@ _DEFAULTS = {
 }
 # Added after ids were in use: absent, they leave a digest as it was.
 _LATER = ("tangent", "target_tangent")
+_scalar_values, _array_values = attrgetter(*_SCALARS), attrgetter(*ARRAYS)
 LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
+# What a call remembers of its content.
+_OF_CONTENT = ("digest", "case", "id")
 TIERS = ("core", "full", "spare", "free")
 
 
@@ -50,16 +57,39 @@ TIERS = ("core", "full", "spare", "free")
 class Call:
     """A problem, the family that made it, and where it came from.
 
+    ``source`` is the problem, or the recipe of a large one, which is not kept in memory.
     ``tier`` says how dear its signature may be: ``core`` ones go to every target, ``full`` ones to all but those that
     compile dearly, ``spare`` ones (of the deck's shapes) and ``free`` ones only where a new signature costs nothing.
     ``random_order`` marks logits in random order, for which the statistical quality grade is meaningful.
     """
 
-    problem: Problem
+    source: Problem | Recipe
     family: str
     provenance: str = ""
     random_order: bool = False
     tier: str = "full"
+
+    @property
+    def problem(self) -> Problem:
+        """The problem. Who asks for it more than once while nothing else is asked for gets the same one."""
+        return self.source.problem if isinstance(self.source, Recipe) else self.source
+
+    @property
+    def outline(self) -> Problem:
+        """A problem of the same shapes, dtypes and options, which costs nothing: its numbers mean nothing."""
+        return self.source.outline if isinstance(self.source, Recipe) else self.source
+
+    def with_problem(self, problem: Problem) -> Self:
+        """Return the call with another problem."""
+        return replace(self, source=problem)
+
+    def at_tier(self, tier: str) -> Self:
+        """Return the call at another tier. Its id does not depend on it, and is not made again."""
+        if tier == self.tier:
+            return self
+        other = replace(self, tier=tier)
+        other.__dict__.update({name: self.__dict__[name] for name in _OF_CONTENT if name in self.__dict__})
+        return other
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -69,7 +99,7 @@ class Call:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The outputs that observations of the call are about."""
-        return self.problem.want
+        return self.outline.want
 
     @property
     def is_check(self) -> bool:
@@ -94,25 +124,22 @@ class Call:
     @cached_property
     def digest(self) -> str:
         """Eight hexadecimal digits of the problem's exact content."""
-        p = self.problem
-        scalars = _scalars(p)
-        extras = {k: scalars.pop(k) for k in _DEFAULTS if k in scalars}
-        h = hashlib.sha256(json.dumps([*scalars.values(), *([extras] if extras else [])]).encode())
-        for name in ARRAYS:
-            a = getattr(p, name)
-            if a is None and name in _LATER:
-                continue
-            h.update(name.encode() if a is None else name.encode() + str((a.dtype.kind, a.shape)).encode())
+        if isinstance(self.source, Recipe):
+            return self.source.digest
+        p = self.source
+        h = hashlib.sha256(_scalars_in_bytes(*_scalar_values(p)))
+        for name, a in zip(ARRAYS, _array_values(p), strict=True):
             if a is not None:
-                # NaN payloads differ between machines; the sign of zero is content.
-                clean = np.where(np.isnan(a), np.nan, a) if a.dtype.kind == "f" else a
-                h.update(np.ascontiguousarray(clean).astype(clean.dtype.newbyteorder("<")).tobytes())
+                h.update(f"{name}{(a.dtype.kind, a.shape)}".encode())
+                h.update(_content(a))
+            elif name not in _LATER:
+                h.update(name.encode())
         return h.hexdigest()[:8]
 
     @cached_property
     def case(self) -> CaseId:
         """The call's id in its parts; details name only what differs from the default."""
-        p = self.problem
+        p = self.outline
         return CaseId(p.op, p.dtype, self.family, detail(p), self.digest)
 
     @cached_property
@@ -122,9 +149,10 @@ class Call:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that :func:`from_json` turns back into the same call, bit for bit."""
-        out: dict[str, Any] = _scalars(self.problem)
+        p = self.problem
+        out: dict[str, Any] = _scalars(p)
         for name in ARRAYS:
-            a = getattr(self.problem, name)
+            a = getattr(p, name)
             if a is not None:
                 key, data = ("hex", hex_list(a)) if a.dtype.kind == "f" else ("int", a.ravel().tolist())
                 kind = {} if a.dtype.kind == "f" or a.dtype == np.int64 else {"dtype": a.dtype.name}
@@ -133,8 +161,27 @@ class Call:
 
 
 def _scalars(p: Problem) -> dict[str, Any]:
-    values = {k: getattr(p, k) for k in _SCALARS}
-    return {k: v for k, v in values.items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
+    return _given(_scalar_values(p))
+
+
+def _given(values: Iterable[Any]) -> dict[str, Any]:
+    return {k: v for k, v in zip(_SCALARS, values, strict=True) if k not in _DEFAULTS or v != _DEFAULTS[k]}
+
+
+# Problems of one signature share them. Typed: 1, 1.0 and True have different texts.
+@lru_cache(maxsize=1 << 14, typed=True)
+def _scalars_in_bytes(*values: Any) -> bytes:
+    scalars = _given(values)
+    extras = {k: scalars.pop(k) for k in _DEFAULTS if k in scalars}
+    return json.dumps([*scalars.values(), *([extras] if extras else [])]).encode()
+
+
+def _content(a: NDArray[Any]) -> memoryview:
+    """The numbers of an array, dense, little-endian, and with one NaN: payloads differ between machines. The sign of
+    zero is content."""
+    if a.dtype.kind == "f" and a.size and np.isnan(np.minimum.reduce(a, axis=None)):
+        a = np.where(np.isnan(a), np.nan, a)
+    return np.ascontiguousarray(a, a.dtype.newbyteorder("<")).data
 
 
 def detail(p: Problem) -> str:
@@ -210,16 +257,14 @@ def _integer(name: str) -> np.dtype[Any]:
 
 def rows_first(a: F64, axis: int) -> F64:
     """Move the class axis last and flatten the others: shape ``(N, K)``."""
-    moved = np.moveaxis(a, axis, -1)
-    return (
-        moved.reshape(-1, moved.shape[-1])
-        if moved.size
-        else moved.reshape(int(np.prod(moved.shape[:-1])), moved.shape[-1])
-    )
+    moved = a if axis in (-1, a.ndim - 1) else np.moveaxis(a, axis, -1)
+    return moved.reshape(math.prod(moved.shape[:-1]), moved.shape[-1])
 
 
 def rows_back(a: F64, shape: tuple[int, ...], axis: int) -> F64:
     """Undo :func:`rows_first` for an array of class rows."""
     axis %= len(shape)
+    if axis == len(shape) - 1:
+        return a.reshape(shape)
     rest = shape[:axis] + shape[axis + 1 :]
     return np.moveaxis(a.reshape(*rest, shape[axis]), -1, axis)

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from lossproof.adapters.protocol import DTYPES
 
 F64 = NDArray[np.float64]
+# Numbers that are rounded at once: temporaries of more are slow.
+_IN_CACHE = 1 << 13
+_EXPONENT = np.uint64(0x7FF0_0000_0000_0000)
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,23 @@ class Format:
         a = np.asarray(a, dtype=np.float64)
         if self.name == "float64":
             return a
-        quantum = self.spacing(a)
-        with np.errstate(invalid="ignore", over="ignore"):
-            rounded = np.where(np.isfinite(a), np.rint(a / quantum) * quantum, a)
-        return np.where(np.abs(rounded) > self.max, np.copysign(np.inf, a), rounded)
+        if a.size > _IN_CACHE:
+            flat, rounded = a.reshape(-1), np.empty(a.size)
+            for start in range(0, a.size, _IN_CACHE):
+                rounded[start : start + _IN_CACHE] = self.round(flat[start : start + _IN_CACHE])
+            return rounded.reshape(a.shape)
+        # The power of two below each number, times one at which the spacing of float64 is that of the format here: what
+        # is added to it is rounded to the format. Powers that the format does not have are left out: nothing overflows.
+        power = np.bitwise_and(a.view(np.uint64), _EXPONENT, out=np.empty(a.shape, np.uint64)).view(np.float64)
+        np.maximum(power, self.min_normal, out=power)
+        np.minimum(power, 2.0**self.emax, out=power)
+        shift = np.multiply(power, 1.5 * 2.0 ** (FLOAT64.precision - self.precision), out=power)
+        with np.errstate(invalid="ignore"):
+            rounded = np.add(a, shift, out=np.empty(a.shape))
+            np.subtract(rounded, shift, out=rounded)
+            np.copysign(rounded, a, out=rounded)
+            beyond = np.abs(rounded, out=shift) > self.max
+        return np.where(beyond, np.copysign(np.inf, a), rounded) if beyond.any() else rounded
 
     def of_bits(self, patterns: NDArray[np.uint64]) -> F64:
         """Decode bit patterns into values: sign, exponent, significand without its hidden bit."""

@@ -72,7 +72,7 @@ class Observation:
         cls, call: Call, output: str, target: str, *, profile: str = "", seconds: float = 0.0, note: str = ""
     ) -> Self:
         """The observation of one output of a call that is not judged yet: a failure, to be filled in."""
-        p = call.problem
+        p = call.outline
         axis = p.axis % p.x.ndim
         return cls(
             call.id,

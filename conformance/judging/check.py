@@ -106,7 +106,7 @@ class Check(Call):
     @property
     def calls(self) -> tuple[Call, ...]:
         """The calls that are played first; those that follow from their answers come later."""
-        return (Call(self.problem, self.family, self.provenance), *self.others)
+        return (Call(self.source, self.family, self.provenance), *self.others)
 
     @cached_property
     def digest(self) -> str:
@@ -116,7 +116,7 @@ class Check(Call):
     @cached_property
     def case(self) -> CaseId:
         """The check's id in its parts: its name stands before the details of the first call."""
-        p = self.problem
+        p = self.outline
         return CaseId(p.op, p.dtype, self.family, f"{self.name}-{detail(p)}", self.digest)
 
 

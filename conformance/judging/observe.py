@@ -168,5 +168,5 @@ def _one(base: Observation, call: Call, stack: _Stack, judged: Judged, i: int, *
     )
     if verdict in ("pass", "convention"):
         return observation
-    solved = replace(call, problem=solved_by(call.problem, stack.declared.mean))
+    solved = call.with_problem(solved_by(call.problem, stack.declared.mean))
     return replace(observation, message=message(solved, observation), call=call.to_json())

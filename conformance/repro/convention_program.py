@@ -91,7 +91,7 @@ def _different(group: Sequence[Shown]) -> Iterator[tuple[Shown, Shown]]:
 
 def _alone(shown: Shown, case: CaseId) -> Shown:
     """Ask for the one output alone, if the call then still shows the same behaviour; else leave it as it is."""
-    call = replace(shown.call, problem=narrowed(shown.call.problem, case.output))
+    call = shown.call.with_problem(narrowed(shown.call.problem, case.output))
     for o in run([shown.target], [call]):
         if o.id == call.id and o.output == case.output and o.conventions.get(case.clause) == shown.how:
             return replace(shown, call=call)

@@ -130,7 +130,7 @@ def narrowed(p: Problem, output: str) -> Problem:
 
 def _again(p: Problem, call: Call, target: Target, o: Observation) -> tuple[Call, Observation, Outcome] | None:
     """Judge another problem in the place of a call's; None if the output is not wrong in the same way."""
-    other = replace(call, problem=p)
+    other = call.with_problem(p)
     for found, outcome in _observed(other, target):
         if found.output == o.output and (found.verdict, symptom(found)) == (o.verdict, symptom(o)):
             return other, found, outcome

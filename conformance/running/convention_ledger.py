@@ -48,11 +48,11 @@ class Ledger:
         same = alike(call)
         for clause, shown in o.conventions.items():
             if is_compared(clause, call) and not _is_refused_gradient(clause, o, shown):
-                where = f"{call.problem.dtype} on {o.target}"
+                where = f"{call.outline.dtype} on {o.target}"
                 either = _compared(clause, o, shown)
-                self.seen.setdefault((clause, call.problem.op, o.output, same), {})[where] = either
+                self.seen.setdefault((clause, call.outline.op, o.output, same), {})[where] = either
                 if either != shown:
-                    kinds = self.answers.setdefault((clause, call.problem.op, o.output), {})
+                    kinds = self.answers.setdefault((clause, call.outline.op, o.output), {})
                     kinds.setdefault(shown.partition(":")[0], set()).add(o.target)
 
     def verdicts(self) -> Iterator[Observation]:

@@ -68,7 +68,7 @@ def explored(
         found.drawn += 1
         found.judged += bool(judged)
         shares = [o.share for o in judged if math.isfinite(o.share)]
-        if call.problem.x.size <= CLIMBED:
+        if call.outline.x.size <= CLIMBED:
             target(max(shares, default=0.0), label=f"worst share of the bound, {op}")
         if any(fails(o) for o in observations):
             # The minimal one is played last.

@@ -83,7 +83,7 @@ class _Answered:
     @classmethod
     def of(cls, calls: Sequence[Call], target: Target, answers: GroupAnswers) -> _Answered:
         """Look through the answers: those that are none need no truth."""
-        p, offered = calls[0].problem, target.capabilities.outputs
+        p, offered = calls[0].outline, target.capabilities.outputs
         declared = target.declared(p.op, p.result_dtype)
         found, left = {}, set()
         for i, (call, outcome) in enumerate(zip(calls, answers.outcomes, strict=True)):

@@ -28,13 +28,13 @@ _MAX_STACK_ELEMENTS = 1 << 18
 def groups(calls: Iterable[Call]) -> Iterator[list[Call]]:
     """Neighbouring calls of one signature and tier, in stacks small enough for memory; checks one by one."""
     for members in _alike(calls):
-        step = max(1, _MAX_STACK_ELEMENTS // max(1, members[0].problem.x.size))
+        step = max(1, _MAX_STACK_ELEMENTS // max(1, members[0].outline.x.size))
         for start in range(0, len(members), step):
             yield members[start : start + step]
 
 
 def _alike(calls: Iterable[Call]) -> Iterator[list[Call]]:
-    for _, run in itertools.groupby(calls, key=lambda c: c.id if c.is_check else signature(c.problem)):
+    for _, run in itertools.groupby(calls, key=lambda c: c.id if c.is_check else signature(c.outline)):
         tiers: dict[str, list[Call]] = {}
         for call in run:
             tiers.setdefault(call.tier, []).append(call)

@@ -45,16 +45,16 @@ def divide(stacks: Sequence[Sequence[Call]], of: int) -> list[int]:
     """
     sizes: Counter[object] = Counter()
     for stack in stacks:
-        sizes[signature(stack[0].problem)] += _cost(stack)
+        sizes[signature(stack[0].outline)] += _cost(stack)
     loads = [0] * of
     parts: dict[object, int] = {}
     # most_common keeps the order of the deck among equals.
     for key, size in sizes.most_common():
         parts[key] = loads.index(min(loads))
         loads[parts[key]] += size
-    return [parts[signature(stack[0].problem)] + 1 for stack in stacks]
+    return [parts[signature(stack[0].outline)] + 1 for stack in stacks]
 
 
 def _cost(stack: Sequence[Call]) -> int:
     """Outputs to be judged, and elements to be computed; a check puts several calls."""
-    return sum(len(c.outputs) + (c.problem.x.size >> 10) + len(c.calls) - 1 for c in stack)
+    return sum(len(c.outputs) + (c.outline.x.size >> 10) + len(c.calls) - 1 for c in stack)

@@ -61,7 +61,7 @@ class Clock:
             if outcome.programs:
                 _more(self.compiling, target, outcome.compile_seconds)
                 self.programs[target] = self.programs.get(target, 0) + outcome.programs
-            key = (target, signature(call.problem))
+            key = (target, signature(call.outline))
             if key not in self._seen:
                 self._seen.add(key)
                 _more(self.first, target, outcome.seconds)

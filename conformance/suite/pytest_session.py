@@ -71,7 +71,7 @@ class Replay:
         self.targets = {t.name: t for t in session.source.targets}
         self.groups: dict[ReplayKey, list[Call]] = defaultdict(list)
         for call in session.calls:
-            self.groups[call.problem.op, call.problem.dtype, call.family].append(call)
+            self.groups[call.outline.op, call.outline.dtype, call.family].append(call)
         self.selected: Mapping[ReplayKey, Sequence[str]] = {key: list(self.targets) for key in self.groups}
         self.parts: PlayedParts | None = None
         self.lost: dict[str, str] = {}

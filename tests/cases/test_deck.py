@@ -1,6 +1,7 @@
 """The deck: deterministic, within its budgets, valid, and reaching what its families promise."""
 
 import functools
+import hashlib
 import itertools
 import json
 import operator
@@ -239,8 +240,38 @@ def test_unknown_names_are_usage_errors() -> None:
             select(**bad)
 
 
+def test_pickers_give_away_the_words_of_philox_one_after_the_other() -> None:
+    pick = SeededPicker("words")
+    key = int.from_bytes(hashlib.sha256(b"words").digest()[:16], "little")
+    words = [int(word) for word in np.random.Philox(key=key).random_raw(3000)]
+    halves = [half for word in words for half in (word >> 32, word & 0xFFFFFFFF)]
+    # Few and many, even and odd numbers of halves, and single words between them: an odd half is lost.
+    at = 0
+    for count in (1, 2, 61, 5, 130, 1001, 64, 3, 2000):
+        assert pick.bits(32, (count,)).tolist() == halves[2 * at : 2 * at + count]
+        at += (count + 1) // 2
+        assert pick.integer(0, 2**64 - 1) == words[at]
+        at += 1
+
+
+def test_pickers_do_not_disturb_each_other() -> None:
+    alone = SeededPicker("a").bits(16, (200,))
+    first, second = SeededPicker("a"), SeededPicker("b")
+    parts = []
+    for _ in range(20):
+        parts.append(first.bits(16, (10,)))
+        second.bits(16, (30,))
+    assert np.array_equal(np.concatenate(parts), alone)
+
+
+@pytest.mark.parametrize("count", [5000, 5001])
+def test_large_bells_are_those_that_are_drawn_at_once(count: int) -> None:
+    parts = SeededPicker("z").bits(16, (4, count)).sum(axis=0)
+    assert np.array_equal(bell(SeededPicker("z"), (count,)), (parts - 2 * 65535) * (1.75 / 65536))
+
+
 def test_the_bell_is_exact_and_unit_scale() -> None:
-    z = bell(SeededPicker("z"), (100_000,))
+    z = bell(SeededPicker("z"), (100_001,))
     assert np.array_equal(z * 65536 / 1.75, np.rint(z * 65536 / 1.75))
     assert abs(z.mean()) < 0.02
     assert abs(z.std() - 1) < 0.02

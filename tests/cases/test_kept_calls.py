@@ -28,7 +28,7 @@ def test_a_call_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_the_deck_comes_first_and_no_call_twice(tmp_path: Path) -> None:
     for call in CALLS:
         kept_calls.save(call, tmp_path)
-    other = replace(CALLS[0], problem=replace(CALLS[0].problem, ignore_index=7))
+    other = CALLS[0].with_problem(replace(CALLS[0].problem, ignore_index=7))
     kept_calls.save(other, tmp_path)
     both = kept_calls.along(CALLS[:2], [tmp_path])
     assert [c.id for c in both[:2]] == [c.id for c in CALLS[:2]]
@@ -62,7 +62,7 @@ def test_a_folder_without_calls_and_one_that_cannot_be_written(tmp_path: Path) -
 
 
 def test_the_command_line_judges_kept_calls_along_with_the_deck(tmp_path: Path) -> None:
-    other = replace(CALLS[0], problem=replace(CALLS[0].problem, ignore_index=7))
+    other = CALLS[0].with_problem(replace(CALLS[0].problem, ignore_index=7))
     kept_calls.save(other, tmp_path / "kept")
     record = tmp_path / "r.jsonl"
     options = ("--deck", "smoke", "--op", "cross_entropy", "--dtype", "float32", "--in-process", "-q")

@@ -66,6 +66,17 @@ def test_float32_rounding_is_numpys() -> None:
         np.testing.assert_array_equal(FLOAT32.round(a), native_round(FLOAT32, a))
 
 
+@pytest.mark.parametrize("fmt", [FLOAT32, BFLOAT16, FLOAT16], ids=["float32", "bfloat16", "float16"])
+def test_large_arrays_are_rounded_as_small_ones_are(fmt: Format) -> None:
+    a = np.random.default_rng(1).standard_normal((37, 1001)) * 1e4
+    rows = np.stack([fmt.round(row) for row in a])
+    assert not np.array_equal(rows, a)
+    np.testing.assert_array_equal(fmt.round(a), rows)
+    np.testing.assert_array_equal(fmt.round(a.T), rows.T)
+    np.testing.assert_array_equal(fmt.round(a[:, ::2]), rows[:, ::2])
+    np.testing.assert_array_equal(fmt.round(a[0, 0]), rows[0, 0])
+
+
 @settings(max_examples=500, deadline=None, derandomize=True)
 @given(st.floats(width=64), st.sampled_from([FLOAT32, FLOAT16]))
 def test_rounding_of_any_double(a: float, fmt: Format) -> None:

@@ -8,14 +8,15 @@ release has been wrong there alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, REDUCTIONS, Problem
-from lossproof.cases.call_maker import make_call
 from lossproof.cases.deck_part import DeckPart
+from lossproof.cases.drawn import drawn, family_call
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.signature import NOTHING, Signature, Uses
 from lossproof.cases.signatures import WHOLE_IN
@@ -127,17 +128,17 @@ def covering_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
                 for name in _families(op, place):
                     if not part.keeps(op, name):
                         continue
-                    call = make_call(
-                        part.picker("covering", name, place.shape, signature.key, gradient),
+                    make = partial(
+                        family_call,
+                        part,
                         FAMILIES[name],
                         signature,
                         shape=place.shape,
-                        fmt=FORMATS[dtype],
-                        provenance=part.provenance,
+                        dtype=dtype,
+                        key=("covering", name, place.shape, signature.key, gradient),
                         tier=tier if gradient or len(wanted) == 1 else "full",
                     )
-                    problem = call.problem if gradient else replace(call.problem, cotangent=None)
-                    yield replace(call, problem=_in_last_tile(problem))
+                    yield drawn(partial(_with_last_label, make, gradient=gradient))
 
 
 def _empty(dtype: str, part: DeckPart) -> Iterator[Call]:
@@ -161,9 +162,9 @@ def _special(dtype: str, part: DeckPart) -> Iterator[Call]:
         for name in _SPECIAL:
             f = FAMILIES[name]
             if part.keeps(op, name) and (op != "nll_loss" or f.log_probs):
-                pick, fmt = part.picker("covering", name, _TWO_TILES, signature.key), FORMATS[dtype]
-                made = make_call(pick, f, signature, shape=_TWO_TILES, fmt=fmt, provenance=part.provenance, tier="free")
-                yield replace(made, problem=_in_last_tile(made.problem))
+                key = ("covering", name, _TWO_TILES, signature.key)
+                make = partial(family_call, part, f, signature, shape=_TWO_TILES, dtype=dtype, key=key, tier="free")
+                yield drawn(partial(_with_last_label, make))
 
 
 def _elsewhere(op: str, turn: int, dtype: str, place: CoveringPlace, part: DeckPart) -> Iterator[Call]:
@@ -177,19 +178,21 @@ def _elsewhere(op: str, turn: int, dtype: str, place: CoveringPlace, part: DeckP
     few = replace(place, shape=shape)
     signature = _signature(op, turn, few)
     if part.keeps(op, _PLAIN):
-        pick = part.picker("covering", _PLAIN, shape, signature.key)
-        f, fmt = FAMILIES[_PLAIN], FORMATS[dtype]
-        yield make_call(pick, f, signature, shape=shape, fmt=fmt, provenance=part.provenance, tier="free")
+        key, f = ("covering", _PLAIN, shape, signature.key), FAMILIES[_PLAIN]
+        yield drawn(partial(family_call, part, f, signature, shape=shape, dtype=dtype, key=key, tier="free"))
 
 
-def _in_last_tile(p: Problem) -> Problem:
-    """The label of the last row is the last class, where rows are wide."""
+def _with_last_label(make: Callable[[], Call], *, gradient: bool = True) -> Call:
+    """The call that is made, with the last class as the label of the last row where rows are wide, and perhaps without
+    a gradient."""
+    call = make()
+    p = call.problem if gradient else replace(call.problem, cotangent=None)
     k = p.x.shape[p.axis]
     if p.target is None or p.has_probability_target or k < _WIDE[0]:
-        return p
+        return call.with_problem(p)
     target = p.target.copy()
     target.flat[-1] = k - 1
-    return replace(p, target=target)
+    return call.with_problem(replace(p, target=target))
 
 
 def _tier(op: str, place: CoveringPlace) -> str:

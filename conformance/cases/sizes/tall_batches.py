@@ -4,12 +4,13 @@ one position: rows that are not reached, read twice, or counted though they are 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, Problem
 from lossproof.cases.deck_part import DeckPart
+from lossproof.cases.drawn import drawn
 from lossproof.cases.sizes.repeated_draws import repeated_bell, repeated_cotangent
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
@@ -33,22 +34,23 @@ def tall_batch_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
         for j, n in enumerate((*_TALL, *_TALLEST)):
             # The mean first: chunks that each have a mean show in batches of a chunk and a few rows.
             reduction = "mean" if n in _TALL else ("none", "mean", "sum")[(i + j + turn) % 3]
-            call = _drawn(part, dtype, op, (n, 3 if n in _TALL else 2), reduction, "tall batch")
-            alone = n == _TALLEST[-1] and (i + turn) % 2
-            yield replace(call, problem=replace(call.problem, cotangent=None)) if alone else call
+            alone = n == _TALLEST[-1] and (i + turn) % 2 == 1
+            shape = (n, 3 if n in _TALL else 2)
+            yield drawn(partial(_call, part, dtype, op, shape, reduction, "tall batch", gradient=not alone))
         if op not in LOSSES:
             continue
         for j, n in enumerate(_PADDED):
             reduction = "none" if (i + j + turn) % 4 == 0 else "mean"
-            yield _drawn(part, dtype, op, (n, 3), reduction, "padded batch", probabilities=(j + turn) % 3 == 0)
+            dense = (j + turn) % 3 == 0
+            yield drawn(partial(_call, part, dtype, op, (n, 3), reduction, "padded batch", probabilities=dense))
         # A kernel that adds samples of one position up one by one in the format stops counting at 2^precision.
         fmt = FORMATS[dtype]
         for k, reduction in ((2, "mean"), (2, "sum"), (3, "mean")) if fmt.is_narrow else ():
             n = max(_SAMPLES, 2 ** (fmt.precision + 1))
-            yield _drawn(part, dtype, op, (n, k, 1), reduction, "samples of one position")
+            yield drawn(partial(_call, part, dtype, op, (n, k, 1), reduction, "samples of one position"))
 
 
-def _drawn(
+def _call(
     part: DeckPart,
     dtype: str,
     op: str,
@@ -57,6 +59,7 @@ def _drawn(
     says: str,
     *,
     probabilities: bool = False,
+    gradient: bool = True,
 ) -> Call:
     """One call. Its last rows have the largest losses by far, and no two tiles of rows are the same."""
     n, k = shape[:2]
@@ -71,15 +74,16 @@ def _drawn(
     labels[last] = k - 1
     x = fmt.round(-np.abs(x - x.max(axis=1, keepdims=True)) if op == "nll_loss" else x).reshape(shape)
     if op not in LOSSES:
-        problem = Problem(op, dtype, x, cotangent=repeated_cotangent(pick, fmt, shape))
+        problem = Problem(op, dtype, x, cotangent=repeated_cotangent(pick, fmt, shape) if gradient else None)
         return Call(problem, _FAMILY, f"{part.provenance}, {says}", tier="free")
     target = np.eye(k)[labels] if probabilities and op == "cross_entropy" else labels
+    cotangent = np.resize([1.0, -0.5, 2.0], (n, *shape[2:])) if reduction == "none" else np.ones(())
     problem = Problem(
         op,
         dtype,
         x,
         target.reshape(shape if target.ndim > 1 else (n, *shape[2:])),
-        cotangent=np.resize([1.0, -0.5, 2.0], (n, *shape[2:])) if reduction == "none" else np.ones(()),
+        cotangent=cotangent if gradient else None,
         axis=1 if len(shape) > 2 else -1,
         reduction=reduction,
     )

@@ -4,13 +4,15 @@ first block, a tile of nothing but -inf, a special value or a label in the last 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, Problem
 from lossproof.cases.deck_part import DeckPart
+from lossproof.cases.drawn import drawn
 from lossproof.cases.family import LN2
 from lossproof.cases.picker import Picker
 from lossproof.cases.sizes.repeated_draws import repeated_bell, repeated_cotangent
@@ -44,10 +46,10 @@ def wide_row_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
         for j, k in enumerate(widths):
             n = 3 if k <= 8193 else 2 if k < 2**16 else 1
             family, logits = _MASSES[(i + j + turn) % 3]
-            found = _drawn(part, dtype, op, family, (n, k), logits, "wide row", (i + j + turn) % 4)
             # The gradient of the widest in every second dtype: value and gradient cost as much again.
-            alone = k > _GRADIENTS and (i + j + turn) % 2
-            yield from (replace(c, problem=replace(c.problem, cotangent=None)) if alone else c for c in found)
+            alone = k > _GRADIENTS and (i + j + turn) % 2 == 1
+            uses = (i + j + turn) % 4
+            yield from _drawn(part, dtype, op, family, (n, k), logits, "wide row", uses=uses, gradient=not alone)
     for hidden, k in TILES:
         for op in OPS[:2] if turn % 2 else (*OPS[:2], "cross_entropy"):
             says = f"wide row, {hidden} classes at -inf first"
@@ -126,19 +128,33 @@ def _drawn(
     shape: tuple[int, int],
     logits: _Logits,
     says: str,
-    uses: int = 0,
-    layout: str = "contiguous",
+    **options: Any,
 ) -> Iterator[Call]:
     """One call, if the part keeps it."""
-    if not part.keeps(op, family):
-        return
+    if part.keeps(op, family):
+        yield drawn(partial(_call, part, dtype, op, family, shape, logits, says, **options))
+
+
+def _call(
+    part: DeckPart,
+    dtype: str,
+    op: str,
+    family: str,
+    shape: tuple[int, int],
+    logits: _Logits,
+    says: str,
+    *,
+    uses: int = 0,
+    layout: str = "contiguous",
+    gradient: bool = True,
+) -> Call:
     pick, fmt = part.picker("wide row", op, family, shape, uses, layout), FORMATS[dtype]
     x = fmt.round(logits(pick, *shape))
     if op == "nll_loss":
         x = -np.abs(x)
     given = _loss(pick, fmt, op, x, uses) if op in LOSSES else {"cotangent": repeated_cotangent(pick, fmt, shape)}
-    problem = Problem(op, dtype, x, layout=layout, **given)
-    yield Call(problem, family, f"{part.provenance}, {says}", tier="free")
+    problem = Problem(op, dtype, x, layout=layout, **given if gradient else {**given, "cotangent": None})
+    return Call(problem, family, f"{part.provenance}, {says}", tier="free")
 
 
 def _loss(pick: Picker, fmt: Format, op: str, x: F64, uses: int) -> dict[str, NDArray[np.generic] | str | float]:
