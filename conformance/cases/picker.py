@@ -41,13 +41,13 @@ class Picker(Protocol):
         ...
 
 
-class _Source:
-    """A source of raw words of Philox under any key, from any block on: to set one going costs a tenth of making it."""
+class _Words:
+    """Raw words of Philox, under any key, from any block on: to set one going costs a tenth of making it."""
 
     def __init__(self) -> None:
         self._philox, self._lock = np.random.Philox(key=0), threading.Lock()
 
-    def words(self, key: NDArray[np.uint64], block: int, several: int) -> NDArray[np.uint64]:
+    def under(self, key: NDArray[np.uint64], block: int, several: int) -> NDArray[np.uint64]:
         """The words of several blocks under a key, from a block on."""
         counter = np.array([block, 0, 0, 0], dtype=np.uint64)
         with self._lock:
@@ -62,7 +62,7 @@ class _Source:
             return self._philox.random_raw(_BLOCK * several)
 
 
-_SOURCE = _Source()
+_WORDS = _Words()
 
 
 class SeededPicker:
@@ -79,7 +79,7 @@ class SeededPicker:
         if start + count > len(self._words):
             block, start = divmod(self._at, _BLOCK)
             self._first = block * _BLOCK
-            self._words = _SOURCE.words(self._key, block, -(-max(start + count, _AHEAD) // _BLOCK))
+            self._words = _WORDS.under(self._key, block, -(-max(start + count, _AHEAD) // _BLOCK))
         self._at += count
         return self._words[start : start + count]
 

@@ -20,7 +20,7 @@ def unusable_answer(base: Observation, call: Call, outcome: Outcome, *, offered:
 
     ``offered`` says whether the target has the output at all.
     """
-    p, name = call.problem, base.output
+    p, name = call.outline, base.output
     outcome = outcome.of(name)
     if outcome.error == "unsupported":
         return replace(base, verdict="unsupported", message=outcome.message)
@@ -91,4 +91,4 @@ def own_index(at: tuple[int, ...], p: Problem, output: str) -> tuple[int, ...]:
 
 
 def _describe(call: Call) -> str:
-    return f"{call.problem.dtype} {call.family} {detail(call.problem)}"
+    return f"{call.outline.dtype} {call.family} {detail(call.outline)}"
