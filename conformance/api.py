@@ -17,6 +17,7 @@ from lossproof.core.names import known_names
 from lossproof.core.operations import OPERATIONS, validate
 from lossproof.core.profiles import STRICTNESS
 from lossproof.records.waivers import Book
+from lossproof.running import judgement_cache
 from lossproof.running.report import Report, report
 from lossproof.running.session import Live, Session, opened
 from lossproof.running.session_options import DeckOptions, Execution, Rules
@@ -40,6 +41,7 @@ def run(
     jobs: int = 0,
     timeout: float = TIMEOUT,
     in_process: bool = False,
+    cache: bool = True,
 ) -> Report:
     """Judge targets as ``lossproof run`` does, and return the report.
 
@@ -48,11 +50,13 @@ def run(
     draw or a part of it. Deviations in the files ``waivers``, and those that the package knows of, are no failures;
     under ``strict`` waivers that no longer hold are. ``jobs`` targets run at once (0: one for each core), each in a
     process of its own in which a call takes at most ``timeout`` seconds, or all ``in_process``, one after the other.
+    With ``cache`` an answer that was judged before on this machine, with the same bits and by the same engine, is not
+    judged again, but for a sample.
 
     Raises :class:`UsageError` for a target, a name or a file that is not there.
     """
     options = DeckOptions(size=deck, seed=seed, ops=tuple(ops), dtypes=tuple(dtypes), families=tuple(families))
-    execution = Execution(jobs=jobs, timeout=timeout, in_process=in_process)
+    execution = Execution(jobs=jobs, timeout=timeout, in_process=in_process, cache=cache)
     rules = Rules(waivers=tuple(waivers), strict=strict)
     with closing(opened(targets, deck=options, execution=execution, rules=rules)) as session:
         return report(session)
@@ -83,6 +87,7 @@ def check_implementation(
     calls: Iterable[Call | Mapping[str, Any]] | None = None,
     errors: bool = True,
     explore: int = 0,
+    cache: bool = True,
 ) -> Report:
     """Judge a plain function against certified truth within derived bounds.
 
@@ -116,6 +121,9 @@ def check_implementation(
 
     With ``explore`` so many calls are drawn besides, of any shape, option, layout and kind of logits; the first that
     fails is shrunk to a small one, which is the last of the failures.
+
+    With ``cache`` an answer of the same bits that was judged before on this machine is not judged again, but for a
+    sample; those of drawn calls always are.
 
     Raises :class:`UsageError` for an unknown op, dtype, kind of target, error profile, option or mean, for a deck
     without a call of that op and those dtypes, and for calls that are none. A report of which nothing was judged is not
@@ -171,8 +179,9 @@ def check_implementation(
     )
     put, left_out = _put(op, wanted, deck, seed, errors=errors) if calls is None else (_given(calls), [])
     target, made = [Target(adapter)], DeckOptions(size=deck, seed=seed, ops=(op,), dtypes=wanted)
-    session = Session(subjects=target, calls=put, deck=made, book=Book([], target), source=Live(target, put))
-    found = report(session)
+    source = Live(target, put, cache=judgement_cache.on_this_machine(wanted=cache))
+    with closing(Session(subjects=target, calls=put, deck=made, book=Book([], target), source=source)) as session:
+        found = report(session)
     if explore:
         from lossproof.running.exploration import explored
 

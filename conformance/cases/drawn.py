@@ -26,7 +26,7 @@ def drawn(make: Callable[[], Call]) -> Call:
     p = call.problem
     if size(p) < _LARGE:
         return call
-    return replace(call, source=Recipe(lambda: make().problem, outline_of(p), call.digest))
+    return replace(call, source=Recipe(lambda: make().problem, outline_of(p), call.content))
 
 
 def family_call(

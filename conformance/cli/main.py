@@ -83,7 +83,7 @@ def cli() -> None:
 @click.option("--resume", is_flag=True, help="Finish the record of a run that was cut short, if there is one.")
 @rule_options()
 @click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
-@execution_options(limits=True)
+@execution_options(limits=True, cache=True)
 def run(target: tuple[str, ...], **options: Any) -> int:
     """Judge implementations. TARGET is NAME[+MODE][:DEVICE][@ENVIRONMENT][%VARIABLE=VALUE...], such as torch, jax+jit
     or torch:cuda:0, or all. NAME may also be file.py:ATTRIBUTE; ENVIRONMENT is the path of an interpreter.
@@ -139,6 +139,19 @@ def env_remove(name: tuple[str, ...]) -> int:
     from lossproof.cli.commands.env import remove_command
 
     return remove_command(name)
+
+
+@cli.command()
+@click.option("--clear", is_flag=True, help="Delete it.")
+def cache(clear: bool) -> int:
+    """Show the cache of judgements: an answer with the same bits is not judged again by the same engine.
+
+    Of what runs take from it they judge a sample again; a difference is an error. The variable LOSSPROOF_NO_CACHE
+    switches it off, as --no-cache does for one run.
+    """
+    from lossproof.cli.commands.cache import cache_command
+
+    return cache_command(clear=clear)
 
 
 @cli.group()

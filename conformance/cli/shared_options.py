@@ -49,6 +49,9 @@ _MEMORY = click.option(
 _IN_PROCESS = click.option(
     "--in-process", is_flag=True, help="Targets in this process, one after the other; a crash ends the run."
 )
+_NO_CACHE = click.option(
+    "--no-cache", is_flag=True, help="Judge every answer, also those that were judged before (see lossproof cache)."
+)
 _WAIVERS = click.option(
     "--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable)."
 )
@@ -137,16 +140,17 @@ def deck_options(
     return _grouped("deck", options, make, "deck seed shard ops dtypes families calls")
 
 
-def execution_options(*, jobs: bool = True, limits: bool = False) -> Decorator:
+def execution_options(*, jobs: bool = True, limits: bool = False, cache: bool = False) -> Decorator:
     """The options of how targets run; the command gets them as ``execution``, an Execution."""
 
     def make(given: dict[str, Any]) -> Any:
         from lossproof.running.session_options import Execution
 
-        return Execution(**given)
+        return Execution(cache=not given.pop("no_cache", False), **given)
 
     options = [*([_JOBS] if jobs else ()), _TIMEOUT, *((_MEMORY, _IN_PROCESS) if limits else ())]
-    return _grouped("execution", options, make, "jobs timeout memory in_process")
+    options += [_NO_CACHE] if cache else []
+    return _grouped("execution", options, make, "jobs timeout memory in_process no_cache")
 
 
 def rule_options(*, strict: bool = True) -> Decorator:

@@ -49,7 +49,7 @@ _LATER = ("tangent", "target_tangent")
 _scalar_values, _array_values = attrgetter(*_SCALARS), attrgetter(*ARRAYS)
 LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
 # What a call remembers of its content.
-_OF_CONTENT = ("digest", "case", "id")
+_OF_CONTENT = ("content", "case", "id")
 TIERS = ("core", "full", "spare", "free")
 
 
@@ -122,10 +122,10 @@ class Call:
         return "value"
 
     @cached_property
-    def digest(self) -> str:
-        """Eight hexadecimal digits of the problem's exact content."""
+    def content(self) -> str:
+        """The sha256 of the problem's exact content, in hexadecimal digits."""
         if isinstance(self.source, Recipe):
-            return self.source.digest
+            return self.source.content
         p = self.source
         h = hashlib.sha256(_scalars_in_bytes(*_scalar_values(p)))
         for name, a in zip(ARRAYS, _array_values(p), strict=True):
@@ -134,7 +134,12 @@ class Call:
                 h.update(_content(a))
             elif name not in _LATER:
                 h.update(name.encode())
-        return h.hexdigest()[:8]
+        return h.hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """Eight hexadecimal digits of the problem's exact content."""
+        return self.content[:8]
 
     @cached_property
     def case(self) -> CaseId:

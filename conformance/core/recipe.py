@@ -24,12 +24,12 @@ class Recipe:
 
     ``draw``     draws the problem, the same each time
     ``outline``  a problem of the same shapes, dtypes and options, whose numbers take no memory and mean nothing
-    ``digest``   eight hexadecimal digits of the exact content of what is drawn
+    ``content``  the sha256 of the exact content of what is drawn, in hexadecimal digits
     """
 
     draw: Callable[[], Problem]
     outline: Problem
-    digest: str
+    content: str
 
     @property
     def problem(self) -> Problem:

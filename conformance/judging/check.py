@@ -108,7 +108,7 @@ class Check(Call):
         """The calls that are played first; those that follow from their answers come later."""
         return (Call(self.source, self.family, self.provenance), *self.others)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """Eight hexadecimal digits of the name and of all calls."""
         return hashlib.sha256("/".join([self.name, *(c.digest for c in self.calls)]).encode()).hexdigest()[:8]
@@ -143,5 +143,6 @@ def first_unusable(hearing: Hearing, output: str) -> Observation | None:
         found = unusable_answer(replace(hearing.blank(output), output=name), call, outcome, offered=offered)
         if found is not None:
             text = f"{hearing.check.name}: {found.message}" if found.verdict != "unsupported" else found.message
-            return replace(found, output=output, message=text)
+            told = None if found.call is None else hearing.check.to_json()
+            return replace(found, output=output, message=text, call=told)
     return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,9 +18,11 @@ from lossproof.core.observation import Observation
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import Declared
 from lossproof.judging.check import Exact
+from lossproof.judging.judgement import applied, from_text, to_text
 from lossproof.judging.messages import unusable_answer
 from lossproof.judging.observe import observe
 from lossproof.running.answers import CallGroup, GroupAnswers
+from lossproof.running.judgement_cache import JudgementCache
 from lossproof.running.timing import Clock
 from lossproof.targets.target import Target
 from lossproof.truth.asked import narrowed_to
@@ -44,13 +46,21 @@ def truths_of(problems: Sequence[Problem], means: Iterable[str]) -> dict[str, Tr
 
 @np.errstate(all="ignore")
 def judged(
-    group: CallGroup, targets: Sequence[Target], answers: Sequence[GroupAnswers], clock: Clock
+    group: CallGroup,
+    targets: Sequence[Target],
+    answers: Sequence[GroupAnswers],
+    clock: Clock,
+    cache: JudgementCache | None = None,
 ) -> list[list[Observation]]:
-    """The observations of each target, in order."""
+    """The observations of each target, in order. What a ``cache`` has of the same answers is taken from there."""
     if group.calls[0].is_check:
-        return _of_check(targets, answers, clock)
+        return [_of_check(heard, shared, clock, cache) for shared in [Exact()] for heard in answers]
     start = time.perf_counter()
     stacks = [_Answered.of(group.calls, t, a) for t, a in zip(targets, answers, strict=True)]
+    if cache is not None:
+        parts: dict[int, bytes] = {}
+        for s in stacks:
+            s.take(cache, parts)
     needed = sorted({i for s in stacks for i, _ in s.open})
     outputs = {name for s in stacks for _, name in s.open}
     clock.judge += time.perf_counter() - start
@@ -63,6 +73,7 @@ def judged(
         for s in stacks:
             if s.open:
                 s.judge(needed, exact[s.declared.mean])
+                s.keep(cache)
         clock.judge += time.perf_counter() - start
     return [s.observations() for s in stacks]
 
@@ -70,7 +81,11 @@ def judged(
 @dataclass(frozen=True)
 class _Answered:
     """The answers of one target to a stack of calls: what is observed of them so far, by the call's number and the
-    output, and what is still ``open`` to be judged."""
+    output, and what is still ``open`` to be judged.
+
+    ``keys`` are those of the calls that have something to be judged, ``kept`` what the cache has of those among them
+    that are judged again.
+    """
 
     calls: Sequence[Call]
     target: Target
@@ -78,14 +93,16 @@ class _Answered:
     declared: Declared
     offered: Collection[str]
     found: dict[tuple[int, str], Observation]
-    open: set[tuple[int, str]]
+    open: dict[tuple[int, str], Observation]
+    keys: dict[int, bytes] = field(default_factory=dict)
+    kept: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, calls: Sequence[Call], target: Target, answers: GroupAnswers) -> _Answered:
         """Look through the answers: those that are none need no truth."""
         p, offered = calls[0].outline, target.capabilities.outputs
         declared = target.declared(p.op, p.result_dtype)
-        found, left = {}, set()
+        found, left = {}, {}
         for i, (call, outcome) in enumerate(zip(calls, answers.outcomes, strict=True)):
             for name in call.outputs:
                 base = Observation.of(
@@ -93,10 +110,29 @@ class _Answered:
                 )
                 trouble = unusable_answer(base, call, outcome, offered=name in offered)
                 if trouble is None:
-                    left.add((i, name))
+                    left[i, name] = base
                 else:
                     found[i, name] = trouble
         return cls(calls, target, answers, declared, offered, found, left)
+
+    def take(self, cache: JudgementCache, parts: dict[int, bytes]) -> None:
+        """Take what the cache has. ``parts`` of keys are the calls', and shared by all targets."""
+        outputs: dict[int, list[str]] = {}
+        for i, name in self.open:
+            outputs.setdefault(i, []).append(name)
+        for i, names in outputs.items():
+            if i not in parts:
+                parts[i] = cache.keys.of_call(self.calls[i])
+            self.keys[i] = cache.keys.of_answer(parts[i], self.declared, self.answers.outcomes[i], names)
+        known = cache.get(list(self.keys.values()))
+        for i, key in self.keys.items():
+            kept = known.get(key)
+            if kept is not None and kept.again:
+                self.kept[i] = kept.text
+            elif kept is not None:
+                for name, judgement in from_text(kept.text).items():
+                    self.found[i, name] = applied(self.open.pop((i, name)), self.calls[i], judgement)
+                    cache.taken += 1
 
     def judge(self, needed: Sequence[int], exact: Truth) -> None:
         """Judge what is open, against the truth of the calls that are ``needed``."""
@@ -108,17 +144,48 @@ class _Answered:
             if key in self.open:
                 self.found[key] = o
 
+    def keep(self, cache: JudgementCache | None) -> None:
+        """Keep what was judged; what was kept before is compared with it."""
+        if cache is None:
+            return
+        made: dict[int, list[Observation]] = {}
+        for i, name in self.open:
+            made.setdefault(i, []).append(self.found[i, name])
+        for i, several in made.items():
+            for o in _kept(cache, self.keys[i], self.kept.get(i), several, self.calls[i]):
+                self.found[i, o.output] = o
+
     def observations(self) -> list[Observation]:
         """Every observation, by call and output."""
         return [self.found[i, name] for i, call in enumerate(self.calls) for name in call.outputs]
 
 
-def _of_check(targets: Sequence[Target], answers: Sequence[GroupAnswers], clock: Clock) -> list[list[Observation]]:
-    start, shared, found = time.perf_counter(), Exact(), []
-    for heard in answers:
-        # sanity check: what is put as a check is heard as one
-        assert heard.hearing is not None
-        hearing = replace(heard.hearing, exact=shared)
-        found.append(hearing.check.judge(hearing))
+def _kept(
+    cache: JudgementCache, key: bytes, before: str | None, made: Sequence[Observation], call: Call
+) -> Sequence[Observation]:
+    """Observations of one answer that were judged now, and are kept; errors if they were other ones ``before``."""
+    text = to_text(made)
+    if before is None:
+        cache.put(key, text)
+        return made
+    wrong = cache.mistaken(before, text)
+    return [replace(o, verdict="error", message=f"{call.id}: {wrong}") for o in made] if wrong else made
+
+
+def _of_check(answers: GroupAnswers, shared: Exact, clock: Clock, cache: JudgementCache | None) -> list[Observation]:
+    start, hearing = time.perf_counter(), answers.hearing
+    # sanity check: what is put as a check is heard as one
+    assert hearing is not None
+    check, hearing = hearing.check, replace(hearing, exact=shared)
+    if cache is None:
+        found = check.judge(hearing)
+    else:
+        key = cache.keys.of_hearing(hearing)
+        kept = cache.get([key]).get(key)
+        if kept is not None and not kept.again:
+            found = [applied(hearing.blank(name), check, judgement) for name, judgement in from_text(kept.text).items()]
+            cache.taken += len(found)
+        else:
+            found = list(_kept(cache, key, None if kept is None else kept.text, check.judge(hearing), check))
     clock.judge += time.perf_counter() - start
     return found

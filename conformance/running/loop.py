@@ -14,6 +14,7 @@ from lossproof.core.observation import Observation
 from lossproof.running.answers import Ahead, CallGroup, Direct, Feed, GroupAnswers
 from lossproof.running.conclusions import Conclusions
 from lossproof.running.group_judge import judged
+from lossproof.running.judgement_cache import JudgementCache
 from lossproof.running.resume import Resumed
 from lossproof.running.shard import UNDIVIDED, Shard
 from lossproof.running.slots import Slots
@@ -78,16 +79,17 @@ def run(
     tape: Resumed | None = None,
     shard: Shard = UNDIVIDED,
     lost: dict[str, str] | None = None,
+    cache: JudgementCache | None = None,
 ) -> Iterator[Observation]:
     """Put every call of the ``shard`` to every target, judge the answers against one truth, and conclude.
 
     Targets in processes of their own are asked side by side, ``jobs`` at once (0: one for each core), ahead of the
     judge. The order of the observations is that of the calls, whoever answers first; what is said of all of them
     together comes last. What a ``tape`` has is taken from there. Targets that give no answers any more are asked no
-    more: why is kept in ``lost``, by their names.
+    more: why is kept in ``lost``, by their names. What a ``cache`` has of the same answers is not judged again.
     """
     conclusions = Conclusions(targets)
-    for unit, found in played(targets, calls, clock, jobs=jobs, tape=tape, shard=shard, lost=lost):
+    for unit, found in played(targets, calls, clock, jobs=jobs, tape=tape, shard=shard, lost=lost, cache=cache):
         conclusions.add(unit.target, unit.group.calls, found)
         yield from found
     yield from conclusions.verdicts()
@@ -102,6 +104,7 @@ def played(
     tape: Resumed | None = None,
     shard: Shard = UNDIVIDED,
     lost: dict[str, str] | None = None,
+    cache: JudgementCache | None = None,
 ) -> Iterator[tuple[Unit, list[Observation]]]:
     """Yield what :func:`run` observes of each target and group, without its conclusions."""
     clock, lost = clock if clock is not None else Clock(), lost if lost is not None else {}
@@ -112,7 +115,7 @@ def played(
         slots = Slots(jobs or cores())
         feeds = {t.name: stack.enter_context(closing(_feed(t, units[done:], slots))) for t in targets}
         for group, same in itertools.groupby(units[done:], key=lambda unit: unit.group):
-            yield from _group(group, [unit for unit in same if unit.name not in lost], feeds, clock, lost)
+            yield from _group(group, [unit for unit in same if unit.name not in lost], feeds, clock, lost, cache)
 
 
 def _feed(target: Target, units: Sequence[Unit], slots: Slots) -> Feed:
@@ -122,7 +125,12 @@ def _feed(target: Target, units: Sequence[Unit], slots: Slots) -> Feed:
 
 
 def _group(
-    group: CallGroup, units: Sequence[Unit], feeds: Mapping[str, Feed], clock: Clock, lost: dict[str, str]
+    group: CallGroup,
+    units: Sequence[Unit],
+    feeds: Mapping[str, Feed],
+    clock: Clock,
+    lost: dict[str, str],
+    cache: JudgementCache | None,
 ) -> Iterator[tuple[Unit, list[Observation]]]:
     """One group on every target that is given it."""
     heard: list[Unit] = []
@@ -138,4 +146,4 @@ def _group(
         clock.add(unit.name, answers.hearing.calls if answers.hearing else group.calls, answers.outcomes)
         heard.append(unit)
         several.append(answers)
-    yield from zip(heard, judged(group, [unit.target for unit in heard], several, clock), strict=True)
+    yield from zip(heard, judged(group, [unit.target for unit in heard], several, clock, cache), strict=True)

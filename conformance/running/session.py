@@ -18,7 +18,9 @@ from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.conditions import Subject
 from lossproof.records.waivers import Book
+from lossproof.running import judgement_cache
 from lossproof.running.header import record_header
+from lossproof.running.judgement_cache import JudgementCache
 from lossproof.running.loop import run, stacked
 from lossproof.running.resume import Resumed
 from lossproof.running.session_options import DeckOptions, Execution, Rules
@@ -169,7 +171,8 @@ class Session:
 
 @dataclass
 class Live:
-    """A source: the calls are put to targets that run, now. What a ``tape`` has is taken from there."""
+    """A source: the calls are put to targets that run, now. What a ``tape`` has is taken from there, and what a
+    ``cache`` has of the same answers is not judged again."""
 
     targets: Sequence[Target]
     calls: Sequence[Call]
@@ -178,6 +181,7 @@ class Live:
     tape: Resumed | None = None
     clock: Clock = field(default_factory=Clock)
     lost: dict[str, str] = field(default_factory=dict)
+    cache: JudgementCache | None = None
     _start: float = field(default_factory=time.perf_counter)
 
     @property
@@ -196,17 +200,23 @@ class Live:
                 tape=self.tape,
                 shard=self.shard,
                 lost=self.lost,
+                cache=self.cache,
             )
         finally:
             self.clock.close(self.targets)
+            if self.cache is not None:
+                self.clock.cached, self.clock.checked = self.cache.taken, self.cache.again
+                self.cache.flush()
 
     def book_in_force(self, book: Book) -> Book:
         """The session's book."""
         return book
 
     def close(self) -> None:
-        """End the processes of the targets."""
+        """End the processes of the targets, and let go of the cache."""
         selection.close(self.targets)
+        if self.cache is not None:
+            self.cache.close()
 
 
 def opened(
@@ -224,5 +234,6 @@ def opened(
     except BaseException:
         selection.close(targets)
         raise
-    source = Live(targets, calls, execution.jobs, deck.shard)
+    cache = judgement_cache.on_this_machine(wanted=execution.cache)
+    source = Live(targets, calls, execution.jobs, deck.shard, cache=cache)
     return Session(subjects=targets, calls=calls, deck=deck, book=book, source=source, strict=rules.strict, header=head)

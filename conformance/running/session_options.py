@@ -71,13 +71,15 @@ class Execution:
 
     ``jobs`` targets run at once (0: one for each core), one call takes at most ``timeout`` seconds and one process at
     most ``memory`` GiB (0: half of the machine's). ``in_process`` runs them in this process, one after the other, where
-    none of these limits holds and a crash ends the run.
+    none of these limits holds and a crash ends the run. With ``cache`` an answer that was judged before is not judged
+    again, but for a sample.
     """
 
     jobs: int = 0
     timeout: float = TIMEOUT
     memory: float = 0.0
     in_process: bool = False
+    cache: bool = True
 
     @property
     def processes(self) -> Processes | None:

@@ -19,8 +19,9 @@ class Clock:
     By target: inside its calls, of these in the first call of each signature and in ``compiling``, and in starting its
     processes. For all of them: in waiting for targets, in the oracle, in the judge.
 
-    ``programs`` counts what was compiled, where the adapter counts; ``restarts`` how often its processes were started
-    again.
+    ``cached`` counts the observations that came from the cache of judgements, ``checked`` the judgements of it that
+    were made again. ``programs`` counts what was compiled, where the adapter counts; ``restarts`` how often its
+    processes were started again.
     """
 
     targets: dict[str, float] = field(default_factory=dict)
@@ -32,6 +33,8 @@ class Clock:
     waiting: float = 0.0
     oracle: float = 0.0
     judge: float = 0.0
+    cached: int = 0
+    checked: int = 0
     _seen: set[object] = field(default_factory=set, repr=False)
 
     def facts(self) -> dict[str, Any]:
@@ -49,8 +52,8 @@ class Clock:
         """Add the facts of another run."""
         for f in fields(self):
             mine, other = getattr(self, f.name), facts.get(f.name)
-            if isinstance(mine, float):
-                setattr(self, f.name, mine + (other or 0.0))
+            if isinstance(mine, float | int):
+                setattr(self, f.name, mine + (other or 0))
             elif other and f.name != "_seen":
                 mine.update({name: mine.get(name, 0) + value for name, value in other.items()})
 

@@ -23,7 +23,7 @@ from lossproof.records import record
 from lossproof.records.waivers import Book
 from lossproof.running.conclusions import Conclusions
 from lossproof.running.loop import played
-from lossproof.running.session import Ended, Session, opened
+from lossproof.running.session import Ended, Live, Session, opened
 from lossproof.running.session_options import DeckOptions, Rules
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
@@ -75,6 +75,7 @@ class Replay:
         self.selected: Mapping[ReplayKey, Sequence[str]] = {key: list(self.targets) for key in self.groups}
         self.parts: PlayedParts | None = None
         self.lost: dict[str, str] = {}
+        self._cache = session.source.cache if isinstance(session.source, Live) else None
         self._together = False
         self._found: dict[tuple[str, ReplayKey], list[Observation]] = {}
 
@@ -92,8 +93,10 @@ class Replay:
             names = {target, *(self.selected.get(key, ()) if self._together else ())}
             found: dict[str, list[Observation]] = {name: [] for name in names}
             several = [t for name, t in self.targets.items() if name in names and name not in self.lost]
-            for unit, more in played(several, self.groups[key], lost=self.lost):
+            for unit, more in played(several, self.groups[key], lost=self.lost, cache=self._cache):
                 found[unit.name] += more
+            if self._cache is not None:
+                self._cache.flush()
             for name, answered in found.items():
                 self._found[name, key] = answered
                 if self.parts is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
 
 import click
 
@@ -46,6 +45,8 @@ def run_command(
             return 1
         if outputs.record and resume and begun(outputs.record):
             tape = Resumed(outputs.record, session.header, schedule(targets, stacked(session.calls, deck.shard)))
-            rest = Live(targets, session.calls, execution.jobs, deck.shard, tape)
-            session = replace(session, source=rest)
+            source = session.source
+            # sanity check: a session that was opened here runs
+            assert isinstance(source, Live)
+            source.tape = tape
         return told(session, outputs, others, tape)
