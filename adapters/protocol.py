@@ -209,8 +209,8 @@ class Capabilities:
 
     What it costs, and what differs:
 
-    ``variables``   environment variables, with values, under which other kernels run: ``lossproof targets`` offers them
-                    to whoever wants targets such as ``torch%ATEN_CPU_CAPABILITY=default``. Default: none.
+    ``variables``   environment variables, with values, under which other kernels run: ``lossproof targets NAME``
+                    lists them to whoever wants targets such as ``torch%ATEN_CPU_CAPABILITY=default``. Default: none.
                     ``("ATEN_CPU_CAPABILITY=default", "OMP_NUM_THREADS=4")``
     ``compile_cost`` what a new signature costs: ``none``, ``cheap`` (fractions of a second) or ``dear`` (seconds); dear
                     ones get a smaller deck. Default: ``"none"``

@@ -96,11 +96,19 @@ def run(target: tuple[str, ...], **options: Any) -> int:
 
 
 @cli.command()
-def targets() -> int:
-    """List what can be judged here, and how to install the rest."""
-    from lossproof.cli.commands.targets import targets_command
+@click.argument("target", nargs=-1)
+def targets(target: tuple[str, ...]) -> int:
+    """List what can be judged here, and how to install the rest, as the metadata of packages has it.
 
-    return targets_command()
+    With a TARGET (or all): start it, and print what it offers: devices, modes, ops, dtypes, variables, build facts.
+    """
+    if target:
+        from lossproof.cli.commands.offers import offers_command
+
+        return offers_command(target)
+    from lossproof.cli.commands.targets import list_command
+
+    return list_command()
 
 
 @cli.group()

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -195,9 +196,19 @@ def test_a_framework_that_is_not_installed(crooked: Path) -> None:
     assert result.stderr.startswith("lossproof: error: target ghost: no_such_framework is not installed")
     listed = lossproof("targets")
     assert listed.exit_code == 0
-    assert "pip install 'lossproof[ghost]'" in listed.stdout
-    assert "crooked: crooked 1.2.0" in listed.stdout
-    assert "native: softmax, log_softmax, nll_loss, cross_entropy" in listed.stdout
+    here, _, rest = listed.stdout.partition("not here:\n")
+    assert f"crooked: numpy {np.__version__}\n" in here
+    assert f"numpy: numpy {np.__version__}\n" in here
+    assert "  ghost: no_such_framework is not installed; pip install 'lossproof[ghost]'\n" in rest
+    offered = lossproof("targets", "crooked")
+    assert offered.exit_code == 0
+    assert "crooked: crooked 1.2.0" in offered.stdout
+    assert "native: softmax, log_softmax, nll_loss, cross_entropy" in offered.stdout
+    refused = lossproof("targets", "ghost", "crooked")
+    assert refused.exit_code == 1
+    assert refused.stdout == offered.stdout
+    assert refused.stderr.startswith("lossproof: target ghost: no_such_framework is not installed")
+    assert lossproof("targets", "nosuch").exit_code == 2
 
 
 def test_explain_from_a_record_and_from_json(crooked: Path, tmp_path: Path) -> None:
@@ -248,6 +259,21 @@ def test_help_is_fast_and_loads_nothing_heavy() -> None:
     result = python("-c", code)
     assert result.returncode == 0, result.stderr
     assert "explain" in result.stdout
+
+
+def test_what_is_installed_is_told_without_starting_it() -> None:
+    """Neither a framework nor an adapter is imported, and no process is started."""
+    code = (
+        "import subprocess, sys\n"
+        "subprocess.Popen = None\n"
+        "from lossproof.cli.main import cli\n"
+        "cli(['targets'], standalone_mode=False)\n"
+        "started = {'torch', 'tensorflow', 'jax', 'keras', 'lossproof.adapters.numpy', 'flint'} & set(sys.modules)\n"
+        "assert not started, started\n"
+    )
+    result = python("-c", code)
+    assert result.returncode == 0, result.stderr
+    assert "numpy: numpy " in result.stdout
 
 
 def test_the_module_runs_and_a_mistake_leaves_no_traceback(tmp_path: Path) -> None:

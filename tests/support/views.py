@@ -47,7 +47,10 @@ def install(site: Path) -> Path:
     """A folder for PYTHONPATH with adapters ``crooked`` (wrong) and ``ghost`` (its framework is not installed)."""
     info = site / "crooked-1.2.0.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: crooked\nVersion: 1.2.0\n")
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: crooked\nVersion: 1.2.0\nRequires-Dist: numpy\nProvides-Extra: ghost\n"
+        'Requires-Dist: no_such_framework>=2; extra == "ghost"\n'
+    )
     (info / "entry_points.txt").write_text(
         "[lossproof.adapters]\ncrooked = crooked_adapter:ADAPTER\nghost = ghost_adapter:ADAPTER\n"
     )

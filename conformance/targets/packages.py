@@ -1,0 +1,75 @@
+"""What is installed for each adapter, as the metadata of packages says it: nothing is imported, no framework starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, PackageNotFoundError, version
+from importlib.util import find_spec
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from lossproof.targets.target import known
+
+_OURS = "lossproof"
+
+
+@dataclass(frozen=True)
+class AdapterPackages:
+    """The packages that an adapter needs: ``versions`` of those that are installed, empty where the metadata does not
+    say which, and the requirements that are ``lacking``, with what is there instead."""
+
+    name: str
+    versions: Mapping[str, str]
+    lacking: Sequence[str]
+
+    def __str__(self) -> str:
+        if not self.lacking:
+            return ": ".join([self.name, *filter(None, [", ".join(_listed(self.versions))])])
+        return f"{self.name}: {', '.join(self.lacking)}; pip install 'lossproof[{self.name}]'"
+
+
+def adapter_packages() -> list[AdapterPackages]:
+    """Look for the packages of every adapter that is installed as an entry point."""
+    return [_of(entry) for entry in known().values()]
+
+
+def _of(entry: EntryPoint) -> AdapterPackages:
+    versions: dict[str, str] = {}
+    lacking: list[str] = []
+    for r in _requirements(entry):
+        found = _found(r, entry.name)
+        if found is None:
+            lacking.append(f"{r.name} is not installed")
+        elif found[1] and not r.specifier.contains(found[1], prereleases=True):
+            lacking.append(f"{' '.join(found)} is installed, {r.name}{r.specifier} is needed")
+        else:
+            versions[found[0]] = found[1]
+    return AdapterPackages(entry.name, versions, lacking)
+
+
+def _requirements(entry: EntryPoint) -> list[Requirement]:
+    """What the adapter's package requires for it: by the extra of the adapter's name, or else the package of that name,
+    or else everything."""
+    every = [Requirement(text) for text in (entry.dist.requires if entry.dist else None) or ()]
+    always = [r for r in every if r.marker is None or r.marker.evaluate({"extra": ""})]
+    extra = [r for r in every if r.marker is not None and r.marker.evaluate({"extra": entry.name}) and r not in always]
+    named = [r for r in always if canonicalize_name(r.name) == canonicalize_name(entry.name)]
+    return extra or named or [r for r in always if canonicalize_name(r.name) != _OURS]
+
+
+def _found(r: Requirement, name: str) -> tuple[str, str] | None:
+    """The distribution that a requirement asks for, or another build of the framework, and its version."""
+    others = [name] if canonicalize_name(r.name).startswith(f"{canonicalize_name(name)}-") else []
+    for distribution in (r.name, *others):
+        try:
+            return distribution, version(distribution)
+        except PackageNotFoundError:
+            continue
+    # Builds have names of their own, the module has one.
+    return next(((module, "") for module in others if find_spec(module) is not None), None)
+
+
+def _listed(versions: Mapping[str, str]) -> list[str]:
+    return [f"{name} {version or '(of a version that no package tells)'}" for name, version in versions.items()]
