@@ -71,24 +71,25 @@ def export(folder: Path, calls: Sequence[Call], facts: Mapping[str, Any], timeou
         with (folder / "deck").open("wb") as file:
             about = {"suite": __version__, "version": VERSION, "digest": digest(calls), "arguments": dict(facts)}
             file.write(wire.pack({"kind": "deck", **about, "requests": len(numbered)}))
-            for number, (problem, call) in numbered:
-                request = {"kind": "evaluate", "id": number, "problem": problem, "tier": call.tier, "limit": timeout}
-                file.write(wire.pack({**request, "watch": call.watched, "alone": call.alone}))
+            for number, (one, call) in numbered:
+                request = {"kind": "evaluate", "id": number, "problem": one.problem, "tier": call.tier}
+                file.write(wire.pack({**request, "limit": timeout, "watch": call.watched, "alone": call.alone}))
             file.write(wire.pack({"kind": "bye"}))
     except OSError as error:
         raise UsageError(f"cannot write {folder}: {error.strerror or error}") from None
     return len(numbered)
 
 
-def _asked(calls: Sequence[Call]) -> Iterator[tuple[Problem, Call]]:
-    """Every problem that is known beforehand, with the call that it belongs to."""
+def _asked(calls: Sequence[Call]) -> Iterator[tuple[Call, Call]]:
+    """Every call whose problem is known beforehand, with the one that it is a part of."""
     for call in calls:
         for one in call.calls:
-            yield one.problem, call
+            yield one, call
 
 
-# A problem (equal to itself alone) may belong to several checks, which ask it in different ways: isolated, watched.
-_Key = tuple[Problem, bool, bool]
+# A problem (equal to itself alone) may belong to several checks, which ask it in different ways: isolated, watched. Of
+# one that is drawn again each time there is the digest.
+_Key = tuple[Problem | str, bool, bool]
 
 
 class AnswerFile(Introduced):
@@ -140,7 +141,9 @@ class AnswerFile(Introduced):
             raise UsageError(
                 f"{self.path} answers another deck ({made}); this is deck version {VERSION} of lossproof {__version__}"
             )
-        self._numbers = {(p, call.isolate, call.watched): number for number, (p, call) in enumerate(_asked(calls))}
+        for number, (one, call) in enumerate(_asked(calls)):
+            name = one.source if isinstance(one.source, Problem) else one.digest
+            self._numbers[name, call.isolate, call.watched] = number
 
     @property
     def missing(self) -> int:
@@ -168,6 +171,8 @@ class AnswerFile(Introduced):
         """The answers in the file."""
         for problem in problems:
             number = self._numbers.get((problem, isolate, watch))
+            if number is None:
+                number = self._numbers.get((Call(problem, "").digest, isolate, watch))
             if number is None:
                 yield Outcome(error="unsupported", message=FOLLOW)
             elif number not in self._places:

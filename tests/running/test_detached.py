@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from lossproof.adapters import processor, wire
+from lossproof.cases.catalogue import select
+from lossproof.core.recipe import Recipe
 from lossproof.running.detached import FOLLOW
 from tests.support.faulty import MAGIC
 from tests.support.views import lossproof
@@ -75,6 +77,18 @@ def test_the_report_is_that_of_a_run(answered: Path, tmp_path: Path) -> None:
     head = json.loads(there.read_text().splitlines()[0])
     assert head["targets"]["numpy"]["detached"] is True
     assert head["deck"] == json.loads(here.read_text().splitlines()[0])["deck"]
+
+
+def test_large_problems_that_are_drawn_again_have_their_answers(tmp_path: Path) -> None:
+    part = ("--op", "softmax", "--dtype", "bfloat16", "--family", "wide")
+    calls = select("default", ops=["softmax"], dtypes=["bfloat16"], families=["wide"])
+    # sanity check: there are some
+    assert any(isinstance(call.source, Recipe) for call in calls)
+    folder, answers, record = tmp_path / "away", tmp_path / "answers", tmp_path / "record.jsonl"
+    assert lossproof("deck", "export", str(folder), *part).exit_code == 0
+    assert evaluate(folder, answers) == 0
+    assert lossproof("judge", str(answers), "--record", str(record)).exit_code == 0
+    assert {line["verdict"] for line in lines(record) if line["output"] == "value"} == {"pass"}
 
 
 def test_the_folder_needs_an_interpreter_and_numpy_alone(exported: Path, tmp_path: Path) -> None:
