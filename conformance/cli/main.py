@@ -106,9 +106,9 @@ def targets(target: tuple[str, ...]) -> int:
         from lossproof.cli.commands.offers import offers_command
 
         return offers_command(target)
-    from lossproof.cli.commands.targets import list_command
+    from lossproof.cli.commands.targets import packages_command
 
-    return list_command()
+    return packages_command()
 
 
 @cli.group()

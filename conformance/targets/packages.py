@@ -1,4 +1,4 @@
-"""What is installed for each adapter, as the metadata of packages says it: nothing is imported, no framework starts."""
+"""The packages that adapters need, as far as they are installed: metadata says so, nothing is imported or started."""
 
 from __future__ import annotations
 

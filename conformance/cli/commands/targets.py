@@ -7,7 +7,7 @@ import click
 from lossproof.targets.packages import adapter_packages
 
 
-def list_command() -> int:
+def packages_command() -> int:
     """Print every adapter with the packages that it needs, those first that have them. Nothing is started."""
     every = adapter_packages()
     for adapter in every:
