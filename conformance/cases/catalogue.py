@@ -44,10 +44,7 @@ def select(
     ``families`` are names of the deck's families, ``golden``, ``relation`` and ``error``; an empty filter keeps all.
     Raises :class:`UsageError` for an unknown name, with the nearest known one, and for filters that leave nothing.
     """
-    known_names("deck", [deck], list(DECKS))
-    known_names("op", ops, OPS)
-    known_names("dtype", dtypes, DTYPES)
-    known_names("family", families, [*DRAWN, *CHECK_KINDS])
+    check_names(deck, ops, dtypes, families)
     smoke = deck == "smoke"
     whole = DeckPart(seed=seed, ops=frozenset(ops or OPS), dtypes=frozenset(dtypes or DTYPES))
     part = whole if not families else replace(whole, families=frozenset(families) - {*CHECK_KINDS})
@@ -64,6 +61,16 @@ def select(
     if not found:
         raise UsageError(f"the {deck} deck has no call of that op, dtype and family; leave out one of the filters")
     return [call.at_tier("core") for call in found] if DECKS[deck].to_all else found
+
+
+def check_names(
+    deck: str, ops: Collection[str] = (), dtypes: Collection[str] = (), families: Collection[str] = ()
+) -> None:
+    """Raise :class:`UsageError` for a name that a selection does not know, with the nearest known one."""
+    known_names("deck", [deck], list(DECKS))
+    known_names("op", ops, OPS)
+    known_names("dtype", dtypes, DTYPES)
+    known_names("family", families, [*DRAWN, *CHECK_KINDS])
 
 
 def relation_checks(calls: Sequence[Call], *, seed: int = 0, smoke: bool = False) -> list[Check]:

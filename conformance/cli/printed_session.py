@@ -20,16 +20,22 @@ from lossproof.running.guarded import Guarded, why
 from lossproof.running.record_sink import RecordSink
 from lossproof.running.resume import Resumed
 from lossproof.running.session import Ended, Session, Sink
-from lossproof.views.terminal import console, last_line, print_run, progress
+from lossproof.views.progress import Progress, progress
+from lossproof.views.terminal import console, last_line, print_run
 
 _PRINTED = "what is printed"
 _NOWHERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 def told(
-    session: Session, outputs: OutputOptions, views: Mapping[str, Sink] | None = None, tape: Resumed | None = None
+    session: Session,
+    outputs: OutputOptions,
+    views: Mapping[str, Sink] | None = None,
+    tape: Resumed | None = None,
+    shown: Progress | None = None,
 ) -> int:
-    """Play a session, write and show it; the exit code. The ``tape`` is the beginning of its record.
+    """Play a session, write and show it; the exit code. The ``tape`` is the beginning of its record, ``shown`` the
+    progress that has begun.
 
     ``views`` are named by what is lost where one of them fails: neither they nor a record that cannot be written to its
     end cost the verdict.
@@ -40,7 +46,8 @@ def told(
         if writer is not None:
             stack.enter_context(writer)
             sinks.append(Guarded(RecordSink(writer, kept=writer.count), _lost(f"the record {outputs.record}")))
-        bar = stack.enter_context(progress(session.expected, quiet=outputs.quiet))
+        bar = shown or stack.enter_context(progress(quiet=outputs.quiet))
+        bar.expect(session.expected)
         sinks.append(Guarded(bar, _lost("the progress")))
         if not outputs.as_json:
             sinks.append(Guarded(_Tables(outputs.quiet), _lost(_PRINTED)))

@@ -8,11 +8,13 @@ from (a :class:`Source`) and in who hears of them (:class:`Sink`), and in nothin
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from lossproof import __version__
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
@@ -21,13 +23,14 @@ from lossproof.records.waivers import Book
 from lossproof.running import judgement_cache
 from lossproof.running.header import record_header
 from lossproof.running.judgement_cache import JudgementCache
-from lossproof.running.loop import run, stacked
+from lossproof.running.loop import run, schedule, stacked
 from lossproof.running.resume import Resumed
 from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.running.shard import UNDIVIDED, Shard
 from lossproof.running.summary import Summary
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
+from lossproof.targets.launch import Processes
 from lossproof.targets.target import Target
 
 
@@ -122,9 +125,11 @@ class Session:
 
     @property
     def expected(self) -> int:
-        """The most outputs that will be judged, without the conclusions."""
-        one = sum(len(c.outputs) for group in stacked(self.calls, self.deck.shard) for c in group.calls)
-        return len(self.subjects) * one
+        """The most outputs that will be judged, without the conclusions: one exception may answer those of a check."""
+        groups = stacked(self.calls, self.deck.shard)
+        if self.source.targets:
+            return sum(len(c.outputs) for unit in schedule(self.source.targets, groups) for c in unit.group.calls)
+        return len(self.subjects) * sum(len(c.outputs) for group in groups for c in group.calls)
 
     def mark(self, raw: Observation) -> Observation:
         """An observation with the name of the waiver that speaks of it.
@@ -220,15 +225,25 @@ class Live:
 
 
 def opened(
-    names: Sequence[str], *, deck: DeckOptions, execution: Execution | None = None, rules: Rules | None = None
+    names: Sequence[str],
+    *,
+    deck: DeckOptions,
+    execution: Execution | None = None,
+    rules: Rules | None = None,
+    tell: Callable[[str], None] = lambda stage: None,
 ) -> Session:
     """The session of some targets (every installed one if there are no names) and a deck; targets are started.
 
-    Close it when it is over. Raises :class:`UsageError` for options that make no sense.
+    Close it when it is over. ``tell`` hears what is being done, once it is clear that the names mean something. Raises
+    :class:`UsageError` for options that make no sense.
     """
     execution, rules = execution or Execution(), rules or Rules()
-    calls = deck.calls()
-    targets = selection.choose_targets(names, execution.processes)
+    deck.check()
+    selection.target_names(names)
+    started = ", ".join(names) or "every installed target"
+    tell(f"lossproof {__version__}: starting {started}; the {deck.size} deck is drawn")
+    calls, targets = _drawn_and_started(names, deck, execution.processes)
+    tell(f"{len(calls)} calls for {', '.join(t.name for t in targets)}")
     try:
         book, head = rules.book(targets), record_header(targets, calls, deck)
     except BaseException:
@@ -237,3 +252,20 @@ def opened(
     cache = judgement_cache.on_this_machine(wanted=execution.cache)
     source = Live(targets, calls, execution.jobs, deck.shard, cache=cache)
     return Session(subjects=targets, calls=calls, deck=deck, book=book, source=source, strict=rules.strict, header=head)
+
+
+def _drawn_and_started(
+    names: Sequence[str], deck: DeckOptions, processes: Processes | None
+) -> tuple[list[Call], list[Target]]:
+    """The calls and the targets: processes start while the deck is drawn."""
+    if processes is None:
+        return deck.calls(), selection.choose_targets(names)
+    with ThreadPoolExecutor(1) as pool:
+        started = pool.submit(selection.choose_targets, names, processes)
+        try:
+            calls = deck.calls()
+        except BaseException:
+            if started.exception() is None:
+                selection.close(started.result())
+            raise
+        return calls, started.result()

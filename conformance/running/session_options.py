@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossproof.cases import kept_calls
-from lossproof.cases.catalogue import select
+from lossproof.cases.catalogue import check_names, select
 from lossproof.core.call import Call
 from lossproof.records.conditions import Subject
 from lossproof.records.waivers import Book, waivers_in_force
@@ -35,6 +35,10 @@ class DeckOptions:
     families: Sequence[str] = ()
     kept: Sequence[str] = ()
     shard: Shard = UNDIVIDED
+
+    def check(self) -> None:
+        """Look at the names before anything is drawn. Raises :class:`UsageError` for unknown ones."""
+        check_names(self.size, self.ops, self.dtypes, self.families)
 
     def calls(self) -> list[Call]:
         """The calls of the whole deck, whatever the shard, in order. Raises :class:`UsageError` for unknown names."""

@@ -26,10 +26,7 @@ def choose_targets(names: Iterable[str], processes: Processes | None = None) -> 
     a process of its own, started here, and no framework is imported in this one. Raises :class:`UsageError` for a name
     that stands for no target.
     """
-    given = list(dict.fromkeys(names))
-    if "" in given:
-        raise UsageError("a target has an empty name; expected one such as torch or jax+jit, or none for every adapter")
-    names = given or [""]
+    names = target_names(names) or [""]
     wanted = {name: spec(name) for name in names if name not in ("", "all")}
     every = [spec(name) for name in known()] if len(wanted) < len(names) else []
     started = start_each([*wanted.values(), *every], processes)
@@ -52,6 +49,18 @@ def choose_targets(names: Iterable[str], processes: Processes | None = None) -> 
 
 def _targets(found: Iterable[TargetOrError]) -> list[Target]:
     return [t for t in found if isinstance(t, Target)]
+
+
+def target_names(names: Iterable[str]) -> list[str]:
+    """Return the names of targets, once each. Raises :class:`UsageError` for one that cannot be read or that no adapter
+    has; nothing is started."""
+    given = list(dict.fromkeys(names))
+    if "" in given:
+        raise UsageError("a target has an empty name; expected one such as torch or jax+jit, or none for every adapter")
+    for name in given:
+        if name != "all":
+            spec(name)
+    return given
 
 
 def start_each(specs: Sequence[Spec], processes: Processes | None) -> list[TargetOrError]:

@@ -1,31 +1,17 @@
-"""The terminal shows a run: progress while it lasts, then tables; without a terminal plain text, nothing live."""
+"""The terminal shows a run that is over: its tables, and its last line."""
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from lossproof.core.command_line import recorded_place, showing_command
-from lossproof.core.observation import VERDICTS, Observation
-from lossproof.records.waivers import Book, fails
-from lossproof.running.session import Ended, Sink
+from lossproof.core.observation import VERDICTS
+from lossproof.records.waivers import Book
 from lossproof.running.summary import FindingGroup, GroupKey, Summary, behaviours
 from lossproof.running.timing import Clock
 from lossproof.running.withheld import withheld_text
@@ -33,7 +19,6 @@ from lossproof.views.shown_names import shown_names
 
 GROUPS_SHOWN = 20
 _COLOURS = {"pass": "green", "convention": "green", "waived": "yellow", "suspect": "yellow", "unsupported": "dim"}
-_SECONDS_BETWEEN_LINES = 15.0
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -48,72 +33,6 @@ class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Raise the BrokenPipeError that is being handled, where rich would end the process with exit code 1."""
         raise
-
-
-@contextmanager
-def progress(total: int, *, quiet: bool = False) -> Iterator[Sink]:
-    """Progress on standard error: a live bar on a terminal, a line now and then elsewhere.
-
-    Continuous integration keeps a log, even where it forces colours (``FORCE_COLOR`` makes rich see a terminal).
-    """
-    out = console(stderr=True)
-    if quiet or not out.is_terminal or out.is_dumb_terminal or os.environ.get("CI"):
-        yield _Lines(out, total, quiet)
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[bad]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=out, transient=True) as bar:
-        yield _Bar(bar, bar.add_task("starting", total=total, bad=""))
-
-
-@dataclass
-class _Bar:
-    """A live bar, which is gone when the session is over."""
-
-    bar: Progress
-    task: TaskID
-    failed: int = 0
-
-    def add(self, o: Observation) -> None:
-        """Advance by one."""
-        self.failed += fails(o)
-        bad = f"[red]{self.failed} failed[/]" if self.failed else ""
-        self.bar.update(self.task, advance=1, description=escape(f"{o.target} {o.case.op} {o.case.dtype}"), bad=bad)
-
-    def close(self, run: Ended) -> None:
-        """Make room for the tables."""
-        self.bar.stop()
-
-
-@dataclass
-class _Lines:
-    """A line now and then; none if it is to be quiet."""
-
-    out: Console
-    total: int
-    quiet: bool
-    done: int = 0
-    failed: int = 0
-    last: float = field(default_factory=time.monotonic)
-
-    def add(self, o: Observation) -> None:
-        """Advance by one."""
-        self.done += 1
-        self.failed += fails(o)
-        now = time.monotonic()
-        if not self.quiet and now - self.last > _SECONDS_BETWEEN_LINES:
-            self.last = now
-            text = f"{self.done}/{self.total} outputs judged, {self.failed} failed, at {o.target} {o.id}"
-            self.out.print(text, markup=False)
-
-    def close(self, run: Ended) -> None:
-        """Nothing is left to say."""
 
 
 def print_run(

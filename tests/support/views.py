@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +81,10 @@ def lossproof(*arguments: str) -> Any:
     result = CliRunner().invoke(cli, arguments, prog_name="lossproof")
     assert result.exception is None or isinstance(result.exception, SystemExit), result.output
     return result
+
+
+def without_progress(stderr: str) -> str:
+    """What a command has said on standard error besides the lines that say how far it is."""
+    return re.sub(
+        r"^(lossproof \S+: starting .*|\d+ calls for .*|\d+/\d+ outputs judged, .*)\n", "", stderr, flags=re.M
+    )

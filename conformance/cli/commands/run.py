@@ -16,6 +16,7 @@ from lossproof.running.resume import Resumed, begun
 from lossproof.running.session import Live, opened
 from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.targets import selection
+from lossproof.views.progress import progress
 
 
 def run_command(
@@ -36,7 +37,10 @@ def run_command(
     if not resume:
         new_record(outputs.record, overwrite=outputs.overwrite, hint="finish it with --resume, ")
     others = views(outputs, deck.place)
-    with contextlib.closing(opened(target, deck=deck, execution=execution, rules=rules)) as session:
+    with contextlib.ExitStack() as stack:
+        shown = stack.enter_context(progress(quiet=outputs.quiet))
+        opening = opened(target, deck=deck, execution=execution, rules=rules, tell=shown.stage)
+        session = stack.enter_context(contextlib.closing(opening))
         targets, tape = session.source.targets, None
         absent = selection.missing_targets(require, targets)
         if absent:
@@ -49,4 +53,4 @@ def run_command(
             # sanity check: a session that was opened here runs
             assert isinstance(source, Live)
             source.tape = tape
-        return told(session, outputs, others, tape)
+        return told(session, outputs, others, tape, shown)

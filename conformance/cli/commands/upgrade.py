@@ -28,7 +28,8 @@ from lossproof.targets.environments import upgrade_sides
 from lossproof.targets.environments.upgrade_sides import UpgradeSide
 from lossproof.targets.target import Target
 from lossproof.views.diff_formats import SHOW
-from lossproof.views.terminal import console, last_line, progress
+from lossproof.views.progress import Progress, progress
+from lossproof.views.terminal import console, last_line
 
 _FILES = ("before.jsonl", "after.jsonl")
 
@@ -120,9 +121,12 @@ def upgrade_command(
         with ThreadPoolExecutor(2) as pool:
             found = list(pool.map(sides.made, both))
         names = [side.named(name) for pair in pairs for side, name in zip(found, pair, strict=True)]
-        with contextlib.closing(opened(names, deck=deck, execution=execution, rules=rules)) as session:
+        with contextlib.ExitStack() as stack:
+            shown = stack.enter_context(progress())
+            opening = opened(names, deck=deck, execution=execution, rules=rules, tell=shown.stage)
+            session = stack.enter_context(contextlib.closing(opening))
             _all_differ(names, session.source.targets)
-            halves = _play(session, folder)
+            halves = _play(session, folder, shown)
         if not halves:
             return 130
         matched = [f"{a.name}={b.name}" for a, b in zip(halves[0].targets, halves[1].targets, strict=True)]
@@ -179,7 +183,7 @@ def _folder(keep: str | None) -> Iterator[Path]:
     yield Path(keep)
 
 
-def _play(session: Session, folder: Path) -> list[_Half]:
+def _play(session: Session, folder: Path, shown: Progress) -> list[_Half]:
     """Write both records in one session, so that both sides share the truth and the state of the machine; nothing if it
     was interrupted."""
     targets = session.source.targets
@@ -188,7 +192,8 @@ def _play(session: Session, folder: Path) -> list[_Half]:
         for name, mine in zip(_FILES, (targets[::2], targets[1::2]), strict=True):
             path, header = folder / name, record_header(mine, session.calls, session.deck)
             halves.append(_Half(mine, path, stack.enter_context(Writer(path, header)), header))
-        ended = session.play(stack.enter_context(progress(session.expected)), *halves)
+        shown.expect(session.expected)
+        ended = session.play(shown, *halves)
     if ended.facts is None:
         click.echo("lossproof: interrupted", err=True)
         return []

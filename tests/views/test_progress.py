@@ -1,0 +1,105 @@
+"""Progress: the first line comes before the work, silence is short, and the count ends where the run does."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import pairwise
+from threading import Event
+
+import pytest
+
+from lossproof.adapters.numpy import NumpyAdapter
+from lossproof.adapters.protocol import Capabilities
+from lossproof.cases.catalogue import select
+from lossproof.core.case_id import CONVENTION
+from lossproof.core.observation import Observation
+from lossproof.records.waivers import Book
+from lossproof.running.session import Live, Session
+from lossproof.running.session_options import DeckOptions
+from lossproof.targets.target import Target
+from lossproof.views.progress import Lines, _beat
+from tests.support.views import lossproof
+
+SMALL = ("--deck", "smoke", "--op", "softmax", "--dtype", "float32")
+PASSED = Observation("softmax/float32/hot/n2-k4/01234567", "value", "numpy", "pass", 0.5)
+
+
+class Told(Lines):
+    """Lines on a clock that stands still until it is moved, with the second at which each was said."""
+
+    def __init__(self) -> None:
+        self.second = 0.0
+        self.lines: list[tuple[float, str]] = []
+        super().__init__(lambda text: self.lines.append((self.second, text)), lambda: self.second)
+
+
+def test_a_stage_is_said_at_once() -> None:
+    told = Told()
+    told.stage("starting numpy")
+    assert told.lines == [(0.0, "starting numpy")]
+
+
+@pytest.mark.parametrize(("until", "most"), [(60, 6), (1000, 11)])
+@pytest.mark.parametrize("every", [1, 7, 10**6])
+def test_silence_is_short_however_seldom_answers_come(until: int, most: int, every: int) -> None:
+    told = Told()
+    told.stage("starting numpy")
+    told.expect(10**6)
+    for second in range(1, until):
+        told.second = second
+        told.tick()
+        if second % every == 0:
+            told.add(PASSED)
+    seconds = [second for second, _ in told.lines]
+    assert max(b - a for a, b in pairwise([*seconds, until])) <= most
+    # It is a line now and then, whatever comes.
+    assert min(b - a for a, b in pairwise(seconds)) >= 5
+    at = told.lines[-1][1]
+    assert re.match(r"\d+/1000000 outputs judged, 0 failed" if told.done else r"starting numpy \(\d+ s\)", at)
+
+
+def test_the_heart_beats_until_it_is_over() -> None:
+    class Over(Event):
+        beats = 0
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.beats += 1
+            return self.beats > 12
+
+    told, over = Told(), Over()
+    told.stage("starting numpy")
+    told.second = 5.0
+    _beat(told, over)
+    assert over.beats == 13
+    assert told.lines == [(0.0, "starting numpy"), (5.0, "starting numpy (5 s)")]
+
+
+def test_the_first_line_says_what_starts_and_the_last_has_the_number_of_the_run() -> None:
+    result = lossproof("run", "numpy", *SMALL)
+    first, second, *_, last = result.stderr.splitlines()
+    assert first == "lossproof 0.1.0: starting numpy; the smoke deck is drawn"
+    assert re.fullmatch(r"\d+ calls for numpy", second)
+    (outputs,) = re.findall(r"numpy: (\d+) outputs", result.stdout.splitlines()[-1])
+    assert last == f"{outputs}/{outputs} outputs judged, 0 failed"
+    assert lossproof("run", "numpy", *SMALL, "--quiet").stderr == ""
+
+
+class Dear(NumpyAdapter):
+    """One that is not given every call."""
+
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities(), compile_cost="dear")
+
+
+def test_what_is_expected_is_what_is_judged() -> None:
+    # An exception answers all outputs of a check at once.
+    calls = [call for call in select("smoke", ops=["cross_entropy"], dtypes=["float32"]) if not call.is_check]
+    targets = [Target(NumpyAdapter()), Target(Dear(), place="dear")]
+    # sanity check: something is withheld from one of them
+    assert any(not targets[1].takes(call.tier) for call in calls)
+    deck = DeckOptions(size="smoke")
+    session = Session(subjects=targets, calls=calls, deck=deck, book=Book([], targets), source=Live(targets, calls))
+    seen = [o for o in session.source.observations() if o.case.family != CONVENTION]
+    assert session.expected == len(seen)
+    assert len({o.target for o in seen}) == 2
