@@ -74,7 +74,7 @@ def _labels(op: str, dtype: str) -> Iterator[ErrorCase]:
         wide = loss(op, dtype, **options, **({"label_smoothing": 0.125} if op == "cross_entropy" else {}))
         p = replace(wide, target=np.array([1, 2], dtype=kind))
         yield ErrorCase(f"{kind.__name__}-options", "12", text, p, (Reading("accepted", ((1.0, wide),)),))
-    for name, label in (("k", K), ("8-bit", 2**8 + 1), ("minus-one", -1)):
+    for name, label in (("k", K), ("8-bit", 2**8 + 1), ("minus-one", -1), ("minus-five", -K - 1)):
         yield ErrorCase(f"{name}-weighted", "13", *_unknown(loss(op, dtype, weight=VALID_WEIGHTS), label))
         yield ErrorCase(f"{name}-mean", "13", *_unknown(loss(op, dtype, reduction="mean"), label))
     # Images have kernels of their own. Without a cotangent nothing but the value can refuse the label.
@@ -140,9 +140,11 @@ def _options(op: str, dtype: str) -> Iterator[ErrorCase]:
         p = replace(plain, label_smoothing=eps)
         yield ErrorCase(f"eps-{name}", "15", text, p, (formula, other, Reading("nan")))
     p = replace(plain, label_smoothing=np.nan)
-    yield ErrorCase(
-        "eps-nan", "15", "label_smoothing NaN: an error, NaN, or no smoothing", p, (Reading("nan"), ignored)
-    )
+    text = "label_smoothing NaN: an error, NaN, or no smoothing"
+    yield ErrorCase("eps-nan", "15", text, p, (Reading("nan"), ignored))
+    mean = loss(op, dtype, reduction="mean")
+    p = replace(mean, label_smoothing=np.nan)
+    yield ErrorCase("eps-nan-mean", "15", text, p, (Reading("nan"), Reading("ignored", ((1.0, mean),))))
     for name, value in (("nan", np.nan), ("inf", np.inf)):
         q = TARGETS.copy()
         q[0, 1] = value
@@ -176,13 +178,16 @@ def _numbers(op: str, dtype: str) -> Iterator[ErrorCase]:
         "weight-long": replace(valid, weight=np.ones(K + 1)),
         "weight-short": replace(valid, weight=np.ones(K - 1)),
         "reduction": replace(valid, reduction="total"),
+        "reduction-weighted": replace(valid, reduction="total", weight=VALID_WEIGHTS),
     }
     if op == "cross_entropy":
         wrong["target-narrow"] = replace(valid, target=TARGETS[:, :3].copy())
         wrong["target-long"] = replace(valid, target=np.concatenate([TARGETS, TARGETS[:1]]))
     for name, p in wrong.items():
-        text = "unknown reduction 'total'" if name == "reduction" else f"{name.replace('-', ' too ')} for {p.x.shape}"
-        yield ErrorCase(name, "15", text, p, () if name == "reduction" else (Reading("nan"),))
+        if p.reduction == "total":
+            yield ErrorCase(name, "15", "unknown reduction 'total'", p, ())
+        else:
+            yield ErrorCase(name, "15", f"{name.replace('-', ' too ')} for {p.x.shape}", p, (Reading("nan"),))
 
 
 def _cotangents(op: str, dtype: str) -> Iterator[ErrorCase]:

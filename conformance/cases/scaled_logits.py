@@ -78,6 +78,9 @@ def _logits(pick: Picker, fmt: Format, factor: float) -> Iterator[tuple[str, np.
     yield "rows_apart", np.rint(few * 2) / 2 + np.array([[16.0], [-16.0]])
     if fmt.bits < 32:
         return
+    # Products as exact, and larger: factors that are rounded, such as scale log2(e), are not. Relations start from rows
+    # that spread over more than 1, and so from the others.
+    yield "offset", np.array([[112.0], [-112.0]]) + np.arange(SHAPE[1]) % 2 / 2
     # Both factors take it beyond the largest number.
     top = 1.75 * 2.0**fmt.emax
     yield "near_overflow", np.rint(few * 2) / 2 * 2.0 ** (fmt.emax - 4)

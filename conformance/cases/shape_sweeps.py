@@ -37,6 +37,8 @@ _SIGNATURES = (
 )
 _PROBABILITIES = Signature("cross_entropy", "none", Uses.PROBABILITIES)
 _HUGE_CLASSES, _HUGE_ROWS = 70_000, 100_000
+# Equal logits whose exponentials add up to more than float16 has, and to hardly more.
+_JUST_HUGE = 65_600
 _PLAIN = (Signature("softmax"), Signature("log_softmax"), Signature("cross_entropy", "mean"))
 # One of the two ops in each 16-bit format.
 _CORE_EXTREMES = tuple(zip(OPS, (f.name for f in FORMATS.values() if f.is_narrow), strict=False))
@@ -74,10 +76,13 @@ def _widths(dtype: str) -> Iterator[Draw]:
     for i, width in enumerate(WIDTHS):
         # One or several rows, and the four ops, by turns: each width meets all of them over the dtypes.
         rows = 1 if (i + turn) % 2 else 3
-        yield "hot" if width > 1 else "single", _SIGNATURES[(i // 2 + turn) % 4], (rows, width)
+        own = _SIGNATURES[(i // 2 + turn) % 4]
+        yield "hot" if width > 1 else "single", own, (rows, width)
         if width in _EDGES:
             for other in _SIGNATURES[:2]:
                 yield "ordinary", other, (4 - rows, width)
+                if other is not own:
+                    yield "last_class", other, (rows, width)
         if width > _LANES:
             yield "late_peak", _SIGNATURES[(i // 2 + turn) % 2], (rows, width)
 
@@ -114,6 +119,7 @@ def _extremes(dtype: str) -> Iterator[Draw]:
     for signature in (*_PLAIN, *(Signature("cross_entropy", "none", uses) for uses in smoothed)):
         yield "equal", signature, classes
         yield "wide", signature, classes
+    yield "equal", Signature("log_softmax"), (1, _JUST_HUGE)
     for reduction, uses in (("mean", NOTHING), ("none", NOTHING), ("mean", Uses.WEIGHT)):
         yield "long_batch", Signature("cross_entropy", reduction, uses), rows
     yield "long_batch", Signature("nll_loss", "mean"), rows

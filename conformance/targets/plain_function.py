@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -145,6 +146,7 @@ class FunctionAdapter:
         raise UsageError(f"{self.name} is a plain function; call it with the printed inputs")
 
 
+@cache
 def numpy_dtype(name: str) -> np.dtype[Any]:
     """Return the NumPy dtype of a format. Raises :class:`UsageError` if it is unknown or needs a missing package."""
     fmt = FORMATS.get(name)
@@ -181,9 +183,9 @@ def _result_or_error(function: Function, arrays: Mapping[str, Any], keywords: Ma
 
 def _called(function: Function, arrays: Mapping[str, Any], keywords: Mapping[str, Any]) -> Tensor:
     given = {**arrays, **keywords}
-    before = {name: a.copy() for name, a in given.items() if isinstance(a, np.ndarray)}
+    before = {name: a.tobytes() for name, a in given.items() if isinstance(a, np.ndarray)}
     result = _pulled(function(*arrays.values(), **keywords))
-    modified = [name for name, a in before.items() if a.tobytes() != given[name].tobytes()]
+    modified = [name for name, bits in before.items() if bits != given[name].tobytes()]
     if modified:
         raise InputModified(f"{getattr(function, '__name__', 'the function')} modifies its input {', '.join(modified)}")
     return result
@@ -194,4 +196,10 @@ def _pulled(result: Any) -> Tensor:
     if isinstance(result, np.ma.MaskedArray) or not isinstance(result, np.ndarray | np.generic):
         return Tensor(np.ma.getdata(result).astype(np.float64), NOT_AN_ARRAY + type(result).__name__)
     a = np.asarray(result)
-    return Tensor(a.astype(np.float64), a.dtype.name)
+    return Tensor(a.astype(np.float64), _name_of(a.dtype))
+
+
+@cache
+def _name_of(dtype: np.dtype[Any]) -> str:
+    # NumPy puts it together anew each time.
+    return dtype.name

@@ -2,7 +2,7 @@
 
 F: the verdict is fail. D: a clause allows it, and only the difference from its parent shows it (in grade, convention or
 bits). ``--table`` writes docs/mutants.md as well. Kills that hang on one call are listed: ``--seeds 3`` puts three
-decks, and lists those of each.
+decks, and lists those of each. A mutant that is killed is asked no more: ``--every-call`` counts all that kill it.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ def main() -> int:
     options = _options()
     start = time.perf_counter()
     mutants, deck = collect(), select()
-    found = matrix(mutants, deck)
+    found = matrix(mutants, deck, every_call=options.every_call)
     console = Console(width=None if sys.stdout.isatty() else 180)
     console.print(_table(mutants, found))
     if options.table:
+        # The test that holds the page makes it of the same calls.
         PATH.write_text(render(mutants, found), encoding="utf-8")
     apart = distinct(mutants, found)
     needed = ", ".join(f"{family} {len(names)}" for family, names in apart.items() if names)
@@ -41,7 +42,7 @@ def main() -> int:
     wrong = verdicts(mutants, found)
     _print_weak(console, weak(mutants, found), 0)
     for seed in range(1, options.seeds):
-        again = matrix(mutants, select(seed=seed))
+        again = matrix(mutants, select(seed=seed), every_call=options.every_call)
         wrong += [f"seed {seed}: {line}" for line in verdicts(mutants, again)]
         _print_weak(console, weak(mutants, again), seed)
     controls = sum(m.kind == "control" for m in mutants.values())
@@ -56,7 +57,11 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="The kill matrix.")
     parser.add_argument("--table", action="store_true", help="write docs/mutants.md")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="put the decks of the seeds 0 to N - 1")
-    return parser.parse_args()
+    parser.add_argument("--every-call", action="store_true", help="put all calls of ordinary size to every mutant")
+    options = parser.parse_args()
+    if options.table and options.every_call:
+        parser.error("--table is about the calls that kill a mutant first; leave out --every-call")
+    return options
 
 
 def _print_weak(console: Console, found: dict[str, str], seed: int) -> None:

@@ -79,7 +79,7 @@ def test_a_whole_run_of_the_engine_fails_as_often(name: str, deck: list[Call]) -
     """Relations and error calls included."""
     mutant = MUTANTS[name]
     calls = [c for c in deck if takes(mutant, c.problem)]
-    lean = matrix({name: mutant}, deck, processes=1)
+    lean = matrix({name: mutant}, deck, processes=1, every_call=True)
     failing = [o for o in run([mutant.target()], calls) if o.verdict in FAILING]
     assert sum(kill.failing for kill in lean.values()) == len(failing)
     # sanity check: wrong ones fail

@@ -13,7 +13,7 @@ from lossproof.cases.families import FAMILIES
 pytest.importorskip("ml_dtypes", reason="mutants compute in bfloat16, which NumPy has from ml_dtypes")
 
 from tests.mutants.kit.mutant import Mutant
-from tests.mutants.matrix.kill import Matrix, distinct, matrix
+from tests.mutants.matrix.kill import Matrix, distinct, matrix, weak
 from tests.mutants.matrix.registry import collect
 from tests.mutants.matrix.table import PATH, render
 from tests.spec import table as coverage
@@ -46,6 +46,10 @@ def test_killed(kills: Matrix, mutant: Mutant) -> None:
         seen = [kills[mutant.id, dtype] for dtype in mutant.dtypes]
         assert not any(kill.killed for kill in seen), f"killed although {mutant.allowed} allows it: {seen[0].message}"
         assert any(kill.differing for kill in seen), f"no bit differs from {mutant.reference}"
+
+
+def test_no_kill_hangs_on_one_call(kills: Matrix) -> None:
+    assert weak(MUTANTS, kills) == {}
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda m: m.id)

@@ -1,4 +1,5 @@
-"""Kills that hang on one call are told from others, whatever the number of outputs and dtypes."""
+"""Kills that hang on one call are told from others, whatever the number of outputs and dtypes, and who is killed twice
+is asked no more."""
 
 from __future__ import annotations
 
@@ -34,3 +35,20 @@ def test_the_matrix_counts_calls() -> None:
     one = {name: m for name, m in mutants.items() if name == killing}
     alone = [matrix(one, [call], processes=1) for call in calls[:40]]
     assert any(killing in weak(one, kills) for kills in alone)
+
+
+def test_who_is_killed_twice_is_asked_no_more() -> None:
+    """Verdicts are those of all calls; controls, and who is not killed, are asked everything."""
+    names = [*NAMES, "control softmax: np", "upstream log_softmax: infinite logits made finite"]
+    mutants = {name: collect()[name] for name in names}
+    calls = [c for c in select("smoke") if c.problem.op in ("softmax", "log_softmax")]
+    some, every = (matrix(mutants, calls, processes=1, every_call=flag) for flag in (False, True))
+    assert some.keys() == every.keys()
+    for (name, dtype), kill in every.items():
+        less = some[name, dtype]
+        if dtype in mutants[name].expect and kill.killed:
+            assert min(2, kill.calls) <= less.calls <= kill.calls
+            assert less.families.keys() <= kill.families.keys()
+        if mutants[name].kind == "control":
+            assert less == kill
+    assert sum(k.judged for k in some.values()) < sum(k.judged for k in every.values())

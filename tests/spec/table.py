@@ -24,7 +24,8 @@ hand-made calls to the engine: the answers that the text demands or accepts pass
 implementations pass, and the clause's mutants fail. `test_mutant_violates_just_clause[ID]` puts the same mutants to the
 calls of all other clauses, of which they fail none but the ones named here as *also*.
 
-The last column has the families of the default deck, the relations and the error calls that kill the mutant as well.
+The last column has the families of the default deck, the relations and the error calls that kill the mutant as well,
+first of all.
 *Not judged* marks statements about what is left open: their variants pass.
 """
 

@@ -40,3 +40,7 @@ def left_out_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
             x = -np.abs(x) if op == "nll_loss" else x
             p = Problem(op, dtype, x, labels, cotangent=np.ones(()), omit=True)
             yield Call(p, _FAMILY, part.provenance, tier="free")
+            if len(shape) > 1:
+                # Class 0 and another, whatever was drawn.
+                p = Problem(op, dtype, x, np.arange(shape[0]) % 2, cotangent=np.ones(()), omit=True)
+                yield Call(p, _FAMILY, part.provenance, tier="free")

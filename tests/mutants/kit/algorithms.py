@@ -14,14 +14,18 @@ def online(block: int) -> Callable[[Array], tuple[Array, Array]]:
     """Blocks with a running maximum and a rescaled running sum, as in flash attention: the normaliser."""
 
     def steps(x: Array) -> tuple[Array, Array]:
-        m, s = np.full_like(x[..., :1], -np.inf), np.zeros_like(x[..., :1])
-        for start in range(0, x.shape[-1], block):
-            part = x[..., start : start + block]
-            new = np.maximum(m, row_max(part))
-            safe = np.where(np.isneginf(new), 0, new).astype(x.dtype)
-            s = s * np.exp(m - safe) + row_sum(np.exp(part - safe))
-            m = new
-        return m, s
+        pad = [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % block)]
+        parts = np.pad(x, pad, constant_values=-np.inf).reshape(*x.shape[:-1], -(-x.shape[-1] // block), block)
+        m = np.maximum.accumulate(row_max(parts), axis=-2)
+        safe = np.where(np.isneginf(m), 0, m).astype(x.dtype)
+        first = np.full_like(x[..., None, :1], -np.inf)
+        rescaled = np.exp(np.concatenate([first, m], axis=-2)[..., :-1, :] - safe)
+        sums = row_sum(np.exp(parts - safe))
+        s = np.zeros_like(first[..., 0, :])
+        # Block after block: what is added to the sum depends on the sum before it.
+        for i in range(sums.shape[-2]):
+            s = s * rescaled[..., i, :] + sums[..., i, :]
+        return np.concatenate([first, m], axis=-2)[..., -1, :], s
 
     return steps
 

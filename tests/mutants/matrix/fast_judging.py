@@ -39,6 +39,10 @@ class Found:
     got: np.ndarray | None
 
 
+# What is said of one output of a stack of calls, by its name, what is wrong with its form, and its bits.
+Memo = dict[tuple[str, tuple[str | None, ...], bytes], list[Found]]
+
+
 def answers(adapter: FunctionAdapter, problems: Sequence[Problem]) -> list[Outcome]:
     """What ``Target.play`` gives, without asking for the capabilities each time."""
     if adapter.normalised_targets:
@@ -55,35 +59,55 @@ def _answer(adapter: FunctionAdapter, problem: Problem) -> Outcome:
         return Outcome(error="internal", message=f"{type(error).__name__}: {error}")
 
 
-def found(calls: Sequence[Call], exact: Truth, outcomes: Sequence[Outcome], declared: Declared) -> Iterator[Found]:
-    """Every output that the mutant offers, judged."""
-    bounds = exact.allowed(declared.profile, online=declared.online).outputs
+def found(
+    calls: Sequence[Call], exact: Truth, outcomes: Sequence[Outcome], declared: Declared, memo: Memo | None = None
+) -> Iterator[Found]:
+    """Every output that the mutant offers, judged.
+
+    The verdict is a function of the calls, the answers and what is declared: ``memo``, one for the same calls, truth
+    and declaration, keeps it for those who answer with the same bits.
+    """
+    memo = memo if memo is not None else {}
     for name, expected in exact.expected.items():
         got = np.full(expected.exact.mid.shape, np.nan)
-        wrong = [_trouble(name, c.problem, o) for c, o in zip(calls, outcomes, strict=True)]
+        wrong = tuple(_trouble(name, c.problem, o) for c, o in zip(calls, outcomes, strict=True))
         if all(w is None for w in wrong):
             continue
         for i, (call, outcome) in enumerate(zip(calls, outcomes, strict=True)):
             if wrong[i] == "":
                 got[i] = flat(outcome.outputs[name].data, call.problem).reshape(got.shape[1:])
-        judged = judge_stack(expected, bounds[name], got, exact.batch.fmt)
-        for i, call in enumerate(calls):
-            text = wrong[i]
-            if text is None:
-                continue
-            if text:
-                yield Found(call, name, True, np.inf, f"{call.id} {name}: {text}", {}, None)
-                continue
-            failed, share = not judged.ok[i], float(judged.share[i])
-            shown = conventions(expected, got[i], i, bounds[name])
-            # Clause 7 excuses an overflow; an exact result needs no excuse.
-            shown = {clause: how for clause, how in shown.items() if (clause, how) != ("7", "limit")}
-            if judged.undecided[i]:
-                o = next(o for o in _engine(call, outcomes[i], declared) if o.output == name)
-                failed, share, shown = o.verdict in FAILING, o.share, dict(o.conventions)
-            yield Found(
-                call, name, failed, share, _message(name, call, judged, got, i) if failed else "", shown, got[i]
-            )
+        key = (name, wrong, got.tobytes())
+        if key not in memo:
+            memo[key] = list(_judged(name, calls, exact, outcomes, declared, got, wrong))
+        yield from memo[key]
+
+
+def _judged(
+    name: str,
+    calls: Sequence[Call],
+    exact: Truth,
+    outcomes: Sequence[Outcome],
+    declared: Declared,
+    got: np.ndarray,
+    wrong: Sequence[str | None],
+) -> Iterator[Found]:
+    expected, bound = exact.expected[name], exact.allowed(declared.profile, online=declared.online).outputs[name]
+    judged = judge_stack(expected, bound, got, exact.batch.fmt)
+    for i, call in enumerate(calls):
+        text = wrong[i]
+        if text is None:
+            continue
+        if text:
+            yield Found(call, name, True, np.inf, f"{call.id} {name}: {text}", {}, None)
+            continue
+        failed, share = not judged.ok[i], float(judged.share[i])
+        shown = conventions(expected, got[i], i, bound)
+        # Clause 7 excuses an overflow; an exact result needs no excuse.
+        shown = {clause: how for clause, how in shown.items() if (clause, how) != ("7", "limit")}
+        if judged.undecided[i]:
+            o = next(o for o in _engine(call, outcomes[i], declared) if o.output == name)
+            failed, share, shown = o.verdict in FAILING, o.share, dict(o.conventions)
+        yield Found(call, name, failed, share, _message(name, call, judged, got, i) if failed else "", shown, got[i])
 
 
 def _engine(call: Call, outcome: Outcome, declared: Declared) -> list[Observation]:

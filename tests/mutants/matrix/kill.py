@@ -26,14 +26,15 @@ from lossproof.running.group_judge import truths_of
 from lossproof.running.loop import groups
 from tests.mutants.kit.mutant import Mutant
 
-from .fast_judging import Found, answers, found
+from .fast_judging import Found, Memo, answers, found
 from .registry import collect
 
 T = TypeVar("T")
 S = TypeVar("S", covariant=True)
 Job = tuple[Sequence[Call], Sequence[str]]
-# Elements of a call that is played last, and calls that are enough to kill a mutant.
-_LARGE, _ENOUGH = 10_000, 2
+# Elements of a call that is played last, calls that are enough to kill a mutant, and groups of an op and dtype that are
+# played before it is asked which mutants need more.
+_LARGE, _ENOUGH, _FIRST = 10_000, 2, 1
 # Families whose large calls go to every control.
 _FOR_CONTROLS = frozenset({"equal", "wide", "long_batch"})
 # What a forked worker inherits: judges of checks are closures, which no queue carries.
@@ -107,45 +108,71 @@ def takes(mutant: Mutant, p: Problem) -> bool:
     return kind in mutant.targets and all(name in mutant.options for name, is_used in used.items() if is_used)
 
 
-def matrix(mutants: Mapping[str, Mutant], calls: Iterable[Call], *, processes: int = 2) -> Matrix:
+def matrix(
+    mutants: Mapping[str, Mutant], calls: Iterable[Call], *, processes: int = 2, every_call: bool = False
+) -> Matrix:
     """(mutant id, dtype) -> what became of it. Mutants that no call applies to are absent.
 
-    Large calls go to those that smaller ones have not killed twice.
+    Controls, and mutants that a clause allows, are put to every call. Others are until two calls and the families made
+    for them have killed them, ordinary sizes first; where they need not be killed, until one is judged. With
+    ``every_call`` they are put to all calls of ordinary size.
     """
-    several = list(groups(calls))
-    result = _played(mutants, [g for g in several if g[0].problem.x.size <= _LARGE], processes)
-    large = [g for g in several if g[0].problem.x.size > _LARGE]
-    result = _gathered([result, _played(mutants, large, processes, result)])
+    result: Matrix = {}
+    for played in _rounds(calls):
+        jobs = []
+        for group in played:
+            p = group[0].problem
+            some = [m.id for m in mutants.values() if takes(m, p) and _needs(m, group, result, every_call=every_call)]
+            if some:
+                jobs.append((group, some))
+        result = _gathered([result, *_played(jobs, processes)])
     _unequal_conventions(result)
     return result
 
 
-def _needs_large(mutant: Mutant, group: Sequence[Call], seen: Kill | None) -> bool:
-    """Whether large calls could say something of a mutant that the others have not."""
-    families = {call.family for call in group}
-    if mutant.kind == "control":
+def _rounds(calls: Iterable[Call]) -> Iterator[list[Sequence[Call]]]:
+    """Groups in the order of the deck, in rounds that grow: what one has killed is not put to the next. Large ones are
+    the last round."""
+    rounds: dict[int, list[Sequence[Call]]] = {}
+    large: list[Sequence[Call]] = []
+    before: Counter[tuple[str, str]] = Counter()
+    for group in groups(calls):
+        p = group[0].problem
+        if p.x.size > _LARGE:
+            large.append(group)
+            continue
+        rounds.setdefault((before[p.op, p.dtype] // _FIRST + 1).bit_length(), []).append(group)
+        before[p.op, p.dtype] += 1
+    yield from (rounds[number] for number in sorted(rounds))
+    yield large
+
+
+def _needs(mutant: Mutant, group: Sequence[Call], result: Matrix, *, every_call: bool) -> bool:
+    """Whether calls could say something of a mutant that the others have not."""
+    p, families = group[0].problem, {call.family for call in group}
+    seen, large = result.get((mutant.id, p.dtype)), p.x.size > _LARGE
+    if mutant.kind == "control" and large:
         # Controls that go over the classes one by one take seconds for a wide row; parents do not.
         return mutant.id == mutant.reference or bool(families & _FOR_CONTROLS)
-    made_for_it = bool(families & set(mutant.family.split(", ")))
-    return seen is None or made_for_it or bool(mutant.allowed) or seen.calls < _ENOUGH
+    if mutant.kind == "control" or mutant.allowed or seen is None or (every_call and not large):
+        return True
+    if p.dtype not in mutant.expect:
+        # What differs from dtype to dtype shows in all of them.
+        return not seen.judged or not any(result.get((mutant.id, d), Kill()).killed for d in mutant.expect)
+    missing = set(mutant.family.split(", ")) - set(seen.families)
+    return seen.calls < _ENOUGH or bool(families & missing)
 
 
-def _played(
-    mutants: Mapping[str, Mutant], several: Iterable[Sequence[Call]], processes: int, seen: Matrix | None = None
-) -> Matrix:
-    jobs: list[Job] = []
-    for group in several:
-        p = group[0].problem
-        some = [m for m in mutants.values() if takes(m, p)]
-        if seen is not None:
-            some = [m for m in some if _needs_large(m, group, seen.get((m.id, p.dtype)))]
-        jobs.append((group, [m.id for m in some]))
-    jobs = sorted((job for job in jobs if job[1]), key=_cost, reverse=True)
+def _played(jobs: Sequence[Job], processes: int) -> list[Matrix]:
+    """What becomes of the jobs, in their order."""
     if processes == 1 or "fork" not in multiprocessing.get_all_start_methods():
-        return _gathered(map(_play, jobs))
+        return [_play(job) for job in jobs]
     _jobs[:] = jobs
+    # The dearest first: the last ones to come should be short.
+    order = sorted(range(len(jobs)), key=lambda i: _cost(jobs[i]), reverse=True)
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        return _gathered(watched(pool.imap_unordered(_play_number, range(len(jobs))), _spent))
+        found = dict(watched(pool.imap_unordered(_play_number, order), _spent))
+    return [found[i] for i in range(len(jobs))]
 
 
 class Results(Protocol[S]):
@@ -249,8 +276,8 @@ def _cost(job: Job) -> int:
     return len(job[1]) * sum(c.problem.x.size + 1000 for c in job[0])
 
 
-def _play_number(i: int) -> Matrix:
-    return _play(_jobs[i])
+def _play_number(i: int) -> tuple[int, Matrix]:
+    return i, _play(_jobs[i])
 
 
 def _begun(name: str) -> Mutant:
@@ -268,6 +295,7 @@ def _play(job: Job) -> Matrix:
     problems = [c.problem for c in calls]
     dtype = problems[0].dtype
     truths = truths_of(problems, {collect()[name].mean for name in ids})
+    memos: dict[Declared, Memo] = {}
     result: Matrix = {}
     for name in ids:
         mutant = _begun(name)
@@ -275,7 +303,8 @@ def _play(job: Job) -> Matrix:
         declared = Declared(mutant.profiles.get(dtype, default_profile(dtype)), mutant.online, mutant.mean)
         kill, ledger = result.setdefault((name, dtype), Kill()), Ledger(name)
         failing = set()
-        for f in found(calls, exact, answers(mutant.adapter(), problems), declared):
+        memo = memos.setdefault(declared, {})
+        for f in found(calls, exact, answers(mutant.adapter(), problems), declared, memo):
             kill.note(f, ledger)
             failing |= {f.call.id} if f.failed else set()
         kill.calls = len(failing)
