@@ -1,7 +1,8 @@
-"""Calls come back from records here: a call from its own inputs, a check by its id from the deck that it belongs to.
+"""Calls come back from records here: one that a record holds from its own inputs, the others by their ids from the deck
+of the run, which is made again.
 
-A record has of a relation or an error case the inputs of its first call only. What is accepted of it is code, which the
-deck has.
+Of a relation or an error case a record of an older format has the inputs of the first call only: what is accepted of it
+is code, which the deck has.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from lossproof.core.case_id import CaseId, is_of_check
 from lossproof.core.errors import UsageError
 
 
-def recorded_call(id: str, data: Mapping[str, Any], *, deck: str = "default", seed: int = 0) -> Call:
-    """Return the call with an id, of whatever kind: ``data`` is its JSON object, ``deck`` and ``seed`` are those of the
-    run that has recorded it.
+def recorded_call(id: str, data: Call | Mapping[str, Any] | None, *, deck: str = "default", seed: int = 0) -> Call:
+    """Return the call with an id, of whatever kind: ``data`` is what is kept of it, the call or its JSON object, and
+    ``deck`` and ``seed`` are those of the run that has recorded it.
 
-    Raises :class:`UsageError` where there is no such case today, and for inputs that are not those of the id.
+    Ids hold a digest of the inputs: what is made again has them to the bit. Raises :class:`UsageError` where there is
+    no such case today, and for inputs that are not those of the id.
     """
+    if isinstance(data, Call):
+        return data
     case = CaseId.parse(id)
-    if is_of_check(id):
-        found = _checks(deck, seed, case.op, case.dtype, case.family).get(id)
+    if data is None or is_of_check(id):
+        found = _of_deck(deck, seed, case.op, case.dtype, case.family).get(id)
         if found is None:
             raise UsageError(f"{id} is no case of the {deck} deck of seed {seed} as this lossproof makes it")
         return found
@@ -35,5 +39,9 @@ def recorded_call(id: str, data: Mapping[str, Any], *, deck: str = "default", se
 
 
 @lru_cache(maxsize=32)
-def _checks(deck: str, seed: int, op: str, dtype: str, family: str) -> Mapping[str, Call]:
-    return {c.id: c for c in select(deck, seed, (op,), (dtype,), (family,))}
+def _of_deck(deck: str, seed: int, op: str, dtype: str, family: str) -> Mapping[str, Call]:
+    try:
+        return {c.id: c for c in select(deck, seed, (op,), (dtype,), (family,))}
+    except UsageError:
+        # Nothing of today's deck is of that kind.
+        return {}

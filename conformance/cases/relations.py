@@ -294,7 +294,7 @@ def _unmodified(hearing: Hearing, found: Observation) -> Observation:
     if not hearing.modified:
         return found
     message = f"{hearing.check.problem.op}: {hearing.check.name}: modified its input {', '.join(hearing.modified)}"
-    return replace(found, verdict="fail", message=message, share=np.inf, call=hearing.check.to_json())
+    return replace(found, verdict="fail", message=message, share=np.inf, call=hearing.check)
 
 
 @relation(
@@ -320,7 +320,7 @@ def _purity_judge(hearing: Hearing) -> list[Observation]:
         return [replace(base, verdict=outcome.error, message=outcome.message)]
     if outcome.error is not None:
         message = f"{hearing.check.problem.op}: purity: raised {outcome.error}: {outcome.message}"
-        return [replace(base, message=message, share=np.inf, call=hearing.check.to_json())]
+        return [replace(base, message=message, share=np.inf, call=hearing.check)]
     return [_unmodified(hearing, replace(base, verdict="pass"))]
 
 

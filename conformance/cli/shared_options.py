@@ -186,9 +186,7 @@ def case_options() -> Decorator:
     options = (
         click.option("--deck", default="default", show_default=True, metavar="NAME", help="The deck that has the id."),
         click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of that deck."),
-        click.option(
-            "--record", metavar="FILE", help="Look the id up in a record (it keeps the calls that did not pass)."
-        ),
+        click.option("--record", metavar="FILE", help="Look the id up in a record, among the calls that did not pass."),
         click.option(
             "--call",
             "call_file",

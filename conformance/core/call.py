@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import math
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
@@ -47,6 +49,8 @@ _DEFAULTS = {
 # Added after ids were in use: absent, they leave a digest as it was.
 _LATER = ("tangent", "target_tangent")
 _scalar_values, _array_values = attrgetter(*_SCALARS), attrgetter(*ARRAYS)
+# Arrays of more numbers than this are compressed in JSON.
+_LISTED = 1000
 LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
 # What a call remembers of its content.
 _OF_CONTENT = ("content", "case", "id")
@@ -159,9 +163,7 @@ class Call:
         for name in ARRAYS:
             a = getattr(p, name)
             if a is not None:
-                key, data = ("hex", hex_list(a)) if a.dtype.kind == "f" else ("int", a.ravel().tolist())
-                kind = {} if a.dtype.kind == "f" or a.dtype == np.int64 else {"dtype": a.dtype.name}
-                out[name] = {"shape": list(a.shape), key: data, **kind}
+                out[name] = {"shape": list(a.shape), **_numbers(a)}
         return out | {"family": self.family, "provenance": self.provenance, "random_order": self.random_order}
 
 
@@ -237,21 +239,36 @@ def from_json(data: Mapping[str, Any]) -> Call:
         for name in ARRAYS:
             entry = data.get(name)
             if entry is not None:
-                shape = tuple(entry["shape"])
-                values[name] = (
-                    from_hex(entry["hex"], shape)
-                    if "hex" in entry
-                    else np.array(entry["int"], dtype=_integer(entry.get("dtype", "int64"))).reshape(shape)
-                )
+                values[name] = _array(entry)
         if not isinstance(data["family"], str) or not data["family"].isprintable() or set("/ ") & set(data["family"]):
             raise ValueError(f"family {data['family']!r} has a space or a slash, or is no text")
         # sanity check: the JSON form covers every field of a problem
         assert set(values) <= {f.name for f in fields(Problem)}
         return Call(Problem(**values), data["family"], data.get("provenance", ""), data.get("random_order", False))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, zlib.error) as error:
         raise UsageError(
             f"not a call: {type(error).__name__} {error}; expected the JSON that lossproof writes"
         ) from None
+
+
+def _numbers(a: NDArray[Any]) -> dict[str, Any]:
+    """The numbers of an array: those of a small one can be read, those of a large one are compressed."""
+    if a.size > _LISTED:
+        return {"zlib": base64.b64encode(zlib.compress(_content(a))).decode("ascii"), "dtype": a.dtype.name}
+    if a.dtype.kind == "f":
+        return {"hex": hex_list(a)}
+    return {"int": a.ravel().tolist()} | ({} if a.dtype == np.int64 else {"dtype": a.dtype.name})
+
+
+def _array(entry: Mapping[str, Any]) -> NDArray[Any]:
+    shape = tuple(entry["shape"])
+    if "hex" in entry:
+        return from_hex(entry["hex"], shape)
+    if "zlib" not in entry:
+        return np.array(entry["int"], dtype=_integer(entry.get("dtype", "int64"))).reshape(shape)
+    kind = np.dtype(np.float64) if entry["dtype"] == "float64" else _integer(entry["dtype"])
+    data = zlib.decompress(base64.b64decode(entry["zlib"], validate=True))
+    return np.frombuffer(data, kind.newbyteorder("<")).astype(kind).reshape(shape)
 
 
 def _integer(name: str) -> np.dtype[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -41,7 +42,8 @@ class Observation:
     shape; ``exact`` and ``allowed`` belong to it. ``met`` is the strictest profile whose bound the output meets.
     ``note`` says what is remarkable about the way to the answer. ``rows`` and ``classes`` are the shape of the (first)
     call and ``reduction`` that of a loss, so that views need not read them out of ``id``; what is said of a whole run
-    has none. ``call`` is the call in full, where the verdict is no pass.
+    has none. ``call`` is the call, where the verdict is no pass; read from a record, it is its JSON object, or None if
+    the deck of the record makes it again.
     """
 
     id: str
@@ -65,7 +67,7 @@ class Observation:
     rows: int | None = None
     classes: int | None = None
     reduction: str = ""
-    call: dict[str, Any] | None = None
+    call: Call | Mapping[str, Any] | None = None
 
     @classmethod
     def of(
@@ -86,6 +88,11 @@ class Observation:
             classes=p.x.shape[axis],
             reduction=p.reduction if p.is_loss else "",
         )
+
+    @property
+    def keeps_call(self) -> bool:
+        """Say whether the verdict is one that is looked into: ``call`` is the call then."""
+        return self.verdict == "suspect" or self.verdict in FAILING
 
     @cached_property
     def case(self) -> CaseId:

@@ -143,6 +143,6 @@ def first_unusable(hearing: Hearing, output: str) -> Observation | None:
         found = unusable_answer(replace(hearing.blank(output), output=name), call, outcome, offered=offered)
         if found is not None:
             text = f"{hearing.check.name}: {found.message}" if found.verdict != "unsupported" else found.message
-            told = None if found.call is None else hearing.check.to_json()
+            told = None if found.call is None else hearing.check
             return replace(found, output=output, message=text, call=told)
     return None

@@ -148,4 +148,4 @@ def _same(a: F64, b: F64) -> np.ndarray:
 def _failed(base: Observation, hearing: Hearing, what: str, text: str) -> Observation:
     p = hearing.check.problem
     message = f"{p.op}({p.dtype} {detail(p)}): {what}: {text}"
-    return replace(base, message=message, share=np.inf, ulp=np.inf, call=hearing.check.to_json())
+    return replace(base, message=message, share=np.inf, ulp=np.inf, call=hearing.check)

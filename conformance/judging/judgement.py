@@ -61,7 +61,7 @@ def from_text(text: str) -> Found:
 
 def applied(base: Observation, call: Call, judgement: Mapping[str, Any]) -> Observation:
     """Fill an observation in with a judgement."""
-    return replace(base, **{**judgement, "call": call.to_json() if judgement["call"] else None})
+    return replace(base, **{**judgement, "call": call if judgement["call"] else None})
 
 
 def differing(kept: str, made: str) -> str:

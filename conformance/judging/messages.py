@@ -50,7 +50,7 @@ def unusable_answer(base: Observation, call: Call, outcome: Outcome, *, offered:
         share=np.inf,
         ulp=np.inf,
         message=f"{p.op}({_describe(call)}): {wrong}",
-        call=call.to_json(),
+        call=call,
     )
 
 

@@ -132,7 +132,7 @@ def _escalate(base: Observation, call: Call, stack: _Stack, i: int) -> Observati
         if not judged.undecided[0]:
             return _one(base, call, one, judged, 0, beyond=False)
     text = f"undecided at {PRECISIONS[-1]} bits: the answer sits on the bound"
-    return replace(base, verdict="error", message=text, call=call.to_json())
+    return replace(base, verdict="error", message=text, call=call)
 
 
 def _tail(stack: _Stack, i: int) -> dict[str, str]:
@@ -169,4 +169,4 @@ def _one(base: Observation, call: Call, stack: _Stack, judged: Judged, i: int, *
     if verdict in ("pass", "convention"):
         return observation
     solved = call.with_problem(solved_by(call.problem, stack.declared.mean))
-    return replace(observation, message=message(solved, observation), call=call.to_json())
+    return replace(observation, message=message(solved, observation), call=call)

@@ -156,7 +156,7 @@ def decide(base: Observation, hearing: Hearing, sides: Comparison, first: F64) -
         f"{left} at [{', '.join(map(str, done.index))}] against {other}, allowed {done.allowed:.3g} "
         f"(profile {base.profile}), {done.share:.3g}x the sum of the bounds"
     )
-    return replace(done, verdict="fail", message=text, call=hearing.check.to_json())
+    return replace(done, verdict="fail", message=text, call=hearing.check)
 
 
 def _sums(a: F64) -> F64:

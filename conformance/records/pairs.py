@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from lossproof.core.case_id import CONVENTION, CaseId, is_of_implementation
 from lossproof.core.errors import UsageError
@@ -18,7 +19,7 @@ from lossproof.core.observation import Observation
 from lossproof.core.profiles import met_of
 from lossproof.records.diff import Pair, Unchanged
 from lossproof.records.headers import Names
-from lossproof.records.record import Record, observation, parsed, texts
+from lossproof.records.record import Record, is_call, observation, parsed, texts, with_call
 
 # How lines are written. Others are read as well, more slowly. No text in a line can contain these names unescaped.
 _HEAD = re.compile(r'\{"id":"([^"\\]*)","output":"([^"\\]*)","target":"([^"\\]*)"')
@@ -49,12 +50,14 @@ class Line:
 class RecordSide:
     """One of the two records, with the ``names`` of those of its targets and implementations that are compared.
 
-    ``complete`` is known after its lines: whether the run came to its end.
+    Known after its lines are ``complete``, whether the run came to its end, and ``calls``, the JSON objects of the
+    calls that travel with it, by their ids.
     """
 
     record: Record
     names: Names
     complete: bool = False
+    calls: dict[str, Any] = field(default_factory=dict)
 
     def lines(self) -> Iterator[Line]:
         """Read the lines of the targets that are compared."""
@@ -72,6 +75,9 @@ class RecordSide:
                     return
                 if "end" in data:
                     self.complete = True
+                    continue
+                if is_call(data):
+                    self.calls[data["of"]] = data["call"]
                     continue
                 o = observation(path, number, data)
                 case, output, target, rest = o.id, o.output, o.target, text
@@ -97,7 +103,7 @@ class RecordSide:
         data = parsed(self.record.path, line.number, line.text)
         # sanity check: a line without an end was not given out
         assert data is not None
-        return observation(self.record.path, line.number, data)
+        return with_call(observation(self.record.path, line.number, data), self.calls)
 
 
 def pairs(before: RecordSide, after: RecordSide) -> Iterator[Pair | Unchanged]:

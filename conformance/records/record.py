@@ -1,5 +1,8 @@
 """Records are JSON Lines: a header with evidence and then one line per observation, flushed as they come.
 
+The header says what the deck is, so that its calls can be made again from their ids. Other calls that did not pass
+(kept, explored, made by hand) travel with the record, each once, in a line of its own before what is observed of it.
+
 Numbers are exact: finite floats as JSON numbers that read back to the same bits, the others as the texts ``"nan"``,
 ``"inf"`` and ``"-inf"``. A killed run leaves a readable record; a complete one ends with a line ``{"end": ...}``.
 ``docs/record.schema.json`` says what a line may hold. Records whose names end in .gz or .zst are compressed; they are
@@ -14,17 +17,20 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from lossproof.core.call import Call
 from lossproof.core.case_id import CaseId
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import VERDICTS, Observation
 from lossproof.records.compressed_text import damaged, is_compressed, open_text
 
-FORMAT = 1
+FORMAT = 2
+# Records of format 1 have the call in every observation of it that is no pass.
+_READ = (1, FORMAT)
 _DEFAULTS = {f.name: f.default for f in fields(Observation) if f.name != "conventions"}
 _FLOATS = ("share", "ulp", "got", "allowed", "seconds")
 _TEXTS = ("id", "output", "target", "verdict")
@@ -39,12 +45,19 @@ def to_line(o: Observation) -> dict[str, Any]:
     for name, default in _DEFAULTS.items():
         value = getattr(o, name)
         # -0.0 equals 0.0, and is another number.
-        if value != default or str(value) != str(default):
+        if name == "call" and value is not None:
+            out[name] = json_of(value)
+        elif value != default or str(value) != str(default):
             out[name] = value
     if o.conventions:
         out["conventions"] = o.conventions
     line: dict[str, Any] = json_ready(out)
     return line
+
+
+def json_of(call: Call | Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the JSON object of a call that may be one already."""
+    return call.to_json() if isinstance(call, Call) else call
 
 
 def from_line(data: Mapping[str, Any]) -> Observation:
@@ -102,29 +115,37 @@ class Writer:
     def __init__(self, path: str | Path, header: Mapping[str, Any], *, keep: int = 0, count: int = 0) -> None:
         self.path = Path(path)
         self.count = count
+        self._header = header
+        self._calls: set[str] = set()
         self._unflushed = 0
         self._patience = _LINES_BETWEEN_FLUSHES if is_compressed(path) else 1
         try:
             if keep:
                 os.truncate(self.path, keep)
+                self._calls.update(_travelling(self.path))
             self._file: IO[str] = open_text(self.path, "a" if keep else "w")
         except OSError as error:
             raise self._error(error) from error
         if not keep:
-            self._line({"lossproof": "record", "format": FORMAT, **header})
+            self._line(json_ready({"lossproof": "record", "format": FORMAT, **header}))
 
     def write(self, o: Observation) -> None:
-        """Append one observation."""
+        """Append one observation, after its call if that is no call of the deck and not there yet."""
         self.count += 1
+        if o.call is not None:
+            if o.id not in self._calls and not is_of_deck(self._header, o.id):
+                self._calls.add(o.id)
+                self._line(json_ready({"of": o.id, "call": json_of(o.call)}))
+            o = replace(o, call=None)
         self._line(to_line(o))
 
     def end(self, facts: Mapping[str, Any]) -> None:
         """Say that the run is complete."""
-        self._line({"end": {"observations": self.count, **facts}})
+        self._line(json_ready({"end": {"observations": self.count, **facts}}))
 
     def _line(self, data: Mapping[str, Any]) -> None:
         try:
-            self._file.write(json.dumps(json_ready(data), allow_nan=False, separators=(",", ":")) + "\n")
+            self._file.write(json.dumps(data, allow_nan=False, separators=(",", ":")) + "\n")
             self._unflushed += 1
             if self._unflushed >= self._patience:
                 self._unflushed = 0
@@ -165,12 +186,15 @@ class Record:
     _end: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Observation]:
-        """Read the observations, in order."""
+        """Read the observations, in order; those that are no pass have their call, unless it is one of the deck."""
+        calls: dict[str, Any] = {}
         for number, data in _lines(self.path, skip=1):
-            if "end" not in data:
-                yield observation(self.path, number, data)
-            elif isinstance(data["end"], dict):
-                self._end = data["end"]
+            if "end" in data:
+                self._end = data["end"] if isinstance(data["end"], dict) else self._end
+            elif is_call(data):
+                calls[data["of"]] = data["call"]
+            else:
+                yield with_call(observation(self.path, number, data), calls)
 
     def end(self) -> dict[str, Any] | None:
         """Read the facts at the end of a complete run; None if the run was cut short. Known after one pass."""
@@ -189,9 +213,33 @@ def read_record(path: str | Path) -> Record:
     header = first[1] if first else {}
     if header.get("lossproof") != "record":
         raise UsageError(f"{path} is not a lossproof record; expected JSON Lines written by lossproof run --record")
-    if header.get("format") != FORMAT:
-        raise UsageError(f"{path} has record format {header.get('format')!r}; this lossproof reads format {FORMAT}")
+    if header.get("format") not in _READ:
+        known = " and ".join(map(str, _READ))
+        raise UsageError(f"{path} has record format {header.get('format')!r}; this lossproof reads formats {known}")
     return Record(path, _renamed(header))
+
+
+def is_of_deck(header: Mapping[str, Any], id: str) -> bool:
+    """Say whether a call is one of the deck that a header describes, which makes it again, or one put along with it."""
+    deck = header.get("deck")
+    return isinstance(deck, Mapping) and id not in deck.get("kept", ())
+
+
+def with_call(o: Observation, calls: Mapping[str, Any]) -> Observation:
+    """Return an observation that is no pass with its call, if the record has it among its ``calls``."""
+    return replace(o, call=calls[o.id]) if o.id in calls and o.keeps_call and o.call is None else o
+
+
+def _travelling(path: Path) -> Iterator[str]:
+    """The ids of the calls that a record has in lines of their own."""
+    for _, line in texts(path):
+        if line.startswith('{"of"'):
+            yield str(json.loads(line)["of"])
+
+
+def is_call(data: Mapping[str, Any]) -> bool:
+    """Say whether a line holds a call: the id that it is ``of``, and its JSON object."""
+    return "of" in data and "call" in data and "id" not in data
 
 
 def _renamed(header: dict[str, Any]) -> dict[str, Any]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lossproof.cases import kept_calls
 from lossproof.cases.catalogue import select
 from lossproof.cases.recorded_calls import recorded_call
 from lossproof.core.call import Call
-from lossproof.core.case_id import is_of_check, nearest
+from lossproof.core.case_id import Kind, is_of_check, nearest
 from lossproof.core.command_line import recorded_place
 from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record
@@ -51,27 +52,23 @@ def find_call(id: str | None, place: CasePlace) -> Call:
     if id is None:
         raise UsageError("which case? expected an ID (lossproof deck list), or --call FILE")
     place = place.resolved()
+    by_id: Mapping[str, Call | Mapping[str, Any] | None]
     if place.record is not None and not is_of_check(id):
-        calls = list(_recorded(place.record))
-        where = f"the calls that {place.record} keeps (those that did not pass)"
+        # What is said of all calls together is a case of none.
+        by_id = {o.id: o.call for o in read_record(place.record) if o.keeps_call and o.case.kind is Kind.CALL}
+        where = f"the calls of {place.record} that did not pass"
     else:
-        calls = select(place.deck, place.seed, (), (), ())
+        by_id = {c.id: c for c in select(place.deck, place.seed, (), (), ())}
         where = f"the {place.deck} deck of seed {place.seed}"
-    by_id = {c.id: c for c in calls}
-    if id in by_id:
-        return by_id[id]
-    tails = [i for i in by_id if i.endswith("/" + id)]
+    tails = [id] if id in by_id else [i for i in by_id if i.endswith("/" + id)]
     if len(tails) == 1:
-        return by_id[tails[0]]
+        found = by_id[tails[0]]
+        if isinstance(found, Call):
+            return found
+        return recorded_call(tails[0], found, deck=place.deck, seed=place.seed)
     near = nearest(id, by_id)
     hint = f"nearest: {near}" if near else "see lossproof deck list"
     raise UsageError(f"{'ambiguous' if tails else 'unknown'} id {id!r} in {where}; {hint}")
-
-
-def _recorded(path: str) -> Iterator[Call]:
-    for o in read_record(path):
-        if o.call is not None and not is_of_check(o.id):
-            yield recorded_call(o.id, o.call)
 
 
 def _from_file(path: str) -> Call:

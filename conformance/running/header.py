@@ -13,6 +13,7 @@ import numpy as np
 
 from lossproof import __version__
 from lossproof.adapters import processor
+from lossproof.cases import kept_calls
 from lossproof.cases.deck import digest
 from lossproof.cases.deck_part import VERSION
 from lossproof.core.call import Call
@@ -61,9 +62,10 @@ def record_header(targets: Sequence[Target], calls: Sequence[Call], deck: DeckOp
     """The first line of a record. ``calls`` are those of the whole deck, whatever the shard."""
     shard, left_out = deck.shard, withheld(targets, calls)
     about = {"version": VERSION, "digest": digest(calls), "size": deck.size, "seed": deck.seed, "calls": len(calls)}
+    kept = {call.id for call in kept_calls.load_calls(deck.kept)}
     return {
         "suite": __version__,
-        "deck": about,
+        "deck": about | ({"kept": sorted(kept)} if kept else {}),
         "filters": deck.filters,
         **({"shard": {"index": shard.index, "of": shard.of}} if shard != UNDIVIDED else {}),
         **({"withheld": left_out} if left_out else {}),

@@ -17,7 +17,7 @@ from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.compressed_text import is_compressed
 from lossproof.records.headers import differences
-from lossproof.records.record import json_ready, read_record
+from lossproof.records.record import is_call, json_ready, read_record
 
 # What must be the same for observations of two runs to belong together.
 SAME = ("suite", "deck", "filters", "targets")
@@ -99,10 +99,11 @@ def begun(path: str | Path) -> bool:
 def complete_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
     """Yield the byte at which each observation begins, and its JSON object.
 
-    At last where they end, and what a complete run says there, ``{"end": ...}``; None if the record is cut short.
+    A call in a line of its own belongs to the observation that follows. At last where they end, and what a complete run
+    says there, ``{"end": ...}``; None if the record is cut short.
     """
     with path.open("rb") as file:
-        at = len(file.readline())
+        at = start = len(file.readline())
         for line in file:
             try:
                 data = json.loads(line) if line.endswith(b"\n") else None
@@ -110,11 +111,14 @@ def complete_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
                 raise UsageError(
                     f"{path} is not a lossproof record; byte {at} begins no JSON object ({error})"
                 ) from None
-            yield at, data
+            at += len(line)
+            if data is not None and is_call(data):
+                continue
+            yield start, data
             if data is None or "end" in data:
                 return
-            at += len(line)
-    yield at, None
+            start = at
+    yield start, None
 
 
 def difference(made: Any, now: Any, name: str) -> str:

@@ -48,7 +48,8 @@ class PlayedParts:
         """Keep what a target answered to a group, all of it at once: other workers may read it."""
         path = self._path(target, key)
         draft = path.with_name(f"{os.getpid()}-{path.name}")
-        with record.Writer(draft, {}) as writer:
+        # Whoever reads it has the deck.
+        with record.Writer(draft, {"deck": {}}) as writer:
             for o in found:
                 writer.write(o)
         draft.replace(path)

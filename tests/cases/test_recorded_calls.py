@@ -33,7 +33,7 @@ def recorded(call: Call, folder: Path) -> Observation:
     """What a record keeps of a call that fails."""
     path = folder / "record.jsonl"
     with record.Writer(path, {}) as writer:
-        writer.write(Observation(call.id, "value", "numpy", "fail", call=call.to_json()))
+        writer.write(Observation(call.id, "value", "numpy", "fail", call=call))
     (found,) = record.read_record(path)
     return found
 

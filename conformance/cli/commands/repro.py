@@ -116,7 +116,7 @@ def _apart(id: str, chosen: list[Target], said: str | None, place: CasePlace) ->
 
 def _recorded(call: Call, path: str) -> list[str]:
     """The targets of a record on which a case did not pass."""
-    names = [o.target for o in read_record(path) if o.id == call.id and o.call is not None]
+    names = [o.target for o in read_record(path) if o.id == call.id and o.keeps_call]
     if not names and not is_of_check(call.id):
         raise UsageError(f"{call.id} passed on every target of {path}; say which one with --target")
     return list(dict.fromkeys(names))

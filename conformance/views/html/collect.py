@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from lossproof.core.case_id import CONVENTION
 from lossproof.core.observation import FAILING, Observation
 from lossproof.records.waivers import verdict
 from lossproof.running.summary import Summary
@@ -46,8 +47,8 @@ class Collected:
             w = self.waived.setdefault(o.waiver, Waived())
             w.count += 1
             w.targets.add(o.target)
-            # A case whose call is kept can be reproduced; what is said of a whole run cannot.
-            if w.first is None or (w.first.call is None and o.call is not None):
+            # A case can be reproduced; what is said of a whole run cannot.
+            if w.first is None or (w.first.case.family == CONVENTION and o.case.family != CONVENTION):
                 w.first = o
         if shown in _SHOWN:
             if len(self.listed) < LISTED:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lossproof.cases.recorded_calls import recorded_call
+from lossproof.core.case_id import CONVENTION
 from lossproof.core.command_line import command, showing_command
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
@@ -60,7 +61,7 @@ class ReproducerTexts:
         return self._made[key]
 
     def _make(self, o: Observation) -> ReproducerText:
-        if o.call is None:
+        if o.case.family == CONVENTION:
             line = showing_command(o.id, o.target, self._place)
             return ReproducerText(line, why="it is about more than one call")
         line = command("repro", o.id, o.target, output=o.output, **self._options)
