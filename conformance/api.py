@@ -9,6 +9,7 @@ from typing import Any
 
 from lossproof.adapters.protocol import MEANS, REDUCTIONS
 from lossproof.cases.catalogue import select
+from lossproof.cases.explore import what_is_missing
 from lossproof.core.call import Call, from_json
 from lossproof.core.case_id import ERROR
 from lossproof.core.errors import UsageError
@@ -120,7 +121,7 @@ def check_implementation(
     function whose callers have checked all that is judged with ``errors=False``.
 
     With ``explore`` so many calls are drawn besides, of any shape, option, layout and kind of logits; the first that
-    fails is shrunk to a small one, which is the last of the failures.
+    fails is shrunk to a small one, which is the last of the failures. That takes hypothesis, the extra ``explore``.
 
     With ``cache`` an answer of the same bits that was judged before on this machine is not judged again, but for a
     sample; those of drawn calls always are.
@@ -131,6 +132,8 @@ def check_implementation(
     """
     if explore < 0:
         raise UsageError(f"explore is {explore}; expected a number of calls, or 0 for none")
+    if explore and what_is_missing():
+        raise UsageError(what_is_missing())
     if op not in OPERATIONS:
         raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPERATIONS)}")
     if mean not in MEANS:

@@ -11,9 +11,8 @@ import json
 import pytest
 
 from lossproof.cases import kept_calls
-from lossproof.cases.explore.search import MANY
+from lossproof.cases.explore import what_is_missing
 from lossproof.core.operations import OPERATIONS
-from lossproof.running.exploration import explored
 from lossproof.suite import pytest_session
 
 _EXAMPLES = {"smoke": 30}
@@ -23,6 +22,12 @@ _EXAMPLES = {"smoke": 30}
 def test_explore(op: str, request: pytest.FixtureRequest) -> None:
     """No target is outside its bound on any drawn call."""
     __tracebackhide__ = True
+    missing = what_is_missing()
+    if missing:
+        pytest.skip(missing)
+    from lossproof.cases.explore.search import MANY
+    from lossproof.running.exploration import explored
+
     replay = pytest_session.of(request.config)
     chosen = [t for t in pytest_session.targets_here(request.config) if op in t.capabilities.ops]
     if not chosen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -177,3 +178,11 @@ def test_wrong_numbers_come_before_refusals() -> None:
 def test_other_bad_input(given: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         check_implementation(softmax, op="softmax", **given)
+
+
+def test_exploration_without_hypothesis_is_refused_before_anything_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    with pytest.raises(
+        UsageError, match=r"exploration needs the package hypothesis; pip install 'lossproof\[explore\]'"
+    ):
+        check_implementation(softmax, op="softmax", explore=1)

@@ -92,6 +92,15 @@ def test_mistakes_are_one_line(tmp_path: Path, arguments: tuple[str, str], messa
     assert "Traceback" not in result.stdout + result.stderr
 
 
+def test_without_hypothesis_exploration_is_skipped_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "without.py").write_text("import sys\nsys.modules['hypothesis'] = None\n")
+    plugins = ("-p", "no:hypothesispytest", "-p", "without")
+    result = python(*SUITE, "-q", "-rs", "-k", "explore", "--lossproof-target", "numpy", *plugins, path=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "exploration needs the package hypothesis; pip install 'lossproof[explore]'" in result.stdout
+    assert "4 skipped" in result.stdout
+
+
 def test_other_projects_are_unaffected(tmp_path: Path) -> None:
     (tmp_path / "test_other.py").write_text(
         "import sys\n"
