@@ -84,7 +84,7 @@ def analyse(batch: Batch) -> Rows:
     with np.errstate(over="ignore", invalid="ignore"):
         c = _coefficients(batch)
         row_loss = np.where(regular, -np.sum(np.where(c == 0, 0.0, c * log_p), axis=-1), 0.0)
-    denominator, row_scale = _scales(batch)
+    denominator, row_scale = scales(batch)
     return Rows(
         kind=kind,
         absent=absent,
@@ -97,7 +97,7 @@ def analyse(batch: Batch) -> Rows:
         row_loss=row_loss,
         denominator=denominator,
         row_scale=row_scale,
-        either=_either(batch),
+        either=either_gradient(batch),
     )
 
 
@@ -140,7 +140,7 @@ def _coefficients(batch: Batch) -> F64:
     return np.where(batch.kept[..., None], c, 0.0)
 
 
-def _either(batch: Batch) -> Bools:
+def either_gradient(batch: Batch) -> Bools:
     """(B, N) rows in which the specification, section 3, accepts two gradients.
 
     Targets that do not sum to 1, whatever the weights. Those that sum to 1 but for rounding have one gradient; without
@@ -169,7 +169,7 @@ def counted(batch: Batch) -> F64:
     return np.ones(batch.kept.shape) if batch.mean == "mean_over_rows" else batch.kept.astype(np.float64)
 
 
-def _scales(batch: Batch) -> tuple[F64, F64]:
+def scales(batch: Batch) -> tuple[F64, F64]:
     denominator = counted(batch).sum(axis=1, keepdims=True) if batch.is_loss else np.ones((batch.x.shape[0], 1))
     if batch.cot is None or not batch.is_loss:
         return denominator, np.ones(batch.x.shape[:2])

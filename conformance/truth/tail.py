@@ -20,7 +20,7 @@ from lossproof.truth.expected import Expected
 from lossproof.truth.row_quantities import FINITE, MASKED, Rows
 
 # A result is graded where an accurate one has two bits, and rows where the other classes have so little.
-_BITS, _CONFIDENT = 0.25, 16.0
+BITS, CONFIDENT = 0.25, 16.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def tails(
     with np.errstate(all="ignore"):
         rho = _relative_error(batch, rows, model)
         regular = ((rows.kind == FINITE) | (rows.kind == MASKED))[..., None]
-        confident = regular & (rows.log_s > 0) & (rows.log_s < _CONFIDENT * rho)
+        confident = regular & (rows.log_s > 0) & (rows.log_s < CONFIDENT * rho)
         if not confident.any():
             return {}
         # The results are those of float64, in formulas without cancellation: its own error counts, too.
@@ -74,7 +74,7 @@ def _graded(
         rho = rho.max(axis=1) if whole else rho[..., 0]
     limit = rho * size
     floor = max(model.fmt.min_normal, model.tau / model.u_o)
-    small = (np.abs(exact) >= floor) & (np.abs(exact) <= allowed) & (limit <= _BITS * np.abs(exact))
+    small = (np.abs(exact) >= floor) & (np.abs(exact) <= allowed) & (limit <= BITS * np.abs(exact))
     graded = small & confident & np.isfinite(expected.exact.mid) & (expected.accept == 0) & ~expected.strict
     if expected.other is not None:
         graded &= expected.other.mid == expected.exact.mid

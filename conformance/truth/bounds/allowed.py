@@ -25,7 +25,7 @@ from lossproof.truth.bounds.softmax import (
 from lossproof.truth.row_quantities import Rows
 
 # bounds.md section 8: the formulas are evaluated in float64, in fewer than 2^12 roundings each, of non-negative terms.
-_ROUND_UP = 1.0 + 2.0**-40
+ROUND_UP = 1.0 + 2.0**-40
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def rounded_back(bound: F64, exact: F64, fmt: Format) -> F64:
 
 def _clean(a: F64) -> F64:
     # NaN only arises as inf - inf or 0 * inf after an overflow of the bound: nothing is promised there.
-    return np.where(np.isnan(a), np.inf, a * _ROUND_UP)
+    return np.where(np.isnan(a), np.inf, a * ROUND_UP)
 
 
 def _softmax(batch: Batch, rows: Rows, model: Model, softmax: SoftmaxTerms) -> dict[str, F64]:

@@ -16,7 +16,7 @@ from lossproof.truth.row_quantities import Rows
 
 EXP_CAP = 700.0
 # Section 3, products with a factor: beyond it a fused difference over- or underflows by itself.
-_FUSED = 64.0
+FUSED = 64.0
 # A quotient of a term and a sum that contains it, or exp of a number that is not above 0, stays below.
 _OF_ONE = 2.0
 
@@ -63,7 +63,7 @@ def softmax_terms(batch: Batch, rows: Rows, model: Model) -> SoftmaxTerms:
     A_s = _of_sum(rows, a, large=batch.product_error is not None) + e_exp
     # Section 3, (A1): exponentials that underflow lose tau_i each, in float16 N as much as the sum's own roundings.
     fading = np.sum(present & (d > -np.log(2.0 * model.tau_i / model.u_i)), axis=-1, keepdims=True)
-    lost = fading * model.tau_i * np.exp(np.minimum(A_s, _FUSED) - rows.log_s)
+    lost = fading * model.tau_i * np.exp(np.minimum(A_s, FUSED) - rows.log_s)
     growth = rescalings(batch, rows) * (e_exp + t(model.u_i)) if model.online else 0.0
     A_s = A_s - np.log1p(-np.minimum(lost, 1.0)) + model.roundings_of_sum(batch.k) * t(model.u_s) + growth
 

@@ -18,8 +18,8 @@ from lossproof.core.products import two_product
 
 LIMIT = 2.0**990
 # The first 32 bits of ln 2: the product with an exponent is exact.
-_LN2_HEAD = 2977044471 * 2.0**-32
-_SQUARINGS = 6
+LN2_HEAD = 2977044471 * 2.0**-32
+SQUARINGS = 6
 _TERMS = 13
 # Entries of an exponential that are computed together.
 _BLOCK = 8192
@@ -100,13 +100,13 @@ def exp(x: DD) -> DD:
 def _exp(x: DD) -> DD:
     """Reduction by ln 2, a Taylor polynomial of expm1, repeated squaring."""
     k = np.rint(np.maximum(x.hi, -1100.0) * 1.4426950408889634)
-    r = DD(np.maximum(x.hi, -1100.0), np.where(x.hi < -1100.0, 0.0, x.lo)) - k * _LN2_HEAD
-    r = r - _LN2_TAIL * k
-    r = DD(np.ldexp(r.hi, -_SQUARINGS), np.ldexp(r.lo, -_SQUARINGS))
+    r = DD(np.maximum(x.hi, -1100.0), np.where(x.hi < -1100.0, 0.0, x.lo)) - k * LN2_HEAD
+    r = r - LN2_TAIL * k
+    r = DD(np.ldexp(r.hi, -SQUARINGS), np.ldexp(r.lo, -SQUARINGS))
     total = lift(np.zeros_like(r.hi))
-    for coefficient in _INVERSE_FACTORIALS:
+    for coefficient in INVERSE_FACTORIALS:
         total = (total + coefficient) * r
-    for _ in range(_SQUARINGS):
+    for _ in range(SQUARINGS):
         total = total * 2.0 + total * total
     result = total + 1.0
     shift = k.astype(np.int64)
@@ -136,7 +136,7 @@ def _fast_two_sum(a: F64, b: F64) -> tuple[F64, F64]:
 def _constants() -> tuple[DD, list[DD]]:
     # ln 2 = sum 1 / (j 2^j), to 2^-180, as the part that the 32-bit head leaves over.
     ln2 = sum((Fraction(1, j * 2**j) for j in range(1, 190)), Fraction(0))
-    return _nearest(ln2 - Fraction(_LN2_HEAD)), [_nearest(Fraction(1, f)) for f in _factorials()]
+    return _nearest(ln2 - Fraction(LN2_HEAD)), [_nearest(Fraction(1, f)) for f in _factorials()]
 
 
 def _factorials() -> list[int]:
@@ -151,4 +151,4 @@ def _nearest(value: Fraction) -> DD:
     return DD(np.asarray(hi), np.asarray(float(value - Fraction(hi))))
 
 
-_LN2_TAIL, _INVERSE_FACTORIALS = _constants()
+LN2_TAIL, INVERSE_FACTORIALS = _constants()

@@ -14,9 +14,9 @@ from lossproof.truth.oracle.enclosure import Core
 from lossproof.truth.oracle.number_systems import Float64
 from lossproof.truth.row_quantities import Rows
 
-_MODEL = Model(FLOAT64, "W")
+MODEL = Model(FLOAT64, "W")
 
 
 def enclosures_in_float64(batch: Batch, rows: Rows) -> Core:
     """Enclose all outputs of a batch."""
-    return evaluate(Float64(), _MODEL, batch, rows)
+    return evaluate(Float64(), MODEL, batch, rows)

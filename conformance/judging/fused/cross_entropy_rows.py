@@ -1,0 +1,168 @@
+"""The cross-entropy of one row: its coefficients, results and bounds, of the loss and of the logit gradient.
+
+As ``truth.row_quantities``, ``truth.oracle.formulas`` and ``truth.bounds.losses`` have them, with the same letters.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from lossproof.judging.fused import double_double_scalars as dd
+from lossproof.judging.fused.compiler import compiled
+from lossproof.judging.fused.entries import p_expm1
+from lossproof.truth.bounds.error_model import DIV_ULP
+from lossproof.truth.bounds.softmax import EXP_CAP
+
+# Kinds of targets: one class, probabilities, either of them smoothed.
+HARD, SOFT, SMOOTHED = range(3)
+# Reductions.
+NONE, SUM, MEAN = range(3)
+# Fields of what a row's sums hold: Q, sum |c|, l, S, the used classes, F, and the weights of these.
+Q, QA, LOSS, S, USED, F, W_USED = range(7)
+SUMS = 7
+
+
+@compiled
+def coefficients(y: int, q: Any, w: Any, eps: float, c: Any, c_size: Any) -> None:
+    """Fill in ``c = w q'`` of a kept row, and the magnitudes that its roundings have (A8). ``y`` is -1 where there are
+    probabilities."""
+    k = w.shape[0]
+    for j in range(k):
+        target = (1.0 if j == y else 0.0) if y >= 0 else q[j]
+        c[j] = w[j] * ((1.0 - eps) * target + eps / k)
+        c_size[j] = abs(w[j]) * ((1.0 - eps) * abs(target) + eps / k)
+
+
+@compiled
+def coefficients_twice(y: int, q: Any, w: Any, eps: float, smoothed: bool, c: Any, c_low: Any) -> None:
+    """``c = w q'`` in double-double."""
+    k = w.shape[0]
+    left, left_low = dd.add(1.0, 0.0, -eps, 0.0)
+    share, share_low = dd.divide(eps, 0.0, float(k), 0.0)
+    for j in range(k):
+        target = (1.0 if j == y else 0.0) if y >= 0 else q[j]
+        a, a_low = target, 0.0
+        if smoothed:
+            a, a_low = dd.multiply(left, left_low, target, 0.0)
+            a, a_low = dd.add(a, a_low, share, share_low)
+        c[j], c_low[j] = dd.multiply(w[j], 0.0, a, a_low)
+
+
+@compiled
+def sum_row(y: int, q: Any, w: Any, eps: float, c: Any, c_size: Any, log_p: Any, row: Any) -> None:
+    """Fill in what the loss of a kept row and its bounds sum over the classes."""
+    k = w.shape[0]
+    row[:] = 0.0
+    for j in range(k):
+        row[Q] += c[j]
+        row[QA] += c_size[j]
+        if c[j] != 0:
+            row[LOSS] -= c[j] * log_p[j]
+        if c_size[j] != 0:
+            row[S] += c_size[j] * abs(log_p[j])
+            row[USED] += 1.0
+            row[W_USED] += abs(w[j])
+        row[F] += _lost(y, q, w, eps, c_size, j)
+
+
+@compiled
+def _lost(y: int, q: Any, w: Any, eps: float, c_size: Any, j: int) -> float:
+    """f of section 6: products inside Q and c_j that may underflow, times the factors that follow."""
+    return 2 + (1 + abs(w[j]) + _smoothed(y, q, w, eps, j) if c_size[j] != 0 else 0.0)
+
+
+@compiled
+def _smoothed(y: int, q: Any, w: Any, eps: float, j: int) -> float:
+    """``(1 - eps) |q_j| + eps / K``."""
+    target = (1.0 if j == y else 0.0) if y >= 0 else abs(q[j])
+    return (1.0 - eps) * target + eps / w.shape[0]
+
+
+@compiled
+def row_error(M: Any, kind: int, y: int, q: Any, w: Any, eps: float, c_size: Any, log_p: Any, T_lsm: Any, row: Any) -> float:
+    """T_row, the error of the loss of a kept row (docs/bounds.md, section 5)."""
+    ST, lost = 0.0, 0.0
+    for j in range(w.shape[0]):
+        if c_size[j] != 0:
+            ST += c_size[j] * T_lsm[j]
+            lost += (M.tau * abs(log_p[j])) * (2 + abs(w[j]) + _smoothed(y, q, w, eps, j))
+    if kind == HARD:
+        n, roundings = 1.0, 2 if M.narrow else 1
+    elif kind == SOFT:
+        n, roundings = M.h_k + 2, 4 if M.narrow else 1
+    else:
+        n, roundings = M.h_k + 7, 8 if M.narrow else 5
+    b = roundings * M.L_o if M.sixteen else 0.0
+    return ST + math.expm1(n * M.t_s + b) * (row[S] + ST) + M.tau * (1 + row[USED]) + lost
+
+
+@compiled
+def reduced_error(
+    M: Any, reduction: int, h: float, T_rows: float, S_rows: float, loss: float, denominator: float, rho: float
+) -> float:
+    """The error of the sum or the mean of rows whose errors, magnitudes and losses are summed here, with h roundings of
+    the flat sum (docs/bounds.md, section 5)."""
+    A = T_rows + math.expm1(h * M.t_s) * (S_rows + T_rows)
+    T_sum = A + M.tau
+    if M.sixteen:
+        T_sum = T_sum + (4 if M.narrow else 1) * M.u_o * (S_rows + A)
+    if reduction == SUM:
+        return T_sum
+    W = abs(denominator)
+    B = (T_sum / W + abs(loss) / W * rho) / (1 - rho)
+    # (A6): division within its contract, and a count of rows that may need rounding.
+    f = 3 * M.u_o if M.sixteen else (DIV_ULP + 1) * M.u_s
+    return B + f * (S_rows / W + B) + M.tau
+
+
+@compiled
+def gradient_bound(
+    M: Any,
+    kind: int,
+    reduction: int,
+    weighted: bool,
+    y: int,
+    q: Any,
+    w: Any,
+    eps: float,
+    c: Any,
+    c_size: Any,
+    p: Any,
+    log_p: Any,
+    G0: Any,
+    row: Any,
+    scale: float,
+    denominator: float,
+    rho: float,
+    out: Any,
+) -> None:
+    """The error of ``g (Q p - c)`` in a kept row, T_grad of docs/bounds.md, section 6."""
+    n_c = 0.0 if kind == HARD else 7.0 if kind == SMOOTHED else 3.0
+    n_Q = 1.0 if kind == HARD else M.h_k + 8 if kind == SMOOTHED else M.h_k + 3
+    b = (6 if M.narrow else 4) * M.L_o if M.sixteen else 0.0
+    of_Q = math.expm1(n_Q * M.t_s + b) * row[QA]
+    of_c = 0.0 if kind == HARD else math.expm1(n_c * M.t_s + b)
+    # (A5): the reciprocal of the denominator multiplies.
+    r = (rho / (1 - rho) + 4 * M.u_s if reduction == MEAN else 0.0) + M.unscaled
+    g, W, size = abs(scale), abs(denominator), abs(row[Q])
+    per = 1 / ((1 - rho) * W) if W > 0 else 0.0
+    for j in range(p.shape[0]):
+        p_exp_G0 = math.exp(min(log_p[j] + G0[j], EXP_CAP))
+        inner = size * p_expm1(p[j], log_p[j], G0[j]) + p_exp_G0 * of_Q + of_c * c_size[j]
+        unscaled = abs(row[Q] * p[j] - c[j]) + inner
+        bound = g * (inner + r * unscaled + M.tau * (row[QA] + _lost(y, q, w, eps, c_size, j) + p[j] * row[F]))
+        used = c_size[j] != 0
+        outer = 1.0 + (used + p_exp_G0 * row[USED] if M.narrow else 0.0)
+        bound = bound + M.tau * outer
+        if reduction == MEAN:
+            # (A7): the quotient g = cotangent / denominator may itself underflow.
+            bound = bound + M.tau_i * unscaled
+        if weighted and kind != HARD:
+            # (A9): g eps / K (or g q) may underflow before the weight scales it, and (A11) under a mean the cotangent's
+            # share before the denominator divides it.
+            lost = (abs(w[j]) if used else 0.0) + p_exp_G0 * row[W_USED]
+            bound = bound + M.tau_i * lost
+            if reduction == MEAN:
+                bound = bound + M.tau_i * per * lost
+        out[j] = bound

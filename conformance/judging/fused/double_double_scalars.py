@@ -1,0 +1,110 @@
+"""Double-double arithmetic on scalars, step for step that of ``truth.oracle.double_double`` on arrays."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lossproof.judging.fused.compiler import compiled
+from lossproof.truth.oracle.double_double import INVERSE_FACTORIALS, LN2_HEAD, LN2_TAIL, SQUARINGS
+
+_SPLIT = 2.0**27 + 1
+_COEFFICIENTS = np.array([[float(c.hi), float(c.lo)] for c in INVERSE_FACTORIALS])
+_TERMS = len(INVERSE_FACTORIALS)
+_TAIL_HIGH, _TAIL_LOW = float(LN2_TAIL.hi), float(LN2_TAIL.lo)
+_DOWN = 2.0**-SQUARINGS
+_LOWEST = -1100.0
+_INVERSE_LN2 = 1.4426950408889634
+
+
+@compiled
+def two_sum(a: float, b: float) -> tuple[float, float]:
+    """A sum and its rounding error, exactly."""
+    s = a + b
+    t = s - a
+    return s, (a - (s - t)) + (b - t)
+
+
+@compiled
+def fast_two_sum(a: float, b: float) -> tuple[float, float]:
+    """As ``two_sum``, where ``|a| >= |b|``."""
+    s = a + b
+    return s, b - (s - a)
+
+
+@compiled
+def two_product(a: float, b: float) -> tuple[float, float]:
+    """A product and its rounding error, exactly (``core.products``)."""
+    p = a * b
+    t = _SPLIT * a
+    a1 = t - (t - a)
+    a2 = a - a1
+    t = _SPLIT * b
+    b1 = t - (t - b)
+    b2 = b - b1
+    return p, ((a1 * b1 - p) + a1 * b2 + a2 * b1) + a2 * b2
+
+
+@compiled
+def add(a: float, a_low: float, b: float, b_low: float) -> tuple[float, float]:
+    """The sum of two numbers."""
+    s, e = two_sum(a, b)
+    f, g = two_sum(a_low, b_low)
+    s, e = fast_two_sum(s, e + f)
+    return fast_two_sum(s, e + g)
+
+
+@compiled
+def multiply(a: float, a_low: float, b: float, b_low: float) -> tuple[float, float]:
+    """The product of two numbers."""
+    p, e = two_product(a, b)
+    return fast_two_sum(p, e + (a * b_low + a_low * b))
+
+
+@compiled
+def divide(a: float, a_low: float, b: float, b_low: float) -> tuple[float, float]:
+    """The quotient of two numbers."""
+    q = a / b
+    p, p_low = multiply(b, b_low, q, 0.0)
+    rest, rest_low = add(a, a_low, -p, -p_low)
+    q2 = rest / b
+    p, p_low = multiply(b, b_low, q2, 0.0)
+    rest, rest_low = add(rest, rest_low, -p, -p_low)
+    s, s_low = add(q, 0.0, q2, 0.0)
+    return add(s, s_low, rest / b, 0.0)
+
+
+@compiled
+def exp(a: float, a_low: float) -> tuple[float, float]:
+    """The exponential of a number that is at most 0 (or small)."""
+    high, low = (a, a_low) if a >= _LOWEST else (_LOWEST, 0.0)
+    k = np.rint(high * _INVERSE_LN2)
+    # Exact: the head has few bits.
+    r, r_low = add(high, low, -(k * LN2_HEAD), 0.0)
+    p, p_low = multiply(_TAIL_HIGH, _TAIL_LOW, k, 0.0)
+    r, r_low = add(r, r_low, -p, -p_low)
+    r, r_low = r * _DOWN, r_low * _DOWN
+    s, s_low = 0.0, 0.0
+    for i in range(_TERMS):
+        s, s_low = add(s, s_low, _COEFFICIENTS[i, 0], _COEFFICIENTS[i, 1])
+        s, s_low = multiply(s, s_low, r, r_low)
+    for _ in range(SQUARINGS):
+        p, p_low = multiply(s, s_low, s, s_low)
+        s, s_low = add(2.0 * s, 2.0 * s_low, p, p_low)
+    s, s_low = add(s, s_low, 1.0, 0.0)
+    shift = int(k)
+    return math.ldexp(s, shift), math.ldexp(s_low, shift)
+
+
+@compiled
+def log1p(a: float, a_low: float) -> tuple[float, float]:
+    """log(1 + a) of a number that is at least 0: one Newton step from the float64 value."""
+    y = math.log1p(a)
+    e, e_low = exp(-y, 0.0)
+    b, b_low = add(a, a_low, 1.0, 0.0)
+    c, c_low = multiply(e, e_low, b, b_low)
+    c, c_low = add(c, c_low, -1.0, 0.0)
+    s, s_low = multiply(c, c_low, c, c_low)
+    c, c_low = add(c, c_low, -0.5 * s, -0.5 * s_low)
+    return add(y, 0.0, c, c_low)

@@ -1,0 +1,93 @@
+"""What the passes share for one entry: a term of the bounds, a comparison with an enclosure, and the worst so far."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from lossproof.judging.fused.compiler import compiled
+from lossproof.truth.bounds.allowed import ROUND_UP
+from lossproof.truth.bounds.softmax import EXP_CAP
+from lossproof.truth.tail import BITS
+
+# Fields of a summary: one entry that decides, and what is said of all of them.
+OK, UNDECIDED, SHARE, ULP, WORST, RANK, MID, LOW, RAD, ALLOWED, GRADED, KEPT = range(12)
+FIELDS = 12
+# Failing entries rank before all others, as in ``judge.judge_stack``.
+_FAILING = 1e6
+
+
+@compiled
+def p_expm1(p: float, log_p: float, G: float) -> float:
+    """``p (exp(G) - 1)`` without overflow, also where p has underflowed (docs/bounds.md, section 3)."""
+    if G < 1.0:
+        return p * math.expm1(G)
+    return max(math.exp(min(log_p + G, EXP_CAP)) - p, 0.0)
+
+
+@compiled
+def rounded_up(bound: float) -> float:
+    """A bound as it is used: infinite where it is not a number, and above its own roundings (section 8)."""
+    return np.inf if bound != bound else bound * ROUND_UP
+
+
+@compiled
+def begin(summary: Any) -> None:
+    """Make a summary of no entries: all of them are right."""
+    summary[:] = 0.0
+    summary[OK] = summary[KEPT] = 1.0
+    summary[RANK] = -1.0
+
+
+@compiled
+def compare(
+    summary: Any, index: int, got: float, mid: float, low: float, rad: float, allowed: float, fmt: Any
+) -> None:
+    """Judge one finite entry as ``judge.judge_stack`` does, and take it into the summary.
+
+    ``fmt`` has the format's largest number, its roundoff, its precision and the exponent of its smallest spacing.
+    """
+    largest, u, precision, floor = fmt[0], fmt[1], fmt[2], fmt[3]
+    error = abs((got - mid) - low)
+    inside = error + rad <= allowed
+    ok = inside
+    if not inside:
+        beyond = (abs(mid) - largest) + allowed >= largest * u
+        ok = math.isinf(got) and (got > 0) == (mid > 0) and mid != 0 and beyond
+        if not ok:
+            summary[OK] = 0.0
+            if error - rad <= allowed:
+                summary[UNDECIDED] = 1.0
+    if ok and (not inside or math.isinf(allowed)):
+        share = 0.0
+    elif allowed > 0:
+        share = error / allowed
+        if share != share:
+            share = np.inf
+    else:
+        share = 0.0 if error == 0 else np.inf
+    if math.isfinite(got):
+        spacing = floor
+        if mid != 0:
+            _, exponent = math.frexp(mid)
+            spacing = max(exponent - precision, floor)
+        summary[ULP] = max(summary[ULP], error / math.ldexp(1.0, int(spacing)))
+    elif not ok:
+        summary[ULP] = np.inf
+    rank = share if ok else max(share, 1.0) + _FAILING
+    if rank > summary[RANK]:
+        summary[SHARE], summary[WORST], summary[RANK] = share, index, rank
+        summary[MID], summary[LOW], summary[RAD], summary[ALLOWED] = mid, low, rad, allowed
+
+
+@compiled
+def grade(summary: Any, M: Any, got: float, exact: float, limit: float, allowed: float) -> None:
+    """Grade one result of a confident row, if it is so small that the bound does not say whether it keeps its relative
+    accuracy (``truth.tail``)."""
+    size = abs(exact)
+    if max(M.min_normal, M.tau / M.u_o) <= size <= allowed and limit <= BITS * size:
+        summary[GRADED] = 1.0
+        if not abs(got - exact) <= limit:
+            summary[KEPT] = 0.0

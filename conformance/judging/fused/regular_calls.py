@@ -1,0 +1,182 @@
+"""Regular calls: those that meet no clause of section 4 of the specification, judged in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lossproof.core.batch import Batch, Bools
+from lossproof.core.formats import F64, FLOAT64, FORMATS
+from lossproof.core.profiles import Declared
+from lossproof.judging.fused.cross_entropy_pass import judge_cross_entropy_rows
+from lossproof.judging.fused.cross_entropy_rows import HARD, MEAN, NONE, SMOOTHED, SOFT, SUM
+from lossproof.judging.fused.entries import FIELDS
+from lossproof.judging.fused.model_table import model_table
+from lossproof.judging.fused.nll_pass import judge_nll_rows
+from lossproof.judging.fused.softmax_pass import judge_softmax_rows
+from lossproof.truth.bounds.error_model import Model
+from lossproof.truth.bounds.losses import denominator_error
+from lossproof.truth.oracle import in_double_double, in_float64
+from lossproof.truth.row_quantities import counted, either_gradient, partial_limit, scales
+
+_OUTPUTS = ("value", "vjp")
+_REDUCTIONS = {"none": NONE, "sum": SUM, "mean": MEAN}
+_NOTHING = {n: np.zeros((0,) * n) for n in (2, 3, 4)}
+
+
+@dataclass(frozen=True)
+class Summaries:
+    """What the pass found: ``found`` is (T, 2, B, M, FIELDS), of the value and the VJP under every model, ``models``
+    are these, and ``regular`` (B,) says of which problems it holds."""
+
+    found: F64
+    models: tuple[Model, ...]
+    regular: Bools
+
+
+@dataclass(frozen=True)
+class _Question:
+    """The models of a pass, and which of them each target is judged by, in the order that the kernels want."""
+
+    models: tuple[Model, ...]
+    asked: Bools
+    declared: NDArray[np.int64]
+
+
+def judge_regular(
+    batch: Batch, answers: Sequence[Mapping[str, F64]], declared: Sequence[Declared], *, random: bool
+) -> Summaries | None:
+    """Judge the answers of targets to a batch in one pass, None where it is not for this pass.
+
+    ``answers`` hold arrays in the batch's layout by output. ``random`` adds the model of randomly ordered terms.
+    """
+    if not _is_simple(batch):
+        return None
+    question = _question(batch.fmt.name, tuple(declared), random)
+    found = np.empty((len(answers), len(_OUTPUTS), batch.x.shape[0], len(question.models), FIELDS))
+    regular = np.isfinite(batch.x).all(axis=(1, 2))
+    if batch.fmt.precision >= FLOAT64.precision:
+        regular &= in_double_double.suitable(batch)
+    with np.errstate(all="ignore"):
+        if batch.is_loss:
+            _losses(batch, question, answers, found, regular)
+        else:
+            _softmax(batch, question, answers, found, regular)
+    return Summaries(found, question.models, regular)
+
+
+def _is_simple(batch: Batch) -> bool:
+    return (
+        batch.product_error is None
+        and batch.back is None
+        and batch.k > 1
+        and batch.n > 0
+        and set(batch.outputs) <= set(_OUTPUTS)
+    )
+
+
+@lru_cache(maxsize=64)
+def _question(dtype: str, declared: tuple[Declared, ...], random: bool) -> _Question:
+    fmt = FORMATS[dtype]
+    oracle = in_double_double.MODEL if fmt.precision >= FLOAT64.precision else in_float64.MODEL
+    per_target = []
+    for one in declared:
+        profiles = dict.fromkeys((one.profile, "W", fmt.default_profile))
+        several = [Model(fmt, profile, online=one.online) for profile in profiles]
+        per_target.append([*several, replace(several[0], random=True)] if random else several)
+    judged = tuple(dict.fromkeys(m for several in per_target for m in several))
+    models = (oracle, *judged, in_float64.MODEL)
+    asked = np.array([[0 < i < len(models) - 1 and m in several for i, m in enumerate(models)] for several in per_target])
+    return _Question(models, asked, np.array([models.index(several[0], 1) for several in per_target]))
+
+
+@lru_cache(maxsize=4096)
+def _table(models: tuple[Model, ...], n: int, k: int) -> NDArray[Any]:
+    return model_table(models, n, k)
+
+
+def _limits(batch: Batch) -> F64:
+    fmt = batch.fmt
+    own = fmt.max * (1 - 2 * fmt.u)
+    return np.array([fmt.max, fmt.u, fmt.precision, fmt.emin - fmt.precision + 1, own, partial_limit(batch)])
+
+
+def _stacked(answers: Sequence[Mapping[str, F64]], name: str, ndim: int) -> F64:
+    found = [a[name] for a in answers if name in a]
+    return np.stack(found) if found else _NOTHING[ndim]
+
+
+def _cotangent(batch: Batch, ndim: int) -> F64:
+    return batch.cot if batch.cot is not None and "vjp" in batch.outputs else _NOTHING[ndim]
+
+
+def _softmax(
+    batch: Batch, question: _Question, answers: Sequence[Mapping[str, F64]], found: F64, regular: Bools
+) -> None:
+    judge_softmax_rows(
+        batch.op == "log_softmax",
+        batch.fmt.precision >= FLOAT64.precision,
+        _table(question.models, batch.n, batch.k),
+        _limits(batch),
+        batch.x,
+        _cotangent(batch, 3),
+        _stacked(answers, "value", 4),
+        _stacked(answers, "vjp", 4),
+        question.asked,
+        question.declared,
+        found,
+        regular,
+    )
+
+
+def _losses(
+    batch: Batch, question: _Question, answers: Sequence[Mapping[str, F64]], found: F64, regular: Bools
+) -> None:
+    share = counted(batch)
+    denominator, row_scale = scales(batch)
+    regular &= batch.kept.any(axis=1)
+    if batch.op == "cross_entropy" and batch.q is not None:
+        regular &= ~either_gradient(batch).any(axis=1)
+    if batch.reduction == "mean":
+        weights = np.abs(share).sum(axis=1)
+        regular &= (weights > 0) & (weights < partial_limit(batch))
+    rho = np.zeros((len(question.models), batch.x.shape[0]))
+    for i, model in enumerate(question.models[:-1]):
+        error, unjudged = denominator_error(batch, model)
+        rho[i] = error[:, 0]
+        if i == 0 or question.asked[:, i].any():
+            regular &= ~unjudged
+    shared = (batch.fmt.precision >= FLOAT64.precision, _table(question.models, batch.n, batch.k), _limits(batch), batch.x)
+    later = (_cotangent(batch, 2), row_scale, denominator[:, 0], rho, _stacked(answers, "value", 3))
+    reduction, vjps = _REDUCTIONS[batch.reduction], _stacked(answers, "vjp", 4)
+    y = batch.y if batch.y is not None else np.full(batch.kept.shape, -1)
+    if batch.op == "nll_loss":
+        judge_nll_rows(
+            reduction, batch.weighted, *shared, y, batch.w, batch.kept, share, *later, vjps, question.asked, found, regular
+        )
+        return
+    kind = SMOOTHED if batch.smoothed else HARD if batch.hard else SOFT
+    q = batch.q if batch.q is not None else _NOTHING[3]
+    judge_cross_entropy_rows(
+        kind,
+        reduction,
+        batch.weighted,
+        *shared,
+        y,
+        q,
+        batch.w,
+        batch.kept,
+        batch.eps[:, 0, 0],
+        share,
+        *later,
+        vjps,
+        question.asked,
+        question.declared,
+        found,
+        regular,
+    )

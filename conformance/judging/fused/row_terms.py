@@ -1,0 +1,108 @@
+"""One row of logits: its row quantities (``truth.row_quantities``), and the errors of its softmax that all bounds share
+(``truth.bounds.softmax``), entry by entry."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from lossproof.judging.fused import double_double_scalars as dd
+from lossproof.judging.fused.compiler import compiled
+from lossproof.judging.fused.entries import p_expm1
+from lossproof.truth.bounds.error_model import DIV_ULP, LOG_ULP
+from lossproof.truth.bounds.softmax import EXP_CAP, FUSED
+
+_TOP = float(np.finfo(np.float64).max)
+# Fields of a row's scalars.
+LOG_S, SPREAD, GROWTH, FIRST = range(4)
+
+
+@compiled
+def analyse_row(x: Any, d: Any, p: Any, log_p: Any, row: Any) -> None:
+    """Fill in d, p and log p of a row of finite logits, the log of its normaliser, the largest magnitude of d and
+    log p, how often the running maximum grows, and the place of the first largest logit."""
+    k, first, growth = x.shape[0], 0, 0
+    for j in range(1, k):
+        if x[j] > x[first]:
+            first = j
+            growth += 1
+    largest, others = x[first], 0.0
+    for j in range(k):
+        d[j] = max(x[j] - largest, -_TOP)
+        p[j] = math.exp(d[j])
+        if j != first:
+            others += p[j]
+    log_s = math.log1p(others)
+    spread = 0.0
+    for j in range(k):
+        p[j] /= 1.0 + others
+        log_p[j] = max(d[j] - log_s, -_TOP)
+        spread = max(spread, -d[j], abs(log_p[j]))
+    row[LOG_S], row[SPREAD], row[GROWTH], row[FIRST] = log_s, spread, growth, first
+
+
+@compiled
+def analyse_row_twice(x: Any, first: int, p: Any, p_low: Any, log_p: Any, log_p_low: Any) -> None:
+    """p and log p of a row of finite logits in double-double, as ``truth.oracle.formulas`` has them."""
+    k, largest = x.shape[0], x[first]
+    rest, rest_low = 0.0, 0.0
+    for j in range(k):
+        log_p[j], log_p_low[j] = dd.two_sum(x[j], -largest)
+        p[j], p_low[j] = dd.exp(log_p[j], log_p_low[j])
+        if j != first:
+            rest, rest_low = dd.add(rest, rest_low, p[j], p_low[j])
+    s, s_low = dd.add(1.0, 0.0, rest, rest_low)
+    log_s, log_s_low = dd.log1p(rest, rest_low)
+    for j in range(k):
+        p[j], p_low[j] = dd.divide(p[j], p_low[j], s, s_low)
+        log_p[j], log_p_low[j] = dd.add(log_p[j], log_p_low[j], -log_s, -log_s_low)
+
+
+@compiled
+def softmax_errors(M: Any, d: Any, p: Any, log_p: Any, row: Any, T_softmax: Any, T_lsm: Any, G0: Any) -> None:
+    """Fill in the errors T_softmax, T_lsm and G0 of a row under a model (docs/bounds.md, sections 3, 4 and 6)."""
+    k, log_s = p.shape[0], row[LOG_S]
+    fading, edge, weighted = 0, -math.log(2.0 * M.tau_i / M.u_i), 0.0
+    for j in range(k):
+        size = abs(d[j])
+        weighted += p_expm1(p[j], log_p[j], M.c_d * M.t_i * size)
+        if size > edge:
+            fading += 1
+    A_s = math.log1p(weighted) + M.e_exp
+    # (A1): exponentials that underflow.
+    lost = fading * M.tau_i * math.exp(min(A_s, FUSED) - log_s)
+    growth = row[GROWTH] * (M.e_exp + M.t_i) if M.online else 0.0
+    A_s = A_s - math.log1p(-min(lost, 1.0)) + M.h_k * M.t_s + growth
+    sum_error = A_s + M.L_o if M.narrow else A_s
+    rounded = 2 * M.L_o if M.narrow else M.L_o if M.sixteen else 0.0
+    # Log-probabilities, and softmax by them, are rounded at once where they are public (A12).
+    public = M.L_o if M.sixteen and not M.narrow else 0.0
+    again = (M.c_d - 1) * M.t_i
+    log_error = M.lam * (log_s + sum_error)
+    for j in range(k):
+        size, y = abs(d[j]), abs(log_p[j])
+        A = M.c_d * M.t_i * size + M.e_exp + A_s + M.quotient + rounded
+        C = M.u_i * size + sum_error + log_error
+        inner = C * (1 + M.u_i) + M.u_i * y + M.tau
+        T_lsm[j] = inner + M.u_o * (y + C) if public else inner
+        other = inner + M.e_exp + again * y + again * inner
+        T_softmax[j] = p_expm1(p[j], log_p[j], max(A, other + public)) + M.tau
+        G0[j] = max(A, T_lsm[j] + M.e_exp + again * y + again * T_lsm[j])
+
+
+@compiled
+def relative_error(M: Any, d: Any, p: Any, log_s: float, reduced: bool) -> float:
+    """rho of docs/bounds.md, section 9: the relative error of small results that an accurate implementation keeps."""
+    farthest = 0.0
+    for j in range(p.shape[0]):
+        if p[j] >= M.sums_min_normal:
+            farthest = max(farthest, abs(d[j]))
+    rounded = (3 if M.narrow else 1) * M.L_o if M.sixteen else 0.0
+    log = 2 * LOG_ULP * M.u_s
+    of_p = 2 * (M.c_d * M.t_i * farthest + M.e_exp) + M.h_k * M.t_s + DIV_ULP * M.t_i + log * log_s + rounded
+    rest = (M.h_k + 8) * M.t_i + log + 4 * rounded
+    if reduced:
+        rest += (2 * M.h_n + DIV_ULP + 1) * M.t_s
+    return math.expm1(min(2 * of_p + rest, EXP_CAP))

@@ -1,0 +1,141 @@
+"""The pass over softmax and log-softmax: every row of every problem, judged for every target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lossproof.judging.fused.compiler import compiled
+from lossproof.judging.fused.entries import FIELDS, begin, compare, grade, rounded_up
+from lossproof.judging.fused.row_terms import (
+    LOG_S,
+    SPREAD,
+    FIRST,
+    analyse_row,
+    analyse_row_twice,
+    relative_error,
+    softmax_errors,
+)
+from lossproof.judging.fused.softmax_rows import (
+    log_softmax_vjp,
+    log_softmax_vjp_bound,
+    log_softmax_vjp_twice,
+    small_softmax_vjp,
+    small_vjp,
+    softmax_vjp,
+    softmax_vjp_bound,
+    softmax_vjp_twice,
+)
+from lossproof.truth.tail import CONFIDENT
+
+
+@compiled
+def judge_softmax_rows(
+    log: bool,
+    twice: bool,
+    table: Any,
+    fmt: Any,
+    x: Any,
+    v: Any,
+    values: Any,
+    vjps: Any,
+    asked: Any,
+    declared: Any,
+    summary: Any,
+    regular: Any,
+) -> None:
+    """Fill in the summaries of all problems, and say which of them are regular.
+
+    ``log``      whether it is log-softmax
+    ``twice``    whether the results are computed in double-double
+    ``table``    the models (``model_table``): first that of the oracle, last that of float64 as it is
+    ``fmt``      what ``entries.compare`` needs of the format, then the sizes that a row and its sums stay below
+    ``x``, ``v`` (B, N, K) logits, and cotangents or nothing (0, 0, 0)
+    ``values``, ``vjps`` (T, B, N, K) answers of the targets, or nothing (0, 0, 0, 0)
+    ``asked``    (T, M) under which models a target is judged; ``declared`` (T,) which one it declares
+    ``summary``  (T, 2, B, M, FIELDS)
+    ``regular``  (B,) problems without any clause of section 4
+    """
+    b_all, n_all, k = x.shape
+    targets, models = asked.shape
+    with_vjp = v.shape[0] > 0
+    d, p, log_p = np.empty(k), np.empty(k), np.empty(k)
+    p_low, log_p_low = np.zeros(k), np.zeros(k)
+    T_softmax, T_lsm, G0 = np.empty(k), np.empty(k), np.empty(k)
+    vjp, vjp_low = np.empty(k), np.zeros(k)
+    radius, vjp_radius, bound = np.empty(k), np.empty(k), np.empty(k)
+    p_twice, log_p_twice = np.empty(k), np.empty(k)
+    exact, size, row = np.empty(k), np.empty(k), np.empty(4)
+    for b in range(b_all):
+        for t in range(targets):
+            for m in range(models):
+                begin(summary[t, 0, b, m])
+                begin(summary[t, 1, b, m])
+        for n in range(n_all):
+            analyse_row(x[b, n], d, p, log_p, row)
+            spread = 0.0
+            if with_vjp:
+                for j in range(k):
+                    spread += abs(v[b, n, j])
+            if row[SPREAD] >= fmt[4] or spread * (1.0 if log else 2.0) >= fmt[5]:
+                regular[b] = False
+                break
+            if twice:
+                analyse_row_twice(x[b, n], int(row[FIRST]), p_twice, p_low, log_p_twice, log_p_low)
+                result, result_low = (log_p_twice, log_p_low) if log else (p_twice, p_low)
+            else:
+                result, result_low = (log_p, log_p_low) if log else (p, p_low)
+            if with_vjp:
+                cot = v[b, n]
+                if twice and log:
+                    log_softmax_vjp_twice(p_twice, p_low, cot, vjp, vjp_low)
+                elif twice:
+                    softmax_vjp_twice(p_twice, p_low, cot, vjp, vjp_low)
+                elif log:
+                    log_softmax_vjp(p, cot, vjp)
+                else:
+                    softmax_vjp(p, cot, vjp)
+            own = relative_error(table[models - 1], d, p, row[LOG_S], False)
+            for m in range(models - 1):
+                M = table[m]
+                needed = m == 0
+                for t in range(targets):
+                    needed = needed or asked[t, m]
+                if not needed:
+                    continue
+                softmax_errors(M, d, p, log_p, row, T_softmax, T_lsm, G0)
+                if with_vjp and log:
+                    log_softmax_vjp_bound(M, p, log_p, v[b, n], G0, bound)
+                elif with_vjp:
+                    softmax_vjp_bound(M, p, v[b, n], T_softmax, bound)
+                errors = T_lsm if log else T_softmax
+                if m == 0:
+                    for j in range(k):
+                        radius[j] = rounded_up(errors[j])
+                        vjp_radius[j] = rounded_up(bound[j])
+                    continue
+                rho = relative_error(M, d, p, row[LOG_S], False)
+                confident = 0 < row[LOG_S] < CONFIDENT * rho
+                if confident and with_vjp:
+                    if log:
+                        small_vjp(p, log_p, v[b, n], 1.0, int(row[FIRST]), exact, size)
+                    else:
+                        small_softmax_vjp(p, log_p, v[b, n], int(row[FIRST]), exact, size)
+                for t in range(targets):
+                    if not asked[t, m]:
+                        continue
+                    s, graded = summary[t, 0, b, m], confident and declared[t] == m
+                    for j in range(k):
+                        allowed, got = rounded_up(errors[j]), values[t, b, n, j]
+                        compare(s, n * k + j, got, result[j], result_low[j], radius[j], allowed, fmt)
+                        if graded and log:
+                            grade(s, M, got, log_p[j], abs(log_p[j]) * (rho + own), allowed)
+                    if not with_vjp:
+                        continue
+                    s = summary[t, 1, b, m]
+                    for j in range(k):
+                        allowed, got = rounded_up(bound[j]), vjps[t, b, n, j]
+                        compare(s, n * k + j, got, vjp[j], vjp_low[j], vjp_radius[j], allowed, fmt)
+                        if graded:
+                            grade(s, M, got, exact[j], size[j] * (rho + own), allowed)
