@@ -22,7 +22,7 @@ from lossproof.truth.oracle.in_balls import PRECISIONS
 from lossproof.truth.truth import Truth, truth
 
 # Below this many terms the statistical summation constant equals the hard one.
-_GRADED_TERMS = 83
+GRADED_TERMS = 83
 
 
 def observe(
@@ -118,7 +118,7 @@ def _profiles(declared: Declared, exact: Truth) -> tuple[str, ...]:
 def _beyond_grade(calls: Sequence[Call], stack: _Stack) -> Bools:
     """Calls with randomly ordered data whose error exceeds the statistical grade."""
     random = np.array([c.random_order for c in calls], dtype=bool)
-    if not random.any() or max(stack.exact.batch.k, stack.exact.batch.n) < _GRADED_TERMS:
+    if not random.any() or max(stack.exact.batch.k, stack.exact.batch.n) < GRADED_TERMS:
         return np.zeros(len(calls), dtype=bool)
     return random & ~stack.judge(stack.declared.profile, randomly_ordered=True).ok
 

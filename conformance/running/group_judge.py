@@ -18,6 +18,7 @@ from lossproof.core.observation import Observation
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import Declared
 from lossproof.judging.check import Exact
+from lossproof.judging.fused.observe_regular import Answers, observe_regular
 from lossproof.judging.judgement import applied, from_text, to_text
 from lossproof.judging.messages import unusable_answer
 from lossproof.judging.observe import observe
@@ -61,6 +62,7 @@ def judged(
         parts: dict[int, bytes] = {}
         for s in stacks:
             s.take(cache, parts)
+    _judge_regular(group.calls, stacks)
     needed = sorted({i for s in stacks for i, _ in s.open})
     outputs = {name for s in stacks for _, name in s.open}
     clock.judge += time.perf_counter() - start
@@ -158,6 +160,16 @@ class _Answered:
     def observations(self) -> list[Observation]:
         """Every observation, by call and output."""
         return [self.found[i, name] for i, call in enumerate(self.calls) for name in call.outputs]
+
+
+def _judge_regular(calls: Sequence[Call], stacks: Sequence[_Answered]) -> None:
+    """Judge what passes, of the calls that meet no clause of section 4."""
+    for mean in {s.declared.mean for s in stacks if s.open}:
+        same = [s for s in stacks if s.declared.mean == mean]
+        several = [Answers(s.target.name, s.declared, s.answers.outcomes, s.open) for s in same]
+        for s, found in zip(same, observe_regular(calls, several), strict=True):
+            s.found.update(found)
+            s.open.difference_update(found)
 
 
 def _kept(

@@ -24,18 +24,20 @@ from lossproof.truth.bounds.losses import denominator_error
 from lossproof.truth.oracle import in_double_double, in_float64
 from lossproof.truth.row_quantities import counted, either_gradient, partial_limit, scales
 
-_OUTPUTS = ("value", "vjp")
+OUTPUTS = ("value", "vjp")
 _REDUCTIONS = {"none": NONE, "sum": SUM, "mean": MEAN}
 _NOTHING = {n: np.zeros((0,) * n) for n in (2, 3, 4)}
 
 
 @dataclass(frozen=True)
 class Summaries:
-    """What the pass found: ``found`` is (T, 2, B, M, FIELDS), of the value and the VJP under every model, ``models``
-    are these, and ``regular`` (B,) says of which problems it holds."""
+    """What the pass found: ``found`` is (T, 2, B, M, FIELDS), of the value and the VJP under every model. ``models``
+    are these, ``asked`` (T, M) says by which of them a target is judged, and ``regular`` (B,) of which problems it
+    holds."""
 
     found: F64
     models: tuple[Model, ...]
+    asked: Bools
     regular: Bools
 
 
@@ -58,7 +60,7 @@ def judge_regular(
     if not _is_simple(batch):
         return None
     question = _question(batch.fmt.name, tuple(declared), random)
-    found = np.empty((len(answers), len(_OUTPUTS), batch.x.shape[0], len(question.models), FIELDS))
+    found = np.empty((len(answers), len(OUTPUTS), batch.x.shape[0], len(question.models), FIELDS))
     regular = np.isfinite(batch.x).all(axis=(1, 2))
     if batch.fmt.precision >= FLOAT64.precision:
         regular &= in_double_double.suitable(batch)
@@ -67,7 +69,7 @@ def judge_regular(
             _losses(batch, question, answers, found, regular)
         else:
             _softmax(batch, question, answers, found, regular)
-    return Summaries(found, question.models, regular)
+    return Summaries(found, question.models, question.asked, regular)
 
 
 def _is_simple(batch: Batch) -> bool:
@@ -76,7 +78,7 @@ def _is_simple(batch: Batch) -> bool:
         and batch.back is None
         and batch.k > 1
         and batch.n > 0
-        and set(batch.outputs) <= set(_OUTPUTS)
+        and set(batch.outputs) <= set(OUTPUTS)
     )
 
 

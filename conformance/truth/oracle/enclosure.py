@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,11 +25,15 @@ class Enclosure:
 
     def ends(self, at: tuple[int, ...]) -> tuple[float, float]:
         """Return the ends of one entry, rounded outward to float64."""
-        mid, slack = float(self.mid[at]), float(self.rad[at] + abs(self.low[at]))
-        if slack == 0 or not np.isfinite(mid):
-            return mid, mid
-        with np.errstate(over="ignore"):
-            return float(np.nextafter(mid - slack, -np.inf)), float(np.nextafter(mid + slack, np.inf))
+        return ends(float(self.mid[at]), float(self.low[at]), float(self.rad[at]))
+
+
+def ends(mid: float, low: float, rad: float) -> tuple[float, float]:
+    """Return the ends of the numbers within ``rad`` of ``mid + low``, rounded outward to float64."""
+    slack = rad + abs(low)
+    if slack == 0 or not math.isfinite(mid):
+        return mid, mid
+    return math.nextafter(mid - slack, -math.inf), math.nextafter(mid + slack, math.inf)
 
 
 # Enclosures of the outputs of regular rows, by name, in the batch's layout (specification, sections 2, 3).

@@ -1,0 +1,128 @@
+"""Observations of answers that pass, from the pass over regular calls; whatever else there is stays open."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lossproof.adapters.protocol import Outcome, Problem
+from lossproof.core.batch import flat, stack
+from lossproof.core.call import Call
+from lossproof.core.clauses import ABSOLUTE, RELATIVE, TAIL
+from lossproof.core.formats import F64
+from lossproof.core.observation import Observation, bits_digest
+from lossproof.core.operations import solved_by
+from lossproof.core.profiles import STRICTNESS, Declared
+from lossproof.judging.fused.compiler import is_available
+from lossproof.judging.fused.entries import ALLOWED, GRADED, KEPT, LOW, MID, OK, RAD, SHARE, ULP, UNDECIDED, WORST
+from lossproof.judging.fused.regular_calls import OUTPUTS, Summaries, judge_regular
+from lossproof.judging.messages import own_index
+from lossproof.judging.observe import GRADED_TERMS
+from lossproof.truth.oracle.enclosure import ends
+
+Key = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of one target to some calls of one signature, and which of them are ``open``: by the call's number
+    and the output, usable and not judged."""
+
+    target: str
+    declared: Declared
+    outcomes: Sequence[Outcome]
+    open: Collection[Key]
+
+
+def observe_regular(calls: Sequence[Call], several: Sequence[Answers]) -> list[dict[Key, Observation]]:
+    """Observe, for each target, the open answers that pass; all of its targets share what is computed.
+
+    Those that do not pass, that a clause of section 4 speaks of, or that ask for more precision are not among them.
+    The targets have one ``mean``.
+    """
+    found: list[dict[Key, Observation]] = [{} for _ in several]
+    asked = sorted({(i, name) for a in several for i, name in a.open if name in OUTPUTS})
+    if not asked or not is_available():
+        return found
+    names, numbers = {name for _, name in asked}, sorted({i for i, _ in asked})
+    batch = stack([_plain(solved_by(calls[i].problem, several[0].declared.mean), names) for i in numbers])
+    answers = [_arrays(calls, a, names, numbers) for a in several]
+    graded = max(batch.k, batch.n) >= GRADED_TERMS and any(calls[i].random_order for i in numbers)
+    summaries = judge_regular(batch, answers, [a.declared for a in several], random=graded)
+    if summaries is None:
+        return found
+    for t, a in enumerate(several):
+        for place, i in enumerate(numbers):
+            if not summaries.regular[place]:
+                continue
+            for name in names:
+                if (i, name) in a.open:
+                    o = _passed(calls[i], name, a, summaries, answers[t][name][place], (t, place), a.outcomes[i])
+                    if o is not None:
+                        found[t][i, name] = o
+    return found
+
+
+def _plain(p: Problem, names: Collection[str]) -> Problem:
+    """The problem with nothing but what its value, and its VJP if that is asked, depend on."""
+    if set(p.want) == set(names):
+        return p
+    cotangent = p.cotangent if "vjp" in names else None
+    return replace(
+        p, cotangent=cotangent, tangent=None, target_tangent=None, wrt_target=False, repeat_backward=False
+    )
+
+
+def _arrays(calls: Sequence[Call], a: Answers, names: Collection[str], numbers: Sequence[int]) -> Mapping[str, F64]:
+    """The open answers in the batch's layout by output, NaN for the others."""
+    found = {}
+    for name in names:
+        rows: list[F64 | None] = [
+            flat(a.outcomes[i].outputs[name].data, calls[i].problem) if (i, name) in a.open else None for i in numbers
+        ]
+        some = next((r for r in rows if r is not None), None)
+        if some is None:
+            some = np.empty(calls[numbers[0]].problem.shape_of(name)).reshape(-1)
+        found[name] = np.stack([np.full(some.shape, np.nan) if r is None else r for r in rows])
+    return found
+
+
+def _passed(
+    call: Call, name: str, a: Answers, summaries: Summaries, got: F64, at: tuple[int, int], outcome: Outcome
+) -> Observation | None:
+    """The observation of an output, if it is within its bounds for certain."""
+    t, place = at
+    found = summaries.found[t, OUTPUTS.index(name), place]
+    by_model = {model: found[m] for m, model in enumerate(summaries.models) if m and summaries.asked[t, m]}
+    judged = {(model.profile, model.random): summary for model, summary in by_model.items()}
+    declared = judged[a.declared.profile, False]
+    random = judged.get((a.declared.profile, True)) if call.random_order else None
+    if not declared[OK] or declared[UNDECIDED] or (random is not None and not random[OK]):
+        return None
+    p = call.problem
+    worst = int(declared[WORST])
+    place_in = tuple(int(v) for v in np.unravel_index(worst, got.shape))
+    axis = p.axis % p.x.ndim
+    return Observation(
+        call.id,
+        name,
+        a.target,
+        "pass",
+        share=float(declared[SHARE]),
+        ulp=float(declared[ULP]),
+        index=own_index(place_in, p, name),
+        got=float(got[place_in]),
+        exact=ends(float(declared[MID]), float(declared[LOW]), float(declared[RAD])),
+        allowed=float(declared[ALLOWED]),
+        conventions={TAIL: RELATIVE if declared[KEPT] else ABSOLUTE} if declared[GRADED] else {},
+        profile=a.declared.profile,
+        met=next((profile for profile in STRICTNESS if (profile, False) in judged and judged[profile, False][OK]), ""),
+        bits=bits_digest(got),
+        seconds=outcome.seconds,
+        note=outcome.note,
+        rows=p.x.size // p.x.shape[axis],
+        classes=p.x.shape[axis],
+        reduction=p.reduction if p.is_loss else "",
+    )
