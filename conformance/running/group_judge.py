@@ -18,7 +18,7 @@ from lossproof.core.observation import Observation
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import Declared
 from lossproof.judging.check import Exact
-from lossproof.judging.fused.observe_regular import Answers, observe_regular
+from lossproof.judging.fused.compiler import is_available
 from lossproof.judging.judgement import applied, from_text, to_text
 from lossproof.judging.messages import unusable_answer
 from lossproof.judging.observe import observe
@@ -63,27 +63,28 @@ def judged(
         for s in stacks:
             s.take(cache, parts)
     _judge_regular(group.calls, stacks)
-    needed = sorted({i for s in stacks for i, _ in s.open})
-    outputs = {name for s in stacks for _, name in s.open}
+    needed = sorted({i for s in stacks for i, _ in s.left})
+    outputs = {name for s in stacks for _, name in s.left}
     clock.judge += time.perf_counter() - start
     if needed:
         start = time.perf_counter()
         problems = narrowed_to([group.calls[i].problem for i in needed], outputs)
-        exact = truths_of(problems, {s.declared.mean for s in stacks if s.open})
+        exact = truths_of(problems, {s.declared.mean for s in stacks if s.left})
         clock.oracle += time.perf_counter() - start
         start = time.perf_counter()
         for s in stacks:
-            if s.open:
+            if s.left:
                 s.judge(needed, exact[s.declared.mean])
-                s.keep(cache)
         clock.judge += time.perf_counter() - start
+    for s in stacks:
+        s.keep(cache)
     return [s.observations() for s in stacks]
 
 
 @dataclass(frozen=True)
 class _Answered:
     """The answers of one target to a stack of calls: what is observed of them so far, by the call's number and the
-    output, and what is still ``open`` to be judged.
+    output, and what is ``open`` to be judged, now or already.
 
     ``keys`` are those of the calls that have something to be judged, ``kept`` what the cache has of those among them
     that are judged again.
@@ -117,6 +118,11 @@ class _Answered:
                     found[i, name] = trouble
         return cls(calls, target, answers, declared, offered, found, left)
 
+    @property
+    def left(self) -> frozenset[tuple[int, str]]:
+        """What is open and not judged yet."""
+        return frozenset(self.open.keys() - self.found.keys())
+
     def take(self, cache: JudgementCache, parts: dict[int, bytes]) -> None:
         """Take what the cache has. ``parts`` of keys are the calls', and shared by all targets."""
         outputs: dict[int, list[str]] = {}
@@ -138,12 +144,13 @@ class _Answered:
 
     def judge(self, needed: Sequence[int], exact: Truth) -> None:
         """Judge what is open, against the truth of the calls that are ``needed``."""
-        names = {name for _, name in self.open}
+        left = self.left
+        names = {name for _, name in left}
         calls, outcomes = [self.calls[i] for i in needed], [self.answers.outcomes[i] for i in needed]
         said = observe(calls, exact, outcomes, self.target.name, self.declared, offered=self.offered, outputs=names)
         for place, o in enumerate(said):
             key = needed[place // len(names)], o.output
-            if key in self.open:
+            if key in left:
                 self.found[key] = o
 
     def keep(self, cache: JudgementCache | None) -> None:
@@ -163,13 +170,17 @@ class _Answered:
 
 
 def _judge_regular(calls: Sequence[Call], stacks: Sequence[_Answered]) -> None:
-    """Judge what passes, of the calls that meet no clause of section 4."""
+    """Judge what passes, of the calls that meet no clause of section 4, where there is a compiler."""
+    if not is_available():
+        return
+    # Numba is dear to import, and only here is it used.
+    from lossproof.judging.fused.observe_regular import Answers, observe_regular
+
     for mean in {s.declared.mean for s in stacks if s.open}:
         same = [s for s in stacks if s.declared.mean == mean]
         several = [Answers(s.target.name, s.declared, s.answers.outcomes, s.open) for s in same]
         for s, found in zip(same, observe_regular(calls, several), strict=True):
             s.found.update(found)
-            s.open.difference_update(found)
 
 
 def _kept(

@@ -170,6 +170,7 @@ def counted(batch: Batch) -> F64:
 
 
 def scales(batch: Batch) -> tuple[F64, F64]:
+    """The denominator of the mean W (B, 1), and the row scale of the gradient g (B, N)."""
     denominator = counted(batch).sum(axis=1, keepdims=True) if batch.is_loss else np.ones((batch.x.shape[0], 1))
     if batch.cot is None or not batch.is_loss:
         return denominator, np.ones(batch.x.shape[:2])

@@ -18,7 +18,20 @@ SWITCH = "LOSSPROOF_COMPILED"
 @cache
 def is_available() -> bool:
     """Say whether loops can be compiled here: Numba is installed and not switched off."""
-    return os.environ.get(SWITCH, "1") != "0" and find_spec("numba") is not None
+    return not missing()
+
+
+@cache
+def missing() -> str:
+    """Say why loops are not compiled here; empty if they are."""
+    if os.environ.get(SWITCH, "1") == "0":
+        return f"{SWITCH}=0"
+    try:
+        import_module("numba")
+    except ImportError as error:
+        # It may be there and refuse a newer NumPy.
+        return f"{error}" if find_spec("numba") else "numba is not installed"
+    return ""
 
 
 def compiled(f: Callable[P, R]) -> Callable[P, R]:
@@ -29,5 +42,9 @@ def compiled(f: Callable[P, R]) -> Callable[P, R]:
     if not is_available():
         return f
     numba: Any = import_module("numba")
-    made: Callable[P, R] = numba.njit(cache=True, error_model="numpy")(f)
+    try:
+        made: Callable[P, R] = numba.njit(cache=True, error_model="numpy")(f)
+    except RuntimeError:
+        # No folder to write to, neither beside the module nor the user's: it is compiled in every run.
+        made = numba.njit(error_model="numpy")(f)
     return made

@@ -91,7 +91,7 @@ def judge_cross_entropy_rows(
                 begin(summary[t, 1, b, m])
         T_rows[:], farthest[:], all_confident[:] = 0.0, 0.0, 1.0
         S_rows, losses, loss_sizes = 0.0, 0.0, 0.0
-        total, total_low, small_total, small_size = 0.0, 0.0, 0.0, 0.0
+        total, total_low, small_size = 0.0, 0.0, 0.0
         W, W_low = 0.0, 0.0
         for n in range(n_all):
             W, W_low = dd.add(W, W_low, counted[b, n], 0.0)
@@ -141,11 +141,7 @@ def judge_cross_entropy_rows(
             small_size += row_size
             row_radius = 0.0
             for m in range(models - 1):
-                M, needed = table[m], m == 0
-                for t in range(targets):
-                    needed = needed or asked[t, m]
-                if not needed:
-                    continue
+                M = table[m]
                 T_row = 0.0
                 if is_kept:
                     softmax_errors(M, d, p, log_p, row, T_softmax, T_lsm, G0)
@@ -222,11 +218,7 @@ def judge_cross_entropy_rows(
             small_size /= abs(denominator[b])
         reduced_radius = 0.0
         for m in range(models - 1):
-            M, needed = table[m], m == 0
-            for t in range(targets):
-                needed = needed or asked[t, m]
-            if not needed:
-                continue
+            M = table[m]
             h = M.h_n if kind == HARD else M.h_nk
             T = rounded_up(reduced_error(M, reduction, h, T_rows[m], S_rows, losses, denominator[b], rho[m, b]))
             if m == 0:

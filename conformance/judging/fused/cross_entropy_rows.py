@@ -80,7 +80,9 @@ def _smoothed(y: int, q: Any, w: Any, eps: float, j: int) -> float:
 
 
 @compiled
-def row_error(M: Any, kind: int, y: int, q: Any, w: Any, eps: float, c_size: Any, log_p: Any, T_lsm: Any, row: Any) -> float:
+def row_error(
+    M: Any, kind: int, y: int, q: Any, w: Any, eps: float, c_size: Any, log_p: Any, T_lsm: Any, row: Any
+) -> float:
     """T_row, the error of the loss of a kept row (docs/bounds.md, section 5)."""
     ST, lost = 0.0, 0.0
     for j in range(w.shape[0]):

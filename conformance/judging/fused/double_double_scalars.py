@@ -10,8 +10,8 @@ from lossproof.judging.fused.compiler import compiled
 from lossproof.truth.oracle.double_double import INVERSE_FACTORIALS, LN2_HEAD, LN2_TAIL, SQUARINGS
 
 _SPLIT = 2.0**27 + 1
-_COEFFICIENTS = np.array([[float(c.hi), float(c.lo)] for c in INVERSE_FACTORIALS])
-_TERMS = len(INVERSE_FACTORIALS)
+COEFFICIENTS = np.array([[float(c.hi), float(c.lo)] for c in INVERSE_FACTORIALS])
+TERMS = len(INVERSE_FACTORIALS)
 _TAIL_HIGH, _TAIL_LOW = float(LN2_TAIL.hi), float(LN2_TAIL.lo)
 _DOWN = 2.0**-SQUARINGS
 _LOWEST = -1100.0
@@ -76,18 +76,24 @@ def divide(a: float, a_low: float, b: float, b_low: float) -> tuple[float, float
 
 
 @compiled
-def exp(a: float, a_low: float) -> tuple[float, float]:
-    """The exponential of a number that is at most 0 (or small)."""
+def reduce_argument(a: float, a_low: float) -> tuple[float, float, float]:
+    """The multiple of ln 2 that is next to a number, and what remains, halved as often as it will be squared."""
     high, low = (a, a_low) if a >= _LOWEST else (_LOWEST, 0.0)
     k = np.rint(high * _INVERSE_LN2)
     # Exact: the head has few bits.
     r, r_low = add(high, low, -(k * LN2_HEAD), 0.0)
     p, p_low = multiply(_TAIL_HIGH, _TAIL_LOW, k, 0.0)
     r, r_low = add(r, r_low, -p, -p_low)
-    r, r_low = r * _DOWN, r_low * _DOWN
+    return k, r * _DOWN, r_low * _DOWN
+
+
+@compiled
+def exp(a: float, a_low: float) -> tuple[float, float]:
+    """The exponential of a number that is at most 0 (or small)."""
+    k, r, r_low = reduce_argument(a, a_low)
     s, s_low = 0.0, 0.0
-    for i in range(_TERMS):
-        s, s_low = add(s, s_low, _COEFFICIENTS[i, 0], _COEFFICIENTS[i, 1])
+    for i in range(TERMS):
+        s, s_low = add(s, s_low, COEFFICIENTS[i, 0], COEFFICIENTS[i, 1])
         s, s_low = multiply(s, s_low, r, r_low)
     for _ in range(SQUARINGS):
         p, p_low = multiply(s, s_low, s, s_low)

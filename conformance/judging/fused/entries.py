@@ -42,9 +42,7 @@ def begin(summary: Any) -> None:
 
 
 @compiled
-def compare(
-    summary: Any, index: int, got: float, mid: float, low: float, rad: float, allowed: float, fmt: Any
-) -> None:
+def compare(summary: Any, index: int, got: float, mid: float, low: float, rad: float, allowed: float, fmt: Any) -> None:
     """Judge one finite entry as ``judge.judge_stack`` does, and take it into the summary.
 
     ``fmt`` has the format's largest number, its roundoff, its precision and the exponent of its smallest spacing.

@@ -75,11 +75,7 @@ def judge_nll_rows(
             losses += loss
             row_radius, radius = 0.0, 0.0
             for m in range(models - 1):
-                M, needed = table[m], m == 0
-                for t in range(targets):
-                    needed = needed or asked[t, m]
-                if not needed:
-                    continue
+                M = table[m]
                 T_row, bound = 0.0, 0.0
                 if is_kept:
                     u = M.u_o if M.sixteen else M.u_s
@@ -115,11 +111,7 @@ def judge_nll_rows(
             total, total_low = dd.divide(total, total_low, W, W_low)
         total_radius = 0.0
         for m in range(models - 1):
-            M, needed = table[m], m == 0
-            for t in range(targets):
-                needed = needed or asked[t, m]
-            if not needed:
-                continue
+            M = table[m]
             T = rounded_up(reduced_error(M, reduction, M.h_n, T_rows[m], S_rows, losses, denominator[b], rho[m, b]))
             if m == 0:
                 total_radius = T

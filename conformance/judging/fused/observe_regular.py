@@ -15,7 +15,6 @@ from lossproof.core.formats import F64
 from lossproof.core.observation import Observation, bits_digest
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import STRICTNESS, Declared
-from lossproof.judging.fused.compiler import is_available
 from lossproof.judging.fused.entries import ALLOWED, GRADED, KEPT, LOW, MID, OK, RAD, SHARE, ULP, UNDECIDED, WORST
 from lossproof.judging.fused.regular_calls import OUTPUTS, Summaries, judge_regular
 from lossproof.judging.messages import own_index
@@ -44,7 +43,7 @@ def observe_regular(calls: Sequence[Call], several: Sequence[Answers]) -> list[d
     """
     found: list[dict[Key, Observation]] = [{} for _ in several]
     asked = sorted({(i, name) for a in several for i, name in a.open if name in OUTPUTS})
-    if not asked or not is_available():
+    if not asked:
         return found
     names, numbers = {name for _, name in asked}, sorted({i for i, _ in asked})
     batch = stack([_plain(solved_by(calls[i].problem, several[0].declared.mean), names) for i in numbers])
@@ -54,12 +53,13 @@ def observe_regular(calls: Sequence[Call], several: Sequence[Answers]) -> list[d
     if summaries is None:
         return found
     for t, a in enumerate(several):
+        of_target = _Found.of(summaries, t, a.declared.profile)
         for place, i in enumerate(numbers):
             if not summaries.regular[place]:
                 continue
             for name in names:
                 if (i, name) in a.open:
-                    o = _passed(calls[i], name, a, summaries, answers[t][name][place], (t, place), a.outcomes[i])
+                    o = _passed(calls[i], name, a, of_target, answers[t][name][place], place, a.outcomes[i])
                     if o is not None:
                         found[t][i, name] = o
     return found
@@ -70,9 +70,7 @@ def _plain(p: Problem, names: Collection[str]) -> Problem:
     if set(p.want) == set(names):
         return p
     cotangent = p.cotangent if "vjp" in names else None
-    return replace(
-        p, cotangent=cotangent, tangent=None, target_tangent=None, wrt_target=False, repeat_backward=False
-    )
+    return replace(p, cotangent=cotangent, tangent=None, target_tangent=None, wrt_target=False, repeat_backward=False)
 
 
 def _arrays(calls: Sequence[Call], a: Answers, names: Collection[str], numbers: Sequence[int]) -> Mapping[str, F64]:
@@ -89,36 +87,46 @@ def _arrays(calls: Sequence[Call], a: Answers, names: Collection[str], numbers: 
     return found
 
 
-def _passed(
-    call: Call, name: str, a: Answers, summaries: Summaries, got: F64, at: tuple[int, int], outcome: Outcome
-) -> Observation | None:
+@dataclass(frozen=True)
+class _Found:
+    """What the pass found of one target: by profile, the place of its model, and that of randomly ordered terms."""
+
+    found: F64
+    places: Mapping[str, int]
+    random: int | None
+
+    @classmethod
+    def of(cls, summaries: Summaries, t: int, declared: str) -> _Found:
+        asked = [(m, model) for m, model in enumerate(summaries.models) if summaries.asked[t, m]]
+        places = {model.profile: m for m, model in asked if not model.random}
+        random = next((m for m, model in asked if model.random and model.profile == declared), None)
+        return cls(summaries.found[t], places, random)
+
+
+def _passed(call: Call, name: str, a: Answers, f: _Found, got: F64, place: int, outcome: Outcome) -> Observation | None:
     """The observation of an output, if it is within its bounds for certain."""
-    t, place = at
-    found = summaries.found[t, OUTPUTS.index(name), place]
-    by_model = {model: found[m] for m, model in enumerate(summaries.models) if m and summaries.asked[t, m]}
-    judged = {(model.profile, model.random): summary for model, summary in by_model.items()}
-    declared = judged[a.declared.profile, False]
-    random = judged.get((a.declared.profile, True)) if call.random_order else None
-    if not declared[OK] or declared[UNDECIDED] or (random is not None and not random[OK]):
+    by_model = f.found[OUTPUTS.index(name), place]
+    declared = by_model[f.places[a.declared.profile]].tolist()
+    random = f.random if call.random_order else None
+    if not declared[OK] or declared[UNDECIDED] or (random is not None and not by_model[random, OK]):
         return None
-    p = call.problem
-    worst = int(declared[WORST])
-    place_in = tuple(int(v) for v in np.unravel_index(worst, got.shape))
+    p, worst = call.problem, int(declared[WORST])
+    at = (worst,) if got.ndim == 1 else divmod(worst, got.shape[1])
     axis = p.axis % p.x.ndim
     return Observation(
         call.id,
         name,
         a.target,
         "pass",
-        share=float(declared[SHARE]),
-        ulp=float(declared[ULP]),
-        index=own_index(place_in, p, name),
-        got=float(got[place_in]),
-        exact=ends(float(declared[MID]), float(declared[LOW]), float(declared[RAD])),
-        allowed=float(declared[ALLOWED]),
+        share=declared[SHARE],
+        ulp=declared[ULP],
+        index=own_index(at, p, name),
+        got=float(got[at]),
+        exact=ends(declared[MID], declared[LOW], declared[RAD]),
+        allowed=declared[ALLOWED],
         conventions={TAIL: RELATIVE if declared[KEPT] else ABSOLUTE} if declared[GRADED] else {},
         profile=a.declared.profile,
-        met=next((profile for profile in STRICTNESS if (profile, False) in judged and judged[profile, False][OK]), ""),
+        met=next((s for s in STRICTNESS if s in f.places and by_model[f.places[s], OK]), ""),
         bits=bits_digest(got),
         seconds=outcome.seconds,
         note=outcome.note,

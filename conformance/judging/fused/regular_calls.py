@@ -61,7 +61,7 @@ def judge_regular(
         return None
     question = _question(batch.fmt.name, tuple(declared), random)
     found = np.empty((len(answers), len(OUTPUTS), batch.x.shape[0], len(question.models), FIELDS))
-    regular = np.isfinite(batch.x).all(axis=(1, 2))
+    regular: Bools = np.asarray(np.isfinite(batch.x).all(axis=(1, 2)))
     if batch.fmt.precision >= FLOAT64.precision:
         regular &= in_double_double.suitable(batch)
     with np.errstate(all="ignore"):
@@ -93,12 +93,14 @@ def _question(dtype: str, declared: tuple[Declared, ...], random: bool) -> _Ques
         per_target.append([*several, replace(several[0], random=True)] if random else several)
     judged = tuple(dict.fromkeys(m for several in per_target for m in several))
     models = (oracle, *judged, in_float64.MODEL)
-    asked = np.array([[0 < i < len(models) - 1 and m in several for i, m in enumerate(models)] for several in per_target])
+    asked = np.array(
+        [[0 < i < len(models) - 1 and m in several for i, m in enumerate(models)] for several in per_target]
+    )
     return _Question(models, asked, np.array([models.index(several[0], 1) for several in per_target]))
 
 
 @lru_cache(maxsize=4096)
-def _table(models: tuple[Model, ...], n: int, k: int) -> NDArray[Any]:
+def table_of(models: tuple[Model, ...], n: int, k: int) -> NDArray[Any]:
     return model_table(models, n, k)
 
 
@@ -123,7 +125,7 @@ def _softmax(
     judge_softmax_rows(
         batch.op == "log_softmax",
         batch.fmt.precision >= FLOAT64.precision,
-        _table(question.models, batch.n, batch.k),
+        table_of(question.models, batch.n, batch.k),
         _limits(batch),
         batch.x,
         _cotangent(batch, 3),
@@ -151,15 +153,30 @@ def _losses(
     for i, model in enumerate(question.models[:-1]):
         error, unjudged = denominator_error(batch, model)
         rho[i] = error[:, 0]
-        if i == 0 or question.asked[:, i].any():
-            regular &= ~unjudged
-    shared = (batch.fmt.precision >= FLOAT64.precision, _table(question.models, batch.n, batch.k), _limits(batch), batch.x)
+        regular &= ~unjudged
+    shared = (
+        batch.fmt.precision >= FLOAT64.precision,
+        table_of(question.models, batch.n, batch.k),
+        _limits(batch),
+        batch.x,
+    )
     later = (_cotangent(batch, 2), row_scale, denominator[:, 0], rho, _stacked(answers, "value", 3))
     reduction, vjps = _REDUCTIONS[batch.reduction], _stacked(answers, "vjp", 4)
     y = batch.y if batch.y is not None else np.full(batch.kept.shape, -1)
     if batch.op == "nll_loss":
         judge_nll_rows(
-            reduction, batch.weighted, *shared, y, batch.w, batch.kept, share, *later, vjps, question.asked, found, regular
+            reduction,
+            batch.weighted,
+            *shared,
+            y,
+            batch.w,
+            batch.kept,
+            share,
+            *later,
+            vjps,
+            question.asked,
+            found,
+            regular,
         )
         return
     kind = SMOOTHED if batch.smoothed else HARD if batch.hard else SOFT

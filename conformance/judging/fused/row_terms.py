@@ -10,6 +10,7 @@ import numpy as np
 
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
+from lossproof.judging.fused.double_double_rows import exp_row
 from lossproof.judging.fused.entries import p_expm1
 from lossproof.truth.bounds.error_model import DIV_ULP, LOG_ULP
 from lossproof.truth.bounds.softmax import EXP_CAP, FUSED
@@ -47,16 +48,18 @@ def analyse_row(x: Any, d: Any, p: Any, log_p: Any, row: Any) -> None:
 def analyse_row_twice(x: Any, first: int, p: Any, p_low: Any, log_p: Any, log_p_low: Any) -> None:
     """p and log p of a row of finite logits in double-double, as ``truth.oracle.formulas`` has them."""
     k, largest = x.shape[0], x[first]
-    rest, rest_low = 0.0, 0.0
     for j in range(k):
         log_p[j], log_p_low[j] = dd.two_sum(x[j], -largest)
-        p[j], p_low[j] = dd.exp(log_p[j], log_p_low[j])
+    exp_row(log_p, log_p_low, p, p_low)
+    rest, rest_low = 0.0, 0.0
+    for j in range(k):
         if j != first:
             rest, rest_low = dd.add(rest, rest_low, p[j], p_low[j])
     s, s_low = dd.add(1.0, 0.0, rest, rest_low)
     log_s, log_s_low = dd.log1p(rest, rest_low)
     for j in range(k):
         p[j], p_low[j] = dd.divide(p[j], p_low[j], s, s_low)
+    for j in range(k):
         log_p[j], log_p_low[j] = dd.add(log_p[j], log_p_low[j], -log_s, -log_s_low)
 
 

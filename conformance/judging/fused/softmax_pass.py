@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from lossproof.judging.fused.compiler import compiled
-from lossproof.judging.fused.entries import FIELDS, begin, compare, grade, rounded_up
+from lossproof.judging.fused.entries import begin, compare, grade, rounded_up
 from lossproof.judging.fused.row_terms import (
+    FIRST,
     LOG_S,
     SPREAD,
-    FIRST,
     analyse_row,
     analyse_row_twice,
     relative_error,
@@ -53,7 +53,8 @@ def judge_softmax_rows(
     ``fmt``      what ``entries.compare`` needs of the format, then the sizes that a row and its sums stay below
     ``x``, ``v`` (B, N, K) logits, and cotangents or nothing (0, 0, 0)
     ``values``, ``vjps`` (T, B, N, K) answers of the targets, or nothing (0, 0, 0, 0)
-    ``asked``    (T, M) under which models a target is judged; ``declared`` (T,) which one it declares
+    ``asked``    (T, M) under which models a target is judged: each but the first and the last is asked by one
+    ``declared`` (T,) which model a target declares
     ``summary``  (T, 2, B, M, FIELDS)
     ``regular``  (B,) problems without any clause of section 4
     """
@@ -99,11 +100,6 @@ def judge_softmax_rows(
             own = relative_error(table[models - 1], d, p, row[LOG_S], False)
             for m in range(models - 1):
                 M = table[m]
-                needed = m == 0
-                for t in range(targets):
-                    needed = needed or asked[t, m]
-                if not needed:
-                    continue
                 softmax_errors(M, d, p, log_p, row, T_softmax, T_lsm, G0)
                 if with_vjp and log:
                     log_softmax_vjp_bound(M, p, log_p, v[b, n], G0, bound)

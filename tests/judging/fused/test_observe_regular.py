@@ -1,0 +1,121 @@
+"""Observations are the same with and without a compiler, alone and among others, and it is used where it can be."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from lossproof.adapters import local
+from lossproof.adapters.numpy import ADAPTER
+from lossproof.adapters.protocol import Outcome
+from lossproof.cases.deck import deck_calls
+from lossproof.core.call import Call
+from lossproof.core.observation import Observation
+from lossproof.core.profiles import Declared
+from lossproof.judging.fused import compiler
+from lossproof.judging.fused.observe_regular import Answers, observe_regular
+from lossproof.judging.observe import observe
+from lossproof.running.loop import groups
+from lossproof.truth.truth import truth
+
+pytestmark = pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
+
+ELEMENTS = 1 << 12
+
+
+def sample() -> list[list[Call]]:
+    """Stacks of several calls, and calls that are alone, of every tenth signature."""
+    several = [g for g in groups(deck_calls()) if g[0].problem.x.size <= ELEMENTS]
+    return [g for g in several if len(g) > 1][::10] + [g for g in several if len(g) == 1][::25]
+
+
+def answer(call: Call, *, off: float) -> Outcome:
+    found = local.answer(ADAPTER, call.problem, "cpu", "eager")
+    return replace(found, outputs={k: replace(t, data=t.data * (1 + off)) for k, t in found.outputs.items()})
+
+
+def compiled(
+    calls: Sequence[Call], outcomes: Sequence[Outcome], declared: Declared
+) -> dict[tuple[int, str], Observation]:
+    usable = {(i, name) for i, o in enumerate(outcomes) if o.error is None for name in o.outputs}
+    (found,) = observe_regular(calls, [Answers("numpy", declared, outcomes, usable)])
+    return found
+
+
+def differ(one: Observation, other: Observation) -> list[str]:
+    """The fields in which two observations differ by more than roundings."""
+    found = []
+    for name in ("id", "output", "target", "verdict", "got", "message", "conventions", "profile", "met", "bits"):
+        a, b = getattr(one, name), getattr(other, name)
+        if a != b and one.index == other.index:
+            found.append(name)
+    for name in ("rows", "classes", "reduction", "seconds", "note", "call"):
+        if getattr(one, name) != getattr(other, name):
+            found.append(name)
+    if not math.isclose(one.share, other.share, rel_tol=1e-6, abs_tol=1e-6):
+        found.append("share")
+    return found
+
+
+@pytest.mark.parametrize("off", [0.0, 2.0**-9])
+def test_observations_are_the_same_with_and_without(off: float) -> None:
+    seen = 0
+    for calls in sample():
+        outcomes = [answer(c, off=off) for c in calls]
+        for declared in (Declared("W"), Declared("N", online=True)):
+            found = compiled(calls, outcomes, declared)
+            if not found:
+                continue
+            said = observe(calls, truth([c.problem for c in calls]), outcomes, "numpy", declared)
+            by_key = {(o.id, o.output): o for o in said}
+            for (i, name), o in found.items():
+                assert not differ(o, by_key[calls[i].id, name]), f"{o.id} {name}"
+                seen += 1
+    assert seen > 500
+
+
+def test_what_does_not_pass_stays_open() -> None:
+    """A wrong answer, and one that a clause speaks of, are none of the pass's."""
+    calls = [c for g in sample() for c in g][:200]
+    for call in calls:
+        found = compiled([call], [answer(call, off=0.5)], Declared("N"))
+        said = observe([call], truth([call.problem]), [answer(call, off=0.5)], "numpy", Declared("N"))
+        failing = {o.output for o in said if o.verdict != "pass"}
+        assert not failing & {name for _, name in found}, call.id
+
+
+def test_neighbours_and_other_targets_change_nothing() -> None:
+    """To the bit: alone, in the stack, in the stack shuffled, and beside another target of another profile."""
+    seen = 0
+    for calls in sample()[:60]:
+        outcomes = [answer(c, off=0.0) for c in calls]
+        together = {calls[i].id + name: o for (i, name), o in compiled(calls, outcomes, Declared("N")).items()}
+        order = list(range(len(calls)))
+        random.Random(len(calls)).shuffle(order)
+        mixed = [calls[i] for i in order]
+        usable = {(i, name) for i, o in enumerate(outcomes) for name in o.outputs}
+        beside = observe_regular(
+            mixed,
+            [
+                Answers("other", Declared("W"), [answer(c, off=2.0**-30) for c in mixed], usable),
+                Answers("numpy", Declared("N"), [outcomes[i] for i in order], usable),
+            ],
+        )[1]
+        assert {mixed[i].id + name: repr(replace(o, seconds=0)) for (i, name), o in beside.items()} == {
+            key: repr(replace(o, seconds=0)) for key, o in together.items()
+        }
+        for call, outcome in zip(calls, outcomes, strict=True):
+            for (_, name), o in compiled([call], [outcome], Declared("N")).items():
+                assert repr(o) == repr(together[call.id + name])
+                seen += 1
+    assert seen > 100
+
+
+def test_most_of_the_deck_is_regular() -> None:
+    calls = [c for g in sample() for c in g]
+    passed = sum(bool(compiled([c], [answer(c, off=0.0)], Declared("N"))) for c in calls)
+    assert passed > 0.6 * len(calls)
