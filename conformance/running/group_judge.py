@@ -18,7 +18,7 @@ from lossproof.core.observation import Observation
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import Declared
 from lossproof.judging.check import Exact
-from lossproof.judging.fused.compiler import is_available
+from lossproof.judging.fused.compiler import missing
 from lossproof.judging.judgement import applied, from_text, to_text
 from lossproof.judging.messages import unusable_answer
 from lossproof.judging.observe import observe
@@ -62,7 +62,9 @@ def judged(
         parts: dict[int, bytes] = {}
         for s in stacks:
             s.take(cache, parts)
-    _judge_regular(group.calls, stacks)
+    if any(s.left for s in stacks):
+        clock.uncompiled = missing()
+        _judge_regular(group.calls, stacks)
     needed = sorted({i for s in stacks for i, _ in s.left})
     outputs = {name for s in stacks for _, name in s.left}
     clock.judge += time.perf_counter() - start
@@ -171,14 +173,14 @@ class _Answered:
 
 def _judge_regular(calls: Sequence[Call], stacks: Sequence[_Answered]) -> None:
     """Judge what passes, of the calls that meet no clause of section 4, where there is a compiler."""
-    if not is_available():
+    if missing():
         return
     # Numba is dear to import, and only here is it used.
     from lossproof.judging.fused.observe_regular import Answers, observe_regular
 
-    for mean in {s.declared.mean for s in stacks if s.open}:
+    for mean in {s.declared.mean for s in stacks if s.left}:
         same = [s for s in stacks if s.declared.mean == mean]
-        several = [Answers(s.target.name, s.declared, s.answers.outcomes, s.open) for s in same]
+        several = [Answers(s.target.name, s.declared, s.answers.outcomes, s.left) for s in same]
         for s, found in zip(same, observe_regular(calls, several), strict=True):
             s.found.update(found)
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from lossproof import __version__
 from lossproof.adapters import processor
+from lossproof.judging.fused.compiler import SWITCH
 from lossproof.judging.judgement import Keys, differing
 from lossproof.records.judgement_store import JudgementStore
 from lossproof.targets.launch import adapters_folder, cache_folder
@@ -32,7 +33,7 @@ SAMPLED = 100
 _ROOMS = ("core", "truth", "judging", "cases")
 _SHARED = ("normalised.py", "outcome.py", "outputs.py", "protocol.py")
 # What the arithmetic of the engine is done by.
-_LIBRARIES = ("numpy", "python-flint", "numba")
+_LIBRARIES = ("numpy", "python-flint", "numba", "llvmlite")
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def engine_digest() -> bytes:
     """A digest of everything that turns an answer into a judgement: the engine's sources, the libraries and the
     instruction sets that compute for it. Raises OSError where the sources cannot be read."""
     h = hashlib.sha256(repr([(name, _version(name)) for name in _LIBRARIES]).encode())
-    flags = sorted((k, v) for k, v in os.environ.items() if k.startswith(("NPY_", "NUMBA_")))
+    flags = sorted((k, v) for k, v in os.environ.items() if k.startswith(("NPY_", "NUMBA_", SWITCH)))
     h.update(repr((__version__, np.__version__, processor.features(), flags)).encode())
     engine, shared = Path(str(files("lossproof"))), adapters_folder()
     sources = [path for room in _ROOMS for path in sorted((engine / room).rglob("*.py"))]

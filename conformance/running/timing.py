@@ -21,7 +21,7 @@ class Clock:
 
     ``cached`` counts the observations that came from the cache of judgements, ``checked`` the judgements of it that
     were made again. ``programs`` counts what was compiled, where the adapter counts; ``restarts`` how often its
-    processes were started again.
+    processes were started again. ``uncompiled`` says why the judge did without a compiler, if it did.
     """
 
     targets: dict[str, float] = field(default_factory=dict)
@@ -35,6 +35,7 @@ class Clock:
     judge: float = 0.0
     cached: int = 0
     checked: int = 0
+    uncompiled: str = ""
     _seen: set[object] = field(default_factory=set, repr=False)
 
     def facts(self) -> dict[str, Any]:
@@ -52,7 +53,9 @@ class Clock:
         """Add the facts of another run."""
         for f in fields(self):
             mine, other = getattr(self, f.name), facts.get(f.name)
-            if isinstance(mine, float | int):
+            if isinstance(mine, str):
+                setattr(self, f.name, mine or other or "")
+            elif isinstance(mine, float | int):
                 setattr(self, f.name, mine + (other or 0))
             elif other and f.name != "_seen":
                 mine.update({name: mine.get(name, 0) + value for name, value in other.items()})

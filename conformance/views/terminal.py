@@ -183,6 +183,8 @@ def _time(clock: Clock, names: Mapping[str, str]) -> Iterator[RenderableType]:
             parts.append(f"{clock.restarts[name]} restarts")
         yield escape(f"  {names.get(name, name)}: {', '.join(parts)}")
     yield f"  oracle {clock.oracle:.1f} s, judge {clock.judge:.1f} s, waiting for targets {clock.waiting:.1f} s"
+    if clock.uncompiled:
+        yield f"  not compiled, and so slower: {clock.uncompiled}; pip install 'lossproof[fast]' brings what it takes"
     if clock.cached:
         again = f"; {clock.checked} answers of it were judged again" if clock.checked else ""
         yield f"  {clock.cached} outputs were judged before (lossproof cache){again}"

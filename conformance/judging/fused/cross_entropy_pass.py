@@ -25,7 +25,7 @@ from lossproof.judging.fused.cross_entropy_rows import (
     row_error,
     sum_row,
 )
-from lossproof.judging.fused.entries import begin, compare, grade, rounded_up
+from lossproof.judging.fused.entries import begin, compare_entry, grade, rounded_up
 from lossproof.judging.fused.row_terms import (
     FIRST,
     LOG_S,
@@ -121,7 +121,7 @@ def judge_cross_entropy_rows(
                 if with_vjp:
                     g, g_low = cot[b, n if reduction == NONE else 0], 0.0
                     if reduction == MEAN:
-                        g, g_low = dd.divide(g, 0.0, W, W_low)
+                        g, g_low = dd.divide_scalars(g, 0.0, W, W_low)
                     for j in range(k):
                         a, a_low = dd.multiply(Q_twice, Q_low, p_twice[j], p_low[j])
                         a, a_low = dd.add(a, a_low, -c_twice[j], -c_low[j])
@@ -190,21 +190,21 @@ def judge_cross_entropy_rows(
                         s, got = summary[t, 0, b, m], values[t, b, n]
                         if is_kept:
                             allowed = rounded_up(T_row)
-                            compare(s, n, got, result, result_low, row_radius, allowed, fmt)
+                            compare_entry(s, n, got, result, result_low, row_radius, allowed, fmt)
                             if graded:
                                 grade(s, M, got, sums[LOSS], row_size * (rel + own), allowed)
                         else:
-                            compare(s, n, got, 0.0, 0.0, 0.0, 0.0, fmt)
+                            compare_entry(s, n, got, 0.0, 0.0, 0.0, 0.0, fmt)
                     if not with_vjp:
                         continue
                     s = summary[t, 1, b, m]
                     for j in range(k):
                         got = vjps[t, b, n, j]
                         if not is_kept:
-                            compare(s, n * k + j, got, 0.0, 0.0, 0.0, 0.0, fmt)
+                            compare_entry(s, n * k + j, got, 0.0, 0.0, 0.0, 0.0, fmt)
                             continue
                         allowed = rounded_up(bound[j])
-                        compare(s, n * k + j, got, vjp[j], vjp_low[j], radius[j], allowed, fmt)
+                        compare_entry(s, n * k + j, got, vjp[j], vjp_low[j], radius[j], allowed, fmt)
                         if graded:
                             grade(s, M, got, exact[j], size[j] * (rel + own), allowed)
         if reduction == NONE or not regular[b]:
@@ -212,7 +212,7 @@ def judge_cross_entropy_rows(
         if not twice:
             total = losses / denominator[b] if reduction == MEAN else losses
         elif reduction == MEAN:
-            total, total_low = dd.divide(total, total_low, W, W_low)
+            total, total_low = dd.divide_scalars(total, total_low, W, W_low)
         small = losses / denominator[b] if reduction == MEAN else losses
         if reduction == MEAN:
             small_size /= abs(denominator[b])
@@ -227,6 +227,6 @@ def judge_cross_entropy_rows(
             for t in range(targets):
                 if asked[t, m]:
                     s, got = summary[t, 0, b, m], values[t, b, 0]
-                    compare(s, 0, got, total, total_low, reduced_radius, T, fmt)
+                    compare_entry(s, 0, got, total, total_low, reduced_radius, T, fmt)
                     if all_confident[m] and declared[t] == m:
                         grade(s, M, got, small, small_size * farthest[m], T)

@@ -10,7 +10,7 @@ from typing import Any
 
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
-from lossproof.judging.fused.entries import p_expm1
+from lossproof.judging.fused.entries import probability_error
 from lossproof.truth.bounds.error_model import DIV_ULP
 from lossproof.truth.bounds.softmax import EXP_CAP
 
@@ -39,7 +39,7 @@ def coefficients_twice(y: int, q: Any, w: Any, eps: float, smoothed: bool, c: An
     """``c = w q'`` in double-double."""
     k = w.shape[0]
     left, left_low = dd.add(1.0, 0.0, -eps, 0.0)
-    share, share_low = dd.divide(eps, 0.0, float(k), 0.0)
+    share, share_low = dd.divide_scalars(eps, 0.0, float(k), 0.0)
     for j in range(k):
         target = (1.0 if j == y else 0.0) if y >= 0 else q[j]
         a, a_low = target, 0.0
@@ -151,7 +151,7 @@ def gradient_bound(
     per = 1 / ((1 - rho) * W) if W > 0 else 0.0
     for j in range(p.shape[0]):
         p_exp_G0 = math.exp(min(log_p[j] + G0[j], EXP_CAP))
-        inner = size * p_expm1(p[j], log_p[j], G0[j]) + p_exp_G0 * of_Q + of_c * c_size[j]
+        inner = size * probability_error(p[j], log_p[j], G0[j]) + p_exp_G0 * of_Q + of_c * c_size[j]
         unscaled = abs(row[Q] * p[j] - c[j]) + inner
         bound = g * (inner + r * unscaled + M.tau * (row[QA] + _lost(y, q, w, eps, c_size, j) + p[j] * row[F]))
         used = c_size[j] != 0

@@ -17,7 +17,7 @@ _BLOCK = 256
 
 @compiled
 def exp_row(a: Any, a_low: Any, out: Any, out_low: Any) -> None:
-    """Fill in the exponentials of numbers that are at most 0, bit for bit those of ``double_double_scalars.exp``."""
+    """Fill in the exponentials of numbers that are at most 0: ``exp_scalar``, bit for bit."""
     k, r, r_low = np.empty(_BLOCK), np.empty(_BLOCK), np.empty(_BLOCK)
     for start in range(0, a.shape[0], _BLOCK):
         end = min(a.shape[0], start + _BLOCK)

@@ -28,13 +28,13 @@ def two_sum(a: float, b: float) -> tuple[float, float]:
 
 @compiled
 def fast_two_sum(a: float, b: float) -> tuple[float, float]:
-    """As ``two_sum``, where ``|a| >= |b|``."""
+    """A sum and its rounding error, exactly, where ``|a| >= |b|``."""
     s = a + b
     return s, b - (s - a)
 
 
 @compiled
-def two_product(a: float, b: float) -> tuple[float, float]:
+def exact_product(a: float, b: float) -> tuple[float, float]:
     """A product and its rounding error, exactly (``core.products``)."""
     p = a * b
     t = _SPLIT * a
@@ -58,12 +58,12 @@ def add(a: float, a_low: float, b: float, b_low: float) -> tuple[float, float]:
 @compiled
 def multiply(a: float, a_low: float, b: float, b_low: float) -> tuple[float, float]:
     """The product of two numbers."""
-    p, e = two_product(a, b)
+    p, e = exact_product(a, b)
     return fast_two_sum(p, e + (a * b_low + a_low * b))
 
 
 @compiled
-def divide(a: float, a_low: float, b: float, b_low: float) -> tuple[float, float]:
+def divide_scalars(a: float, a_low: float, b: float, b_low: float) -> tuple[float, float]:
     """The quotient of two numbers."""
     q = a / b
     p, p_low = multiply(b, b_low, q, 0.0)
@@ -88,7 +88,7 @@ def reduce_argument(a: float, a_low: float) -> tuple[float, float, float]:
 
 
 @compiled
-def exp(a: float, a_low: float) -> tuple[float, float]:
+def exp_scalar(a: float, a_low: float) -> tuple[float, float]:
     """The exponential of a number that is at most 0 (or small)."""
     k, r, r_low = reduce_argument(a, a_low)
     s, s_low = 0.0, 0.0
@@ -104,10 +104,10 @@ def exp(a: float, a_low: float) -> tuple[float, float]:
 
 
 @compiled
-def log1p(a: float, a_low: float) -> tuple[float, float]:
+def log1p_scalar(a: float, a_low: float) -> tuple[float, float]:
     """log(1 + a) of a number that is at least 0: one Newton step from the float64 value."""
     y = math.log1p(a)
-    e, e_low = exp(-y, 0.0)
+    e, e_low = exp_scalar(-y, 0.0)
     b, b_low = add(a, a_low, 1.0, 0.0)
     c, c_low = multiply(e, e_low, b, b_low)
     c, c_low = add(c, c_low, -1.0, 0.0)

@@ -1,4 +1,4 @@
-"""What the passes share for one entry: a term of the bounds, a comparison with an enclosure, and the worst so far."""
+"""One entry of the compiled passes: a term of the bounds, a comparison with an enclosure, and the worst so far."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from lossproof.truth.bounds.softmax import EXP_CAP
 from lossproof.truth.tail import BITS
 
 # Fields of a summary: one entry that decides, and what is said of all of them.
-OK, UNDECIDED, SHARE, ULP, WORST, RANK, MID, LOW, RAD, ALLOWED, GRADED, KEPT = range(12)
-FIELDS = 12
+OK, UNDECIDED, SHARE, ULP, WORST, RANK, MID, LOW, RAD, ALLOWED, GRADED, ACCURATE = range(12)
+SUMMARY_FIELDS = 12
 # Failing entries rank before all others, as in ``judge.judge_stack``.
 _FAILING = 1e6
 
 
 @compiled
-def p_expm1(p: float, log_p: float, G: float) -> float:
+def probability_error(p: float, log_p: float, G: float) -> float:
     """``p (exp(G) - 1)`` without overflow, also where p has underflowed (docs/bounds.md, section 3)."""
     if G < 1.0:
         return p * math.expm1(G)
@@ -37,12 +37,14 @@ def rounded_up(bound: float) -> float:
 def begin(summary: Any) -> None:
     """Make a summary of no entries: all of them are right."""
     summary[:] = 0.0
-    summary[OK] = summary[KEPT] = 1.0
+    summary[OK] = summary[ACCURATE] = 1.0
     summary[RANK] = -1.0
 
 
 @compiled
-def compare(summary: Any, index: int, got: float, mid: float, low: float, rad: float, allowed: float, fmt: Any) -> None:
+def compare_entry(
+    summary: Any, index: int, got: float, mid: float, low: float, rad: float, allowed: float, fmt: Any
+) -> None:
     """Judge one finite entry as ``judge.judge_stack`` does, and take it into the summary.
 
     ``fmt`` has the format's largest number, its roundoff, its precision and the exponent of its smallest spacing.
@@ -88,4 +90,4 @@ def grade(summary: Any, M: Any, got: float, exact: float, limit: float, allowed:
     if max(M.min_normal, M.tau / M.u_o) <= size <= allowed and limit <= BITS * size:
         summary[GRADED] = 1.0
         if not abs(got - exact) <= limit:
-            summary[KEPT] = 0.0
+            summary[ACCURATE] = 0.0

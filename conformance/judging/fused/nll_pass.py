@@ -9,7 +9,7 @@ import numpy as np
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
 from lossproof.judging.fused.cross_entropy_rows import MEAN, NONE, reduced_error
-from lossproof.judging.fused.entries import begin, compare, rounded_up
+from lossproof.judging.fused.entries import begin, compare_entry, rounded_up
 
 
 @compiled
@@ -68,7 +68,7 @@ def judge_nll_rows(
                 if with_vjp:
                     slope, slope_low = cot[b, n if reduction == NONE else 0], 0.0
                     if reduction == MEAN:
-                        slope, slope_low = dd.divide(slope, 0.0, W, W_low)
+                        slope, slope_low = dd.divide_scalars(slope, 0.0, W, W_low)
                     slope, slope_low = dd.multiply(slope, slope_low, -w_y, 0.0)
             if twice:
                 total, total_low = dd.add(total, total_low, result, result_low)
@@ -93,22 +93,24 @@ def judge_nll_rows(
                     if not asked[t, m]:
                         continue
                     if reduction == NONE:
-                        compare(summary[t, 0, b, m], n, values[t, b, n], result, result_low, row_radius, T_row, fmt)
+                        compare_entry(
+                            summary[t, 0, b, m], n, values[t, b, n], result, result_low, row_radius, T_row, fmt
+                        )
                     if not with_vjp:
                         continue
                     # The loss does not depend on the other entries (specification, section 3).
                     for j in range(k):
                         got = vjps[t, b, n, j]
                         if j == label and w_y != 0:
-                            compare(summary[t, 1, b, m], n * k + j, got, slope, slope_low, radius, bound, fmt)
+                            compare_entry(summary[t, 1, b, m], n * k + j, got, slope, slope_low, radius, bound, fmt)
                         else:
-                            compare(summary[t, 1, b, m], n * k + j, got, 0.0, 0.0, 0.0, 0.0, fmt)
+                            compare_entry(summary[t, 1, b, m], n * k + j, got, 0.0, 0.0, 0.0, 0.0, fmt)
         if reduction == NONE or not regular[b]:
             continue
         if not twice:
             total = losses / denominator[b] if reduction == MEAN else losses
         elif reduction == MEAN:
-            total, total_low = dd.divide(total, total_low, W, W_low)
+            total, total_low = dd.divide_scalars(total, total_low, W, W_low)
         total_radius = 0.0
         for m in range(models - 1):
             M = table[m]
@@ -118,4 +120,4 @@ def judge_nll_rows(
                 continue
             for t in range(targets):
                 if asked[t, m]:
-                    compare(summary[t, 0, b, m], 0, values[t, b, 0], total, total_low, total_radius, T, fmt)
+                    compare_entry(summary[t, 0, b, m], 0, values[t, b, 0], total, total_low, total_radius, T, fmt)

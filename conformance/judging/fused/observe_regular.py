@@ -15,11 +15,11 @@ from lossproof.core.formats import F64
 from lossproof.core.observation import Observation, bits_digest
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import STRICTNESS, Declared
-from lossproof.judging.fused.entries import ALLOWED, GRADED, KEPT, LOW, MID, OK, RAD, SHARE, ULP, UNDECIDED, WORST
+from lossproof.judging.fused.entries import ACCURATE, ALLOWED, GRADED, LOW, MID, OK, RAD, SHARE, ULP, UNDECIDED, WORST
 from lossproof.judging.fused.regular_calls import OUTPUTS, Summaries, judge_regular
 from lossproof.judging.messages import own_index
 from lossproof.judging.observe import GRADED_TERMS
-from lossproof.truth.oracle.enclosure import ends
+from lossproof.truth.oracle.enclosure import outward
 
 Key = tuple[int, str]
 
@@ -53,7 +53,7 @@ def observe_regular(calls: Sequence[Call], several: Sequence[Answers]) -> list[d
     if summaries is None:
         return found
     for t, a in enumerate(several):
-        of_target = _Found.of(summaries, t, a.declared.profile)
+        of_target = _OfTarget.of(summaries, t, a.declared.profile)
         for place, i in enumerate(numbers):
             if not summaries.regular[place]:
                 continue
@@ -80,15 +80,14 @@ def _arrays(calls: Sequence[Call], a: Answers, names: Collection[str], numbers: 
         rows: list[F64 | None] = [
             flat(a.outcomes[i].outputs[name].data, calls[i].problem) if (i, name) in a.open else None for i in numbers
         ]
-        some = next((r for r in rows if r is not None), None)
-        if some is None:
-            some = np.empty(calls[numbers[0]].problem.shape_of(name)).reshape(-1)
-        found[name] = np.stack([np.full(some.shape, np.nan) if r is None else r for r in rows])
+        p = calls[numbers[0]].outline
+        nothing = np.full(flat(np.empty(p.shape_of(name)), p).shape, np.nan)
+        found[name] = np.stack([nothing if r is None else r for r in rows])
     return found
 
 
 @dataclass(frozen=True)
-class _Found:
+class _OfTarget:
     """What the pass found of one target: by profile, the place of its model, and that of randomly ordered terms."""
 
     found: F64
@@ -96,14 +95,16 @@ class _Found:
     random: int | None
 
     @classmethod
-    def of(cls, summaries: Summaries, t: int, declared: str) -> _Found:
+    def of(cls, summaries: Summaries, t: int, declared: str) -> _OfTarget:
         asked = [(m, model) for m, model in enumerate(summaries.models) if summaries.asked[t, m]]
         places = {model.profile: m for m, model in asked if not model.random}
         random = next((m for m, model in asked if model.random and model.profile == declared), None)
         return cls(summaries.found[t], places, random)
 
 
-def _passed(call: Call, name: str, a: Answers, f: _Found, got: F64, place: int, outcome: Outcome) -> Observation | None:
+def _passed(
+    call: Call, name: str, a: Answers, f: _OfTarget, got: F64, place: int, outcome: Outcome
+) -> Observation | None:
     """The observation of an output, if it is within its bounds for certain."""
     by_model = f.found[OUTPUTS.index(name), place]
     declared = by_model[f.places[a.declared.profile]].tolist()
@@ -122,9 +123,9 @@ def _passed(call: Call, name: str, a: Answers, f: _Found, got: F64, place: int, 
         ulp=declared[ULP],
         index=own_index(at, p, name),
         got=float(got[at]),
-        exact=ends(declared[MID], declared[LOW], declared[RAD]),
+        exact=outward(declared[MID], declared[LOW], declared[RAD]),
         allowed=declared[ALLOWED],
-        conventions={TAIL: RELATIVE if declared[KEPT] else ABSOLUTE} if declared[GRADED] else {},
+        conventions={TAIL: RELATIVE if declared[ACCURATE] else ABSOLUTE} if declared[GRADED] else {},
         profile=a.declared.profile,
         met=next((s for s in STRICTNESS if s in f.places and by_model[f.places[s], OK]), ""),
         bits=bits_digest(got),

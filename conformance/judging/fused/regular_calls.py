@@ -15,7 +15,7 @@ from lossproof.core.formats import F64, FLOAT64, FORMATS
 from lossproof.core.profiles import Declared
 from lossproof.judging.fused.cross_entropy_pass import judge_cross_entropy_rows
 from lossproof.judging.fused.cross_entropy_rows import HARD, MEAN, NONE, SMOOTHED, SOFT, SUM
-from lossproof.judging.fused.entries import FIELDS
+from lossproof.judging.fused.entries import SUMMARY_FIELDS
 from lossproof.judging.fused.model_table import model_table
 from lossproof.judging.fused.nll_pass import judge_nll_rows
 from lossproof.judging.fused.softmax_pass import judge_softmax_rows
@@ -31,9 +31,11 @@ _NOTHING = {n: np.zeros((0,) * n) for n in (2, 3, 4)}
 
 @dataclass(frozen=True)
 class Summaries:
-    """What the pass found: ``found`` is (T, 2, B, M, FIELDS), of the value and the VJP under every model. ``models``
-    are these, ``asked`` (T, M) says by which of them a target is judged, and ``regular`` (B,) of which problems it
-    holds."""
+    """The summaries of a pass: ``found`` is (T, 2, B, M, SUMMARY_FIELDS), of the value and the VJP under every model.
+
+    ``models`` are these, ``asked`` (T, M) says by which of them a target is judged, and ``regular`` (B,) of which
+    problems it holds.
+    """
 
     found: F64
     models: tuple[Model, ...]
@@ -60,7 +62,7 @@ def judge_regular(
     if not _is_simple(batch):
         return None
     question = _question(batch.fmt.name, tuple(declared), random)
-    found = np.empty((len(answers), len(OUTPUTS), batch.x.shape[0], len(question.models), FIELDS))
+    found = np.empty((len(answers), len(OUTPUTS), batch.x.shape[0], len(question.models), SUMMARY_FIELDS))
     regular: Bools = np.asarray(np.isfinite(batch.x).all(axis=(1, 2)))
     if batch.fmt.precision >= FLOAT64.precision:
         regular &= in_double_double.suitable(batch)
@@ -85,14 +87,14 @@ def _is_simple(batch: Batch) -> bool:
 @lru_cache(maxsize=64)
 def _question(dtype: str, declared: tuple[Declared, ...], random: bool) -> _Question:
     fmt = FORMATS[dtype]
-    oracle = in_double_double.MODEL if fmt.precision >= FLOAT64.precision else in_float64.MODEL
+    oracle = in_double_double.DOUBLE_DOUBLE_MODEL if fmt.precision >= FLOAT64.precision else in_float64.FLOAT64_MODEL
     per_target = []
     for one in declared:
         profiles = dict.fromkeys((one.profile, "W", fmt.default_profile))
         several = [Model(fmt, profile, online=one.online) for profile in profiles]
         per_target.append([*several, replace(several[0], random=True)] if random else several)
     judged = tuple(dict.fromkeys(m for several in per_target for m in several))
-    models = (oracle, *judged, in_float64.MODEL)
+    models = (oracle, *judged, in_float64.FLOAT64_MODEL)
     asked = np.array(
         [[0 < i < len(models) - 1 and m in several for i, m in enumerate(models)] for several in per_target]
     )
@@ -101,6 +103,7 @@ def _question(dtype: str, declared: tuple[Declared, ...], random: bool) -> _Ques
 
 @lru_cache(maxsize=4096)
 def table_of(models: tuple[Model, ...], n: int, k: int) -> NDArray[Any]:
+    """The table of models for problems of n rows and k classes, made once."""
     return model_table(models, n, k)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
 from lossproof.judging.fused.double_double_rows import exp_row
-from lossproof.judging.fused.entries import p_expm1
+from lossproof.judging.fused.entries import probability_error
 from lossproof.truth.bounds.error_model import DIV_ULP, LOG_ULP
 from lossproof.truth.bounds.softmax import EXP_CAP, FUSED
 
@@ -56,9 +56,9 @@ def analyse_row_twice(x: Any, first: int, p: Any, p_low: Any, log_p: Any, log_p_
         if j != first:
             rest, rest_low = dd.add(rest, rest_low, p[j], p_low[j])
     s, s_low = dd.add(1.0, 0.0, rest, rest_low)
-    log_s, log_s_low = dd.log1p(rest, rest_low)
+    log_s, log_s_low = dd.log1p_scalar(rest, rest_low)
     for j in range(k):
-        p[j], p_low[j] = dd.divide(p[j], p_low[j], s, s_low)
+        p[j], p_low[j] = dd.divide_scalars(p[j], p_low[j], s, s_low)
     for j in range(k):
         log_p[j], log_p_low[j] = dd.add(log_p[j], log_p_low[j], -log_s, -log_s_low)
 
@@ -70,7 +70,7 @@ def softmax_errors(M: Any, d: Any, p: Any, log_p: Any, row: Any, T_softmax: Any,
     fading, edge, weighted = 0, -math.log(2.0 * M.tau_i / M.u_i), 0.0
     for j in range(k):
         size = abs(d[j])
-        weighted += p_expm1(p[j], log_p[j], M.c_d * M.t_i * size)
+        weighted += probability_error(p[j], log_p[j], M.c_d * M.t_i * size)
         if size > edge:
             fading += 1
     A_s = math.log1p(weighted) + M.e_exp
@@ -91,7 +91,7 @@ def softmax_errors(M: Any, d: Any, p: Any, log_p: Any, row: Any, T_softmax: Any,
         inner = C * (1 + M.u_i) + M.u_i * y + M.tau
         T_lsm[j] = inner + M.u_o * (y + C) if public else inner
         other = inner + M.e_exp + again * y + again * inner
-        T_softmax[j] = p_expm1(p[j], log_p[j], max(A, other + public)) + M.tau
+        T_softmax[j] = probability_error(p[j], log_p[j], max(A, other + public)) + M.tau
         G0[j] = max(A, T_lsm[j] + M.e_exp + again * y + again * T_lsm[j])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossproof.judging.fused.compiler import compiled
-from lossproof.judging.fused.entries import begin, compare, grade, rounded_up
+from lossproof.judging.fused.entries import begin, compare_entry, grade, rounded_up
 from lossproof.judging.fused.row_terms import (
     FIRST,
     LOG_S,
@@ -50,12 +50,12 @@ def judge_softmax_rows(
     ``log``      whether it is log-softmax
     ``twice``    whether the results are computed in double-double
     ``table``    the models (``model_table``): first that of the oracle, last that of float64 as it is
-    ``fmt``      what ``entries.compare`` needs of the format, then the sizes that a row and its sums stay below
+    ``fmt``      what ``entries.compare_entry`` needs of the format, then the sizes that a row and its sums stay below
     ``x``, ``v`` (B, N, K) logits, and cotangents or nothing (0, 0, 0)
     ``values``, ``vjps`` (T, B, N, K) answers of the targets, or nothing (0, 0, 0, 0)
     ``asked``    (T, M) under which models a target is judged: each but the first and the last is asked by one
     ``declared`` (T,) which model a target declares
-    ``summary``  (T, 2, B, M, FIELDS)
+    ``summary``  (T, 2, B, M, SUMMARY_FIELDS)
     ``regular``  (B,) problems without any clause of section 4
     """
     b_all, n_all, k = x.shape
@@ -124,7 +124,7 @@ def judge_softmax_rows(
                     s, graded = summary[t, 0, b, m], confident and declared[t] == m
                     for j in range(k):
                         allowed, got = rounded_up(errors[j]), values[t, b, n, j]
-                        compare(s, n * k + j, got, result[j], result_low[j], radius[j], allowed, fmt)
+                        compare_entry(s, n * k + j, got, result[j], result_low[j], radius[j], allowed, fmt)
                         if graded and log:
                             grade(s, M, got, log_p[j], abs(log_p[j]) * (rho + own), allowed)
                     if not with_vjp:
@@ -132,6 +132,6 @@ def judge_softmax_rows(
                     s = summary[t, 1, b, m]
                     for j in range(k):
                         allowed, got = rounded_up(bound[j]), vjps[t, b, n, j]
-                        compare(s, n * k + j, got, vjp[j], vjp_low[j], vjp_radius[j], allowed, fmt)
+                        compare_entry(s, n * k + j, got, vjp[j], vjp_low[j], vjp_radius[j], allowed, fmt)
                         if graded:
                             grade(s, M, got, exact[j], size[j] * (rho + own), allowed)

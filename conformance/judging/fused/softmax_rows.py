@@ -10,7 +10,7 @@ from typing import Any
 
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
-from lossproof.judging.fused.entries import p_expm1
+from lossproof.judging.fused.entries import probability_error
 from lossproof.truth.bounds.softmax import EXP_CAP
 
 
@@ -26,7 +26,7 @@ def softmax_vjp(p: Any, v: Any, out: Any) -> None:
 
 @compiled
 def softmax_vjp_twice(p: Any, p_low: Any, v: Any, out: Any, out_low: Any) -> None:
-    """The same in double-double."""
+    """``p o (v - <p, v>)`` in double-double."""
     s, s_low = 0.0, 0.0
     for j in range(p.shape[0]):
         a, a_low = dd.multiply(p[j], p_low[j], v[j], 0.0)
@@ -48,7 +48,7 @@ def log_softmax_vjp(p: Any, v: Any, out: Any) -> None:
 
 @compiled
 def log_softmax_vjp_twice(p: Any, p_low: Any, v: Any, out: Any, out_low: Any) -> None:
-    """The same in double-double."""
+    """``v - p sum v`` in double-double."""
     s, s_low = 0.0, 0.0
     for j in range(p.shape[0]):
         s, s_low = dd.add(s, s_low, v[j], 0.0)
@@ -88,7 +88,7 @@ def log_softmax_vjp_bound(M: Any, p: Any, log_p: Any, v: Any, G0: Any, out: Any)
     more, k = math.exp(extra), 3 * M.u_i + (M.u_o if M.sixteen else 0.0)
     for j in range(p.shape[0]):
         p_exp_G = math.exp(min(log_p[j] + G0[j], EXP_CAP)) * more
-        inner = V * p_expm1(p[j], log_p[j], G0[j] + extra) + p_exp_G * e_V
+        inner = V * probability_error(p[j], log_p[j], G0[j] + extra) + p_exp_G * e_V
         # (A4): where sum v cancels, what an underflowed p multiplies is its error e_V.
         out[j] = inner + k * (abs(v[j]) + p_exp_G * (V + e_V)) + M.tau * (2 + V + e_V)
 

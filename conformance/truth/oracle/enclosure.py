@@ -25,10 +25,10 @@ class Enclosure:
 
     def ends(self, at: tuple[int, ...]) -> tuple[float, float]:
         """Return the ends of one entry, rounded outward to float64."""
-        return ends(float(self.mid[at]), float(self.low[at]), float(self.rad[at]))
+        return outward(float(self.mid[at]), float(self.low[at]), float(self.rad[at]))
 
 
-def ends(mid: float, low: float, rad: float) -> tuple[float, float]:
+def outward(mid: float, low: float, rad: float) -> tuple[float, float]:
     """Return the ends of the numbers within ``rad`` of ``mid + low``, rounded outward to float64."""
     slack = rad + abs(low)
     if slack == 0 or not math.isfinite(mid):

@@ -18,7 +18,7 @@ from lossproof.truth.oracle.number_systems import DoubleDouble
 from lossproof.truth.row_quantities import Rows
 
 # emin makes the underflow term 3 * 2^-1060, far above what double-double loses there and far below float64's own.
-MODEL = Model(Format("double-double", 90, -1060, 1023, bits=128), "W")
+DOUBLE_DOUBLE_MODEL = Model(Format("double-double", 90, -1060, 1023, bits=128), "W")
 # Inputs from here on may overflow in double-double.
 LARGEST = LIMIT / 2.0**40
 
@@ -32,4 +32,4 @@ def suitable(batch: Batch) -> Bools:
 
 def enclosures_in_double_double(batch: Batch, rows: Rows) -> Core:
     """Enclose all outputs of a batch of suitable problems."""
-    return evaluate(DoubleDouble(), MODEL, batch, rows)
+    return evaluate(DoubleDouble(), DOUBLE_DOUBLE_MODEL, batch, rows)

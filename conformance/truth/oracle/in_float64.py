@@ -14,9 +14,9 @@ from lossproof.truth.oracle.enclosure import Core
 from lossproof.truth.oracle.number_systems import Float64
 from lossproof.truth.row_quantities import Rows
 
-MODEL = Model(FLOAT64, "W")
+FLOAT64_MODEL = Model(FLOAT64, "W")
 
 
 def enclosures_in_float64(batch: Batch, rows: Rows) -> Core:
     """Enclose all outputs of a batch."""
-    return evaluate(Float64(), MODEL, batch, rows)
+    return evaluate(Float64(), FLOAT64_MODEL, batch, rows)

@@ -24,9 +24,9 @@ from lossproof.core.formats import F64
 from lossproof.core.profiles import Declared
 from lossproof.judging.fused import compiler, regular_calls
 from lossproof.judging.fused.entries import (
+    ACCURATE,
     ALLOWED,
     GRADED,
-    KEPT,
     LOW,
     MID,
     OK,
@@ -157,7 +157,7 @@ def compared(call: Call, profile: str) -> Iterator[tuple[str, Compared]]:
                 if model == Model(batch.fmt, profile):
                     tail = exact.tail(name, profile)
                     kept = None if tail is None else tail.keeps(got[name][0], 0)
-                    assert kept == (bool(summary[KEPT]) if summary[GRADED] else None), f"{call.id} {name}: tail"
+                    assert kept == (bool(summary[ACCURATE]) if summary[GRADED] else None), f"{call.id} {name}: tail"
                     # Where the exact result may be 0 its spacing is anything.
                     sharp = (np.abs(e.exact.mid) > e.exact.rad / ROUNDINGS).all()
                     slack = 2 * (e.exact.rad / batch.fmt.spacing(e.exact.mid)).max() + 1e-6 * judged.ulp[0]
