@@ -41,18 +41,16 @@ _LINES_BETWEEN_FLUSHES = 1000
 
 def to_line(o: Observation) -> dict[str, Any]:
     """Make the JSON object of an observation; fields at their defaults are left out."""
-    out = {}
+    out: dict[str, Any] = {}
     for name, default in _DEFAULTS.items():
         value = getattr(o, name)
-        # -0.0 equals 0.0, and is another number.
-        if name == "call" and value is not None:
-            out[name] = json_of(value)
-        elif value != default or str(value) != str(default):
-            out[name] = value
+        # Most fields are at their defaults, and most others are texts. -0.0 equals 0.0, and is another number.
+        if value is default or (value == default and str(value) == str(default)):
+            continue
+        out[name] = value if type(value) is str else json_ready(json_of(value) if name == "call" else value)
     if o.conventions:
-        out["conventions"] = o.conventions
-    line: dict[str, Any] = json_ready(out)
-    return line
+        out["conventions"] = json_ready(o.conventions)
+    return out
 
 
 def json_of(call: Call | Mapping[str, Any]) -> Mapping[str, Any]:

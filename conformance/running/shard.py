@@ -11,6 +11,11 @@ from lossproof.core.batch import signature
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 
+# What playing and judging the default deck costs, fitted to the processor time of each of its stacks: nanoseconds of a
+# stack, a call in it, an output of a call, an entry of an output, and a call of a check. Their ratios matter alone.
+_STACK, _CALL, _OUTPUT, _CHECK = 1_700_000, 84_000, 156_000, 640_000
+_DOUBLE, _SINGLE = 430, 200
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -39,7 +44,7 @@ def parse_shard(text: str) -> Shard:
 
 
 def divide(stacks: Sequence[Sequence[Call]], of: int) -> list[int]:
-    """The part of each stack: the largest signatures first, each to the part that has the least so far.
+    """The part of each stack: the dearest signatures first, each to the part that has the least so far.
 
     A relation or error call goes with the signature of its first problem, which it would have compiled again.
     """
@@ -56,5 +61,10 @@ def divide(stacks: Sequence[Sequence[Call]], of: int) -> list[int]:
 
 
 def _cost(stack: Sequence[Call]) -> int:
-    """Outputs to be judged, and elements to be computed; a check puts several calls."""
-    return sum(len(c.outputs) + (c.outline.x.size >> 10) + len(c.calls) - 1 for c in stack)
+    """The nanoseconds, roughly, that a stack costs; a check puts several calls, each with a truth of its own."""
+    first = stack[0]
+    if first.is_check:
+        return len(first.calls) * _CHECK
+    outputs, elements = len(first.outputs), first.outline.x.size
+    one = _CALL + outputs * (_OUTPUT + elements * (_DOUBLE if first.outline.result_dtype == "float64" else _SINGLE))
+    return _STACK + len(stack) * one

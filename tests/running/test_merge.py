@@ -137,9 +137,20 @@ def test_a_deck_is_divided_by_signatures(of: int) -> None:
         assert part == [stack for stack in whole if stack in part], "in the order of the deck"
     seen = [{signature(c.problem) for g in part for c in g.calls} for part in parts]
     assert sum(map(len, seen)) == len(set().union(*seen)), "no signature is compiled twice"
-    if of <= 3:
-        sizes = [sum(map(len, part)) for part in found]
-        assert min(sizes) * 2 > max(sizes)
+
+
+def test_shards_cost_the_same() -> None:
+    """By calls, by outputs and by entries, each of which is a part of what a shard costs."""
+    calls = select("default", ops=["softmax", "cross_entropy"], dtypes=["float64", "float16"])
+    parts = [[c for g in stacked(calls, Shard(i, 8)) for c in g.calls if not c.is_check] for i in range(1, 9)]
+    costs = [
+        sum(0.08 + len(c.outputs) * (0.16 + c.outline.x.size * {"float64": 4e-4}.get(c.problem.dtype, 2e-4)) for c in p)
+        for p in parts
+    ]
+    stacks = [1.7 * sum(not g.calls[0].is_check for g in stacked(calls, Shard(i, 8))) for i in range(1, 9)]
+    whole = [a + b for a, b in zip(costs, stacks, strict=True)]
+    assert max(whole) < 1.1 * min(whole)
+    assert sum(map(len, parts)) > 1000
 
 
 @pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "a/b", "1/2/3", "-1/2", "1/0", "1/9999999"])
