@@ -114,9 +114,11 @@ def matrix(
     """(mutant id, dtype) -> what became of it. Mutants that no call applies to are absent.
 
     Controls, and mutants that a clause allows, are put to every call. Others are until two calls and the families made
-    for them have killed them, ordinary sizes first; where they need not be killed, until one is judged. With
-    ``every_call`` they are put to all calls of ordinary size.
+    for them have killed them, ordinary sizes first; where they need not be killed, until one is judged. Those that live
+    on in a dtype, and all with ``every_call``, are put to all calls of ordinary size: a convention that is not the same
+    in every dtype kills in all of them.
     """
+    calls = list(calls)
     result: Matrix = {}
     for played in _rounds(calls):
         jobs = []
@@ -127,7 +129,16 @@ def matrix(
                 jobs.append((group, some))
         result = _gathered([result, *_played(jobs, processes)])
     _unequal_conventions(result)
+    alive = {m.id: m for m in mutants.values() if any(_lives(m, d, result) for d in m.expect)}
+    if alive and not every_call:
+        result |= matrix(alive, calls, processes=processes, every_call=True)
     return result
+
+
+def _lives(mutant: Mutant, dtype: str, result: Matrix) -> bool:
+    """Whether a mutant was put to calls of a dtype and is not killed there."""
+    kill = result.get((mutant.id, dtype))
+    return kill is not None and not kill.killed
 
 
 def _rounds(calls: Iterable[Call]) -> Iterator[list[Sequence[Call]]]:
@@ -157,8 +168,7 @@ def _needs(mutant: Mutant, group: Sequence[Call], result: Matrix, *, every_call:
     if mutant.kind == "control" or mutant.allowed or seen is None or (every_call and not large):
         return True
     if p.dtype not in mutant.expect:
-        # What differs from dtype to dtype shows in all of them.
-        return not seen.judged or not any(result.get((mutant.id, d), Kill()).killed for d in mutant.expect)
+        return not seen.judged
     missing = set(mutant.family.split(", ")) - set(seen.families)
     return seen.calls < _ENOUGH or bool(families & missing)
 
