@@ -14,7 +14,7 @@ import numpy as np
 from lossproof.adapters.protocol import ARRAYS, Problem
 
 # Bytes of problems that are kept for those who ask next: the targets of a run ask one after another.
-_KEPT = 1 << 25
+_KEPT = 1 << 24
 _arrays = attrgetter(*ARRAYS)
 
 

@@ -14,8 +14,8 @@ from lossproof.judging.check import Check, Exact, Hearing, play
 from lossproof.running.slots import Slots
 from lossproof.targets.target import Target
 
-# Bytes of answers that may wait for the judge, for each target.
-_MOST_WAITING = 1 << 26
+# Bytes of answers that may wait for the judge.
+MOST_WAITING = 1 << 25
 _SMALL = 1 << 12
 
 
@@ -80,13 +80,19 @@ class Direct:
 
 
 class Ahead:
-    """Asks in a thread of its own, as far ahead as memory allows, while it holds one of the ``slots``.
+    """Asks in a thread of its own, until ``most`` bytes of answers wait, while it holds one of the ``slots``.
 
     Groups come with their places in the run, by which targets take turns.
     """
 
-    def __init__(self, target: Target, groups: Sequence[tuple[int, CallGroup]], slots: Slots | None = None) -> None:
-        self._target, self._groups = target, groups
+    def __init__(
+        self,
+        target: Target,
+        groups: Sequence[tuple[int, CallGroup]],
+        slots: Slots | None = None,
+        most: int = MOST_WAITING,
+    ) -> None:
+        self._target, self._groups, self._most = target, groups, most
         self._slots = slots or Slots(1)
         self._ready: deque[tuple[CallGroup, GroupAnswers | BaseException]] = deque()
         self._waiting, self._asking, self._stopped = 0, False, False
@@ -137,6 +143,6 @@ class Ahead:
                     return
                 self._waiting += answers.size
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._stopped or self._waiting < _MOST_WAITING)
+                self._changed.wait_for(lambda: self._stopped or self._waiting < self._most)
                 if self._stopped:
                     return

@@ -14,7 +14,7 @@ from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Outcome, Problem, Tensor
 from lossproof.cases.deck import deck_calls
 from lossproof.cases.deck_part import DeckPart
-from lossproof.running import answers
+from lossproof.running import answers, loop
 from lossproof.running.answers import Ahead, CallGroup
 from lossproof.running.loop import groups
 from lossproof.running.slots import Slots
@@ -76,11 +76,10 @@ def settled(player: Elsewhere) -> int:
     return player.asked
 
 
-def test_answers_wait_within_the_memory_that_they_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "_MOST_WAITING", 3 * answers._SMALL)
+def test_answers_wait_within_the_memory_that_they_have() -> None:
     player = Elsewhere()
     assert isinstance(player, Player)
-    ahead = Ahead(Target(player), PLACED)
+    ahead = Ahead(Target(player), PLACED, most=3 * answers._SMALL)
     # sanity check: there is more to ask for than may wait
     assert len(GROUPS) > 10
     assert settled(player) <= 4
@@ -90,6 +89,19 @@ def test_answers_wait_within_the_memory_that_they_have(monkeypatch: pytest.Monke
     ahead.close()
     assert player.asked == len(GROUPS)
     assert not player.interrupted.is_set()
+
+
+def test_targets_share_the_memory_for_answers_that_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: each may be ahead by its part."""
+    monkeypatch.setattr(loop, "MOST_WAITING", 12 * answers._SMALL)
+    players = [Elsewhere() for _ in range(4)]
+    calls = [call for group in GROUPS for call in group.calls]
+    seen = loop.played([Target(p, place=f"{i}.py:A") for i, p in enumerate(players)], calls, jobs=4)
+    # sanity check: there is more to ask for than may wait
+    assert len(GROUPS) > 10
+    next(seen)
+    assert max(settled(p) for p in players) <= 1 + 3 + 1
+    seen.close()  # type: ignore[attr-defined]
 
 
 def test_an_exception_while_asking_ahead_reaches_the_judge() -> None:
