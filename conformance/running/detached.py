@@ -198,6 +198,11 @@ class AnswerFile(Introduced):
         return None
 
     @property
+    def processor_seconds(self) -> float | None:
+        """None: they were taken elsewhere."""
+        return None
+
+    @property
     def restarts(self) -> int:
         """Zero: what was started again elsewhere is not in the file."""
         return 0

@@ -6,7 +6,6 @@ answered, and of calls that nobody has, it is not.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -55,32 +54,31 @@ def judged(
 ) -> list[list[Observation]]:
     """The observations of each target, in order. What a ``cache`` has of the same answers is taken from there."""
     if group.calls[0].is_check:
-        return [_of_check(heard, shared, clock, cache) for shared in [Exact()] for heard in answers]
-    start = time.perf_counter()
-    stacks = [_Answered.of(group.calls, t, a) for t, a in zip(targets, answers, strict=True)]
-    if cache is not None:
-        parts: dict[int, bytes] = {}
-        for s in stacks:
-            s.take(cache, parts)
-    if any(s.left for s in stacks):
-        clock.uncompiled = missing()
-        _judge_regular(group.calls, stacks)
-    needed = sorted({i for s in stacks for i, _ in s.left})
-    outputs = {name for s in stacks for _, name in s.left}
-    clock.judge += time.perf_counter() - start
+        with clock.phase("judge"):
+            return [_of_check(heard, shared, cache) for shared in [Exact()] for heard in answers]
+    with clock.phase("judge"):
+        stacks = [_Answered.of(group.calls, t, a) for t, a in zip(targets, answers, strict=True)]
+        if cache is not None:
+            parts: dict[int, bytes] = {}
+            for s in stacks:
+                s.take(cache, parts)
+        if any(s.left for s in stacks):
+            clock.uncompiled = missing()
+            _judge_regular(group.calls, stacks)
+        needed = sorted({i for s in stacks for i, _ in s.left})
+        outputs = {name for s in stacks for _, name in s.left}
     if needed:
-        start = time.perf_counter()
-        problems = narrowed_to([group.calls[i].problem for i in needed], outputs)
-        exact = truths_of(problems, {s.declared.mean for s in stacks if s.left})
-        clock.oracle += time.perf_counter() - start
-        start = time.perf_counter()
+        with clock.phase("oracle"):
+            problems = narrowed_to([group.calls[i].problem for i in needed], outputs)
+            exact = truths_of(problems, {s.declared.mean for s in stacks if s.left})
+        with clock.phase("judge"):
+            for s in stacks:
+                if s.left:
+                    s.judge(needed, exact[s.declared.mean])
+    with clock.phase("judge"):
         for s in stacks:
-            if s.left:
-                s.judge(needed, exact[s.declared.mean])
-        clock.judge += time.perf_counter() - start
-    for s in stacks:
-        s.keep(cache)
-    return [s.observations() for s in stacks]
+            s.keep(cache)
+        return [s.observations() for s in stacks]
 
 
 @dataclass(frozen=True)
@@ -197,8 +195,8 @@ def _kept(
     return [replace(o, verdict="error", message=f"{call.id}: {wrong}") for o in made] if wrong else made
 
 
-def _of_check(answers: GroupAnswers, shared: Exact, clock: Clock, cache: JudgementCache | None) -> list[Observation]:
-    start, hearing = time.perf_counter(), answers.hearing
+def _of_check(answers: GroupAnswers, shared: Exact, cache: JudgementCache | None) -> list[Observation]:
+    hearing = answers.hearing
     # sanity check: what is put as a check is heard as one
     assert hearing is not None
     check, hearing = hearing.check, replace(hearing, exact=shared)
@@ -212,5 +210,4 @@ def _of_check(answers: GroupAnswers, shared: Exact, clock: Clock, cache: Judgeme
             cache.taken += len(found)
         else:
             found = list(_kept(cache, key, None if kept is None else kept.text, check.judge(hearing), check))
-    clock.judge += time.perf_counter() - start
     return found

@@ -139,13 +139,16 @@ def _group(
     heard: list[Unit] = []
     several: list[GroupAnswers] = []
     for unit in units:
-        start = time.perf_counter()
+        start, began = time.perf_counter(), time.thread_time()
         try:
             answers = feeds[unit.name].take(group)
         except TargetLostError as error:
             lost[unit.name] = str(error)
             continue
         clock.waiting += time.perf_counter() - start
+        if unit.target.player is None:
+            # It was asked in this thread.
+            clock.processor[unit.name] = clock.processor.get(unit.name, 0.0) + time.thread_time() - began
         clock.add(unit.name, answers.hearing.calls if answers.hearing else group.calls, answers.outcomes)
         heard.append(unit)
         several.append(answers)

@@ -150,10 +150,11 @@ class Session:
         with closing(source.observations()) as observations:
             try:
                 for raw in observations:
-                    o = self.mark(raw)
-                    summary.add(o)
-                    for sink in sinks:
-                        sink.add(o)
+                    with source.clock.phase("record"):
+                        o = self.mark(raw)
+                        summary.add(o)
+                        for sink in sinks:
+                            sink.add(o)
             except KeyboardInterrupt:
                 interrupted = True
         complete = self.is_complete and not interrupted
@@ -242,7 +243,8 @@ def opened(
     selection.target_names(names)
     started = ", ".join(names) or "every installed target"
     tell(f"lossproof {__version__}: starting {started}; the {deck.size} deck is drawn")
-    calls, targets = _drawn_and_started(names, deck, execution.processes)
+    clock = Clock()
+    calls, targets = _drawn_and_started(names, deck, execution.processes, clock)
     tell(f"{len(calls)} calls for {', '.join(t.name for t in targets)}")
     try:
         book, head = rules.book(targets), record_header(targets, calls, deck)
@@ -250,20 +252,23 @@ def opened(
         selection.close(targets)
         raise
     cache = judgement_cache.on_this_machine(wanted=execution.cache)
-    source = Live(targets, calls, execution.jobs, deck.shard, cache=cache)
+    source = Live(targets, calls, execution.jobs, deck.shard, clock=clock, cache=cache)
     return Session(subjects=targets, calls=calls, deck=deck, book=book, source=source, strict=rules.strict, header=head)
 
 
 def _drawn_and_started(
-    names: Sequence[str], deck: DeckOptions, processes: Processes | None
+    names: Sequence[str], deck: DeckOptions, processes: Processes | None, clock: Clock
 ) -> tuple[list[Call], list[Target]]:
     """The calls and the targets: processes start while the deck is drawn."""
     if processes is None:
-        return deck.calls(), selection.choose_targets(names)
+        with clock.phase("deck"):
+            calls = deck.calls()
+        return calls, selection.choose_targets(names)
     with ThreadPoolExecutor(1) as pool:
         started = pool.submit(selection.choose_targets, names, processes)
         try:
-            calls = deck.calls()
+            with clock.phase("deck"):
+                calls = deck.calls()
         except BaseException:
             if started.exception() is None:
                 selection.close(started.result())

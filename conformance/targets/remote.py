@@ -54,13 +54,15 @@ class NotImportableError(UsageError):
 class Lane:
     """A lane plays calls in order, in one process at a time.
 
-    One that is ``apart`` has calls that may well crash, and says so of each.
+    One that is ``apart`` has calls that may well crash, and says so of each. ``seconds`` are those until processes were
+    ready, ``ended`` the processor seconds of those that have ended.
     """
 
     launch: Launch
     limits: Processes
     apart: bool = False
     seconds: float = 0.0
+    ended: float = 0.0
     starts: int = 0
     on_end: int = 0
     faults: dict[_Kind, int] = field(default_factory=dict)
@@ -208,8 +210,14 @@ class Lane:
         text: str = reply["text"]
         return text
 
+    @property
+    def processor_seconds(self) -> float:
+        """The processor seconds of all its processes so far."""
+        return self.ended + (self._process.processor_seconds if self._process is not None else 0.0)
+
     def _stop(self) -> None:
         if self._process is not None:
+            self.ended += self._process.processor_seconds
             self._process.close()
             self._process = None
 
@@ -260,6 +268,11 @@ class Remote(Introduced):
     def start_seconds(self) -> float:
         """The seconds until the processes were ready, summed over all that were started."""
         return self._lane.seconds + self._apart.seconds
+
+    @property
+    def processor_seconds(self) -> float | None:
+        """The processor seconds of the processes so far; None where nothing says so."""
+        return self._lane.processor_seconds + self._apart.processor_seconds or None
 
     @property
     def restarts(self) -> int:

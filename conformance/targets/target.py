@@ -66,6 +66,11 @@ class Player(Protocol):
         ...
 
     @property
+    def processor_seconds(self) -> float | None:
+        """The processor seconds that its processes have taken; None where it has none or nothing says so."""
+        ...
+
+    @property
     def restarts(self) -> int:
         """The number of processes that had to be started again."""
         ...

@@ -16,6 +16,7 @@ from lossproof.running.summary import FindingGroup, GroupKey, Summary, behaviour
 from lossproof.running.timing import Clock
 from lossproof.running.withheld import withheld_text
 from lossproof.views.shown_names import shown_names
+from lossproof.views.time_table import time_table
 
 GROUPS_SHOWN = 20
 _COLOURS = {"pass": "green", "convention": "green", "waived": "yellow", "suspect": "yellow", "unsupported": "dim"}
@@ -66,7 +67,7 @@ def print_run(
         *_agreement(summary),
         *_unsupported(summary, names),
         *_notes(summary, names),
-        *_time(clock, names),
+        *time_table(clock, names),
     ):
         out.print(part)
 
@@ -168,26 +169,6 @@ def _unsupported(summary: Summary, names: Mapping[str, str]) -> Iterator[Rendera
         yield "[bold]Not given[/] (outside the declared capabilities)"
         for (target, reason), n in sorted(summary.unsupported.items(), key=lambda i: (i[0][0], -i[1])):
             yield escape(f"  {names.get(target, target)}: {n} outputs: {reason}")
-
-
-def _time(clock: Clock, names: Mapping[str, str]) -> Iterator[RenderableType]:
-    """Where the time went. Targets side by side take more seconds together than the run."""
-    yield "[bold]Time[/]"
-    for name, seconds in clock.targets.items():
-        parts = [f"calls {seconds:.1f} s, of which {clock.first.get(name, 0.0):.1f} s in the first of each signature"]
-        if name in clock.programs:
-            parts.append(f"{clock.compiling[name]:.1f} s in {clock.programs[name]} compilations")
-        if name in clock.starts:
-            parts.insert(0, f"start {clock.starts[name]:.1f} s")
-        if name in clock.restarts:
-            parts.append(f"{clock.restarts[name]} restarts")
-        yield escape(f"  {names.get(name, name)}: {', '.join(parts)}")
-    yield f"  oracle {clock.oracle:.1f} s, judge {clock.judge:.1f} s, waiting for targets {clock.waiting:.1f} s"
-    if clock.uncompiled:
-        yield f"  not compiled, and so slower: {clock.uncompiled}; pip install 'lossproof[fast]' brings what it takes"
-    if clock.cached:
-        again = f"; {clock.checked} answers of it were judged again" if clock.checked else ""
-        yield f"  {clock.cached} outputs were judged before (lossproof cache){again}"
 
 
 def last_line(

@@ -29,6 +29,7 @@ class Elsewhere:
 
     name = "elsewhere"
     start_seconds = None
+    processor_seconds = None
     restarts = 0
 
     def __init__(self, fail_at: int = -1, gate: threading.Event | None = None) -> None:

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+import numpy as np
+import pytest
 
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.cases.deck import deck_calls
 from lossproof.cases.deck_part import DeckPart
 from lossproof.running.timing import Clock
+from lossproof.targets import selection
+from lossproof.targets.launch import Processes
+from lossproof.targets.process import processor_seconds
 from lossproof.targets.target import Target
-from lossproof.views.terminal import _time
+from lossproof.views.time_table import time_rows
 
 
 class Started(NumpyAdapter):
     """A player that says what its processes have taken."""
 
     start_seconds = 1.5
+    processor_seconds = 2.5
     restarts = 2
 
     def evidence(self) -> dict[str, Any]:
@@ -48,7 +57,69 @@ def test_seconds_are_counted_where_they_were_spent() -> None:
     assert (clock.compiling, clock.programs) == ({"a": 3.5}, {"a": 3})
     clock.close([Target(NumpyAdapter()), Target(Started())])
     assert (clock.starts, clock.restarts) == ({"numpy": 1.5}, {"numpy": 2})
-    said = [str(line) for line in _time(clock, {})]
-    assert said[1] == "  a: calls 6.8 s, of which 6.0 s in the first of each signature, 3.5 s in 3 compilations"
-    assert said[2] == "  b: calls 1.0 s, of which 1.0 s in the first of each signature"
+    assert clock.processor == {"numpy": 2.5}
+    rows = list(time_rows(clock, {"b": "b.py"}))
+    assert rows[0] == ("a", "6.8", "", "calls 6.8, the first of each signature 6.0, 3 compilations 3.5")
+    assert rows[1] == ("b.py", "1.0", "", "calls 1.0, the first of each signature 1.0")
+    assert [row[0] for row in rows[2:]] == ["deck", "oracle", "judge", "record", "asking", "waiting"]
     assert set(clock.facts()) >= {"targets", "first", "compiling", "programs", "starts", "oracle", "judge", "waiting"}
+    assert not any(name.startswith("_") for name in clock.facts())
+
+
+def _burn(seconds: float) -> None:
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+def test_phases_have_wall_and_processor_seconds() -> None:
+    """A phase that computes takes both, one that sleeps takes wall time alone, and threads count as asking."""
+    clock = Clock()
+    with clock.phase("judge"):
+        _burn(0.03)
+    with clock.phase("record"):
+        time.sleep(0.03)
+    with clock.phase("judge"):
+        _burn(0.01)
+    thread = threading.Thread(target=_burn, args=(0.05,))
+    thread.start()
+    thread.join()
+    clock.close([])
+    assert clock.judge >= 0.04
+    assert clock.record >= 0.03
+    assert clock.phases["judge"] >= 0.04
+    assert clock.phases["record"] < 0.03
+    assert clock.phases["asking"] >= 0.05
+    clock.add("a", [], [])
+    shown = {row[0]: row for row in time_rows(clock, {})}
+    assert shown["judge"][1:3] == (f"{clock.judge:.1f}", f"{clock.phases['judge']:.1f}")
+
+
+def test_clocks_add_up_and_have_parts() -> None:
+    one, both = Clock(processor={"a": 1.0, "b": 2.0}, phases={"judge": 3.0}, judge=4.0, deck=1.0), Clock()
+    both.more(one.facts())
+    both.more(one.facts())
+    assert (both.processor, both.phases, both.judge) == ({"a": 2.0, "b": 4.0}, {"judge": 6.0}, 8.0)
+    part = one.part(["b"])
+    assert (part["processor"], part["phases"], part["deck"]) == ({"b": 2.0}, {"judge": 3.0}, 1.0)
+    # A record of before has no such seconds.
+    both.more({"judge": 1.0})
+    assert both.judge == 9.0
+
+
+def test_processor_seconds_of_a_target_are_those_of_its_processes() -> None:
+    target = selection.choose_targets(["numpy"], Processes())[0]
+    try:
+        assert target.player is not None
+        started = target.player.processor_seconds
+        problem = Problem("softmax", "float64", np.zeros((1 << 20, 4)), cotangent=np.ones((1 << 20, 4)))
+        assert not next(target.play([problem])).error
+        asked = target.player.processor_seconds
+        assert started is not None
+        assert asked is not None
+        assert 0 < started < asked
+    finally:
+        selection.close([target])
+    # What has ended counts.
+    assert target.player.processor_seconds == pytest.approx(asked, abs=1.0)
+    assert processor_seconds(2**22 + 1) == 0.0
