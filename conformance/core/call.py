@@ -266,7 +266,8 @@ def _array(entry: Mapping[str, Any]) -> NDArray[Any]:
         return from_hex(entry["hex"], shape)
     if "zlib" not in entry:
         return np.array(entry["int"], dtype=_integer(entry.get("dtype", "int64"))).reshape(shape)
-    kind = np.dtype(np.float64) if entry["dtype"] == "float64" else _integer(entry["dtype"])
+    floating: np.dtype[Any] = np.dtype(np.float64)
+    kind = floating if entry["dtype"] == floating.name else _integer(entry["dtype"])
     data = zlib.decompress(base64.b64decode(entry["zlib"], validate=True))
     return np.frombuffer(data, kind.newbyteorder("<")).astype(kind).reshape(shape)
 

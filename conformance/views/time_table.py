@@ -12,7 +12,7 @@ from lossproof.running.timing import Clock
 
 # Phases of the engine in the order of a run; each is an attribute of the clock.
 _PHASES = ("deck", "oracle", "judge", "record")
-Row = tuple[str, str, str, str]
+TimeRow = tuple[str, str, str, str]
 
 
 def time_table(clock: Clock, names: Mapping[str, str]) -> Iterator[RenderableType]:
@@ -30,7 +30,7 @@ def time_table(clock: Clock, names: Mapping[str, str]) -> Iterator[RenderableTyp
         yield f"  {clock.cached} outputs were judged before (lossproof cache){again}"
 
 
-def time_rows(clock: Clock, names: Mapping[str, str]) -> Iterator[Row]:
+def time_rows(clock: Clock, names: Mapping[str, str]) -> Iterator[TimeRow]:
     """Yield what the table has: a target or a phase, its wall and its processor seconds, and remarks."""
     for name, seconds in clock.targets.items():
         start = clock.starts.get(name, 0.0)

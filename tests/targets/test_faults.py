@@ -37,7 +37,7 @@ from lossproof.targets.launch import Processes
 from lossproof.targets.process import Process
 from lossproof.targets.target import Target
 from tests.support.faulty import MAGIC
-from tests.support.views import lossproof
+from tests.support.views import lossproof, without_progress
 
 NAME = f"{Path(__file__).parents[1] / 'support' / 'faulty.py'}:ADAPTER"
 LIMITS = Processes(timeout=600.0, memory=400 << 20)
@@ -184,9 +184,10 @@ def test_an_executable_that_is_no_python_is_one_line(text: str, mode: int, tmp_p
     path.chmod(0o755)
     result = lossproof("run", f"numpy@{path}", "--deck", "smoke")
     assert result.exit_code == 2
-    assert result.output.count("\n") == 1
-    assert result.output.startswith(f"lossproof: error: target numpy@{path}: no process starts: ")
-    assert result.output.endswith(f"{path} has to be a Python 3.8 or newer with numpy\n")
+    error = without_progress(result.output)
+    assert error.count("\n") == 1
+    assert error.startswith(f"lossproof: error: target numpy@{path}: no process starts: ")
+    assert error.endswith(f"{path} has to be a Python 3.8 or newer with numpy\n")
 
 
 def test_what_dies_at_its_start_is_not_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
