@@ -16,7 +16,10 @@ TimeRow = tuple[str, str, str, str]
 
 
 def time_table(clock: Clock, names: Mapping[str, str]) -> Iterator[RenderableType]:
-    """Yield the table, what slowed the judge down, and what came from the cache. Targets side by side take more wall time together than the run."""
+    """Yield the table, what slowed the judge down, and what came from the cache.
+
+    Targets side by side take more wall time together than the run.
+    """
     table = Table(title="Time in seconds", title_justify="left")
     for column in ("", "wall", "processor", ""):
         table.add_column(column, justify="right" if column else "left")
