@@ -197,9 +197,8 @@ class AnswerFile(Introduced):
         """None: nothing is started here."""
         return None
 
-    @property
     def processor_seconds(self) -> float | None:
-        """None: they were taken elsewhere."""
+        """Return None: they were taken elsewhere."""
         return None
 
     @property

@@ -103,8 +103,9 @@ class Clock:
             player = target.player
             if player is None:
                 continue
-            if player.processor_seconds is not None:
-                self.processor[target.name] = player.processor_seconds
+            taken = player.processor_seconds()
+            if taken is not None:
+                self.processor[target.name] = taken
             if player.start_seconds is not None:
                 self.starts[target.name] = player.start_seconds
             if player.restarts:

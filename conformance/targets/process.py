@@ -181,9 +181,8 @@ class Process:
     def _printed(self) -> int:
         return os.fstat(self._stderr.fileno()).st_size
 
-    @property
     def processor_seconds(self) -> float:
-        """The processor seconds that it has taken so far; 0 where nothing says so."""
+        """Return the processor seconds that it has taken so far; 0 where nothing says so."""
         return processor_seconds(self._process.pid)
 
     def kill(self) -> None:

@@ -210,14 +210,13 @@ class Lane:
         text: str = reply["text"]
         return text
 
-    @property
     def processor_seconds(self) -> float:
-        """The processor seconds of all its processes so far."""
-        return self.ended + (self._process.processor_seconds if self._process is not None else 0.0)
+        """Return the processor seconds of all its processes so far."""
+        return self.ended + (self._process.processor_seconds() if self._process is not None else 0.0)
 
     def _stop(self) -> None:
         if self._process is not None:
-            self.ended += self._process.processor_seconds
+            self.ended += self._process.processor_seconds()
             self._process.close()
             self._process = None
 
@@ -269,10 +268,9 @@ class Remote(Introduced):
         """The seconds until the processes were ready, summed over all that were started."""
         return self._lane.seconds + self._apart.seconds
 
-    @property
     def processor_seconds(self) -> float | None:
-        """The processor seconds of the processes so far; None where nothing says so."""
-        return self._lane.processor_seconds + self._apart.processor_seconds or None
+        """Return the processor seconds of the processes so far; None where nothing says so."""
+        return self._lane.processor_seconds() + self._apart.processor_seconds() or None
 
     @property
     def restarts(self) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from lossproof.adapters import local
 from lossproof.adapters.protocol import Adapter, Capabilities, Description, Outcome, Problem
@@ -65,9 +65,8 @@ class Player(Protocol):
         """The seconds until its processes were ready; None where it has none."""
         ...
 
-    @property
     def processor_seconds(self) -> float | None:
-        """The processor seconds that its processes have taken; None where it has none or nothing says so."""
+        """Return the processor seconds that its processes have taken; None where it has none or nothing says so."""
         ...
 
     @property
@@ -121,7 +120,8 @@ class Target:
         """The capabilities that the adapter has in the target's mode, at run time."""
         return self.adapter.capabilities().in_mode(self.mode)
 
-    @property
+    # Asking whether it is one looks at every attribute, which takes longer than some calls.
+    @cached_property
     def player(self) -> Player | None:
         """The adapter, if it is one that is elsewhere."""
         return self.adapter if isinstance(self.adapter, Player) else None
@@ -159,11 +159,12 @@ class Target:
         ``watch`` outcomes say which inputs were written into. The output ``alone`` is asked again without the others
         where an exception has taken all of them.
         """
-        if isinstance(self.adapter, Player):
-            yield from self.adapter.outcomes(problems, isolate=isolate, watch=watch, alone=alone)
+        if self.player is not None:
+            yield from self.player.outcomes(problems, isolate=isolate, watch=watch, alone=alone)
             return
+        adapter = cast(Adapter, self.adapter)
         for problem in problems:
-            yield local.answer(self.adapter, problem, self.device, self.mode, watch=watch, alone=alone)
+            yield local.answer(adapter, problem, self.device, self.mode, watch=watch, alone=alone)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,6 @@ class Elsewhere:
 
     name = "elsewhere"
     start_seconds = None
-    processor_seconds = None
     restarts = 0
 
     def __init__(self, fail_at: int = -1, gate: threading.Event | None = None) -> None:
@@ -48,6 +47,8 @@ class Elsewhere:
 
     def script(self, problem: Problem) -> str:
         return ""
+
+    def processor_seconds(self) -> None: ...
 
     def close(self) -> None: ...
 
