@@ -106,7 +106,12 @@ def judge_cross_entropy_rows(
                 sums[:] = 0.0
             loss_sizes += abs(sums[LOSS])
             share = abs(row_scale[b, n]) * max(1.0, sums[QA])
-            if row[SPREAD] >= fmt[4] or not loss_sizes < fmt[5] or not share < fmt[5]:
+            beside = True
+            for j in range(k):
+                # Clause 6 speaks of absent classes that have a part in the loss, or a part of 0.
+                if is_kept and x[b, n, j] == -np.inf and (with_q or j == y_n or eps[b] != 0):
+                    beside = False
+            if not beside or row[SPREAD] >= fmt[4] or not loss_sizes < fmt[5] or not share < fmt[5]:
                 regular[b] = False
                 break
             result, result_low = sums[LOSS], 0.0

@@ -10,9 +10,8 @@ from typing import Any
 
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
-from lossproof.judging.fused.entries import probability_error
+from lossproof.judging.fused.entries import largest_probability, probability_error
 from lossproof.truth.bounds.error_model import DIV_ULP
-from lossproof.truth.bounds.softmax import EXP_CAP
 
 # Kinds of targets: one class, probabilities, either of them smoothed.
 HARD, SOFT, SMOOTHED = range(3)
@@ -150,7 +149,7 @@ def gradient_bound(
     g, W, size = abs(scale), abs(denominator), abs(row[Q])
     per = 1 / ((1 - rho) * W) if W > 0 else 0.0
     for j in range(p.shape[0]):
-        p_exp_G0 = math.exp(min(log_p[j] + G0[j], EXP_CAP))
+        p_exp_G0 = largest_probability(p[j], log_p[j], G0[j])
         inner = size * probability_error(p[j], log_p[j], G0[j]) + p_exp_G0 * of_Q + of_c * c_size[j]
         unscaled = abs(row[Q] * p[j] - c[j]) + inner
         bound = g * (inner + r * unscaled + M.tau * (row[QA] + _lost(y, q, w, eps, c_size, j) + p[j] * row[F]))

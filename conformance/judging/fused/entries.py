@@ -21,10 +21,21 @@ _FAILING = 1e6
 
 @compiled
 def probability_error(p: float, log_p: float, G: float) -> float:
-    """``p (exp(G) - 1)`` without overflow, also where p has underflowed (docs/bounds.md, section 3)."""
+    """``p (exp(G) - 1)`` without overflow, also where p has underflowed (docs/bounds.md, section 3).
+
+    An absent class has p = 0 and log p = 0, which no other has.
+    """
+    if p == 0 and log_p == 0:
+        return 0.0
     if G < 1.0:
         return p * math.expm1(G)
     return max(math.exp(min(log_p + G, EXP_CAP)) - p, 0.0)
+
+
+@compiled
+def largest_probability(p: float, log_p: float, G: float) -> float:
+    """``p exp(G)``, the largest computed probability: 0 for an absent class."""
+    return 0.0 if p == 0 and log_p == 0 else math.exp(min(log_p + G, EXP_CAP))
 
 
 @compiled
@@ -80,6 +91,17 @@ def compare_entry(
     if rank > summary[RANK]:
         summary[SHARE], summary[WORST], summary[RANK] = share, index, rank
         summary[MID], summary[LOW], summary[RAD], summary[ALLOWED] = mid, low, rad, allowed
+
+
+@compiled
+def compare_infinite(summary: Any, index: int, got: float, mid: float) -> None:
+    """Judge one entry that must be an infinity, and take it into the summary."""
+    rank = 0.0
+    if got != mid:
+        summary[OK], summary[ULP], rank = 0.0, np.inf, np.inf
+    if rank > summary[RANK]:
+        summary[SHARE], summary[WORST], summary[RANK] = rank, index, rank
+        summary[MID], summary[LOW], summary[RAD], summary[ALLOWED] = mid, 0.0, 0.0, 0.0
 
 
 @compiled

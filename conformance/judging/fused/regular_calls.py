@@ -22,7 +22,7 @@ from lossproof.judging.fused.softmax_pass import judge_softmax_rows
 from lossproof.truth.bounds.error_model import Model
 from lossproof.truth.bounds.losses import denominator_error
 from lossproof.truth.oracle import in_double_double, in_float64
-from lossproof.truth.row_quantities import counted, either_gradient, partial_limit, scales
+from lossproof.truth.row_quantities import MASKED, classify, counted, either_gradient, partial_limit, scales
 
 OUTPUTS = ("value", "vjp")
 _REDUCTIONS = {"none": NONE, "sum": SUM, "mean": MEAN}
@@ -63,7 +63,7 @@ def judge_regular(
         return None
     question = _question(batch.fmt.name, tuple(declared), random)
     found = np.empty((len(answers), len(OUTPUTS), batch.x.shape[0], len(question.models), SUMMARY_FIELDS))
-    regular: Bools = np.asarray(np.isfinite(batch.x).all(axis=(1, 2)))
+    regular = _without_clauses(batch)
     if batch.fmt.precision >= FLOAT64.precision:
         regular &= in_double_double.suitable(batch)
     with np.errstate(all="ignore"):
@@ -82,6 +82,18 @@ def _is_simple(batch: Batch) -> bool:
         and batch.n > 0
         and set(batch.outputs) <= set(OUTPUTS)
     )
+
+
+def _without_clauses(batch: Batch) -> Bools:
+    """The problems (B,) whose rows are finite or masked; of nll_loss, which depends on one entry of each kept row,
+    those in which that is finite. What else clauses speak of the passes see themselves."""
+    kind = classify(batch)
+    if batch.op != "nll_loss":
+        return np.asarray((kind <= MASKED).all(axis=1))
+    # sanity check: nll_loss has labels
+    assert batch.y is not None
+    picked = np.take_along_axis(batch.x, batch.y[..., None], axis=-1)[..., 0]
+    return np.asarray(np.where(batch.kept, np.isfinite(picked), kind <= MASKED).all(axis=1))
 
 
 @lru_cache(maxsize=64)

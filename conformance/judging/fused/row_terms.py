@@ -22,8 +22,9 @@ LOG_S, SPREAD, GROWTH, FIRST = range(4)
 
 @compiled
 def analyse_row(x: Any, d: Any, p: Any, log_p: Any, row: Any) -> None:
-    """Fill in d, p and log p of a row of finite logits, the log of its normaliser, the largest magnitude of d and
-    log p, how often the running maximum grows, and the place of the first largest logit."""
+    """Fill in d, p and log p of a row of logits that are finite or -inf, all of them 0 for the latter; the log of its
+    normaliser, the largest magnitude of d and log p, how often the running maximum grows, and the place of the first
+    largest logit."""
     k, first, growth = x.shape[0], 0, 0
     for j in range(1, k):
         if x[j] > x[first]:
@@ -31,36 +32,40 @@ def analyse_row(x: Any, d: Any, p: Any, log_p: Any, row: Any) -> None:
             growth += 1
     largest, others = x[first], 0.0
     for j in range(k):
-        d[j] = max(x[j] - largest, -_TOP)
-        p[j] = math.exp(d[j])
+        absent = x[j] == -np.inf
+        d[j] = 0.0 if absent else max(x[j] - largest, -_TOP)
+        p[j] = 0.0 if absent else math.exp(d[j])
         if j != first:
             others += p[j]
     log_s = math.log1p(others)
     spread = 0.0
     for j in range(k):
         p[j] /= 1.0 + others
-        log_p[j] = max(d[j] - log_s, -_TOP)
+        log_p[j] = 0.0 if x[j] == -np.inf else max(d[j] - log_s, -_TOP)
         spread = max(spread, -d[j], abs(log_p[j]))
     row[LOG_S], row[SPREAD], row[GROWTH], row[FIRST] = log_s, spread, growth, first
 
 
 @compiled
 def analyse_row_twice(x: Any, first: int, p: Any, p_low: Any, log_p: Any, log_p_low: Any) -> None:
-    """p and log p of a row of finite logits in double-double, as ``truth.oracle.formulas`` has them."""
+    """p and log p of a row in double-double, as ``truth.oracle.formulas`` has them; 0 where the logit is -inf."""
     k, largest = x.shape[0], x[first]
     for j in range(k):
-        log_p[j], log_p_low[j] = dd.two_sum(x[j], -largest)
+        log_p[j], log_p_low[j] = (0.0, 0.0) if x[j] == -np.inf else dd.two_sum(x[j], -largest)
     exp_row(log_p, log_p_low, p, p_low)
     rest, rest_low = 0.0, 0.0
     for j in range(k):
-        if j != first:
+        if x[j] == -np.inf:
+            p[j], p_low[j] = 0.0, 0.0
+        elif j != first:
             rest, rest_low = dd.add(rest, rest_low, p[j], p_low[j])
     s, s_low = dd.add(1.0, 0.0, rest, rest_low)
     log_s, log_s_low = dd.log1p_scalar(rest, rest_low)
     for j in range(k):
         p[j], p_low[j] = dd.divide_scalars(p[j], p_low[j], s, s_low)
     for j in range(k):
-        log_p[j], log_p_low[j] = dd.add(log_p[j], log_p_low[j], -log_s, -log_s_low)
+        if x[j] != -np.inf:
+            log_p[j], log_p_low[j] = dd.add(log_p[j], log_p_low[j], -log_s, -log_s_low)
 
 
 @compiled

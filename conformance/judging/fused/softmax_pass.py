@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossproof.judging.fused.compiler import compiled
-from lossproof.judging.fused.entries import begin, compare_entry, grade, rounded_up
+from lossproof.judging.fused.entries import begin, compare_entry, compare_infinite, grade, rounded_up
 from lossproof.judging.fused.row_terms import (
     FIRST,
     LOG_S,
@@ -123,7 +123,14 @@ def judge_softmax_rows(
                         continue
                     s, graded = summary[t, 0, b, m], confident and declared[t] == m
                     for j in range(k):
-                        allowed, got = rounded_up(errors[j]), values[t, b, n, j]
+                        got = values[t, b, n, j]
+                        if x[b, n, j] == -np.inf:
+                            if log:
+                                compare_infinite(s, n * k + j, got, -np.inf)
+                            else:
+                                compare_entry(s, n * k + j, got, 0.0, 0.0, 0.0, 0.0, fmt)
+                            continue
+                        allowed = rounded_up(errors[j])
                         compare_entry(s, n * k + j, got, result[j], result_low[j], radius[j], allowed, fmt)
                         if graded and log:
                             grade(s, M, got, log_p[j], abs(log_p[j]) * (rho + own), allowed)
@@ -131,7 +138,11 @@ def judge_softmax_rows(
                         continue
                     s = summary[t, 1, b, m]
                     for j in range(k):
-                        allowed, got = rounded_up(bound[j]), vjps[t, b, n, j]
+                        got = vjps[t, b, n, j]
+                        if not log and x[b, n, j] == -np.inf:
+                            compare_entry(s, n * k + j, got, 0.0, 0.0, 0.0, 0.0, fmt)
+                            continue
+                        allowed = rounded_up(bound[j])
                         compare_entry(s, n * k + j, got, vjp[j], vjp_low[j], vjp_radius[j], allowed, fmt)
                         if graded:
                             grade(s, M, got, exact[j], size[j] * (rho + own), allowed)
