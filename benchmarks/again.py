@@ -30,7 +30,9 @@ def seconds(*arguments: str, cache: str) -> float:
     if done.returncode not in (0, 1):
         raise subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    taken = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    print(f"{taken:.1f} s: {' '.join(arguments)}", file=sys.stderr, flush=True)
+    return taken
 
 
 def measure(target: str, deck: str, shards: int) -> tuple[dict[str, float], Sequence[float]]:

@@ -18,6 +18,7 @@ from lossproof.core.call import Call
 from lossproof.core.observation import FAILING, Observation
 from lossproof.core.profiles import Declared
 from lossproof.judging import check as checks
+from lossproof.judging.fused.compiler import missing
 from lossproof.judging.judgement import Keys, differing, from_text, to_text
 from lossproof.records.judgement_store import JudgementStore
 from lossproof.running import group_judge, judgement_cache
@@ -243,7 +244,10 @@ def key_of(call: Call) -> bytes:
     )
 
 
-def test_a_sample_is_judged_again_another_one_in_each_run(tmp_path: Path, computed: list[Problem]) -> None:
+def test_a_sample_is_judged_again_another_one_in_each_run(
+    tmp_path: Path, computed: list[Problem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judgement_cache, "SAMPLED", 10)
     calls = [c for c in CALLS if not c.is_check]
     plain = observed(Off(), cache(tmp_path), calls)
     seen: set[bytes] = set()
@@ -251,9 +255,21 @@ def test_a_sample_is_judged_again_another_one_in_each_run(tmp_path: Path, comput
         computed.clear()
         again = cache(tmp_path, seed=seed)
         assert observed(Off(), again, calls) == plain
-        assert again.again == len(computed) < len(calls) / 10
+        assert again.again == len(computed) < len(calls) / 4
         seen |= {p.x.tobytes() for p in computed}
     assert seen == {c.problem.x.tobytes() for c in calls}
+
+
+def test_a_compiled_judge_says_of_a_sample_what_it_said_of_the_whole_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if missing():
+        pytest.skip(f"nothing is compiled: {missing()}")
+    plain = observed(Off(), cache(tmp_path))
+    monkeypatch.setattr(judgement_cache, "SAMPLED", 3)
+    for seed in range(3):
+        assert observed(Off(), cache(tmp_path, seed=seed)) == plain
+    assert not any("verdict='error'" in text for text in plain)
 
 
 def test_differences_are_named() -> None:
