@@ -75,7 +75,7 @@ def test_a_resumed_run_shows_what_a_whole_run_shows(whole: Path, tmp_path: Path)
     straight = lossproof("run", *TARGETS, *SMOKE).stdout
 
     def shown(text: str) -> list[str]:
-        start = next(i for i, line in enumerate(text.splitlines()) if line == "Time")
+        start = next(i for i, line in enumerate(text.splitlines()) if line.startswith("Time in seconds"))
         return [*text.splitlines()[:start], text.splitlines()[-1]]
 
     assert shown(resumed) == shown(straight)
