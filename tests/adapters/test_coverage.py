@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from lossproof.cases.catalogue import select
 from lossproof.cases.coverage.matrix import coverage
 from lossproof.core.call import Call
 from lossproof.targets.target import installed
+from tests.support.decks import whole
 
 
 @pytest.fixture(scope="module")
-def deck() -> list[Call]:
-    return select()
+def deck() -> Sequence[Call]:
+    return whole()
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "tensorflow", "jax", "keras"])
-def test_no_cell_is_empty_in_any_mode(deck: list[Call], name: str) -> None:
+def test_no_cell_is_empty_in_any_mode(deck: Sequence[Call], name: str) -> None:
     found = {t.adapter.name: t for t in installed()}
     if name not in found:
         pytest.skip(f"{name} is not installed here")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,11 +18,12 @@ from lossproof.cases.coverage.covering_shapes import ALL_RANKS, places
 from lossproof.cases.coverage.matrix import Coverage, coverage, unlimited
 from lossproof.cli.main import cli
 from lossproof.core.call import Call
+from tests.support.decks import whole
 
 
 @pytest.fixture(scope="module")
-def deck() -> list[Call]:
-    return select()
+def deck() -> Sequence[Call]:
+    return whole()
 
 
 # What is compiled in seconds has no derivatives but gradients, in every adapter that there is.
@@ -33,7 +35,7 @@ _DEAR = replace(unlimited("dear"), outputs=("value", "vjp", "grad_target"))
     [unlimited(), unlimited("cheap"), _DEAR, ADAPTER.capabilities()],
     ids=["none", "cheap", "dear", "numpy"],
 )
-def test_no_cell_is_empty(deck: list[Call], capabilities: Capabilities) -> None:
+def test_no_cell_is_empty(deck: Sequence[Call], capabilities: Capabilities) -> None:
     assert list(coverage(deck, capabilities).empty()) == []
 
 
@@ -41,7 +43,7 @@ def test_another_seed_leaves_no_cell_empty_either() -> None:
     assert list(coverage(select(seed=1), unlimited()).empty()) == []
 
 
-def test_a_missing_call_shows(deck: list[Call]) -> None:
+def test_a_missing_call_shows(deck: Sequence[Call]) -> None:
     rest = [c for c in deck if c.is_check or c.problem.x.ndim != 7 or c.problem.axis not in (2, -5)]
     found = list(coverage(rest, unlimited("dear")).empty())
     assert [line.split(": ")[:2] for line in found if line.startswith("axes")] == [["axes", "rank 7, axis 2"]]
@@ -81,7 +83,7 @@ def test_every_rank_and_class_axis_has_one_covering_place() -> None:
     assert [(len(p.shape), p.axis) for p in places()] == [(rank, axis) for rank in ALL_RANKS for axis in range(rank)]
 
 
-def test_what_need_not_be_asked_has_a_reason(deck: list[Call]) -> None:
+def test_what_need_not_be_asked_has_a_reason(deck: Sequence[Call]) -> None:
     plain = replace(unlimited(), layouts=("contiguous",), laid=(), out_dtypes=(), outputs=("value", "vjp"))
     found = coverage(deck, plain)
     assert found.reason(("layouts", "x stepped"), "softmax", "float32") == "the adapter makes no such array"

@@ -8,6 +8,7 @@ import operator
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,21 +29,22 @@ from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS, validate
 from tests.support.deck_ids import COMMAND, KEPT, differences, order, read
+from tests.support.decks import drawn, whole
 
 PROGRAM = "from tests.support.deck_ids import made; import json; print(json.dumps(made()))"
 ROOT = Path(__file__).parents[2]
-Decks = dict[str, list[Call]]
+Decks = dict[str, Sequence[Call]]
 
 
 @pytest.fixture(scope="module")
 def decks() -> Decks:
-    return {name: deck_calls(name) for name in DECKS}
+    return {name: drawn(name) for name in DECKS}
 
 
 @pytest.mark.parametrize("name", KEPT)
 def test_cases_are_the_checked_in_ones(name: str) -> None:
     kept, orders = read()
-    ids = [call.id for call in select(name)]
+    ids = [call.id for call in whole(name)]
     found = differences(name, kept[name], ids)
     if found:
         pytest.fail(found, pytrace=False)

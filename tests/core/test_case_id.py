@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from lossproof.core.errors import UsageError
 from lossproof.judging.check import Check
 from lossproof.running.loop import run
 from lossproof.targets.target import parse_target
+from tests.support.decks import whole
 
 ENGINE = Path(__file__).resolve().parents[2] / "conformance"
 SPLITS = {"split", "rsplit", "partition", "rpartition"}
@@ -30,8 +31,8 @@ PROBLEM = Problem("softmax", "float32", np.zeros((2, 4)), cotangent=np.zeros((2,
 
 
 @pytest.fixture(scope="module")
-def deck() -> list[Call]:
-    return select("default")
+def deck() -> Sequence[Call]:
+    return whole()
 
 
 def holds(call: Call) -> None:
@@ -49,7 +50,7 @@ def holds(call: Call) -> None:
     assert call.id == case.without_digest + case.digest
 
 
-def test_every_id_of_the_deck_reads_back(deck: list[Call]) -> None:
+def test_every_id_of_the_deck_reads_back(deck: Sequence[Call]) -> None:
     kinds = {c.case.kind for c in deck}
     # sanity check: calls, relations and error cases are all there
     assert kinds == {Kind.CALL, Kind.RELATION, Kind.ERROR}
@@ -104,7 +105,7 @@ def test_bad_ids_say_what_is_expected(text: str) -> None:
         CaseId.parse(text)
 
 
-def test_bad_ids_name_the_nearest(deck: list[Call]) -> None:
+def test_bad_ids_name_the_nearest(deck: Sequence[Call]) -> None:
     known = [c.id for c in deck if c.problem.op == "softmax"]
     with pytest.raises(UsageError, match=f"; nearest: .*{known[0]}"):
         CaseId.parse(known[0].rpartition("/")[0], known)

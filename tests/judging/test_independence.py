@@ -17,7 +17,6 @@ import pytest
 from lossproof.adapters import local
 from lossproof.adapters.numpy import ADAPTER
 from lossproof.adapters.protocol import Outcome, Problem
-from lossproof.cases.deck import deck_calls
 from lossproof.cases.families import FAMILIES
 from lossproof.core.call import Call
 from lossproof.core.observation import Observation
@@ -25,6 +24,7 @@ from lossproof.core.profiles import Declared
 from lossproof.judging.observe import observe
 from lossproof.running.loop import groups
 from lossproof.truth.truth import truth
+from tests.support.decks import drawn
 
 ELEMENTS = 1 << 14
 
@@ -60,7 +60,7 @@ def given(a: np.ndarray | None) -> np.ndarray:
 
 def sample() -> Iterator[list[Call]]:
     """Stacks of the default deck, by chance, until every family has been met in every dtype and op that has it."""
-    stacks = [several for several in groups(deck_calls()) if len(several) > 1]
+    stacks = [several for several in groups(drawn()) if len(several) > 1]
     stacks = [several for several in stacks if several[0].problem.x.size <= ELEMENTS]
     missing = {key(call) for several in stacks for call in several}
     assert {name for name, _, _ in missing} == {*FAMILIES, "golden"}

@@ -17,6 +17,7 @@ from lossproof.cli.main import cli
 from lossproof.records.record import read_record
 from lossproof.targets import selection
 from lossproof.targets.target import Target
+from tests.support.decks import whole
 
 
 class _Compiling(NumpyAdapter):
@@ -83,7 +84,7 @@ def test_who_pays_nothing_is_given_everything() -> None:
 
 
 def test_the_full_deck_is_the_default_deck_for_everyone() -> None:
-    default, full = select(), select("full")
+    default, full = whole(), whole("full")
     assert [c.id for c in full] == [c.id for c in default]
     for adapter in (CHEAP, DEAR):
         assert all(Target(adapter).takes(c.tier) for c in full)

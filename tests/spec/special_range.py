@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from lossproof.adapters.protocol import Problem
-from lossproof.cases.deck import deck_calls
 from lossproof.core.formats import FORMATS
+from tests.support.decks import drawn
 
 from .clause import (
     EVEN,
@@ -74,7 +74,7 @@ def _deck_of_normal_numbers() -> None:
     def normal(p: Problem, a: np.ndarray | None) -> bool:
         return a is None or a.dtype.kind != "f" or bool(np.all((a == 0) | (np.abs(a) >= FORMATS[p.dtype].min_normal)))
 
-    problems = [c.problem for c in deck_calls()]
+    problems = [c.problem for c in drawn()]
     given = ("weight", "target", "cotangent", "tangent", "target_tangent")
     assert all(normal(p, getattr(p, name)) for p in problems for name in given)
     # The test would see one that is not.

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from lossproof.adapters.protocol import Problem
-from lossproof.cases.deck import deck_calls
 from lossproof.core.call import Call
 from lossproof.running.loop import groups
 from lossproof.truth.asked import narrowed_to
 from lossproof.truth.truth import Truth, truth
+from tests.support.decks import drawn
 
 ELEMENTS = 1 << 8
 
@@ -21,7 +21,7 @@ ELEMENTS = 1 << 8
 def stacks() -> Iterator[list[Call]]:
     """Of every op, dtype, family and set of outputs one stack of the default deck."""
     seen: set[tuple[object, ...]] = set()
-    for several in groups(deck_calls()):
+    for several in groups(drawn()):
         p, key = several[0].problem, (several[0].problem.op, several[0].problem.dtype, several[0].problem.want)
         new = {(*key, call.family) for call in several} - seen
         if new and len(p.want) > 1 and p.x.size <= ELEMENTS:
