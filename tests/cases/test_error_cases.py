@@ -291,7 +291,7 @@ def test_errors_are_recorded_as_conventions() -> None:
     assert [o.output for o in given] == ["value", "vjp"], "the gradient is asked alone"
     for o in given:
         assert (o.verdict, o.conventions) == ("convention", {"13": "error:bad_label"})
-        assert from_line(to_line(o)) == o
+        assert to_line(from_line(to_line(o))) == to_line(o)
 
 
 def clipping(p: Problem, evaluate: Evaluate) -> Outputs:
