@@ -128,22 +128,22 @@ def stack(problems: Sequence[Problem]) -> Batch:
     # sanity check: one signature
     assert len({signature(p) for p in problems}) == 1
     products = [made for p in problems if (made := product(p)) is not None]
-    x = np.stack([rows_first(a, first.axis) for a in ([m.high for m in products] or [p.x for p in problems])])
+    x = _stacked([rows_first(a, first.axis) for a in ([m.high for m in products] or [p.x for p in problems])])
     b, n, k = x.shape
     y = q = None
     kept = np.ones((b, n), dtype=bool)
     if first.has_probability_target:
-        q = np.stack([rows_first(_given(p.target), p.axis) for p in problems])
+        q = _stacked([rows_first(_given(p.target), p.axis) for p in problems])
     elif first.target is not None:
-        y = np.stack([_given(p.target).reshape(n) for p in problems]).astype(np.int64)
+        y = _stacked([_given(p.target).reshape(n) for p in problems]).astype(np.int64)
         if first.ignore_index is not None:
             kept = y != np.array([p.ignore_index for p in problems], dtype=np.int64)[:, None]
             y = np.where(kept, y, 0)
-    w = np.stack([np.ones(k) if p.weight is None else p.weight for p in problems])
+    w = _stacked([np.ones(k) if p.weight is None else p.weight for p in problems])
     cot = None
     if first.cotangent is not None:
         cots = [_given(p.cotangent) for p in problems]
-        cot = np.stack([rows_first(c, first.axis) if not first.is_loss else c.reshape(-1) for c in cots])
+        cot = _stacked([rows_first(c, first.axis) if not first.is_loss else c.reshape(-1) for c in cots])
     return Batch(
         op=first.op,
         fmt=FORMATS[first.result_dtype],
@@ -161,13 +161,18 @@ def stack(problems: Sequence[Problem]) -> Batch:
         outputs=first.want,
         mean=first.reduction if first.reduction in MEANS else "mean",
         back=FORMATS[first.dtype] if first.out_dtype is not None else None,
-        low=np.stack([rows_first(m.low, first.axis) for m in products]) if products else None,
-        product_error=np.stack([rows_first(m.error, first.axis) for m in products]) if products else None,
+        low=_stacked([rows_first(m.low, first.axis) for m in products]) if products else None,
+        product_error=_stacked([rows_first(m.error, first.axis) for m in products]) if products else None,
     )
 
 
 def _rows_of(arrays: Sequence[np.ndarray | None], axis: int) -> F64 | None:
-    return None if arrays[0] is None else np.stack([rows_first(_given(a), axis) for a in arrays])
+    return None if arrays[0] is None else _stacked([rows_first(_given(a), axis) for a in arrays])
+
+
+def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The arrays in one; a single one, which may be large, is not copied."""
+    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
 
 
 def _given(a: np.ndarray | None) -> np.ndarray:

@@ -25,7 +25,7 @@ from lossproof.judging.fused.cross_entropy_rows import (
     row_error,
     sum_row,
 )
-from lossproof.judging.fused.entries import begin, compare_entry, grade, rounded_up
+from lossproof.judging.fused.entries import begin, compare_entry, grade, is_masked_or_finite, rounded_up
 from lossproof.judging.fused.row_terms import (
     FIRST,
     LOG_S,
@@ -98,6 +98,9 @@ def judge_cross_entropy_rows(
         for n in range(n_all):
             is_kept, y_n = kept[b, n], y[b, n]
             q_n = q[b, n] if with_q else no_q
+            if not is_masked_or_finite(x[b, n]):
+                regular[b] = False
+                break
             analyse_row(x[b, n], d, p, log_p, row)
             if is_kept:
                 coefficients(y_n, q_n, w[b], eps[b], c, c_size)

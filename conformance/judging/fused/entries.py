@@ -39,6 +39,17 @@ def largest_probability(p: float, log_p: float, G: float) -> float:
 
 
 @compiled
+def is_masked_or_finite(x: Any) -> bool:
+    """Say whether a row has neither NaN nor +inf, and something but -inf: no clause speaks of what it is then."""
+    some = False
+    for j in range(x.shape[0]):
+        if not x[j] < np.inf:
+            return False
+        some = some or x[j] > -np.inf
+    return some
+
+
+@compiled
 def rounded_up(bound: float) -> float:
     """A bound as it is used: infinite where it is not a number, and above its own roundings (section 8)."""
     return np.inf if bound != bound else bound * ROUND_UP

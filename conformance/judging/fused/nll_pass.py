@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
 from lossproof.judging.fused.cross_entropy_rows import MEAN, NONE, reduced_error
-from lossproof.judging.fused.entries import begin, compare_entry, rounded_up
+from lossproof.judging.fused.entries import begin, compare_entry, is_masked_or_finite, rounded_up
 
 
 @compiled
@@ -53,6 +54,10 @@ def judge_nll_rows(
             W, W_low = dd.add(W, W_low, counted[b, n], 0.0)
         for n in range(n_all):
             is_kept, label = kept[b, n], y[b, n]
+            # What is beside the label is no matter in a kept row, and the label none in another.
+            if not (math.isfinite(x[b, n, label]) if is_kept else is_masked_or_finite(x[b, n])):
+                regular[b] = False
+                break
             w_y = w[b, label] if is_kept else 0.0
             size = abs(w_y)
             loss = -w_y * x[b, n, label] if is_kept else 0.0

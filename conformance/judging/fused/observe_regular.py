@@ -47,7 +47,7 @@ def observe_regular(calls: Sequence[Call], several: Sequence[Answers]) -> list[d
         return found
     names, numbers = {name for _, name in asked}, sorted({i for i, _ in asked})
     batch = stack([_plain(solved_by(calls[i].problem, several[0].declared.mean), names) for i in numbers])
-    answers = [_arrays(calls, a, names, numbers) for a in several]
+    answers = {name: _answers(name, calls, several, numbers) for name in names}
     graded = max(batch.k, batch.n) >= GRADED_TERMS and any(calls[i].random_order for i in numbers)
     summaries = judge_regular(batch, answers, [a.declared for a in several], random=graded)
     if summaries is None:
@@ -59,7 +59,7 @@ def observe_regular(calls: Sequence[Call], several: Sequence[Answers]) -> list[d
                 continue
             for name in names:
                 if (i, name) in a.open:
-                    o = _passed(calls[i], name, a, of_target, answers[t][name][place], place, a.outcomes[i])
+                    o = _passed(calls[i], name, a, of_target, answers[name][t, place], place, a.outcomes[i])
                     if o is not None:
                         found[t][i, name] = o
     return found
@@ -73,16 +73,20 @@ def _plain(p: Problem, names: Collection[str]) -> Problem:
     return replace(p, cotangent=cotangent, tangent=None, target_tangent=None, wrt_target=False, repeat_backward=False)
 
 
-def _arrays(calls: Sequence[Call], a: Answers, names: Collection[str], numbers: Sequence[int]) -> Mapping[str, F64]:
-    """The open answers in the batch's layout by output, NaN for the others."""
-    found = {}
-    for name in names:
-        rows: list[F64 | None] = [
-            flat(a.outcomes[i].outputs[name].data, calls[i].problem) if (i, name) in a.open else None for i in numbers
-        ]
-        p = calls[numbers[0]].outline
-        nothing = np.full(flat(np.empty(p.shape_of(name)), p).shape, np.nan)
-        found[name] = np.stack([nothing if r is None else r for r in rows])
+def _answers(name: str, calls: Sequence[Call], several: Sequence[Answers], numbers: Sequence[int]) -> F64:
+    """The open answers of the targets in the batch's layout (T, B, ...), NaN for the others."""
+    found = None
+    for t, a in enumerate(several):
+        for place, i in enumerate(numbers):
+            if (i, name) in a.open:
+                one = flat(a.outcomes[i].outputs[name].data, calls[i].problem)
+                if found is None:
+                    if len(several) == len(numbers) == 1:
+                        return one[None, None]
+                    found = np.full((len(several), len(numbers), *one.shape), np.nan)
+                found[t, place] = one
+    # sanity check: an output is asked for because somebody's is open
+    assert found is not None
     return found
 
 

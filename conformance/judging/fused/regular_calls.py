@@ -22,7 +22,7 @@ from lossproof.judging.fused.softmax_pass import judge_softmax_rows
 from lossproof.truth.bounds.error_model import Model
 from lossproof.truth.bounds.losses import denominator_error
 from lossproof.truth.oracle import in_double_double, in_float64
-from lossproof.truth.row_quantities import MASKED, classify, counted, either_gradient, partial_limit, scales
+from lossproof.truth.row_quantities import counted, either_gradient, partial_limit, scales
 
 OUTPUTS = ("value", "vjp")
 _REDUCTIONS = {"none": NONE, "sum": SUM, "mean": MEAN}
@@ -53,17 +53,18 @@ class _Question:
 
 
 def judge_regular(
-    batch: Batch, answers: Sequence[Mapping[str, F64]], declared: Sequence[Declared], *, random: bool
+    batch: Batch, answers: Mapping[str, F64], declared: Sequence[Declared], *, random: bool
 ) -> Summaries | None:
     """Judge the answers of targets to a batch in one pass, None where it is not for this pass.
 
-    ``answers`` hold arrays in the batch's layout by output. ``random`` adds the model of randomly ordered terms.
+    ``answers`` hold arrays by output, the targets first and then the batch's layout. ``random`` adds the model of
+    randomly ordered terms.
     """
     if not _is_simple(batch):
         return None
     question = _question(batch.fmt.name, tuple(declared), random)
-    found = np.empty((len(answers), len(OUTPUTS), batch.x.shape[0], len(question.models), SUMMARY_FIELDS))
-    regular = _without_clauses(batch)
+    found = np.empty((len(declared), len(OUTPUTS), batch.x.shape[0], len(question.models), SUMMARY_FIELDS))
+    regular = np.ones(batch.x.shape[0], dtype=bool)
     if batch.fmt.precision >= FLOAT64.precision:
         regular &= in_double_double.suitable(batch)
     with np.errstate(all="ignore"):
@@ -82,18 +83,6 @@ def _is_simple(batch: Batch) -> bool:
         and batch.n > 0
         and set(batch.outputs) <= set(OUTPUTS)
     )
-
-
-def _without_clauses(batch: Batch) -> Bools:
-    """The problems (B,) whose rows are finite or masked; of nll_loss, which depends on one entry of each kept row,
-    those in which that is finite. What else clauses speak of the passes see themselves."""
-    kind = classify(batch)
-    if batch.op != "nll_loss":
-        return np.asarray((kind <= MASKED).all(axis=1))
-    # sanity check: nll_loss has labels
-    assert batch.y is not None
-    picked = np.take_along_axis(batch.x, batch.y[..., None], axis=-1)[..., 0]
-    return np.asarray(np.where(batch.kept, np.isfinite(picked), kind <= MASKED).all(axis=1))
 
 
 @lru_cache(maxsize=64)
@@ -125,27 +114,25 @@ def _limits(batch: Batch) -> F64:
     return np.array([fmt.max, fmt.u, fmt.precision, fmt.emin - fmt.precision + 1, own, partial_limit(batch)])
 
 
-def _stacked(answers: Sequence[Mapping[str, F64]], name: str, ndim: int) -> F64:
-    found = [a[name] for a in answers if name in a]
-    return np.stack(found) if found else _NOTHING[ndim]
+def _given(a: F64 | None, ndim: int) -> F64:
+    """An array as the kernels are compiled for; one without entries for none."""
+    return _NOTHING[ndim] if a is None else np.ascontiguousarray(a)
 
 
 def _cotangent(batch: Batch, ndim: int) -> F64:
-    return batch.cot if batch.cot is not None and "vjp" in batch.outputs else _NOTHING[ndim]
+    return _given(batch.cot if "vjp" in batch.outputs else None, ndim)
 
 
-def _softmax(
-    batch: Batch, question: _Question, answers: Sequence[Mapping[str, F64]], found: F64, regular: Bools
-) -> None:
+def _softmax(batch: Batch, question: _Question, answers: Mapping[str, F64], found: F64, regular: Bools) -> None:
     judge_softmax_rows(
         batch.op == "log_softmax",
         batch.fmt.precision >= FLOAT64.precision,
         table_of(question.models, batch.n, batch.k),
         _limits(batch),
-        batch.x,
+        _given(batch.x, 3),
         _cotangent(batch, 3),
-        _stacked(answers, "value", 4),
-        _stacked(answers, "vjp", 4),
+        _given(answers.get("value"), 4),
+        _given(answers.get("vjp"), 4),
         question.asked,
         question.declared,
         found,
@@ -153,10 +140,8 @@ def _softmax(
     )
 
 
-def _losses(
-    batch: Batch, question: _Question, answers: Sequence[Mapping[str, F64]], found: F64, regular: Bools
-) -> None:
-    share = counted(batch)
+def _losses(batch: Batch, question: _Question, answers: Mapping[str, F64], found: F64, regular: Bools) -> None:
+    share, w = counted(batch), _given(batch.w, 2)
     denominator, row_scale = scales(batch)
     regular &= batch.kept.any(axis=1)
     if batch.op == "cross_entropy" and batch.q is not None:
@@ -175,8 +160,14 @@ def _losses(
         _limits(batch),
         batch.x,
     )
-    later = (_cotangent(batch, 2), row_scale, denominator[:, 0], rho, _stacked(answers, "value", 3))
-    reduction, vjps = _REDUCTIONS[batch.reduction], _stacked(answers, "vjp", 4)
+    later = (
+        _cotangent(batch, 2),
+        row_scale,
+        np.ascontiguousarray(denominator[:, 0]),
+        rho,
+        _given(answers.get("value"), 3),
+    )
+    reduction, vjps = _REDUCTIONS[batch.reduction], _given(answers.get("vjp"), 4)
     y = batch.y if batch.y is not None else np.full(batch.kept.shape, -1)
     if batch.op == "nll_loss":
         judge_nll_rows(
@@ -195,7 +186,7 @@ def _losses(
         )
         return
     kind = SMOOTHED if batch.smoothed else HARD if batch.hard else SOFT
-    q = batch.q if batch.q is not None else _NOTHING[3]
+    q = _given(batch.q, 3)
     judge_cross_entropy_rows(
         kind,
         reduction,
@@ -203,9 +194,9 @@ def _losses(
         *shared,
         y,
         q,
-        batch.w,
+        w,
         batch.kept,
-        batch.eps[:, 0, 0],
+        np.ascontiguousarray(batch.eps[:, 0, 0]),
         share,
         *later,
         vjps,

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 
 from lossproof.judging.fused.compiler import compiled
-from lossproof.judging.fused.entries import begin, compare_entry, compare_infinite, grade, rounded_up
+from lossproof.judging.fused.entries import (
+    begin,
+    compare_entry,
+    compare_infinite,
+    grade,
+    is_masked_or_finite,
+    rounded_up,
+)
 from lossproof.judging.fused.row_terms import (
     FIRST,
     LOG_S,
@@ -74,6 +81,9 @@ def judge_softmax_rows(
                 begin(summary[t, 0, b, m])
                 begin(summary[t, 1, b, m])
         for n in range(n_all):
+            if not is_masked_or_finite(x[b, n]):
+                regular[b] = False
+                break
             analyse_row(x[b, n], d, p, log_p, row)
             spread = 0.0
             if with_vjp:

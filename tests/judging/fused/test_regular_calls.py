@@ -116,8 +116,8 @@ def same(a: float, b: float, slack: float) -> bool:
 
 
 def passed(batch: Batch, got: Mapping[str, F64], profile: str) -> Summaries:
-    flat = {name: a.reshape(a.shape[0], *batch_shape(batch, name)) for name, a in got.items()}
-    found = judge_regular(batch, [flat], [Declared(profile)], random=True)
+    flat = {name: a.reshape(1, a.shape[0], *batch_shape(batch, name)) for name, a in got.items()}
+    found = judge_regular(batch, flat, [Declared(profile)], random=True)
     # sanity check: the sample holds what the pass takes
     assert found is not None
     return found
