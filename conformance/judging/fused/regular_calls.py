@@ -158,7 +158,7 @@ def _losses(batch: Batch, question: _Question, answers: Mapping[str, F64], found
         batch.fmt.precision >= FLOAT64.precision,
         table_of(question.models, batch.n, batch.k),
         _limits(batch),
-        batch.x,
+        _given(batch.x, 3),
     )
     later = (
         _cotangent(batch, 2),
