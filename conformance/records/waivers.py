@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from lossproof.adapters.protocol import OUTPUTS as ALL_OUTPUTS
-from lossproof.core.case_id import is_of_implementation
+from lossproof.core.call import Call
+from lossproof.core.case_id import CaseId, is_of_implementation
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import FAILING, Observation
 from lossproof.records.conditions import Condition, Context, Subject, context, parse
@@ -108,12 +109,19 @@ def fails(o: Observation) -> bool:
 
 @dataclass
 class Book:
-    """A book of the waivers in force for a run, and of what they matched; :meth:`mark` marks every observation."""
+    """A book of the waivers in force for a run, and of what they matched; :meth:`mark` marks every observation.
+
+    ``calls`` are those of the deck. ``answered`` has the ids of those that a target was asked, ``judged`` of those with
+    an output that it offers, by target and output.
+    """
 
     waivers: Sequence[Waiver]
     targets: Sequence[Subject]
+    calls: Sequence[Call] = ()
     waived: dict[str, int] = field(default_factory=dict)
     passed: dict[str, int] = field(default_factory=dict)
+    answered: dict[str, set[str]] = field(default_factory=dict)
+    judged: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
     @cached_property
     def _by_target(self) -> dict[str, tuple[Context, list[Waiver]]]:
@@ -137,6 +145,9 @@ class Book:
         ``explored`` says that its call was drawn. What is said of the conventions of an implementation is about all its
         targets.
         """
+        self.answered.setdefault(o.target, set()).add(o.id)
+        if o.verdict != "unsupported":
+            self.judged.setdefault((o.target, o.output), set()).add(o.id)
         speakers = self._by_implementation.get(o.target, []) if is_of_implementation(o.id) else []
         if not speakers and o.target in self._by_target:
             speakers = [self._by_target[o.target]]
@@ -157,16 +168,35 @@ class Book:
         return next((w for w in self.waivers if w.name == name), unknown)
 
     def stale(self) -> list[Waiver]:
-        """List the waivers that apply to a target at hand and waived nothing: news after an unfiltered run only."""
+        """List the waivers that apply to a target at hand and waived nothing: news after an unfiltered run only.
+
+        It is no news where calls that a waiver speaks of were withheld, or where no target offers what it speaks of.
+        """
         live = {w.name for _, mine in self._by_target.values() for w in mine}
         unused = [w for w in self.waivers if w.name in live and not self.waived.get(w.name)]
-        return [w for w in unused if not self._lacks_company(w)]
+        return [w for w in unused if not self._lacks_company(w) and not self._lacks_answers(w)]
 
     def _lacks_company(self, w: Waiver) -> bool:
         """Say whether a waiver speaks only of conventions that may differ, where an implementation has one target."""
         conventions = all(is_of_implementation(glob) for glob in w.cases)
         mine = [many for many in self._by_implementation.values() if any(w in found for _, found in many)]
         return conventions and w.expect == "some" and all(len(many) == 1 for many in mine)
+
+    def _lacks_answers(self, w: Waiver) -> bool:
+        """Say whether a waiver speaks of calls that a target was not asked, or of no output that one answers."""
+        spoken = [c.id for c in self.calls if any(fnmatchcase(c.id, glob) for glob in w.cases)]
+        outputs = ALL_OUTPUTS if w.output == "*" else w.output.split("|")
+        by_target = {
+            name: {id for id in spoken if w.applies(replace(where, dtype=CaseId.parse(id).dtype))}
+            for name, (where, mine) in self._by_target.items()
+            if w in mine
+        }
+        if any(ids - self.answered.get(name, set()) for name, ids in by_target.items()):
+            return True
+        offered = (
+            ids & self.judged.get((name, output), set()) for name, ids in by_target.items() for output in outputs
+        )
+        return any(by_target.values()) and not any(offered)
 
     def is_seen(self, w: Waiver) -> bool:
         """Tell whether a waiver was seen in the version of a target at hand: only then its absence is a finding."""
@@ -193,8 +223,13 @@ def load_waivers(path: str | Path) -> list[Waiver]:
     return parse_waivers(text, source=str(path), adapter=Path(path).stem)
 
 
-def waivers_in_force(targets: Sequence[Subject], files: Iterable[str | Path] = ()) -> Book:
-    """Load the shipped waivers of the targets' adapters and those of the user's files. Names must be unique."""
+def waivers_in_force(
+    targets: Sequence[Subject], files: Iterable[str | Path] = (), *, calls: Sequence[Call] = ()
+) -> Book:
+    """Load the shipped waivers of the targets' adapters and those of the user's files. Names must be unique.
+
+    ``calls`` are those of the deck, for what :meth:`Book.stale` says after a run.
+    """
     found = shipped(t.adapter.name for t in targets)
     for path in files:
         found += load_waivers(path)
@@ -203,7 +238,7 @@ def waivers_in_force(targets: Sequence[Subject], files: Iterable[str | Path] = (
         if w.name in sources:
             raise UsageError(f"{w.source}: waiver {w.name!r} is already in {sources[w.name]}; rename one of them")
         sources[w.name] = w.source
-    return Book(found, targets)
+    return Book(found, targets, calls)
 
 
 def parse_waivers(text: str, *, source: str, adapter: str) -> list[Waiver]:

@@ -247,7 +247,7 @@ def opened(
     calls, targets = _drawn_and_started(names, deck, execution.processes, clock)
     tell(f"{len(calls)} calls for {', '.join(t.name for t in targets)}")
     try:
-        book, head = rules.book(targets), record_header(targets, calls, deck)
+        book, head = rules.book(targets, calls), record_header(targets, calls, deck)
     except BaseException:
         selection.close(targets)
         raise

@@ -104,6 +104,9 @@ class Rules:
     waivers: Sequence[str] = ()
     strict: bool = False
 
-    def book(self, targets: Sequence[Subject]) -> Book:
-        """The waivers in force for some targets. Raises :class:`UsageError` for files that cannot be read."""
-        return waivers_in_force(targets, self.waivers)
+    def book(self, targets: Sequence[Subject], calls: Sequence[Call] = ()) -> Book:
+        """The waivers in force for some targets and the calls of a deck.
+
+        Raises :class:`UsageError` for files that cannot be read.
+        """
+        return waivers_in_force(targets, self.waivers, calls=calls)

@@ -114,7 +114,8 @@ class Replay:
         """The session of the selected parts together, played to its end."""
         everything = all(set(self.selected.get(key, ())) == set(self.targets) for key in self.groups)
         shortfalls = () if everything else ("a part of the deck was selected",)
-        waivers = Book(self.session.book.waivers, self.session.book.targets)
+        book = self.session.book
+        waivers = Book(book.waivers, book.targets, book.calls)
         joined = replace(self.session, source=Joined(self), book=waivers, shortfalls=shortfalls)
         conclusions = _Concluded()
         ended = joined.play(conclusions)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lossproof.adapters.numpy import ADAPTER
-from lossproof.adapters.protocol import OUTPUTS
+from lossproof.adapters.protocol import OUTPUTS, Problem
+from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records import waivers
@@ -246,6 +248,30 @@ def test_a_waiver_of_differences_between_targets_is_not_stale_where_there_is_one
             [TARGET, Target(ADAPTER, device="other")][:targets],
         )
         assert [w.name for w in b.stale()] == stale
+
+
+def test_a_waiver_is_not_stale_where_what_it_speaks_of_was_not_asked() -> None:
+    """A call that was withheld may still deviate; an output that is not on offer cannot, and says nothing."""
+    asked, withheld = (
+        Call(Problem("cross_entropy", "float16", np.zeros((2, k)), target=np.zeros(2, np.int64)), "confident")
+        for k in (3, 4)
+    )
+    good = replace(FAIL, id=asked.id, verdict="pass", share=0.1)
+    refused = replace(good, verdict="unsupported", output="vjp")
+
+    def stale(more: str, calls: list[Call], *observations: Observation) -> list[str]:
+        b = Book(parse_waivers(entry(more), source="f.toml", adapter="numpy"), [TARGET], calls)
+        for o in observations:
+            b.mark(o)
+        return [w.name for w in b.stale()]
+
+    assert stale("", [asked], good, refused) == ["n"]
+    assert stale("", [asked, withheld], good, refused) == []
+    assert stale("output = 'vjp'", [asked], good, refused) == []
+    assert stale("output = 'vjp'", [asked], good, replace(refused, verdict="pass")) == ["n"]
+    # A deck that has nothing of what the waiver speaks of: its globs are wrong, or the calls are no more.
+    other = replace(asked, family="ordinary")
+    assert stale("", [other], replace(good, id=other.id)) == ["n"]
 
 
 def test_files(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def judge_command(answers: Sequence[str], *, rules: Rules, outputs: OutputOption
             subjects=several,
             calls=calls,
             deck=deck,
-            book=rules.book(several),
+            book=rules.book(several, calls),
             source=Live(several, calls),
             strict=rules.strict,
             header=record_header(several, calls, deck),

@@ -36,7 +36,7 @@ def merge_command(shards: Sequence[str], *, rules: Rules, outputs: OutputOptions
         subjects=several,
         calls=calls,
         deck=deck,
-        book=rules.book(several),
+        book=rules.book(several, calls),
         source=Merged(records, calls),
         strict=rules.strict,
         header=head,
