@@ -172,7 +172,7 @@ def test_two_processes_share_it(tmp_path: Path) -> None:
         subprocess.Popen([sys.executable, "-c", _WRITER, str(path), who], stdout=subprocess.PIPE, text=True)
         for who in "pq"
     ]
-    assert [p.communicate(timeout=120)[0] for p in several] == ["\n", "\n"]
+    assert [p.communicate(timeout=1800)[0] for p in several] == ["\n", "\n"]
     assert [p.returncode for p in several] == [0, 0]
     entries = {i.to_bytes(10, "big") + who * 10: str(i) for who in (b"p", b"q") for i in range(3000)}
     assert got(path, *entries) == entries

@@ -179,7 +179,7 @@ def test_a_process_that_leaves_the_rest_to_another_says_so(loop: bool, exported:
             script = script.replace(said, meant)
         script = script.replace(" answers", f" {answers}")
         environment = {**os.environ, "FAULT": "always asserted"}
-        done = subprocess.run(["sh", "-c", script], cwd=exported, env=environment, capture_output=True, timeout=60)
+        done = subprocess.run(["sh", "-c", script], cwd=exported, env=environment, capture_output=True, timeout=1800)
         assert done.returncode == 0, done.stderr
     else:
         codes = [evaluate(exported, answers, *going_on, deck=deck, FAULT="always asserted") for _ in range(3)]

@@ -120,7 +120,7 @@ def evaluated(folder: Path, name: str) -> Path:
                 stdout=sink,
                 stderr=subprocess.PIPE,
                 check=False,
-                timeout=60,
+                timeout=1800,
             )
         if done.returncode == 0:
             break

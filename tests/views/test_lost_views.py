@@ -110,7 +110,7 @@ def test_where_nothing_can_be_printed_the_exit_code_stands(target: str, code: in
             stderr=subprocess.PIPE,
             text=True,
             check=False,
-            timeout=120,
+            timeout=1800,
         )
     assert done.returncode == code, done.stderr
     assert done.stderr.count("is lost: No space left on device") == 1
@@ -127,7 +127,7 @@ def test_a_reader_who_goes_away_changes_no_exit_code(target: str, code: int) -> 
         stderr=subprocess.PIPE,
         text=True,
         check=False,
-        timeout=120,
+        timeout=1800,
     )
     os.close(writing)
     assert done.returncode == code, done.stderr
