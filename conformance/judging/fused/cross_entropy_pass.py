@@ -177,9 +177,9 @@ def judge_cross_entropy_rows(
                         )
                 T_rows[m] += T_row
                 if m == 0:
-                    row_radius = rounded_up(T_row) if is_kept else 0.0
+                    row_radius = rounded_up(M, T_row) if is_kept else 0.0
                     for j in range(k):
-                        radius[j] = rounded_up(bound[j])
+                        radius[j] = rounded_up(M, bound[j])
                     continue
                 rel = relative_error(M, d, p, row[LOG_S], reduction != NONE)
                 confident = 0 < row[LOG_S] < CONFIDENT * rel
@@ -197,7 +197,7 @@ def judge_cross_entropy_rows(
                     if reduction == NONE:
                         s, got = summary[t, 0, b, m], values[t, b, n]
                         if is_kept:
-                            allowed = rounded_up(T_row)
+                            allowed = rounded_up(M, T_row)
                             compare_entry(s, n, got, result, result_low, row_radius, allowed, fmt)
                             if graded:
                                 grade(s, M, got, sums[LOSS], row_size * (rel + own), allowed)
@@ -211,7 +211,7 @@ def judge_cross_entropy_rows(
                         if not is_kept:
                             compare_entry(s, n * k + j, got, 0.0, 0.0, 0.0, 0.0, fmt)
                             continue
-                        allowed = rounded_up(bound[j])
+                        allowed = rounded_up(M, bound[j])
                         compare_entry(s, n * k + j, got, vjp[j], vjp_low[j], radius[j], allowed, fmt)
                         if graded:
                             grade(s, M, got, exact[j], size[j] * (rel + own), allowed)
@@ -228,7 +228,7 @@ def judge_cross_entropy_rows(
         for m in range(models - 1):
             M = table[m]
             h = M.h_n if kind == HARD else M.h_nk
-            T = rounded_up(reduced_error(M, reduction, h, T_rows[m], S_rows, losses, denominator[b], rho[m, b]))
+            T = rounded_up(M, reduced_error(M, reduction, h, T_rows[m], S_rows, losses, denominator[b], rho[m, b]))
             if m == 0:
                 reduced_radius = T
                 continue

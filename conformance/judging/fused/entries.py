@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from lossproof.judging.fused.compiler import compiled
-from lossproof.truth.bounds.allowed import ROUND_UP
 from lossproof.truth.bounds.softmax import EXP_CAP
 from lossproof.truth.tail import BITS
 
@@ -50,9 +49,9 @@ def is_masked_or_finite(x: Any) -> bool:
 
 
 @compiled
-def rounded_up(bound: float) -> float:
+def rounded_up(M: Any, bound: float) -> float:
     """A bound as it is used: infinite where it is not a number, and above its own roundings (section 8)."""
-    return np.inf if bound != bound else bound * ROUND_UP
+    return np.inf if bound != bound else bound * M.round_up
 
 
 @compiled

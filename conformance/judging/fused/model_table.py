@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossproof.truth.bounds.allowed import ROUND_UP
 from lossproof.truth.bounds.error_model import DIV_ULP, LOG_ULP, Model, log_loss, t
 from lossproof.truth.bounds.losses import unscaled_error
 from lossproof.truth.bounds.softmax import exp_error
@@ -34,6 +35,7 @@ _FIELDS = (
     "unscaled",
     "min_normal",
     "sums_min_normal",
+    "round_up",
 )
 _ROW = np.dtype([(name, np.float64) for name in _FIELDS])
 
@@ -42,7 +44,9 @@ def model_table(models: Sequence[Model], n: int, k: int) -> NDArray[Any]:
     """The constants of models for problems of n rows and k classes, a structured array (M,).
 
     ``h_k``, ``h_n``, ``h_nk`` are roundings of sums of k, n and n k terms, ``lam`` the relative error of a logarithm,
-    ``quotient`` the roundings of p's division; the others have the names of :class:`Model` and of the bounds.
+    ``quotient`` the roundings of p's division, ``round_up`` what covers the roundings of the bound itself: the pass
+    adds in the order of classes and rows, term by term, and not in pairs as the arrays do. The others have the names
+    of :class:`Model` and of the bounds.
     """
     table = np.zeros(len(models), dtype=_ROW)
     for row, model in zip(table, models, strict=True):
@@ -56,5 +60,6 @@ def model_table(models: Sequence[Model], n: int, k: int) -> NDArray[Any]:
         row["h_nk"] = model.roundings_of_sum(n * k)
         row["quotient"] = 0.0 if model.narrow else DIV_ULP * t(model.u_i)
         row["unscaled"] = unscaled_error(model)
+        row["round_up"] = ROUND_UP + (n + k) * 2.0**-52
         row["min_normal"], row["sums_min_normal"] = model.fmt.min_normal, model.fmt.sums.min_normal
     return table

@@ -90,7 +90,7 @@ def judge_nll_rows(
                     r = (rho[m, b] / (1 - rho[m, b]) + 4 * M.u_s if reduction == MEAN else 0.0) + M.unscaled
                     bound = g * size * r + M.tau * (1 + g + size)
                 T_rows[m] += T_row
-                T_row, bound = rounded_up(T_row), rounded_up(bound)
+                T_row, bound = rounded_up(M, T_row), rounded_up(M, bound)
                 if m == 0:
                     row_radius, radius = T_row, bound
                     continue
@@ -119,7 +119,7 @@ def judge_nll_rows(
         total_radius = 0.0
         for m in range(models - 1):
             M = table[m]
-            T = rounded_up(reduced_error(M, reduction, M.h_n, T_rows[m], S_rows, losses, denominator[b], rho[m, b]))
+            T = rounded_up(M, reduced_error(M, reduction, M.h_n, T_rows[m], S_rows, losses, denominator[b], rho[m, b]))
             if m == 0:
                 total_radius = T
                 continue

@@ -118,8 +118,8 @@ def judge_softmax_rows(
                 errors = T_lsm if log else T_softmax
                 if m == 0:
                     for j in range(k):
-                        radius[j] = rounded_up(errors[j])
-                        vjp_radius[j] = rounded_up(bound[j])
+                        radius[j] = rounded_up(M, errors[j])
+                        vjp_radius[j] = rounded_up(M, bound[j])
                     continue
                 rho = relative_error(M, d, p, row[LOG_S], False)
                 confident = 0 < row[LOG_S] < CONFIDENT * rho
@@ -140,7 +140,7 @@ def judge_softmax_rows(
                             else:
                                 compare_entry(s, n * k + j, got, 0.0, 0.0, 0.0, 0.0, fmt)
                             continue
-                        allowed = rounded_up(errors[j])
+                        allowed = rounded_up(M, errors[j])
                         compare_entry(s, n * k + j, got, result[j], result_low[j], radius[j], allowed, fmt)
                         if graded and log:
                             grade(s, M, got, log_p[j], abs(log_p[j]) * (rho + own), allowed)
@@ -152,7 +152,7 @@ def judge_softmax_rows(
                         if not log and x[b, n, j] == -np.inf:
                             compare_entry(s, n * k + j, got, 0.0, 0.0, 0.0, 0.0, fmt)
                             continue
-                        allowed = rounded_up(bound[j])
+                        allowed = rounded_up(M, bound[j])
                         compare_entry(s, n * k + j, got, vjp[j], vjp_low[j], vjp_radius[j], allowed, fmt)
                         if graded:
                             grade(s, M, got, exact[j], size[j] * (rho + own), allowed)
