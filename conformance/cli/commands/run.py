@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from lossproof.cli.one_arena import take_one_arena
 from lossproof.cli.outputs import new_record, views
 from lossproof.cli.printed_session import told
 from lossproof.cli.shared_options import OutputOptions
@@ -37,6 +38,7 @@ def run_command(
     if not resume:
         new_record(outputs.record, overwrite=outputs.overwrite, hint="finish it with --resume, ")
     others = views(outputs, deck.place)
+    take_one_arena()
     with contextlib.ExitStack() as stack:
         shown = stack.enter_context(progress(quiet=outputs.quiet))
         opening = opened(target, deck=deck, execution=execution, rules=rules, tell=shown.stage)
