@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from lossproof.core.batch import signature
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
+from lossproof.core.formats import FLOAT64
 
 # What playing and judging the default deck costs, fitted to the processor time of each of its stacks: nanoseconds of a
 # stack, a call in it, an output of a call, an entry of an output, and a call of a check. Their ratios matter alone.
@@ -66,5 +67,5 @@ def _cost(stack: Sequence[Call]) -> int:
     if first.is_check:
         return len(first.calls) * _CHECK
     outputs, elements = len(first.outputs), first.outline.x.size
-    one = _CALL + outputs * (_OUTPUT + elements * (_DOUBLE if first.outline.result_dtype == "float64" else _SINGLE))
+    one = _CALL + outputs * (_OUTPUT + elements * (_DOUBLE if first.outline.result_dtype == FLOAT64.name else _SINGLE))
     return _STACK + len(stack) * one
