@@ -30,6 +30,9 @@ VERDICTS = (
 )
 
 
+# Numbers of an output that are hashed at once.
+_BLOCK = 1 << 15
+
 FAILING = frozenset({"fail", "crash", "timeout", "resource", "unexpected_pass", "error"})
 
 
@@ -101,6 +104,15 @@ class Observation:
 
 
 def bits_digest(got: F64) -> str:
-    """sha256 of the output's exact values (16 hex digits). The sign and the payload of NaN are no part of them."""
-    values = np.where(np.isnan(got), np.nan, got)
-    return hashlib.sha256(np.ascontiguousarray(values, dtype="<f8").tobytes()).hexdigest()[:16]
+    """sha256 of the output's exact values (16 hex digits). The sign and the payload of NaN are no part of them.
+
+    Block by block: an output may be as large as memory allows once.
+    """
+    h = hashlib.sha256()
+    flat = np.ascontiguousarray(got).reshape(-1)
+    for start in range(0, flat.size, _BLOCK):
+        block = flat[start : start + _BLOCK]
+        missing = np.isnan(block)
+        clean = np.where(missing, np.nan, block) if missing.any() else block
+        h.update(clean.astype("<f8", copy=False).data)
+    return h.hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import Any
 
@@ -181,6 +182,15 @@ def test_digest_of_bits() -> None:
     payloads = np.array([0x7FF8000000000000, 0xFFFFFC0000000000], dtype=np.uint64).view(np.float64)
     assert bits_digest(payloads[:1]) == bits_digest(payloads[1:]), "NaN is one value"
     assert bits_digest(np.array([np.inf])) != bits_digest(payloads[:1])
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 15) - 1, 1 << 15, (1 << 16) + 3])
+def test_the_digest_is_that_of_the_whole_output(size: int) -> None:
+    """Whatever is hashed at once, with NaN in the last block or without, and in the order of the output's axes."""
+    for values in (np.arange(size, dtype=np.float64), np.where(np.arange(size) == size - 1, np.nan, 0.5)):
+        assert bits_digest(values) == hashlib.sha256(values.astype("<f8").tobytes()).hexdigest()[:16]
+    square = np.arange(size // 4 * 4, dtype=np.float64).reshape(4, -1)
+    assert bits_digest(square.T) == bits_digest(np.ascontiguousarray(square.T))
 
 
 def test_failing_verdicts_are_verdicts() -> None:
