@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lossproof.cases.recorded_calls import recorded_call
-from lossproof.core.case_id import CONVENTION
+from lossproof.core.case_id import CONVENTION, is_of_check
 from lossproof.core.command_line import command, showing_command
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
@@ -72,7 +72,9 @@ class ReproducerTexts:
             call = recorded_call(o.id, o.call, deck=self._deck, seed=self._seed)
             found = reproduce(call, self._target(o.target), line, output=o.output)
         except UsageError as error:
-            return ReproducerText(line, why=str(error))
+            # What compares several calls that are right one by one has no program of its own.
+            shown = showing_command(o.id, o.target, self._place) if is_of_check(o.id) else line
+            return ReproducerText(shown, why=str(error))
         except Exception as error:  # one program is not worth the page
             return ReproducerText(line, why=f"it cannot be written: {why(error)}")
         if not found.shows:
