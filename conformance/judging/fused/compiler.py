@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -30,7 +29,7 @@ def missing() -> str:
         import_module("numba")
     except ImportError as error:
         # It may be there and refuse a newer NumPy.
-        return f"{error}" if find_spec("numba") else "numba is not installed"
+        return "numba is not installed" if error.name == "numba" else str(error)
     return ""
 
 
