@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from lossproof.adapters.protocol import Problem
 from lossproof.core.formats import F64, FORMATS
 
+N = TypeVar("N", F64, float)
 _SPLIT = 2.0**27 + 1
 # Products of float64 numbers below have a remainder that is no float64 number.
 SMALLEST = 2.0**-960
@@ -44,7 +46,7 @@ def product(p: Problem) -> Product | None:
     return Product(np.where(regular, high, rounded), low, error)
 
 
-def two_product(a: F64, b: F64) -> tuple[F64, F64]:
+def two_product(a: N, b: N) -> tuple[N, N]:
     """Return a product and its rounding error, exactly, of numbers below 2^990 whose product does not underflow."""
     p = a * b
     t = _SPLIT * a

@@ -25,7 +25,7 @@ from lossproof.judging.fused.cross_entropy_rows import (
     row_error,
     sum_row,
 )
-from lossproof.judging.fused.entries import begin, compare_entry, grade, is_masked_or_finite, rounded_up
+from lossproof.judging.fused.entries import compare_entry, grade, is_masked_or_finite, rounded_up
 from lossproof.judging.fused.row_terms import (
     FIRST,
     LOG_S,
@@ -85,10 +85,6 @@ def judge_cross_entropy_rows(
     no_q = np.zeros(1)
     T_rows, farthest, all_confident = np.empty(models), np.empty(models), np.empty(models)
     for b in range(b_all):
-        for t in range(targets):
-            for m in range(models):
-                begin(summary[t, 0, b, m])
-                begin(summary[t, 1, b, m])
         T_rows[:], farthest[:], all_confident[:] = 0.0, 0.0, 1.0
         S_rows, losses, loss_sizes = 0.0, 0.0, 0.0
         total, total_low, small_size = 0.0, 0.0, 0.0

@@ -6,10 +6,17 @@ import math
 
 import numpy as np
 
+from lossproof.core.products import two_product
 from lossproof.judging.fused.compiler import compiled
-from lossproof.truth.oracle.double_double import INVERSE_FACTORIALS, LN2_HEAD, LN2_TAIL, SQUARINGS
+from lossproof.truth.oracle.double_double import (
+    INVERSE_FACTORIALS,
+    LN2_HEAD,
+    LN2_TAIL,
+    SQUARINGS,
+    ordered_sum_with_error,
+    sum_with_error,
+)
 
-_SPLIT = 2.0**27 + 1
 COEFFICIENTS = np.array([[float(c.hi), float(c.lo)] for c in INVERSE_FACTORIALS])
 TERMS = len(INVERSE_FACTORIALS)
 _TAIL_HIGH, _TAIL_LOW = float(LN2_TAIL.hi), float(LN2_TAIL.lo)
@@ -18,32 +25,10 @@ _LOWEST = -1100.0
 _INVERSE_LN2 = 1.4426950408889634
 
 
-@compiled
-def two_sum(a: float, b: float) -> tuple[float, float]:
-    """A sum and its rounding error, exactly."""
-    s = a + b
-    t = s - a
-    return s, (a - (s - t)) + (b - t)
-
-
-@compiled
-def fast_two_sum(a: float, b: float) -> tuple[float, float]:
-    """A sum and its rounding error, exactly, where ``|a| >= |b|``."""
-    s = a + b
-    return s, b - (s - a)
-
-
-@compiled
-def exact_product(a: float, b: float) -> tuple[float, float]:
-    """A product and its rounding error, exactly (``core.products``)."""
-    p = a * b
-    t = _SPLIT * a
-    a1 = t - (t - a)
-    a2 = a - a1
-    t = _SPLIT * b
-    b1 = t - (t - b)
-    b2 = b - b1
-    return p, ((a1 * b1 - p) + a1 * b2 + a2 * b1) + a2 * b2
+# The arrays' own error-free transformations, for scalars.
+two_sum = compiled(sum_with_error)
+fast_two_sum = compiled(ordered_sum_with_error)
+exact_product = compiled(two_product)
 
 
 @compiled

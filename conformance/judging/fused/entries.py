@@ -14,6 +14,9 @@ from lossproof.truth.tail import BITS
 # Fields of a summary: one entry that decides, and what is said of all of them.
 OK, UNDECIDED, SHARE, ULP, WORST, RANK, MID, LOW, RAD, ALLOWED, GRADED, ACCURATE = range(12)
 SUMMARY_FIELDS = 12
+# A summary of no entries: all of them are right.
+EMPTY = np.zeros(SUMMARY_FIELDS)
+EMPTY[[OK, ACCURATE]], EMPTY[RANK] = 1.0, -1.0
 # Failing entries rank before all others, as in ``judge.judge_stack``.
 _FAILING = 1e6
 
@@ -52,14 +55,6 @@ def is_masked_or_finite(x: Any) -> bool:
 def rounded_up(M: Any, bound: float) -> float:
     """A bound as it is used: infinite where it is not a number, and above its own roundings (section 8)."""
     return np.inf if bound != bound else bound * M.round_up
-
-
-@compiled
-def begin(summary: Any) -> None:
-    """Make a summary of no entries: all of them are right."""
-    summary[:] = 0.0
-    summary[OK] = summary[ACCURATE] = 1.0
-    summary[RANK] = -1.0
 
 
 @compiled

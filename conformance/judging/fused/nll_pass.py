@@ -10,7 +10,7 @@ import numpy as np
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
 from lossproof.judging.fused.cross_entropy_rows import MEAN, NONE, reduced_error
-from lossproof.judging.fused.entries import begin, compare_entry, is_masked_or_finite, rounded_up
+from lossproof.judging.fused.entries import compare_entry, is_masked_or_finite, rounded_up
 
 
 @compiled
@@ -44,10 +44,6 @@ def judge_nll_rows(
     with_vjp = cot.shape[0] > 0
     T_rows = np.empty(models)
     for b in range(b_all):
-        for t in range(targets):
-            for m in range(models):
-                begin(summary[t, 0, b, m])
-                begin(summary[t, 1, b, m])
         T_rows[:] = 0.0
         S_rows, losses, total, total_low, W, W_low = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for n in range(n_all):

@@ -15,7 +15,7 @@ from lossproof.core.formats import F64, FLOAT64, FORMATS
 from lossproof.core.profiles import Declared
 from lossproof.judging.fused.cross_entropy_pass import judge_cross_entropy_rows
 from lossproof.judging.fused.cross_entropy_rows import HARD, MEAN, NONE, SMOOTHED, SOFT, SUM
-from lossproof.judging.fused.entries import SUMMARY_FIELDS
+from lossproof.judging.fused.entries import EMPTY
 from lossproof.judging.fused.model_table import model_table
 from lossproof.judging.fused.nll_pass import judge_nll_rows
 from lossproof.judging.fused.softmax_pass import judge_softmax_rows
@@ -63,7 +63,8 @@ def judge_regular(
     if not _is_simple(batch):
         return None
     question = _question(batch.fmt.name, tuple(declared), random)
-    found = np.empty((len(declared), len(OUTPUTS), batch.x.shape[0], len(question.models), SUMMARY_FIELDS))
+    size = (len(declared), len(OUTPUTS), batch.x.shape[0], len(question.models), 1)
+    found = np.tile(EMPTY, size)
     regular = np.ones(batch.x.shape[0], dtype=bool)
     if batch.fmt.precision >= FLOAT64.precision:
         regular &= in_double_double.suitable(batch)
@@ -175,7 +176,7 @@ def _losses(batch: Batch, question: _Question, answers: Mapping[str, F64], found
             batch.weighted,
             *shared,
             y,
-            batch.w,
+            w,
             batch.kept,
             share,
             *later,

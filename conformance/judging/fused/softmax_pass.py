@@ -8,7 +8,6 @@ import numpy as np
 
 from lossproof.judging.fused.compiler import compiled
 from lossproof.judging.fused.entries import (
-    begin,
     compare_entry,
     compare_infinite,
     grade,
@@ -76,10 +75,6 @@ def judge_softmax_rows(
     p_twice, log_p_twice = np.empty(k), np.empty(k)
     exact, size, row = np.empty(k), np.empty(k), np.empty(4)
     for b in range(b_all):
-        for t in range(targets):
-            for m in range(models):
-                begin(summary[t, 0, b, m])
-                begin(summary[t, 1, b, m])
         for n in range(n_all):
             if not is_masked_or_finite(x[b, n]):
                 regular[b] = False

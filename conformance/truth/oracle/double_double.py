@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossproof.core.formats import F64
-from lossproof.core.products import two_product
+from lossproof.core.products import N, two_product
 
 LIMIT = 2.0**990
 # The first 32 bits of ln 2: the product with an exponent is exact.
@@ -36,10 +36,10 @@ class DD:
 
     def __add__(self, other: Operand) -> DD:
         b = lift(other)
-        s, e = _two_sum(self.hi, b.hi)
-        f, g = _two_sum(self.lo, b.lo)
-        s, e = _fast_two_sum(s, e + f)
-        return DD(*_fast_two_sum(s, e + g))
+        s, e = sum_with_error(self.hi, b.hi)
+        f, g = sum_with_error(self.lo, b.lo)
+        s, e = ordered_sum_with_error(s, e + f)
+        return DD(*ordered_sum_with_error(s, e + g))
 
     def __neg__(self) -> DD:
         return DD(-self.hi, -self.lo)
@@ -50,7 +50,7 @@ class DD:
     def __mul__(self, other: Operand) -> DD:
         b = lift(other)
         p, e = two_product(self.hi, b.hi)
-        return DD(*_fast_two_sum(p, e + (self.hi * b.lo + self.lo * b.hi)))
+        return DD(*ordered_sum_with_error(p, e + (self.hi * b.lo + self.lo * b.hi)))
 
     def __truediv__(self, other: Operand) -> DD:
         b = lift(other)
@@ -122,13 +122,15 @@ def log1p(r: DD) -> DD:
     return lift(y) + (correction - correction * correction * 0.5)
 
 
-def _two_sum(a: F64, b: F64) -> tuple[F64, F64]:
+def sum_with_error(a: N, b: N) -> tuple[N, N]:
+    """Return a sum and its rounding error, exactly."""
     s = a + b
     t = s - a
     return s, (a - (s - t)) + (b - t)
 
 
-def _fast_two_sum(a: F64, b: F64) -> tuple[F64, F64]:
+def ordered_sum_with_error(a: N, b: N) -> tuple[N, N]:
+    """Return a sum and its rounding error, exactly, where ``|a| >= |b|``."""
     s = a + b
     return s, b - (s - a)
 
