@@ -189,8 +189,12 @@ def test_the_command_shows_and_clears_it(tmp_path: Path, monkeypatch: pytest.Mon
     assert f"{path}: judgements of 2 answers" in shown.output
     monkeypatch.setenv(judgement_cache.OFF, "1")
     assert "runs do not use it" in CliRunner().invoke(cli, ["cache"]).output
+    compiled = tmp_path / "compiled" / "0123456789abcdef" / "kernel.nbi"
+    compiled.parent.mkdir(parents=True)
+    compiled.touch()
     cleared = CliRunner().invoke(cli, ["cache", "--clear"])
     assert cleared.exit_code == 0
+    assert not compiled.exists()
     assert not path.exists()
     assert "no judgements are kept" in CliRunner().invoke(cli, ["cache"]).output
 

@@ -1,4 +1,4 @@
-"""``lossproof cache``: what there is of judgements that were made before."""
+"""``lossproof cache``: what there is of judgements that were made before, and of compiled loops."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 
 import click
 
+from lossproof.judging.fused import compiler
 from lossproof.records import judgement_store
 from lossproof.running import judgement_cache
 
@@ -14,10 +15,11 @@ _MIB = 2**20
 
 
 def cache_command(*, clear: bool) -> int:
-    """Print the use of the cache in a line or two, or delete it."""
+    """Print the use of the cache of judgements in a line or two, or delete it and what was compiled."""
     path = judgement_cache.store_path()
     if clear:
         click.echo(f"deleted {path} ({judgement_store.clear(path) / _MIB:.1f} MiB)")
+        click.echo(f"deleted {compiler.folders()} ({compiler.forget() / _MIB:.1f} MiB)")
         return 0
     if not path.is_file():
         click.echo(f"{path}: no judgements are kept")

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
+
+from lossproof.targets.launch import cache_folder
 
 P = ParamSpec("P")
 R = TypeVar("R")
 # Set to 0, everything is computed with arrays.
 SWITCH = "LOSSPROOF_COMPILED"
+# Where compiled loops take what they call from.
+_ROOMS = ("core", "truth", "judging")
+# Folders of compiled loops that are kept: several versions on one machine do not compile in turns.
+_KEPT = 8
 
 
 @cache
@@ -34,7 +45,7 @@ def missing() -> str:
 
 
 def compiled(f: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function of scalars and arrays when it is first called, and keep the result beside it on disk.
+    """Compile a function of scalars and arrays when it is first called, and keep the result on disk.
 
     IEEE arithmetic as written: no reassociation, no fused multiply-add. Without a compiler it stays a Python function.
     """
@@ -42,8 +53,52 @@ def compiled(f: Callable[P, R]) -> Callable[P, R]:
         return f
     numba: Any = import_module("numba")
     try:
-        made: Callable[P, R] = numba.njit(cache=True, error_model="numpy")(f)
-    except RuntimeError:
-        # No folder to write to, neither beside the module nor the user's: it is compiled in every run.
+        with _kept_in(numba.config, folder()):
+            made: Callable[P, R] = numba.njit(cache=True, error_model="numpy")(f)
+    except (RuntimeError, OSError):
+        # No folder to write to: it is compiled in every run.
         made = numba.njit(error_model="numpy")(f)
     return made
+
+
+def folders() -> Path:
+    """The folder that has one folder for each version of the sources."""
+    return cache_folder() / "compiled"
+
+
+@cache
+def folder() -> Path:
+    """The folder for what is compiled from the sources as they are.
+
+    Numba asks only whether the file of a function has changed, not what that function calls from other files. Folders
+    of other sources that were made longest ago are deleted. Raises OSError where it cannot be made.
+    """
+    root, h = Path(str(files("lossproof"))), hashlib.sha256()
+    for path in sorted(p for room in _ROOMS for p in (root / room).rglob("*.py")):
+        h.update(f"\n{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
+    made = folders() / h.hexdigest()[:16]
+    if not made.is_dir():
+        made.mkdir(parents=True, exist_ok=True)
+        # Another process may do the same.
+        with contextlib.suppress(OSError):
+            for old in sorted(folders().iterdir(), key=lambda p: p.stat().st_mtime)[:-_KEPT]:
+                shutil.rmtree(old, ignore_errors=True)
+    return made
+
+
+def forget() -> int:
+    """Delete what was compiled, of all versions; the bytes that it had."""
+    size = sum(path.stat().st_size for path in folders().rglob("*") if path.is_file())
+    shutil.rmtree(folders(), ignore_errors=True)
+    return size
+
+
+@contextlib.contextmanager
+def _kept_in(config: Any, place: Path) -> Iterator[None]:
+    # Numba's own setting, which other code in this process may use, too.
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(place)
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = before

@@ -69,3 +69,35 @@ def test_a_folder_that_cannot_be_written_is_no_matter(monkeypatch: pytest.Monkey
         return 2 * a
 
     assert double(1.5) == 3
+
+
+@pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
+def test_what_is_compiled_is_kept_for_the_sources_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change of any source that a loop may call from leads to another folder; what is oldest goes."""
+    monkeypatch.setenv("LOSSPROOF_CACHE", str(tmp_path / "cache"))
+    for room in ("core", "truth", "judging"):
+        (tmp_path / "sources" / room).mkdir(parents=True)
+    source = tmp_path / "sources" / "core" / "products.py"
+    monkeypatch.setattr(compiler, "files", lambda _: tmp_path / "sources")
+    found = []
+    for k in range(compiler._KEPT + 2):
+        source.write_text(f"A = {k}\n", encoding="utf-8")
+        compiler.folder.cache_clear()
+        found.append(compiler.folder())
+        os.utime(found[-1], (k, k))
+    compiler.folder.cache_clear()
+    assert compiler.folder() == found[-1]
+    assert len(set(found)) == len(found)
+    assert [p.is_dir() for p in found] == [False] * 2 + [True] * compiler._KEPT
+
+    @compiler.compiled
+    def double(a: float) -> float:
+        return 2 * a
+
+    before = pytest.importorskip("numba").config.CACHE_DIR
+    assert double(1.5) == 3
+    assert list(found[-1].rglob("*.nbi"))
+    assert before == pytest.importorskip("numba").config.CACHE_DIR
+    assert compiler.forget() > 0
+    assert not compiler.folders().exists()
+    compiler.folder.cache_clear()
