@@ -7,6 +7,7 @@ live in somebody else's old environment. They import nothing of the engine.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
@@ -128,7 +129,7 @@ class Problem:
         """Say whether the target holds class probabilities rather than class indices."""
         return self.target is not None and self.target.dtype.kind == "f"
 
-    @property
+    @cached_property
     def want(self) -> Tuple[str, ...]:
         """The outputs asked for, by what is given: see the fields. The value is among them unless ``only`` says so."""
         given = ((name, getattr(self, name)) for name in NEEDS)

@@ -112,7 +112,10 @@ def bits_digest(got: F64) -> str:
     flat = np.ascontiguousarray(got).reshape(-1)
     for start in range(0, flat.size, _BLOCK):
         block = flat[start : start + _BLOCK]
-        missing = np.isnan(block)
-        clean = np.where(missing, np.nan, block) if missing.any() else block
+        # A sum is NaN or infinite where an entry is, and takes no array.
+        with np.errstate(all="ignore"):
+            finite = math.isfinite(block.sum())
+        missing = None if finite else np.isnan(block)
+        clean = block if missing is None or not missing.any() else np.where(missing, np.nan, block)
         h.update(clean.astype("<f8", copy=False).data)
     return h.hexdigest()[:16]

@@ -85,9 +85,12 @@ def own_index(at: tuple[int, ...], p: Problem, output: str) -> tuple[int, ...]:
     if p.shape_of(output) == ():
         return ()
     axis = p.axis % p.x.ndim
-    rest = p.x.shape[:axis] + p.x.shape[axis + 1 :]
-    outer = [int(v) for v in np.unravel_index(at[0], rest)] if rest else []
-    return tuple(outer) if len(at) == 1 else (*outer[:axis], at[1], *outer[axis:])
+    outer: list[int] = []
+    row = int(at[0])
+    for size in reversed(p.x.shape[:axis] + p.x.shape[axis + 1 :]):
+        row, place = divmod(row, size)
+        outer.insert(0, place)
+    return tuple(outer) if len(at) == 1 else (*outer[:axis], int(at[1]), *outer[axis:])
 
 
 def _describe(call: Call) -> str:
