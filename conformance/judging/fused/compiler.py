@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from types import FunctionType
+from typing import Any, ParamSpec, TypeVar, cast
 
 from lossproof.targets.launch import cache_folder
 
@@ -54,7 +57,7 @@ def compiled(f: Callable[P, R]) -> Callable[P, R]:
     numba: Any = import_module("numba")
     try:
         with _kept_in(numba.config, folder()):
-            made: Callable[P, R] = numba.njit(cache=True, error_model="numpy")(f)
+            made: Callable[P, R] = numba.njit(cache=True, error_model="numpy")(_at_home(f))
     except (RuntimeError, OSError):
         # No folder to write to: it is compiled in every run.
         made = numba.njit(error_model="numpy")(f)
@@ -84,6 +87,34 @@ def folder() -> Path:
             for old in sorted(folders().iterdir(), key=lambda p: p.stat().st_mtime)[:-_KEPT]:
                 shutil.rmtree(old, ignore_errors=True)
     return made
+
+
+def _at_home(f: Callable[P, R]) -> Callable[P, R]:
+    """Return a function of the package as if its file were a copy of it beside what is kept; any other as it is.
+
+    Numba finds what it has kept by the place and the time of a function's file. Several installations of the same
+    sources on one machine so compile once. Raises OSError where the copy cannot be made.
+    """
+    # sanity check: what can be compiled is a Python function
+    assert isinstance(f, FunctionType)
+    try:
+        place = Path(f.__code__.co_filename).relative_to(str(files("lossproof")))
+    except ValueError:
+        return f
+    copy = folder() / "sources" / place
+    if not copy.exists():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=copy.parent, suffix=".tmp", delete=False) as new:
+            new.write(Path(f.__code__.co_filename).read_bytes())
+        # Another process may write the same: it has the same time, whoever is last.
+        os.utime(new.name, (0, 0))
+        os.replace(new.name, copy)
+    code = f.__code__.replace(co_filename=str(copy))
+    moved = FunctionType(code, f.__globals__, f.__name__, f.__defaults__, f.__closure__)
+    moved.__kwdefaults__ = f.__kwdefaults__
+    functools.update_wrapper(moved, f)
+    del moved.__dict__["__wrapped__"]
+    return cast(Callable[P, R], moved)
 
 
 def forget() -> int:

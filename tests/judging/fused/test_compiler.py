@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,34 @@ def test_what_is_compiled_is_kept_for_the_sources_as_they_are(tmp_path: Path, mo
     assert compiler.forget() > 0
     assert not compiler.folders().exists()
     compiler.folder.cache_clear()
+
+
+@pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
+def test_two_installations_compile_once(tmp_path: Path) -> None:
+    """What is kept belongs to the sources, wherever they are installed and whenever."""
+    kept = tmp_path / "cache"
+    before: set[Path] = set()
+    for k, place in enumerate(("one", "another")):
+        installed = tmp_path / place / "lossproof"
+        shutil.copytree(str(files("lossproof")), installed, symlinks=False)
+        for path in installed.rglob("*.py"):
+            os.utime(path, (k, k))
+        program = (
+            "from lossproof.judging.fused import double_double_scalars as scalars; "
+            "print(scalars.__file__, *scalars.two_sum(1.0, 2.0**-60))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "LOSSPROOF_CACHE": str(kept), "PYTHONPATH": str(installed.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        # sanity check: it is that installation
+        assert done.stdout.startswith(str(installed))
+        assert done.stdout.endswith(f" 1.0 {2.0**-60}\n")
+        now = set(kept.rglob("*.nbc"))
+        assert now
+        assert not before or now == before
+        before = now
