@@ -115,6 +115,6 @@ def clause_calls(part: DeckPart = WHOLE_DECK) -> list[Call]:
             for family, clause, p in make(dtype):
                 # sanity check: the inputs are values of the format
                 assert FORMATS[dtype].holds(p.x)
-                if part.keeps(p.op, family):
+                if part.has(p, family):
                     found.append(Call(p, family, f"specification, section 4, clause {clause}", tier=tier))
     return found

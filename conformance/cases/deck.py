@@ -129,7 +129,7 @@ def _calls(size: DeckSize, part: DeckPart) -> Iterator[Call]:
             continue
         for position, signature in enumerate(signatures):
             tier = _tier(size, shape, dtype, position)
-            if shape == WORKED and signature.axis == 1 and part.keeps(signature.op, GOLDEN):
+            if shape == WORKED and signature.axis == 1 and part.keeps(signature.op, GOLDEN, dtype, shape):
                 yield golden_call(signature, dtype, tier)
             place = _Place(signature, shape, dtype, tier, position, thinned=size.extras)
             for call in _family_calls(place, part, every=size.skip):
@@ -157,7 +157,7 @@ def _extras(dtype: str, part: DeckPart) -> Iterator[Call]:
     yield from laid_calls(dtype, part)
     yield from wider_loss_calls(dtype, part)
     yield from left_out_calls(dtype, part)
-    yield from (c for c in coincidence_calls(dtype) if part.keeps(c.outline.op, c.family))
+    yield from (c for c in coincidence_calls(dtype) if part.has(c.outline, c.family))
     yield from wide_row_calls(dtype, part)
     yield from tall_batch_calls(dtype, part)
     yield from covering_calls(dtype, part)
@@ -189,7 +189,9 @@ def _family_calls(place: _Place, part: DeckPart, *, every: int) -> Iterator[Call
         suitable = [f for f in suitable if f.name in _BIG]
         every = max(every, _BIG_SKIP)
     for order, f in enumerate(suitable):
-        if (order + place.position) % every == 0 and part.keeps(signature.op, f.name):
+        if (order + place.position) % every == 0 and part.keeps(
+            signature.op, f.name, place.dtype, shape, signature.axis
+        ):
             tier = _affordable(place, order)
             key = (f.name, shape, signature.key)
             call = drawn(partial(family_call, part, f, signature, shape=shape, dtype=place.dtype, key=key, tier=tier))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
-from lossproof.adapters.protocol import DTYPES, OPS
+from lossproof.adapters.protocol import DTYPES, OPS, Problem
 from lossproof.cases.families import FAMILIES
 from lossproof.cases.picker import SeededPicker
 
@@ -16,9 +17,33 @@ GOLDEN = "golden"
 DRAWN = (*FAMILIES, GOLDEN)
 
 
+class Strand(NamedTuple):
+    """A strand of a deck is all of its calls of one op, dtype, shape and class axis (from 0): what it is called before
+    anything is drawn of it. Calls with equal ids, and calls of one signature, are in one strand."""
+
+    op: str
+    dtype: str
+    shape: tuple[int, ...]
+    axis: int
+
+    @classmethod
+    def of(cls, p: Problem) -> Strand:
+        """The strand that a problem belongs to."""
+        return cls(p.op, p.dtype, p.x.shape, p.axis % p.x.ndim)
+
+
+class Strands(Protocol):
+    """Some strands of a deck."""
+
+    def takes(self, strand: Strand, family: str) -> bool:
+        """Say whether a call of a family is among them, by its strand."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class DeckPart:
-    """The seed of a deck's draws, and the ops, dtypes and families that are kept of it; by default the whole deck.
+    """The seed of a deck's draws, and the ops, dtypes, families and strands that are kept of it; by default the whole
+    deck.
 
     What is drawn for a call depends on the seed and the call alone: a part holds the very calls that the whole has.
     """
@@ -27,10 +52,17 @@ class DeckPart:
     ops: Collection[str] = OPS
     dtypes: Collection[str] = DTYPES
     families: Collection[str] = DRAWN
+    strands: Strands | None = None
 
-    def keeps(self, op: str, family: str) -> bool:
-        """Say whether calls of an op and family are in this part."""
-        return op in self.ops and family in self.families
+    def keeps(self, op: str, family: str, dtype: str, shape: tuple[int, ...], axis: int = -1) -> bool:
+        """Say whether a call is in this part, before it is drawn."""
+        if op not in self.ops or family not in self.families:
+            return False
+        return self.strands is None or self.strands.takes(Strand(op, dtype, shape, axis % len(shape)), family)
+
+    def has(self, p: Problem, family: str) -> bool:
+        """Say whether a call is in this part that is made already."""
+        return self.keeps(p.op, family, p.dtype, p.x.shape, p.axis)
 
     @property
     def provenance(self) -> str:

@@ -6,7 +6,7 @@ silent finite value for an unknown label, say, or an exception where a result is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -224,11 +224,12 @@ def cases(op: str, dtype: str) -> Iterator[ErrorCase]:
         yield from make(op, dtype)
 
 
-def error_checks(part: DeckPart = WHOLE_DECK) -> list[Check]:
-    """Make the error calls of a part of the deck's ops and dtypes, in order."""
+def error_checks(part: DeckPart = WHOLE_DECK, pairs: Collection[tuple[str, str]] | None = None) -> list[Check]:
+    """Make the error calls of a part of the deck's ops and dtypes, in order; of some ``pairs`` of them, or of all."""
     # sanity check: the inputs are values of every format
     assert all(
         FORMATS[d].holds(np.asarray(a)) for d in part.dtypes for a in (LOGITS, LOG_PROBS, TARGETS, VALID_WEIGHTS)
     )
     dtypes, ops = (d for d in DTYPES if d in part.dtypes), [op for op in OPS if op in part.ops]
-    return [case.check() for dtype in dtypes for op in ops for case in cases(op, dtype)]
+    wanted = ((op, dtype) for dtype in dtypes for op in ops if pairs is None or (op, dtype) in pairs)
+    return [case.check() for op, dtype in wanted for case in cases(op, dtype)]

@@ -66,8 +66,8 @@ def _files(path: Path) -> Iterator[Path]:
     yield from found
 
 
-def along(deck: Iterable[Call], paths: Iterable[str | Path]) -> list[Call]:
+def along(deck: Iterable[Call], kept: Iterable[Call]) -> list[Call]:
     """Append the kept calls that a deck does not have to it."""
     calls = list(deck)
     known = {call.id for call in calls}
-    return calls + [call for call in load_calls(paths) if call.id not in known]
+    return calls + [call for call in kept if call.id not in known]

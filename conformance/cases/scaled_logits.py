@@ -42,7 +42,7 @@ def scaled_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
             if op == "cross_entropy":
                 problem = replace(problem, target=pick.bits(2, SHAPE[:1]))
             for family, x in _logits(pick, fmt, factor):
-                if part.keeps(op, family):
+                if part.keeps(op, family, dtype, SHAPE):
                     yield Call(replace(problem, x=x), family, part.provenance, tier=tier)
             if factor == FACTORS[0]:
                 yield from _rounded(op, factor, fmt, part)
@@ -65,7 +65,7 @@ def _rounded(op: str, factor: float, fmt: Format, part: DeckPart) -> Iterator[Ca
     # A sixteenth of the largest number, all bits 1: a fused difference from the rounded product is no small number.
     top = np.array([[fmt.max / 16, 1.0, 2.0, -1.0], [-1.0, 0.5, 2.0, fmt.max / 16]])
     for x in (unit * 4, unit * 4 + np.array([[40.0], [-300.0]]), top):
-        if part.keeps(op, _FULL):
+        if part.keeps(op, _FULL, fmt.name, SHAPE):
             problem = Problem(op, fmt.name, fmt.round(x), labels, scale=factor)
             yield Call(problem, _FULL, part.provenance, tier=tier)
 

@@ -52,10 +52,10 @@ def sweep_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
     draws = (*_widths(dtype), *_ranks(dtype), *_layouts(), *_extremes(dtype), *_high_ranks(dtype))
     for name, signature, shape in draws:
         f, k = FAMILIES[name], shape[signature.axis]
-        if part.keeps(signature.op, name) and f.needs(math.prod(shape) // k, k):
+        if f.needs(math.prod(shape) // k, k) and part.keeps(signature.op, name, dtype, shape, signature.axis):
             key, tier = ("sweep", name, shape, signature.key), _tier(signature, shape, dtype)
             yield drawn(partial(family_call, part, f, signature, shape=shape, dtype=dtype, key=key, tier=tier))
-    yield from (call for call in _empty(dtype) if part.keeps(call.outline.op, call.family))
+    yield from (call for call in _empty(dtype) if part.has(call.outline, call.family))
 
 
 def _tier(signature: Signature, shape: tuple[int, ...], dtype: str) -> str:

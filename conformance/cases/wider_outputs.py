@@ -44,7 +44,7 @@ def wider_output_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
             k = shape[axis]
             for j in range(3):
                 f = FAMILIES[_NAMES[(2 * i + 2 * turn + j + (op == "softmax")) % len(_NAMES)]]
-                if not part.keeps(op, f.name) or not f.needs(math.prod(shape) // k, k):
+                if not f.needs(math.prod(shape) // k, k) or not part.keeps(op, f.name, dtype, shape, axis):
                     continue
                 pick = part.picker("widened", f.name, shape, signature.key)
                 # One shape and dtype for targets that compile, too.

@@ -124,7 +124,7 @@ def deck_options(
     """The options of a deck; the command gets them as ``deck``, a DeckOptions."""
 
     def make(given: dict[str, Any]) -> Any:
-        from lossproof.running import shard as parts
+        from lossproof.cases import shard as parts
         from lossproof.running.session_options import DeckOptions
 
         part = given.pop("shard", None)

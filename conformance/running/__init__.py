@@ -1,1 +1,1 @@
-"""The one loop: answers ahead of the judge, shards, resuming, ledgers, the header of a record."""
+"""The one loop: answers ahead of the judge, merging of shards, resuming, ledgers, the header of a record."""

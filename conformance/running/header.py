@@ -16,9 +16,9 @@ from lossproof.adapters import processor
 from lossproof.cases import kept_calls
 from lossproof.cases.deck import digest
 from lossproof.cases.deck_part import VERSION
+from lossproof.cases.shard import UNDIVIDED
 from lossproof.core.call import Call
 from lossproof.running.session_options import DeckOptions
-from lossproof.running.shard import UNDIVIDED
 from lossproof.running.withheld import withheld
 from lossproof.targets.target import Target
 
@@ -59,9 +59,9 @@ _PRIVATE = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")
 
 
 def record_header(targets: Sequence[Target], calls: Sequence[Call], deck: DeckOptions) -> dict[str, Any]:
-    """The first line of a record. ``calls`` are those of the whole deck, whatever the shard."""
+    """The first line of a record. ``calls`` are those of the deck, or of the shard of it."""
     shard, left_out = deck.shard, withheld(targets, calls)
-    about = {"version": VERSION, "digest": digest(calls), "size": deck.size, "seed": deck.seed, "calls": len(calls)}
+    about = {"version": VERSION, "digest": "", "size": deck.size, "seed": deck.seed, **of_calls(calls)}
     kept = {call.id for call in kept_calls.load_calls(deck.kept)}
     return {
         "suite": __version__,
@@ -77,6 +77,11 @@ def record_header(targets: Sequence[Target], calls: Sequence[Call], deck: DeckOp
         "environment": flags(os.environ),
         "command": ["lossproof", *sys.argv[1:]],
     }
+
+
+def of_calls(calls: Sequence[Call]) -> dict[str, Any]:
+    """Return the digest of the ids of calls, and the number of calls, as a header has them."""
+    return {"digest": digest(calls), "calls": len(calls)}
 
 
 def describe(target: Target) -> dict[str, Any]:

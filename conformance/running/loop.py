@@ -16,7 +16,6 @@ from lossproof.running.conclusions import Conclusions
 from lossproof.running.group_judge import judged
 from lossproof.running.judgement_cache import JudgementCache
 from lossproof.running.resume import Resumed
-from lossproof.running.shard import UNDIVIDED, Shard
 from lossproof.running.slots import Slots
 from lossproof.running.timing import Clock
 from lossproof.targets.launch import cores
@@ -60,9 +59,9 @@ class Unit:
         return frozenset(c.id for c in self.group.calls)
 
 
-def stacked(calls: Iterable[Call], shard: Shard = UNDIVIDED) -> list[CallGroup]:
-    """The groups of a shard: those of the whole deck, so that what is stacked together there is so here."""
-    return [CallGroup(tuple(group)) for group in shard.keep(list(groups(calls)))]
+def stacked(calls: Iterable[Call]) -> list[CallGroup]:
+    """The groups of a run."""
+    return [CallGroup(tuple(group)) for group in groups(calls)]
 
 
 def schedule(targets: Sequence[Target], several: Iterable[CallGroup]) -> list[Unit]:
@@ -77,11 +76,10 @@ def run(
     *,
     jobs: int = 0,
     tape: Resumed | None = None,
-    shard: Shard = UNDIVIDED,
     lost: dict[str, str] | None = None,
     cache: JudgementCache | None = None,
 ) -> Iterator[Observation]:
-    """Put every call of the ``shard`` to every target, judge the answers against one truth, and conclude.
+    """Put every call to every target, judge the answers against one truth, and conclude.
 
     Targets in processes of their own are asked side by side, ``jobs`` at once (0: one for each core), ahead of the
     judge. The order of the observations is that of the calls, whoever answers first; what is said of all of them
@@ -89,7 +87,7 @@ def run(
     more: why is kept in ``lost``, by their names. What a ``cache`` has of the same answers is not judged again.
     """
     conclusions = Conclusions(targets)
-    for unit, found in played(targets, calls, clock, jobs=jobs, tape=tape, shard=shard, lost=lost, cache=cache):
+    for unit, found in played(targets, calls, clock, jobs=jobs, tape=tape, lost=lost, cache=cache):
         conclusions.add(unit.target, unit.group.calls, found)
         yield from found
     yield from conclusions.verdicts()
@@ -102,13 +100,12 @@ def played(
     *,
     jobs: int = 0,
     tape: Resumed | None = None,
-    shard: Shard = UNDIVIDED,
     lost: dict[str, str] | None = None,
     cache: JudgementCache | None = None,
 ) -> Iterator[tuple[Unit, list[Observation]]]:
     """Yield what :func:`run` observes of each target and group, without its conclusions."""
     clock, lost = clock if clock is not None else Clock(), lost if lost is not None else {}
-    several = stacked(calls, shard)
+    several = stacked(calls)
     units, done = schedule(targets, several), len(tape.sizes) if tape else 0
     yield from zip(units, tape.units() if tape else (), strict=False)
     with ExitStack() as stack:

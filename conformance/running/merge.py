@@ -6,25 +6,29 @@ of all shards together: a contradiction between two of them shows in neither.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lossproof.cases.shard import Division, Shard
 from lossproof.core.call import Call
 from lossproof.core.case_id import CONVENTION
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.conditions import is_of_processor
 from lossproof.records.record import Record
-from lossproof.records.recorded_targets import recorded_targets
+from lossproof.records.recorded_targets import Recorded, recorded_targets
 from lossproof.records.waivers import Book
 from lossproof.running.conclusions import Conclusions
+from lossproof.running.header import of_calls
 from lossproof.running.loop import groups
 from lossproof.running.resume import SAME, difference
-from lossproof.running.shard import Shard, divide
 from lossproof.running.timing import Clock
 from lossproof.targets.target import Target
 
+# What a header's deck says of the calls of its shard.
+_OF_CALLS = ("digest", "calls")
 # What may differ between the machines of the shards, and is kept of each.
 _OWN = ("python", "numpy", "platform", "cpu", "environment", "command")
 
@@ -52,9 +56,13 @@ def in_order(records: Sequence[Record]) -> list[Record]:
 
 
 def _anywhere(record: Record, name: str) -> Any:
-    """A part of a header, without what processors differ in."""
+    """A part of a header, without what each shard has of its own: its calls, and what processors differ in."""
     found = record.header.get(name)
-    if name != "targets" or not isinstance(found, Mapping):
+    if not isinstance(found, Mapping):
+        return found
+    if name == "deck":
+        return {key: value for key, value in found.items() if key not in _OF_CALLS}
+    if name != "targets":
         return found
     return {target: _without(d, is_of_processor) for target, d in found.items()}
 
@@ -88,25 +96,59 @@ def _number(record: Record) -> tuple[int, int]:
     return found.index, found.of
 
 
-def merged_header(shards: Sequence[Record], command: Sequence[str]) -> dict[str, Any]:
-    """The header of the whole: that of the first shard, and what is each shard's own."""
-    left_out = ("lossproof", "format", "shard")
+def merged_header(shards: Sequence[Record], calls: Sequence[Call], command: Sequence[str]) -> dict[str, Any]:
+    """The header of the whole, whose ``calls`` are given: that of the first shard, and what is each shard's own."""
+    left_out = ("lossproof", "format", "shard", "withheld")
     own = [{**r.header["shard"], **{k: r.header[k] for k in _OWN if k in r.header}} for r in shards]
     kept = {k: v for k, v in shards[0].header.items() if k not in left_out}
+    kept["deck"] = {**kept["deck"], **of_calls(calls)}
+    withheld: Counter[str] = Counter()
+    for record in shards:
+        withheld.update(record.header.get("withheld", {}))
     apart = _apart(shards)
     own = [{**one, **({"facts": facts} if facts else {})} for one, facts in zip(own, apart, strict=True)]
     # What the shards do not agree on is not known of the whole.
     described = {name: _without(d, apart[0].get(name, {}).__contains__) for name, d in kept["targets"].items()}
-    return {**kept, "targets": described, "command": list(command), "shards": own}
+    left = {"withheld": dict(withheld)} if withheld else {}
+    return {**kept, **left, "targets": described, "command": list(command), "shards": own}
+
+
+def shares(calls: Sequence[Call], division: Division, of: int) -> list[list[Call]]:
+    """The calls of each shard, in order."""
+    found: list[list[Call]] = [[] for _ in range(of)]
+    for call in calls:
+        found[division.part_of(call) - 1].append(call)
+    return found
 
 
 class _Stream:
-    """The observations of one shard, one of them in sight."""
+    """The observations of one shard, one of them in sight, and those that were passed and not asked for yet.
 
-    def __init__(self, record: Record) -> None:
+    ``stacks`` are the shard's, which may be longer than those of the whole run: what is between two calls there may be
+    in another shard.
+    """
+
+    def __init__(self, record: Record, stacks: Iterable[Sequence[Call]], targets: Sequence[Recorded]) -> None:
         self.record, self.count = record, 0
+        self._stacks, self._targets = iter(stacks), targets
+        self._passed: dict[tuple[str, str], list[Observation]] = {}
+        self._read: set[str] = set()
         self._rest = iter(record)
         self.head = next(self._rest, None)
+
+    def of(self, target: str, call: Call) -> list[Observation]:
+        """What a target's answer to a call was found to be; nothing where it was not asked. Once for each."""
+        while call.id not in self._read:
+            self._pass(next(self._stacks))
+        return self._passed.pop((target, call.id), [])
+
+    def _pass(self, stack: Sequence[Call]) -> None:
+        ids = {call.id for call in stack}
+        for target in self._targets:
+            while self.head is not None and self.head.target == target.name and self.head.id in ids:
+                found = self.take()
+                self._passed.setdefault((target.name, found.id), []).append(found)
+        self._read |= ids
 
     def take(self) -> Observation:
         found = self.head
@@ -133,13 +175,14 @@ class _Stream:
 @dataclass
 class Merged:
     """A source: the observations of the whole run, in its order, from the records of its ``shards``, all of them and in
-    order. ``calls`` are the deck.
+    order. ``calls`` are the deck, and ``division`` says which shard has which.
 
     Processors may differ: what a shard observed is marked by what its own targets had.
     """
 
     shards: Sequence[Record]
     calls: Sequence[Call]
+    division: Division
     targets: Sequence[Target] = ()
     clock: Clock = field(default_factory=Clock)
     seconds: float = 0.0
@@ -158,15 +201,14 @@ class Merged:
 
     def observations(self) -> Generator[Observation]:
         """Every observation, and then the conclusions from all of them, which no shard could draw."""
-        several = recorded_targets(self.shards[0])
-        conclusions, streams = Conclusions(several), [_Stream(record) for record in self.shards]
-        stacks = list(groups(self.calls))
-        for stack, index in zip(stacks, divide(stacks, len(self.shards)), strict=True):
-            ids, stream = {c.id for c in stack}, streams[index - 1]
+        several, parts = recorded_targets(self.shards[0]), shares(self.calls, self.division, len(self.shards))
+        conclusions = Conclusions(several)
+        streams = [_Stream(r, groups(own), several) for r, own in zip(self.shards, parts, strict=True)]
+        for stack in groups(self.calls):
+            # Calls of one signature are in one shard.
+            stream = streams[self.division.part_of(stack[0]) - 1]
             for target in several:
-                found = []
-                while stream.head is not None and stream.head.target == target.name and stream.head.id in ids:
-                    found.append(stream.take())
+                found = [o for call in stack for o in stream.of(target.name, call)]
                 conclusions.add(target, stack, found)
                 self._from = stream.record
                 yield from found

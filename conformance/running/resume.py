@@ -47,7 +47,7 @@ class Resumed:
         if is_compressed(path):
             raise UsageError(f"cannot resume {path}: it is compressed; start a new record with --overwrite")
         self.record = read_record(path)
-        for name in (*SAME, "shard"):
+        for name in ("shard", *SAME):
             found = difference(self.record.header.get(name), json_ready(header.get(name)), name)
             if found:
                 raise UsageError(f"cannot resume {path}: {found}; start a new record with --overwrite")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from lossproof import __version__
+from lossproof.cases.shard import UNDIVIDED
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
@@ -26,7 +27,6 @@ from lossproof.running.judgement_cache import JudgementCache
 from lossproof.running.loop import run, schedule, stacked
 from lossproof.running.resume import Resumed
 from lossproof.running.session_options import DeckOptions, Execution, Rules
-from lossproof.running.shard import UNDIVIDED, Shard
 from lossproof.running.summary import Summary
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
@@ -104,7 +104,7 @@ class Sink(Protocol):
 class Session:
     """A session says what is put to whom, where the observations come from, and what is known beforehand.
 
-    ``subjects`` are the targets, running or recorded, ``calls`` those of the whole ``deck``, ``book`` the waivers in
+    ``subjects`` are the targets, running or recorded, ``calls`` those of the ``deck``, ``book`` the waivers in
     force. ``shortfalls`` are reasons to fail that no observation has, such as answers that are missing; a deck with any
     of them is not complete.
     """
@@ -126,7 +126,7 @@ class Session:
     @property
     def expected(self) -> int:
         """The most outputs that will be judged, without the conclusions: one exception may answer those of a check."""
-        groups = stacked(self.calls, self.deck.shard)
+        groups = stacked(self.calls)
         if self.source.targets:
             return sum(len(c.outputs) for unit in schedule(self.source.targets, groups) for c in unit.group.calls)
         return len(self.subjects) * sum(len(c.outputs) for group in groups for c in group.calls)
@@ -183,7 +183,6 @@ class Live:
     targets: Sequence[Target]
     calls: Sequence[Call]
     jobs: int = 0
-    shard: Shard = UNDIVIDED
     tape: Resumed | None = None
     clock: Clock = field(default_factory=Clock)
     lost: dict[str, str] = field(default_factory=dict)
@@ -204,7 +203,6 @@ class Live:
                 self.clock,
                 jobs=self.jobs,
                 tape=self.tape,
-                shard=self.shard,
                 lost=self.lost,
                 cache=self.cache,
             )
@@ -252,7 +250,7 @@ def opened(
         selection.close(targets)
         raise
     cache = judgement_cache.on_this_machine(wanted=execution.cache)
-    source = Live(targets, calls, execution.jobs, deck.shard, clock=clock, cache=cache)
+    source = Live(targets, calls, execution.jobs, clock=clock, cache=cache)
     return Session(subjects=targets, calls=calls, deck=deck, book=book, source=source, strict=rules.strict, header=head)
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossproof.cases import kept_calls
-from lossproof.cases.catalogue import check_names, select
+from lossproof.cases.catalogue import check_names, divide, select
+from lossproof.cases.shard import UNDIVIDED, Division, Shard
 from lossproof.core.call import Call
 from lossproof.records.conditions import Subject
 from lossproof.records.waivers import Book, waivers_in_force
-from lossproof.running.shard import UNDIVIDED, Shard
 from lossproof.targets import selection
 from lossproof.targets.launch import TIMEOUT, Processes
 
@@ -41,8 +41,17 @@ class DeckOptions:
         check_names(self.size, self.ops, self.dtypes, self.families)
 
     def calls(self) -> list[Call]:
-        """The calls of the whole deck, whatever the shard, in order. Raises :class:`UsageError` for unknown names."""
-        return kept_calls.along(select(self.size, self.seed, self.ops, self.dtypes, self.families), self.kept)
+        """The calls of the shard, in order. Raises :class:`UsageError` for unknown names."""
+        kept = kept_calls.load_calls(self.kept)
+        division = None if self.shard == UNDIVIDED else self.division(self.shard.of)
+        index = self.shard.index
+        chosen = select(self.size, self.seed, self.ops, self.dtypes, self.families, division=division, index=index)
+        return kept_calls.along(chosen, (call for call in kept if division is None or division.part_of(call) == index))
+
+    def division(self, of: int) -> Division:
+        """The division of the whole deck into so many shards. Raises :class:`UsageError` for unknown names."""
+        kept = kept_calls.load_calls(self.kept)
+        return divide(of, self.size, self.seed, self.ops, self.dtypes, self.families, along=kept)
 
     @property
     def filters(self) -> dict[str, list[str]]:

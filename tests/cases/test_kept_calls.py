@@ -30,7 +30,7 @@ def test_the_deck_comes_first_and_no_call_twice(tmp_path: Path) -> None:
         kept_calls.save(call, tmp_path)
     other = CALLS[0].with_problem(replace(CALLS[0].problem, ignore_index=7))
     kept_calls.save(other, tmp_path)
-    both = kept_calls.along(CALLS[:2], [tmp_path])
+    both = kept_calls.along(CALLS[:2], kept_calls.load_calls([tmp_path]))
     assert [c.id for c in both[:2]] == [c.id for c in CALLS[:2]]
     assert {c.id for c in both[2:]} == {CALLS[2].id, other.id}
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lossproof.cases.catalogue import select
+from lossproof.cases.call_maker import make_call
+from lossproof.cases.catalogue import divide, select
+from lossproof.cases.deck_part import Strand
+from lossproof.cases.shard import divided, parse_shard
 from lossproof.core.batch import signature
+from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
-from lossproof.running.loop import groups, stacked
-from lossproof.running.shard import Shard, parse_shard
+from lossproof.running.merge import shares
 from tests.support.views import install, lossproof
 
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
@@ -127,31 +131,84 @@ def test_waivers_are_applied_to_the_whole(folder: Path, tmp_path: Path, monkeypa
     assert "the record has a waiver 'no-kernel'" in result.stderr
 
 
+def parts_of(of: int, *names: Any, **filters: Any) -> list[list[Call]]:
+    division = divide(of, *names, **filters)
+    return [select(*names, **filters, division=division, index=i) for i in range(1, of + 1)]
+
+
 @pytest.mark.parametrize("of", [1, 2, 3, 7, 1000])
-def test_a_deck_is_divided_by_signatures(of: int) -> None:
-    calls = select("smoke")
-    parts = [stacked(calls, Shard(i, of)) for i in range(1, of + 1)]
-    whole = [tuple(c.id for c in stack) for stack in groups(calls)]
-    found = [[tuple(c.id for c in g.calls) for g in part] for part in parts]
-    assert sorted(stack for part in found for stack in part) == sorted(whole)
-    for part in found:
-        assert part == [stack for stack in whole if stack in part], "in the order of the deck"
-    seen = [{signature(c.problem) for g in part for c in g.calls} for part in parts]
-    assert sum(map(len, seen)) == len(set().union(*seen)), "no signature is compiled twice"
+def test_each_call_is_in_one_part_as_the_division_says(of: int) -> None:
+    whole, division = select("smoke"), divide(of, "smoke")
+    expected = shares(whole, division, of)
+    parts = parts_of(of, "smoke")
+    assert sum(map(len, parts)) == len(whole)
+    for part, same in zip(parts, expected, strict=True):
+        assert [(c.id, c.tier) for c in part] == [(c.id, c.tier) for c in same], "in the order of the deck"
 
 
-def test_shards_cost_the_same() -> None:
-    """By calls, by outputs and by entries, each of which is a part of what a shard costs."""
-    calls = select("default", ops=["softmax", "cross_entropy"], dtypes=["float64", "float16"])
-    parts = [[c for g in stacked(calls, Shard(i, 8)) for c in g.calls if not c.is_check] for i in range(1, 9)]
-    costs = [
-        sum(0.08 + len(c.outputs) * (0.16 + c.outline.x.size * {"float64": 4e-4}.get(c.problem.dtype, 2e-4)) for c in p)
-        for p in parts
-    ]
-    stacks = [1.7 * sum(not g.calls[0].is_check for g in stacked(calls, Shard(i, 8))) for i in range(1, 9)]
-    whole = [a + b for a, b in zip(costs, stacks, strict=True)]
-    assert max(whole) < 1.1 * min(whole)
-    assert sum(map(len, parts)) > 1000
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"ops": ["cross_entropy", "log_softmax"], "dtypes": ["float16"]},
+        {"families": ["relation", "hot"], "dtypes": ["bfloat16"]},
+        {"families": ["error"]},
+        {"families": ["masked"], "ops": ["softmax"], "seed": 3},
+    ],
+)
+def test_parts_of_the_default_deck_are_those_of_the_whole(filters: dict[str, Any]) -> None:
+    """Relations among them, which start from other calls of the deck."""
+    whole, division = select(**filters), divide(5, **filters)
+    # sanity check: several parts have something
+    assert len({division.part_of(c) for c in whole}) > 1
+    for part, same in zip(parts_of(5, **filters), shares(whole, division, 5), strict=True):
+        assert [(c.id, c.tier) for c in part] == [(c.id, c.tier) for c in same]
+
+
+def test_no_program_is_in_two_parts() -> None:
+    """Checks are where the programs are that they have in common with the deck, as long as that is a fair share."""
+    seen = [{signature(p.problem) for c in part for p in c.calls} for part in parts_of(4, dtypes=["float16"])]
+    drawn = [{signature(c.outline) for c in part if not c.is_check} for part in parts_of(4, dtypes=["float16"])]
+    assert sum(map(len, drawn)) == len(set().union(*drawn))
+    twice = sum(map(len, seen)) - len(set().union(*seen))
+    assert twice < 0.1 * sum(map(len, seen))
+
+
+def test_a_part_draws_its_own_calls_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others would be made for nothing, and their digests are what a deck costs."""
+    drawn: list[str] = []
+
+    def noted(*given: Any, **options: Any) -> Call:
+        call = make_call(*given, **options)
+        drawn.append(call.id)
+        return call
+
+    monkeypatch.setattr("lossproof.cases.drawn.make_call", noted)
+    division = divide(4)
+    assert not drawn
+    part = select(division=division, index=3)
+    found = {c.id for c in part}
+    assert found & set(drawn)
+    # What is drawn is given more labels, other outputs, another tier; but nothing of another strand is drawn.
+    others = [id for id in drawn if id not in found]
+    assert len(others) < 0.1 * len(drawn)
+
+
+def test_a_division_that_leaves_nothing_is_one_error() -> None:
+    with pytest.raises(UsageError, match="leave out one of the filters"):
+        divide(2, ops=["softmax"], families=["ignored_garbage"])
+
+
+def test_parts_are_divided_by_what_their_strands_cost() -> None:
+    costs = {Strand("softmax", "float32", (4096, n), 1): 100_000_000 * n for n in range(1, 33)}
+    division = divided(costs, [("softmax", "float32")], 4)
+    loads = Counter[int]()
+    for strand, part in division.strands.items():
+        loads[part] += costs[strand]
+    assert set(loads) == {1, 2, 3, 4}
+    assert max(loads.values()) < 1.2 * min(loads.values())
+    assert set(division.checks) == {("softmax", "float32")}
+    # Nobody has so many machines, and nobody waits for the answer.
+    assert len(set(divided(costs, [], 999_999).strands.values())) == len(costs)
 
 
 @pytest.mark.parametrize("text", ["", "1", "0/2", "3/2", "a/b", "1/2/3", "-1/2", "1/0", "1/9999999"])

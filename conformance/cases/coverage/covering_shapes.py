@@ -126,7 +126,7 @@ def covering_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
             tier = _tier(op, place)
             for gradient in wanted:
                 for name in _families(op, place):
-                    if not part.keeps(op, name):
+                    if not part.keeps(op, name, dtype, place.shape, place.axis):
                         continue
                     make = partial(
                         family_call,
@@ -144,7 +144,7 @@ def covering_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
 def _empty(dtype: str, part: DeckPart) -> Iterator[Call]:
     """Batches without rows, one op in each dtype."""
     op = OPS[DTYPES.index(dtype) % len(OPS)]
-    if part.keeps(op, _PLAIN):
+    if part.keeps(op, _PLAIN, dtype, (0, _EMPTY_CLASSES)):
         x = np.zeros((0, _EMPTY_CLASSES))
         tier = "core" if op == OPS[0] else "full"
         if op in LOSSES:
@@ -161,7 +161,7 @@ def _special(dtype: str, part: DeckPart) -> Iterator[Call]:
         signature = _signature(op, DTYPES.index(dtype), place)
         for name in _SPECIAL:
             f = FAMILIES[name]
-            if part.keeps(op, name) and (op != "nll_loss" or f.log_probs):
+            if (op != "nll_loss" or f.log_probs) and part.keeps(op, name, dtype, _TWO_TILES, place.axis):
                 key = ("covering", name, _TWO_TILES, signature.key)
                 make = partial(family_call, part, f, signature, shape=_TWO_TILES, dtype=dtype, key=key, tier="free")
                 yield drawn(partial(_with_last_label, make))
@@ -177,7 +177,7 @@ def _elsewhere(op: str, turn: int, dtype: str, place: CoveringPlace, part: DeckP
         shape = (4096, 2)
     few = replace(place, shape=shape)
     signature = _signature(op, turn, few)
-    if part.keeps(op, _PLAIN):
+    if part.keeps(op, _PLAIN, dtype, shape, axis):
         key, f = ("covering", _PLAIN, shape, signature.key), FAMILIES[_PLAIN]
         yield drawn(partial(family_call, part, f, signature, shape=shape, dtype=dtype, key=key, tier="free"))
 

@@ -29,6 +29,7 @@ SENTINELS = (
     int(_SIDES.max),
 )
 _FAMILY = "ordinary"
+_SHAPE = (4, SENTINEL_CLASSES)
 # Of the twelve signatures those for targets that compile dearly: every reduction with and without weights.
 _CORE = (0, 3, 4, 7, 8, 11)
 
@@ -43,10 +44,12 @@ def sentinel_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
     for i, (op, reduction, weighted) in enumerate(signatures):
         mine = DTYPES[(i + i // len(DTYPES)) % len(DTYPES)] == dtype
         tier = "free" if not mine else "core" if i in _CORE else "full"
-        for sentinel in SENTINELS if part.keeps(op, _FAMILY) else ():
+        for sentinel in SENTINELS:
+            if not part.keeps(op, _FAMILY, dtype, _SHAPE):
+                continue
             kept = [label for label in range(SENTINEL_CLASSES) if label != sentinel]
             pick = part.picker("sentinel", op, reduction, weighted, sentinel)
-            x = fmt.round(bell(pick, (4, SENTINEL_CLASSES)))
+            x = fmt.round(bell(pick, _SHAPE))
             problem = Problem(
                 op,
                 dtype,

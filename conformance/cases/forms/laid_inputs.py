@@ -31,7 +31,9 @@ def laid_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
     """Draw the calls of a dtype: each array of each op in each layout, the reductions by turns."""
     fmt = FORMATS[dtype]
     for number, (op, name, layout) in enumerate(_places()):
-        if not part.keeps(op, _FAMILY):
+        turned = name == "cotangent" and layout == "expanded" and part.keeps(op, _FAMILY, dtype, _SHAPE[::-1], axis=0)
+        plain = part.keeps(op, _FAMILY, dtype, _SHAPE)
+        if not (plain or turned):
             continue
         # Targets that compile get them in one dtype, those that compile dearly one op of each.
         tier = "free" if dtype != WHOLE_IN else "core" if op == _core_op(name, layout) else "full"
@@ -40,8 +42,9 @@ def laid_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
         if name == "q":
             q = np.full(_SHAPE, 1 / _CLASSES) if layout == "expanded" else _probabilities(pick)
             p = replace(p, target=q, weight=None if number % 2 else p.weight)
-        yield Call(p, _FAMILY, part.provenance, tier=tier)
-        if name == "cotangent" and layout == "expanded":
+        if plain:
+            yield Call(p, _FAMILY, part.provenance, tier=tier)
+        if turned:
             yield Call(_classes_first(p), _FAMILY, part.provenance, tier="free")
 
 

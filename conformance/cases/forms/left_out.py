@@ -26,7 +26,7 @@ def left_out_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
     fmt = FORMATS[dtype]
     for op in OPS:
         for shape in _SHAPES[: 3 if op in LOSSES else 4]:
-            if not part.keeps(op, _FAMILY):
+            if not part.keeps(op, _FAMILY, dtype, shape):
                 continue
             pick = part.picker("left out", op, shape)
             x = fmt.round(bell(pick, shape) * 2)

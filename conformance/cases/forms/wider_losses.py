@@ -48,13 +48,15 @@ def wider_loss_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
         k = shape[signature.axis]
         suitable = [FAMILIES[name] for name in _NAMES if signature.op != "nll_loss" or FAMILIES[name].log_probs]
         for f in (suitable[(i + turn) % len(suitable)], suitable[(i + turn + 2) % len(suitable)]):
-            if not part.keeps(signature.op, f.name) or not f.needs(math.prod(shape) // k, k):
+            if not f.needs(math.prod(shape) // k, k) or not part.keeps(
+                signature.op, f.name, dtype, shape, signature.axis
+            ):
                 continue
             pick = part.picker("wider loss", f.name, shape, signature.key)
             tier = "full" if i < 2 and FORMATS[dtype].is_narrow else "free"
             call = make_call(pick, f, signature, shape=shape, fmt=FORMATS[dtype], provenance=part.provenance, tier=tier)
             yield call.with_problem(_widened(pick, call.problem, FORMATS[wide]))
-    if part.keeps("cross_entropy", "equal"):
+    if part.keeps("cross_entropy", "equal", dtype, _EQUAL):
         pick = part.picker("wider loss", "equal")
         equal = Problem("cross_entropy", dtype, np.zeros(_EQUAL), np.array([7, 99]), cotangent=np.ones(2))
         equal = replace(equal, reduction="none", out_dtype=wide)

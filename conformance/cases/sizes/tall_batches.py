@@ -29,25 +29,26 @@ def tall_batch_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
     """Draw the calls of a dtype: every op on every height, reductions by turns."""
     turn = DTYPES.index(dtype)
     for i, op in enumerate(OPS):
-        if not part.keeps(op, _FAMILY):
-            continue
         for j, n in enumerate((*_TALL, *_TALLEST)):
             # The mean first: chunks that each have a mean show in batches of a chunk and a few rows.
             reduction = "mean" if n in _TALL else ("none", "mean", "sum")[(i + j + turn) % 3]
             alone = n == _TALLEST[-1] and (i + turn) % 2 == 1
             shape = (n, 3 if n in _TALL else 2)
-            yield drawn(partial(_call, part, dtype, op, shape, reduction, "tall batch", gradient=not alone))
+            if part.keeps(op, _FAMILY, dtype, shape):
+                yield drawn(partial(_call, part, dtype, op, shape, reduction, "tall batch", gradient=not alone))
         if op not in LOSSES:
             continue
         for j, n in enumerate(_PADDED):
             reduction = "none" if (i + j + turn) % 4 == 0 else "mean"
             dense = (j + turn) % 3 == 0
-            yield drawn(partial(_call, part, dtype, op, (n, 3), reduction, "padded batch", probabilities=dense))
+            if part.keeps(op, _FAMILY, dtype, (n, 3)):
+                yield drawn(partial(_call, part, dtype, op, (n, 3), reduction, "padded batch", probabilities=dense))
         # A kernel that adds samples of one position up one by one in the format stops counting at 2^precision.
         fmt = FORMATS[dtype]
         for k, reduction in ((2, "mean"), (2, "sum"), (3, "mean")) if fmt.is_narrow else ():
             n = max(_SAMPLES, 2 ** (fmt.precision + 1))
-            yield drawn(partial(_call, part, dtype, op, (n, k, 1), reduction, "samples of one position"))
+            if part.keeps(op, _FAMILY, dtype, (n, k, 1), axis=1):
+                yield drawn(partial(_call, part, dtype, op, (n, k, 1), reduction, "samples of one position"))
 
 
 def _call(

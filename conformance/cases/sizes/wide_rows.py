@@ -131,7 +131,7 @@ def _drawn(
     **options: Any,
 ) -> Iterator[Call]:
     """One call, if the part keeps it."""
-    if part.keeps(op, family):
+    if part.keeps(op, family, dtype, shape):
         yield drawn(partial(_call, part, dtype, op, family, shape, logits, says, **options))
 
 

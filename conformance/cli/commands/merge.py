@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lossproof import __version__
 from lossproof.cases.deck import digest
+from lossproof.cases.shard import Division
 from lossproof.cli.outputs import new_record, views
 from lossproof.cli.printed_session import told
 from lossproof.cli.shared_options import OutputOptions
@@ -16,7 +17,7 @@ from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.records.record import Record, read_record
 from lossproof.records.recorded_targets import recorded_targets
-from lossproof.running.merge import Merged, in_order, merged_header
+from lossproof.running.merge import Merged, in_order, merged_header, shares
 from lossproof.running.session import Session
 from lossproof.running.session_options import DeckOptions, Rules
 
@@ -29,15 +30,15 @@ def merge_command(shards: Sequence[str], *, rules: Rules, outputs: OutputOptions
     if Path(outputs.record).resolve() in [r.path.resolve() for r in records]:
         raise UsageError(f"{outputs.record} is one of the shards; expected the name of a new record")
     new_record(outputs.record, overwrite=outputs.overwrite)
-    deck, calls = _deck(records[0])
-    head = merged_header(records, ["lossproof", *sys.argv[1:]])
+    deck, calls, division = _deck(records)
+    head = merged_header(records, calls, ["lossproof", *sys.argv[1:]])
     several = recorded_targets(Record(Path(outputs.record), head))
     session = Session(
         subjects=several,
         calls=calls,
         deck=deck,
         book=rules.book(several, calls),
-        source=Merged(records, calls),
+        source=Merged(records, calls, division),
         strict=rules.strict,
         header=head,
     )
@@ -51,16 +52,23 @@ def merge_command(shards: Sequence[str], *, rules: Rules, outputs: OutputOptions
         raise
 
 
-def _deck(record: Record) -> tuple[DeckOptions, list[Call]]:
-    """The deck that the shards are parts of, made again."""
-    head = record.header
+def _deck(records: Sequence[Record]) -> tuple[DeckOptions, list[Call], Division]:
+    """The deck that the shards are parts of, made again, and its division."""
+    first = records[0]
+    head = first.header
     try:
-        deck, wanted = DeckOptions.recorded(head), head["deck"]["digest"]
+        deck, wanted = DeckOptions.recorded(head), [r.header["deck"]["digest"] for r in records]
+        kept = head["deck"].get("kept")
     except (KeyError, TypeError, AttributeError):
-        raise UsageError(f"{record.path} is not a lossproof record; its header does not describe its deck") from None
-    calls = deck.calls()
-    if digest(calls) != wanted or head.get("suite") != __version__:
-        raise UsageError(
-            f"{record.path} was made by lossproof {head.get('suite')} with another deck; merge them with that"
-        )
-    return deck, calls
+        raise UsageError(f"{first.path} is not a lossproof record; its header does not describe its deck") from None
+    if kept:
+        raise UsageError(f"{first.path} has calls of files beside its deck; run shards without --calls, and them apart")
+    calls, division = deck.calls(), deck.division(len(records))
+    made = [digest(own) for own in shares(calls, division, len(records))]
+    for record, was, now in zip(records, wanted, made, strict=True):
+        if was != now or record.header.get("suite") != __version__:
+            raise UsageError(
+                f"{record.path} was made by lossproof {record.header.get('suite')} with another deck; "
+                "merge its shards with that"
+            )
+    return deck, calls, division

@@ -50,7 +50,7 @@ def run_command(
             click.echo(f"lossproof: required but missing: {', '.join(absent)}; this run has {names}", err=True)
             return 1
         if outputs.record and resume and begun(outputs.record):
-            tape = Resumed(outputs.record, session.header, schedule(targets, stacked(session.calls, deck.shard)))
+            tape = Resumed(outputs.record, session.header, schedule(targets, stacked(session.calls)))
             source = session.source
             # sanity check: a session that was opened here runs
             assert isinstance(source, Live)
