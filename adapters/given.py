@@ -68,6 +68,15 @@ def value_and_gradients(
     return out
 
 
+def ignored_label(p: Problem) -> int:
+    """Return the label to be ignored, for functions that always ignore one: absent means a label that no row has."""
+    if p.ignore_index is not None:
+        return p.ignore_index
+    if p.has_probability_target or p.target is None:
+        return -100
+    return min(-100, int(p.target.min(initial=0)) - 1)
+
+
 def batching(p: Problem) -> Batching:
     """Choose the axis over which a problem is batched.
 

@@ -12,8 +12,11 @@ import numpy as np
 
 from . import compose, jax_source, processor
 from .drivers import nvidia_driver
-from .jax_modes import Modes, placed, pulled
+from .jax_modes import Modes
+from .jax_tensors import computed, error_kind
 from .protocol import LOSSES, OUTPUTS, Capabilities, Description, Meter, Problem, Support
+
+jax.config.update("jax_enable_x64", True)
 
 # Infinity minus infinity in the shift; JAX differentiates what is computed; the composition has no ignore_index for
 # probabilities.
@@ -78,27 +81,12 @@ class JaxAdapter:
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Compute every output that is wanted, in one of the ways of ``jax_modes``."""
-        kind, _, index = device.partition(":")
-        place = jax.devices(kind)[int(index or 0)]
         compose.check_labels(problem)
-        with jax.default_device(place):
-            out = self._modes.evaluate(problem, placed(problem, place), mode)
-            for t in out.values():
-                if t.devices() != {place}:
-                    raise RuntimeError("a result is on %s; the inputs were placed on %s" % (t.devices(), place))
-            return {name: pulled(t) for name, t in out.items()}
+        return computed(problem, device, lambda g: self._modes.evaluate(problem, g, mode))
 
     def error_kind(self, error: Exception) -> str:
         """Classify an exception by its type; XLA's runtime errors carry a status word."""
-        if isinstance(error, IndexError):
-            return "bad_label"
-        if isinstance(error, RuntimeError):
-            # The autotuner reports that no kernel ran (NOT_FOUND), and then why.
-            full = str(error).startswith("RESOURCE_EXHAUSTED") or "out of memory" in str(error)
-            return "resource" if full else "internal"
-        if isinstance(error, TypeError):
-            return "bad_shape" if "shape" in str(error) else "bad_dtype"
-        return "bad_shape" if isinstance(error, ValueError) else "internal"
+        return error_kind(error)
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
         """Write the same computation as a program of JAX alone."""

@@ -16,8 +16,6 @@ from .programs import Programs, metered, seen_by_compiler
 from .protocol import ARRAYS, DTYPES, Meter, Problem, Tensor, UnsupportedProblem
 from .watch import seen
 
-jax.config.update("jax_enable_x64", True)
-
 TYPES = {name: jnp.dtype(name) for name in DTYPES}
 JAX = compose.Namespace(
     cast=lambda a, dtype: a.astype(TYPES[dtype]),

@@ -19,7 +19,6 @@ from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 import numpy as np
 
 from . import keras_source, processor
-from .given import Given
 from .protocol import OUTPUTS, Capabilities, Description, Problem, Support, Tensor, UnsupportedProblem
 
 # What importlib.metadata knows of a backend, by the package that is imported.
@@ -260,34 +259,24 @@ def _operation(p: Problem, keras: Any) -> Value:
 
 
 def _tensorflow(p: Problem, f: Value) -> Dict[str, Any]:
-    import tensorflow as tf
+    from .tensorflow_tensors import computed, derive
 
-    from .tensorflow_modes import derive, placed, pulled
-
-    with tf.device("/CPU:0"):
-        out = derive(lambda x, target, select_used: f(x, target), placed(p), p.want)
-        return {name: pulled(t) for name, t in out.items()}
+    return computed(p, "cpu", lambda g: derive(f, g, p.want))
 
 
 def _jax(p: Problem, f: Value) -> Dict[str, Any]:
     import jax
 
-    from .jax_modes import derive, placed, pulled
+    from .jax_tensors import computed, derive
 
-    cpu = jax.devices("cpu")[0]
-    with jax.default_device(cpu):
-        out = derive(lambda x, target, select_used: f(x, target), placed(p, cpu), p.want)
-        return {name: pulled(t) for name, t in out.items()}
+    jax.config.update("jax_enable_x64", True)
+    return computed(p, "cpu", lambda g: derive(f, g, p.want))
 
 
 def _torch(p: Problem, f: Value) -> Dict[str, Any]:
-    from .torch_modes import backward, forward_ad
-    from .torch_ops import placed, pulled
+    from .torch_tensors import computed, derive
 
-    g: Given = placed(p, "cpu")
-    want: Sequence[str] = p.want
-    out = {**backward(f, g, want), **forward_ad(f, g, want)}
-    return {name: pulled(t) for name, t in out.items()}
+    return computed(p, "cpu", lambda g: derive(f, g, p.want))
 
 
 def _values(p: Problem, f: Value) -> Dict[str, Any]:

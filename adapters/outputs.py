@@ -161,3 +161,14 @@ def wanted(op: str, given: FrozenSet[str], *, probabilities: bool) -> Tuple[str,
         for output in TABLE.values()
         if op in output.formulas and given.issuperset(output.needs) and probabilities >= output.of_probabilities
     )
+
+
+# The value, its gradient, and that of a second backward pass: one forward pass gives them all.
+OF_ONE_PASS = tuple(name for name, output in TABLE.items() if {"cotangent", "repeat_backward"}.issuperset(output.needs))
+
+
+def computed_with(name: str) -> Tuple[str, ...]:
+    """Return the gradients that a derivative is a derivative of, the nearest one last, and then itself."""
+    own = set(TABLE[name].needs)
+    found = [n for n, o in TABLE.items() if o.order and not o.reduced and not o.repeats and own.issuperset(o.needs)]
+    return (*(n for n in found if n != name), name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
-from typing import Any, Dict, Iterable, List
+from typing import Any, Dict, List
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from . import compose, processor, tensorflow_source
 from .protocol import LOSSES, OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
-from .tensorflow_modes import Modes, deterministic, has_determinism, has_keras, is_native, placed, pulled
+from .tensorflow_modes import Modes, deterministic, has_determinism, has_keras, is_native
+from .tensorflow_tensors import computed, error_kind
 
 # Infinity minus infinity in the shift (kernels of softmax differ); the composition has no ignore_index for
 # probabilities.
@@ -100,42 +101,20 @@ class TensorFlowAdapter:
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Compute every output that is wanted, in one of the ways of ``tensorflow_modes``."""
-        kind, _, index = device.partition(":")
+        kind = device.partition(":")[0]
         if kind != "gpu" and mode == "tf32":
             raise UnsupportedProblem("TF32 is a format of CUDA devices")
         if not is_native(problem):
             compose.check_labels(problem)
-        place = "/%s:%s" % (kind.upper(), index or "0")
         if kind == "gpu":
             tf.config.experimental.enable_tensor_float_32_execution(mode == "tf32")
-        with tf.device(place):
-            with deterministic(mode == "deterministic"):
-                switch = mode in ("tf32", "deterministic")
-                out = self._modes.evaluate(problem, placed(problem), "eager" if switch else mode)
-            _check(place, out.values())
-            return {name: pulled(t) for name, t in out.items()}
+        switch = mode in ("tf32", "deterministic")
+        with deterministic(mode == "deterministic"):
+            return computed(problem, device, lambda g: self._modes.evaluate(problem, g, "eager" if switch else mode))
 
     def error_kind(self, error: Exception) -> str:
         """Classify an exception by its type, InvalidArgumentError also by its words."""
-        text = str(error)
-        if isinstance(error, IndexError):
-            return "bad_label"
-        if isinstance(error, tf.errors.InvalidArgumentError):
-            if "label value" in text:
-                return "bad_label"
-            # Devices are checked when a target is made: what is missing is a kernel.
-            if "Could not satisfy device specification" in text:
-                return "unsupported"
-            return "bad_dtype" if "for attr 'T" in text or "was expected to be a" in text else "bad_shape"
-        if isinstance(error, tf.errors.ResourceExhaustedError):
-            return "resource"
-        if isinstance(error, (tf.errors.UnimplementedError, tf.errors.NotFoundError)):
-            return "unsupported"
-        if isinstance(error, tf.errors.AbortedError) and processor.is_left_out(text):
-            return "unsupported"
-        if isinstance(error, TypeError):
-            return "bad_dtype"
-        return "bad_shape" if isinstance(error, ValueError) else "internal"
+        return error_kind(error)
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
         """Write the same computation as a program of TensorFlow alone."""
@@ -165,13 +144,6 @@ def _start() -> None:
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * _CPUS)
     for gpu in _gpus():
         tf.config.experimental.set_memory_growth(gpu, True)
-
-
-def _check(place: str, results: Iterable[Any]) -> None:
-    """Raise RuntimeError if a result is on another device than the one that was asked for."""
-    for t in results:
-        if not t.device.endswith("device:" + place[1:]):
-            raise RuntimeError("a result is on %s; the inputs were placed on %s" % (t.device, place))
 
 
 _start()

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
 from . import processor, torch_devices, torch_kernels, torch_modes, torch_source, torch_switches
-from .given import Given
+from .given import Given, ignored_label
 from .protocol import (
     ARRAYS,
     LAYOUTS,
@@ -26,8 +26,9 @@ from .protocol import (
     Support,
     UnsupportedProblem,
 )
-from .torch_compiled import Compiled, available, original
-from .torch_ops import DTYPES, NAMES, function, ignored_label, placed, pulled
+from .torch_compiled import Compiled, available
+from .torch_ops import DTYPES, NAMES, function
+from .torch_tensors import OFFERED_LAYOUTS, computed, derive, error_kind
 
 # Infinity minus infinity in the shift; the derivative of what is computed, for targets of any sum and for ignored
 # rows of nll_loss; "ignore_index is only applicable when the target contains class indices" (documentation).
@@ -67,14 +68,12 @@ class TorchAdapter:
             "layouts": tuple(layout for layout in LAYOUTS if layout not in ("reversed", "expanded")),
             "out_dtypes": (),
         }
-        # PyTorch has no negative strides.
-        offered = tuple(layout for layout in LAYOUTS if layout != "reversed")
         self._capabilities = Capabilities(
             ops=ops,
             devices=torch_devices.present(),
             modes=tuple(_modes()),
             outputs=OUTPUTS,
-            layouts=offered,
+            layouts=OFFERED_LAYOUTS,
             laid=ARRAYS,
             conventions=_CONVENTIONS,
             out_dtypes=OPS,
@@ -114,17 +113,13 @@ class TorchAdapter:
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Compute every output that is wanted and on offer, in a way of ``torch_modes`` or ``torch_compiled``."""
-        with torch_devices.watched(device, self.error_kind):
-            torch_devices.probe(problem, device)
-            missing = _missing_kernel(problem.op, DTYPES[problem.dtype], device)
-            if missing:
-                raise UnsupportedProblem(missing)
-            with torch_switches.switched(mode, problem, device):
-                out = self._outputs(problem, placed(problem, device), mode)
-            torch_devices.check(device, (t for t in out.values() if not isinstance(t, Exception)))
-            return {name: t if isinstance(t, Exception) else pulled(t) for name, t in out.items()}
+        with torch_switches.switched(mode, problem, device):
+            return computed(problem, device, lambda g: self._outputs(problem, g, mode))
 
     def _outputs(self, p: Problem, g: Given, mode: str) -> Dict[str, Any]:
+        missing = _missing_kernel(p.op, DTYPES[p.dtype], str(g.x.device))
+        if missing:
+            raise UnsupportedProblem(missing)
         want = _offered(p)
         if mode == "kernels":
             return torch_kernels.evaluate(p, g, want)
@@ -144,19 +139,11 @@ class TorchAdapter:
             return torch_modes.double_backward(f, g, want)
         if mode == "reverse-over-forward":
             return torch_modes.reverse_over_forward(f, g, want)
-        return {**torch_modes.backward(f, g, want), **torch_modes.forward_ad(f, g, want)}
+        return derive(f, g, want)
 
     def error_kind(self, error: Exception) -> str:
         """Classify an exception by its type first, then by the words of PyTorch's messages."""
-        text = original(error)
-        if isinstance(error, IndexError):
-            return "bad_label" if text.startswith("Target ") else "bad_shape"
-        if isinstance(error, NotImplementedError):
-            return "bad_dtype" if "not implemented for" in text else "unsupported"
-        if isinstance(error, (ValueError, RuntimeError, AssertionError)):
-            # What a compiler wraps is a RuntimeError, too.
-            return next((kind for words, kind in _MESSAGES if words in text), "internal")
-        return "internal"
+        return error_kind(error)
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
         """Write the call as a program of PyTorch alone."""
@@ -176,30 +163,6 @@ def _modes() -> Iterator[str]:
         yield "autocast"
     if torch.cuda.is_available():
         yield "tf32"
-
-
-_MESSAGES = (
-    ("out of memory", "resource"),
-    ("can't allocate memory", "resource"),
-    # All that the kernels of these operations assert is that labels are in range.
-    ("device-side assert", "bad_label"),
-    # Of a compiler, which does not know a size yet: nothing is wrong with the shapes.
-    ("symbolic sizes", "internal"),
-    ("label_smoothing", "bad_option"),
-    ("valid value for reduction", "bad_option"),
-    ("ignore_index", "bad_option"),
-    ("out of bounds", "bad_label"),
-    ("expected target dtype", "bad_dtype"),
-    ("expected scalar type", "bad_dtype"),
-    ("Expected dtype int", "bad_dtype"),
-    ("floating point", "bad_dtype"),
-    ("batch_size", "bad_shape"),
-    ("weight tensor should be defined", "bad_shape"),
-    ("shape", "bad_shape"),
-    ("size", "bad_shape"),
-    ("dimension", "bad_shape"),
-    ("target tensor expected", "bad_shape"),
-)
 
 
 def _offered(p: Problem) -> Tuple[str, ...]:

@@ -14,11 +14,11 @@ from typing import Any, Callable, Dict, Hashable, Sequence
 
 import torch
 
-from .given import Given
+from .given import Given, ignored_label
 from .programs import Programs, metered, seen_by_compiler
 from .protocol import Meter, Problem
 from .torch_modes import Outputs, backward
-from .torch_ops import function, ignored_label
+from .torch_ops import function
 
 _NO_LIMIT = 1 << 20
 # Old and new names of the same limits, after which code is interpreted.

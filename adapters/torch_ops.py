@@ -58,15 +58,6 @@ def _operation(p: Problem) -> Callable[[Any, Any, Any, int], Any]:
     return loss
 
 
-def ignored_label(p: Problem) -> int:
-    """Return the label to be ignored; PyTorch cannot be told to ignore none, so absent means one that no row has."""
-    if p.ignore_index is not None:
-        return p.ignore_index
-    if p.has_probability_target or p.target is None:
-        return -100
-    return min(-100, int(p.target.min(initial=0)) - 1)
-
-
 def placed(p: Problem, device: str) -> Given:
     """Place the tensors of a problem on a device, some of them in its layout."""
 

@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Callable, Dict, Iterator, List, Sequence
 
 from . import layouts, source, torch_kernels
-from .given import batching
+from .given import batching, ignored_label
 from .protocol import Problem
-from .torch_ops import ignored_label
 
 
 def script(p: Problem, device: str, mode: str, want: Sequence[str]) -> str:

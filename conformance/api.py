@@ -1,33 +1,22 @@
-"""The Python front door: judge targets as the command line does, or a plain function."""
+"""The Python front door: judge targets as the command line does, or a function."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
-from lossproof.adapters.protocol import MEANS, REDUCTIONS
-from lossproof.cases.catalogue import select
 from lossproof.cases.explore import what_is_missing
-from lossproof.core.call import Call, from_json
-from lossproof.core.case_id import ERROR
+from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
-from lossproof.core.formats import FORMATS
-from lossproof.core.names import known_names
-from lossproof.core.operations import OPERATIONS, validate
-from lossproof.core.profiles import STRICTNESS
-from lossproof.records.waivers import Book
-from lossproof.running import judgement_cache
+from lossproof.functions.declaration import Declaration
+from lossproof.functions.function_check import Questions, check_function
+from lossproof.functions.picked import Pick
 from lossproof.running.report import Report, report
-from lossproof.running.session import Live, Session, opened
+from lossproof.running.session import opened
 from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.targets.launch import TIMEOUT
-from lossproof.targets.plain_function import DERIVATIVES, NUMPY_DTYPES, Function, FunctionAdapter, numpy_dtype
-from lossproof.targets.target import Target
-
-# What labels of a loss may be.
-TARGET_KINDS = ("index", "probability")
+from lossproof.targets.plain_function import Function
 
 
 def run(
@@ -64,23 +53,36 @@ def run(
 
 
 def check_implementation(
-    value: Function,
+    value: Any,
     *,
     op: str,
+    framework: str | None = None,
+    device: str = "cpu",
+    names: Mapping[str, str] | None = None,
+    pick: Pick = None,
     grad: Function | None = None,
     name: str = "",
-    dtypes: Iterable[str] = NUMPY_DTYPES,
+    dtypes: Iterable[str] | None = None,
     options: Iterable[str] | None = None,
-    targets: Iterable[str] = TARGET_KINDS,
+    targets: Iterable[str] | None = None,
+    outputs: Iterable[str] | None = None,
+    autodiff: bool = True,
     error_profiles: Mapping[str, str] | None = None,
     derivatives: Mapping[str, Function] | None = None,
     online: bool = False,
     mean: str = "mean",
     normalised_targets: bool = False,
-    reductions: Iterable[str] = REDUCTIONS,
-    ranks: Iterable[int] = (),
+    reductions: Iterable[str] | None = None,
+    ranks: Iterable[int] | None = None,
+    max_classes: int | None = None,
+    layouts: Iterable[str] | None = None,
+    labels: Iterable[str] | None = None,
+    result_dtype: str | None = None,
     full_smoothing: bool = True,
     fixed_ignore_index: int | None = None,
+    ignore_index: int | None = None,
+    wraps_negative_labels: bool = False,
+    zeroes_unknown_labels: bool = False,
     conventions: Mapping[tuple[str, str], str] | None = None,
     defaults: Iterable[str] = (),
     deck: str = "default",
@@ -90,30 +92,42 @@ def check_implementation(
     explore: int = 0,
     cache: bool = True,
 ) -> Report:
-    """Judge a plain function against certified truth within derived bounds.
+    """Judge a function against certified truth within derived bounds.
 
-    ``value(x, *, axis)`` for softmax and log_softmax; ``value(x, *, target, weight, ignore_index, reduction, axis)``
-    for nll_loss, and also ``label_smoothing`` for cross_entropy. ``grad(x, cotangent, *, ...)`` takes the same
-    keywords and returns the gradient with respect to ``x``. NumPy arrays in and out, of the dtype under test
-    (bfloat16 needs the package ml_dtypes). ``options`` names the keywords that the function takes, if not all:
-    calls that need others are not judged; ``out_dtype`` among them says that the function takes that keyword, a dtype
+    ``value`` takes logits, and for a loss a target, as NumPy arrays or as the tensors of a framework: a function, a
+    ``torch.nn.Module``, ``apply`` of a ``torch.autograd.Function``, a Keras ``Loss``, or anything else that can be
+    called. ``framework`` is ``numpy``, ``torch``, ``jax`` or ``tensorflow``; left out, it is found out. Tensors come on
+    the ``device``, in the dtype and the layout of each call; derivatives are those of the framework (``autodiff=False``
+    leaves them out, ``outputs`` chooses some), unless ``grad`` or ``derivatives`` compute them. Of a function on NumPy
+    arrays these are the only ones.
+
+    Its arguments are ``x`` (logits; log-probabilities of nll_loss), ``target``, ``weight``, ``axis``, ``ignore_index``,
+    ``reduction``, ``label_smoothing``, under these names or others that are usual (``dim``, ``y_true``, ``smoothing``);
+    ``names`` says others, as ``{"target": "gold"}``. Calls that need what it does not take are not judged; the field
+    ``asked`` of the report says in a line each what is asked and what is not. ``options`` names the options that it
+    takes, if not all of its signature; ``out_dtype`` among them says that the function takes that keyword, a dtype
     wider than that of ``x`` for its result, which weights, probabilities and the cotangent then have as well.
+    ``pick`` says which of several results is judged: an index, a name, or a function of what it returns.
+
+    ``grad(x, cotangent, *, ...)`` takes the same options as keywords and returns the gradient with respect to ``x``.
     ``derivatives`` may hold ``jvp(x, tangent, ...)``, ``hvp(x, cotangent, tangent, ...)``,
     ``grad_target(x, cotangent, ...)``, ``mixed(x, cotangent, target_tangent, ...)`` and
-    ``jvp_target(x, target_tangent, ...)``.
+    ``jvp_target(x, target_tangent, ...)``. ``defaults`` names options that may be left out, where that means the last
+    axis, the mean, nothing ignored, no smoothing and no weights: they are left out in some calls.
 
-    ``defaults`` names those of them that may be left out, where that means the last axis, the mean, nothing ignored, no
-    smoothing and no weights: they are left out in some calls.
+    What the function takes is found out by trial calls where it is not declared: ``dtypes`` (bfloat16 of NumPy needs
+    the package ml_dtypes), ``targets`` (``index``, ``probability``), ``reductions``, ``ranks`` (numbers of axes).
+    ``max_classes`` is the largest number of classes, ``layouts`` the layouts in memory, ``labels`` the dtypes of
+    labels, ``ignore_index`` (or ``fixed_ignore_index``) the one label that is ignored always; ``full_smoothing=False``
+    says that a smoothing of 1 is not taken, ``normalised_targets`` that probabilities must sum to 1. ``result_dtype``
+    is a dtype that results have where the logits have a narrower one.
 
     ``error_profiles`` maps a dtype to a declared error profile W, N or F; ``online`` declares partial sums that are
     rescaled when the running maximum grows. ``mean`` says what the reduction ``mean`` of index targets is if it does
     not divide by the weights of the labels: ``mean_over_rows`` (all rows) or ``mean_over_kept`` (those not ignored).
-    ``normalised_targets`` declares that probabilities must sum to 1, ``reductions`` which ones a loss has, ``ranks``
-    how many axes an input may have (any, if there are none), ``full_smoothing`` whether a smoothing of 1 is taken,
-    and ``fixed_ignore_index`` the one label that is ignored always: calls that need something else are not judged.
-    ``conventions`` declare what the function shows where the specification (section 4) leaves a choice, by clause and
-    output, such as ``{("4", "value"): "nan"}``;
-    what is not declared must be the same in every dtype. The function meets arrays in every memory layout.
+    ``wraps_negative_labels`` and ``zeroes_unknown_labels`` declare what labels out of range do, ``conventions`` what
+    the function shows where the specification (section 4) leaves a choice, by clause and output, such as
+    ``{("4", "value"): "nan"}``; what is not declared must be the same in every dtype.
 
     ``deck`` (``smoke``, ``default`` or ``full``) and ``seed`` choose the calls and the relations, or ``calls`` replaces
     them: those of a report's failures, as their field ``call`` has them. Answers to invalid and to empty input (labels
@@ -126,111 +140,48 @@ def check_implementation(
     With ``cache`` an answer of the same bits that was judged before on this machine is not judged again, but for a
     sample; those of drawn calls always are.
 
-    Raises :class:`UsageError` for an unknown op, dtype, kind of target, error profile, option or mean, for a deck
-    without a call of that op and those dtypes, and for calls that are none. A report of which nothing was judged is not
-    ``ok``; what was left out is in its ``left_out``.
+    Raises :class:`UsageError` for what is no function, for arguments that no operation has, for an unknown name of any
+    kind, for a framework that is not installed, for a deck without a call of that op and those dtypes, and for calls
+    that are none. A report of which nothing was judged is not ``ok``; what was left out is in its ``left_out``.
     """
     if explore < 0:
         raise UsageError(f"explore is {explore}; expected a number of calls, or 0 for none")
     if explore and what_is_missing():
         raise UsageError(what_is_missing())
-    if op not in OPERATIONS:
-        raise UsageError(f"unknown op {op!r}; expected one of {', '.join(OPERATIONS)}")
-    if mean not in MEANS:
-        raise UsageError(f"unknown mean {mean!r}; expected one of {', '.join(MEANS)}")
-    later = derivatives or {}
-    unknown = ", ".join(sorted(set(later) - set(DERIVATIVES)))
-    if unknown:
-        raise UsageError(f"unknown derivative {unknown}; expected {', '.join(DERIVATIVES)}")
-    known = OPERATIONS[op].options
-    chosen = frozenset(options) if options is not None else known
-    if not chosen <= known | OPERATIONS[op].extras:
-        unknown = ", ".join(sorted(chosen - known - OPERATIONS[op].extras))
-        raise UsageError(f"{op} has no option {unknown}; expected {', '.join(sorted(known | OPERATIONS[op].extras))}")
-    wanted, kinds, profiles = tuple(dtypes), tuple(targets), error_profiles or {}
-    _some("dtype", "dtypes", wanted, list(FORMATS))
-    _some("kind of target", "targets", kinds, TARGET_KINDS)
-    left = frozenset(defaults)
-    known_names("argument with a default", left, sorted(chosen))
-    known_names("dtype of an error profile", profiles, list(FORMATS))
-    some, dimensions = tuple(reductions), tuple(ranks)
-    _some("reduction", "reductions", some, REDUCTIONS)
-    known_names("error profile", profiles.values(), [name for name in STRICTNESS if name])
-    for dtype in wanted:
-        numpy_dtype(dtype)
-    adapter = FunctionAdapter(
-        name or getattr(value, "__name__", "function"),
-        op,
-        value,
-        grad,
-        wanted,
-        chosen,
-        kinds,
-        profiles,
-        later,
-        online,
-        mean,
-        normalised_targets,
-        conventions or {},
-        {
-            "reductions": some,
-            "ranks": dimensions,
-            "full_smoothing": full_smoothing,
-            "fixed_ignore_index": fixed_ignore_index,
-        },
-        left,
+    declared = Declaration(
+        op=op,
+        grad=grad,
+        derivatives=derivatives or {},
+        autodiff=autodiff,
+        outputs=_some(outputs),
+        name=name,
+        framework=framework,
+        device=device,
+        names=names,
+        pick=pick,
+        dtypes=_some(dtypes),
+        options=_some(options),
+        targets=_some(targets),
+        reductions=_some(reductions),
+        ranks=_some(ranks),
+        max_classes=max_classes,
+        layouts=_some(layouts),
+        labels=_some(labels),
+        result_dtype=result_dtype,
+        error_profiles=error_profiles or {},
+        online=online,
+        mean=mean,
+        normalised_targets=normalised_targets,
+        full_smoothing=full_smoothing,
+        ignore_index=fixed_ignore_index if ignore_index is None else ignore_index,
+        wraps_negative_labels=wraps_negative_labels,
+        zeroes_unknown_labels=zeroes_unknown_labels,
+        conventions=conventions or {},
+        defaults=tuple(defaults),
     )
-    put, left_out = _put(op, wanted, deck, seed, errors=errors) if calls is None else (_given(calls), [])
-    target, made = [Target(adapter)], DeckOptions(size=deck, seed=seed, ops=(op,), dtypes=wanted)
-    source = Live(target, put, cache=judgement_cache.on_this_machine(wanted=cache))
-    with closing(Session(subjects=target, calls=put, deck=made, book=Book([], target), source=source)) as session:
-        found = report(session)
-    if explore:
-        from lossproof.running.exploration import explored
-
-        more = explored(target, op, wanted, examples=explore, seed=seed)
-        reasons = (*found.reasons, *([f"exploration found {more.call.id}"] if more.call else []))
-        found = replace(
-            found, observations=(*found.observations, *more.observations), reasons=reasons, explored=more.drawn
-        )
-    elif calls is None:
-        left_out.append("calls of any shape and option (explore=1000 draws a thousand)")
-    hint = _hint(found) if calls is None else ""
-    return replace(found, left_out=(*left_out, *_narrowed(op, wanted, kinds)), hint=hint)
+    asked = Questions(deck=deck, seed=seed, calls=calls, errors=errors, explore=explore, cache=cache)
+    return check_function(value, declared, asked)
 
 
-def _put(op: str, dtypes: Sequence[str], deck: str, seed: int, *, errors: bool) -> tuple[list[Call], list[str]]:
-    """The calls of a deck, and what is left out of it."""
-    whole = select(deck, seed, (op,), dtypes)
-    kept = [c for c in whole if errors or c.family != ERROR]
-    n = len(whole) - len(kept)
-    return kept, [f"{n} calls of invalid and of empty input (errors=True judges them)"] if n else []
-
-
-def _given(calls: Iterable[Call | Mapping[str, Any]]) -> list[Call]:
-    """Calls of the caller's own. Those of the deck's kinds may be invalid on purpose, values of a call may not."""
-    found = [call if isinstance(call, Call) else from_json(call) for call in calls]
-    for call in found:
-        if not call.is_check:
-            validate(call.problem)
-    return found
-
-
-def _narrowed(op: str, dtypes: Sequence[str], kinds: Sequence[str]) -> list[str]:
-    """What the arguments leave out."""
-    kinds_left = [kind for kind in OPERATIONS[op].targets if kind not in kinds]
-    left = (("dtypes", [d for d in FORMATS if d not in dtypes]), ("targets", kinds_left))
-    return [f"{', '.join(names)} (not among {argument})" for argument, names in left if names]
-
-
-def _hint(found: Report) -> str:
-    """What to know of failures: those that are answers to invalid input may be none of the function's business."""
-    n = sum(o.case.family == ERROR for o in found.failures)
-    return f"{n} of them answer invalid or empty input (ids with /error/); errors=False leaves it out" if n else ""
-
-
-def _some(what: str, argument: str, given: Sequence[str], known: Sequence[str]) -> None:
-    """Raise :class:`UsageError` for no name at all, and for one that is unknown."""
-    if not given:
-        raise UsageError(f"{argument} is empty; expected some of {', '.join(known)}")
-    known_names(what, given, known)
+def _some(given: Iterable[Any] | None) -> tuple[Any, ...] | None:
+    return None if given is None else tuple(given)

@@ -9,6 +9,7 @@ import numpy as np
 from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.core.call import Call, detail
 from lossproof.core.observation import Observation
+from lossproof.core.wrong_result import WrongResult
 from lossproof.targets.plain_function import NOT_AN_ARRAY
 
 # Significant digits that are enough for most numbers in a message, and for every float64.
@@ -34,6 +35,9 @@ def unusable_answer(base: Observation, call: Call, outcome: Outcome, *, offered:
         verdict, wrong = outcome.error, outcome.message
     elif outcome.error is not None:
         wrong = f"raised {outcome.error}: {outcome.message}"
+        if outcome.message.startswith(f"{WrongResult.__name__}: "):
+            # Nothing was raised but by what took the result.
+            wrong = outcome.message.partition(": ")[2]
     elif got is None:
         return replace(base, verdict="unsupported", message=f"no {name} on offer")
     elif got.data.shape != wanted:

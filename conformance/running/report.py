@@ -22,7 +22,8 @@ class Report:
     targets that compile were not given, why, and which command asks it; it is empty where that is nothing.
 
     ``left_out`` says what else was not judged, and how it would be, ``explored`` how many calls exploration drew;
-    ``hint`` is what to know of the failures.
+    ``hint`` is what to know of the failures. ``asked`` says in a line each what a function was asked and what it was
+    not, and why.
     """
 
     observations: tuple[Observation, ...]
@@ -31,6 +32,7 @@ class Report:
     left_out: tuple[str, ...] = ()
     explored: int = 0
     hint: str = ""
+    asked: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -66,7 +68,7 @@ class Report:
 
     def __str__(self) -> str:
         counts = ", ".join(f"{n} {shown}" for shown, n in self.counts.items())
-        lines = [f"{len(self.observations)} outputs{': ' * bool(counts)}{counts}", *self.reasons]
+        lines = [*self.asked, f"{len(self.observations)} outputs{': ' * bool(counts)}{counts}", *self.reasons]
         lines += [f"explored {self.explored} calls"] if self.explored else []
         lines += [self.withheld] if self.withheld else []
         lines += [f"not on offer: {n} outputs: {why}" for why, n in self.unsupported.items()]

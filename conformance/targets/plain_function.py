@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lossproof.adapters import layouts
+from lossproof.adapters.given import ignored_label
 from lossproof.adapters.outputs import TABLE
 from lossproof.adapters.protocol import (
     ARRAYS,
@@ -25,6 +26,8 @@ from lossproof.adapters.protocol import (
 )
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
+from lossproof.core.own_frames import note_place
+from lossproof.core.wrong_result import WrongResult, kind_of
 
 Function = Callable[..., Any]
 # The formats that NumPy has by itself.
@@ -52,6 +55,11 @@ class FunctionAdapter:
     conventions: Mapping[tuple[str, str], str] = field(default_factory=dict)
     refuses: Mapping[str, Any] = field(default_factory=dict)
     defaults: frozenset[str] = frozenset()
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    layouts: Sequence[str] | None = None
+    labels: str = "int64"
+    needs_label: bool = False
+    outputs: tuple[str, ...] = tuple(TABLE)
 
     def describe(self) -> Description:
         """Report the interpreter and NumPy; a plain function has no version."""
@@ -61,16 +69,17 @@ class FunctionAdapter:
         """Offer one op, on the CPU."""
         profiles = {(self.op, dtype): profile for dtype, profile in self.profiles.items()}
         support = {self.op: Support("native", self.targets)}
-        outputs = tuple(name for name, output in TABLE.items() if self._functions.get(output.repeats or name))
+        there = (name for name, output in TABLE.items() if self._functions.get(output.repeats or name))
+        laid = tuple(layout for layout in LAYOUTS if self.layouts is None or layout in self.layouts)
         return Capabilities(
             support,
             self.dtypes,
             profiles=profiles,
             online=self.online,
-            outputs=outputs,
-            out_dtypes=(self.op,) if "out_dtype" in self.options else (),
-            layouts=LAYOUTS,
-            laid=ARRAYS,
+            outputs=tuple(name for name in there if name in self.outputs),
+            out_dtypes=(self.op,) if "out_dtype" in {*self.options, *self.fixed} else (),
+            layouts=laid,
+            laid=ARRAYS if len(laid) > 1 else (),
             omits=(self.op,) if self.defaults else (),
             normalised_targets=self.normalised_targets,
             mean=self.mean,
@@ -80,7 +89,7 @@ class FunctionAdapter:
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
         """Call the functions with arrays of the problem's own dtype and layout."""
-        dtype = numpy_dtype(problem.dtype)
+        dtype, problem = numpy_dtype(problem.dtype), of_labels(problem, self.labels, self.name)
         plans = layouts.of_problem(problem)
 
         def given(name: str) -> Any:
@@ -93,7 +102,9 @@ class FunctionAdapter:
                     a = a * dtype.type(problem.scale)
             return layouts.lay(a, plans[name]) if name in plans else a
 
-        keywords = self._keywords(problem, given)
+        keywords = given_keywords(self.name, problem, self.options, given, numpy_dtype, self.fixed)
+        if self.needs_label and "ignore_index" in keywords and keywords["ignore_index"] is None:
+            keywords["ignore_index"] = ignored_label(problem)
         if problem.omit:
             keywords = {name: a for name, a in keywords.items() if name not in self.defaults}
 
@@ -112,31 +123,6 @@ class FunctionAdapter:
     def _functions(self) -> dict[str, Function | None]:
         return {"value": self.value, "vjp": self.grad, **self.derivatives}
 
-    def _keywords(self, problem: Problem, array: Callable[[str], Any]) -> dict[str, Any]:
-        given: dict[str, Any] = {"axis": problem.axis}
-        if problem.out_dtype is not None:
-            given["out_dtype"] = numpy_dtype(problem.out_dtype)
-        if "scale" in self.options:
-            given["scale"] = problem.scale
-        if problem.is_loss:
-            given |= {
-                "target": array("target"),
-                "weight": array("weight"),
-                "ignore_index": problem.ignore_index,
-                "reduction": problem.reduction,
-            }
-            if self.op == "cross_entropy":
-                given["label_smoothing"] = problem.label_smoothing
-        defaults = {"axis": -1, "ignore_index": None, "reduction": "mean", "label_smoothing": 0.0}
-        for name in [n for n in given if n != "target" and n not in self.options]:
-            at_end = name == "axis" and problem.axis % problem.x.ndim == problem.x.ndim - 1
-            # Weights are arrays, and NumPy takes None for float64: these differ from the default by being there.
-            by_being = name in ("weight", "out_dtype")
-            if not at_end and (given[name] is not None if by_being else given[name] != defaults[name]):
-                raise UnsupportedProblem(f"{self.name} takes no {name}")
-            del given[name]
-        return given
-
     def error_kind(self, error: Exception) -> str:
         """Classify an exception: plain functions have no taxonomy."""
         return "internal"
@@ -144,6 +130,72 @@ class FunctionAdapter:
     def script(self, problem: Problem, device: str, mode: str) -> str:
         """Raise :class:`UsageError`: a program would need the caller's function."""
         raise UsageError(f"{self.name} is a plain function; call it with the printed inputs")
+
+
+def of_labels(p: Problem, kind: str, name: str) -> Problem:
+    """Return a problem with labels of the dtype that a function takes in the place of int64.
+
+    Raises :class:`UnsupportedProblem` for labels that it cannot hold.
+    """
+    if kind == "int64" or p.target is None or p.target.dtype != np.int64:
+        return p
+    info = np.iinfo(kind)
+    ignored = p.ignore_index if p.ignore_index is not None else 0
+    if not (np.all((p.target >= info.min) & (p.target <= info.max)) and info.min <= ignored <= info.max):
+        raise UnsupportedProblem(f"{name} takes labels of {kind}, which cannot hold those of this call")
+    return replace(p, target=p.target.astype(kind))
+
+
+def given_keywords(
+    name: str,
+    problem: Problem,
+    options: Collection[str],
+    array: Callable[[str], Any],
+    dtype: Callable[[str], Any],
+    fixed: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the arguments of a problem after its logits, by the names of the specification.
+
+    ``array`` makes an array of the problem, ``dtype`` a dtype. ``fixed`` are options that the function does not take,
+    with the one value that they have in it, where that is not the default. Raises :class:`UnsupportedProblem` for an
+    option that it cannot have.
+    """
+    given: dict[str, Any] = {"axis": problem.axis}
+    if problem.out_dtype is not None:
+        given["out_dtype"] = dtype(problem.out_dtype)
+    if "scale" in options:
+        given["scale"] = problem.scale
+    if problem.is_loss:
+        given |= {
+            "target": array("target"),
+            "weight": array("weight"),
+            "ignore_index": problem.ignore_index,
+            "reduction": problem.reduction,
+        }
+        if problem.op == "cross_entropy":
+            given["label_smoothing"] = problem.label_smoothing
+    for option in [n for n in given if n != "target" and n not in options]:
+        if not _is_what_it_has(option, given[option], problem, fixed):
+            raise UnsupportedProblem(f"{name} takes no {option}")
+        del given[option]
+    return given
+
+
+_DEFAULTS = {"axis": -1, "ignore_index": None, "reduction": "mean", "label_smoothing": 0.0}
+
+
+def _is_what_it_has(option: str, given: Any, problem: Problem, fixed: Mapping[str, Any]) -> bool:
+    """Tell whether an option that a function does not take has the value that it has in the function."""
+    value = fixed.get(option, _DEFAULTS.get(option))
+    if option == "axis":
+        rank = problem.x.ndim
+        # The second axis is the only one of an input that has no other.
+        return bool(problem.axis % rank == min(value, rank - 1) % rank)
+    if option == "ignore_index" and option in fixed:
+        return given is None or bool(given == value)
+    # Weights are arrays, and NumPy takes None for float64: these differ from the default by being there.
+    by_being = option in ("weight", "out_dtype")
+    return option in fixed or given is None if by_being else bool(given == value)
 
 
 @cache
@@ -178,6 +230,7 @@ def _result_or_error(function: Function, arrays: Mapping[str, Any], keywords: Ma
     except (KeyboardInterrupt, MemoryError, UnsupportedProblem):
         raise
     except BaseException as error:
+        note_place(error)
         return error
 
 
@@ -193,6 +246,8 @@ def _called(function: Function, arrays: Mapping[str, Any], keywords: Mapping[str
 
 def _pulled(result: Any) -> Tensor:
     """Take an array or a NumPy scalar; a masked array, a list or a Python number has no dtype that could be right."""
+    if result is None or isinstance(result, tuple | Mapping):
+        raise WrongResult(f"returns {kind_of(result)}, not an array")
     if isinstance(result, np.ma.MaskedArray) or not isinstance(result, np.ndarray | np.generic):
         return Tensor(np.ma.getdata(result).astype(np.float64), NOT_AN_ARRAY + type(result).__name__)
     a = np.asarray(result)

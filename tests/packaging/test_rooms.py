@@ -25,6 +25,7 @@ ROOMS: Mapping[str, frozenset[str]] = {
     "records": frozenset({"core"}),
     "running": frozenset({"core", "truth", "targets", "judging", "cases", "records"}),
     "repro": frozenset({"core", "truth", "targets", "judging", "cases", "records", "running"}),
+    "functions": frozenset({"core", "truth", "targets", "judging", "cases", "records", "running", "repro"}),
     "views": frozenset({"core", "targets", "cases", "records", "running", "repro"}),
     "suite": frozenset({"plugin", "core", "truth", "targets", "judging", "cases", "records", "running"}),
     "cli": frozenset({"core", "truth", "targets", "judging", "cases", "records", "running", "repro", "views"}),

@@ -12,7 +12,7 @@ from lossproof.adapters.protocol import Adapter
 
 
 def _torch() -> Adapter:
-    module: Any = import_module("lossproof.adapters.torch")
+    module: Any = import_module("lossproof.adapters.torch_tensors")
     real = module.placed
     module.placed = lambda problem, device: real(problem, "cpu")
     simulated: Adapter = import_module("sim_device").SimAdapter()
@@ -39,10 +39,10 @@ def _tensorflow() -> Adapter:
 def _jax() -> Adapter:
     import jax
 
-    module: Any = import_module("lossproof.adapters.jax")
+    module: Any = import_module("lossproof.adapters.jax_tensors")
     real = module.placed
     module.placed = lambda problem, device: real(problem, jax.devices("cpu")[0])
-    made: Adapter = module.ADAPTER
+    made: Adapter = import_module("lossproof.adapters.jax").ADAPTER
     return made
 
 

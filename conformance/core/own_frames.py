@@ -1,0 +1,27 @@
+"""The part of a traceback that is the caller's own: neither lossproof's nor that of an installed package."""
+
+from __future__ import annotations
+
+import os
+import traceback
+
+# Before the place in the caller's code, among the notes of an exception.
+PLACE = "at "
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_FOREIGN = ("site-packages", "dist-packages", "<frozen", "<__array_function__", "/lib/python3", "<string>")
+
+
+def note_place(error: BaseException) -> None:
+    """Note on an exception, once, where in the caller's own code it was raised."""
+    if any(note.startswith(PLACE) for note in getattr(error, "__notes__", ())):
+        return
+    frames = own_frames(error)
+    if frames:
+        last = frames[-1]
+        error.add_note(f"{PLACE}{last.filename.rpartition('/')[2]}:{last.lineno}, in {last.name}: {last.line}")
+
+
+def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Return the frames of an exception's traceback that are neither lossproof's nor those of an installed package."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f for f in frames if not f.filename.startswith(_HERE) and not any(part in f.filename for part in _FOREIGN)]

@@ -1,0 +1,103 @@
+"""The declaration of a caller about a function: what it takes, and how its results are to be judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lossproof.adapters.outputs import OUTPUTS, TABLE
+from lossproof.adapters.protocol import DTYPES, LAYOUTS, MEANS, REDUCTIONS
+from lossproof.core.call import LABEL_DTYPES
+from lossproof.core.errors import UsageError
+from lossproof.core.formats import FORMATS
+from lossproof.core.names import known_names
+from lossproof.core.operations import OPERATIONS
+from lossproof.core.profiles import STRICTNESS
+from lossproof.functions.picked import Pick
+from lossproof.targets.plain_function import DERIVATIVES, Function
+
+# What labels of a loss may be.
+TARGET_KINDS = ("index", "probability")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """A declaration is what a caller says of a function; None is found out by trial calls.
+
+    The docstring of ``check_implementation`` has the meaning of each field.
+    """
+
+    op: str
+    grad: Function | None = None
+    derivatives: Mapping[str, Function] = field(default_factory=dict)
+    autodiff: bool = True
+    outputs: Sequence[str] | None = None
+    name: str = ""
+    framework: str | None = None
+    device: str = "cpu"
+    names: Mapping[str, str] | None = None
+    pick: Pick = None
+    dtypes: Sequence[str] | None = None
+    options: Sequence[str] | None = None
+    targets: Sequence[str] | None = None
+    reductions: Sequence[str] | None = None
+    ranks: Sequence[int] | None = None
+    max_classes: int | None = None
+    layouts: Sequence[str] | None = None
+    labels: Sequence[str] | None = None
+    result_dtype: str | None = None
+    error_profiles: Mapping[str, str] = field(default_factory=dict)
+    online: bool = False
+    mean: str = "mean"
+    normalised_targets: bool = False
+    full_smoothing: bool = True
+    ignore_index: int | None = None
+    wraps_negative_labels: bool = False
+    zeroes_unknown_labels: bool = False
+    conventions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    defaults: Sequence[str] = ()
+
+    @property
+    def given(self) -> dict[str, Function]:
+        """The functions of derivatives that the caller has, by their outputs."""
+        return {**({"vjp": self.grad} if self.grad is not None else {}), **self.derivatives}
+
+    def check(self) -> None:
+        """Raise :class:`UsageError` for a name or a number that means nothing."""
+        if self.op not in OPERATIONS:
+            raise UsageError(f"unknown op {self.op!r}; expected one of {', '.join(OPERATIONS)}")
+        if self.mean not in MEANS:
+            raise UsageError(f"unknown mean {self.mean!r}; expected one of {', '.join(MEANS)}")
+        unknown = ", ".join(sorted(set(self.derivatives) - set(DERIVATIVES)))
+        if unknown:
+            raise UsageError(f"unknown derivative {unknown}; expected {', '.join(DERIVATIVES)}")
+        op = OPERATIONS[self.op]
+        known = op.options | op.extras
+        if self.options is not None and not frozenset(self.options) <= known:
+            unknown = ", ".join(sorted(frozenset(self.options) - known))
+            raise UsageError(f"{self.op} has no option {unknown}; expected {', '.join(sorted(known))}")
+        for what, argument, given, names in (
+            ("dtype", "dtypes", self.dtypes, list(FORMATS)),
+            ("kind of target", "targets", self.targets, list(TARGET_KINDS)),
+            ("reduction", "reductions", self.reductions, list(REDUCTIONS)),
+            ("output", "outputs", self.outputs, list(OUTPUTS)),
+            ("layout", "layouts", self.layouts, list(LAYOUTS)),
+            ("dtype of labels", "labels", self.labels, list(LABEL_DTYPES)),
+        ):
+            if given is not None:
+                some_names(what, argument, given, names)
+        known_names("dtype of an error profile", self.error_profiles, list(FORMATS))
+        known_names("error profile", self.error_profiles.values(), [name for name in STRICTNESS if name])
+        if self.result_dtype is not None:
+            known_names("dtype of the result", [self.result_dtype], list(DTYPES))
+        if self.max_classes is not None and self.max_classes < 1:
+            raise UsageError(f"max_classes is {self.max_classes}; expected the largest number of classes that is taken")
+        if self.outputs is not None and not any(TABLE[name].order == 0 for name in self.outputs) and not self.given:
+            raise UsageError("outputs leaves the value out; expected it among them")
+
+
+def some_names(what: str, argument: str, given: Sequence[str], known: Sequence[str]) -> None:
+    """Raise :class:`UsageError` for no name at all, and for one that is unknown."""
+    if not given:
+        raise UsageError(f"{argument} is empty; expected some of {', '.join(known)}")
+    known_names(what, given, known)

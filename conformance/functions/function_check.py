@@ -1,0 +1,103 @@
+"""The check of a function: it is prepared, asked, judged, and its first failure is explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing, nullcontext, redirect_stdout
+from dataclasses import dataclass, replace
+from io import StringIO
+from typing import Any
+
+from lossproof.cases.catalogue import select
+from lossproof.core.call import Call, from_json
+from lossproof.core.case_id import ERROR
+from lossproof.core.formats import FORMATS
+from lossproof.core.operations import OPERATIONS, validate
+from lossproof.functions.declaration import Declaration
+from lossproof.functions.prepare import kept_calls, prepared
+from lossproof.records.waivers import Book
+from lossproof.running import judgement_cache
+from lossproof.running.report import Report, report
+from lossproof.running.session import Live, Session
+from lossproof.running.session_options import DeckOptions
+from lossproof.targets.target import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """Questions are what is asked of a function: a deck, or calls of the caller's own, and what is drawn besides."""
+
+    deck: str = "default"
+    seed: int = 0
+    calls: Iterable[Call | Mapping[str, Any]] | None = None
+    errors: bool = True
+    explore: int = 0
+    cache: bool = True
+
+
+def check_function(function: Any, declared: Declaration, asked: Questions) -> Report:
+    """Judge a function as it is declared; ``lossproof.check_implementation`` says what it raises."""
+    own = None if asked.calls is None else _given(asked.calls)
+    found = prepared(function, declared)
+    op, dtypes, target = declared.op, found.dtypes, [Target(found.adapter, device=declared.device)]
+    left_out: list[str] = []
+    if own is not None:
+        calls = own
+    elif found.broken is not None:
+        calls, left_out = [Call(found.broken, "ordinary", "trial")], ["all other calls: not even this one is answered"]
+    else:
+        whole, left_out = _deck(op, dtypes, asked)
+        calls, more_left = kept_calls(whole, declared)
+        left_out += more_left
+    made = DeckOptions(size=asked.deck, seed=asked.seed, ops=(op,), dtypes=dtypes)
+    source = Live(target, calls, cache=judgement_cache.on_this_machine(wanted=asked.cache))
+    quiet = redirect_stdout(StringIO()) if found.prints else nullcontext()
+    with quiet:
+        with closing(Session(subjects=target, calls=calls, deck=made, book=Book([], target), source=source)) as session:
+            judged = report(session)
+        if asked.explore:
+            judged = _explored(judged, target, op, dtypes, asked)
+        elif asked.calls is None:
+            left_out.append("calls of any shape and option (explore=1000 draws a thousand)")
+    hint = _hint(judged) if asked.calls is None else ""
+    left_out += _narrowed(op, dtypes, found.kinds)
+    return replace(judged, left_out=tuple(left_out), hint=hint, asked=found.notes)
+
+
+def _explored(judged: Report, target: Sequence[Target], op: str, dtypes: Sequence[str], asked: Questions) -> Report:
+    from lossproof.running.exploration import explored
+
+    more = explored(target, op, dtypes, examples=asked.explore, seed=asked.seed)
+    reasons = (*judged.reasons, *([f"exploration found {more.call.id}"] if more.call else []))
+    observations = (*judged.observations, *more.observations)
+    return replace(judged, observations=observations, reasons=reasons, explored=more.drawn)
+
+
+def _deck(op: str, dtypes: Sequence[str], asked: Questions) -> tuple[list[Call], list[str]]:
+    """The calls of a deck, and what is left out of it."""
+    whole = select(asked.deck, asked.seed, (op,), dtypes)
+    kept = [c for c in whole if asked.errors or c.family != ERROR]
+    n = len(whole) - len(kept)
+    return kept, [f"{n} calls of invalid and of empty input (errors=True judges them)"] if n else []
+
+
+def _given(calls: Iterable[Call | Mapping[str, Any]]) -> list[Call]:
+    """Calls of the caller's own. Those of the deck's kinds may be invalid on purpose, values of a call may not."""
+    found = [call if isinstance(call, Call) else from_json(call) for call in calls]
+    for call in found:
+        if not call.is_check:
+            validate(call.problem)
+    return found
+
+
+def _narrowed(op: str, dtypes: Sequence[str], kinds: Sequence[str]) -> list[str]:
+    """What the arguments leave out."""
+    kinds_left = [kind for kind in OPERATIONS[op].targets if kind not in kinds]
+    left = (("dtypes", [d for d in FORMATS if d not in dtypes]), ("targets", kinds_left))
+    return [f"{', '.join(names)} (not among {argument})" for argument, names in left if names]
+
+
+def _hint(found: Report) -> str:
+    """What to know of failures: those that are answers to invalid input may be none of the function's business."""
+    n = sum(o.case.family == ERROR for o in found.failures)
+    return f"{n} of them answer invalid or empty input (ids with /error/); errors=False leaves it out" if n else ""

@@ -1,0 +1,318 @@
+"""The findings of trial calls about a function: what it will be asked, and in a line each what it will not, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from lossproof.adapters.outputs import OF_ONE_PASS, TABLE
+from lossproof.adapters.protocol import DTYPES, REDUCTIONS, Outcome, Problem
+from lossproof.core.errors import UsageError
+from lossproof.core.formats import FLOAT32, FLOAT64, FORMATS
+from lossproof.core.operations import OPERATIONS
+from lossproof.functions.argument_names import ArgumentNames
+from lossproof.functions.callee import Callee
+from lossproof.functions.declaration import TARGET_KINDS, Declaration
+from lossproof.functions.frameworks import has_x64
+from lossproof.functions.function_adapter import FunctionAsAdapter, Offer, adapter_of
+from lossproof.functions.trial import (
+    alike_rows,
+    derived,
+    first_row,
+    of_rank,
+    options_in_use,
+    ordinary_problem,
+    refused,
+    second_differs,
+    trial_of,
+)
+from lossproof.targets.plain_function import NUMPY_DTYPES
+
+# Derivatives that a function has of itself if its framework has them; a gradient has to be there.
+_OPTIONAL = tuple(name for name in TABLE if name not in OF_ONE_PASS)
+_NOT_ITS_DERIVATIVE = (
+    "what autodiff gives is not the derivative of its gradient, a rule of its own that keeps values of the forward "
+    "pass; outputs= judges it all the same"
+)
+_LONG = 120
+
+
+@dataclass(frozen=True)
+class TrialFindings:
+    """Findings are the result of trial calls: the adapter with what is on offer, and ``notes`` about it in a line each.
+
+    ``broken`` is the one call that is asked of a function that answers no ordinary call at all.
+    """
+
+    adapter: FunctionAsAdapter
+    dtypes: tuple[str, ...]
+    kinds: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    broken: Problem | None = None
+    prints: bool = False
+
+
+@dataclass
+class Finder:
+    """A finder asks trial calls of one function, and keeps what it has found out so far."""
+
+    who: Callee
+    declaration: Declaration
+    names: ArgumentNames
+    framework: str
+    fixed: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
+
+    def found(self) -> TrialFindings:
+        """Find out everything, in the order in which one thing needs another."""
+        d = self.declaration
+        kinds = OPERATIONS[d.op].targets
+        start, why, reductions = self.base()
+        if why:
+            # What fails at an ordinary call fails everywhere: once is enough, unless something else can be judged.
+            everything = self._adapter(d.dtypes or self._dtypes(), d.targets or kinds, reductions, self._outputs())
+            alone = None if d.given else start
+            return TrialFindings(everything, tuple(d.dtypes or self._dtypes()), tuple(d.targets or kinds), (), alone)
+        options = self._options(start)
+        ranks = self._ranks(start)
+        dtypes = self._of_dtypes(start)
+        targets = self._of_targets(start)
+        outputs = self._of_outputs(replace(start, dtype=dtypes[0]), targets)
+        adapter = self._adapter(dtypes, targets, reductions, outputs, ranks=ranks, options=options)
+        if self.printed:
+            first = self.printed[0].strip().partition("\n")[0][:60]
+            self.notes.append(f"it prints ({first!r}); what it prints is not shown while it is judged")
+        asked = _asked(self, dtypes, targets, reductions, outputs, options, ranks)
+        return TrialFindings(adapter, dtypes, targets, (asked, *self.notes), prints=bool(self.printed))
+
+    def base(self) -> tuple[Problem, str, tuple[str, ...]]:
+        """Find an ordinary call that is answered: the call, or why there is none; and the reductions that are taken."""
+        d = self.declaration
+        dtype = FLOAT32.name if d.dtypes is None or FLOAT32.name in d.dtypes else d.dtypes[0]
+        dense = d.targets is not None and "index" not in d.targets
+
+        def make(reduction: str) -> Problem:
+            return ordinary_problem(d.op, dtype, reduction=reduction, probabilities=dense)
+
+        if not OPERATIONS[d.op].targets:
+            return make("mean"), self._why(make("mean")), REDUCTIONS
+        given = tuple(d.reductions or REDUCTIONS)
+        if "reduction" not in self._taken:
+            return self._only_reduction(make, given, chosen=d.reductions is not None)
+        tried = {reduction: self._why(make(reduction)) for reduction in given}
+        taken = tuple(reduction for reduction, why in tried.items() if not why)
+        if not taken:
+            return make(given[0]), next(iter(tried.values())), given
+        if d.reductions is None:
+            self.notes += [f"not asked: reduction {r} ({why})" for r, why in tried.items() if why]
+            return make(taken[0]), "", taken
+        return make(taken[0]), "", given
+
+    def _only_reduction(
+        self, make: Callable[[str], Problem], given: Sequence[str], *, chosen: bool
+    ) -> tuple[Problem, str, tuple[str, ...]]:
+        """Find the one reduction that a function has which takes no argument for it, by the shape of its result."""
+        if chosen and len(given) > 1:
+            raise UsageError(
+                f"{self.who.name} takes no reduction, and reductions names {len(given)}; expected the one that it has"
+            )
+        if chosen:
+            self.fixed["reduction"] = given[0]
+            return make(given[0]), self._why(make(given[0])), tuple(given)
+        for reduction in ("none", "mean"):
+            self.fixed["reduction"] = reduction
+            if not self._why(make(reduction)):
+                break
+        else:
+            return make("mean"), self._why(make("mean")), ("mean",)
+        if reduction == "mean" and not make("mean").has_probability_target:
+            one, two = (self._number(p) for p in (first_row(make("mean")), alike_rows(make("mean"))))
+            reduction = "sum" if abs(two - 2 * one) < abs(two - one) else "mean"
+            self.fixed["reduction"] = reduction
+        self.notes.append(f"its only reduction is {reduction}: it takes no argument for one")
+        return make(reduction), "", (reduction,)
+
+    def _number(self, p: Problem) -> float:
+        outcome = self._ask(p)
+        return float(outcome.outputs["value"].data.reshape(-1)[0]) if "value" in outcome.outputs else np.nan
+
+    def _options(self, start: Problem) -> frozenset[str]:
+        """Of a function that takes any keyword, the options that it does not refuse."""
+        taken = self._taken
+        if not self.names.anything or self.declaration.options is not None:
+            return taken
+        for option, asked in options_in_use(start).items():
+            why = self._why(asked) if option in taken else ""
+            if "TypeError" in why:
+                taken -= {option}
+                self.notes.append(f"not asked: {option} ({why})")
+        return taken
+
+    def _ranks(self, start: Problem) -> tuple[int, ...]:
+        """Find which inputs a function takes that is not told the class axis, and which axis that is."""
+        d = self.declaration
+        if d.ranks is not None:
+            self._find_axis(start, [rank for rank in d.ranks if rank > 2])
+            return tuple(d.ranks)
+        if "axis" in self._taken:
+            return ()
+        more = self._find_axis(start, [3])
+        flat = self._why(of_rank(start, 1, -1))
+        if not more:
+            self.notes.append("not asked: inputs of more than two axes (it takes no axis, and refuses three)")
+        if flat:
+            self.notes.append(f"not asked: inputs of one axis ({flat})")
+        if more and not flat:
+            return ()
+        return (*(() if flat else (1,)), 2, *((3, 4, 5) if more else ()))
+
+    def _find_axis(self, start: Problem, ranks: Sequence[int]) -> bool:
+        if "axis" in self._taken or not ranks:
+            return True
+        for axis in (-1, 1):
+            self.fixed["axis"] = axis
+            if not self._why(of_rank(start, 3, axis)):
+                if axis != -1:
+                    self.notes.append("its class axis is the second one: it takes no argument for it")
+                return True
+        del self.fixed["axis"]
+        return False
+
+    def _of_dtypes(self, start: Problem) -> tuple[str, ...]:
+        d = self.declaration
+        if d.dtypes is not None:
+            return tuple(d.dtypes)
+        found = []
+        for dtype in self._dtypes():
+            p = replace(start, dtype=dtype, x=FORMATS[dtype].round(start.x))
+            why = self._raised(p) if self.framework != "numpy" else ""
+            if why:
+                self.notes.append(f"not asked: {dtype} ({why})")
+            else:
+                found.append(dtype)
+        return tuple(found) or (start.dtype,)
+
+    def _dtypes(self) -> tuple[str, ...]:
+        if self.framework == "numpy":
+            return NUMPY_DTYPES
+        without = "" if self.framework != "jax" or has_x64() else FLOAT64.name
+        note = f"not asked: {without} (jax_enable_x64 is off; labels are then int32)"
+        if without and note not in self.notes:
+            self.notes.append(note)
+        return tuple(dtype for dtype in DTYPES if dtype != without)
+
+    def _of_targets(self, start: Problem) -> tuple[str, ...]:
+        d, kinds = self.declaration, OPERATIONS[self.declaration.op].targets
+        if d.targets is not None or len(kinds) < 2:
+            return tuple(d.targets or kinds or TARGET_KINDS)
+        dense = ordinary_problem(d.op, start.dtype, reduction=start.reduction, probabilities=True)
+        why = self._raised(dense)
+        if why:
+            self.notes.append(f"not asked: targets that are probabilities ({why})")
+        return ("index",) if why else TARGET_KINDS
+
+    def _outputs(self) -> tuple[str, ...]:
+        """The outputs that may be on offer."""
+        d = self.declaration
+        automatic = d.autodiff and self.framework != "numpy"
+        found = [name for name in TABLE if name == "value" or automatic or (TABLE[name].repeats or name) in d.given]
+        return tuple(name for name in found if d.outputs is None or name in d.outputs)
+
+    def _of_outputs(self, start: Problem, kinds: Sequence[str]) -> tuple[str, ...]:
+        """Find which derivatives a function's own rules and the framework give."""
+        d = self.declaration
+        dense = "probability" in kinds
+        may = tuple(n for n in self._outputs() if d.op in TABLE[n].formulas and dense >= TABLE[n].of_probabilities)
+        if d.outputs is not None or self.framework == "numpy" or not d.autodiff:
+            return may
+        x = FORMATS[start.dtype].round(start.x)
+        several = [derived(replace(start, x=x))]
+        if "probability" in kinds and d.op == "cross_entropy":
+            several.append(derived(ordinary_problem(d.op, start.dtype, reduction=start.reduction, probabilities=True)))
+        refusals: dict[str, str] = {}
+        for p in several:
+            outcome = self._ask(p, outputs=may)
+            for name in (n for n in p.want if n in _OPTIONAL and n in may and n not in d.given):
+                refusals[name] = _short(refused(outcome, name))
+                if TABLE[name].order == 2 and not refusals[name] and self._second_differs(p, name):
+                    refusals[name] = _NOT_ITS_DERIVATIVE
+        self.notes += [f"not asked: {TABLE[name].words} ({why})" for name, why in refusals.items() if why]
+        return tuple(name for name in may if not refusals.get(name))
+
+    def _second_differs(self, p: Problem, name: str) -> bool:
+        return second_differs(lambda q: self._ask(q, outputs=tuple(TABLE)), p, name)
+
+    def _raised(self, p: Problem) -> str:
+        """Why a call is refused; another result than expected is no refusal."""
+        outcome = self._ask(p)
+        return "" if outcome.error is None or outcome.message.startswith("WrongResult") else _short(outcome.message)
+
+    def _why(self, p: Problem) -> str:
+        """Why there is no usable value; an empty text if there is one."""
+        outcome = self._ask(p)
+        if outcome.error == "unsupported":
+            return ""
+        why = refused(outcome)
+        if why:
+            return _short(why)
+        shape = outcome.outputs["value"].data.shape
+        return "" if shape == p.shape_of("value") else f"value has shape {shape}, expected {p.shape_of('value')}"
+
+    def _ask(self, p: Problem, outputs: Sequence[str] = ("value",)) -> Outcome:
+        adapter = self._adapter(DTYPES, TARGET_KINDS, REDUCTIONS, tuple(outputs))
+        trial = trial_of(adapter, self.declaration.device)
+        with np.errstate(all="ignore"):
+            outcome = trial(p)
+        self.printed += trial.printed
+        return outcome
+
+    def _adapter(
+        self,
+        dtypes: Sequence[str],
+        kinds: Sequence[str],
+        reductions: Sequence[str],
+        outputs: Sequence[str],
+        *,
+        ranks: Sequence[int] = (),
+        options: frozenset[str] | None = None,
+    ) -> FunctionAsAdapter:
+        offer = Offer(dtypes, kinds, reductions, outputs, ranks, self._taken if options is None else options)
+        return adapter_of(self.who, self.declaration, self.names, self.framework, offer, self.fixed)
+
+    @property
+    def _taken(self) -> frozenset[str]:
+        options = self.declaration.options
+        return frozenset(options) if options is not None else self.names.options
+
+
+def _short(text: str) -> str:
+    one = " ".join(text.split())
+    return one if len(one) <= _LONG else one[: _LONG - 3] + "..."
+
+
+def _asked(
+    finder: Finder,
+    dtypes: Sequence[str],
+    kinds: Sequence[str],
+    reductions: Sequence[str],
+    outputs: Sequence[str],
+    options: frozenset[str],
+    ranks: Sequence[int],
+) -> str:
+    """Say in a line what will be asked, and which options will not."""
+    op = OPERATIONS[finder.declaration.op]
+    parts = [f"{finder.framework} tensors" if finder.framework != "numpy" else "numpy arrays", ", ".join(dtypes)]
+    if op.targets:
+        words = {"index": "class indices", "probability": "probabilities"}
+        parts += [" and ".join(words[kind] for kind in kinds), f"reduction {', '.join(reductions)}"]
+    parts += [f"{', '.join(map(str, ranks))} axes"] if ranks else []
+    parts.append(", ".join(TABLE[name].words for name in outputs if not TABLE[name].repeats))
+    taken = [name for name in op.options if name in options and name != "reduction"]
+    parts += [f"with {', '.join(sorted(taken))}"] if taken else []
+    left = sorted(name for name in op.options - options if name not in finder.fixed and name != "reduction")
+    text = f"asked of {finder.who.name}: {'; '.join(part for part in parts if part)}"
+    return f"{text}. Not asked: {', '.join(left)} (it has no argument for it)" if left else text
