@@ -97,9 +97,15 @@ def validate(p: Problem) -> None:
             raise UsageError(f"{name} holds values that {dtype} cannot represent; round it to {dtype} first")
 
 
-def _validate_omit(p: Problem) -> None:
+def may_omit(p: Problem) -> bool:
+    """Say whether the arguments of a problem have their defaults, and so may be left out: the last axis, the mean, no
+    ``ignore_index`` and no smoothing."""
     last = p.axis % p.x.ndim == p.x.ndim - 1
-    if p.omit and not (last and p.reduction == "mean" and p.ignore_index is None and not p.label_smoothing):
+    return last and p.reduction == "mean" and p.ignore_index is None and not p.label_smoothing
+
+
+def _validate_omit(p: Problem) -> None:
+    if p.omit and not may_omit(p):
         raise UsageError("omit is for a call of defaults; expected the last axis, mean, no ignore_index, no smoothing")
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from lossproof.adapters.outputs import NEEDS, TABLE
 from lossproof.adapters.protocol import Outcome, Problem
+from lossproof.cases.simplify import simpler
 from lossproof.core.batch import flat
 from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR
@@ -26,7 +27,6 @@ from lossproof.judging.judge import judge_stack
 from lossproof.records.waivers import symptom, waivers_in_force
 from lossproof.repro.checked_entry import Entry, entry
 from lossproof.repro.script_text import Finding, script
-from lossproof.repro.simplify import simpler
 from lossproof.running.loop import run
 from lossproof.targets.capture import listen
 from lossproof.targets.target import Target

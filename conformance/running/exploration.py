@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from hypothesis import errors, target
 from hypothesis import strategies as st
 
+from lossproof.adapters.protocol import Problem
 from lossproof.cases.explore.calls import calls
 from lossproof.cases.explore.search import CLIMBED, search
+from lossproof.cases.simplify import simpler
 from lossproof.core.call import Call
 from lossproof.core.observation import Observation
 from lossproof.records.waivers import fails, verdict
@@ -78,4 +80,24 @@ def explored(
     # One that does not fail again is a finding all the same.
     with contextlib.suppress(_Failing, errors.Flaky):
         search(play, examples=examples, at=seed)
+    if free and found.call is not None:
+        _simplify(found, chosen, mark)
     return found
+
+
+def _simplify(found: Exploration, chosen: Sequence[Target], mark: Mark) -> None:
+    """Go on from what hypothesis shrank to: of a draw of many entries it finds no way to one of few."""
+    first, call = found.failures[0], found.call
+    # sanity check: there is a failure of a call
+    assert call is not None
+
+    def same(p: Problem) -> bool:
+        other = replace(call, source=p, random_order=False)
+        observations = [mark(o) for o in run(chosen, [other]) if o.id == other.id]
+        still = any(fails(o) and (o.target, o.output) == (first.target, first.output) for o in observations)
+        if still:
+            found.call, found.observations = other, observations
+        return still
+
+    with np.errstate(all="ignore"):
+        simpler(call.problem, same, at=first.index)

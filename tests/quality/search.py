@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from random import Random
 
-import hypothesis
-from hypothesis import Phase, settings, target
 from hypothesis import strategies as st
+from hypothesis import target
 
 from lossproof.cases.explore.calls import calls
-from lossproof.cases.explore.search import CLIMBED, MANY, SETTINGS
+from lossproof.cases.explore.search import CLIMBED, MANY
 from lossproof.cases.explore.search import search as explore
 from lossproof.core.call import Call
 from lossproof.core.observation import FAILING, Observation
+from lossproof.running.exploration import explored
 from lossproof.running.loop import run
 from lossproof.targets.target import Target
 from tests.mutants.kit.mutant import Mutant
@@ -45,15 +44,11 @@ def search(mutant: Mutant, seed: int) -> Call | None:
     return None
 
 
-def minimal(mutant: Mutant) -> Call:
-    """The failing call that hypothesis shrinks to."""
-    judged = mutant.target()
-    return hypothesis.find(
-        _calls(mutant),
-        lambda call: any(o.verdict in FAILING for o in _judged(judged, call)),
-        random=Random(0),
-        settings=settings(SETTINGS, max_examples=MANY, phases=(Phase.generate, Phase.shrink)),
-    )
+def minimal(mutant: Mutant, seed: int) -> Call:
+    """The failing call that exploration ends with."""
+    found = explored([mutant.target()], mutant.op, mutant.expect, examples=MANY, seed=seed).call
+    assert found is not None
+    return found
 
 
 def _calls(mutant: Mutant) -> st.SearchStrategy[Call]:

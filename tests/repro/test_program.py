@@ -23,6 +23,7 @@ from lossproof.adapters.numpy import ADAPTER as NUMPY
 from lossproof.adapters.outputs import TABLE
 from lossproof.adapters.protocol import Problem
 from lossproof.cases import catalogue
+from lossproof.cases.simplify import simpler
 from lossproof.cli import main
 from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR
@@ -30,7 +31,6 @@ from lossproof.core.errors import UsageError
 from lossproof.core.operations import OPERATIONS
 from lossproof.repro.checked_entry import Entry
 from lossproof.repro.program import reproduce
-from lossproof.repro.simplify import simpler
 from lossproof.targets import selection
 from lossproof.targets.target import Target, load_adapter
 from tests.adapters.test_adapters import PROBLEMS

@@ -3,8 +3,7 @@
 Hypothesis draws the same few choices for every call of an op, in the same order: first those that say what kind of
 call it is, then a seed and three tapes of bytes. The numbers of a call with few entries are read off the tapes, so that
 they shrink to plain ones; those of larger calls come from the seed, so that a call of 70 000 rows is as cheap to draw
-and to shrink as a small one. A failure that small shapes show shrinks to a small shape, since no choice is lost on the
-way; of one that they do not show, shape and seed shrink.
+and to shrink as a small one. Of a failure of a large call shape and seed shrink, and what is left is simplified.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from lossproof.cases.scaled_logits import FACTORS, full_factors
 from lossproof.cases.wider_outputs import WIDER
 from lossproof.core.call import Call
 from lossproof.core.formats import F64, FORMATS, Format
+from lossproof.core.operations import may_omit
 
 _T = TypeVar("_T")
 # Entries of a call whose numbers hypothesis draws one by one, and bytes for them: past the end they are 0.
@@ -97,27 +97,41 @@ def calls(
     if is_loss:
         target = fields["target"]
         fields["target"] = _placed(target, where) if target.ndim == 2 else target.reshape(where.rest)
-    problem = Problem(op, fmt.name, _placed(rows, where), axis=where.axis, layout=layout, **fields, **extras)
+    problem = _as_allowed(
+        Problem(op, fmt.name, _placed(rows, where), axis=where.axis, layout=layout, **fields, **extras)
+    )
     problem = _directed(pickers["directions"], fmt, problem, drawn)
     return Call(_laid_alone(problem, laid), family.name, "explored", tier="free")
 
 
 def _laid_alone(p: Problem, laid: str) -> Problem:
-    """The problem with the layout of one array alone, where that is there and need not be constant for it."""
+    """The problem with the layout of one array alone, where that is there and need not be constant for it.
+
+    A cotangent is made constant: what the gradient of a sum is.
+    """
     a = getattr(p, laid) if laid else None
-    fits = a is not None and a.ndim and p.layout not in ("contiguous", "expanded")
-    return replace(p, laid=laid) if fits else p
+    if a is None or not a.ndim or p.layout == "contiguous":
+        return p
+    if p.layout != "expanded":
+        return replace(p, laid=laid)
+    return replace(p, laid=laid, cotangent=np.full_like(a, a.flat[0])) if laid == "cotangent" else p
 
 
 def _extras(pick: Picker, op: str, fmt: Format) -> dict[str, Any]:
-    """A factor before the op, the backward pass twice, or a wider output dtype, each in one of many calls."""
-    kind = pick.choice(("",) * 17 + ("scale", "again", "wider"))
+    """A factor before the op, the backward pass twice, a wider output dtype, or arguments left out, each in one of many
+    calls."""
+    kind = pick.choice(("",) * 17 + ("scale", "again", "wider", "omit"))
     if kind == "scale" and op != "nll_loss" and fmt.bits >= 32:
         return {"scale": pick.choice((*FACTORS, *full_factors(fmt)))}
-    if kind == "again":
-        return {"repeat_backward": True}
+    if kind in ("again", "omit"):
+        return {"repeat_backward" if kind == "again" else "omit": True}
     wider = WIDER.get(fmt.name)
     return {"out_dtype": wider} if kind == "wider" and wider else {}
+
+
+def _as_allowed(p: Problem) -> Problem:
+    """The problem with arguments left out only where they have their defaults."""
+    return replace(p, omit=p.omit and may_omit(p))
 
 
 def _wanted(wanted: Wanted, extras: dict[str, Any]) -> Wanted:

@@ -28,7 +28,7 @@ _ROWS = (65, 257, 1025, 2049, 4097)
 _MANY_ROWS, _NARROW_ROWS = (5000, 9001), (65_537, 70_000)
 # Of 20 examples each. Losses have options and labels, the others have nothing but rows and classes.
 _SHARES = {
-    False: {"small": 4, "ranked": 5, "empty": 1, "wide": 8, "long": 1, "tall": 1},
+    False: {"small": 4, "ranked": 5, "empty": 1, "wide": 6, "long": 1, "tall": 2, "many": 1},
     True: {"small": 4, "ranked": 5, "empty": 1, "wide": 5, "long": 1, "tall": 2, "many": 2},
 }
 _THEMES = {losses: tuple(t for t, n in shares.items() for _ in range(n)) for losses, shares in _SHARES.items()}
