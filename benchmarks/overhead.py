@@ -1,52 +1,81 @@
-"""Where the time of a run goes: bare framework calls, oracle, judge, the rest.
+"""What judging costs beside what is judged: processor time of whole runs, and of the bare calls of the same deck.
 
-    python benchmarks/overhead.py [TARGET ...] [--deck smoke]
+    python -m benchmarks.overhead [TARGET ...] [--deck smoke]
 
-"Framework" is the time inside the adapters' ``evaluate``: conversion, the framework's own function, its gradient, and
-pulling the result back. Compare shares within one run only; machines are noisy.
+"Bare" is a process that imports the framework and puts the same calls to the adapter (conversion, the framework's own
+function, its gradient, and pulling the result back), and judges and records nothing; drawing the calls is not counted.
+A "run" has all of it: pipes, truth, bounds, judge and record, without the cache of judgements; "cached" is one that
+finds every judgement there. Seconds are those of user and system of all processes; ratios are those of one benchmark.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
+import tempfile
 import time
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lossproof.cases.deck import DECKS, deck_calls
-from lossproof.running.loop import run
-from lossproof.running.timing import Clock
+from benchmarks.again import seconds
+from lossproof.cases.catalogue import select
+from lossproof.cases.deck import DECKS
+from lossproof.running.answers import ask_group
+from lossproof.running.loop import schedule, stacked
 from lossproof.targets.target import installed, parse_target
 
 
-def measure(name: str, deck: str) -> tuple[float, float, float, float, float, int]:
-    """Seconds of import, framework, oracle, judge and in total (without the import), and the number of calls."""
-    start = time.perf_counter()
+@np.errstate(all="ignore")
+def bare(name: str, deck: str) -> tuple[float, float, int]:
+    """Seconds of the import and of the calls of a target in this process, and how many calls there are."""
+    start = time.process_time()
     target = parse_target(name)
-    imported = time.perf_counter() - start
-    start, clock = time.perf_counter(), Clock()
-    calls = deck_calls(deck)
-    for _ in run([target], calls, clock):
-        pass
-    total = time.perf_counter() - start
-    return imported, sum(clock.targets.values()), clock.oracle, clock.judge, total, len(calls)
+    imported, taken, count = time.process_time() - start, 0.0, 0
+    for unit in schedule([target], stacked(select(deck=deck))):
+        several = [call.problem for call in unit.group.calls if not call.is_check]
+        start = time.process_time()
+        ask_group(target, unit.group)
+        taken += time.process_time() - start
+        count += len(several) or 1
+    return imported, taken, count
+
+
+def apart(name: str, deck: str) -> tuple[float, float, int]:
+    """What :func:`bare` finds in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.overhead", name, "--deck", deck, "--bare"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported, taken, count = done.stdout.split()[-3:]
+    return float(imported), float(taken), int(count)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*")
     parser.add_argument("--deck", choices=list(DECKS), default="smoke")
+    parser.add_argument("--bare", action="store_true", help="Print the three numbers of one target, measured here.")
     options = parser.parse_args()
-    table = Table(title=f"deck {options.deck}, seconds (share of the run)")
-    for column in ("target", "import", "framework", "oracle", "judge", "rest", "total", "calls"):
+    if options.bare:
+        print(*bare(options.targets[0], options.deck))
+        return
+    table = Table(title=f"deck {options.deck}: processor seconds, and ratios to the bare calls with their import")
+    for column in ("target", "calls", "import", "bare calls", "run", "cached", "run / bare", "cached / bare"):
         table.add_column(column, justify="left" if column == "target" else "right")
     for name in options.targets or [t.name for t in installed()]:
-        imported, framework, oracle, judge, total, calls = measure(name, options.deck)
-        parts = (framework, oracle, judge, total - framework - oracle - judge)
-        table.add_row(
-            name, f"{imported:.2f}", *(f"{p:.2f} ({p / total:.0%})" for p in parts), f"{total:.2f}", str(calls)
-        )
+        imported, taken, count = apart(name, options.deck)
+        with tempfile.TemporaryDirectory(prefix="lossproof-") as folder:
+            asked = (name, "--deck", options.deck, "--record", os.path.join(folder, "r.jsonl"), "--overwrite")
+            # What is compiled once, and is kept, is compiled before.
+            seconds("numpy", "--deck", "smoke", cache=folder)
+            run = seconds(*asked, "--no-cache", cache=folder)
+            seconds(*asked, cache=folder)
+            cached = seconds(*asked, cache=folder)
+        whole = imported + taken
+        figures = (imported, taken, run, cached)
+        table.add_row(name, str(count), *(f"{f:.1f}" for f in figures), f"{run / whole:.2f}", f"{cached / whole:.2f}")
     Console().print(table)
 
 
