@@ -14,16 +14,33 @@ if TYPE_CHECKING:
     from lossproof.api import check_implementation, run
     from lossproof.core.errors import UsageError
     from lossproof.core.observation import Observation
+    from lossproof.functions.enclosed import Enclosed, Enclosures, enclose
+    from lossproof.functions.gradients import gradcheck
     from lossproof.running.report import Report
 
 __version__ = "0.1.0"
-__all__ = ["Observation", "Report", "UsageError", "__version__", "check_implementation", "run"]
+__all__ = [
+    "Enclosed",
+    "Enclosures",
+    "Observation",
+    "Report",
+    "UsageError",
+    "__version__",
+    "check_implementation",
+    "enclose",
+    "gradcheck",
+    "run",
+]
 
 _MODULES = {
+    "Enclosed": "lossproof.functions.enclosed",
+    "Enclosures": "lossproof.functions.enclosed",
     "Observation": "lossproof.core.observation",
     "Report": "lossproof.running.report",
     "UsageError": "lossproof.core.errors",
     "check_implementation": "lossproof.api",
+    "enclose": "lossproof.functions.enclosed",
+    "gradcheck": "lossproof.functions.gradients",
     "run": "lossproof.api",
 }
 

@@ -11,7 +11,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, Protocol, cast
 
 from lossproof.adapters.given import Given
-from lossproof.adapters.protocol import Problem
+from lossproof.adapters.protocol import Problem, Tensor
 from lossproof.core.errors import UsageError
 from lossproof.core.names import known_names
 
@@ -48,6 +48,10 @@ class Tensors(Protocol):
 
     def is_tensor(self, a: Any, /) -> bool:
         """Tell whether something is a tensor of the framework."""
+        ...
+
+    def pulled(self, t: Any, /) -> Tensor:
+        """Pull a tensor back exactly."""
         ...
 
     def is_cut_off(self, value: Any, /) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 ENGINE = Path(__file__).resolve().parents[2] / "conformance"
 # Names that may stand in several modules, and why.
 ALLOWED: Mapping[str, str] = {
+    "enclose": "of a ball, as three numbers of float64, and the public function for inputs of a caller",
     "pytest_generate_tests": "pytest calls it by this name in every module of tests",
     "run": "the loop over targets that are there, and the public function that starts them",
 }
