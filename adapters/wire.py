@@ -35,8 +35,11 @@ def pack(message: Message) -> bytes:
     """Encode a message as a frame. Raises :class:`WireError` for a value that has no encoding."""
     arrays: List[np.ndarray] = []
     text = json.dumps(_encode(message, arrays), allow_nan=False, separators=(",", ":")).encode("utf-8")
-    blob = b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)
-    return MAGIC + _LENGTHS.pack(len(text), len(blob)) + text + blob
+    blobs = [np.ascontiguousarray(a) for a in arrays]
+    size = sum(a.nbytes for a in blobs)
+    # The bytes of an array may be gigabytes: they are copied once.
+    parts = [a.reshape(-1).view(np.uint8).data for a in blobs if a.size]
+    return b"".join([MAGIC, _LENGTHS.pack(len(text), size), text, *parts])
 
 
 class Reader:
@@ -82,12 +85,17 @@ class Reader:
         end = HEAD + n_text + n_blob
         if len(buffer) < end:
             return None
-        text, blob = bytes(buffer[HEAD : HEAD + n_text]), bytes(buffer[HEAD + n_text : end])
-        self._drop(end)
+        text, whole = bytes(buffer[HEAD : HEAD + n_text]), memoryview(buffer)
+        blob = whole[HEAD + n_text : end]
         try:
             message = _decode(json.loads(text.decode("utf-8")), blob)
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise WireError("a frame that cannot be read: %s: %s" % (type(error).__name__, error)) from None
+        finally:
+            # Nothing is dropped from a buffer that somebody looks into; arrays are copies.
+            blob.release()
+            whole.release()
+            self._drop(end)
         if not isinstance(message, dict) or "kind" not in message:
             raise WireError("a frame that is no message")
         return message
@@ -137,7 +145,7 @@ def _is_default(value: Any, f: Any) -> bool:
 class _Blob:
     """The arrays of a frame, taken in the order in which its text mentions them."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: memoryview) -> None:
         self.data, self.at = data, 0
 
     def take(self, dtype: str, shape: Tuple[int, ...], size: int) -> np.ndarray:
@@ -153,7 +161,7 @@ class _Blob:
         return found
 
 
-def _decode(value: Any, blob: bytes) -> Any:
+def _decode(value: Any, blob: memoryview) -> Any:
     return _decoded(value, _Blob(blob))
 
 

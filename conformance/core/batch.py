@@ -171,8 +171,9 @@ def _rows_of(arrays: Sequence[np.ndarray | None], axis: int) -> F64 | None:
 
 
 def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    """The arrays in one; a single one, which may be large, is not copied."""
-    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
+    """The arrays in one, dense: sums over a row depend on how it lies in memory. A single dense one is not copied: it
+    may be large."""
+    return np.ascontiguousarray(arrays[0][None] if len(arrays) == 1 else np.stack(arrays))
 
 
 def _given(a: np.ndarray | None) -> np.ndarray:

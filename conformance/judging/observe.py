@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,14 +34,16 @@ def observe(
     *,
     offered: Collection[str] = OUTPUTS,
     outputs: Collection[str] = OUTPUTS,
+    excused: bool = True,
 ) -> list[Observation]:
     """Judge one target's outcomes for a stack of calls: one observation per call and output, in order.
 
     ``offered`` are the outputs that the target has; the error of a call is none of the others. ``outputs`` are those
-    to be judged, of those that the truth has.
+    to be judged, of those that the truth has. What the conventions say is all that is shown where it is not to be
+    ``excused`` (see :func:`without_excuses`).
     """
     per_output = [
-        _observe_output(name, calls, exact, outcomes, target, declared, offered=name in offered)
+        _observe_output(name, calls, exact, outcomes, target, declared, offered=name in offered, excused=excused)
         for name in exact.expected
         if name in outputs
     ]
@@ -79,6 +81,7 @@ def _observe_output(
     declared: Declared,
     *,
     offered: bool,
+    excused: bool,
 ) -> list[Observation]:
     got = np.full(exact.expected[name].exact.mid.shape, np.nan)
     blank = [
@@ -101,11 +104,19 @@ def _observe_output(
         if trouble_i is not None:
             result.append(trouble_i)
         elif judged[declared.profile].undecided[i]:
-            result.append(_escalate(blank[i], call, stack, i))
+            result.append(_escalate(blank[i], call, stack, i, excused=excused))
         else:
             met = next((p for p in ("W", "F", "N") if p in judged and judged[p].ok[i]), "")
             result.append(
-                _one(replace(blank[i], met=met), call, stack, judged[declared.profile], i, beyond=bool(beyond[i]))
+                _one(
+                    replace(blank[i], met=met),
+                    call,
+                    stack,
+                    judged[declared.profile],
+                    i,
+                    beyond=bool(beyond[i]),
+                    excused=excused,
+                )
             )
     return result
 
@@ -123,14 +134,14 @@ def _beyond_grade(calls: Sequence[Call], stack: _Stack) -> Bools:
     return random & ~stack.judge(stack.declared.profile, randomly_ordered=True).ok
 
 
-def _escalate(base: Observation, call: Call, stack: _Stack, i: int) -> Observation:
+def _escalate(base: Observation, call: Call, stack: _Stack, i: int, *, excused: bool) -> Observation:
     """An undecided case: raise Arb's precision until the verdict is certain."""
     p = solved_by(call.problem, stack.declared.mean)
     for precision in PRECISIONS:
         one = replace(stack, exact=truth([p], precision=precision), got=stack.got[i : i + 1])
         judged = one.judge(stack.declared.profile)
         if not judged.undecided[0]:
-            return _one(base, call, one, judged, 0, beyond=False)
+            return _one(base, call, one, judged, 0, beyond=False, excused=excused)
     text = f"undecided at {PRECISIONS[-1]} bits: the answer sits on the bound"
     return replace(base, verdict="error", message=text, call=call)
 
@@ -142,11 +153,17 @@ def _tail(stack: _Stack, i: int) -> dict[str, str]:
     return {} if kept is None else {TAIL: RELATIVE if kept else ABSOLUTE}
 
 
-def _one(base: Observation, call: Call, stack: _Stack, judged: Judged, i: int, *, beyond: bool) -> Observation:
+def without_excuses(shown: Mapping[str, str]) -> dict[str, str]:
+    """Conventions without needless excuses: clause 7 excuses an overflow, and an exact result needs no excuse."""
+    return {clause: how for clause, how in shown.items() if (clause, how) != ("7", "limit")}
+
+
+def _one(
+    base: Observation, call: Call, stack: _Stack, judged: Judged, i: int, *, beyond: bool, excused: bool
+) -> Observation:
     got = stack.got[i]
     shown = conventions(stack.expected, got, i, stack.bound(stack.declared.profile))
-    # Clause 7 excuses an overflow; an exact result needs no excuse.
-    shown = {clause: how for clause, how in shown.items() if (clause, how) != ("7", "limit")}
+    shown = without_excuses(shown) if excused else shown
     verdict = "fail" if not judged.ok[i] else "suspect" if beyond else "convention" if shown else "pass"
     observation = replace(
         base,

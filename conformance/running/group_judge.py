@@ -21,6 +21,7 @@ from lossproof.judging.fused.compiler import missing
 from lossproof.judging.judgement import applied, from_text, to_text
 from lossproof.judging.messages import unusable_answer
 from lossproof.judging.observe import observe
+from lossproof.judging.row_blocks import has_blocks, observe_in_blocks
 from lossproof.running.answers import CallGroup, GroupAnswers
 from lossproof.running.judgement_cache import JudgementCache
 from lossproof.running.timing import Clock
@@ -67,7 +68,11 @@ def judged(
             _judge_regular(group.calls, stacks)
         needed = sorted({i for s in stacks for i, _ in s.left})
         outputs = {name for s in stacks for _, name in s.left}
-    if needed:
+    if needed and has_blocks(group.calls):
+        with clock.phase("judge"):
+            for s in stacks:
+                s.judge_in_blocks()
+    elif needed:
         with clock.phase("oracle"):
             problems = narrowed_to([group.calls[i].problem for i in needed], outputs)
             exact = truths_of(problems, {s.declared.mean for s in stacks if s.left})
@@ -152,6 +157,17 @@ class _Answered:
             key = needed[place // len(names)], o.output
             if key in left:
                 self.found[key] = o
+
+    def judge_in_blocks(self) -> None:
+        """Judge what is open of large calls, some rows at a time."""
+        left = self.left
+        for i in sorted({i for i, _ in left}):
+            names = {name for j, name in left if j == i}
+            call, outcome = self.calls[i], self.answers.outcomes[i]
+            of_call = observe_in_blocks(
+                call, outcome, self.target.name, self.declared, offered=self.offered, outputs=names
+            )
+            self.found.update({(i, o.output): o for o in of_call})
 
     def keep(self, cache: JudgementCache | None) -> None:
         """Keep what was judged; what was kept before is compared with it."""

@@ -1,4 +1,5 @@
-"""Observations of answers that pass, from the pass over regular calls; whatever else there is stays open."""
+"""Observations of answers that pass, and of those to large calls, from the pass over regular calls; whatever else there
+is stays open."""
 
 from __future__ import annotations
 
@@ -17,8 +18,9 @@ from lossproof.core.operations import solved_by
 from lossproof.core.profiles import STRICTNESS, Declared
 from lossproof.judging.fused.entries import ACCURATE, ALLOWED, GRADED, LOW, MID, OK, RAD, SHARE, ULP, UNDECIDED, WORST
 from lossproof.judging.fused.regular_calls import OUTPUTS, Summaries, judge_regular
-from lossproof.judging.messages import own_index
+from lossproof.judging.messages import message, own_index
 from lossproof.judging.observe import GRADED_TERMS
+from lossproof.judging.row_blocks import LARGE
 from lossproof.truth.oracle.enclosure import outward
 
 Key = tuple[int, str]
@@ -38,8 +40,8 @@ class Answers:
 def observe_regular(calls: Sequence[Call], several: Sequence[Answers]) -> list[dict[Key, Observation]]:
     """Observe, for each target, the open answers that pass; all of its targets share what is computed.
 
-    Those that do not pass, that a clause of section 4 speaks of, or that ask for more precision are not among them.
-    The targets have one ``mean``.
+    Those that do not pass (but for large calls), that a clause of section 4 speaks of, or that ask for more precision
+    are not among them. The targets have one ``mean``.
     """
     found: list[dict[Key, Observation]] = [{} for _ in several]
     asked = sorted({(i, name) for a in several for i, name in a.open if name in OUTPUTS})
@@ -59,7 +61,7 @@ def observe_regular(calls: Sequence[Call], several: Sequence[Answers]) -> list[d
                 continue
             for name in names:
                 if (i, name) in a.open:
-                    o = _passed(calls[i], name, a, of_target, answers[name][t, place], place, a.outcomes[i])
+                    o = _observed(calls[i], name, a, of_target, answers[name][t, place], place, a.outcomes[i])
                     if o is not None:
                         found[t][i, name] = o
     return found
@@ -106,23 +108,31 @@ class _OfTarget:
         return cls(summaries.found[t], places, random)
 
 
-def _passed(
+def _observed(
     call: Call, name: str, a: Answers, f: _OfTarget, got: F64, place: int, outcome: Outcome
 ) -> Observation | None:
-    """The observation of an output, if it is within its bounds for certain."""
+    """The observation of an output that is within its bounds for certain; of a large call also of one that is not.
+
+    Arrays that say more of a failure, or of what is undecided, would take many times the memory of a large call.
+    """
     by_model = f.found[OUTPUTS.index(name), place]
     declared = by_model[f.places[a.declared.profile]].tolist()
     random = f.random if call.random_order else None
-    if not declared[OK] or declared[UNDECIDED] or (random is not None and not by_model[random, OK]):
-        return None
     p, worst = call.problem, int(declared[WORST])
     at = (worst,) if got.ndim == 1 else divmod(worst, got.shape[1])
+    verdict = "pass" if random is None or by_model[random, OK] else "suspect"
+    if not declared[OK]:
+        verdict = "fail" if _is_beyond(float(got[at]), declared) else ""
+    elif declared[UNDECIDED]:
+        verdict = ""
+    if not verdict or (verdict != "pass" and p.x.size <= LARGE):
+        return None
     axis = p.axis % p.x.ndim
-    return Observation(
+    o = Observation(
         call.id,
         name,
         a.target,
-        "pass",
+        verdict,
         share=declared[SHARE],
         ulp=declared[ULP],
         index=own_index(at, p, name),
@@ -139,3 +149,11 @@ def _passed(
         classes=p.x.shape[axis],
         reduction=p.reduction if p.is_loss else "",
     )
+    if verdict == "pass":
+        return o
+    return replace(o, message=message(call.with_problem(solved_by(p, a.declared.mean)), o), call=call)
+
+
+def _is_beyond(got: float, summary: Sequence[float]) -> bool:
+    """Say whether the worst entry of a summary is beyond its bound, wherever in its enclosure the exact result is."""
+    return not abs((got - summary[MID]) - summary[LOW]) - summary[RAD] <= summary[ALLOWED]
