@@ -21,7 +21,7 @@ import click
 import pytest
 
 WRITTEN = Path(__file__).with_name("public_names.txt")
-MODULES = ("lossproof", "lossproof.adapters")
+MODULES = ("lossproof", "lossproof.pytest", "lossproof.adapters")
 
 
 def names(module: str) -> Iterator[str]:

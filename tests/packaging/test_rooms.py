@@ -28,7 +28,9 @@ ROOMS: Mapping[str, frozenset[str]] = {
     "functions": frozenset({"core", "truth", "targets", "judging", "cases", "records", "running", "repro"}),
     "views": frozenset({"core", "targets", "cases", "records", "running", "repro"}),
     "suite": frozenset({"plugin", "core", "truth", "targets", "judging", "cases", "records", "running"}),
-    "cli": frozenset({"core", "truth", "targets", "judging", "cases", "records", "running", "repro", "views"}),
+    "cli": frozenset(
+        {"core", "truth", "targets", "judging", "cases", "records", "running", "repro", "functions", "views"}
+    ),
 }
 LINES = 350
 MODULES = 30

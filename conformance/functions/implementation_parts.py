@@ -1,0 +1,195 @@
+"""The check of an implementation in parts, one for each op, dtype and family, so that a test runner can show each."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+from lossproof.adapters.protocol import Adapter
+from lossproof.cases.catalogue import select
+from lossproof.core.call import Call
+from lossproof.core.case_id import ERROR
+from lossproof.core.errors import UsageError
+from lossproof.core.names import known_names
+from lossproof.functions.callee import callee
+from lossproof.functions.declaration import Declaration
+from lossproof.functions.prepare import kept_calls, prepared
+from lossproof.functions.trial_findings import TrialFindings
+from lossproof.records.waivers import Book
+from lossproof.running import judgement_cache
+from lossproof.running.report import Report, report
+from lossproof.running.session import Live, Session
+from lossproof.running.session_options import DeckOptions
+from lossproof.targets import selection
+from lossproof.targets.target import Target
+
+# Op, dtype and family.
+PartKey = tuple[str, str, str]
+# The part of a function that says whether it answers an ordinary call at all.
+ANSWERS = "answers"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartOptions:
+    """Options of all parts: which deck they are of, and whether answers to invalid input are among them."""
+
+    deck: str = "default"
+    seed: int = 0
+    errors: bool = True
+
+
+@dataclass(frozen=True)
+class PartFound:
+    """The end of a part: ``failure`` says in a text what is wrong, ``skipped`` why nothing was judged."""
+
+    failure: str = ""
+    skipped: str = ""
+
+
+@dataclass(eq=False)
+class TargetInParts:
+    """A target that is judged part by part."""
+
+    target: Target
+    options: PartOptions
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        self.name = self.name or self.target.name
+
+    @cached_property
+    def parts(self) -> list[PartKey]:
+        """The parts in the order of the deck."""
+        c = self.target.capabilities
+        return [key for op in c.ops for key in _groups(op, tuple(c.dtypes), self.options)]
+
+    def judged(self, key: PartKey) -> PartFound:
+        """Judge a part."""
+        calls = _groups(key[0], tuple(self.target.capabilities.dtypes), self.options)[key]
+        return _found(_report(self.target, calls, self.options))
+
+
+@dataclass(eq=False)
+class FunctionInParts:
+    """A function that is judged part by part; what it takes is found out when the first part is judged."""
+
+    function: Any
+    declared: Declaration
+    options: PartOptions
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return callee(self.function, self.declared.name).name
+
+    @cached_property
+    def parts(self) -> list[PartKey]:
+        """The parts in the order of the deck, and first of all whether an ordinary call is answered."""
+        op, dtypes = self.declared.op, tuple(self.declared.dtypes or ())
+        return [(op, "", ANSWERS), *_groups(op, dtypes, self.options)]
+
+    @cached_property
+    def _prepared(self) -> tuple[Target, TrialFindings]:
+        found = prepared(self.function, self.declared)
+        return Target(found.adapter, device=self.declared.device), found
+
+    def judged(self, key: PartKey) -> PartFound:
+        """Judge a part."""
+        target, found = self._prepared
+        op, dtype, family = key
+        if family == ANSWERS:
+            if found.broken is None:
+                return PartFound()
+            return _found(_report(target, [Call(found.broken, "ordinary", "trial")], self.options))
+        if found.broken is not None:
+            return PartFound(skipped=f"not even an ordinary call is answered, see the test {ANSWERS}")
+        if dtype not in found.dtypes:
+            notes = [note for note in found.notes if note.startswith(f"not asked: {dtype} ")]
+            return PartFound(skipped=(notes or [f"{dtype} is not among its dtypes"])[0])
+        calls = _groups(op, tuple(self.declared.dtypes or ()), self.options)[key]
+        kept, left = kept_calls(calls, self.declared)
+        return _found(_report(target, kept, self.options)) if kept else PartFound(skipped="; ".join(left))
+
+
+InParts = TargetInParts | FunctionInParts
+
+
+def in_parts(implementations: Iterable[Any], options: PartOptions, declared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of some implementations by readable ids, each as an :data:`InParts` with a :data:`PartKey`.
+
+    An implementation is an adapter, a target string, or a function, a module or a loss, of which all that is
+    ``declared`` holds; ``(function, dict)`` declares something of this one alone. Raises :class:`UsageError` for
+    anything else, and for unknown names.
+    """
+    names: Counter[str] = Counter()
+    found: dict[str, Any] = {}
+    if isinstance(implementations, str) or not isinstance(implementations, Iterable):
+        raise UsageError("expected a list of functions, modules, adapters or target strings")
+    for given in implementations:
+        for one in _in_parts(given, options, declared):
+            plain = re.sub(r"[^\w.+:@-]+", "", one.name) or "function"
+            names[plain] += 1
+            unique = plain if names[plain] == 1 else f"{plain}{names[plain]}"
+            found |= {"-".join(filter(None, (unique, *key))): (one, key) for key in one.parts}
+    if not found:
+        raise UsageError("there is nothing to check; expected a list of functions, modules, adapters or target strings")
+    return found
+
+
+def _in_parts(given: Any, options: PartOptions, declared: Mapping[str, Any]) -> list[InParts]:
+    if isinstance(given, str):
+        return [TargetInParts(target, options) for target in selection.choose_targets([given])]
+    if isinstance(given, Adapter):
+        offered = given.capabilities()
+        return [TargetInParts(Target(given, mode=offered.modes[0], device=offered.devices[0]), options)]
+    own: Mapping[str, Any] = {}
+    if isinstance(given, tuple):
+        if len(given) != 2 or not isinstance(given[1], Mapping):
+            raise UsageError("a tuple of another kind than (function, {'op': ..., ...})")
+        given, own = given
+    said = {**declared, **own}
+    known_names("argument", said, [f.name for f in fields(Declaration)])
+    who = callee(given, said.get("name", ""))
+    if "op" not in said:
+        raise UsageError(f"which op is {who.name}? Say op='cross_entropy', or ({who.name}, {{'op': 'cross_entropy'}})")
+    made = Declaration(**said)
+    made.check()
+    return [FunctionInParts(given, made, options)]
+
+
+@lru_cache(maxsize=8)
+def _groups(op: str, dtypes: tuple[str, ...], options: PartOptions) -> dict[PartKey, list[Call]]:
+    groups: dict[PartKey, list[Call]] = {}
+    for call in select(options.deck, options.seed, (op,), dtypes):
+        if options.errors or call.family != ERROR:
+            groups.setdefault((op, call.outline.dtype, call.family), []).append(call)
+    return groups
+
+
+def _report(target: Target, calls: Sequence[Call], options: PartOptions) -> Report:
+    cache = judgement_cache.on_this_machine(wanted=True)
+    made = DeckOptions(size=options.deck, seed=options.seed, ops=(calls[0].outline.op,))
+    session = Session(
+        subjects=[target], calls=calls, deck=made, book=Book([], [target]), source=Live([target], calls, cache=cache)
+    )
+    # Overflows of a function are provoked, also where a project makes errors of warnings.
+    with closing(session), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return report(session)
+
+
+def _found(found: Report) -> PartFound:
+    if found.failures:
+        try:
+            replace(found, reasons=()).raise_on_failure(limit=3)
+        except AssertionError as error:
+            return PartFound(failure=str(error))
+    if not found.judged:
+        return PartFound(skipped="; ".join([*found.unsupported, *found.reasons][:2]) or found.withheld)
+    return PartFound()
