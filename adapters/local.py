@@ -44,7 +44,7 @@ def load(value: str) -> Adapter:
     Whatever its import raises passes through; TypeError if it is no adapter.
     """
     place, _, attribute = value.rpartition(":")
-    found: Any = _from_file(place) if place.endswith(".py") else importlib.import_module(place)
+    found: Any = from_file(place) if place.endswith(".py") else importlib.import_module(place)
     for part in attribute.split("."):
         found = getattr(found, part)
     if not isinstance(found, Adapter):
@@ -52,7 +52,8 @@ def load(value: str) -> Adapter:
     return found
 
 
-def _from_file(path: str) -> Any:
+def from_file(path: str) -> Any:
+    """Import a file as a module of its name, its neighbours importable. Whatever its import raises passes through."""
     path = os.path.abspath(path)
     name = os.path.splitext(os.path.basename(path))[0]
     # Its neighbours are importable, as they are for a script; last, so that none of them hides an installed package.

@@ -1,0 +1,84 @@
+"""``lossproof check``: a function of a file is judged as a target is, and printed as a run is."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from lossproof.cli.outputs import new_record, views
+from lossproof.cli.printed_session import told
+from lossproof.cli.shared_options import OutputOptions
+from lossproof.core.errors import UsageError
+from lossproof.core.formats import FORMATS
+from lossproof.core.names import known_names
+from lossproof.functions.argument_names import SYNONYMS
+from lossproof.functions.declaration import Declaration
+from lossproof.functions.found_function import found_function, op_of
+from lossproof.functions.function_check import Questions
+from lossproof.functions.function_session import function_session
+from lossproof.views.progress import progress
+
+_SEVERAL = ("dtypes", "options", "targets", "reductions", "ranks", "layouts", "labels")
+
+
+def check_command(
+    function: str,
+    *,
+    outputs: OutputOptions,
+    op: str | None,
+    names: Sequence[str],
+    pick: str | None,
+    grad: str | None,
+    wanted: Sequence[str],
+    profiles: Sequence[str],
+    no_autodiff: bool,
+    no_errors: bool,
+    deck: str,
+    seed: int,
+    **given: Any,
+) -> int:
+    """Judge, print, and return the exit code."""
+    new_record(outputs.record, overwrite=outputs.overwrite)
+    others = views(outputs, {"deck": deck, "seed": seed})
+    name = function.rpartition(":")[2]
+    judged = found_function(function)
+    rest: dict[str, Any] = {key: tuple(value) or None if key in _SEVERAL else value for key, value in given.items()}
+    declared = Declaration(
+        op=op_of(function, op),
+        name=name,
+        names=_pairs("--name", names, "ARGUMENT=NAME, such as target=labels", SYNONYMS) or None,
+        pick=int(pick) if pick and pick.lstrip("-").isdecimal() else pick,
+        grad=found_function(f"{function.rpartition(':')[0]}:{grad}") if grad else None,
+        error_profiles=_pairs("--profile", profiles, "DTYPE=PROFILE, such as float16=W"),
+        outputs=tuple(wanted) or None,
+        autodiff=not no_autodiff,
+        **rest,
+    )
+    asked = Questions(deck=deck, seed=seed, errors=not no_errors)
+    with contextlib.ExitStack() as stack:
+        shown = stack.enter_context(progress(quiet=outputs.quiet))
+        shown.stage(f"{name}: trial calls find out what it takes")
+        session, notes = function_session(judged, declared, asked)
+        stack.enter_context(contextlib.closing(session))
+        for line in notes:
+            click.echo(line, err=outputs.as_json or outputs.quiet)
+        # Overflows of a function are provoked: what it warns of them is no news.
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", RuntimeWarning)
+        code = told(session, outputs, others, None, shown)
+    if code == 1:
+        click.echo(f"{name} is no target: explain without --target shows inputs, exact results and bounds", err=True)
+    return code
+
+
+def _pairs(option: str, given: Sequence[str], form: str, known: Mapping[str, Any] | None = None) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    known_names(f"name in {option}", [key for key, sign, _ in pairs if sign], list(known or FORMATS))
+    wrong = next((text for text, (key, _, value) in zip(given, pairs, strict=True) if not key or not value), None)
+    if wrong is not None:
+        raise UsageError(f"{option} is {wrong!r}; expected {form}")
+    return {key: value for key, _, value in pairs}

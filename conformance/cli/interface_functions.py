@@ -1,0 +1,57 @@
+"""The commands for whoever writes an implementation: check and new-adapter. Options only; the work is imported when a
+command runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from lossproof.cli.shared_options import MANY_NAMES, output_options, several
+
+_OPTIONS = (
+    click.option("--op", metavar="NAME", help="The op; by default the one that the function's name has in it."),
+    click.option("--framework", metavar="NAME", help="numpy, torch, jax or tensorflow; by default it is found out."),
+    click.option(
+        "--device", default="cpu", show_default=True, metavar="NAME", help="Where tensors are, such as cuda:0."
+    ),
+    click.option("--name", "names", multiple=True, metavar="ARGUMENT=NAME", help="Its name of an argument, x=scores."),
+    click.option("--pick", metavar="INDEX|NAME", help="Which of several results is judged."),
+    click.option("--grad", metavar="NAME", help="The function beside it that computes the gradient (NumPy)."),
+    click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **MANY_NAMES),
+    click.option("--option", "options", help="An option that it takes, if not all of them (repeatable).", **MANY_NAMES),
+    click.option("--target", "targets", help="Kind of target, index or probability (repeatable).", **MANY_NAMES),
+    click.option("--output", "wanted", help="Only this output, such as value or vjp (repeatable).", **MANY_NAMES),
+    click.option("--reduction", "reductions", help="Only this reduction (repeatable).", **MANY_NAMES),
+    click.option("--rank", "ranks", multiple=True, type=int, metavar="N", help="Logits of so many axes (repeatable)."),
+    click.option("--layout", "layouts", help="Only this layout in memory (repeatable).", **MANY_NAMES),
+    click.option("--labels", multiple=True, metavar="DTYPE", help="Only labels of this dtype (repeatable)."),
+    click.option("--max-classes", type=int, metavar="N", help="The largest number of classes."),
+    click.option("--ignore-index", type=int, metavar="N", help="The one label that it ignores always."),
+    click.option("--result-dtype", metavar="NAME", help="The dtype of results, wider than that of the logits."),
+    click.option("--mean", default="mean", metavar="NAME", help="What its mean is: mean_over_rows, mean_over_kept."),
+    click.option("--profile", "profiles", multiple=True, metavar="DTYPE=W|N|F", help="A declared error profile."),
+    click.option("--online", is_flag=True, help="It rescales partial sums when the running maximum grows."),
+    click.option("--no-autodiff", is_flag=True, help="Without the derivatives of the framework."),
+    click.option("--no-errors", is_flag=True, help="Without calls of invalid and of empty input."),
+    click.option("--deck", default="default", show_default=True, metavar="NAME", help="smoke, default or full."),
+    click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck."),
+)
+
+
+@click.command()
+@click.argument("function", metavar="FILE.py:FUNCTION")
+@several(_OPTIONS)
+@output_options()
+def check(function: str, **options: Any) -> int:
+    """Judge a function, a module or a loss: FILE.py:FUNCTION or module:FUNCTION, such as losses.py:cross_entropy.
+
+    It takes arrays of NumPy or tensors of a framework. Its signature is read, trial calls find out what it takes, and
+    what is not asked is said. Exit codes are those of run.
+    """
+    from lossproof.cli.commands.check import check_command
+
+    return check_command(function, **options)
+
+
+FUNCTION_COMMANDS = (check,)

@@ -1,0 +1,95 @@
+"""``lossproof check``: a function of a file, judged from the shell."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.views import lossproof
+
+FILE = """
+import numpy as np
+
+LOSS = 3
+
+
+def softmax(x, *, axis):
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def softmax_grad(x, cotangent, *, axis):
+    p = softmax(x, axis=axis)
+    return p * (cotangent - (p * cotangent).sum(axis=axis, keepdims=True))
+
+
+def naive(scores, axis=-1):
+    e = np.exp(scores)
+    return {"p": e / e.sum(axis=axis, keepdims=True)}
+
+
+def broken_softmax(x):
+    raise RuntimeError("not today")
+"""
+SMALL = ("--deck", "smoke", "--dtype", "float32")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "my_functions.py").write_text(FILE)
+    (tmp_path / "half_done.py").write_text("import math\n\nmath.nothing\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_right_function_is_ok_and_what_is_asked_is_said() -> None:
+    result = lossproof("check", "my_functions.py:softmax", "--grad", "softmax_grad", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert "asked of softmax: numpy arrays; float32; value, gradient; with axis" in result.stdout
+    assert "OK (softmax: " in result.stdout
+
+
+def test_a_wrong_one_is_a_finding() -> None:
+    options = ("--op", "softmax", "--name", "x=scores", "--pick", "p", *SMALL)
+    result = lossproof("check", "my_functions.py:naive", *options)
+    assert result.exit_code == 1, result.output
+    assert "softmax(float32 dominating" in result.stdout
+    assert "naive is no target: explain without --target shows" in result.stderr
+    quiet = lossproof("check", "my_functions.py:broken_softmax", "--quiet", *SMALL)
+    assert quiet.exit_code == 1
+    assert "RuntimeError: not today" in quiet.stdout
+
+
+def test_a_module_will_do_and_the_summary_is_for_programs(folder: Path) -> None:
+    result = lossproof("check", "my_functions:softmax", "--json", "--record", "r.jsonl", *SMALL)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)
+    assert (folder / "r.jsonl").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("my_functions.py",), "is a file; expected my_functions.py:FUNCTION, of softmax, softmax_grad, naive"),
+        (("my_functions.py:sofmax",), "my_functions.py has no sofmax; nearest: softmax"),
+        (("my_functions.py:LOSS", "--op", "softmax"), "expected a function, a module or a loss; got int 3"),
+        (("my_functions.py:naive",), "which op is naive? Say --op softmax, log_softmax, nll_loss or cross_entropy"),
+        (("no_such.py:softmax",), "there is no file no_such.py; expected FILE.py:FUNCTION"),
+        (("no_such.thing:softmax",), "there is no module no_such.thing"),
+        (("half_done.py:softmax",), "half_done.py does not import: AttributeError: module 'math' has no"),
+        (("softmax",), "'softmax' names no function; expected FILE.py:FUNCTION or module:FUNCTION"),
+        (("my_functions.py:softmax max",), "'softmax max' is no name of a function"),
+        (("my_functions.py:softmax", "--name", "x"), "--name is 'x'; expected ARGUMENT=NAME"),
+        (("my_functions.py:softmax", "--name", "z=x"), "unknown name in --name 'z'"),
+        (("my_functions.py:softmax", "--profile", "float17=W"), "unknown name in --profile 'float17'"),
+        (("my_functions.py:softmax", "--dtype", "float31"), "unknown dtype 'float31'; did you mean float32"),
+        (("my_functions.py:softmax", "--framework", "mxnet"), "unknown framework 'mxnet'"),
+    ],
+)
+def test_mistakes_are_one_clear_line(arguments: tuple[str, ...], message: str) -> None:
+    result = lossproof("check", *arguments)
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert "Traceback" not in result.output
