@@ -134,7 +134,7 @@ def test_the_script_needs_only_its_framework(section: Section) -> None:
     imported = set(re.findall(r"^(?:import|from) (\w+)", section.script.read_text("utf-8"), re.MULTILINE))
     # Keras needs NumPy, whatever its backend is.
     needed = {section.backend, "numpy"} if section.adapter == "keras" else set()
-    assert imported - {"math", "os", "sys"} - needed == {section.adapter}
+    assert imported - sys.stdlib_module_names - needed == {section.adapter}
 
 
 def absent(section: Section) -> str:

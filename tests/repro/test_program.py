@@ -11,7 +11,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +43,27 @@ DEFECTS = {("tensorflow", "forward-over-reverse", "mixed"), ("torch", "reverse-o
 BY_HAND = {"tensorflow_determinism_convention"}
 BUILT = functools.cache(catalogue.select)
 PROCESSES = selection.PROCESSES
+CHOOSE, CLOSE = selection.choose_targets, selection.close
+
+
+class Started:
+    """Targets in processes of their own, each of which stays for the next test that asks for it."""
+
+    def __init__(self) -> None:
+        self.targets: dict[str, Target] = {}
+
+    def choose(self, names: Iterable[str], processes: object = None) -> list[Target]:
+        for name in names:
+            if name not in self.targets:
+                (self.targets[name],) = CHOOSE([name], PROCESSES)
+        return [self.targets[name] for name in names]
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Started]:
+    found = Started()
+    yield found
+    CLOSE(found.targets.values())
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +92,7 @@ WRITTEN = sorted({section.script for section in SECTIONS if section.script.stem 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda p: p.stem)
 def test_the_scripts_of_findings_are_written_by_the_command(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Started
 ) -> None:
     """The first line is the command; run again it writes the same file, in the versions of the finding."""
     text = path.read_text("utf-8")
@@ -89,7 +110,8 @@ def test_the_scripts_of_findings_are_written_by_the_command(
             pytest.skip(f"{section.runs_on} is not installed")
         if PROCESSES is None:
             pytest.skip("Keras has one backend in each process, and targets have no processes here")
-        monkeypatch.setattr(selection, "PROCESSES", PROCESSES)
+        monkeypatch.setattr(selection, "choose_targets", started.choose)
+        monkeypatch.setattr(selection, "close", lambda several: None)
     monkeypatch.chdir(ROOT)
     result = lossproof(*command[1:], "-o", str(tmp_path / "again.py"))
     assert result.exit_code == 0, result.output
