@@ -85,6 +85,8 @@ def check_implementation(
     zeroes_unknown_labels: bool = False,
     conventions: Mapping[tuple[str, str], str] | None = None,
     defaults: Iterable[str] = (),
+    isolate: bool = False,
+    timeout: float = TIMEOUT,
     deck: str = "default",
     seed: int = 0,
     calls: Iterable[Call | Mapping[str, Any]] | None = None,
@@ -128,6 +130,10 @@ def check_implementation(
     ``wraps_negative_labels`` and ``zeroes_unknown_labels`` declare what labels out of range do, ``conventions`` what
     the function shows where the specification (section 4) leaves a choice, by clause and output, such as
     ``{("4", "value"): "nan"}``; what is not declared must be the same in every dtype.
+
+    With ``isolate`` the function runs in a process of its own, which imports it by the name that it has in its module
+    or file: what crashes, hangs or eats the memory costs that call. A call takes at most ``timeout`` seconds; in this
+    process that ends Python code alone.
 
     ``deck`` (``smoke``, ``default`` or ``full``) and ``seed`` choose the calls and the relations, or ``calls`` replaces
     them: those of a report's failures, as their field ``call`` has them. Answers to invalid and to empty input (labels
@@ -178,6 +184,8 @@ def check_implementation(
         zeroes_unknown_labels=zeroes_unknown_labels,
         conventions=conventions or {},
         defaults=tuple(defaults),
+        isolate=isolate,
+        timeout=timeout,
     )
     asked = Questions(deck=deck, seed=seed, calls=calls, errors=errors, explore=explore, cache=cache)
     return check_function(value, declared, asked)

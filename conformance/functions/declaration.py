@@ -14,6 +14,7 @@ from lossproof.core.names import known_names
 from lossproof.core.operations import OPERATIONS
 from lossproof.core.profiles import STRICTNESS
 from lossproof.functions.picked import Pick
+from lossproof.targets.launch import TIMEOUT
 from lossproof.targets.plain_function import DERIVATIVES, Function
 
 # What labels of a loss may be.
@@ -56,6 +57,8 @@ class Declaration:
     zeroes_unknown_labels: bool = False
     conventions: Mapping[tuple[str, str], str] = field(default_factory=dict)
     defaults: Sequence[str] = ()
+    isolate: bool = False
+    timeout: float = TIMEOUT
 
     @property
     def given(self) -> dict[str, Function]:
@@ -90,6 +93,8 @@ class Declaration:
         known_names("error profile", self.error_profiles.values(), [name for name in STRICTNESS if name])
         if self.result_dtype is not None:
             known_names("dtype of the result", [self.result_dtype], list(DTYPES))
+        if not self.timeout > 0:
+            raise UsageError(f"timeout is {self.timeout}; expected the seconds that one call may take")
         if self.max_classes is not None and self.max_classes < 1:
             raise UsageError(f"max_classes is {self.max_classes}; expected the largest number of classes that is taken")
         if self.outputs is not None and not any(TABLE[name].order == 0 for name in self.outputs) and not self.given:

@@ -96,7 +96,7 @@ def framework_of(function: Any, given: str | None) -> str:
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(function, keras.losses.Loss):
         return _of_keras()
-    found = {name for name in _mentioned(function, _DEPTH, set()) if name != "numpy"}
+    found = set(_mentioned(function, _DEPTH, set())) or set(_of_module(function))
     if "keras" in found:
         found = (found - {"keras"}) or {_of_keras()}
     if len(found) > 1:
@@ -163,6 +163,14 @@ def _inner(a: Any) -> Iterator[Any]:
             member = getattr(member, "__func__", member)
             if isinstance(member, FunctionType):
                 yield member
+
+
+def _of_module(a: Any) -> Iterator[str]:
+    """The frameworks that the module of a function imports: it may take tensors without naming any."""
+    module = sys.modules.get(getattr(a, "__module__", None) or "")
+    for value in list(vars(module).values()) if module is not None else ():
+        if isinstance(value, ModuleType) and _root(value):
+            yield _root(value)
 
 
 def _names_in(code: CodeType) -> Iterator[str]:

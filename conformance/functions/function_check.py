@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing, nullcontext, redirect_stdout
+from contextlib import AbstractContextManager, closing, nullcontext, redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Any
 
-from lossproof.cases.catalogue import select
+from lossproof.adapters.protocol import Problem
+from lossproof.cases.catalogue import relation_checks, select
 from lossproof.core.call import Call, from_json
 from lossproof.core.case_id import ERROR
 from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS, validate
+from lossproof.functions.callee import callee
 from lossproof.functions.declaration import Declaration
+from lossproof.functions.diagnosis import diagnosis
+from lossproof.functions.guard import GuardedFunction
+from lossproof.functions.isolated import isolated
 from lossproof.functions.prepare import kept_calls, prepared
+from lossproof.functions.trial import TRIAL, with_directions
+from lossproof.functions.trial_findings import TrialFindings
+from lossproof.judging.check import Check
 from lossproof.records.waivers import Book
 from lossproof.running import judgement_cache
 from lossproof.running.report import Report, report
 from lossproof.running.session import Live, Session
 from lossproof.running.session_options import DeckOptions
-from lossproof.targets.target import Target
+from lossproof.targets import selection
+from lossproof.targets.launch import Processes
+from lossproof.targets.target import Player, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,21 +48,47 @@ class Questions:
 def check_function(function: Any, declared: Declaration, asked: Questions) -> Report:
     """Judge a function as it is declared; ``lossproof.check_implementation`` says what it raises."""
     own = None if asked.calls is None else _given(asked.calls)
+    subject, found = started(function, declared)
+    with closing(_Targets([subject])):
+        return _checked(subject, found, declared, asked, own)
+
+
+def started(function: Any, declared: Declaration) -> tuple[Target, TrialFindings]:
+    """Make a function a target, in this process or in one of its own, with what trial calls have found out of it."""
+    if declared.isolate:
+        declared.check()
+        limits = Processes(timeout=declared.timeout)
+        return isolated(callee(function, declared.name), declared, limits)
     found = prepared(function, declared)
-    op, dtypes, target = declared.op, found.dtypes, [Target(found.adapter, device=declared.device)]
+    # sanity check: what is prepared here is here
+    assert not isinstance(found.adapter, Player)
+    return Target(GuardedFunction(found.adapter, declared.timeout), device=declared.device), found
+
+
+@dataclass(frozen=True)
+class _Targets:
+    targets: Sequence[Target]
+
+    def close(self) -> None:
+        selection.close(self.targets)
+
+
+def _checked(
+    subject: Target, found: TrialFindings, declared: Declaration, asked: Questions, own: Sequence[Call] | None
+) -> Report:
+    op, dtypes, target = declared.op, found.dtypes, [subject]
     left_out: list[str] = []
     if own is not None:
-        calls = own
+        calls = list(own)
     elif found.broken is not None:
-        calls, left_out = [Call(found.broken, "ordinary", "trial")], ["all other calls: not even this one is answered"]
+        calls, left_out = [Call(found.broken, TRIAL)], ["all other calls: not even this one is answered"]
     else:
         whole, left_out = _deck(op, dtypes, asked)
-        calls, more_left = kept_calls(whole, declared)
+        calls, more_left = kept_calls([*whole, *_watched(found.start, asked.seed)], declared)
         left_out += more_left
     made = DeckOptions(size=asked.deck, seed=asked.seed, ops=(op,), dtypes=dtypes)
     source = Live(target, calls, cache=judgement_cache.on_this_machine(wanted=asked.cache))
-    quiet = redirect_stdout(StringIO()) if found.prints else nullcontext()
-    with quiet:
+    with quiet(found.prints):
         with closing(Session(subjects=target, calls=calls, deck=made, book=Book([], target), source=source)) as session:
             judged = report(session)
         if asked.explore:
@@ -61,7 +97,22 @@ def check_function(function: Any, declared: Declaration, asked: Questions) -> Re
             left_out.append("calls of any shape and option (explore=1000 draws a thousand)")
     hint = _hint(judged) if asked.calls is None else ""
     left_out += _narrowed(op, dtypes, found.kinds)
-    return replace(judged, left_out=tuple(left_out), hint=hint, asked=found.notes)
+    with quiet(found.prints):
+        explained = diagnosis(judged.failures, target[0]) if judged.failures else ""
+    return replace(judged, left_out=tuple(left_out), hint=hint, asked=found.notes, diagnosis=explained)
+
+
+def _watched(start: Problem | None, seed: int) -> list[Check]:
+    """The relations that look for what a function writes into, of a call that it answers certainly."""
+    if start is None:
+        return []
+    checks = relation_checks([Call(with_directions(start), TRIAL, tier="core")], seed=seed)
+    return [replace(check, tier="core") for check in checks if check.watched]
+
+
+def quiet(prints: bool) -> AbstractContextManager[Any]:
+    """Keep what a function prints from standard output, if it prints."""
+    return redirect_stdout(StringIO()) if prints else nullcontext()
 
 
 def _explored(judged: Report, target: Sequence[Target], op: str, dtypes: Sequence[str], asked: Questions) -> Report:

@@ -56,8 +56,8 @@ def _widened(call: Call, wide: str | None) -> Call:
     return call.with_problem(replace(p, tangent=None, target_tangent=None, wrt_target=False) if p.is_loss else p)
 
 
-def prepared(function: Any, declaration: Declaration) -> TrialFindings:
-    """Read a function's signature, try what it takes, and make a target of it.
+def prepared(function: Any, declaration: Declaration, *, tried: bool = True) -> TrialFindings:
+    """Read a function's signature, try what it takes, if it is ``tried``, and make an adapter of it.
 
     Raises :class:`UsageError` for what is no function, and for one that cannot be called with the operation's
     arguments.
@@ -70,7 +70,8 @@ def prepared(function: Any, declaration: Declaration) -> TrialFindings:
     for dtype in declaration.dtypes or ():
         if framework == "numpy":
             numpy_dtype(dtype)
-    return Finder(who, declaration, names, framework).found()
+    finder = Finder(who, declaration, names, framework)
+    return finder.found() if tried else finder.untried()
 
 
 def _tried(who: Callee, names: ArgumentNames, declaration: Declaration) -> str:

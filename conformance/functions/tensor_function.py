@@ -16,11 +16,11 @@ from lossproof.adapters.given import Given, ignored_label
 from lossproof.adapters.outputs import OF_ONE_PASS, TABLE, computed_with
 from lossproof.adapters.protocol import ARRAYS, Capabilities, Description, Problem
 from lossproof.core.errors import UsageError
+from lossproof.core.import_lines import callable_text, imports_of
 from lossproof.core.own_frames import note_place
 from lossproof.core.wrong_result import WrongResult, kind_of
 from lossproof.functions.argument_names import ArgumentNames
 from lossproof.functions.frameworks import Tensors, tensors
-from lossproof.functions.import_lines import callable_text, imports_of
 from lossproof.functions.picked import Pick, picked
 from lossproof.targets.plain_function import Function, given_keywords, of_labels
 
@@ -156,16 +156,15 @@ class TensorFunctionAdapter:
         want = [name for name in p.want if name in self.offered.outputs]
         if any(name in self.derivatives for name in want):
             raise UsageError(f"no program of a derivative that {self.name} has a function of its own for")
-        found = given_keywords(self.name, p, self.options, lambda name: name, str, self.fixed)
+        named = {name: name for name in ARRAYS if getattr(p, name) is not None}
+        found = given_keywords(self.name, p, self.options, named.get, str, self.fixed)
         if "ignore_index" in found and found["ignore_index"] is None and self.names.needs_label:
             found["ignore_index"] = ignored_label(p)
         texts = {"x": "x" if p.scale == 1.0 else f"x * {p.scale!r}"}
-        for name, value in found.items():
-            is_array = name in ARRAYS
-            texts[name] = (name if getattr(p, name) is not None else "None") if is_array else repr(value)
+        texts |= {name: name if name in named else repr(value) for name, value in found.items()}
         call = f"{callable_text(self.value, self.name)}({self.names.text(texts)})"
         lines = function_source.FRAMEWORKS[self.framework]
-        return lines.script(p, self.name, device, want, call, list(imports_of(self.value, self.name)))
+        return lines.script(p, self.framework, device, want, call, list(imports_of(self.value, self.name)))
 
 
 def _requires(x: Any) -> bool:

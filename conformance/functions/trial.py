@@ -21,6 +21,8 @@ _DIRECTION = np.array([[1.0, -0.5, 0.25, 0.0], [0.5, 1.0, -1.0, 0.125]])
 # Logits of more axes, with the class axis last.
 _CUBE = np.arange(24.0).reshape(2, 3, 4) % 5 / 4
 
+# The family of calls that trials make.
+TRIAL = "trial"
 # A difference over a step of this size tells a derivative from another one, in float32, too.
 _STEP, _ROUGHLY = 2.0**-5, 0.1
 
@@ -81,7 +83,7 @@ def of_rank(p: Problem, rank: int, axis: int) -> Problem:
     return replace(p, x=x, target=labels if p.op in LOSSES else None, axis=axis)
 
 
-def derived(p: Problem) -> Problem:
+def with_directions(p: Problem) -> Problem:
     """Return a problem with everything that derivatives need."""
     dense = p.has_probability_target
     shape = p.shape_of("value")

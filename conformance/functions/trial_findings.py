@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lossproof.adapters.outputs import OF_ONE_PASS, TABLE
-from lossproof.adapters.protocol import DTYPES, REDUCTIONS, Outcome, Problem
+from lossproof.adapters.protocol import DTYPES, REDUCTIONS, Adapter, Outcome, Problem
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FLOAT32, FLOAT64, FORMATS
 from lossproof.core.operations import OPERATIONS
@@ -18,9 +18,9 @@ from lossproof.functions.callee import Callee
 from lossproof.functions.declaration import TARGET_KINDS, Declaration
 from lossproof.functions.frameworks import has_x64
 from lossproof.functions.function_adapter import FunctionAsAdapter, Offer, adapter_of
+from lossproof.functions.guard import HANGS, GuardedFunction
 from lossproof.functions.trial import (
     alike_rows,
-    derived,
     first_row,
     of_rank,
     options_in_use,
@@ -28,8 +28,10 @@ from lossproof.functions.trial import (
     refused,
     second_differs,
     trial_of,
+    with_directions,
 )
 from lossproof.targets.plain_function import NUMPY_DTYPES
+from lossproof.targets.target import Player
 
 # Derivatives that a function has of itself if its framework has them; a gradient has to be there.
 _OPTIONAL = tuple(name for name in TABLE if name not in OF_ONE_PASS)
@@ -44,14 +46,16 @@ _LONG = 120
 class TrialFindings:
     """Findings are the result of trial calls: the adapter with what is on offer, and ``notes`` about it in a line each.
 
-    ``broken`` is the one call that is asked of a function that answers no ordinary call at all.
+    ``broken`` is the one call that is asked of a function that answers no ordinary call at all, ``start`` an ordinary
+    one that it answers. ``prints`` says that it writes to standard output.
     """
 
-    adapter: FunctionAsAdapter
+    adapter: Adapter | Player
     dtypes: tuple[str, ...]
     kinds: tuple[str, ...]
     notes: tuple[str, ...] = ()
     broken: Problem | None = None
+    start: Problem | None = None
     prints: bool = False
 
 
@@ -66,17 +70,15 @@ class Finder:
     fixed: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
+    hangs: str = ""
 
     def found(self) -> TrialFindings:
         """Find out everything, in the order in which one thing needs another."""
         d = self.declaration
-        kinds = OPERATIONS[d.op].targets
         start, why, reductions = self.base()
         if why:
             # What fails at an ordinary call fails everywhere: once is enough, unless something else can be judged.
-            everything = self._adapter(d.dtypes or self._dtypes(), d.targets or kinds, reductions, self._outputs())
-            alone = None if d.given else start
-            return TrialFindings(everything, tuple(d.dtypes or self._dtypes()), tuple(d.targets or kinds), (), alone)
+            return replace(self.untried(reductions), broken=None if d.given else start, start=None)
         options = self._options(start)
         ranks = self._ranks(start)
         dtypes = self._of_dtypes(start)
@@ -87,7 +89,16 @@ class Finder:
             first = self.printed[0].strip().partition("\n")[0][:60]
             self.notes.append(f"it prints ({first!r}); what it prints is not shown while it is judged")
         asked = _asked(self, dtypes, targets, reductions, outputs, options, ranks)
-        return TrialFindings(adapter, dtypes, targets, (asked, *self.notes), prints=bool(self.printed))
+        return TrialFindings(adapter, dtypes, targets, (asked, *self.notes), start=start, prints=bool(self.printed))
+
+    def untried(self, reductions: Sequence[str] = REDUCTIONS) -> TrialFindings:
+        """Offer everything that the declaration and the signature leave."""
+        d = self.declaration
+        dtypes, kinds = tuple(d.dtypes or self._dtypes()), tuple(d.targets or OPERATIONS[d.op].targets)
+        adapter = self._adapter(dtypes, kinds, d.reductions or reductions, self._outputs(), ranks=d.ranks or ())
+        reduction = (d.reductions or reductions)[-1]
+        start = ordinary_problem(d.op, dtypes[0], reduction=reduction, probabilities=kinds == ("probability",))
+        return TrialFindings(adapter, dtypes, kinds, tuple(self.notes), start=start)
 
     def base(self) -> tuple[Problem, str, tuple[str, ...]]:
         """Find an ordinary call that is answered: the call, or why there is none; and the reductions that are taken."""
@@ -230,9 +241,11 @@ class Finder:
         if d.outputs is not None or self.framework == "numpy" or not d.autodiff:
             return may
         x = FORMATS[start.dtype].round(start.x)
-        several = [derived(replace(start, x=x))]
+        several = [with_directions(replace(start, x=x))]
         if "probability" in kinds and d.op == "cross_entropy":
-            several.append(derived(ordinary_problem(d.op, start.dtype, reduction=start.reduction, probabilities=True)))
+            several.append(
+                with_directions(ordinary_problem(d.op, start.dtype, reduction=start.reduction, probabilities=True))
+            )
         refusals: dict[str, str] = {}
         for p in several:
             outcome = self._ask(p, outputs=may)
@@ -248,14 +261,18 @@ class Finder:
 
     def _raised(self, p: Problem) -> str:
         """Why a call is refused; another result than expected is no refusal."""
-        outcome = self._ask(p)
+        outcome = self._ask(p).of("value")
         return "" if outcome.error is None or outcome.message.startswith("WrongResult") else _short(outcome.message)
 
     def _why(self, p: Problem) -> str:
         """Why there is no usable value; an empty text if there is one."""
+        if self.hangs:
+            return self.hangs
         outcome = self._ask(p)
         if outcome.error == "unsupported":
             return ""
+        if HANGS in outcome.message:
+            self.hangs = outcome.message
         why = refused(outcome)
         if why:
             return _short(why)
@@ -263,7 +280,8 @@ class Finder:
         return "" if shape == p.shape_of("value") else f"value has shape {shape}, expected {p.shape_of('value')}"
 
     def _ask(self, p: Problem, outputs: Sequence[str] = ("value",)) -> Outcome:
-        adapter = self._adapter(DTYPES, TARGET_KINDS, REDUCTIONS, tuple(outputs))
+        whole = self._adapter(DTYPES, TARGET_KINDS, REDUCTIONS, tuple(outputs))
+        adapter = GuardedFunction(whole, self.declaration.timeout)
         trial = trial_of(adapter, self.declaration.device)
         with np.errstate(all="ignore"):
             outcome = trial(p)

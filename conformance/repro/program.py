@@ -6,7 +6,7 @@ the printed results. Its exit code is 1 if the defect shows, 0 if it does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -76,6 +76,41 @@ def reproduce(call: Call, target: Target, command: str, *, output: str = "", sim
         call, o, outcome = _alone(call, target, o, outcome)
         if simplify and o.verdict in _BAD:
             call, o, outcome = _simplified(call, target, o, outcome)
+    return reproducer_of(call, o, outcome, target, command)
+
+
+def asked_again(call: Call, target: Target, output: str) -> tuple[Observation, Outcome] | None:
+    """Judge one output of a call once more; None if the target does not offer it."""
+    found = (pair for pair in _observed(call, target) if pair[0].output == output)
+    return next(found, None)
+
+
+Same = Callable[[Problem, Observation, Outcome], bool]
+
+
+def smallest(
+    call: Call, target: Target, o: Observation, outcome: Outcome, *, budget: int, same: Same
+) -> tuple[Call, Observation, Outcome]:
+    """Look for the smallest input that is wrong in the same way, and of which ``same`` holds."""
+    found = _alone(call, target, o, outcome)
+    if not same(found[0].problem, *found[1:]):
+        found = call, o, outcome
+    start = found[0]
+
+    def holds(p: Problem) -> bool:
+        nonlocal found
+        again = _again(p, replace(start, random_order=False), target, o)
+        if again is None or not same(p, *again[1:]):
+            return False
+        found = again
+        return True
+
+    simpler(start.problem, holds, at=o.index, budget=budget)
+    return found
+
+
+def reproducer_of(call: Call, o: Observation, outcome: Outcome, target: Target, command: str) -> Reproducer:
+    """Write the program that shows an observation of a call. Raises :class:`UsageError` where there is none."""
     if isinstance(call, Check):
         entry, kind = None, _reply(outcome, o)
     else:

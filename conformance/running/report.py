@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from lossproof.core.case_id import CONVENTION
@@ -11,6 +13,8 @@ from lossproof.records.waivers import fails, verdict
 from lossproof.running.session import Ended, Session
 from lossproof.running.summary import severity
 from lossproof.running.withheld import withheld_text
+
+_NUMBERS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Report:
 
     ``left_out`` says what else was not judged, and how it would be, ``explored`` how many calls exploration drew;
     ``hint`` is what to know of the failures. ``asked`` says in a line each what a function was asked and what it was
-    not, and why.
+    not, and why, ``diagnosis`` explains its first failure on the smallest input that still shows it.
     """
 
     observations: tuple[Observation, ...]
@@ -33,6 +37,7 @@ class Report:
     explored: int = 0
     hint: str = ""
     asked: tuple[str, ...] = ()
+    diagnosis: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -76,10 +81,32 @@ class Report:
         return "\n".join([*lines, self._failures(5)] if self.failures else lines)
 
     def _failures(self, limit: int) -> str:
-        worst = sorted(self.failures, key=severity, reverse=True)
-        shown = [f"{o.message}\n    {o.id}" for o in worst[:limit]]
+        groups = failure_groups(self.failures)
+        ways = f", in {len(groups)} ways" if len(groups) > 1 else ""
+        shown = [self.diagnosis] if self.diagnosis else []
+        for group in groups[:limit]:
+            more = f"    and {len(group) - 1} more like it" if len(group) > 1 else ""
+            shown += [group[0].message, f"    {group[0].id}", *([more] if more else [])]
+        left = len(groups) - limit
+        shown += [f"and {left} other ways"] if left > 0 else []
         hint = [self.hint] if self.hint else []
-        return "\n".join([f"{len(worst)} of {len(self.observations)} outputs fail", *shown, *hint])
+        return "\n".join([f"{len(self.failures)} of {len(self.observations)} outputs fail{ways}", *shown, *hint])
+
+
+def failure_groups(failures: Iterable[Observation]) -> list[list[Observation]]:
+    """Put failures together that likely have one cause, the worst first, in groups and in each: the same exception, or
+    wrong numbers of one output in one family."""
+    groups: dict[tuple[str, ...], list[Observation]] = {}
+    for o in sorted(failures, key=severity, reverse=True):
+        groups.setdefault(_cause(o), []).append(o)
+    return list(groups.values())
+
+
+def _cause(o: Observation) -> tuple[str, ...]:
+    if o.got is None:
+        # Of an exception the numbers in its words differ from call to call.
+        return o.output, o.verdict, _NUMBERS.sub("#", o.message.partition("): ")[2])
+    return o.output, o.verdict, o.case.family
 
 
 @dataclass

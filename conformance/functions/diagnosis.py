@@ -1,0 +1,127 @@
+"""The diagnosis of a report's failures: the first one in full, on the smallest input that still shows it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from lossproof.adapters.outputs import TABLE
+from lossproof.adapters.protocol import Outcome, Problem
+from lossproof.cases.families import FAMILIES
+from lossproof.core.call import Call
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import Observation
+from lossproof.core.own_frames import own_frames
+from lossproof.functions.mechanisms import mechanism
+from lossproof.judging.messages import told_apart
+from lossproof.repro.program import asked_again, reproducer_of, smallest
+from lossproof.running.report import failure_groups
+from lossproof.targets.target import Target
+
+# Groups of failures in which a mechanism is looked for, and calls of each.
+_GROUPS, _EACH = 8, 2
+# Calls that the search for the smallest input may put to a function, by what a new shape costs it.
+_BUDGETS = {"none": 150, "cheap": 24, "dear": 8}
+_LONGEST = 40
+_OVERWRITTEN = (
+    "what it writes there, a gradient in the place of the logits, say, is what everybody reads who has the same "
+    "tensor: other losses, a second backward pass"
+)
+
+
+def diagnosis(failures: Sequence[Observation], target: Target) -> str:
+    """Explain the first of a function's failures that can be: mechanism, numbers, smallest input, program.
+
+    An empty text where there is none of a single call.
+    """
+    found = _first(failures, target)
+    if found is None:
+        written = (o.message for o in failures if "modified its input" in o.message)
+        return next((f"{message}\n  {_OVERWRITTEN}" for message in written), "")
+    call, o, outcome, words = found
+    budget = _BUDGETS[target.capabilities.compile_cost]
+
+    def same(p: Problem, again: Observation, answer: Outcome) -> bool:
+        return not words or _mechanism(p, again, answer) == words
+
+    with np.errstate(all="ignore"):
+        call, o, outcome = smallest(call, target, o, outcome, budget=budget, same=same)
+    words = _mechanism(call.problem, o, outcome) or words
+    return "\n".join(_lines(call, o, outcome, words, target))
+
+
+def _first(failures: Sequence[Observation], target: Target) -> tuple[Call, Observation, Outcome, str] | None:
+    """The first failure, in the order of severity, of which the mechanism is known; else the first of one call."""
+    plain = None
+    for group in failure_groups(failures)[:_GROUPS]:
+        for o in [o for o in group if isinstance(o.call, Call) and not o.call.is_check][:_EACH]:
+            # sanity check: those without a call are left out
+            assert isinstance(o.call, Call)
+            again = asked_again(o.call, target, o.output)
+            if again is None:
+                continue
+            words = _mechanism(o.call.problem, *again)
+            if words:
+                return o.call, *again, words
+            plain = plain or (o.call, *again, "")
+    return plain
+
+
+def _mechanism(p: Problem, o: Observation, outcome: Outcome) -> str:
+    answer = outcome.outputs.get(o.output) if outcome.error is None else None
+    return "" if answer is None or o.got is None else mechanism(p, o.output, answer.data)
+
+
+def _lines(call: Call, o: Observation, outcome: Outcome, words: str, target: Target) -> Iterator[str]:
+    p = call.problem
+    what = f"{TABLE[o.output].words} of {p.op} in {p.dtype}"
+    if words:
+        yield f"{what}: {words}"
+    elif outcome.error is not None:
+        yield f"{what}: {o.message.partition('): ')[2]}"
+    else:
+        yield f"{what} is wrong"
+    family = FAMILIES.get(call.family)
+    if family is not None:
+        yield f"  seen with {call.family}: {family.provokes}"
+    if o.got is not None and o.exact is not None and o.allowed is not None:
+        where = f" at [{', '.join(map(str, o.index))}]" if o.index else ""
+        got, low, high = told_apart(o.got, *o.exact)
+        exact = low if o.exact[0] == o.exact[1] or low == high else f"in [{low}, {high}]"
+        share = f"{o.share:.3g} times the bound" if np.isfinite(o.share) else "not an accepted value"
+        yield f"  on the smallest input: got {got}{where}, exact {exact}; allowed error {o.allowed:.3g}; {share}"
+    yield from _traceback(p, target, outcome)
+    yield from _program(call, o, outcome, target)
+
+
+def _program(call: Call, o: Observation, outcome: Outcome, target: Target) -> Iterator[str]:
+    try:
+        with np.errstate(all="ignore"):
+            text = reproducer_of(call, o, outcome, target, command=o.id).text
+    except (UsageError, NotImplementedError):
+        return
+    lines = text.splitlines()
+    if len(lines) <= _LONGEST:
+        yield "  as a program:"
+        yield from ("    " + line if line else "" for line in lines)
+
+
+def _traceback(p: Problem, target: Target, outcome: Outcome) -> Iterator[str]:
+    """Yield the caller's own part of the traceback of an exception, which is raised once more for it."""
+    if outcome.error is None or target.player is not None:
+        return
+    try:
+        answers = target.adapter.evaluate(p, target.device, target.mode)  # type: ignore[union-attr]
+        error = next((a for a in answers.values() if isinstance(a, BaseException)), None)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:
+        error = raised
+    frames = own_frames(error) if error is not None else []
+    if frames:
+        yield "  in your own code:"
+        text = "".join(traceback.format_list(frames)).rstrip()
+        yield from ("  " + line for line in text.splitlines())
+        yield f"    {type(error).__name__}: {error}"

@@ -1,0 +1,225 @@
+"""The mechanisms behind wrong numbers: what a function computes instead, recognised by its answer.
+
+Each is a problem, or a factor, of which the exact result is what was answered, closely, and far from what was asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lossproof.adapters.outputs import REDUCED, TABLE
+from lossproof.adapters.protocol import Problem
+from lossproof.core.batch import flat
+from lossproof.core.errors import UsageError
+from lossproof.core.formats import F64, FLOAT32, FORMATS
+from lossproof.truth.truth import truth
+
+# Results of larger problems are not computed in other ways.
+_LARGE = 1 << 14
+# An answer is recognised that is nearer to another result than so much of the way to the right one.
+_NEAR = 0.05
+
+
+@dataclass(frozen=True)
+class Instead:
+    """A mistake computes the result of another problem, times a factor, in the place of the one that is asked."""
+
+    words: str
+    problem: Problem
+    factor: float = 1.0
+
+
+def mechanism(p: Problem, output: str, answer: np.ndarray) -> str:
+    """Return in one sentence how a wrong answer comes about; an empty text where nothing known explains it."""
+    if p.x.size > _LARGE or output not in p.want or answer.shape != p.shape_of(output):
+        return ""
+    with np.errstate(all="ignore"):
+        right = _exact(p, output)
+        if right is None:
+            return ""
+        got = flat(answer, p).reshape(right.shape)
+        return _not_finite(p, got, right) or _recognised(p, output, got, right) or _digits(p, got, right)
+
+
+def _exact(p: Problem, output: str) -> F64 | None:
+    """The exact result of an output; None where the problem makes no sense."""
+    try:
+        mid: F64 = truth([p]).expected[output].exact.mid[0]
+    except (UsageError, ValueError, KeyError, IndexError):
+        return None
+    return mid
+
+
+def _not_finite(p: Problem, got: F64, right: F64) -> str:
+    """Of NaN or an infinity where a number is right: what has left the range."""
+    broken = np.isfinite(right) & ~np.isfinite(got)
+    finite = p.x[np.isfinite(p.x)]
+    if not broken.any() or not finite.size or p.op == "nll_loss":
+        return ""
+    fmt = FORMATS[p.dtype]
+    for name, top in ((p.dtype, fmt.max), (FLOAT32.name, FLOAT32.max)):
+        if (fmt.is_narrow or name == p.dtype) and finite.max() > math.log(top):
+            words = f"exp of a logit of {finite.max():.6g} overflows in {name}"
+            return f"{words}: the maximum of the row is not subtracted before exp"
+    if finite.max() < math.log(fmt.min_subnormal):
+        return (
+            f"exp of every logit underflows to 0, the largest is {finite.max():.6g}: the maximum of the row is not "
+            "subtracted before exp"
+        )
+    spread = finite.max() - finite.min()
+    if spread > -math.log(fmt.min_subnormal):
+        return f"a probability underflows to 0 (logits differ by {spread:.6g}) before its logarithm is taken"
+    return ""
+
+
+def _recognised(p: Problem, output: str, got: F64, right: F64) -> str:
+    usable = np.isfinite(got) & np.isfinite(right)
+    if not usable.any():
+        return ""
+    away = _distance(got, right, usable)
+    if away == 0:
+        return ""
+    if np.all(got[usable] == 0):
+        return f"the {TABLE[output].words} is 0 throughout: what is computed is cut off from the input"
+    found: list[tuple[float, str]] = []
+    for other in _instead(p, output):
+        exact = _exact(other.problem, output)
+        if exact is None or exact.shape != right.shape:
+            continue
+        exact = exact * other.factor
+        both = usable & np.isfinite(exact)
+        if not both.any() or _distance(exact, right, both) < 0.5 * away:
+            continue
+        distance = _distance(got, exact, both)
+        if distance <= _NEAR * away:
+            found.append((distance, other.words))
+    # Of those that fit as well as each other the first one is the plainest.
+    return min(found, key=lambda one: round(math.log2(one[0] / away + 1e-3)))[1] if found else ""
+
+
+def _distance(a: F64, b: F64, where: np.ndarray) -> float:
+    return float(np.max(np.abs(a - b)[where]))
+
+
+def _instead(p: Problem, output: str) -> Iterator[Instead]:
+    """Everything that functions have been seen to compute instead."""
+    if p.cotangent is not None and output not in REDUCED and not np.all(p.cotangent == 1.0):
+        ones = replace(p, cotangent=np.ones_like(p.cotangent))
+        yield Instead("the upstream gradient (the cotangent) is not multiplied in", ones)
+    yield Instead("its sign is wrong", p, -1.0)
+    yield Instead("it is in units of another logarithm: a factor log(2) is missing", p, 1 / math.log(2))
+    yield Instead("it is in units of another logarithm: a factor log(2) is too much", p, math.log(2))
+    if p.op in ("softmax", "log_softmax"):
+        other = "log_softmax" if p.op == "softmax" else "softmax"
+        yield Instead(f"this is {other}, not {p.op}", replace(p, op=other))
+        for axis in (a for a in range(p.x.ndim) if a != p.axis % p.x.ndim):
+            yield Instead(f"it is taken along axis {axis}, not {p.axis}", replace(p, axis=axis))
+    if p.is_loss:
+        yield from _of_loss(p, output)
+    k = p.x.shape[p.axis]
+    if k > 1 and p.op != "nll_loss":
+        last = np.moveaxis(p.x.copy(), p.axis, -1)
+        last[..., -1] = -np.inf
+        yield Instead("the last class takes no part in the sum", replace(p, x=np.moveaxis(last, -1, p.axis)))
+
+
+def _of_loss(p: Problem, output: str) -> Iterator[Instead]:
+    what = TABLE[output].words
+    if p.weight is not None:
+        yield Instead("class weights are not applied", replace(p, weight=None))
+    if p.reduction == "mean":
+        by = "the number of rows" if p.has_probability_target or p.weight is None else "the sum of the labels' weights"
+        yield Instead(
+            f"the {what} lacks the mean's denominator ({by}): it is that of the sum", replace(p, reduction="sum")
+        )
+    elif p.reduction == "sum":
+        yield Instead(f"the {what} is divided as that of a mean", replace(p, reduction="mean"))
+    if p.has_probability_target or p.target is None:
+        if p.label_smoothing:
+            yield Instead("label smoothing is not applied", replace(p, label_smoothing=0.0))
+        return
+    yield from _of_labels(p, what)
+    if p.label_smoothing:
+        yield Instead("label smoothing is not applied", replace(p, label_smoothing=0.0))
+        yield from _smoothed(p)
+
+
+def _of_labels(p: Problem, what: str) -> Iterator[Instead]:
+    # sanity check: there are labels
+    assert p.target is not None
+    labels, k = p.target, p.x.shape[p.axis]
+    ignored = labels == p.ignore_index if p.ignore_index is not None else np.zeros(labels.shape, dtype=bool)
+    if p.reduction == "mean":
+        if ignored.any():
+            yield Instead(
+                "the mean divides by all rows, the ignored ones counted, not by those that are kept "
+                "(mean='mean_over_rows' declares that this is meant)",
+                replace(p, reduction="mean_over_rows"),
+            )
+        if p.weight is not None:
+            for mean, rows in (("mean_over_kept", "kept rows"), ("mean_over_rows", "all rows")):
+                yield Instead(
+                    f"the mean divides by the number of {rows}, not by the sum of the labels' weights "
+                    f"(mean='{mean}' declares that this is meant)",
+                    replace(p, reduction=mean),
+                )
+    if ignored.any():
+        inside = (labels >= 0) & (labels < k)
+        if np.all(inside):
+            yield Instead("ignored rows take part", replace(p, ignore_index=None))
+        others = np.where(ignored, 0, labels)
+        yield Instead("ignored rows take part, with label 0", replace(p, target=others, ignore_index=None))
+    at_last = np.where((labels == k - 1) & ~ignored, k - 2, labels)
+    if k > 1:
+        yield Instead(
+            f"the label of the last class is off by one: {k - 1} is taken for {k - 2}", replace(p, target=at_last)
+        )
+        for step in (1, -1):
+            moved = np.where(ignored, labels, np.clip(labels + step, 0, k - 1))
+            yield Instead(f"labels are off by one ({step:+d})", replace(p, target=moved))
+
+
+def _smoothed(p: Problem) -> Iterator[Instead]:
+    """Smoothing that shares eps among the other K - 1 classes."""
+    # sanity check: there are labels
+    assert p.target is not None
+    k, eps = p.x.shape[p.axis], p.label_smoothing
+    if k < 2 or p.op != "cross_entropy":
+        return
+    kept = p.target != p.ignore_index if p.ignore_index is not None else np.ones(p.target.shape, dtype=bool)
+    labels = np.where(kept, p.target, 0)
+    onehot = np.arange(k) == labels[..., None]
+    weight = np.ones(k) if p.weight is None else p.weight
+    total = float(np.sum(np.where(kept, weight[labels], 0.0)))
+    factor = 1.0 / total if p.reduction == "mean" and total else 1.0
+    reduction = "sum" if p.reduction == "mean" else p.reduction
+    words = "label smoothing divides eps by K - 1, not by K: the other classes share it"
+    for own in (1.0 - eps, 1.0 - eps + eps / (k - 1)):
+        q = np.where(onehot, own, eps / (k - 1)) * kept[..., None]
+        target = np.moveaxis(q, -1, p.axis)
+        dense = replace(p, target=target, label_smoothing=0.0, ignore_index=None, reduction=reduction)
+        yield Instead(words, dense, factor)
+
+
+def _digits(p: Problem, got: F64, right: F64) -> str:
+    """Of an answer that has the right first digits: where the others may have gone."""
+    finite = np.abs(p.x[np.isfinite(p.x)])
+    usable = np.isfinite(got) & np.isfinite(right)
+    if not finite.size or not usable.any():
+        return ""
+    error, top, fmt = _distance(got, right, usable), float(finite.max()), FORMATS[p.dtype]
+    axis = p.axis % p.x.ndim
+    low, high = (np.where(np.isfinite(p.x), p.x, edge) for edge in (np.inf, -np.inf))
+    spread = float(np.max(high.max(axis=axis) - low.min(axis=axis)))
+    for name in dict.fromkeys((p.dtype, fmt.sums.name)):
+        if top > 8 * max(spread, 1.0) and error <= 4 * FORMATS[name].u * top:
+            return (
+                f"the error is that of rounding a number of {top:.6g}, the largest logit, in {name}: log-sum-exp with "
+                "the maximum added back is so large that its difference to a logit has lost these digits; the maximum "
+                "is better subtracted from the logits once, and never added again"
+            )
+    return ""
