@@ -54,4 +54,15 @@ def check(function: str, **options: Any) -> int:
     return check_command(function, **options)
 
 
-FUNCTION_COMMANDS = (check,)
+@click.command("new-adapter")
+@click.argument("name")
+@click.option("--framework", default="numpy", show_default=True, metavar="NAME", help="numpy, torch or jax.")
+@click.option("--folder", metavar="DIR", help="Where to write it; by default lossproof-NAME.")
+def new_adapter(name: str, framework: str, folder: str | None) -> int:
+    """Write a package with an adapter NAME, its test, a CI job and a README; it passes as it is written."""
+    from lossproof.cli.commands.new_adapter import new_adapter_command
+
+    return new_adapter_command(name, framework=framework, folder=folder)
+
+
+FUNCTION_COMMANDS = (check, new_adapter)
