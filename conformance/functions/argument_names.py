@@ -36,8 +36,9 @@ class ArgumentNames:
     """The way in which a function takes arguments: ``placed`` are passed by place, in this order, ``named`` under a
     name of the function's own, ``constants`` always.
 
-    ``options`` are the options of the operation that it takes, ``anything`` says that it takes any keyword.
-    ``needs_label`` says that a label is always ignored: there is a number where others have None.
+    ``options`` are the options of the operation that it takes, ``anything`` says that it takes any keyword. ``own``
+    has the function's own name of each argument. ``needs_label`` says that a label is always ignored: there is a number
+    where others have None.
     """
 
     placed: tuple[str, ...]
@@ -46,6 +47,7 @@ class ArgumentNames:
     options: frozenset[str] = frozenset()
     anything: bool = False
     needs_label: bool = False
+    own: Mapping[str, str] = field(default_factory=dict)
 
     def call(self, function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
         """Call the function with the values of an operation's arguments, by the names of the specification."""
@@ -173,6 +175,7 @@ def _made(
         options if anything else taken,
         anything,
         isinstance(default, int) and not isinstance(default, bool),
+        found,
     )
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossproof.adapters.protocol import ARRAYS, Capabilities, Support
-from lossproof.functions.argument_names import ArgumentNames
+from lossproof.functions.argument_names import ArgumentNames, parameters_of
 from lossproof.functions.callee import Callee
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.frameworks import has_x64, tensors
 from lossproof.functions.picked import picked
 from lossproof.functions.tensor_function import TensorFunctionAdapter
-from lossproof.targets.plain_function import FunctionAdapter
+from lossproof.targets.plain_function import Function, FunctionAdapter
 
 FunctionAsAdapter = FunctionAdapter | TensorFunctionAdapter
 # What a new signature costs, in the words of ``Capabilities``.
@@ -78,12 +78,25 @@ def adapter_of(
         names=names,
         offered=capabilities,
         options=offer.options,
-        derivatives=d.given,
+        derivatives={name: _in_own_words(f, names) for name, f in d.given.items()},
         fixed=fixed,
         pick=d.pick,
         labels=_labels(d, framework),
         defaults=frozenset(d.defaults),
     )
+
+
+def _in_own_words(derivative: Function, names: ArgumentNames) -> Function:
+    """A derivative that is called by the function's own names for arguments, where it has these."""
+    own = {p.name for p in parameters_of(derivative) or ()}
+    words = {argument: name for argument, name in names.own.items() if name in own and argument not in own}
+    if not words:
+        return derivative
+
+    def called(*arrays: Any, **keywords: Any) -> Any:
+        return derivative(*arrays, **{words.get(name, name): value for name, value in keywords.items()})
+
+    return called
 
 
 def _labels(d: Declaration, framework: str) -> str:
@@ -110,12 +123,12 @@ def _of_numpy(
         who.name,
         d.op,
         who.call if as_it_is else value,
-        d.grad,
+        None if d.grad is None else _in_own_words(d.grad, names),
         tuple(offer.dtypes),
         offer.options,
         tuple(offer.kinds),
         d.error_profiles,
-        d.derivatives,
+        {name: _in_own_words(f, names) for name, f in d.derivatives.items()},
         d.online,
         d.mean,
         d.normalised_targets,

@@ -190,3 +190,23 @@ def test_exploration_without_hypothesis_is_refused_before_anything_is_judged(mon
         UsageError, match=r"exploration needs the package hypothesis; pip install 'lossproof\[explore\]'"
     ):
         check_implementation(softmax, op="softmax", explore=1)
+
+
+def test_a_gradient_has_the_functions_own_names_and_floats_as_labels_are_no_labels() -> None:
+    def loss(logits: Array, labels: Array, reduction: str = "mean") -> Any:
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        rows = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
+        return rows if reduction == "none" else rows.sum() if reduction == "sum" else rows.mean()
+
+    def gradient(logits: Array, upstream: Array, *, labels: Array, reduction: str) -> Array:
+        p = softmax(logits, axis=1)
+        p[np.arange(len(labels)), labels] -= 1
+        return p * np.broadcast_to(upstream / (len(p) if reduction == "mean" else 1), len(p))[:, None].astype(p.dtype)
+
+    with np.errstate(all="ignore"):
+        report = check_implementation(
+            loss, op="cross_entropy", grad=gradient, dtypes=["float32"], ranks=[2], deck="smoke", errors=False
+        )
+    report.raise_on_failure()
+    assert any(o.output == "vjp" and o.verdict == "pass" for o in report.observations)
+    assert "targets that are probabilities" in "\n".join(report.asked)

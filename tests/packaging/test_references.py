@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("conformance", "adapters", "golden", "tests", "docs", "benchmarks", "tools")
+FOLDERS = ("conformance", "adapters", "golden", "tests", "docs", "benchmarks", "examples", "tools")
 SETTINGS = ("pyproject.toml", "tox.ini", "MANIFEST.in", ".pre-commit-config.yaml", ".ci/run")
 _PATH = re.compile(rf"(?<![\w/.*-])((?:{'|'.join(FOLDERS)})/[\w./{{}},*-]*[\w}}*/])")
 _MEMBER = re.compile(rf"(?<![\w/.*-])((?:{'|'.join(FOLDERS)})/[\w./]+\.py):([A-Za-z_][\w.]*)")

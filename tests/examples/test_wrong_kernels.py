@@ -1,0 +1,80 @@
+"""Kernels with one defect each fail, by the output that the defect spoils; the one without passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lossproof import Report, check_implementation
+from lossproof.adapters.protocol import Problem
+from lossproof.core.call import Call
+from tests.examples.wrong_kernels import DEFECTS, Kernel, forgets_the_maximum
+
+# The smoke deck has no ignored rows without weights or a third axis.
+IGNORED = Call(
+    Problem(
+        "cross_entropy",
+        "float32",
+        np.array([[0.5, -1.0, 2.0, 0.25], [1.5, 0.0, -0.75, 1.0], [0.0, 1.0, 0.5, 0.25]]),
+        target=np.array([1, -100, 3]),
+        ignore_index=-100,
+        reduction="mean",
+        cotangent=np.array(1.0),
+    ),
+    "mine",
+)
+
+
+def judged(kernel: Kernel, calls: list[Call] | None = None) -> Report:
+    with np.errstate(all="ignore"):
+        return check_implementation(
+            kernel.loss,
+            op="cross_entropy",
+            grad=kernel.gradient,
+            targets=["index"],
+            ranks=[2],
+            dtypes=["float32"],
+            deck="smoke",
+            errors=False,
+            calls=calls,
+        )
+
+
+def test_the_right_one_passes() -> None:
+    report = judged(Kernel())
+    report.raise_on_failure()
+    assert {o.output for o in report.observations if o.verdict == "pass"} >= {"value", "vjp"}
+    alone = judged(Kernel(), [IGNORED])
+    alone.raise_on_failure()
+    assert [o.verdict for o in alone.observations] == ["pass", "pass"]
+
+
+@pytest.mark.parametrize(("defect", "output"), DEFECTS.items())
+def test_a_defect_fails_where_it_shows(defect: str, output: str) -> None:
+    failures = judged(Kernel(defect), [IGNORED] if defect == "ignored_counted" else None).failures
+    assert output in {o.output for o in failures}
+    # The defect is one of numbers: nothing is refused or raises.
+    assert all(o.got is not None for o in failures), [o.message for o in failures]
+
+
+def test_overflow_without_the_maximum_is_named_by_its_families() -> None:
+    assert {o.case.family for o in judged(Kernel("no_max")).failures} >= {"offset"}
+
+
+def test_a_gradient_without_the_denominator_fails_in_means_alone() -> None:
+    failures = judged(Kernel("sum_gradient")).failures
+    assert failures
+    assert all(o.output == "vjp" and "-mean" in o.id for o in failures if o.case.family != "relation")
+
+
+def test_a_rank_that_keeps_its_own_maximum_fails() -> None:
+    pytest.importorskip("torch")
+    from examples import torch_vocab_parallel
+
+    asked: dict[str, Any] = dict(torch_vocab_parallel.ASKED)
+    ranks_of: Any = torch_vocab_parallel.Ranks
+    with ranks_of(forgets_the_maximum) as ranks:
+        report = check_implementation(ranks, op="cross_entropy", framework="torch", **asked)
+    assert {o.output for o in report.failures} >= {"value", "vjp"}
