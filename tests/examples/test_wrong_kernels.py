@@ -51,6 +51,22 @@ def test_the_right_one_passes() -> None:
     assert [o.verdict for o in alone.observations] == ["pass", "pass"]
 
 
+# What the explanation of the first failure says of each.
+WORDS = {
+    "no_max": "the maximum of the row is not subtracted before exp",
+    "sum_gradient": "lacks the mean's denominator",
+    "ignored_counted": "the mean divides by all rows, the ignored ones counted",
+    "last_label_off": "the label of the last class is off by one",
+    "smoothing_of_others": "label smoothing divides eps by K - 1, not by K",
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_the_mechanism_of_a_defect_is_named(defect: str) -> None:
+    report = judged(Kernel(defect), [IGNORED] if defect == "ignored_counted" else None)
+    assert WORDS[defect] in report.diagnosis.partition("\n")[0]
+
+
 @pytest.mark.parametrize(("defect", "output"), DEFECTS.items())
 def test_a_defect_fails_where_it_shows(defect: str, output: str) -> None:
     failures = judged(Kernel(defect), [IGNORED] if defect == "ignored_counted" else None).failures
