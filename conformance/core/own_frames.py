@@ -18,7 +18,7 @@ def note_place(error: BaseException) -> None:
     frames = own_frames(error)
     if frames:
         last = frames[-1]
-        error.add_note(f"{PLACE}{last.filename.rpartition('/')[2]}:{last.lineno}, in {last.name}: {last.line}")
+        error.add_note(f"{PLACE}{os.path.basename(last.filename)}:{last.lineno}, in {last.name}: {last.line}")
 
 
 def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
