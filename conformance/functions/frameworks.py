@@ -18,6 +18,7 @@ from lossproof.core.names import known_names
 FRAMEWORKS = ("numpy", "torch", "jax", "tensorflow")
 # Packages whose functions take the tensors of a framework.
 _ROOTS = {
+    "numpy": "numpy",
     "torch": "torch",
     "jax": "jax",
     "jaxlib": "jax",
@@ -96,7 +97,11 @@ def framework_of(function: Any, given: str | None) -> str:
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(function, keras.losses.Loss):
         return _of_keras()
-    found = set(_mentioned(function, _DEPTH, set())) or set(_of_module(function))
+    mentioned = set(_mentioned(function, _DEPTH, set()))
+    if mentioned == {"numpy"}:
+        # Of a kernel with tensors it may be a constant: whether it takes arrays, it is asked.
+        return ""
+    found = mentioned - {"numpy"} or set(_of_module(function)) - {"numpy"}
     if "keras" in found:
         found = (found - {"keras"}) or {_of_keras()}
     if len(found) > 1:

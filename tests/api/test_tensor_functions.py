@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lossproof import Report, check_implementation
@@ -109,6 +112,24 @@ def test_a_result_among_several_and_one_of_none() -> None:
     assert "of_two returns a tuple of 2 (Tensor, Tensor), not a tensor of torch" in unpicked.failures[0].message
     assert len(unpicked.failures) == 1
     checked(of_two, ranks=(2,), targets=["index"], pick=0).raise_on_failure()
+
+
+@needs_torch
+def test_a_function_on_arrays_in_a_file_that_imports_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the function itself speaks of comes before what its file does."""
+    lines = (
+        "import numpy as np, torch",
+        "def softmax(x, axis=-1):",
+        "    e = np.exp(x - x.max(axis=axis, keepdims=True))",
+        "    return e / e.sum(axis=axis, keepdims=True)",
+    )
+    (tmp_path / "beside_torch.py").write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    function = importlib.import_module("beside_torch").softmax
+    with np.errstate(all="ignore"):
+        report = checked(function, op="softmax", dtypes=("float32",), deck="smoke", errors=False)
+    assert report.ok, str(report)
+    assert "torch" not in report.asked[0]
 
 
 @needs_torch
