@@ -30,7 +30,6 @@ from lossproof.running.session import Live, Session
 from lossproof.running.session_options import DeckOptions
 from lossproof.targets import selection
 from lossproof.targets.launch import Processes
-from lossproof.targets.plain_function import FunctionAdapter
 from lossproof.targets.target import Player, Target
 
 
@@ -78,17 +77,7 @@ def _checked(
     subject: Target, found: TrialFindings, declared: Declaration, asked: Questions, own: Sequence[Call] | None
 ) -> Report:
     op, dtypes, target = declared.op, found.dtypes, [subject]
-    left_out: list[str] = []
-    if own is not None:
-        calls = list(own)
-    elif found.broken is not None:
-        calls, left_out = [Call(found.broken, TRIAL)], ["all other calls: not even this one is answered"]
-    else:
-        whole, left_out = _deck(op, dtypes, asked)
-        # Of a function on NumPy arrays every call is watched.
-        watched = [] if isinstance(found.adapter, FunctionAdapter) else _watched(found.start, asked.seed)
-        calls, more_left = kept_calls([*whole, *watched], declared)
-        left_out += more_left
+    calls, left_out = (list(own), []) if own is not None else asked_calls(found, declared, asked)
     made = DeckOptions(size=asked.deck, seed=asked.seed, ops=(op,), dtypes=dtypes)
     source = Live(target, calls, cache=judgement_cache.on_this_machine(wanted=asked.cache))
     with quiet(found.prints):
@@ -103,6 +92,16 @@ def _checked(
     with quiet(found.prints):
         explained = diagnosis(judged.failures, target[0]) if judged.failures else ""
     return replace(judged, left_out=tuple(left_out), hint=hint, asked=found.notes, diagnosis=explained)
+
+
+def asked_calls(found: TrialFindings, declared: Declaration, asked: Questions) -> tuple[list[Call], list[str]]:
+    """The calls of a deck that a function is asked, and in a line each what is left out of it."""
+    if found.broken is not None:
+        return [Call(found.broken, TRIAL)], ["all other calls: not even this one is answered"]
+    whole, left_out = _deck(declared.op, found.dtypes, asked)
+    watched = [] if found.watched else _watched(found.start, asked.seed)
+    calls, more = kept_calls([*whole, *watched], declared)
+    return calls, left_out + more
 
 
 def _watched(start: Problem | None, seed: int) -> list[Check]:

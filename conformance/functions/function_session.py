@@ -2,39 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from lossproof.cases.catalogue import select
-from lossproof.core.call import Call
-from lossproof.core.case_id import ERROR
+from lossproof.core.observation import Observation
 from lossproof.functions.declaration import Declaration
-from lossproof.functions.function_check import Questions
-from lossproof.functions.prepare import kept_calls, prepared
-from lossproof.records.waivers import Book
+from lossproof.functions.diagnosis import diagnosis
+from lossproof.functions.function_check import Questions, asked_calls, quiet, started
+from lossproof.records.waivers import Book, fails
 from lossproof.running import judgement_cache
 from lossproof.running.header import record_header
-from lossproof.running.session import Live, Session
+from lossproof.running.session import Ended, Live, Session
 from lossproof.running.session_options import DeckOptions
 from lossproof.targets.target import Target
 
+# Failures that are kept to be explained; the worst is among the first of each kind.
+_KEPT = 1000
 
-def function_session(function: Any, declared: Declaration, asked: Questions) -> tuple[Session, tuple[str, ...]]:
-    """Return the session of a function and a deck, and in a line each what is asked and what is not.
 
-    Close it when it is over. Raises :class:`UsageError` as ``check_implementation`` does.
+@dataclass(frozen=True)
+class FunctionSession:
+    """A session of a function, ``notes`` that say in a line each what is asked and what is not, and a context that
+    keeps to itself what the function ``prints``."""
+
+    session: Session
+    notes: tuple[str, ...]
+    quiet: Callable[[], AbstractContextManager[Any]]
+    target: Target
+
+    def close(self) -> None:
+        """End its process, if it has one."""
+        self.session.close()
+
+
+@dataclass
+class Explained:
+    """A sink that keeps failures, and has the first one explained by ``say`` when all is over."""
+
+    target: Target
+    say: Callable[[str], object]
+    _failures: list[Observation] = field(default_factory=list)
+
+    def add(self, o: Observation) -> None:
+        """Keep a failure."""
+        if fails(o) and len(self._failures) < _KEPT:
+            self._failures.append(o)
+
+    def close(self, run: Ended) -> None:
+        """Explain."""
+        if self._failures and run.facts is not None:
+            self.say(diagnosis(self._failures, self.target))
+
+
+def function_session(function: Any, declared: Declaration, asked: Questions) -> FunctionSession:
+    """Return the session of a function and a deck. Close it when it is over.
+
+    Raises :class:`UsageError` as ``check_implementation`` does.
     """
-    found = prepared(function, declared)
-    target = Target(found.adapter, device=declared.device)
+    target, found = started(function, declared)
     made = DeckOptions(size=asked.deck, seed=asked.seed, ops=(declared.op,), dtypes=found.dtypes)
-    if found.broken is not None:
-        calls, notes = (
-            [Call(found.broken, "ordinary", "trial")],
-            ["left out: all other calls, not even this is answered"],
-        )
-    else:
-        whole = select(asked.deck, asked.seed, (declared.op,), found.dtypes)
-        calls, left = kept_calls([c for c in whole if asked.errors or c.family != ERROR], declared)
-        notes = [f"left out: {line}" for line in left]
+    calls, left = asked_calls(found, declared, asked)
     source = Live([target], calls, cache=judgement_cache.on_this_machine(wanted=asked.cache))
     session = Session(
         subjects=[target],
@@ -44,4 +74,5 @@ def function_session(function: Any, declared: Declaration, asked: Questions) -> 
         source=source,
         header=record_header([target], calls, made),
     )
-    return session, (*found.notes, *notes)
+    notes = (*found.notes, *(f"left out: {line}" for line in left))
+    return FunctionSession(session, notes, partial(quiet, found.prints), target)

@@ -52,6 +52,7 @@ class IsolatedFunction:
             "notes": json.dumps(f.notes),
             "broken": "" if f.broken is None else _text(f.broken),
             "start": "" if f.start is None else _text(f.start),
+            "watched": json.dumps(f.watched),
         }
         return Description(own.versions, {**own.facts, **facts})
 
@@ -105,6 +106,7 @@ def isolated(callee: Callee, declared: Declaration, limits: Processes) -> tuple[
         notes=notes,
         broken=broken,
         start=start,
+        watched=json.loads(facts["watched"]),
     )
     return Target(remote, device=declared.device), found
 

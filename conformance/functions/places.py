@@ -21,6 +21,9 @@ def place_of(function: Any, name: str) -> str:
     if module is None or qualified is None or _found(module, qualified) is not named:
         module, qualified = _held(named)
     if module is None or qualified is None:
+        file, qualified = _in_file(named)
+        if file and qualified:
+            return f"{file}:{qualified}.apply" if is_apply else f"{file}:{qualified}"
         what = "a lambda" if getattr(function, "__name__", "") == "<lambda>" else "no name of a module"
         raise UsageError(
             f"isolate=True starts another process, which imports {name} by its name; this is {what}: define it at the "
@@ -58,6 +61,14 @@ def _held(value: Any) -> tuple[str | None, str | None]:
             if held is value:
                 return module, name
     return None, None
+
+
+def _in_file(value: Any) -> tuple[str, str]:
+    """The file whose top level has a function, and its name there, where the module of that file is another one by
+    now: it was run twice, or its name is taken."""
+    inside = getattr(value, "__globals__", {})
+    file, name = inside.get("__file__") or "", getattr(value, "__qualname__", "")
+    return (os.path.abspath(file), name) if file.endswith(".py") and inside.get(name) is value else ("", "")
 
 
 def _importable(module: str) -> str:

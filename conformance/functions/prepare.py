@@ -66,7 +66,8 @@ def prepared(function: Any, declaration: Declaration, *, tried: bool = True) -> 
     who = callee(function, declaration.name)
     extras = frozenset(declaration.options or ()) & OPERATIONS[declaration.op].extras
     names = argument_names(who.read, declaration.op, names=declaration.names, extras=extras, shown=who.name)
-    framework = framework_of(function, declaration.framework) or _tried(who, names, declaration)
+    told = framework_of(function, declaration.framework)
+    framework = told or (_tried(who, names, declaration) if tried else FRAMEWORKS[0])
     for dtype in declaration.dtypes or ():
         if framework == "numpy":
             numpy_dtype(dtype)

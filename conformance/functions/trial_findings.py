@@ -16,7 +16,7 @@ from lossproof.core.operations import OPERATIONS
 from lossproof.functions.argument_names import ArgumentNames
 from lossproof.functions.callee import Callee
 from lossproof.functions.declaration import TARGET_KINDS, Declaration
-from lossproof.functions.frameworks import has_x64
+from lossproof.functions.frameworks import FRAMEWORKS, has_x64
 from lossproof.functions.function_adapter import FunctionAsAdapter, Offer, adapter_of
 from lossproof.functions.guard import HANGS, GuardedFunction
 from lossproof.functions.trial import (
@@ -47,7 +47,8 @@ class TrialFindings:
     """Findings are the result of trial calls: the adapter with what is on offer, and ``notes`` about it in a line each.
 
     ``broken`` is the one call that is asked of a function that answers no ordinary call at all, ``start`` an ordinary
-    one that it answers. ``prints`` says that it writes to standard output.
+    one that it answers. ``prints`` says that it writes to standard output, ``watched`` that inputs are compared before
+    and after every call.
     """
 
     adapter: Adapter | Player
@@ -57,6 +58,7 @@ class TrialFindings:
     broken: Problem | None = None
     start: Problem | None = None
     prints: bool = False
+    watched: bool = False
 
 
 @dataclass
@@ -89,7 +91,15 @@ class Finder:
             first = self.printed[0].strip().partition("\n")[0][:60]
             self.notes.append(f"it prints ({first!r}); what it prints is not shown while it is judged")
         asked = _asked(self, dtypes, targets, reductions, outputs, options, ranks)
-        return TrialFindings(adapter, dtypes, targets, (asked, *self.notes), start=start, prints=bool(self.printed))
+        return TrialFindings(
+            adapter,
+            dtypes,
+            targets,
+            (asked, *self.notes),
+            start=start,
+            prints=bool(self.printed),
+            watched=self.framework == FRAMEWORKS[0],
+        )
 
     def untried(self, reductions: Sequence[str] = REDUCTIONS) -> TrialFindings:
         """Offer everything that the declaration and the signature leave."""
@@ -98,7 +108,9 @@ class Finder:
         adapter = self._adapter(dtypes, kinds, d.reductions or reductions, self._outputs(), ranks=d.ranks or ())
         reduction = (d.reductions or reductions)[-1]
         start = ordinary_problem(d.op, dtypes[0], reduction=reduction, probabilities=kinds == ("probability",))
-        return TrialFindings(adapter, dtypes, kinds, tuple(self.notes), start=start)
+        return TrialFindings(
+            adapter, dtypes, kinds, tuple(self.notes), start=start, watched=self.framework == FRAMEWORKS[0]
+        )
 
     def base(self) -> tuple[Problem, str, tuple[str, ...]]:
         """Find an ordinary call that is answered: the call, or why there is none; and the reductions that are taken."""

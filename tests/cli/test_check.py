@@ -32,6 +32,20 @@ def naive(scores, axis=-1):
 
 def broken_softmax(x):
     raise RuntimeError("not today")
+
+
+def crashing_softmax(x, axis=-1):
+    import os
+
+    if x.shape[axis] > 3:
+        os.abort()
+    return softmax(x, axis=axis)
+
+
+def endless_softmax(x, axis=-1):
+    while x.shape[axis] > 3:
+        pass
+    return softmax(x, axis=axis)
 """
 SMALL = ("--deck", "smoke", "--dtype", "float32")
 
@@ -60,6 +74,23 @@ def test_a_wrong_one_is_a_finding() -> None:
     quiet = lossproof("check", "my_functions.py:broken_softmax", "--quiet", *SMALL)
     assert quiet.exit_code == 1
     assert "RuntimeError: not today" in quiet.stdout
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("crashing", "crash"), ("endless", "timeout")])
+def test_what_ends_a_process_costs_a_call(name: str, verdict: str, folder: Path) -> None:
+    options = ("--rank", "2", "--timeout", "1", "--no-errors", "--json", "--record", "r.jsonl", *SMALL)
+    result = lossproof("check", f"my_functions.py:{name}_softmax", *options)
+    assert result.exit_code == 1, result.output
+    counts = json.loads(result.stdout)
+    assert verdict in json.dumps(counts), counts
+    assert "pass" in json.dumps(counts), counts
+
+
+def test_in_process_it_is_judged_as_apart() -> None:
+    apart = lossproof("check", "my_functions.py:softmax", "--grad", "softmax_grad", *SMALL)
+    here = lossproof("check", "my_functions.py:softmax", "--grad", "softmax_grad", "--in-process", *SMALL)
+    assert here.exit_code == apart.exit_code == 0
+    assert here.stdout.splitlines()[-1] == apart.stdout.splitlines()[-1]
 
 
 def test_a_module_will_do_and_the_summary_is_for_programs(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -19,7 +20,7 @@ from lossproof.functions.argument_names import SYNONYMS
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.found_function import found_function, op_of
 from lossproof.functions.function_check import Questions
-from lossproof.functions.function_session import function_session
+from lossproof.functions.function_session import Explained, function_session
 from lossproof.views.progress import progress
 
 _SEVERAL = ("dtypes", "options", "targets", "reductions", "ranks", "layouts", "labels")
@@ -37,6 +38,7 @@ def check_command(
     profiles: Sequence[str],
     no_autodiff: bool,
     no_errors: bool,
+    in_process: bool,
     deck: str,
     seed: int,
     **given: Any,
@@ -56,20 +58,22 @@ def check_command(
         error_profiles=_pairs("--profile", profiles, "DTYPE=PROFILE, such as float16=W"),
         outputs=tuple(wanted) or None,
         autodiff=not no_autodiff,
+        isolate=not in_process,
         **rest,
     )
     asked = Questions(deck=deck, seed=seed, errors=not no_errors)
     with contextlib.ExitStack() as stack:
         shown = stack.enter_context(progress(quiet=outputs.quiet))
         shown.stage(f"{name}: trial calls find out what it takes")
-        session, notes = function_session(judged, declared, asked)
-        stack.enter_context(contextlib.closing(session))
-        for line in notes:
+        one = stack.enter_context(contextlib.closing(function_session(judged, declared, asked)))
+        for line in one.notes:
             click.echo(line, err=outputs.as_json or outputs.quiet)
         # Overflows of a function are provoked: what it warns of them is no news.
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore", RuntimeWarning)
-        code = told(session, outputs, others, None, shown)
+        stack.enter_context(one.quiet())
+        explained = Explained(one.target, partial(click.echo, err=outputs.as_json))
+        code = told(one.session, outputs, {**others, "the explanation": explained}, None, shown)
     if code == 1:
         click.echo(f"{name} is no target: explain without --target shows inputs, exact results and bounds", err=True)
     return code
