@@ -8,7 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,14 +103,19 @@ def is_left_out(adapter: Adapter, p: Problem, mode: str = "eager") -> bool:
     return False
 
 
+def given(p: Problem) -> list[Any]:
+    """The fields of a problem, without what is found out of them once."""
+    return [getattr(p, f.name) for f in fields(p)]
+
+
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_outputs(adapter: Adapter, name: str) -> None:
     p = PROBLEMS[name]
     if is_left_out(adapter, p):
         pytest.skip("oneDNN was told to leave the kernel out")
-    before = pickle.dumps(p)
+    before = pickle.dumps(given(p))
     out = adapter.evaluate(p, "cpu", "eager")
-    assert pickle.dumps(p) == before
+    assert pickle.dumps(given(p)) == before
     assert set(out) == set(p.want) <= set(adapter.capabilities().outputs)
     for output, tensor in out.items():
         assert tensor.data.shape == (p.shape_of(output))

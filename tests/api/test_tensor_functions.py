@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +220,10 @@ def test_a_custom_gradient_of_tensorflow() -> None:
 
 
 @needs_keras
-def test_a_loss_of_keras_is_a_function_of_its_backend() -> None:
+def test_a_loss_of_keras_is_a_function_of_its_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    if "KERAS_BACKEND" not in os.environ:
+        here = [name for name in ("tensorflow", "torch", "jax") if importlib.util.find_spec(name) is not None]
+        monkeypatch.setenv("KERAS_BACKEND", here[0])
     import keras
 
     backend = keras.backend.backend()
