@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,29 +50,34 @@ class GuardedFunction:
 
 
 HANGS = "gives no answer within"
+# Seconds to an alarm that would have come meanwhile.
+_SOON = 1e-3
 
 
 @contextmanager
 def limited(seconds: float, name: str) -> Iterator[None]:
-    """Raise :class:`WrongResult` in a block that takes longer, in the main thread, where nobody else uses the alarm.
+    """Raise :class:`WrongResult` in a block that takes longer, in the main thread.
 
-    It is raised when Python code goes on: native code that does not return needs a process of its own.
+    An alarm that is set already, as pytest-timeout does, goes on afterwards; one that comes sooner is left alone. It is
+    raised when Python code goes on: native code that does not return needs a process of its own.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise WrongResult(f"{name} {HANGS} {seconds:g} s (timeout=); isolate=True ends native code, too")
 
-    free = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) in (
-        signal.SIG_DFL,
-        signal.SIG_IGN,
+    left, interval = (
+        signal.getitimer(signal.ITIMER_REAL) if threading.current_thread() is threading.main_thread() else (0.0, -1.0)
     )
-    if not free or signal.getitimer(signal.ITIMER_REAL)[0]:
+    # A handler that was not set by Python cannot be set again.
+    if interval < 0 or signal.getsignal(signal.SIGALRM) is None or 0 < left <= seconds:
         yield
         return
-    before = signal.signal(signal.SIGALRM, stop)
+    before, start = signal.signal(signal.SIGALRM, stop), time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - start), _SOON), interval)
