@@ -93,9 +93,7 @@ def isolated(callee: Callee, declared: Declaration, limits: Processes) -> tuple[
     notes = tuple(json.loads(facts["notes"]))
     if lost:
         notes = (f"trial calls ended its process, so that all is asked that is not declared otherwise ({lost})", *notes)
-    broken, start = (
-        from_json(json.loads(facts[name])).problem if facts[name] else None for name in ("broken", "start")
-    )
+    broken, start = _problem(facts["broken"]), _problem(facts["start"])
     if lost:
         (answer,) = remote.outcomes([start], isolate=False, watch=False) if start is not None else (Outcome(),)
         broken = start if answer.error in ("crash", "timeout", "resource") else None

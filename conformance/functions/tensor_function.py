@@ -119,18 +119,16 @@ class TensorFunctionAdapter:
             raise
 
     def _keywords(self, p: Problem, g: Given, target: Any) -> dict[str, Any]:
-        found = given_keywords(
-            self.name,
-            p,
-            self.options,
-            lambda name: target if name == "target" else getattr(g, name),
-            self._tensors.dtype,
-            self.fixed,
-        )
-        if "ignore_index" in found and found["ignore_index"] is None and self.names.needs_label:
-            found["ignore_index"] = ignored_label(p)
+        found = self._given(p, lambda name: target if name == "target" else getattr(g, name), self._tensors.dtype)
         if p.omit:
             found = {name: v for name, v in found.items() if name not in self.defaults}
+        return found
+
+    def _given(self, p: Problem, array: Callable[[str], Any], dtype: Callable[[str], Any]) -> dict[str, Any]:
+        """The keywords of a call, with a label that occurs nowhere where the function must be given one to ignore."""
+        found = given_keywords(self.name, p, self.options, array, dtype, self.fixed)
+        if "ignore_index" in found and found["ignore_index"] is None and self.names.needs_label:
+            found["ignore_index"] = ignored_label(p)
         return found
 
     def _run(self, call: Callable[[], Any]) -> Any:
@@ -157,9 +155,7 @@ class TensorFunctionAdapter:
         if any(name in self.derivatives for name in want):
             raise UsageError(f"no program of a derivative that {self.name} has a function of its own for")
         named = {name: name for name in ARRAYS if getattr(p, name) is not None}
-        found = given_keywords(self.name, p, self.options, named.get, str, self.fixed)
-        if "ignore_index" in found and found["ignore_index"] is None and self.names.needs_label:
-            found["ignore_index"] = ignored_label(p)
+        found = self._given(p, named.get, str)
         texts = {"x": "x" if p.scale == 1.0 else f"x * {p.scale!r}"}
         texts |= {name: name if name in named else repr(value) for name, value in found.items()}
         call = f"{callable_text(self.value, self.name)}({self.names.text(texts)})"
