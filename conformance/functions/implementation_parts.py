@@ -19,7 +19,8 @@ from lossproof.core.errors import UsageError
 from lossproof.core.names import known_names
 from lossproof.functions.callee import callee
 from lossproof.functions.declaration import Declaration
-from lossproof.functions.prepare import kept_calls, prepared
+from lossproof.functions.function_check import started
+from lossproof.functions.prepare import kept_calls
 from lossproof.functions.trial_findings import TrialFindings
 from lossproof.records.waivers import Book
 from lossproof.running import judgement_cache
@@ -96,8 +97,7 @@ class FunctionInParts:
 
     @cached_property
     def _prepared(self) -> tuple[Target, TrialFindings]:
-        found = prepared(self.function, self.declared)
-        return Target(found.adapter, device=self.declared.device), found
+        return started(self.function, self.declared)
 
     def judged(self, key: PartKey) -> PartFound:
         """Judge a part."""
