@@ -14,7 +14,7 @@ from . import compose, jax_source, processor
 from .drivers import nvidia_driver
 from .jax_modes import Modes
 from .jax_tensors import computed, error_kind
-from .protocol import LOSSES, OUTPUTS, Capabilities, Description, Meter, Problem, Support
+from .protocol import LOSSES, OPS, OUTPUTS, Capabilities, Description, Meter, Problem, Support
 
 jax.config.update("jax_enable_x64", True)
 
@@ -53,6 +53,7 @@ class JaxAdapter:
             outputs=OUTPUTS,
             out_dtypes=LOSSES,
             omits=("softmax", "log_softmax"),
+            scales=OPS,
             compile_cost="cheap",
             conventions=_CONVENTIONS,
             variables=(*processor.variables(processor.XLA), "NPROC=4"),

@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, Iterator, Sequence, Tuple
 import numpy as np
 
 from . import keras_source, processor
-from .protocol import OUTPUTS, Capabilities, Description, Problem, Support, Tensor, UnsupportedProblem
+from .protocol import OPS, OUTPUTS, Capabilities, Description, Problem, Support, Tensor, UnsupportedProblem
 
 # What importlib.metadata knows of a backend, by the package that is imported.
 _PACKAGES = {
@@ -74,6 +74,7 @@ class KerasAdapter:
             outputs=OUTPUTS,
             # "We expect labels to be provided in a one_hot representation" (documentation).
             normalised_targets=True,
+            scales=OPS,
             conventions=_CONVENTIONS,
             variables=processor.variables(*(group for mode in modes for group in _VARIABLES[mode])),
             by_mode={

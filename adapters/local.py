@@ -97,6 +97,8 @@ def refusal(name: str, capabilities: Capabilities, p: Problem) -> str:
         return "%s has no layout %s" % (name, p.layout)
     if p.omit and p.op not in capabilities.omits:
         return "%s's %s leaves no argument to its default" % (name, p.op)
+    if p.scale != 1.0 and p.op not in capabilities.scales:
+        return "%s's %s takes no factor on its input" % (name, p.op)
     if p.laid and p.laid not in capabilities.laid:
         return "%s has no layout of %s alone" % (name, p.laid)
     if p.out_dtype is not None and p.op not in capabilities.out_dtypes:

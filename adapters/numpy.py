@@ -63,6 +63,7 @@ class NumpyAdapter:
             conventions=_CONVENTIONS,
             out_dtypes=OPS,
             omits=OPS,
+            scales=OPS,
             variables=processor.variables(processor.numpy_features()),
         )
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import compose, processor, tensorflow_source
-from .protocol import LOSSES, OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
+from .protocol import LOSSES, OPS, OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
 from .tensorflow_modes import Modes, deterministic, has_determinism, has_keras, is_native
 from .tensorflow_tensors import computed, error_kind
 
@@ -66,6 +66,7 @@ class TensorFlowAdapter:
             outputs=OUTPUTS,
             out_dtypes=LOSSES,
             omits=("softmax", "log_softmax"),
+            scales=OPS,
             conventions=_CONVENTIONS,
             variables=(
                 *processor.variables(processor.WITH_ONEDNN, processor.ONEDNN, processor.XLA),

@@ -79,6 +79,7 @@ class TorchAdapter:
             out_dtypes=OPS,
             # The default of dim is deprecated.
             omits=LOSSES,
+            scales=OPS,
             variables=(*processor.variables(processor.ATEN, processor.ONEDNN), "OMP_NUM_THREADS=4"),
             by_mode={
                 "compile": _COMPILED,

@@ -34,7 +34,7 @@ def softmax_grad(x: Any, cotangent: Any, axis: int) -> Any:
     p = softmax(x, axis)
     return p * (cotangent - (p * cotangent).sum(axis=axis, keepdims=True))''',
     """        x = problem.x.astype(problem.dtype)
-        results = {"value": softmax(x * problem.scale, problem.axis)}
+        results = {"value": softmax(x, problem.axis)}
         if problem.cotangent is not None:
             results["vjp"] = softmax_grad(x, problem.cotangent.astype(problem.dtype), problem.axis)
         return {name: Tensor(a.astype("float64"), a.dtype.name) for name, a in results.items()}""",
@@ -49,7 +49,7 @@ _TORCH = _AdapterText(
     """        dtype = getattr(torch, problem.dtype)
         # Every number of a problem is one of its dtype: nothing is rounded here.
         x = torch.tensor(problem.x, dtype=dtype, device=device, requires_grad=problem.cotangent is not None)
-        results = {"value": softmax(x * problem.scale, problem.axis)}
+        results = {"value": softmax(x, problem.axis)}
         if problem.cotangent is not None:
             cotangent = torch.tensor(problem.cotangent, dtype=dtype, device=device)
             (results["vjp"],) = torch.autograd.grad(results["value"], x, cotangent)
@@ -68,7 +68,7 @@ _JAX = _AdapterText(
     """        # Every number of a problem is one of its dtype: nothing is rounded here.
         x = jnp.asarray(problem.x, dtype=problem.dtype)
         results = {}
-        results["value"], pull = jax.vjp(lambda x: softmax(x * problem.scale, problem.axis), x)
+        results["value"], pull = jax.vjp(lambda x: softmax(x, problem.axis), x)
         if problem.cotangent is not None:
             (results["vjp"],) = pull(jnp.asarray(problem.cotangent, dtype=problem.dtype))
         return {name: Tensor(np.asarray(a).astype("float64"), a.dtype.name) for name, a in results.items()}""",
@@ -103,7 +103,7 @@ class $kind:
         return Capabilities(ops={"softmax": Support("native")}, dtypes=$dtypes)
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
-        """Compute the value, and the gradient where there is a cotangent; some problems have a factor on the input."""
+        """Compute the value, and the gradient where there is a cotangent."""
 $evaluate
 
     def error_kind(self, error: Exception) -> str:

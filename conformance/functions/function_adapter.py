@@ -64,6 +64,7 @@ def adapter_of(
         layouts=layouts,
         laid=ARRAYS if len(layouts) > 1 else (),
         omits=(d.op,) if d.defaults else (),
+        scales=(d.op,),
         normalised_targets=d.normalised_targets,
         mean=d.mean,
         conventions={(clause, d.op, output): shown for (clause, output), shown in d.conventions.items()},

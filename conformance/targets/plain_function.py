@@ -81,6 +81,7 @@ class FunctionAdapter:
             layouts=laid,
             laid=ARRAYS if len(laid) > 1 else (),
             omits=(self.op,) if self.defaults else (),
+            scales=(self.op,),
             normalised_targets=self.normalised_targets,
             mean=self.mean,
             conventions={(clause, self.op, output): shown for (clause, output), shown in self.conventions.items()},

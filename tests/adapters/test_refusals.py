@@ -11,7 +11,7 @@ import pytest
 from lossproof import UsageError, check_implementation
 from lossproof.adapters import local, wire
 from lossproof.adapters.numpy import NumpyAdapter
-from lossproof.adapters.protocol import Capabilities, Outcome, Problem
+from lossproof.adapters.protocol import Capabilities, Outcome, Problem, Support
 from lossproof.cases.catalogue import select
 
 X = np.array([[0.5, -1.0, 2.0, 0.25], [1.5, 0.0, -0.75, 1.0]])
@@ -126,3 +126,14 @@ def test_a_plain_function_may_declare_it_too() -> None:
     assert any("ignores no label but -100" in why for why in report.unsupported)
     with pytest.raises(UsageError, match="unknown reduction 'average'"):
         check_implementation(mean_of_labels, op="nll_loss", reductions=["average"])
+
+
+def test_a_factor_on_the_input_is_for_those_that_declare_it() -> None:
+    """An adapter that knows nothing of ``scale`` would compute another problem, and be failed for it."""
+    softmax = Problem("softmax", "float32", np.array([1.0, 2.0]), scale=3.0)
+    small = Capabilities({"softmax": Support("native")})
+    assert local.refusal("small", small, softmax) == "small's softmax takes no factor on its input"
+    assert not local.refusal("small", replace(small, scales=("softmax",)), softmax)
+    assert not local.refusal("small", small, replace(softmax, scale=1.0))
+    for adapter in (NumpyAdapter(), Declared()):
+        assert not local.refusal("numpy", adapter.capabilities(), softmax)

@@ -81,6 +81,7 @@ class Implementation:
             online=m.online,
             outputs=OUTPUTS,
             layouts=LAYOUTS,
+            scales=OPS,
             mean=m.mean,
             normalised_targets=m.normalised_targets,
         )

@@ -27,6 +27,8 @@ def _not_offered(c: Capabilities, cell: CoverageCell, op: str) -> str:
         return f"it offers no {name}"
     if name == "wider output" and op not in c.out_dtypes:
         return f"its {op} has no dtype wider than the input's"
+    if name == "factor on the logits" and op not in c.scales:
+        return f"its {op} takes no factor on its input"
     return ""
 
 

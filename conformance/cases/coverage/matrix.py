@@ -61,7 +61,13 @@ def unlimited(compile_cost: str = "none") -> Capabilities:
     """Return the capabilities of a target that offers everything, at one cost of a new signature."""
     ops = {op: Support("native") for op in OPS}
     return Capabilities(
-        ops, outputs=OUTPUTS, layouts=LAYOUTS, laid=ARRAYS_LAID, out_dtypes=OPS, compile_cost=compile_cost
+        ops,
+        outputs=OUTPUTS,
+        layouts=LAYOUTS,
+        laid=ARRAYS_LAID,
+        out_dtypes=OPS,
+        scales=OPS,
+        compile_cost=compile_cost,
     )
 
 
