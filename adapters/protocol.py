@@ -85,8 +85,8 @@ class Problem:
                    converted first. Cotangent, weights and probabilities have it, too; the gradient has ``dtype``
     ``repeat_backward`` whether the VJP is wanted a second time, from the same forward pass, as ``vjp_again``
     ``omit``       whether arguments are left out that have the value given here as their default
-    ``scale``      factor on ``x`` before the op, in one computation with it (a compiler may fuse them); values only, and
-                   only of an adapter whose ``scales`` has the op
+    ``scale``      factor on ``x`` before the op, in one computation with it (a compiler may fuse them); values only,
+                   and only of an adapter whose ``scales`` has the op
     ``only``       the outputs to compute, where these are not all that the fields above ask for; None for all
     """
 
@@ -184,8 +184,8 @@ class Capabilities:
     ``out_dtypes``  the ops whose value may have a dtype wider than their input's. Default: none. ``("softmax",)``
     ``omits``       the ops whose arguments may be left out where they have the defaults that :class:`Problem` names.
                     Default: none
-    ``scales``      the ops whose input may come with a factor (``Problem.scale``), multiplied in one computation with the
-                    op. Default: none. ``("log_softmax",)``
+    ``scales``      the ops whose input may come with a factor (``Problem.scale``), multiplied in one computation with
+                    the op. Default: none. ``("log_softmax",)``
     ``normalised_targets`` whether the function documents ``sum q = 1``: it gets no other probability targets.
                     Default: False
     ``reductions``  reductions of losses, of ``REDUCTIONS``. Default: all three. ``("mean",)``
