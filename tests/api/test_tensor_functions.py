@@ -231,5 +231,7 @@ def test_a_loss_of_keras_is_a_function_of_its_backend(monkeypatch: pytest.Monkey
         pytest.skip(f"Keras runs on {backend}, which is not here")
     report = checked(keras.losses.SparseCategoricalCrossentropy(from_logits=True), targets=["index"], ranks=(2,))
     assert f"{backend} tensors" in report.asked[0]
-    report.raise_on_failure()
+    # Known of Keras on JAX (docs/findings.md): a one-hot label times the log-probability of a masked class, 0 * -inf.
+    known = {"masked"} if backend == "jax" else set()
+    assert {o.id.split("/")[2] for o in report.failures} == known
     assert report.judged > 10
