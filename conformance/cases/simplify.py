@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from lossproof.adapters.protocol import ARRAYS, Problem
 from lossproof.core.formats import FORMATS
 
 # Problems that are tried at most.
-BUDGET = 150
+BUDGET = 300
 # Parts of an axis that are cut off, the largest first; of a long one never a single entry.
 _PARTS = (2, 4, 8)
 _LONG = 32
@@ -79,52 +79,70 @@ def _fewer(p: Problem, at: tuple[int, ...]) -> Iterator[Problem]:
         if i != axis and n > 1:
             j = i - (i > axis) if p.is_loss else i
             own = at[j] if len(at) == p.x.ndim - p.is_loss and j < len(at) else 0
-            kept = [slice(own, own + 1)] if own < n else []
-            for part in (*kept, slice(0, 1), *_parts(n)):
+            kept = [[own]] if own < n else []
+            for part in (*kept, [0], *_parts(n)):
                 yield _cut(p, i, part)
     k = p.x.shape[axis]
     labels = p.target if p.is_loss and not p.has_probability_target else None
-    for part in _parts(k):
+    for part in (*_telling(p, at), *_parts(k)):
         if labels is None or _holds(labels, part, p.ignore_index):
             yield _cut(p, axis, part)
 
 
-def _parts(n: int) -> Iterator[slice]:
-    """Yield what is left of an axis of ``n`` entries without a part at its end or its beginning, the shortest first."""
+def _telling(p: Problem, at: tuple[int, ...]) -> Iterator[Sequence[int]]:
+    """Yield the classes that tell most, where these are fewer: the largest logits, the labels, the wrong entry, and
+    besides these the smallest logits."""
+    axis = p.axis % p.x.ndim
+    x = np.moveaxis(p.x, axis, -1).reshape(-1, p.x.shape[axis])
+    if not 0 < len(x) <= _DISTINCT or x.shape[1] < 2:
+        return
+    kept = set(np.argmax(x, axis=1).tolist())
+    if len(at) == p.x.ndim:
+        kept.add(at[axis])
+    if p.target is not None and not p.has_probability_target:
+        kept |= {label for label in p.target.reshape(-1).tolist() if 0 <= label < x.shape[1]}
+    for some in (kept, kept | set(np.argmin(x, axis=1).tolist())):
+        if len(some) < x.shape[1]:
+            yield sorted(some)
+
+
+def _parts(n: int) -> Iterator[Sequence[int]]:
+    """Yield what is left of an axis of ``n`` entries without a part at its end, its beginning or between, the shortest
+    first."""
     sizes = [n // part for part in _PARTS] + ([1] if n <= _LONG else [])
     for size in dict.fromkeys(s for s in sizes if 0 < s < n):
-        yield slice(0, n - size)
-        yield slice(size, n)
+        yield range(n - size)
+        yield range(size, n)
+        yield from ([*range(i), *range(i + size, n)] for i in range(size, n - size, size))
 
 
-def _holds(labels: np.ndarray, part: slice, ignored: int | None) -> bool:
-    inside = (labels >= part.start) & (labels < part.stop)
-    return bool(np.all(inside | (labels == ignored))) and (ignored is None or part.start == 0)
+def _holds(labels: np.ndarray, part: Sequence[int], ignored: int | None) -> bool:
+    """Tell whether every label is among the classes that are left, and an ignored one means none of them."""
+    inside = np.isin(labels, np.asarray(part))
+    return bool(np.all(inside | (labels == ignored))) and (ignored is None or list(part) == list(range(len(part))))
 
 
-def _cut(p: Problem, axis: int, part: slice) -> Problem:
+def _cut(p: Problem, axis: int, part: Sequence[int]) -> Problem:
     """Keep a part of one axis of the logits, and the same part of every array that has the axis."""
     classes = p.axis % p.x.ndim
-    full, reduced = [slice(None)] * p.x.ndim, [slice(None)] * (p.x.ndim - 1)
-    full[axis] = part
-    if axis != classes:
-        reduced[axis - (axis > classes)] = part
     changed: dict[str, Any] = {}
     for name in ARRAYS:
         a = getattr(p, name)
         if a is None:
             continue
         if a.shape == p.x.shape and a.ndim:
-            changed[name] = a[tuple(full)]
+            changed[name] = np.take(a, part, axis)
         elif name == "weight":
-            changed[name] = a[part] if axis == classes else a
+            changed[name] = np.take(a, part) if axis == classes else a
         elif a.ndim == p.x.ndim - 1 and a.ndim:
-            changed[name] = a[tuple(reduced)]
+            changed[name] = a if axis == classes else np.take(a, part, axis - (axis > classes))
     labels = changed.get("target", p.target)
-    if axis == classes and part.start and p.is_loss and not p.has_probability_target:
+    if axis == classes and p.is_loss and not p.has_probability_target:
         # sanity check: losses have targets
         assert isinstance(labels, np.ndarray)
-        changed["target"] = (labels - part.start).astype(labels.dtype)
+        place = np.searchsorted(np.asarray(part), labels)
+        # An ignored label is none of the classes.
+        changed["target"] = np.where(np.isin(labels, np.asarray(part)), place, labels).astype(labels.dtype)
     return _with(p, changed)
 
 

@@ -6,7 +6,6 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -36,7 +35,7 @@ _BLOCK = 1 << 15
 FAILING = frozenset({"fail", "crash", "timeout", "resource", "unexpected_pass", "error"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Observation:
     """One output of one call on one target, judged.
 
@@ -97,7 +96,7 @@ class Observation:
         """Say whether the verdict is one that is looked into: ``call`` is the call then."""
         return self.verdict == "suspect" or self.verdict in FAILING
 
-    @cached_property
+    @property
     def case(self) -> CaseId:
         """The id in its parts. Raises :class:`UsageError` if it is none."""
         return CaseId.parse(self.id)

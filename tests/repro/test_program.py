@@ -313,6 +313,43 @@ def test_simpler_problems_keep_what_they_show() -> None:
     assert found.target.shape == found.x.shape[:-1]
 
 
+def test_classes_between_two_that_matter_are_left_out() -> None:
+    """What is wrong needs the first class and the last, neither of which is the largest, the label or the wrong one."""
+    x = np.array([np.linspace(1, 2, 40) * np.r_[1.0, np.full(38, 3.0), 1.0]])
+    first, last = x[0, 0], x[0, -1]
+    weight = np.arange(40.0) + 1
+    p = Problem("cross_entropy", "float64", x, np.array([17]), weight, ignore_index=-100)
+
+    def same(q: Problem) -> bool:
+        # sanity check: a loss has a target
+        assert q.target is not None
+        # The label is the same class still.
+        return bool(first in q.x and last in q.x and q.weight is not None and q.weight[q.target[0]] == 18.0)
+
+    found = simpler(p, same)
+    assert found.x.shape[1] <= 4
+    assert (found.x[0, 0], found.x[0, -1]) == (first, last)
+
+
+def test_an_ignored_label_stays_no_class_when_classes_go() -> None:
+    x = np.linspace(1, 2, 12).reshape(2, 6)
+    p = Problem("cross_entropy", "float32", x, np.array([5, 2]), ignore_index=5)
+    asked = []
+
+    def same(q: Problem) -> bool:
+        asked.append(q)
+        return q.x.shape[0] == 2
+
+    simpler(p, same)
+    for q in asked:
+        assert q.target is not None
+        kept = q.target[q.target != q.ignore_index]
+        assert np.all((kept >= 0) & (kept < q.x.shape[1]))
+        # Which rows are ignored does not change with the classes.
+        if q.target.size == 2:
+            assert (q.target == q.ignore_index).tolist() in ([True, False], [False, False], [True, True])
+
+
 def test_nothing_simpler_is_the_same_problem() -> None:
     p = PROBLEMS["softmax"]
     assert simpler(p, lambda q: False) is p
