@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lossproof.cli.shared_options import MANY_NAMES, TIMEOUT, output_options, several
+from lossproof.cli.shared_options import MANY_NAMES, TIMEOUT_OPTION, output_options, several
 
 _OPTIONS = (
     click.option("--op", metavar="NAME", help="The op; by default the one that the function's name has in it."),
@@ -35,7 +35,7 @@ _OPTIONS = (
     click.option("--no-autodiff", is_flag=True, help="Without the derivatives of the framework."),
     click.option("--no-errors", is_flag=True, help="Without calls of invalid and of empty input."),
     click.option("--in-process", is_flag=True, help="Without a process of its own: a crash is that of the command."),
-    TIMEOUT,
+    TIMEOUT_OPTION,
     click.option("--deck", default="default", show_default=True, metavar="NAME", help="smoke, default or full."),
     click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck."),
 )

@@ -31,7 +31,7 @@ _KEPT = click.option(
 _JOBS = click.option(
     "--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Targets at once (0: one a core)."
 )
-TIMEOUT = click.option(
+TIMEOUT_OPTION = click.option(
     "--timeout",
     default=120.0,
     show_default=True,
@@ -148,7 +148,7 @@ def execution_options(*, jobs: bool = True, limits: bool = False, cache: bool = 
 
         return Execution(cache=not given.pop("no_cache", False), **given)
 
-    options = [*([_JOBS] if jobs else ()), TIMEOUT, *((_MEMORY, _IN_PROCESS) if limits else ())]
+    options = [*([_JOBS] if jobs else ()), TIMEOUT_OPTION, *((_MEMORY, _IN_PROCESS) if limits else ())]
     options += [_NO_CACHE] if cache else []
     return _grouped("execution", options, make, "jobs timeout memory in_process no_cache")
 
