@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -25,6 +23,7 @@ from lossproof.core.formats import FORMATS
 from lossproof.core.observation import FAILING
 from lossproof.running.loop import run
 from lossproof.targets.target import Target, load_adapter
+from tests.support.forked import run_program
 
 INF = math.inf
 # Not Keras: its modes are its backends, of which a process has one. Runs of keras+BACKEND judge them (tox.ini).
@@ -407,10 +406,7 @@ def assert_scripts_print(target: Target, chosen: Sequence[Problem], folder: Path
         "    print('end')\n"
         "assert not any(name.startswith('lossproof') for name in sys.modules)\n"
     )
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-    done = subprocess.run(
-        [sys.executable, str(driver)], capture_output=True, text=True, env=environment, check=False, timeout=1800
-    )
+    done = run_program(driver, [name for name in (target.adapter.name,) if name != "numpy"])
     assert done.returncode == 0, done.stderr[-2000:]
     # sanity check: an adapter in this process, which can be asked
     assert isinstance(target.adapter, Adapter)
