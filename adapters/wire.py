@@ -20,6 +20,8 @@ from .protocol import Capabilities, Description, Outcome, Problem, Support, Tens
 VERSION = 1
 MAGIC = b"lossproof\x00\x01\n"
 _LENGTHS = struct.Struct(">IQ")
+# So much of what comes before the first frame is kept to be shown.
+_GREETING = 400
 HEAD = len(MAGIC) + _LENGTHS.size
 _CLASSES = {c.__name__: c for c in (Capabilities, Description, Outcome, Problem, Support, Tensor)}
 # Numbers and truth values; never objects.
@@ -49,6 +51,7 @@ class Reader:
         self._buffer = bytearray()
         self._begun = False
         self.consumed = 0
+        self._dropped = bytearray()
 
     def feed(self, data: bytes) -> None:
         """Add bytes as they come."""
@@ -66,6 +69,11 @@ class Reader:
     def pending(self) -> int:
         """Number of bytes of a frame that is not complete yet."""
         return len(self._buffer)
+
+    @property
+    def greeting(self) -> bytes:
+        """The beginning of what came before the first frame, whether there is one or not."""
+        return bytes(self._dropped + (b"" if self._begun else self._buffer))[:_GREETING]
 
     def _next(self) -> Optional[Message]:
         buffer = self._buffer
@@ -101,6 +109,8 @@ class Reader:
         return message
 
     def _drop(self, n: int) -> None:
+        if not self._begun:
+            self._dropped += self._buffer[: min(n, _GREETING - len(self._dropped))]
         del self._buffer[:n]
         self.consumed += n
 

@@ -44,7 +44,8 @@ def main(arguments: Sequence[str], variables: Mapping[str, str]) -> None:
     try:
         adapter = local.load(value)
         c = adapter.capabilities()
-        mode, device = options.mode or c.modes[0], local.device_of(c, options.device)
+        mode = options.mode or c.modes[0]
+        device = local.device_of(c.in_mode(mode), options.device)
         hello = wire.pack({**_hello(adapter, mode, device), "variables": dict(variables)})
     except Exception as error:  # foreign code: a broken installation can raise anything
         text = "%s: %s" % (type(error).__name__, error)

@@ -70,7 +70,8 @@ def parts(text: str, output: str, *, whole: bool = False) -> ProgramParts:
     expression = next((m[2] for m in prints if m[1] == output), None)
     if expression is None:
         raise UsageError(
-            f'the adapter\'s program does not end with print("{output}", EXPRESSION); see adapters/protocol.py'
+            f'the adapter\'s program is none of Python that ends with print("{output}", EXPRESSION), as '
+            "adapters/protocol.py has it; lossproof explain prints it as it is"
         )
     kept = [line for line in lines if not ((m := _PRINT.fullmatch(line)) and m[1] in OUTPUTS)]
     title, body, versions = kept[0], kept[1:-1], kept[-1]

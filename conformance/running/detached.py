@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lossproof import __version__
-from lossproof.adapters import wire
+from lossproof.adapters import local, wire
 from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.cases.deck import digest
 from lossproof.cases.deck_part import VERSION
@@ -169,7 +169,12 @@ class AnswerFile(Introduced):
         self, problems: Sequence[Problem], *, isolate: bool, watch: bool, alone: str = ""
     ) -> Iterator[Outcome]:
         """The answers in the file."""
+        offer = self.capabilities().in_mode(self.hello["mode"])
         for problem in problems:
+            why = local.refusal(self.name, offer, problem)
+            if why:
+                yield Outcome(error="unsupported", message=why)
+                continue
             number = self._numbers.get((problem, isolate, watch))
             if number is None:
                 number = self._numbers.get((Call(problem, "").digest, isolate, watch))

@@ -14,6 +14,7 @@ import platformdirs
 
 from lossproof.adapters.protocol import THREADS
 from lossproof.targets.environments.store import interpreter
+from lossproof.targets.exec_command import SCHEME, words
 
 # One thread each unless the user says otherwise: the calls are small, idle threads spin, and the bits are then the same
 # whatever machine it is and whatever runs beside. Targets share the cores by running side by side.
@@ -47,7 +48,8 @@ class Processes:
 @dataclass(frozen=True)
 class Launch:
     """One worker is started as an adapter (``module:ATTRIBUTE`` or ``file.py:ATTRIBUTE``) in a mode, on a device,
-    in an environment or interpreter (empty: this one), with environment variables of its own."""
+    in an environment or interpreter (empty: this one), with environment variables of its own. The adapter
+    ``exec:COMMAND`` is a program that is a worker itself."""
 
     adapter: str
     mode: str = ""
@@ -55,14 +57,22 @@ class Launch:
     environment: str = ""
     variables: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def is_command(self) -> bool:
+        """Say whether the worker is a program of its own."""
+        return self.adapter.startswith(SCHEME)
+
     def command(self) -> list[str]:
         """Return the command line: isolated mode, so that nothing but the interpreter's own packages is found.
 
-        This interpreter's own path goes along, so that a worker finds what this process does.
+        This interpreter's own path goes along, so that a worker finds what this process does. A program of its own gets
+        mode and device as its last arguments, where the target string names them.
         """
+        options = [f"--{name}={value}" for name, value in (("mode", self.mode), ("device", self.device)) if value]
+        if self.is_command:
+            return [*words(self.adapter), *options]
         folder = adapters_folder()
         python, path = (interpreter(self.environment), []) if self.environment else (sys.executable, _own_path())
-        options = [f"--{name}={value}" for name, value in (("mode", self.mode), ("device", self.device)) if value]
         cache = f"--cache={cache_folder()}"
         return [str(python), "-I", f"{folder}/boot.py", str(folder), *path, self.adapter, *options, cache]
 

@@ -21,6 +21,7 @@ _TICK = 0.05
 _MOST_STDERR = 1 << 24
 _TAIL = 600
 _PRINTED = 1 << 14
+_QUOTED = 80
 _FAREWELL = 2.0
 
 
@@ -34,6 +35,7 @@ class Fault(Exception):  # noqa: N818 (an answer of the process, not a fault of 
     def __init__(self, kind: str, reason: str, tail: str = "", *, alone: bool = False, code: int | None = None) -> None:
         super().__init__(reason + (f"; its last words: {tail}" if tail else ""))
         self.kind = kind
+        self.reason = reason
         self.tail = tail
         self.alone = alone
         self.code = code
@@ -67,8 +69,16 @@ class Process:
         os.set_blocking(self._out, False)
 
     def hello(self) -> wire.Message:
-        """Wait for the message that the worker sends when its framework is there."""
-        return next(self._exchange([b""]))
+        """Wait for the message that the worker sends when its framework is there. Raises :class:`Fault` where none
+        comes, which quotes what came in its place."""
+        try:
+            return next(self._exchange([b""]))
+        except Fault as fault:
+            text = " ".join(self._reader.greeting.decode("utf-8", "replace").split())[:_QUOTED]
+            if not text:
+                raise
+            reason = f"{fault.reason}; it said no hello, and wrote on standard output {text!r}"
+            raise Fault(fault.kind, reason, fault.tail, alone=fault.alone, code=fault.code) from None
 
     def ask(self, requests: Sequence[bytes]) -> Generator[wire.Message, None, None]:
         """Send requests, all at once or as the worker reads them, and give the replies as they come.

@@ -14,8 +14,9 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
-from lossproof.adapters import wire
+from lossproof.adapters import local, wire
 from lossproof.adapters.boot import UNSUITABLE
 from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.core.errors import UsageError
@@ -23,6 +24,8 @@ from lossproof.targets.introduced import Introduced
 from lossproof.targets.launch import Launch, Processes
 from lossproof.targets.lost import NotStartingError, TargetLostError
 from lossproof.targets.process import Fault, Process
+from lossproof.targets.replies import check_hello, outcome_of
+from lossproof.targets.target import with_variables
 
 # What answers nothing at all is not worth hours of restarts: a framework, or its kernels of one op for one dtype.
 _MOST_FAULTS = 20
@@ -95,10 +98,12 @@ class Lane:
                 continue
             if hello["kind"] == "failed":
                 process.close()
-                raise NotImportableError(hello["message"], hello["missing"])
-            if hello.get("wire") != wire.VERSION:
+                raise NotImportableError(str(hello.get("message", "")), str(hello.get("missing", "")))
+            try:
+                check_hello(hello)
+            except UsageError:
                 process.close()
-                raise UsageError(f"the worker speaks version {hello.get('wire')} of the wire, not {wire.VERSION}")
+                raise
             self.seconds += time.perf_counter() - began
             self._process = process
             return hello
@@ -184,9 +189,11 @@ class Lane:
         is_first = self._process.asked == 0
         replies = self._process.ask(requests)
         for number, reply in zip(numbers, replies, strict=True):
-            # sanity check: replies come in the order of the requests
-            assert reply["id"] == number
-            outcome: Outcome = reply["outcome"]
+            try:
+                outcome = outcome_of(reply, number)
+            except wire.WireError as error:
+                replies.close()
+                raise Fault("crash", f"its answer cannot be used: {error}", alone=is_first) from None
             if outcome.last:
                 # Nothing is wrong with the other calls: they are asked of the next process.
                 replies.close()
@@ -205,10 +212,11 @@ class Lane:
         # sanity check: start leaves a process or raises
         assert self._process is not None
         (reply,) = self._process.ask([wire.pack({"kind": "script", "problem": problem})])
-        if reply["error"]:
-            raise UsageError(reply["error"])
-        text: str = reply["text"]
-        return text
+        if reply.get("error") or "text" not in reply:
+            raise UsageError(str(reply.get("error") or "the worker writes no programs"))
+        text = str(reply["text"])
+        # That of a command may be in any language.
+        return text if self.launch.is_command else with_variables(text, self.launch.variables)
 
     def processor_seconds(self) -> float:
         """Return the processor seconds of all its processes so far."""
@@ -260,8 +268,20 @@ class Remote(Introduced):
     def outcomes(
         self, problems: Sequence[Problem], *, isolate: bool, watch: bool, alone: str = ""
     ) -> Iterator[Outcome]:
-        """Yield one outcome for each problem; ``isolate`` sends them to the process apart."""
-        return (self._apart if isolate else self._lane).play(problems, watch=watch, alone=alone)
+        """Yield one outcome for each problem; ``isolate`` sends them to the process apart.
+
+        A command is asked for nothing that it does not offer; adapters in Python have a worker that sees to that.
+        """
+        lane = self._apart if isolate else self._lane
+        if not self._launch.is_command:
+            yield from lane.play(problems, watch=watch, alone=alone)
+            return
+        offer = self.capabilities().in_mode(self._launch.mode or self.capabilities().modes[0])
+        for why, some in groupby(problems, lambda p: local.refusal(self.name, offer, p)):
+            if why:
+                yield from (Outcome(error="unsupported", message=why) for _ in some)
+            else:
+                yield from lane.play(list(some), watch=watch, alone=alone)
 
     @property
     def start_seconds(self) -> float:

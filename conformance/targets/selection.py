@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from lossproof.adapters.protocol import Capabilities
 from lossproof.core.errors import UsageError
 from lossproof.targets.launch import Launch, Processes
 from lossproof.targets.lost import NotStartingError
@@ -73,12 +74,22 @@ def start_each(specs: Sequence[Spec], processes: Processes | None) -> list[Targe
 
 def start_every_mode(several: Sequence[Target], processes: Processes | None) -> list[TargetOrError]:
     """Start these adapters on every device and in every mode."""
-    every = [(t, device, mode) for t in several for device in t.capabilities.devices for mode in t.capabilities.modes]
-    specs = [replace(spec(t.adapter.name), device=device, mode=mode) for t, device, mode in every]
-    at_hand = {(t.adapter.name, t.device, t.mode): t for t in several}
+    every = [(t, device, mode) for t in several for device, mode in _devices_and_modes(t.adapter.capabilities())]
+    specs = [replace(spec(_called(t)), device=device, mode=mode) for t, device, mode in every]
+    at_hand = {(_called(t), t.device, t.mode): t for t in several}
     others = [s for s in specs if (s.name, s.device, s.mode) not in at_hand]
     started = iter(start_each(others, processes))
     return [at_hand.get((s.name, s.device, s.mode)) or next(started) for s in specs]
+
+
+def _called(target: Target) -> str:
+    return target.place or target.adapter.name
+
+
+def _devices_and_modes(c: Capabilities) -> Iterator[tuple[str, str]]:
+    devices = {mode: c.in_mode(mode).devices for mode in c.modes}
+    for device in dict.fromkeys(device for own in devices.values() for device in own):
+        yield from ((device, mode) for mode in c.modes if device in devices[mode])
 
 
 def missing_targets(required: Iterable[str], chosen: Sequence[Target]) -> list[str]:
@@ -104,17 +115,26 @@ def _caught(make: Callable[[Spec], Target], s: Spec) -> TargetOrError:
 def _elsewhere(s: Spec, processes: Processes) -> Target:
     # POSIX only, and not needed by who stays in one process.
     from lossproof.targets.remote import NotImportableError, Remote
+    from lossproof.targets.replies import elsewhere
 
     remote = Remote(s.name, Launch(s.value, s.mode, s.device, s.environment, s.variables), processes)
     atexit.register(remote.close)
     try:
         remote.connect()
-        return s.target(remote)
+        target = s.target(remote)
+        where = elsewhere(remote.hello, target.mode, target.device)
+        if where:
+            asked = f"asked to compute in mode {target.mode!r} on {target.device!r}"
+            raise UsageError(f"target {s.text}: it was {asked}, and says that it does so {where}")
+        return target
     except NotStartingError as error:
-        where = f"; {s.environment} has to be a Python 3.8 or newer with numpy" if s.environment else ""
-        raise NotStartingError(f"target {s.text}: {error}{where}") from None
+        hint = f"; {s.environment} has to be a Python 3.8 or newer with numpy" if s.environment else ""
+        hint = "; a command has to say hello and to answer as docs/adapter-protocol.md says" if s.is_command else hint
+        raise NotStartingError(f"target {s.text}: {error}{hint}") from None
     except NotImportableError as error:
         raise import_failure(s, str(error), error.missing) from None
-    except UsageError:
+    except UsageError as error:
         remote.close()
-        raise
+        raise UsageError(
+            f"target {s.text}: {error}" if s.is_command and s.text not in str(error) else str(error)
+        ) from None

@@ -14,14 +14,17 @@ from lossproof.adapters import local
 from lossproof.adapters.protocol import Adapter, Capabilities, Description, Outcome, Problem
 from lossproof.core.errors import UsageError
 from lossproof.core.profiles import Declared, default_profile
-from lossproof.targets.launch import ONE_THREAD
+from lossproof.targets import exec_command
+from lossproof.targets.exec_command import SCHEME
+from lossproof.targets.launch import ONE_THREAD, environment
 
 GROUP = "lossproof.adapters"
 _FORM = "NAME[+MODE][:DEVICE][@ENVIRONMENT][%VARIABLE=VALUE...]"
 _EXPECTED = (
     f"expected {_FORM}, such as torch, jax+jit, torch:cuda:0@./venv/bin/python or torch%ATEN_CPU_CAPABILITY=default"
 )
-# A name is an installed adapter's, or says where one is: file.py:ATTRIBUTE, package.module:ATTRIBUTE.
+# A name is an installed adapter's, or says where one is: file.py:ATTRIBUTE, package.module:ATTRIBUTE. That of a command
+# has a form of its own.
 _SPEC = re.compile(
     r"(?P<name>.+?\.py:[A-Za-z_][\w.]*|[A-Za-z_]\w*(\.\w+)+:[A-Za-z_][\w.]*|[A-Za-z_][\w.-]*?)"
     r"(\+(?P<mode>[\w-]+))?(:(?P<device>[a-z]+(:\d+)?))?(@(?P<environment>[^%]+))?(?P<variables>%.*)?"
@@ -134,7 +137,7 @@ class Target:
     def script(self, problem: Problem) -> str:
         """Return a program of the framework alone that evaluates a problem as this target does."""
         if isinstance(self.adapter, Player):
-            return with_variables(self.adapter.script(problem), self.variables)
+            return self.adapter.script(problem)
         return self.adapter.script(problem, self.device, self.mode)
 
     def describe(self) -> Description:
@@ -185,20 +188,31 @@ class Spec:
         return self.name if self.name == self.value else ""
 
     @property
+    def is_command(self) -> bool:
+        """Say whether it is a program of its own."""
+        return self.value.startswith(SCHEME)
+
+    @property
     def needs_process(self) -> bool:
-        """Say whether it cannot be in this process: another environment, or variables that are read at the start."""
-        return bool(self.environment or self.variables)
+        """Say whether it cannot be in this process: another environment or program, or variables that are read at the
+        start."""
+        return bool(self.environment or self.variables or self.is_command)
 
     def within(self, environment: str) -> str:
-        """Return the target string of the same in another environment, or in this one if that is empty."""
+        """Return the target string of the same in another environment, or in this one if that is empty. Raises
+        :class:`UsageError` for a command, which has no environment."""
+        if environment and self.is_command:
+            raise UsageError(f"target {self.text!r} is a command: it runs in no environment of Python's")
         given = ((self.mode, "+"), (self.device, ":"), (environment, "@"))
         return "".join([self.name, *(sign + part for part, sign in given if part), written(self.variables)])
 
     def target(self, adapter: Adapter | Player) -> Target:
         """Make the target, its mode and device checked against what the adapter has."""
         c = adapter.capabilities()
-        mode, device = self.mode or c.modes[0], local.device_of(c, self.device)
-        for what, given, known in (("mode", mode, c.modes), ("device", device, c.devices)):
+        mode = self.mode or c.modes[0]
+        devices = c.in_mode(mode).devices
+        device = local.device_of(c.in_mode(mode), self.device)
+        for what, given, known in (("mode", mode, c.modes), ("device", device, devices)):
             if given not in known:
                 here = " here" if what == "device" else ""
                 text = f"target {self.text!r}: {adapter.name} has no {what} {given!r}{here}"
@@ -208,12 +222,16 @@ class Spec:
 
 def spec(text: str) -> Spec:
     """Read a target string. Raises :class:`UsageError` if it cannot be read or names no adapter."""
-    match = _SPEC.fullmatch(text)
+    is_command = text.startswith(SCHEME)
+    match = (exec_command.COMMAND_FORM if is_command else _SPEC).fullmatch(text)
     if not match:
-        raise UsageError(f"cannot read target {text!r}; {_EXPECTED}")
+        raise UsageError(f"cannot read target {text!r}; {exec_command.EXPECTED if is_command else _EXPECTED}")
     given: dict[str, Any] = {k: v for k, v in match.groupdict().items() if v}
     name = given["name"]
     given["variables"] = _variables(text, given.get("variables", ""))
+    if is_command:
+        exec_command.check_program(text, exec_command.words(name), environment(given["variables"]))
+        return Spec(text, value=name, **given)
     if ":" in name:
         file = name.rpartition(":")[0]
         if file.endswith(".py") and not os.path.isfile(file):
@@ -222,7 +240,8 @@ def spec(text: str) -> Spec:
     found = known().get(name)
     if found is None:
         raise UsageError(
-            f"unknown target {name!r}; expected one of {', '.join(known()) or 'none installed'}, or file.py:ATTRIBUTE"
+            f"unknown target {name!r}; expected one of {', '.join(known()) or 'none installed'}, file.py:ATTRIBUTE, or "
+            "exec:COMMAND"
         )
     return Spec(text, value=found.value, **given)
 
@@ -274,6 +293,8 @@ def _load(s: Spec) -> Adapter:
 
 def import_failure(s: Spec, why: str, missing: str) -> UsageError:
     """Make the error for an adapter that does not import."""
+    if s.is_command:
+        return UsageError(f"target {s.text}: {why}")
     if s.place:
         return UsageError(f"target {s.name} does not import: {why}")
     hint = f"pip install 'lossproof[{s.name}]'"
@@ -285,7 +306,7 @@ def import_failure(s: Spec, why: str, missing: str) -> UsageError:
 def target_here(s: Spec) -> Target:
     """Make the target in this process."""
     if s.needs_process:
-        what = "another environment needs" if s.environment else "variables need"
+        what = "a command needs" if s.is_command else "another environment needs" if s.environment else "variables need"
         raise UsageError(f"target {s.text!r}: {what} a process of its own; leave out --in-process")
     return s.target(_load(s))
 
