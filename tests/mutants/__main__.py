@@ -1,8 +1,10 @@
 """``python -m tests.mutants``: the kill matrix. Exit code 1 if a mutant survives or a control is killed.
 
 F: the verdict is fail. D: a clause allows it, and only the difference from its parent shows it (in grade, convention or
-bits). ``--table`` writes docs/mutants.md as well. Kills that hang on one call are listed: ``--seeds 3`` puts three
-decks, and lists those of each. A mutant that is killed is asked no more: ``--every-call`` counts all that kill it.
+bits). Mutants are put to the calls that are recorded as killing them, controls to the whole deck. ``--record`` writes
+the record and the pages made of it: what holds stays, and for other mutants the deck is searched. ``--search`` puts the
+deck to all of them, until they are killed, and compares the record; kills that hang on one call are listed, with
+``--seeds 3`` those of three decks. ``--every-call`` counts all that kill a mutant.
 """
 
 from __future__ import annotations
@@ -10,44 +12,52 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lossproof.cases.catalogue import select
+from tests.spec import table as coverage
+from tests.spec.registry import CLAUSES
 
 from .kit.mutant import Mutant
-from .matrix.kill import Kill, Matrix, distinct, matrix, weak
+from .matrix import table
+from .matrix.kill import Kill, Matrix, distinct, verdicts, weak
+from .matrix.record import COMMAND, PATH, Record, read, text, troubles, witness_troubles
 from .matrix.registry import collect
-from .matrix.table import PATH, render
+from .matrix.search import goes_everywhere, matrix
+from .matrix.verify import recorded, renewed
 
 
 def main() -> int:
-    """Run every mutant and control against the default deck and print what became of each."""
+    """Put mutants and controls to the default deck and print what became of each."""
     options = _options()
     start = time.perf_counter()
-    mutants, deck = collect(), select()
-    found = matrix(mutants, deck, every_call=options.every_call)
+    mutants, deck, record = collect(), select(), read()
     console = Console(width=None if sys.stdout.isatty() else 180)
-    console.print(_table(mutants, found))
-    if options.table:
-        # The test that holds the page makes it of the same calls.
-        PATH.write_text(render(mutants, found), encoding="utf-8")
-    apart = distinct(mutants, found)
-    needed = ", ".join(f"{family} {len(names)}" for family, names in apart.items() if names)
-    console.print(f"families that kill what ordinary does not: {needed}")
-    idle = ", ".join(family for family, names in apart.items() if not names and family != "ordinary")
-    console.print(f"families that do not: {idle or 'none'}")
-    wrong = verdicts(mutants, found)
-    _print_weak(console, weak(mutants, found), 0)
+    if options.record:
+        record = renewed(mutants, deck, Record() if options.afresh else record)
+        _write(mutants, record)
+    kills = recorded(mutants, deck, record, controls=not (options.record or options.search))
+    wrong = [f"{name}: {line}; run {COMMAND}" for name, line in troubles(mutants, record, kills).items()]
+    wrong += [f"{line}; run {COMMAND}" for line in witness_troubles(mutants, record, kills).values()]
+    if options.search:
+        kills = matrix(mutants, deck, every_call=options.every_call)
+        needed = ", ".join(f"{family} {len(keys)}" for family, keys in distinct(mutants, kills).items() if keys)
+        console.print(f"families that kill what ordinary does not: {needed}")
+    shown = {m.id: m for m in mutants.values() if not (options.record and goes_everywhere(m))}
+    console.print(_table(shown, kills))
+    wrong += verdicts(shown, kills)
+    _print_weak(console, weak(mutants, kills), 0)
     for seed in range(1, options.seeds):
         again = matrix(mutants, select(seed=seed), every_call=options.every_call)
         wrong += [f"seed {seed}: {line}" for line in verdicts(mutants, again)]
         _print_weak(console, weak(mutants, again), seed)
-    controls = sum(m.kind == "control" for m in mutants.values())
+    controls = sum(m.kind == "control" for m in shown.values())
     took = time.perf_counter() - start
-    console.print(f"{len(mutants) - controls} mutants, {controls} controls, {len(deck)} calls, {took:.0f} s")
+    console.print(f"{len(shown) - controls} mutants, {controls} controls, {len(deck)} calls, {took:.0f} s")
     for line in wrong:
         console.print(f"[bold red]{escape(line)}[/]")
     return 1 if wrong else 0
@@ -55,13 +65,29 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="The kill matrix.")
-    parser.add_argument("--table", action="store_true", help="write docs/mutants.md")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="put the decks of the seeds 0 to N - 1")
-    parser.add_argument("--every-call", action="store_true", help="put all calls of ordinary size to every mutant")
+    parser.add_argument("--record", action="store_true", help="renew the record of kills and the pages made of it")
+    parser.add_argument("--afresh", action="store_true", help="with --record: keep nothing of the record")
+    parser.add_argument("--search", action="store_true", help="put the whole deck to all mutants")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="search the decks of the seeds 0 to N - 1")
+    parser.add_argument("--every-call", action="store_true", help="search with all calls of ordinary size")
     options = parser.parse_args()
-    if options.table and options.every_call:
-        parser.error("--table is about the calls that kill a mutant first; leave out --every-call")
+    options.search |= options.every_call or options.seeds > 1
+    if options.afresh and not options.record:
+        parser.error("--afresh is about the record; add --record")
+    if options.search and options.record:
+        parser.error(
+            "--record writes what a search finds where it is needed; leave out --search, --seeds, --every-call"
+        )
     return options
+
+
+def _write(mutants: dict[str, Mutant], record: Record) -> None:
+    for path, content in (
+        (PATH, text(record)),
+        (table.PATH, table.render(mutants, record)),
+        (coverage.PATH, coverage.render(CLAUSES, record)),
+    ):
+        path.write_text(content, encoding="utf-8")
 
 
 def _print_weak(console: Console, found: dict[str, str], seed: int) -> None:
@@ -71,26 +97,7 @@ def _print_weak(console: Console, found: dict[str, str], seed: int) -> None:
         console.print(f"  {name}: {id}", markup=False, soft_wrap=True)
 
 
-def verdicts(mutants: dict[str, Mutant], found: Matrix) -> list[str]:
-    """Everything that is not as expected, in words."""
-    lines = []
-    for m in mutants.values():
-        for dtype in m.dtypes:
-            kill = found.get((m.id, dtype), Kill())
-            if not kill.judged:
-                lines.append(f"{m.id} {dtype}: no call of the deck applies")
-            elif m.kind == "control" and kill.killed:
-                lines.append(f"{m.id} {dtype}: a control is killed: {kill.message}")
-            elif m.allowed and kill.killed:
-                lines.append(f"{m.id} {dtype}: is killed although {m.allowed} allows it: {kill.message}")
-            elif dtype in m.expect and not kill.killed:
-                lines.append(f"{m.id} {dtype}: survives, worst {kill.worst:.3g} of the bound in {kill.judged} outputs")
-        if m.allowed and not any(found[m.id, dtype].differing for dtype in m.dtypes if (m.id, dtype) in found):
-            lines.append(f"{m.id}: cannot be told from its parent {m.reference}")
-    return lines
-
-
-def _table(mutants: dict[str, Mutant], found: Matrix) -> Table:
+def _table(mutants: Mapping[str, Mutant], found: Matrix) -> Table:
     table = Table("mutant", "dtype", "result", "failing", "worst", "families (failing calls)", box=None, pad_edge=False)
     for m in mutants.values():
         for dtype in m.dtypes:

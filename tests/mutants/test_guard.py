@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("ml_dtypes", reason="mutants compute in bfloat16, which NumPy has from ml_dtypes")
 
-from tests.mutants.matrix import kill
+from tests.mutants.matrix import processes
 
 
 class Slow:
@@ -46,7 +46,7 @@ def test_who_hangs_is_told_from_who_is_slow(
     clock = itertools.count(0, 100)
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     times = iter(spent)
-    results = kill.watched(Slow(*script), lambda: next(times))
+    results = processes.watched(Slow(*script), lambda: next(times))
     if not hangs:
         assert list(results) == [step for step in script if not isinstance(step, type)]
         return

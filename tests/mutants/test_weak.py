@@ -8,8 +8,9 @@ import pytest
 pytest.importorskip("ml_dtypes", reason="mutants compute in bfloat16, which NumPy has from ml_dtypes")
 
 from lossproof.cases.catalogue import select
-from tests.mutants.matrix.kill import Kill, matrix, weak
+from tests.mutants.matrix.kill import Kill, weak
 from tests.mutants.matrix.registry import collect
+from tests.mutants.matrix.search import matrix
 
 NAMES = [m.id for m in collect().values() if m.kind == "mutant" and m.op == "softmax" and not m.allowed][:3]
 
@@ -17,11 +18,11 @@ NAMES = [m.id for m in collect().values() if m.kind == "mutant" and m.op == "sof
 def test_one_call_is_weak_and_two_are_not() -> None:
     first, second, third = NAMES
     found = {
-        (first, "float32"): Kill(2, 2, message="a", calls=1),
+        (first, "float32"): Kill(2, 2, message="a", killers=["cliff 1"]),
         (first, "float64"): Kill(5),
-        (second, "float32"): Kill(2, 2, calls=2),
-        (third, "float32"): Kill(1, 1, calls=1),
-        (third, "float64"): Kill(1, 1, calls=1),
+        (second, "float32"): Kill(2, 2, killers=["cliff 1", "cliff 2"]),
+        (third, "float32"): Kill(1, 1, killers=["cliff 1"]),
+        (third, "float64"): Kill(1, 1, killers=["cliff 1"]),
     }
     assert weak(collect(), found) == {first: "a"}
 

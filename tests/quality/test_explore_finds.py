@@ -18,9 +18,9 @@ from lossproof.core.operations import OPERATIONS
 
 pytest.importorskip("ml_dtypes", reason="mutants compute in bfloat16, which NumPy has from ml_dtypes")
 
-from tests.mutants.matrix.kill import Matrix, matrix
+from tests.mutants.matrix.kill import Matrix, families
 from tests.mutants.matrix.registry import collect
-from tests.mutants.matrix.table import families
+from tests.mutants.matrix.search import matrix
 
 from .search import minimal, search
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.mutants.matrix.kill import Matrix
+from tests.mutants.matrix.record import Record
 from tests.mutants.matrix.registry import collect
-from tests.mutants.matrix.table import families
 
 from .clause import Clause
 from .registry import EXPLANATORY
@@ -24,27 +23,27 @@ hand-made calls to the engine: the answers that the text demands or accepts pass
 implementations pass, and the clause's mutants fail. `test_mutant_violates_just_clause[ID]` puts the same mutants to the
 calls of all other clauses, of which they fail none but the ones named here as *also*.
 
-The last column has the families of the default deck, the relations and the error calls that kill the mutant as well,
-first of all.
+The last column has families of the default deck, relations and error calls that kill the mutant as well, those that
+are recorded.
 *Not judged* marks statements about what is left open: their variants pass.
 """
 
 
-def render(clauses: Mapping[str, Clause], kills: Matrix) -> str:
+def render(clauses: Mapping[str, Clause], record: Record) -> str:
     """The page."""
     lines = [_HEAD, "| clause | statement | test | mutant | killed by |", "|---|---|---|---|---|"]
-    lines += [row for clause in clauses.values() for row in _rows(clause, kills)]
+    lines += [row for clause in clauses.values() for row in _rows(clause, record)]
     lines += ["", "## Words that state nothing to test", "", "| text | why |", "|---|---|"]
     lines += [f"| {_cell(text)} | {why} |" for text, why in EXPLANATORY.items()]
     return "\n".join(lines) + "\n"
 
 
-def _rows(clause: Clause, kills: Matrix) -> Iterator[str]:
+def _rows(clause: Clause, record: Record) -> Iterator[str]:
     statement = _cell(" / ".join(q.replace(GAP, " … ") for q in clause.texts))
     first = f"| {clause.id} | {statement} | `test_clause[{clause.id}]` |"
     also = f"; *also* {', '.join(clause.also)}: {clause.because}" if clause.also else ""
     for name in clause.mutants:
-        yield f"{first} {_cell(name)}{also} | {_killed_by(clause, name, kills)} |"
+        yield f"{first} {_cell(name)}{also} | {_killed_by(clause, name, record)} |"
         first, also = "| | | |", ""
     if not clause.mutants:
         yield f"{first} {_stated(clause)} | {'*not judged*' if clause.spared else 'its own calls'} |"
@@ -56,13 +55,13 @@ def _stated(clause: Clause) -> str:
     return f"the answer {', '.join(refused)}" if refused else "-"
 
 
-def _killed_by(clause: Clause, name: str, kills: Matrix) -> str:
+def _killed_by(clause: Clause, name: str, record: Record) -> str:
     if clause.spared:
         shown = ", ".join(f"clause {k}: {v}" if k.isdigit() else f"{k}: {v}" for k, v in clause.records.items())
         return "*not judged*" + (f"; recorded as {shown}" if shown else "")
     if clause.across:
         return f"the same call in another {clause.across}"
-    found = families(collect()[name], kills)
+    found = record.labels(collect()[name])
     more = f" and {len(found) - _MANY} more" if len(found) > _MANY else ""
     return ", ".join(found[:_MANY]) + more if found else "its own calls"
 

@@ -7,12 +7,14 @@ from collections.abc import Callable
 import numpy as np
 
 from .loss_steps import Case, row_losses
+from .sharing import shared
 from .softmax_steps import PLAIN, Array, Softmax, one_by_one, row_max, row_sum
 
 
 def online(block: int) -> Callable[[Array], tuple[Array, Array]]:
     """Blocks with a running maximum and a rescaled running sum, as in flash attention: the normaliser."""
 
+    @shared
     def steps(x: Array) -> tuple[Array, Array]:
         pad = [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % block)]
         parts = np.pad(x, pad, constant_values=-np.inf).reshape(*x.shape[:-1], -(-x.shape[-1] // block), block)
@@ -32,6 +34,7 @@ def online(block: int) -> Callable[[Array], tuple[Array, Array]]:
 
 def log1p(x: Array) -> Array:
     d, e, _ = PLAIN.steps(x)
+    e = e.copy()
     top = np.argmax(x, axis=-1)[..., None]
     broken = np.isnan(d).any(axis=-1, keepdims=True)
     np.put_along_axis(e, top, 0, axis=-1)

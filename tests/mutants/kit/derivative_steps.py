@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .loss_steps import CORRECT, Case, Loss
-from .softmax_steps import Array, Function, Step, row_sum, vjp_softmax, wide
+from .softmax_steps import Array, Function, Step, last, row_sum, unlast, vjp_softmax, wide
 
 Rows = Callable[[Case, Array, Array, Array], Array]
 
@@ -19,8 +19,8 @@ def along(f: Callable[..., Array]) -> Function:
 
     def derivative(x: Array, *given: Array, axis: int = -1) -> Array:
         with np.errstate(all="ignore"):
-            rows = [np.moveaxis(a, axis, -1).astype(wide(x.dtype)) for a in (x, *given)]
-            return np.moveaxis(f(*rows).astype(x.dtype), -1, axis)
+            rows = [last(a, axis).astype(wide(x.dtype)) for a in (x, *given)]
+            return unlast(f(*rows).astype(x.dtype), axis)
 
     return derivative
 
@@ -100,7 +100,7 @@ class Later:
         """The derivative of the value along a direction."""
         with np.errstate(all="ignore"):
             case, p, c = self._read(x, axis, options)
-            v = np.moveaxis(tangent, axis, -1).astype(case.x.dtype)
+            v = last(tangent, axis).astype(case.x.dtype)
             if self.jvp_rows is None:
                 rows = np.sum(self.of.slope(case, p, c) * v, axis=-1, dtype=v.dtype)
             else:
@@ -111,7 +111,7 @@ class Later:
         """The derivative of the value along a direction in the targets."""
         with np.errstate(all="ignore"):
             case = self.of.case(x, axis=axis, **options)
-            u = np.moveaxis(target_tangent, axis, -1).astype(case.x.dtype)
+            u = last(target_tangent, axis).astype(case.x.dtype)
             return self._reduced(case, self.target_jvp_rows(case, u, self.of.logp(case.x)), x.dtype)
 
     def _reduced(self, case: Case, rows: Array, io: np.dtype[Any]) -> Array:
@@ -123,13 +123,13 @@ class Later:
 
     def _scaled(self, case: Case, cotangent: Array, rows: Array, io: np.dtype[Any], axis: int) -> Array:
         g = (self.scale or self.of.row_scale)(case, cotangent)
-        return np.moveaxis(self.of.mask_slope(case, g * rows).astype(io), -1, axis)
+        return unlast(self.of.mask_slope(case, g * rows).astype(io), axis)
 
     def hvp(self, x: Array, cotangent: Array, tangent: Array, *, axis: int = -1, **options: Any) -> Array:
         """The derivative of the gradient along a direction."""
         with np.errstate(all="ignore"):
             case, p, c = self._read(x, axis, options)
-            v = np.moveaxis(tangent, axis, -1).astype(case.x.dtype)
+            v = last(tangent, axis).astype(case.x.dtype)
             return self._scaled(case, cotangent, self.hvp_rows(case, p, c, v), x.dtype, axis)
 
     def grad_target(self, x: Array, cotangent: Array, *, axis: int = -1, **options: Any) -> Array:
@@ -137,11 +137,11 @@ class Later:
         with np.errstate(all="ignore"):
             case = self.of.case(x, axis=axis, **options)
             g = (self.scale or self.of.row_scale)(case, cotangent)
-            return np.moveaxis(self.target_rows(case, g, self.of.logp(case.x)).astype(x.dtype), -1, axis)
+            return unlast(self.target_rows(case, g, self.of.logp(case.x)).astype(x.dtype), axis)
 
     def mixed(self, x: Array, cotangent: Array, target_tangent: Array, *, axis: int = -1, **options: Any) -> Array:
         """The derivative of the logit gradient along a direction in the targets."""
         with np.errstate(all="ignore"):
             case, p, _ = self._read(x, axis, options)
-            u = np.moveaxis(target_tangent, axis, -1).astype(case.x.dtype)
+            u = last(target_tangent, axis).astype(case.x.dtype)
             return self._scaled(case, cotangent, self.mixed_rows(case, p, u), x.dtype, axis)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from .softmax_steps import PLAIN, Array, Step, row_sum, same, wide
+from .sharing import shared
+from .softmax_steps import PLAIN, Array, Step, last, row_sum, same, unlast, wide
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Case:
         assert self.labels is not None
         return np.where(self.kept, self.labels, 0)
 
-    @property
+    @cached_property
     def scale(self) -> Array:
         """The weight of each row in the mean."""
         if self.labels is None:
@@ -63,7 +65,7 @@ def weighted_targets(case: Case, q: Array) -> Array:
 
 def row_losses(case: Case, y: Array, c: Array) -> Array:
     """``-sum_j c_j log p_j``; a class with c = 0 contributes nothing, unless the row is undefined as a whole."""
-    total = -np.sum(np.where(c == 0, 0, c * y), axis=-1, dtype=y.dtype)
+    total = -np.add.reduce(np.where(c == 0, 0, c * y), axis=-1, dtype=y.dtype)
     return np.where(np.isnan(y).any(axis=-1), np.nan, total).astype(y.dtype)
 
 
@@ -160,13 +162,14 @@ class Loss:
             g = self.row_scale(case, cotangent)
             z = self.slope(case, self.prob(case.x), self.weigh(case, self.mix(case)))
             out = self.leave_grad(self.mask_slope(case, g * z))
-            return np.moveaxis(out.astype(x.dtype), -1, axis)
+            return unlast(out.astype(x.dtype), axis)
 
 
 CORRECT = Loss()
 NLL = Loss(logp=same, prob=same, rows=picked, slope=lambda case, p, c: -c)
 
 
+@shared
 def _case(
     x: Array,
     *,
@@ -179,7 +182,7 @@ def _case(
 ) -> Case:
     if reduction not in ("none", "sum", "mean"):
         raise ValueError(f"unknown reduction {reduction!r}")
-    rows = np.moveaxis(x, axis, -1).astype(wide(x.dtype))
+    rows = last(x, axis).astype(wide(x.dtype))
     k = rows.shape[-1]
     w = np.ones(k, rows.dtype) if weight is None else weight.astype(rows.dtype)
     kept = np.ones(rows.shape[:-1], dtype=bool)
@@ -189,5 +192,5 @@ def _case(
         kept = kept if ignore_index is None else target != ignore_index
         q = (np.arange(k) == target[..., None]).astype(rows.dtype)
     else:
-        q = np.moveaxis(target, axis, -1).astype(rows.dtype)
+        q = last(target, axis).astype(rows.dtype)
     return Case(rows, labels, q, w, weight is not None, kept, label_smoothing, reduction, ignore_index, x.dtype)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 
+from lossproof.adapters.protocol import Capabilities
 from lossproof.core.operations import OPERATIONS
 from lossproof.targets.plain_function import FunctionAdapter
 from lossproof.targets.target import Target
@@ -20,6 +22,29 @@ F16_ONLY = ("float16",)
 ONE_OF_EACH = ("float32", "float16")
 # What the correct parents declare: they compute 16-bit formats in float32 and round once.
 ALL_WIDE = {"bfloat16": "W", "float16": "W"}
+
+
+@dataclass(frozen=True)
+class _Adapter(FunctionAdapter):
+    """A mutant as an adapter, which is asked for its capabilities before every call."""
+
+    def capabilities(self) -> Capabilities:
+        """As plain functions have them."""
+        return self._capabilities
+
+    @cached_property
+    def _capabilities(self) -> Capabilities:
+        return super().capabilities()
+
+
+@dataclass(frozen=True)
+class _Target(Target):
+    """A mutant as a target."""
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        """Those of the adapter."""
+        return super().capabilities
 
 
 @dataclass(frozen=True)
@@ -71,13 +96,24 @@ class Mutant:
 
     def adapter(self) -> FunctionAdapter:
         """The mutant as an adapter."""
+        return self._adapter
+
+    @cached_property
+    def _adapter(self) -> FunctionAdapter:
         known = {f.name for f in fields(FunctionAdapter)}
-        given = {k: v for k, v in vars(self).items() if k in known} | {"name": self.id}
-        return FunctionAdapter(**given)
+        given = {k: getattr(self, k) for k in known if k in _FIELDS} | {"name": self.id}
+        return _Adapter(**given)
 
     def target(self) -> Target:
         """The mutant as the engine sees it."""
-        return Target(self.adapter())
+        return self._target
+
+    @cached_property
+    def _target(self) -> Target:
+        return _Target(self._adapter)
+
+
+_FIELDS = {f.name for f in fields(Mutant)}
 
 
 def options(op: str) -> frozenset[str]:

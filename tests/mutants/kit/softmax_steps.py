@@ -14,6 +14,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from .sharing import shared
+
 Array = np.ndarray[Any, Any]
 Step = Callable[[Array], Array]
 Function = Callable[..., Array]
@@ -61,9 +63,19 @@ def times(factor: float) -> Step:
     return lambda a: a * a.dtype.type(factor)
 
 
+def last(a: Array, axis: int) -> Array:
+    """An array with an axis moved to the end, as NumPy does: in most calls it is there."""
+    return a if axis in (-1, a.ndim - 1) else np.moveaxis(a, axis, -1)
+
+
+def unlast(a: Array, axis: int) -> Array:
+    """The last axis moved to where it was."""
+    return a if axis in (-1, a.ndim - 1) else np.moveaxis(a, -1, axis)
+
+
 def row_max(x: Array) -> Array:
     """The maximum of each row."""
-    return np.max(x, axis=-1, keepdims=True)
+    return np.asarray(np.maximum.reduce(x, axis=-1, keepdims=True))
 
 
 def zero(x: Array) -> Array:
@@ -73,7 +85,7 @@ def zero(x: Array) -> Array:
 
 def row_sum(e: Array) -> Array:
     """NumPy's pairwise sum of each row."""
-    return np.sum(e, axis=-1, keepdims=True)
+    return np.asarray(np.add.reduce(e, axis=-1, keepdims=True))
 
 
 def one_by_one(fmt: np.dtype[Any] | None = None) -> Step:
@@ -104,6 +116,7 @@ class Softmax:
     log: Step = np.log
     leave: Step = same
 
+    @shared
     def steps(self, x: Array) -> tuple[Array, Array, Array]:
         """Shifted logits, their exponentials and the sum of these."""
         x = self.enter(x.astype(self.inner or x.dtype))
@@ -130,8 +143,8 @@ def over_rows(f: Step) -> Function:
 
     def value(x: Array, *, axis: int = -1) -> Array:
         with np.errstate(all="ignore"):
-            out = f(np.moveaxis(x, axis, -1).astype(wide(x.dtype)))
-            return np.moveaxis(out.astype(x.dtype), -1, axis)
+            out = f(last(x, axis).astype(wide(x.dtype)))
+            return unlast(out.astype(x.dtype), axis)
 
     return value
 
@@ -141,8 +154,8 @@ def over_rows_vjp(f: Callable[[Array, Array], Array]) -> Function:
 
     def grad(x: Array, cotangent: Array, *, axis: int = -1) -> Array:
         with np.errstate(all="ignore"):
-            rows, v = (np.moveaxis(a, axis, -1).astype(wide(x.dtype)) for a in (x, cotangent))
-            return np.moveaxis(f(rows, v).astype(x.dtype), -1, axis)
+            rows, v = (last(a, axis).astype(wide(x.dtype)) for a in (x, cotangent))
+            return unlast(f(rows, v).astype(x.dtype), axis)
 
     return grad
 

@@ -14,6 +14,7 @@ import numpy as np
 from .algorithms import exp2, online, sequential
 from .loss_steps import Case
 from .mutant import ALL_DTYPES
+from .sharing import shared
 from .softmax_steps import F32, PLAIN, Array, Softmax, Step, one_by_one, row_max, row_sum
 
 Normaliser = Callable[[Array], tuple[Array, Array]]
@@ -58,10 +59,13 @@ def _lanes(e: Array) -> Array:
 
 def _kahan(e: Array) -> Array:
     """Compensated summation, of pieces where there are many terms."""
-    parts = np.array_split(e, _STEPS, axis=-1) if e.shape[-1] > _STEPS else np.split(e, e.shape[-1], axis=-1)
+    if e.shape[-1] > _STEPS:
+        parts = [row_sum(part) for part in np.array_split(e, _STEPS, axis=-1)]
+    else:
+        parts = [e[..., i : i + 1] for i in range(e.shape[-1])]
     total, lost = np.zeros_like(e[..., :1]), np.zeros_like(e[..., :1])
     for part in parts:
-        term = row_sum(part) - lost
+        term = part - lost
         new = total + term
         lost, total = (new - total) - term, new
     # What is lost of an infinite total is NaN.
@@ -106,6 +110,7 @@ def _parted(a: Array, size: int, fill: float) -> Array:
     return whole.reshape(*a.shape[:-1], whole.shape[-1] // size, size)
 
 
+@shared
 def _merged(x: Array) -> tuple[Array, Array]:
     """Maximum and sum of chunks, merged two by two."""
     chunks = _parted(x, _CHUNK, -np.inf)
@@ -130,6 +135,7 @@ def _chunks_y(x: Array) -> Array:
     return (x - m) - np.log(s)
 
 
+@shared
 def _pairs_y(x: Array) -> Array:
     """log-sum-exp of neighbours, then of the results."""
     d = x - row_max(x)
@@ -160,6 +166,7 @@ def _fused(x: Array, factor: np.float32, shift: Array) -> Array:
     return (x.astype(np.float64) * np.float64(factor) - shift.astype(np.float64)).astype(F32)
 
 
+@shared
 def _flash_p(x: Array) -> Array:
     """Blocks with a running maximum of ``x log2(e)``, as it is rounded, and a fused product in every exponent."""
     factor = np.float32(np.log2(np.e))

@@ -1,126 +1,66 @@
-"""The lean path of the engine: one stack of outputs against one truth, verdicts and conventions and nothing else.
+"""The lean path of the engine: several implementations' answers to one group of calls, verdicts and conventions and
+nothing else.
 
 ``run`` writes messages, profiles met and JSON for each output, which takes longer than all judging. Here only what a
-kill needs is made; an undecided output goes the engine's own way. ``test_fast_judging.py`` holds the two paths equal.
+kill needs is made, of all answers together: calls that meet no clause in one compiled pass, if there is a compiler, and
+the others against one truth. An undecided output goes the engine's own way. ``test_fast_judging.py`` holds the two
+paths equal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
-from lossproof.adapters.local import sorted_outcome
-from lossproof.adapters.protocol import Outcome, Problem, UnsupportedProblem
-from lossproof.core.batch import flat
+from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.core.call import Call
 from lossproof.core.observation import FAILING, Observation
 from lossproof.core.operations import solved_by
-from lossproof.core.profiles import Declared
-from lossproof.judging.judge import Judged, conventions, judge_stack
-from lossproof.judging.messages import own_index
-from lossproof.judging.observe import observe
-from lossproof.targets.plain_function import FunctionAdapter
-from lossproof.targets.target import Target
+from lossproof.judging.judge import conventions, judge_stack
+from lossproof.judging.observe import observe, without_excuses
+from lossproof.truth.asked import narrowed_to
+from lossproof.truth.expected import Expected
+from lossproof.truth.oracle.enclosure import Enclosure
 from lossproof.truth.truth import Truth, truth
 
+from .one_pass import in_one_pass
+from .places import Answered, Found, Place, answered, message, solved
 
-@dataclass(frozen=True)
-class Found:
-    """One output of one call: ``got`` is None where the mutant raised or returned another shape or dtype."""
-
-    call: Call
-    output: str
-    failed: bool
-    share: float
-    message: str
-    conventions: dict[str, str]
-    got: np.ndarray | None
+# Entries that are judged together in arrays.
+_TOGETHER = 1 << 18
 
 
-# What is said of one output of a stack of calls, by its name, what is wrong with its form, and its bits.
-Memo = dict[tuple[str, tuple[str | None, ...], bytes], list[Found]]
-
-
-def answers(adapter: FunctionAdapter, problems: Sequence[Problem]) -> list[Outcome]:
-    """What ``Target.play`` gives, without asking for the capabilities each time."""
-    if adapter.normalised_targets:
-        return list(Target(adapter).play(problems))
-    return [_answer(adapter, p) for p in problems]
-
-
-def _answer(adapter: FunctionAdapter, problem: Problem) -> Outcome:
-    try:
-        return sorted_outcome(adapter, adapter.evaluate(problem, "cpu", "eager"))
-    except UnsupportedProblem as error:
-        return Outcome(error="unsupported", message=str(error))
-    except Exception as error:  # the boundary to foreign code
-        return Outcome(error="internal", message=f"{type(error).__name__}: {error}")
-
-
-def found(
-    calls: Sequence[Call], exact: Truth, outcomes: Sequence[Outcome], declared: Declared, memo: Memo | None = None
-) -> Iterator[Found]:
-    """Every output that the mutant offers, judged.
-
-    The verdict is a function of the calls, the answers and what is declared: ``memo``, one for the same calls, truth
-    and declaration, keeps it for those who answer with the same bits.
-    """
-    memo = memo if memo is not None else {}
-    for name, expected in exact.expected.items():
-        got = np.full(expected.exact.mid.shape, np.nan)
-        wrong = tuple(_trouble(name, c.problem, o) for c, o in zip(calls, outcomes, strict=True))
-        if all(w is None for w in wrong):
-            continue
-        for i, (call, outcome) in enumerate(zip(calls, outcomes, strict=True)):
-            if wrong[i] == "":
-                got[i] = flat(outcome.outputs[name].data, call.problem).reshape(got.shape[1:])
-        key = (name, wrong, got.tobytes())
-        if key not in memo:
-            memo[key] = list(_judged(name, calls, exact, outcomes, declared, got, wrong))
-        yield from memo[key]
-
-
-def _judged(
-    name: str,
-    calls: Sequence[Call],
-    exact: Truth,
-    outcomes: Sequence[Outcome],
-    declared: Declared,
-    got: np.ndarray,
-    wrong: Sequence[str | None],
-) -> Iterator[Found]:
-    expected, bound = exact.expected[name], exact.allowed(declared.profile, online=declared.online).outputs[name]
-    judged = judge_stack(expected, bound, got, exact.batch.fmt)
-    for i, call in enumerate(calls):
-        text = wrong[i]
-        if text is None:
-            continue
-        if text:
-            yield Found(call, name, True, np.inf, f"{call.id} {name}: {text}", {}, None)
-            continue
-        failed, share = not judged.ok[i], float(judged.share[i])
-        shown = conventions(expected, got[i], i, bound)
-        # Clause 7 excuses an overflow; an exact result needs no excuse.
-        shown = {clause: how for clause, how in shown.items() if (clause, how) != ("7", "limit")}
-        if judged.undecided[i]:
-            o = next(o for o in _engine(call, outcomes[i], declared) if o.output == name)
-            failed, share, shown = o.verdict in FAILING, o.share, dict(o.conventions)
-        yield Found(call, name, failed, share, _message(name, call, judged, got, i) if failed else "", shown, got[i])
-
-
-def _engine(call: Call, outcome: Outcome, declared: Declared) -> list[Observation]:
-    exact = truth([solved_by(call.problem, declared.mean)])
-    return observe([call], exact, [outcome], "mutant", declared)
+# Overflow and NaN are what is looked for.
+@np.errstate(all="ignore")
+def judged(calls: Sequence[Call], several: Sequence[Answered]) -> list[list[Found]]:
+    """Every output that each implementation offers, judged. The calls are of one signature."""
+    found: list[list[Found]] = [[] for _ in several]
+    left: list[Place] = []
+    for who, one in enumerate(several):
+        for i, outcome in one.outcomes.items():
+            for name in calls[i].outputs:
+                wrong = _trouble(name, calls[i].outline, outcome)
+                if wrong:
+                    text = f"{calls[i].id} {name}: {wrong}"
+                    found[who].append(Found(calls[i], name, True, np.inf, text, {}))
+                elif wrong is not None:
+                    left.append(Place(who, i, name))
+    for same in _by_problem(calls, several, left):
+        regular = in_one_pass(calls, several, same)
+        rest = [place for place in same if place not in regular]
+        for place, one_found in chain(regular.items(), _against_truth(calls, several, rest)):
+            found[place.who].append(one_found)
+    return found
 
 
 def _trouble(name: str, p: Problem, outcome: Outcome) -> str | None:
     """None if the output is not on offer, what is wrong with its form, or nothing."""
     if outcome.error is not None:
-        return None if outcome.error == "unsupported" else outcome.message
+        return None if outcome.error == "unsupported" else outcome.message or outcome.error
     if name in outcome.failures:
-        return outcome.failures[name][1]
+        return outcome.failures[name][1] or outcome.failures[name][0]
     got = outcome.outputs.get(name)
     if got is None:
         return None
@@ -130,8 +70,75 @@ def _trouble(name: str, p: Problem, outcome: Outcome) -> str | None:
     return "" if got.dtype == p.dtype else f"dtype {got.dtype}, expected {p.dtype}"
 
 
-def _message(name: str, call: Call, judged: Judged, got: np.ndarray, i: int) -> str:
-    if not got[i].size:
-        return call.id
-    at = tuple(int(v) for v in np.unravel_index(int(judged.worst[i]), got.shape[1:]))
-    return f"{call.id} {name}: got {got[(i, *at)]:.9g} at {own_index(at, call.problem, name)}, {judged.share[i]:.3g}x"
+def _by_problem(calls: Sequence[Call], several: Sequence[Answered], places: Sequence[Place]) -> Iterator[list[Place]]:
+    """Places apart by the mean that the calls ask for, as who answers declares it: another mean is another problem."""
+    parts: dict[str, list[Place]] = {}
+    for place in places:
+        solved = solved_by(calls[0].outline, several[place.who].declared.mean)
+        parts.setdefault(solved.reduction, []).append(place)
+    yield from parts.values()
+
+
+def _against_truth(
+    calls: Sequence[Call], several: Sequence[Answered], places: Sequence[Place]
+) -> Iterator[tuple[Place, Found]]:
+    """Everything else. Those who answer have one mean."""
+    if not places:
+        return
+    numbers = sorted({p.call for p in places})
+    names = dict.fromkeys(p.output for p in places)
+    exact = truth(narrowed_to(solved(calls, numbers, several[places[0].who].declared), names))
+    row = {i: n for n, i in enumerate(numbers)}
+    for name in names:
+        step = max(1, _TOGETHER * len(numbers) // max(1, exact.expected[name].exact.mid.size))
+        # Who declares the same has the same bounds.
+        some = sorted((p for p in places if p.output == name), key=lambda p: several[p.who].declared.profile)
+        for start in range(0, len(some), step):
+            yield from _stacked(calls, several, some[start : start + step], exact, row)
+
+
+def _stacked(
+    calls: Sequence[Call],
+    several: Sequence[Answered],
+    places: Sequence[Place],
+    exact: Truth,
+    row: Mapping[int, int],
+) -> Iterator[tuple[Place, Found]]:
+    """The answers of several to several calls, one output of each, as one stack."""
+    name = places[0].output
+    expected, rows = exact.expected[name], [row[p.call] for p in places]
+    bounds = [
+        exact.allowed(declared.profile, online=declared.online).outputs[name]
+        for declared in (several[p.who].declared for p in places)
+    ]
+    shape = expected.exact.mid.shape[1:]
+    got = np.stack([answered(calls, several, place).reshape(shape) for place in places])
+    allowed = np.stack([bound[n] for bound, n in zip(bounds, rows, strict=True)])
+    said = judge_stack(_taken(expected, rows), allowed, got, exact.batch.fmt)
+    for j, (place, n, bound) in enumerate(zip(places, rows, bounds, strict=True)):
+        call, failed, share = calls[place.call], not said.ok[j], float(said.share[j])
+        if said.undecided[j]:
+            o = _of_engine(call, several[place.who], place)
+            yield place, Found(call, name, o.verdict in FAILING, o.share, o.message, dict(o.conventions))
+            continue
+        shown = without_excuses(conventions(expected, got[j], n, bound))
+        text = ""
+        if failed:
+            at = tuple(int(v) for v in np.unravel_index(int(said.worst[j]), shape))
+            text = message(call, name, float(got[(j, *at)]), at, share)
+        yield place, Found(call, name, failed, share, text, shown)
+
+
+def _taken(e: Expected, rows: Sequence[int]) -> Expected:
+    other = None if e.other is None else _enclosure(e.other, rows)
+    return Expected(_enclosure(e.exact, rows), e.accept[rows], e.clause[rows], e.strict[rows], other)
+
+
+def _enclosure(e: Enclosure, rows: Sequence[int]) -> Enclosure:
+    return Enclosure(e.mid[rows], e.low[rows], e.rad[rows])
+
+
+def _of_engine(call: Call, one: Answered, place: Place) -> Observation:
+    exact = truth([solved_by(call.problem, one.declared.mean)])
+    said = observe([call], exact, [one.outcomes[place.call]], "mutant", one.declared)
+    return next(o for o in said if o.output == place.output)
