@@ -19,7 +19,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -123,11 +122,14 @@ def base_of(head: str) -> str:
     return git("rev-parse", "--verify", "--quiet", f"{tag or head + '^'}^{{commit}}")
 
 
-def measured(path: Path, kind: str, cache: str) -> Times:
-    """Processor seconds of each piece, in a new process. Raises :class:`SystemExit` where it could not be done."""
+def measured(path: Path, kind: str) -> Times:
+    """Processor seconds of each piece, in a new process. Raises :class:`SystemExit` where it could not be done.
+
+    What is compiled is kept where it always is, and so is compiled once: it is before anything is measured.
+    """
     pieces = BY_ARRAYS if kind == "arrays" else COMPILED
     program = f"TURNS, PATH, PIECES = {_TURNS}, {kind!r}, {pieces!r}\n{PROGRAM}"
-    environment = {**os.environ, "PYTHONPATH": str(path), "LOSSPROOF_CACHE": cache, "LOSSPROOF_NO_CACHE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(path), "LOSSPROOF_NO_CACHE": "1"}
     environment |= {"LOSSPROOF_COMPILED": "0" if kind == "arrays" else "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -150,24 +152,23 @@ def compare(sides: tuple[Path, Path], kinds: Sequence[str], rounds: int) -> tupl
     """The times of the base and of this tree, which are the first and the second side."""
     base: Times = {}
     now: Times = {}
-    with tempfile.TemporaryDirectory(prefix="lossproof-") as cache:
-        for kind in kinds:
-            seen: tuple[list[Times], list[Times]] = ([], [])
-            for turn in range(rounds + _MORE):
-                if turn >= rounds and max(ratios(*(least(s) for s in reversed(seen))).values()) < WORSE:
-                    break
-                for path, several in zip(sides, seen, strict=True):
-                    found = measured(path, kind, cache)
-                    if "error" in found:
-                        print(f"guard: not compared with {kind}, since {path} says: {found['error']}")
-                        break
-                    several.append(found)
-                else:
-                    continue
+    for kind in kinds:
+        seen: tuple[list[Times], list[Times]] = ([], [])
+        for turn in range(rounds + _MORE):
+            if turn >= rounds and max(ratios(*(least(s) for s in reversed(seen))).values()) < WORSE:
                 break
-            if all(seen):
-                base |= least(seen[0])
-                now |= least(seen[1])
+            for path, several in zip(sides, seen, strict=True):
+                found = measured(path, kind)
+                if "error" in found:
+                    print(f"guard: not compared with {kind}, since {path} says: {found['error']}")
+                    break
+                several.append(found)
+            else:
+                continue
+            break
+        if all(seen):
+            base |= least(seen[0])
+            now |= least(seen[1])
     return base, now
 
 

@@ -63,7 +63,7 @@ class Measured:
     def __init__(self, *ratios: float, error: str = "") -> None:
         self.ratios, self.error, self.asked = iter(ratios), error, 0
 
-    def __call__(self, path: Path, kind: str, cache: str) -> dict[str, float]:
+    def __call__(self, path: Path, kind: str) -> dict[str, float]:
         self.asked += 1
         if path.name == "base":
             return {"error": self.error} if self.error else {"deck": 2.0, "old": 1.0}  # type: ignore[dict-item]
@@ -117,9 +117,9 @@ def ran(measured: Measured, repository: Path, monkeypatch: pytest.MonkeyPatch) -
     return guard.main()
 
 
-def test_this_tree_is_measured(tmp_path: Path) -> None:
+def test_this_tree_is_measured() -> None:
     """In a process of its own: the program knows the interfaces, and every piece takes time."""
     here = startup.links(guard.ROOT)
-    pieces = guard.measured(here, "arrays", str(tmp_path))
+    pieces = guard.measured(here, "arrays")
     assert len(pieces) == 2 + 2 * len(guard.BY_ARRAYS)
     assert min(pieces.values()) > 0

@@ -13,6 +13,7 @@ from functools import cache
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
+from string import hexdigits
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -26,6 +27,8 @@ SWITCH = "LOSSPROOF_COMPILED"
 _ROOMS = ("core", "truth", "judging")
 # Folders of compiled loops that are kept: several versions on one machine do not compile in turns.
 _KEPT = 8
+# Of a digest of the sources, in hexadecimal.
+_DIGITS = 16
 
 
 @cache
@@ -74,18 +77,21 @@ def folder() -> Path:
     """The folder for what is compiled from the sources as they are.
 
     Numba asks only whether the file of a function has changed, not what that function calls from other files. Folders
-    of other sources that were made longest ago are deleted. Raises OSError where it cannot be made.
+    of other sources that nobody has used for longest are deleted; those of compilers of frameworks, which lie beside
+    them, are not. Raises OSError where it cannot be made.
     """
     root, h = Path(str(files("lossproof"))), hashlib.sha256()
     for path in sorted(p for room in _ROOMS for p in (root / room).rglob("*.py")):
         h.update(f"\n{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
-    made = folders() / h.hexdigest()[:16]
-    if not made.is_dir():
-        made.mkdir(parents=True, exist_ok=True)
-        # Another process may do the same.
-        with contextlib.suppress(OSError):
-            for old in sorted(folders().iterdir(), key=lambda p: p.stat().st_mtime)[:-_KEPT]:
-                shutil.rmtree(old, ignore_errors=True)
+    made = folders() / h.hexdigest()[:_DIGITS]
+    is_new = not made.is_dir()
+    made.mkdir(parents=True, exist_ok=True)
+    # Another process may do the same.
+    with contextlib.suppress(OSError):
+        os.utime(made)
+        mine = [p for p in folders().iterdir() if len(p.name) == _DIGITS and set(p.name) <= set(hexdigits)]
+        for old in sorted(mine, key=lambda p: p.stat().st_mtime)[:-_KEPT] if is_new else ():
+            shutil.rmtree(old, ignore_errors=True)
     return made
 
 

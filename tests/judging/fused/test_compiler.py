@@ -75,22 +75,32 @@ def test_a_folder_that_cannot_be_written_is_no_matter(monkeypatch: pytest.Monkey
 
 @pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
 def test_what_is_compiled_is_kept_for_the_sources_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change of any source that a loop may call from leads to another folder; what is oldest goes."""
+    """A change of any source that a loop may call from leads to another folder; what nobody has used for longest goes,
+    and nothing of a framework's compiler."""
     monkeypatch.setenv("LOSSPROOF_CACHE", str(tmp_path / "cache"))
     for room in ("core", "truth", "judging"):
         (tmp_path / "sources" / room).mkdir(parents=True)
     source = tmp_path / "sources" / "core" / "products.py"
     monkeypatch.setattr(compiler, "files", lambda _: tmp_path / "sources")
-    found = []
-    for k in range(compiler._KEPT + 2):
+    programs = compiler.folders() / "jax-0123456789ab"
+    programs.mkdir(parents=True)
+    os.utime(programs, (0, 0))
+
+    def folder_of(k: int) -> Path:
         source.write_text(f"A = {k}\n", encoding="utf-8")
         compiler.folder.cache_clear()
-        found.append(compiler.folder())
+        return compiler.folder()
+
+    found = []
+    for k in range(compiler._KEPT):
+        found.append(folder_of(k))
         os.utime(found[-1], (k, k))
-    compiler.folder.cache_clear()
-    assert compiler.folder() == found[-1]
+    assert folder_of(compiler._KEPT - 1) == found[-1]
+    assert folder_of(0) == found[0]
+    found.append(folder_of(-1))
     assert len(set(found)) == len(found)
-    assert [p.is_dir() for p in found] == [False] * 2 + [True] * compiler._KEPT
+    assert [p.is_dir() for p in found] == [k != 1 for k in range(compiler._KEPT + 1)]
+    assert programs.is_dir()
 
     @compiler.compiled
     def double(a: float) -> float:
