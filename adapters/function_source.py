@@ -57,24 +57,12 @@ def _torch(p: Problem, want: Sequence[str], call: str) -> List[str]:
 
 
 def _jax(p: Problem, want: Sequence[str], call: str) -> List[str]:
-    lines = ["f = lambda x: %s" % call, "value = f(x)"]
-    if "vjp" in want:
-        lines = [lines[0], "value, pull_back = jax.vjp(f, x)", "(vjp,) = pull_back(cotangent)"]
-    if "vjp_again" in want:
-        lines.append("(vjp_again,) = pull_back(cotangent)")
-    if "jvp" in want:
-        lines.append("_, jvp = jax.jvp(f, (x,), (tangent,))")
-    if "hvp" in want:
-        lines.append("_, hvp = jax.jvp(lambda x: jax.vjp(f, x)[1](cotangent)[0], (x,), (tangent,))")
-    of_target = "lambda target: %s" % call
-    if "grad_target" in want:
-        lines.append("(grad_target,) = jax.vjp(%s, target)[1](cotangent)" % of_target)
-    if "mixed" in want:
-        inner = "jax.vjp(%s, target)[1](cotangent)[0]" % of_target
-        lines.append("(mixed,) = jax.vjp(lambda x: %s, x)[1](target_tangent)" % inner)
-    if "jvp_target" in want:
-        lines.append("_, jvp_target = jax.jvp(%s, (target,), (target_tangent,))" % of_target)
-    return lines
+    from .jax_source import uses
+
+    lines = ["f = lambda x: %s" % call]
+    if {"grad_target", "mixed", "jvp_target"} & set(want):
+        lines.append("of_target = lambda x, target: %s" % call)
+    return [*lines, *uses(want)]
 
 
 def _tensorflow(p: Problem, want: Sequence[str], call: str) -> List[str]:

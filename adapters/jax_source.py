@@ -79,7 +79,7 @@ def _grad_of_jit(p: Problem, given: Sequence[str]) -> List[str]:
     for name, arguments, select_used in _functions(p):
         out += ["@jax.jit", *_function("compiled_" + name, named, p, _SYMBOLS, select_used=select_used), ""]
         out += ["def %s(%s):" % (name, arguments), "    return compiled_%s(%s)" % (name, named), "", ""]
-    return [*out, *uses(p)]
+    return [*out, *uses(p.want)]
 
 
 def _where(p: Problem, given: Sequence[str]) -> List[str]:
@@ -88,7 +88,7 @@ def _where(p: Problem, given: Sequence[str]) -> List[str]:
     scaled = "x" if p.scale == 1.0 else "x * %r" % p.scale
     out += ["    return jax.nn.%s(%s, %d, where=where%s)" % (p.op, scaled, p.axis, initial), "", ""]
     computed = p if p.op == "softmax" else replace(p, cotangent=None, tangent=None)
-    return [*out, *uses(replace(computed, repeat_backward=False))]
+    return [*out, *uses(replace(computed, repeat_backward=False).want)]
 
 
 def _program(p: Problem, given: Sequence[str], lines: Sequence[str]) -> List[str]:
@@ -110,7 +110,7 @@ def _lines(p: Problem, inside: Problem, v: compose.Values) -> List[str]:
     out = []
     for name, arguments, select_used in _functions(p):
         out += _function(name, arguments, inside, v, select_used=select_used)
-    return [*out, *uses(p)]
+    return [*out, *uses(p.want)]
 
 
 def _functions(p: Problem) -> Iterator[Tuple[str, str, bool]]:
@@ -126,9 +126,8 @@ def _function(name: str, arguments: str, p: Problem, v: compose.Values, *, selec
     return ["def %s(%s):" % (name, arguments), *("    " + line for line in trace.returning(result)), ""]
 
 
-def uses(p: Problem) -> List[str]:
+def uses(want: Sequence[str]) -> List[str]:
     """Write the calls that compute every output of ``f``, a function of the input, and ``of_target``, one of both."""
-    want = p.want
     out = ["value = f(x)"]
     if "vjp" in want:
         out = ["value, pull_back = jax.vjp(f, x)", "vjp, = pull_back(cotangent)"]

@@ -70,7 +70,7 @@ def _tensorflow(p: Problem, call: str) -> Tuple[List[str], List[str]]:
 def _jax(p: Problem, call: str) -> Tuple[List[str], List[str]]:
     from .jax_source import PRINT, tensors, uses
 
-    body = [*tensors(p), "", *_functions(p, call, ("x", "x, target")), *uses(p)]
+    body = [*tensors(p), "", *_functions(p, call, ("x", "x, target")), *uses(p.want)]
     imports = ["import jax", "import jax.numpy as jnp", 'jax.config.update("jax_enable_x64", True)']
     return imports, body + [PRINT % (name, name) for name in p.want]
 

@@ -196,7 +196,7 @@ def _evaluated(adapter: Adapter, problem: Problem, device: str, mode: str) -> Ou
     except UnsupportedProblem as error:
         return Outcome(error="unsupported", message=str(error))
     except MemoryError as error:
-        return Outcome(error="resource", message="out of memory: %s" % error)
+        return Outcome(error="resource", message=("out of memory: %s" % error).rstrip(": "))
     except ProcessLost as lost:
         return Outcome(error=lost.kind, message=_said(lost.__cause__ or lost), last=True)
     except KeyboardInterrupt:

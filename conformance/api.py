@@ -10,8 +10,9 @@ from lossproof.cases.explore import what_is_missing
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.functions.declaration import Declaration
-from lossproof.functions.function_check import Questions, check_function
+from lossproof.functions.function_check import check_function
 from lossproof.functions.picked import Pick
+from lossproof.functions.questions import Questions
 from lossproof.running.report import Report, report
 from lossproof.running.session import opened
 from lossproof.running.session_options import DeckOptions, Execution, Rules
@@ -75,6 +76,7 @@ def check_implementation(
     reductions: Iterable[str] | None = None,
     ranks: Iterable[int] | None = None,
     max_classes: int | None = None,
+    finite: bool = False,
     layouts: Iterable[str] | None = None,
     labels: Iterable[str] | None = None,
     result_dtype: str | None = None,
@@ -119,10 +121,11 @@ def check_implementation(
 
     What the function takes is found out by trial calls where it is not declared: ``dtypes`` (bfloat16 of NumPy needs
     the package ml_dtypes), ``targets`` (``index``, ``probability``), ``reductions``, ``ranks`` (numbers of axes).
-    ``max_classes`` is the largest number of classes, ``layouts`` the layouts in memory, ``labels`` the dtypes of
-    labels, ``ignore_index`` (or ``fixed_ignore_index``) the one label that is ignored always; ``full_smoothing=False``
-    says that a smoothing of 1 is not taken, ``normalised_targets`` that probabilities must sum to 1. ``result_dtype``
-    is a dtype that results have where the logits have a narrower one.
+    ``max_classes`` is the largest number of classes, ``finite`` says that no logit is infinite or NaN, ``layouts`` are
+    the layouts in memory, ``labels`` the dtypes of labels, ``ignore_index`` (or ``fixed_ignore_index``) is the one
+    label that is ignored always; ``full_smoothing=False`` says that a smoothing of 1 is not taken,
+    ``normalised_targets`` that probabilities must sum to 1. ``result_dtype`` is a dtype that results have where the
+    logits have a narrower one.
 
     ``error_profiles`` maps a dtype to a declared error profile W, N or F; ``online`` declares partial sums that are
     rescaled when the running maximum grows. ``mean`` says what the reduction ``mean`` of index targets is if it does
@@ -171,6 +174,7 @@ def check_implementation(
         reductions=_some(reductions),
         ranks=_some(ranks),
         max_classes=max_classes,
+        finite=finite,
         layouts=_some(layouts),
         labels=_some(labels),
         result_dtype=result_dtype,

@@ -13,7 +13,7 @@ def cross_entropy(logits, labels, ignore_index=-100, label_smoothing=0.0, reduct
     )
 
 
-ASKED = {"ranks": (2,), "targets": ("index",), "dtypes": ("float32",), "deck": "smoke", "errors": False}
+ASKED = {"ranks": (2,), "targets": ("index",), "dtypes": ("float32",), "finite": True, "deck": "smoke", "errors": False}
 
 if __name__ == "__main__":
     print(check_implementation(cross_entropy, op="cross_entropy", **ASKED))

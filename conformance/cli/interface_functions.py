@@ -27,6 +27,7 @@ _OPTIONS = (
     click.option("--layout", "layouts", help="Only this layout in memory (repeatable).", **MANY_NAMES),
     click.option("--labels", multiple=True, metavar="DTYPE", help="Only labels of this dtype (repeatable)."),
     click.option("--max-classes", type=int, metavar="N", help="The largest number of classes."),
+    click.option("--finite", is_flag=True, help="Its logits are finite always: none is masked at -inf."),
     click.option("--ignore-index", type=int, metavar="N", help="The one label that it ignores always."),
     click.option("--result-dtype", metavar="NAME", help="The dtype of results, wider than that of the logits."),
     click.option("--mean", default="mean", metavar="NAME", help="What its mean is: mean_over_rows, mean_over_kept."),
@@ -58,7 +59,9 @@ def check(function: str, **options: Any) -> int:
 
 @click.command("new-adapter")
 @click.argument("name")
-@click.option("--framework", default="numpy", show_default=True, metavar="NAME", help="numpy, torch or jax.")
+@click.option(
+    "--framework", default="numpy", show_default=True, metavar="NAME", help="numpy, torch, jax or tensorflow."
+)
 @click.option("--folder", metavar="DIR", help="Where to write it; by default lossproof-NAME.")
 def new_adapter(name: str, framework: str, folder: str | None) -> int:
     """Write a package with an adapter NAME, its test, a CI job and a README; it passes as it is written."""

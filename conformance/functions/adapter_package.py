@@ -16,6 +16,8 @@ class _AdapterText:
     dtypes: str
     kernel: str
     evaluate: str
+    alias: str
+    shape_errors: str = "(ValueError, IndexError)"
 
 
 _NUMPY = _AdapterText(
@@ -38,6 +40,7 @@ def softmax_grad(x: Any, cotangent: Any, axis: int) -> Any:
         if problem.cotangent is not None:
             results["vjp"] = softmax_grad(x, problem.cotangent.astype(problem.dtype), problem.axis)
         return {name: Tensor(a.astype("float64"), a.dtype.name) for name, a in results.items()}""",
+    "np",
 )
 _TORCH = _AdapterText(
     "torch",
@@ -57,10 +60,11 @@ _TORCH = _AdapterText(
             name: Tensor(t.detach().cpu().double().numpy(), str(t.dtype).rpartition(".")[2])
             for name, t in results.items()
         }""",
+    "torch",
 )
 _JAX = _AdapterText(
     "jax",
-    "import jax\nimport jax.numpy as jnp",
+    "import jax\nimport jax.numpy as jnp\nimport numpy as np",
     '("float32", "bfloat16", "float16")',
     '''def softmax(x: Any, axis: int) -> Any:
     """Stand for the function under test; put yours in its place."""
@@ -72,8 +76,28 @@ _JAX = _AdapterText(
         if problem.cotangent is not None:
             (results["vjp"],) = pull(jnp.asarray(problem.cotangent, dtype=problem.dtype))
         return {name: Tensor(np.asarray(a).astype("float64"), a.dtype.name) for name, a in results.items()}""",
+    "jax",
 )
-ADAPTER_TEXTS: Mapping[str, _AdapterText] = {p.package: p for p in (_NUMPY, _TORCH, _JAX)}
+_TENSORFLOW = _AdapterText(
+    "tensorflow",
+    "import tensorflow as tf",
+    '("float64", "float32", "bfloat16", "float16")',
+    '''def softmax(x: Any, axis: int) -> Any:
+    """Stand for the function under test; put yours in its place."""
+    return tf.nn.softmax(x, axis=axis)''',
+    """        with tf.device(device), tf.GradientTape() as tape:
+            # Every number of a problem is one of its dtype: nothing is rounded here.
+            x = tf.cast(tf.constant(problem.x), problem.dtype)
+            tape.watch(x)
+            results = {"value": softmax(x, problem.axis)}
+        if problem.cotangent is not None:
+            cotangent = tf.cast(tf.constant(problem.cotangent), problem.dtype)
+            results["vjp"] = tape.gradient(results["value"], x, cotangent)
+        return {name: Tensor(tf.cast(t, "float64").numpy(), t.dtype.name) for name, t in results.items()}""",
+    "tf",
+    shape_errors="(ValueError, IndexError, tf.errors.InvalidArgumentError)",
+)
+ADAPTER_TEXTS: Mapping[str, _AdapterText] = {p.package: p for p in (_NUMPY, _TORCH, _JAX, _TENSORFLOW)}
 
 _MODULE = Template('''"""The adapter of $name for lossproof: it calls the function under test, and compares nothing."""
 
@@ -108,7 +132,7 @@ $evaluate
 
     def error_kind(self, error: Exception) -> str:
         """Classify an exception of the function under test."""
-        return "bad_shape" if isinstance(error, (ValueError, IndexError)) else "internal"
+        return "bad_shape" if isinstance(error, $shape_errors) else "internal"
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
         """Write a program of the framework alone that evaluates a problem, for bug reports; there is none yet."""
@@ -190,15 +214,15 @@ lossproof run $name
 def package_files(name: str, framework: str) -> dict[str, str]:
     """Return the files of a new adapter's package by their paths in it; ``framework`` is one of ``ADAPTER_TEXTS``."""
     p = ADAPTER_TEXTS[framework]
-    imports = p.imports if framework != "jax" else f"{p.imports}\nimport numpy as np"
     values = {
         "name": name,
         "dashed": name.replace("_", "-"),
         "kind": "".join(word.capitalize() for word in name.split("_")),
         "package": p.package,
-        "alias": "np" if framework == "numpy" else p.package,
+        "alias": p.alias,
+        "shape_errors": p.shape_errors,
         "framework": "" if framework == "numpy" else f', "{p.package}"',
-        "imports": imports,
+        "imports": p.imports,
         "dtypes": p.dtypes,
         "kernel": p.kernel,
         "evaluate": p.evaluate,

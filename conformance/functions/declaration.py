@@ -44,6 +44,7 @@ class Declaration:
     reductions: Sequence[str] | None = None
     ranks: Sequence[int] | None = None
     max_classes: int | None = None
+    finite: bool = False
     layouts: Sequence[str] | None = None
     labels: Sequence[str] | None = None
     result_dtype: str | None = None

@@ -25,6 +25,7 @@ _GROUPS, _EACH = 8, 2
 # Calls that the search for the smallest input may put to a function, by what a new shape costs it.
 _BUDGETS = {"none": 150, "cheap": 24, "dear": 8}
 _LONGEST = 40
+_MODIFIED = "modified its input"
 _OVERWRITTEN = (
     "what it writes there, a gradient in the place of the logits, say, is what everybody reads who has the same "
     "tensor: other losses, a second backward pass"
@@ -34,13 +35,17 @@ _OVERWRITTEN = (
 def diagnosis(failures: Sequence[Observation], target: Target) -> str:
     """Explain the first of a function's failures that can be: mechanism, numbers, smallest input, program.
 
-    An empty text where there is none of a single call.
+    That an input is written into is said besides. An empty text where there is nothing to explain.
     """
     found = _first(failures, target)
+    written = next((f"{o.message}\n  {_OVERWRITTEN}" for o in failures if _MODIFIED in o.message), "")
     if found is None:
-        written = (o.message for o in failures if "modified its input" in o.message)
-        return next((f"{message}\n  {_OVERWRITTEN}" for message in written), "")
-    call, o, outcome, words = found
+        return written
+    explained = _explained(*found, target)
+    return explained if _MODIFIED in explained else "\n".join(filter(None, (explained, written)))
+
+
+def _explained(call: Call, o: Observation, outcome: Outcome, words: str, target: Target) -> str:
     budget = _BUDGETS[target.capabilities.compile_cost]
 
     def same(p: Problem, again: Observation, answer: Outcome) -> bool:
@@ -81,6 +86,8 @@ def _lines(call: Call, o: Observation, outcome: Outcome, words: str, target: Tar
         yield f"{what}: {words}"
     elif outcome.error is not None:
         yield f"{what}: {o.message.partition('): ')[2]}"
+        if _MODIFIED in o.message:
+            yield f"  {_OVERWRITTEN}"
     else:
         yield f"{what} is wrong"
     family = FAMILIES.get(call.family)

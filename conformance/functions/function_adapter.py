@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,6 +95,7 @@ def _in_own_words(derivative: Function, names: ArgumentNames) -> Function:
     if not words:
         return derivative
 
+    @functools.wraps(derivative)
     def called(*arrays: Any, **keywords: Any) -> Any:
         return derivative(*arrays, **{words.get(name, name): value for name, value in keywords.items()})
 
@@ -118,6 +120,8 @@ def _of_numpy(
     def value(x: Any, **keywords: Any) -> Any:
         return picked(names.call(who.call, {"x": x, **keywords}), d.pick, who.name)
 
+    # Messages have the function's own name.
+    value.__name__ = who.name
     # A function that is called by the names of the specification is called as it is.
     as_it_is = names.placed == ("x",) and not names.named and not names.constants and d.pick is None
     return FunctionAdapter(

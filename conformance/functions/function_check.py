@@ -3,66 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext, redirect_stdout
+from contextlib import closing
 from dataclasses import dataclass, replace
-from io import StringIO
 from typing import Any
 
-from lossproof.adapters.protocol import Problem
-from lossproof.cases.catalogue import relation_checks, select
 from lossproof.core.call import Call, from_json
 from lossproof.core.case_id import ERROR
 from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS, validate
-from lossproof.functions.callee import callee
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.diagnosis import diagnosis
-from lossproof.functions.guard import GuardedFunction
-from lossproof.functions.isolated import isolated
-from lossproof.functions.prepare import kept_calls, prepared
-from lossproof.functions.trial import TRIAL, with_directions
+from lossproof.functions.function_session import live_session, quiet, started
+from lossproof.functions.questions import Questions, asked_calls
 from lossproof.functions.trial_findings import TrialFindings
-from lossproof.judging.check import Check
-from lossproof.records.waivers import Book
-from lossproof.running import judgement_cache
 from lossproof.running.report import Report, report
-from lossproof.running.session import Live, Session
 from lossproof.running.session_options import DeckOptions
 from lossproof.targets import selection
-from lossproof.targets.launch import Processes
-from lossproof.targets.target import Player, Target
-
-
-@dataclass(frozen=True, kw_only=True)
-class Questions:
-    """Questions are what is asked of a function: a deck, or calls of the caller's own, and what is drawn besides."""
-
-    deck: str = "default"
-    seed: int = 0
-    calls: Iterable[Call | Mapping[str, Any]] | None = None
-    errors: bool = True
-    explore: int = 0
-    cache: bool = True
+from lossproof.targets.target import Target
 
 
 def check_function(function: Any, declared: Declaration, asked: Questions) -> Report:
     """Judge a function as it is declared; ``lossproof.check_implementation`` says what it raises."""
     own = None if asked.calls is None else _given(asked.calls)
-    subject, found = started(function, declared)
-    with closing(_Targets([subject])):
-        return _checked(subject, found, declared, asked, own)
-
-
-def started(function: Any, declared: Declaration) -> tuple[Target, TrialFindings]:
-    """Make a function a target, in this process or in one of its own, with what trial calls have found out of it."""
-    if declared.isolate:
-        declared.check()
-        limits = Processes(timeout=declared.timeout)
-        return isolated(callee(function, declared.name), declared, limits)
-    found = prepared(function, declared)
-    # sanity check: what is prepared here is here
-    assert not isinstance(found.adapter, Player)
-    return Target(GuardedFunction(found.adapter, declared.timeout), device=declared.device), found
+    target, found = started(function, declared)
+    with closing(_Targets([target])):
+        return _checked(target, found, declared, asked, own)
 
 
 @dataclass(frozen=True)
@@ -74,14 +39,13 @@ class _Targets:
 
 
 def _checked(
-    subject: Target, found: TrialFindings, declared: Declaration, asked: Questions, own: Sequence[Call] | None
+    target: Target, found: TrialFindings, declared: Declaration, asked: Questions, own: Sequence[Call] | None
 ) -> Report:
-    op, dtypes, target = declared.op, found.dtypes, [subject]
+    op, dtypes = declared.op, found.dtypes
     calls, left_out = (list(own), []) if own is not None else asked_calls(found, declared, asked)
-    made = DeckOptions(size=asked.deck, seed=asked.seed, ops=(op,), dtypes=dtypes)
-    source = Live(target, calls, cache=judgement_cache.on_this_machine(wanted=asked.cache))
+    deck = DeckOptions(size=asked.deck, seed=asked.seed, ops=(op,), dtypes=dtypes)
     with quiet(found.prints):
-        with closing(Session(subjects=target, calls=calls, deck=made, book=Book([], target), source=source)) as session:
+        with closing(live_session(target, calls, deck, cache=asked.cache)) as session:
             judged = report(session)
         if asked.explore:
             judged = _explored(judged, target, op, dtypes, asked)
@@ -89,49 +53,19 @@ def _checked(
             left_out.append("calls of any shape and option (explore=1000 draws a thousand)")
     hint = _hint(judged) if asked.calls is None else ""
     left_out += _narrowed(op, dtypes, found.kinds)
+    failures = [o for o in judged.failures if not asked.explained or o.output in asked.explained]
     with quiet(found.prints):
-        explained = diagnosis(judged.failures, target[0]) if judged.failures else ""
+        explained = diagnosis(failures, target) if failures else ""
     return replace(judged, left_out=tuple(left_out), hint=hint, asked=found.notes, diagnosis=explained)
 
 
-def asked_calls(found: TrialFindings, declared: Declaration, asked: Questions) -> tuple[list[Call], list[str]]:
-    """The calls of a deck that a function is asked, and in a line each what is left out of it."""
-    if found.broken is not None:
-        return [Call(found.broken, TRIAL)], ["all other calls: not even this one is answered"]
-    whole, left_out = _deck(declared.op, found.dtypes, asked)
-    watched = [] if found.watched else _watched(found.start, asked.seed)
-    calls, more = kept_calls([*whole, *watched], declared)
-    return calls, left_out + more
-
-
-def _watched(start: Problem | None, seed: int) -> list[Check]:
-    """The relations that look for what a function writes into, of a call that it answers certainly."""
-    if start is None:
-        return []
-    checks = relation_checks([Call(with_directions(start), TRIAL, tier="core")], seed=seed)
-    return [replace(check, tier="core") for check in checks if check.watched]
-
-
-def quiet(prints: bool) -> AbstractContextManager[Any]:
-    """Keep what a function prints from standard output, if it prints."""
-    return redirect_stdout(StringIO()) if prints else nullcontext()
-
-
-def _explored(judged: Report, target: Sequence[Target], op: str, dtypes: Sequence[str], asked: Questions) -> Report:
+def _explored(judged: Report, target: Target, op: str, dtypes: Sequence[str], asked: Questions) -> Report:
     from lossproof.running.exploration import explored
 
-    more = explored(target, op, dtypes, examples=asked.explore, seed=asked.seed)
+    more = explored([target], op, dtypes, examples=asked.explore, seed=asked.seed)
     reasons = (*judged.reasons, *([f"exploration found {more.call.id}"] if more.call else []))
     observations = (*judged.observations, *more.observations)
     return replace(judged, observations=observations, reasons=reasons, explored=more.drawn)
-
-
-def _deck(op: str, dtypes: Sequence[str], asked: Questions) -> tuple[list[Call], list[str]]:
-    """The calls of a deck, and what is left out of it."""
-    whole = select(asked.deck, asked.seed, (op,), dtypes)
-    kept = [c for c in whole if asked.errors or c.family != ERROR]
-    n = len(whole) - len(kept)
-    return kept, [f"{n} calls of invalid and of empty input (errors=True judges them)"] if n else []
 
 
 def _given(calls: Iterable[Call | Mapping[str, Any]]) -> list[Call]:

@@ -1,23 +1,31 @@
-"""The session of a function, for a caller who shows it: its calls are chosen, nothing is asked yet."""
+"""The session of a function: its target is started, its calls are chosen, nothing of them is asked yet."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
+from io import StringIO
 from typing import Any
 
+from lossproof.core.call import Call
 from lossproof.core.observation import Observation
+from lossproof.functions.callee import callee
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.diagnosis import diagnosis
-from lossproof.functions.function_check import Questions, asked_calls, quiet, started
+from lossproof.functions.guard import GuardedFunction
+from lossproof.functions.isolated import isolated
+from lossproof.functions.prepare import prepared
+from lossproof.functions.questions import Questions, asked_calls
+from lossproof.functions.trial_findings import TrialFindings
 from lossproof.records.waivers import Book, fails
 from lossproof.running import judgement_cache
 from lossproof.running.header import record_header
 from lossproof.running.session import Ended, Live, Session
 from lossproof.running.session_options import DeckOptions
-from lossproof.targets.target import Target
+from lossproof.targets.launch import Processes
+from lossproof.targets.target import Player, Target
 
 # Failures that are kept to be explained; the worst is among the first of each kind.
 _KEPT = 1000
@@ -57,22 +65,47 @@ class Explained:
             self.say(diagnosis(self._failures, self.target))
 
 
+def started(function: Any, declared: Declaration) -> tuple[Target, TrialFindings]:
+    """Make a function a target, in this process or in one of its own, with what trial calls have found out of it."""
+    if declared.isolate:
+        declared.check()
+        limits = Processes(timeout=declared.timeout)
+        return isolated(callee(function, declared.name), declared, limits)
+    found = prepared(function, declared)
+    # sanity check: what is prepared here is here
+    assert not isinstance(found.adapter, Player)
+    return Target(GuardedFunction(found.adapter, declared.timeout), device=declared.device), found
+
+
+def live_session(
+    target: Target,
+    calls: Sequence[Call],
+    deck: DeckOptions,
+    *,
+    cache: bool = True,
+    header: Mapping[str, Any] | None = None,
+) -> Session:
+    """Return the session of one target that runs, of which no deviation is known."""
+    source = Live([target], calls, cache=judgement_cache.on_this_machine(wanted=cache))
+    return Session(
+        subjects=[target], calls=calls, deck=deck, book=Book([], [target]), source=source, header=header or {}
+    )
+
+
 def function_session(function: Any, declared: Declaration, asked: Questions) -> FunctionSession:
     """Return the session of a function and a deck. Close it when it is over.
 
     Raises :class:`UsageError` as ``check_implementation`` does.
     """
     target, found = started(function, declared)
-    made = DeckOptions(size=asked.deck, seed=asked.seed, ops=(declared.op,), dtypes=found.dtypes)
+    deck = DeckOptions(size=asked.deck, seed=asked.seed, ops=(declared.op,), dtypes=found.dtypes)
     calls, left = asked_calls(found, declared, asked)
-    source = Live([target], calls, cache=judgement_cache.on_this_machine(wanted=asked.cache))
-    session = Session(
-        subjects=[target],
-        calls=calls,
-        deck=made,
-        book=Book([], [target]),
-        source=source,
-        header=record_header([target], calls, made),
-    )
+    header = record_header([target], calls, deck)
+    session = live_session(target, calls, deck, cache=asked.cache, header=header)
     notes = (*found.notes, *(f"left out: {line}" for line in left))
     return FunctionSession(session, notes, partial(quiet, found.prints), target)
+
+
+def quiet(prints: bool) -> AbstractContextManager[Any]:
+    """Keep what a function prints from standard output, if it prints."""
+    return redirect_stdout(StringIO()) if prints else nullcontext()

@@ -11,8 +11,9 @@ from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.names import known_names
 from lossproof.functions.declaration import Declaration, some_names
-from lossproof.functions.function_check import Questions, check_function
+from lossproof.functions.function_check import check_function
 from lossproof.functions.own_inputs import OWN, own_problem
+from lossproof.functions.questions import Questions
 from lossproof.running.report import Report
 
 _DERIVATIVES = tuple(name for name, output in TABLE.items() if output.order and not output.repeats)
@@ -45,7 +46,8 @@ def gradcheck(
     __tracebackhide__ = True
     some_names("derivative", "outputs", tuple(outputs), _DERIVATIVES)
     known_names("argument", declared, [f.name for f in fields(Declaration) if f.name not in ("op", "outputs")])
-    asked = Questions(deck=deck, seed=seed, calls=None if inputs is None else [_own_call(op, inputs)], errors=False)
+    calls = None if inputs is None else [_own_call(op, inputs)]
+    asked = Questions(deck=deck, seed=seed, calls=calls, errors=False, explained=outputs)
     found = check_function(function, Declaration(op=op, outputs=("value", *outputs), **declared), asked)
     message = _complaint(found, outputs)
     if message and raise_exception:

@@ -19,13 +19,11 @@ from lossproof.core.errors import UsageError
 from lossproof.core.names import known_names
 from lossproof.functions.callee import callee
 from lossproof.functions.declaration import Declaration
-from lossproof.functions.function_check import started
+from lossproof.functions.function_session import live_session, started
 from lossproof.functions.prepare import kept_calls
+from lossproof.functions.questions import for_functions
 from lossproof.functions.trial_findings import TrialFindings
-from lossproof.records.waivers import Book
-from lossproof.running import judgement_cache
 from lossproof.running.report import Report, report
-from lossproof.running.session import Live, Session
 from lossproof.running.session_options import DeckOptions
 from lossproof.targets import selection
 from lossproof.targets.target import Target
@@ -99,10 +97,17 @@ class FunctionInParts:
     def _prepared(self) -> tuple[Target, TrialFindings]:
         return started(self.function, self.declared)
 
+    @cached_property
+    def _calls(self) -> dict[PartKey, list[Call]]:
+        """The calls of each part; what is watched beside the deck is a relation, too."""
+        groups = _groups(self.declared.op, tuple(self.declared.dtypes or ()), self.options)
+        whole = [call for calls in groups.values() for call in calls]
+        return _grouped(self.declared.op, for_functions(whole, self._prepared[1], self.options.seed))
+
     def judged(self, key: PartKey) -> PartFound:
         """Judge a part."""
         target, found = self._prepared
-        op, dtype, family = key
+        _, dtype, family = key
         if family == ANSWERS:
             if found.broken is None:
                 return PartFound()
@@ -112,8 +117,7 @@ class FunctionInParts:
         if dtype not in found.dtypes:
             notes = [note for note in found.notes if note.startswith(f"not asked: {dtype} ")]
             return PartFound(skipped=(notes or [f"{dtype} is not among its dtypes"])[0])
-        calls = _groups(op, tuple(self.declared.dtypes or ()), self.options)[key]
-        kept, left = kept_calls(calls, self.declared)
+        kept, left = kept_calls(self._calls[key], self.declared)
         return _found(_report(target, kept, self.options)) if kept else PartFound(skipped="; ".join(left))
 
 
@@ -165,21 +169,21 @@ def _in_parts(given: Any, options: PartOptions, declared: Mapping[str, Any]) -> 
 
 @lru_cache(maxsize=8)
 def _groups(op: str, dtypes: tuple[str, ...], options: PartOptions) -> dict[PartKey, list[Call]]:
+    whole = select(options.deck, options.seed, (op,), dtypes)
+    return _grouped(op, (call for call in whole if options.errors or call.family != ERROR))
+
+
+def _grouped(op: str, calls: Iterable[Call]) -> dict[PartKey, list[Call]]:
     groups: dict[PartKey, list[Call]] = {}
-    for call in select(options.deck, options.seed, (op,), dtypes):
-        if options.errors or call.family != ERROR:
-            groups.setdefault((op, call.outline.dtype, call.family), []).append(call)
+    for call in calls:
+        groups.setdefault((op, call.outline.dtype, call.family), []).append(call)
     return groups
 
 
 def _report(target: Target, calls: Sequence[Call], options: PartOptions) -> Report:
-    cache = judgement_cache.on_this_machine(wanted=True)
-    made = DeckOptions(size=options.deck, seed=options.seed, ops=(calls[0].outline.op,))
-    session = Session(
-        subjects=[target], calls=calls, deck=made, book=Book([], [target]), source=Live([target], calls, cache=cache)
-    )
+    deck = DeckOptions(size=options.deck, seed=options.seed, ops=(calls[0].outline.op,))
     # Overflows of a function are provoked, also where a project makes errors of warnings.
-    with closing(session), warnings.catch_warnings():
+    with closing(live_session(target, calls, deck)) as session, warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         return report(session)
 

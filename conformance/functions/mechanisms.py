@@ -20,6 +20,8 @@ from lossproof.truth.truth import truth
 
 # Results of larger problems are not computed in other ways.
 _LARGE = 1 << 14
+# Into so many parts classes are shared out.
+_PARTS = (2, 4, 8)
 # An answer is recognised that is nearer to another result than so much of the way to the right one.
 _NEAR = 0.05
 
@@ -122,9 +124,24 @@ def _instead(p: Problem, output: str) -> Iterator[Instead]:
         yield from _of_loss(p, output)
     k = p.x.shape[p.axis]
     if k > 1 and p.op != "nll_loss":
+        yield from _of_parts(p)
         last = np.moveaxis(p.x.copy(), p.axis, -1)
         last[..., -1] = -np.inf
         yield Instead("the last class takes no part in the sum", replace(p, x=np.moveaxis(last, -1, p.axis)))
+
+
+def _of_parts(p: Problem) -> Iterator[Instead]:
+    """Classes that are shared out to ranks, as many to each."""
+    rows = np.moveaxis(p.x, p.axis, -1)
+    for size in dict.fromkeys(-(-rows.shape[-1] // parts) for parts in _PARTS):
+        split = [rows[..., i : i + size] for i in range(0, rows.shape[-1], size)]
+        tops = [part.max(axis=-1, keepdims=True) for part in split]
+        own = [part - np.where(np.isfinite(top), top, 0.0) for part, top in zip(split, tops, strict=True)]
+        yield Instead(
+            f"each part of {size} classes subtracts a maximum of its own: the maximum of the whole row is not "
+            "all-reduced between the ranks that have them",
+            replace(p, x=np.moveaxis(np.concatenate(own, axis=-1), -1, p.axis)),
+        )
 
 
 def _of_loss(p: Problem, output: str) -> Iterator[Instead]:

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from lossproof.adapters.protocol import Problem
+from lossproof.cases.families import FAMILIES
 from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS
@@ -36,12 +39,19 @@ def _outside(call: Call, d: Declaration) -> str:
         p = one.outline
         if d.max_classes is not None and p.x.shape[p.axis] > d.max_classes:
             return f"of more than {d.max_classes} classes (max_classes)"
+        if d.finite and not _has_finite_logits(one):
+            return "with logits that are not finite (finite)"
         is_other = p.target is not None and p.target.dtype.kind in "iu" and p.target.dtype.name != "int64"
         if d.labels is not None and is_other and p.target is not None and p.target.dtype.name not in d.labels:
             return "with labels of another type (not among labels)"
         if d.result_dtype is not None and call.is_check and _is_narrower(p, d.result_dtype):
             return f"that compare results of the input's dtype (result_dtype is {d.result_dtype})"
     return ""
+
+
+def _has_finite_logits(call: Call) -> bool:
+    family = FAMILIES.get(call.family)
+    return (family is not None and family.regular) or bool(np.isfinite(call.problem.x).all())
 
 
 def _is_narrower(p: Problem, wide: str) -> bool:

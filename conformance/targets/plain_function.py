@@ -241,7 +241,7 @@ def _called(function: Function, arrays: Mapping[str, Any], keywords: Mapping[str
     result = _pulled(function(*arrays.values(), **keywords))
     modified = [name for name, bits in before.items() if bits != given[name].tobytes()]
     if modified:
-        raise InputModified(f"{getattr(function, '__name__', 'the function')} modifies its input {', '.join(modified)}")
+        raise InputModified(f"{getattr(function, '__name__', 'the function')} modified its input {', '.join(modified)}")
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -19,7 +20,10 @@ _CHUNK = 1 << 20
 _TICK = 0.05
 # A library that prints without end may not fill the disk.
 _MOST_STDERR = 1 << 24
-_TAIL = 600
+# Frames of libraries and of the worker.
+_NOT_OWN = re.compile(r"/(lib/python\d|lossproof/(adapters|core|functions|targets)/)|<frozen")
+# Of what was printed last, so many characters are said.
+_WORDS = 240
 _PRINTED = 1 << 14
 _QUOTED = 80
 _FAREWELL = 2.0
@@ -179,14 +183,9 @@ class Process:
         return Fault("crash", f"the process died of {name}", self._tail(), alone=first)
 
     def _tail(self) -> str:
-        """The end of what was printed since the last answer, or what surrounds the report of a fatal error in it."""
-        size = self._printed()
-        text = os.pread(self._stderr.fileno(), _PRINTED, max(0, self._heard, size - _PRINTED)).decode(
-            "utf-8", "replace"
-        )
-        fatal = text.rfind("Fatal Python error")
-        start = max(0, len(text) - _TAIL if fatal < 0 else fatal - _TAIL // 3)
-        return " ".join(text[start : start + _TAIL].split())
+        """The gist of what was printed since the last answer."""
+        start = max(0, self._heard, self._printed() - _PRINTED)
+        return last_words(os.pread(self._stderr.fileno(), _PRINTED, start).decode("utf-8", "replace"))
 
     def _printed(self) -> int:
         return os.fstat(self._stderr.fileno()).st_size
@@ -214,6 +213,19 @@ class Process:
             assert stream is not None
             with contextlib.suppress(OSError):
                 stream.close()
+
+
+def last_words(printed: str) -> str:
+    """Return the gist of what a process printed before its end: the last lines, or of a fatal error what was said just
+    before it, its name, and the line that it was at, in somebody's own code if there is any."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip()]
+    fatal = next((i for i, line in reversed([*enumerate(lines)]) if "Fatal Python error" in line), None)
+    if fatal is not None:
+        places = [line for line in lines[fatal:] if line.startswith("File ")]
+        own = [place for place in places if not _NOT_OWN.search(place)]
+        lines = [*lines[max(0, fatal - 1) : fatal + 1], *(own or places)[:1]]
+    text = " ".join(" ".join(lines).split())
+    return text if len(text) <= _WORDS else f"...{text[3 - _WORDS :]}"
 
 
 def resident_memory(pid: int) -> int:

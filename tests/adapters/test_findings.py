@@ -21,6 +21,8 @@ from tests.support.forked import run_program
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "golden" / "waivers"
 ADAPTERS = ("torch", "tensorflow", "jax", "keras", "numpy")
+# Packages of kernels: functions are judged of them, no adapter has them, and no waiver.
+KERNELS = ("liger-kernel",)
 PACKAGES = {"tensorflow": ("tensorflow-cpu", "tensorflow")}
 # What decides whether some of the defects show; frameworks read it when they are imported.
 SWITCHES = ("TF_ENABLE_ONEDNN_OPTS", "JAX_SOFTMAX_CUSTOM_JVP")
@@ -49,7 +51,9 @@ class Section:
 
     @property
     def runs_on(self) -> str:
-        """The package that the backend of Keras needs: its numpy imports JAX."""
+        """The package that the backend of Keras needs: its numpy imports JAX; that which kernels are written in."""
+        if self.adapter in KERNELS:
+            return "triton"
         return "jax" if self.backend == "numpy" else self.backend
 
     @property
@@ -70,7 +74,7 @@ class Section:
 
     @property
     def adapter(self) -> str:
-        return self.name.split("-")[0]
+        return next((name for name in KERNELS if self.name.startswith(name)), self.name.split("-")[0])
 
     @property
     def seen(self) -> list[str]:
@@ -106,7 +110,7 @@ def installed(adapter: str) -> str | None:
 @pytest.mark.parametrize("section", SECTIONS, ids=named)
 def test_a_section_is_complete(section: Section) -> None:
     assert [f for f in FIELDS if not section.fields.get(f)] == []
-    assert section.adapter in ADAPTERS
+    assert section.adapter in (*ADAPTERS, *KERNELS)
     assert section.seen
     assert section.waivers or "not in the deck" in section.fields["Deck"]
 
@@ -142,7 +146,10 @@ def test_every_script_is_told_of_and_short() -> None:
 def test_the_script_needs_only_its_framework(section: Section) -> None:
     # Keras needs NumPy, whatever its backend is.
     needed = {section.backend, "numpy"} if section.adapter == "keras" else set()
-    assert set(section.packages) - needed == {section.adapter}
+    needed |= {"torch"} if section.adapter in KERNELS else set()
+    assert set(section.packages) - needed == {section.adapter.replace("-", "_")}
+    if section.adapter in KERNELS:
+        return
     # Nothing else is set before a framework is imported: scripts are run where it is imported already.
     text = section.script.read_text("utf-8")
     chosen = f'os.environ["KERAS_BACKEND"] = "{section.backend}"\nimport keras\n'
@@ -169,7 +176,9 @@ def run_script(section: Section, **settings: str) -> subprocess.CompletedProcess
     if absent(section):
         pytest.skip(f"there is no {absent(section)}")
     told = dict.fromkeys(SWITCHES) | settings
-    return run_program(section.script, section.packages, backend=section.backend, variables=told)
+    # Triton's interpreter is chosen before Triton is imported: the script itself does both.
+    packages = () if section.adapter in KERNELS else section.packages
+    return run_program(section.script, packages, backend=section.backend, variables=told)
 
 
 def is_here(section: Section, **settings: str) -> bool | None:

@@ -50,6 +50,10 @@ def test_a_wrong_value_is_not_its_business() -> None:
         return softmax(x, axis=axis) * x.dtype.type(1.5)
 
     assert gradcheck(off, grad=softmax_grad, **DECK)
+    with pytest.raises(AssertionError) as both:
+        gradcheck(off, grad=transposed_grad, **DECK)
+    assert "gradient of softmax in float32: its sign is wrong" in str(both.value)
+    assert "value" not in str(both.value).replace("  raise SystemExit", "")
 
 
 def test_no_derivative_is_no_success() -> None:

@@ -139,7 +139,7 @@ ANSWERS: list[tuple[str, Callable[..., Any], str]] = [
     ("raises", raises, "RuntimeError: no kernel for this device"),
     ("exits", exits, "SystemExit: 3"),
     ("hangs", hangs, "hangs gives no answer within 1 s"),
-    ("writes", writes, "writes modifies its input x"),
+    ("writes", writes, "writes modified its input x"),
 ]
 
 

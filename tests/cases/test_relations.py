@@ -247,11 +247,11 @@ def test_purity_of_plain_functions(relations: list[Check]) -> None:
 
     # An ordinary call shows it already, and is the only one that is asked.
     report = check_implementation(greedy, op="softmax", dtypes=["float32"], deck="smoke")
-    assert ["greedy modifies its input x" in o.message for o in report.failures] == [True]
+    assert ["greedy modified its input x" in o.message for o in report.failures] == [True]
     some = [c for c in of(relations, "purity") if (c.problem.op, c.problem.dtype) == ("softmax", "float32")]
     found = [o for o in run([Target(FunctionAdapter("greedy", "softmax", greedy))], some) if "/purity-" in o.id]
     assert found
-    assert all(o.verdict == "fail" and "greedy modifies its input x" in o.message for o in found)
+    assert all(o.verdict == "fail" and "greedy modified its input x" in o.message for o in found)
 
 
 def test_check_implementation_judges_relations_and_errors_on_request() -> None:

@@ -19,8 +19,8 @@ from lossproof.core.names import known_names
 from lossproof.functions.argument_names import SYNONYMS
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.found_function import found_function, op_of
-from lossproof.functions.function_check import Questions
 from lossproof.functions.function_session import Explained, function_session
+from lossproof.functions.questions import Questions
 from lossproof.views.progress import progress
 
 _SEVERAL = ("dtypes", "options", "targets", "reductions", "ranks", "layouts", "labels")

@@ -1,0 +1,73 @@
+"""The outputs of ``examples/`` that docs/kernels.md shows.
+
+``python -m tests.examples.kernels_page`` runs the examples whose packages are installed, and puts what they print into
+the page.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "kernels.md"
+COMMAND = "python -m tests.examples.kernels_page"
+# What each needs besides NumPy.
+NEEDS = {
+    "numpy_cross_entropy": (),
+    "torch_chunked": ("torch",),
+    "torch_vocab_parallel": ("torch",),
+    "torch_fused_linear": ("torch",),
+    "torch_linear": ("torch",),
+    "torch_linear_module": ("torch",),
+    "triton_cross_entropy": ("torch", "triton"),
+    "liger_cross_entropy": ("torch", "triton", "liger_kernel"),
+    "jax_custom_vjp": ("jax",),
+    "keras_loss": ("keras", "torch"),
+}
+SETTINGS = {"TRITON_INTERPRET": "1", "KERAS_BACKEND": "torch", "JAX_PLATFORMS": "cpu"}
+
+
+def missing(name: str) -> str:
+    """The packages that an example needs and that are not here, as a text."""
+    return ", ".join(package for package in NEEDS[name] if importlib.util.find_spec(package) is None)
+
+
+def printed(name: str) -> str:
+    """What an example prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", f"examples/{name}.py"],
+        cwd=ROOT,
+        env={**os.environ, **SETTINGS},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def shown(name: str, page: str) -> str:
+    """What the page shows of an example's output."""
+    found = re.search(rf"python examples/{name}\.py\n```\n+```text\n(.*?)^```", page, re.M | re.S)
+    assert found, f"docs/kernels.md does not show what examples/{name}.py prints"
+    return found.group(1)
+
+
+def main() -> None:
+    """Write the page anew."""
+    page = PAGE.read_text(encoding="utf-8")
+    for name in NEEDS:
+        if missing(name):
+            print(f"{name} is left as it is: no {missing(name)}")
+        else:
+            page = page.replace(shown(name, page), printed(name))
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
