@@ -59,15 +59,17 @@ def check(function: str, **options: Any) -> int:
 
 @click.command("new-adapter")
 @click.argument("name")
-@click.option(
-    "--framework", default="numpy", show_default=True, metavar="NAME", help="numpy, torch, jax or tensorflow."
-)
+@click.option("--framework", metavar="NAME", help="numpy (the default), torch, jax or tensorflow.")
+@click.option("--language", default="python", show_default=True, metavar="NAME", help="python or javascript.")
 @click.option("--folder", metavar="DIR", help="Where to write it; by default lossproof-NAME.")
-def new_adapter(name: str, framework: str, folder: str | None) -> int:
-    """Write a package with an adapter NAME, its test, a CI job and a README; it passes as it is written."""
+def new_adapter(name: str, framework: str | None, language: str, folder: str | None) -> int:
+    """Write a package with an adapter NAME, its test, a CI job and a README; it passes as it is written.
+
+    With --language javascript it is a program for Node with what it needs to be judged, for targets exec:COMMAND.
+    """
     from lossproof.cli.commands.new_adapter import new_adapter_command
 
-    return new_adapter_command(name, framework=framework, folder=folder)
+    return new_adapter_command(name, framework=framework, language=language, folder=folder)
 
 
 FUNCTION_COMMANDS = (check, new_adapter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from string import Template
 
 
@@ -233,4 +234,30 @@ def package_files(name: str, framework: str) -> dict[str, str]:
         "pyproject.toml": _PYPROJECT.substitute(values),
         ".github/workflows/conformance.yml": _JOB.substitute(values),
         "README.md": _README.substitute(values),
+    }
+
+
+_JAVASCRIPT_README = Template("""# An adapter of $name for lossproof
+
+```sh
+lossproof run "exec:node $name.mjs" --require $name
+```
+
+1. `$name.mjs`: put the functions under test in the place of `softmax`, `logSoftmax` and `crossEntropy`.
+2. `capabilities` declares what they offer: ops, dtypes, kinds of targets, devices, modes, outputs. What is not there is
+   not asked.
+3. `evaluate` computes what a problem asks for, and returns it exactly, with the dtype of the result. What it throws
+   is an answer.
+4. `wire.mjs` is what lossproof speaks; it stays as it is. docs/adapter-protocol.md of lossproof documents it.
+""")
+
+
+def javascript_files(name: str) -> dict[str, str]:
+    """Return the files of a new adapter for Node by their paths."""
+    own = files("lossproof.adapters") / "javascript"
+    text = (own / "template.mjs").read_text(encoding="utf-8")
+    return {
+        f"{name}.mjs": text.replace("$name", name),
+        "wire.mjs": (own / "wire.mjs").read_text(encoding="utf-8"),
+        "README.md": _JAVASCRIPT_README.substitute(name=name),
     }

@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 
 from lossproof.core.errors import UsageError
 
@@ -25,6 +26,15 @@ COMMAND_FORM = re.compile(
     r"(?P<variables>(%[A-Za-z_]\w*=[^%]*)+)?",
     re.DOTALL,
 )
+
+# Programs that come with lossproof, by the names of their targets: what starts each, and its file.
+_PROGRAMS = {"tfjs": ("node", "javascript/tfjs.mjs")}
+
+
+def own_programs() -> dict[str, str]:
+    """Return the commands that have names of their own, ``exec:COMMAND`` each."""
+    folder = files("lossproof.adapters")
+    return {name: SCHEME + shlex.join([start, str(folder / file)]) for name, (start, file) in _PROGRAMS.items()}
 
 
 def words(text: str) -> list[str]:

@@ -238,11 +238,15 @@ def spec(text: str) -> Spec:
             raise UsageError(f"target {text!r}: there is no file {file}")
         return Spec(text, value=name, **given)
     found = known().get(name)
+    command = exec_command.own_programs().get(name)
+    if found is None and command is not None:
+        if "environment" in given:
+            raise UsageError(f"target {text!r} is a command: it runs in no environment of Python's")
+        exec_command.check_program(text, exec_command.words(command), environment(given["variables"]))
+        return Spec(text, value=command, **given)
     if found is None:
-        raise UsageError(
-            f"unknown target {name!r}; expected one of {', '.join(known()) or 'none installed'}, file.py:ATTRIBUTE, or "
-            "exec:COMMAND"
-        )
+        names = ", ".join([*known(), *exec_command.own_programs()])
+        raise UsageError(f"unknown target {name!r}; expected one of {names}, file.py:ATTRIBUTE, or exec:COMMAND")
     return Spec(text, value=found.value, **given)
 
 

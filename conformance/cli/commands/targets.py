@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lossproof.targets import exec_command
 from lossproof.targets.packages import adapter_packages
 
 
@@ -16,5 +17,7 @@ def packages_command() -> int:
     missing = [f"  {adapter}" for adapter in every if adapter.lacking]
     if missing:
         click.echo("\n".join(["not here:", *missing]))
+    for name in exec_command.own_programs():
+        click.echo(f"{name}: a program; lossproof targets {name} says whether it starts here (docs/targets.md)")
     click.echo("lossproof targets NAME starts one, and prints its devices, modes, ops and dtypes")
     return 0

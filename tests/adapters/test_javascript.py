@@ -1,0 +1,89 @@
+"""Adapters in JavaScript: what ``lossproof new-adapter`` writes is right, and a wrong one is not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.views import lossproof
+
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+PART = ("--deck", "smoke", "--strict", "--require", "mine")
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The program of a new adapter, in the folder from which it is run."""
+    made = lossproof("new-adapter", "mine", "--language", "javascript", "--folder", str(tmp_path / "mine"))
+    assert made.exit_code == 0, made.output
+    assert 'lossproof run "exec:node mine.mjs" --deck smoke' in made.output
+    monkeypatch.chdir(tmp_path / "mine")
+    return tmp_path / "mine" / "mine.mjs"
+
+
+def test_a_new_adapter_is_short(mine: Path) -> None:
+    for file in (mine, mine.with_name("wire.mjs")):
+        assert len(file.read_text().splitlines()) < 200
+    assert "$" + "name" not in mine.read_text()
+
+
+@needs_node
+def test_a_new_adapter_passes(mine: Path) -> None:
+    ran = lossproof("run", "exec:node mine.mjs", *PART)
+    assert ran.exit_code == 0, ran.output
+    assert " pass" in ran.output.splitlines()[-1]
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("right", "wrong", "op", "said"),
+    [
+        ("round(v - top)))", "v))", "softmax", "got"),
+        ("round(Math.exp(d))", "Math.fround(Math.exp(d) * 1.001)", "log_softmax", "got"),
+        ("round(total * v) - c[j]", "round(total * v) - 2 * c[j]", "cross_entropy", "vjp got"),
+        ('throw new Refusal("bad_label"', 'if (k > 1e9) throw new Refusal("bad_label"', "cross_entropy", "label"),
+        ("const round = ROUND[problem.dtype];", "const round = ROUND.float32;", "softmax", "float64"),
+    ],
+    ids=["maximum", "exponential", "gradient", "label", "rounding"],
+)
+def test_a_wrong_one_fails(mine: Path, right: str, wrong: str, op: str, said: str) -> None:
+    text = mine.read_text()
+    # sanity check: there is something to break
+    assert right in text
+    mine.write_text(text.replace(right, wrong))
+    ran = lossproof("run", "exec:node mine.mjs", *PART, "--op", op)
+    assert ran.exit_code == 1, ran.output
+    assert said in ran.output
+
+
+@needs_node
+def test_labels_beyond_the_integers_of_javascript_are_themselves(mine: Path) -> None:
+    """The label 2**53 + 1 is not the ignored one, 2**53."""
+    mine.write_text(mine.read_text().replace("BigInt(label) !== BigInt(ignore)", "Number(label) !== Number(ignore)"))
+    ran = lossproof("run", "exec:node mine.mjs", *PART, "--op", "cross_entropy", "--dtype", "float32")
+    assert ran.exit_code == 1
+    assert "label 9007199254740993 of 4 classes" in ran.output
+
+
+@needs_node
+def test_a_mode_that_it_does_not_have_is_named(mine: Path) -> None:
+    ran = lossproof("run", "exec:node mine.mjs:gpu", *PART)
+    assert ran.exit_code == 2
+    assert "mine has no device 'gpu' here; expected one of cpu" in ran.stderr
+    failing = mine.read_text().replace(
+        "open: () => (", "open: () => { throw new Error('no such chip') }, unused: () => ("
+    )
+    mine.write_text(failing)
+    assert "exec:node mine.mjs: no such chip" in lossproof("run", "exec:node mine.mjs", *PART).stderr
+
+
+def test_mistakes_are_one_line(tmp_path: Path) -> None:
+    for arguments, message in (
+        (("--language", "cobol"), "unknown language 'cobol'"),
+        (("--language", "javascript", "--framework", "torch"), "--framework is one of Python's; leave it out"),
+    ):
+        result = lossproof("new-adapter", "mine", *arguments, "--folder", str(tmp_path / "there"))
+        assert result.exit_code == 2
+        assert message in result.stderr
