@@ -54,7 +54,8 @@ def sample() -> Iterator[Call]:
     """One call of each family, op, dtype, reduction, kind of target and use of weights."""
     met = set()
     for call in deck_calls():
-        p = call.problem
+        # Of a large call that is not taken no number is drawn.
+        p = call.outline
         soft, weighted = p.has_probability_target, p.weight is not None
         key = (call.family, p.op, p.dtype, p.reduction, soft, weighted, p.label_smoothing > 0)
         if p.x.size <= ELEMENTS and set(p.want) >= {"value", "vjp"} and key not in met:
@@ -228,8 +229,9 @@ def test_a_wrong_constant_is_seen(field: str, monkeypatch: pytest.MonkeyPatch) -
     regular_calls.table_of.cache_clear()
     monkeypatch.setattr(regular_calls, "model_table", wrong)
     try:
-        assert any(
-            both.differ() for call in calls() if call.problem.x.size <= 512 for _, both in compared(call, "N")
-        ), field
+        few = [call for call in calls() if call.problem.x.size <= 512]
+        # One of every dtype, op and family comes soon.
+        order = sorted(range(len(few)), key=lambda i: i % 64)
+        assert any(both.differ() for i in order for _, both in compared(few[i], "N")), field
     finally:
         regular_calls.table_of.cache_clear()
