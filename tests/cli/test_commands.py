@@ -150,7 +150,7 @@ def test_unexpected_passes_fail_under_strict_in_the_versions_they_were_seen_in(
 
 
 def test_a_required_target_that_is_missing_fails_at_once() -> None:
-    result = lossproof("run", "numpy", "--require", "cuda")
+    result = lossproof("run", "numpy", "--require", "cuda", *SMOKE)
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1] == "lossproof: required but missing: cuda; this run has numpy"
     assert result.stdout == ""
@@ -161,8 +161,8 @@ def test_a_required_target_that_is_missing_fails_at_once() -> None:
     [
         (("run", "nosuch"), "unknown target 'nosuch'; expected one of "),
         (("run", "num py"), "cannot read target 'num py'"),
-        (("run", "numpy+jit"), "numpy has no mode 'jit'"),
-        (("run", "numpy:cuda:0"), "no device 'cuda:0' here"),
+        (("run", "numpy+jit", *SMOKE), "numpy has no mode 'jit'"),
+        (("run", "numpy:cuda:0", *SMOKE), "no device 'cuda:0' here"),
         (("run", "numpy", "--deck", "smok"), "unknown deck 'smok'; did you mean smoke?"),
         (("run", "numpy", "--dtype", "float33"), "unknown dtype 'float33'; did you mean float32?"),
         (("run", "numpy", "--op", "softmin"), "unknown op 'softmin'; did you mean softmax?"),
@@ -175,7 +175,7 @@ def test_a_required_target_that_is_missing_fails_at_once() -> None:
         ),
         (("deck", "list", "--profile=smoke"), "No such option '--profile'; the size of the deck is chosen with --deck"),
         (("run", "numpy", "--frob"), "No such option '--frob'"),
-        (("run", "numpy", "--waivers", "/no/such.toml"), "cannot read waivers /no/such.toml: No such file"),
+        (("run", "numpy", "--waivers", "/no/such.toml", *SMOKE), "cannot read waivers /no/such.toml: No such file"),
         (("run", "numpy", *SMOKE, "--record", "/no/such/dir/r.jsonl"), "cannot write record /no/such/dir/r.jsonl: No"),
         (("frob",), "No such command 'frob'"),
         (("explain",), r"which case\? expected an ID"),
@@ -192,7 +192,7 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments: tuple[str, ...], messa
 
 
 def test_a_framework_that_is_not_installed(crooked: Path) -> None:
-    result = lossproof("run", "ghost")
+    result = lossproof("run", "ghost", *SMOKE)
     assert result.exit_code == 2
     assert result.stderr.startswith("lossproof 0.1.0: starting ghost; ")
     error = without_progress(result.stderr)
