@@ -141,7 +141,7 @@ def answer(
     The output ``alone`` is asked again, without the others, where they were all refused together: the exception may be
     that of another one.
     """
-    reason = refusal(adapter.name, adapter.capabilities().in_mode(mode), problem)
+    reason = refusal(adapter.name, adapter.capabilities().in_mode(mode, device), problem)
     if reason:
         return Outcome(error="unsupported", message=reason)
     # Who writes into its inputs must not change those of the next target.

@@ -196,8 +196,8 @@ class Capabilities:
 
     How the results are judged (docs/bounds.md, section 1):
 
-    ``profiles``    ``{(op, dtype): "W" | "N" | "F"}``, error profiles where they differ from those of the format: W for
-                    float64 and float32, N in 16 bits. Default: none. ``{("softmax", "bfloat16"): "W"}``
+    ``profiles``    ``{(op, dtype): "W" | "F" | "S" | "N"}``, error profiles where they differ from those of the format:
+                    W for float64 and float32, N in 16 bits. Default: none. ``{("softmax", "bfloat16"): "W"}``
     ``online``      whether kernels rescale partial sums when the running maximum grows. Default: False
     ``mean``        what the reduction ``mean`` of index targets is, one of ``MEANS``: it divides by the weights of the
                     labels (``mean``), by all rows (``mean_over_rows``) or by those not ignored (``mean_over_kept``).
@@ -220,6 +220,8 @@ class Capabilities:
                     ones get a smaller deck. Default: ``"none"``
     ``by_mode``     ``{mode: {field: value}}``, what differs in some modes; see ``in_mode``. Default: nothing.
                     ``{"compile": {"compile_cost": "dear"}}``
+    ``by_device``   ``{kind of device: {field: value}}``, what differs on some devices. Default: nothing.
+                    ``{"cl": {"compile_cost": "dear"}}`` is for ``cl`` and ``cl:1``
     """
 
     ops: Mapping[str, Support]
@@ -246,10 +248,15 @@ class Capabilities:
     full_smoothing: bool = True
     fixed_ignore_index: Optional[int] = None
     by_mode: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    by_device: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def in_mode(self, mode: str) -> Capabilities:
-        """The capabilities in one of the modes: these, with what ``by_mode`` says of it."""
-        return replace(self, **self.by_mode[mode]) if mode in self.by_mode else self
+    def in_mode(self, mode: str, device: str = "") -> Capabilities:
+        """The capabilities in one of the modes, on a device: these, with what ``by_mode`` and ``by_device`` say of it.
+
+        Where both say something of a field, the mode has the word.
+        """
+        differing = {**self.by_device.get(device.partition(":")[0], {}), **self.by_mode.get(mode, {})}
+        return replace(self, **differing) if differing else self
 
 
 @dataclass(frozen=True)

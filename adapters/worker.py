@@ -144,7 +144,7 @@ def _reply(adapter: Adapter, message: Message, device: str, mode: str) -> Messag
             return {"kind": "script", "text": "", "error": str(error) or type(error).__name__}
     if kind != "evaluate":
         return message
-    if not local.takes(adapter.capabilities().in_mode(mode), message.get("tier", "core")):
+    if not local.takes(adapter.capabilities().in_mode(mode, device), message.get("tier", "core")):
         return {"kind": "withheld", "id": message["id"]}
     _limit(message.get("limit", 0.0))
     outcome = local.answer(

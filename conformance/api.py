@@ -127,7 +127,7 @@ def check_implementation(
     ``normalised_targets`` that probabilities must sum to 1. ``result_dtype`` is a dtype that results have where the
     logits have a narrower one.
 
-    ``error_profiles`` maps a dtype to a declared error profile W, N or F; ``online`` declares partial sums that are
+    ``error_profiles`` maps a dtype to a declared error profile W, F, S or N; ``online`` declares partial sums that are
     rescaled when the running maximum grows. ``mean`` says what the reduction ``mean`` of index targets is if it does
     not divide by the weights of the labels: ``mean_over_rows`` (all rows) or ``mean_over_kept`` (those not ignored).
     ``wraps_negative_labels`` and ``zeroes_unknown_labels`` declare what labels out of range do, ``conventions`` what

@@ -31,7 +31,7 @@ _OPTIONS = (
     click.option("--ignore-index", type=int, metavar="N", help="The one label that it ignores always."),
     click.option("--result-dtype", metavar="NAME", help="The dtype of results, wider than that of the logits."),
     click.option("--mean", default="mean", metavar="NAME", help="What its mean is: mean_over_rows, mean_over_kept."),
-    click.option("--profile", "profiles", multiple=True, metavar="DTYPE=W|N|F", help="A declared error profile."),
+    click.option("--profile", "profiles", multiple=True, metavar="DTYPE=W|F|S|N", help="A declared error profile."),
     click.option("--online", is_flag=True, help="It rescales partial sums when the running maximum grows."),
     click.option("--no-autodiff", is_flag=True, help="Without the derivatives of the framework."),
     click.option("--no-errors", is_flag=True, help="Without calls of invalid and of empty input."),

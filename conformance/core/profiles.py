@@ -1,10 +1,12 @@
-"""Error profiles: W, N and F, which one a target declares, and the strictest that its results meet."""
+"""Error profiles: W, F, S and N, which one a target declares, and the strictest that its results meet."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
+from lossproof.core.names import known_names
 from lossproof.core.observation import Observation
 
 
@@ -12,7 +14,7 @@ from lossproof.core.observation import Observation
 class Declared:
     """The declaration of a target for one op and dtype.
 
-    ``profile``  its error profile, W, N or F
+    ``profile``  its error profile, W, F, S or N
     ``online``   whether it rescales partial sums when the running maximum grows
     ``mean``     which mean its reduction ``mean`` is, of ``MEANS``
     """
@@ -22,12 +24,19 @@ class Declared:
     mean: str = "mean"
 
 
+def known_profile(profile: str, dtype: str) -> None:
+    """Raise :class:`UsageError` for a profile that is unknown, or that a dtype does not have."""
+    known_names("error profile", [profile], [name for name in STRICTNESS if name])
+    if profile == "S" and FORMATS[dtype].bits > 32:
+        raise UsageError(f"error profile S is for formats of at most 32 bits, not for {dtype}; expected W or F")
+
+
 def default_profile(dtype: str) -> str:
     """The error profile of a target that declares none for a dtype: W for float64 and float32, N in 16 bits."""
     return FORMATS[dtype].default_profile
 
 
-STRICTNESS = ("W", "F", "N", "")
+STRICTNESS = ("W", "F", "S", "N", "")
 
 
 _GOOD = ("pass", "convention", "suspect")

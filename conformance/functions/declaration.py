@@ -12,7 +12,7 @@ from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.names import known_names
 from lossproof.core.operations import OPERATIONS
-from lossproof.core.profiles import STRICTNESS
+from lossproof.core.profiles import known_profile
 from lossproof.functions.picked import Pick
 from lossproof.targets.launch import TIMEOUT
 from lossproof.targets.plain_function import DERIVATIVES, Function
@@ -91,7 +91,8 @@ class Declaration:
             if given is not None:
                 some_names(what, argument, given, names)
         known_names("dtype of an error profile", self.error_profiles, list(FORMATS))
-        known_names("error profile", self.error_profiles.values(), [name for name in STRICTNESS if name])
+        for dtype, profile in self.error_profiles.items():
+            known_profile(profile, dtype)
         if self.result_dtype is not None:
             known_names("dtype of the result", [self.result_dtype], list(DTYPES))
         if not self.timeout > 0:

@@ -18,7 +18,7 @@ from lossproof.core.formats import FORMATS
 from lossproof.core.names import known_names
 from lossproof.core.observation import FAILING, Observation
 from lossproof.core.operations import solved_by
-from lossproof.core.profiles import STRICTNESS, Declared, default_profile
+from lossproof.core.profiles import Declared, default_profile, known_profile
 from lossproof.functions.own_inputs import OWN, exact_numbers, own_problem
 from lossproof.judging.judge import judge_stack
 from lossproof.judging.observe import observe
@@ -189,7 +189,7 @@ def enclose(
     )
     known_names("mean", [mean], MEANS)
     if profile is not None:
-        known_names("error profile", [profile], [name for name in STRICTNESS if name])
+        known_profile(profile, p.result_dtype)
     declared = Declared(profile or default_profile(p.result_dtype), online, mean)
     exact = truth([solved_by(p, mean)])
     question = _OwnQuestion(Call(p, OWN), exact, declared)

@@ -276,7 +276,7 @@ class Remote(Introduced):
         if not self._launch.is_command:
             yield from lane.play(problems, watch=watch, alone=alone)
             return
-        offer = self.capabilities().in_mode(self._launch.mode or self.capabilities().modes[0])
+        offer = self.capabilities().in_mode(self._launch.mode or self.capabilities().modes[0], self._launch.device)
         for why, some in groupby(problems, lambda p: local.refusal(self.name, offer, p)):
             if why:
                 yield from (Outcome(error="unsupported", message=why) for _ in some)

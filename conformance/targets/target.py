@@ -121,7 +121,7 @@ class Target:
     @property
     def capabilities(self) -> Capabilities:
         """The capabilities that the adapter has in the target's mode, at run time."""
-        return self.adapter.capabilities().in_mode(self.mode)
+        return self.adapter.capabilities().in_mode(self.mode, self.device)
 
     # Asking whether it is one looks at every attribute, which takes longer than some calls.
     @cached_property

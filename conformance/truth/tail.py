@@ -14,7 +14,7 @@ import numpy as np
 
 from lossproof.core.batch import Batch, Bools
 from lossproof.core.formats import F64, FLOAT64
-from lossproof.truth.bounds.error_model import DIV_ULP, LOG_ULP, Model, log_loss, t
+from lossproof.truth.bounds.error_model import Model, log_loss, t
 from lossproof.truth.bounds.softmax import EXP_CAP, exp_error
 from lossproof.truth.expected import Expected
 from lossproof.truth.row_quantities import FINITE, MASKED, Rows
@@ -88,11 +88,11 @@ def _relative_error(batch: Batch, rows: Rows, model: Model) -> F64:
     h_k = model.roundings_of_sum(batch.k)
     narrow = 3 if model.narrow else 1
     rounded = narrow * log_loss(model.u_o) if model.sixteen else 0.0
-    log = 2 * LOG_ULP * model.u_s
-    p = 2 * (a + exp_error(model)) + h_k * t(model.u_s) + DIV_ULP * t(model.u_i) + log * rows.log_s + rounded
+    log = 2 * model.contract.log * model.fmt.sums.u
+    p = 2 * (a + exp_error(model)) + h_k * t(model.u_s) + model.division + log * rows.log_s + rounded
     rest = (h_k + 8) * t(model.u_i) + log + 4 * rounded
     if batch.reduction in ("sum", "mean"):
-        rest += (2 * model.roundings_of_sum(batch.n) + DIV_ULP + 1) * t(model.u_s)
+        rest += (2 * model.roundings_of_sum(batch.n) + model.contract.division + 1) * t(model.u_s)
     return np.expm1(np.minimum(2 * p + rest, EXP_CAP))
 
 

@@ -20,10 +20,13 @@ from tests.support.forked import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "golden" / "waivers"
-ADAPTERS = ("torch", "tensorflow", "jax", "keras", "numpy")
+ADAPTERS = ("torch", "tensorflow", "jax", "keras", "numpy", "tinygrad", "onnxruntime")
 # Packages of kernels: functions are judged of them, no adapter has them, and no waiver.
 KERNELS = ("liger-kernel",)
-PACKAGES = {"tensorflow": ("tensorflow-cpu", "tensorflow")}
+PACKAGES = {
+    "tensorflow": ("tensorflow-cpu", "tensorflow"),
+    "onnxruntime": ("onnxruntime", "onnxruntime-webgpu", "onnxruntime-gpu"),
+}
 # What decides whether some of the defects show; frameworks read it when they are imported.
 SWITCHES = ("TF_ENABLE_ONEDNN_OPTS", "JAX_SOFTMAX_CUSTOM_JVP")
 FIELDS = ("Exact", "Observed", "Versions", "Clause", "Script", "Upstream", "Deck")
@@ -65,7 +68,10 @@ class Section:
     @property
     def device(self) -> str:
         """The device of the script, if it is another than the CPU."""
-        found = re.search(r'\bdevice="([\w:]+)"', self.script.read_text("utf-8"))
+        text = self.script.read_text("utf-8")
+        if "WebGpuExecutionProvider" in text:
+            return "webgpu"
+        found = re.search(r'\bdevice="([\w:]+)"', text)
         return found.group(1) if found else ""
 
     @property
@@ -144,8 +150,8 @@ def test_every_script_is_told_of_and_short() -> None:
 
 @pytest.mark.parametrize("section", SECTIONS, ids=named)
 def test_the_script_needs_only_its_framework(section: Section) -> None:
-    # Keras needs NumPy, whatever its backend is.
-    needed = {section.backend, "numpy"} if section.adapter == "keras" else set()
+    # Keras needs NumPy, whatever its backend is; ONNX Runtime takes models, which onnx makes.
+    needed = {"keras": {section.backend, "numpy"}, "onnxruntime": {"onnx", "numpy"}}.get(section.adapter, set())
     needed |= {"torch"} if section.adapter in KERNELS else set()
     assert set(section.packages) - needed == {section.adapter.replace("-", "_")}
     if section.adapter in KERNELS:
@@ -161,6 +167,10 @@ def absent(section: Section) -> str:
     kind = section.device.partition(":")[0]
     if not kind:
         return ""
+    if kind == "webgpu":
+        from lossproof.targets.target import load_adapter
+
+        return "" if kind in load_adapter(section.adapter).capabilities().devices else section.device
     # sanity check: of the other frameworks no script asks for a device
     assert (section.adapter, kind) == ("torch", "cuda")
     import torch

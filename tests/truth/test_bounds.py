@@ -21,7 +21,7 @@ from lossproof.truth.row_quantities import analyse
 from lossproof.truth.truth import truth
 
 F32 = np.float32
-PROFILES = {"float64": "WF", "float32": "WF", "bfloat16": "WFN", "float16": "WFN"}
+PROFILES = {"float64": "WF", "float32": "WFS", "bfloat16": "WFSN", "float16": "WFSN"}
 PAIRS = [(dtype, profile) for dtype, profiles in PROFILES.items() for profile in profiles]
 LOSS_OPTIONS = ("", "w", "i", "s", "sw", "q", "qw", "qsw")
 REDUCTIONS = ("none", "sum", "mean")
@@ -96,8 +96,14 @@ class Written:
         self.sixteen = f.bits == 16
         self.N = self.profile == "N" and self.sixteen
         self.u_o, self.u_s = f.u, min(f.u, 2.0**-24)
+        S = self.profile == "S"
+        if S:
+            self.u_o, self.u_s = 2 * self.u_o, 2 * self.u_s
         self.u_i = self.u_o if self.N else self.u_s
-        self.c_d = 3 if self.profile == "F" else 1
+        self.c_d = {"F": 3, "S": 5.386}.get(self.profile, 1)
+        self.D: float
+        E, L, self.D = (3, 4.5 + 2.0**-20, 3.5 + 2.0**-20) if S else (3, 4, 3)
+        half = self.u_s / 2 if S else self.u_s
         self.tau = 3 * f.min_normal
         self.tau_i = f.min_normal
         if f.name == "float16":
@@ -111,8 +117,8 @@ class Written:
         s = math.fsum(e)
         self.p = [v / s for v in e]
         self.y = [v - math.log(s) for v in d]
-        E, D = 3, 3
-        eE = ell(self.u_o) + ell(2 * E * 2.0**-24) if self.N else ell(2 * E * self.u_s)
+        D = self.D
+        eE = ell(self.u_o) + ell(2 * E * 2.0**-24) if self.N else ell(2 * E * half)
         d = [-(abs(v) + w + b_m) for v, w in zip(d, b, strict=True)]
         a = [self.c_d * t(self.u_i) * abs(v) + w for v, w in zip(d, b, strict=True)]
         A0 = math.log1p(math.fsum(p * math.expm1(b) for p, b in zip(self.p, a, strict=True))) + eE
@@ -122,8 +128,11 @@ class Written:
         A_s = A0 + self.h * t(self.u_s) + (ell(self.u_o) if self.N else 0)
         last = ell(self.u_o) if self.N else D * t(self.u_i)
         self.A = [b + eE + A_s + last + (ell(self.u_o) if self.sixteen and not self.N else 0) for b in a]
-        lam = 2 * 4 * self.u_s + (self.u_o if self.N else 0)
-        C = [self.u_i * abs(v) + w + A_s + lam * (math.log(s) + b_m + A_s) for v, w in zip(d, b, strict=True)]
+        lam = 2 * L * half + (self.u_o if self.N else 0)
+        log = lam * (math.log(s) + b_m + A_s)
+        if S and math.log(s) - b_m - A_s <= math.log(2):
+            log = max(log, 2.0**-21)
+        C = [self.u_i * abs(v) + w + A_s + log for v, w in zip(d, b, strict=True)]
         wide16 = self.sixteen and not self.N
         self.Tls = [
             c * (1 + self.u_i) + self.u_i * abs(y) + (self.u_o * (abs(y) + c) if wide16 else 0) + self.tau
@@ -243,11 +252,11 @@ def _written_loss(p: Problem, w: list[Written]) -> tuple[list[float], list[list[
         value = [T_sum]
         if p.reduction == "mean":
             B = (T_sum / abs(W) + abs(sum(losses) / W) * rho_W) / (1 - rho_W)
-            # Amendment 6: the contract of division is 3 u, and the count of rows may be rounded.
-            f = 3 * u_o if b16 else 4 * u_s
+            # Amendment 6: division is within its contract, and the count of rows may be rounded.
+            f = 3 * u_o if b16 else (m.D + 1) * u_s
             value = [B + f * (sum(S) / abs(W) + B) + tau]
     cots = p.cotangent.ravel().tolist()
-    rho = rho_W / (1 - rho_W) + 4 * u_s if p.reduction == "mean" else 0  # amendment 5
+    rho = rho_W / (1 - rho_W) + (m.D + 1) * u_s if p.reduction == "mean" else 0  # amendment 5
     r = rho + 4 * u_i + (3 * u_o if b16 else 0)
     vjp = []
     for i in range(n):
@@ -300,7 +309,7 @@ def test_the_bound_of_scaled_logits_equals_the_derivation_as_written(dtype: str,
         for offset in (0.0, 30.0, -100.0):
             p = Problem(op, dtype, fmt.round(rng.normal(size=(4, 5)) * 3 + offset), scale=3.0)
             z = p.x * 3.0
-            moved = np.where(fmt.round(z) == z, 0.0, fmt.u * np.abs(z) + fmt.underflow)
+            moved = np.where(fmt.round(z) == z, 0.0, fmt.u * np.abs(z) + fmt.underflow) * (2 if profile == "S" else 1)
             if dtype != "float64":
                 # sanity check: some products are rounded
                 assert moved.any()
@@ -313,6 +322,13 @@ def test_the_bound_of_scaled_logits_equals_the_derivation_as_written(dtype: str,
 
 def test_constants_are_the_published_contracts() -> None:
     assert (EXP_ULP, LOG_ULP, DIV_ULP) == (3, 4, 3)
+    shaders = Model(FORMATS["float32"], "S")
+    # exp2 within 3 + 2 |x| ULP of d log2(e), whose constant is rounded and whose product is, in any direction.
+    assert 2 * 2 * math.log2(math.e) + 1 + 2 < 2 * shaders.contract.argument < 2 * 2 * math.log2(math.e) + 1 + 2 + 0.002
+    # log2 within 3 ULP, and its product with log(2); a reciprocal within 2.5 ULP, and a product.
+    assert (shaders.contract.exp, shaders.contract.near_one, shaders.u_s) == (3, 2.0**-21, 2.0**-23)
+    assert 0 < 2 * shaders.contract.log - (2 * 3 + 1 + 2) < 1e-5
+    assert 0 < 2 * shaders.contract.division - (2 * 2.5 + 2) < 1e-5
     assert [hard_sum(n) for n in (0, 1, 2, 1000)] == [0, 0, 1, 999]
     assert [random_sum(n) for n in (0, 1, 2, 82, 10001)] == [0, 0, 1, 81, 900]
 

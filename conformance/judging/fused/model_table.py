@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lossproof.truth.bounds.allowed import ROUND_UP
-from lossproof.truth.bounds.error_model import DIV_ULP, LOG_ULP, Model, log_loss, t
+from lossproof.truth.bounds.error_model import Model, log_loss, t
 from lossproof.truth.bounds.losses import unscaled_error
 from lossproof.truth.bounds.softmax import exp_error
 
@@ -53,12 +53,12 @@ def model_table(models: Sequence[Model], n: int, k: int) -> NDArray[Any]:
         row["u_o"], row["u_s"], row["u_i"] = model.u_o, model.u_s, model.u_i
         row["t_s"], row["t_i"], row["L_o"] = t(model.u_s), t(model.u_i), log_loss(model.u_o)
         row["c_d"], row["e_exp"] = model.c_d, exp_error(model)
-        row["lam"] = 2 * LOG_ULP * model.u_s + (model.u_o if model.narrow else 0.0)
+        row["lam"] = model.lam
         row["tau"], row["tau_i"] = model.tau, model.tau_i
         row["narrow"], row["sixteen"], row["online"] = model.narrow, model.sixteen, model.online
         row["h_k"], row["h_n"] = model.roundings_of_sum(k), model.roundings_of_sum(n)
         row["h_nk"] = model.roundings_of_sum(n * k)
-        row["quotient"] = 0.0 if model.narrow else DIV_ULP * t(model.u_i)
+        row["quotient"] = 0.0 if model.narrow else model.division
         row["unscaled"] = unscaled_error(model)
         row["round_up"] = ROUND_UP + (n + k) * 2.0**-52
         row["min_normal"], row["sums_min_normal"] = model.fmt.min_normal, model.fmt.sums.min_normal

@@ -11,7 +11,7 @@ import numpy as np
 
 from lossproof.core.batch import Batch, Bools
 from lossproof.core.formats import F64
-from lossproof.truth.bounds.error_model import DIV_ULP, Model, log_loss, t
+from lossproof.truth.bounds.error_model import Model, log_loss, t
 from lossproof.truth.bounds.softmax import SoftmaxTerms, p_expm1, tangent_softmax
 from lossproof.truth.row_quantities import Rows, label_weights
 
@@ -299,7 +299,9 @@ def unscaled_error(model: Model) -> float:
 def scale_error(batch: Batch, model: Model, rho: F64) -> F64:
     """The relative error r of a scaled gradient (section 6), (B, 1, 1)."""
     # (A5): the reciprocal of the denominator multiplies.
-    scale = rho / (1 - rho) + 4 * model.u_s if batch.reduction == "mean" else np.zeros_like(rho)
+    scale = (
+        rho / (1 - rho) + (model.contract.division + 1) * model.u_s if batch.reduction == "mean" else np.zeros_like(rho)
+    )
     return (scale + 4 * model.u_i + (3 * model.u_o if model.sixteen else 0.0))[..., None]
 
 
@@ -324,5 +326,5 @@ def reduced(batch: Batch, rows: Rows, model: Model, exact: F64, T_row: F64, S: F
     mean = np.abs(np.sum(np.where(kept, exact, 0.0), 1, keepdims=True)) / W
     B = (T_sum / W + mean * rho) / (1 - rho)
     # (A6): division within its contract, and a count of rows that may need rounding.
-    f = 3 * model.u_o if model.sixteen else (DIV_ULP + 1) * model.u_s
+    f = 3 * model.u_o if model.sixteen else (model.contract.division + 1) * model.u_s
     return B + f * (np.sum(S, 1, keepdims=True) / W + B) + model.tau

@@ -11,7 +11,7 @@ import numpy as np
 
 from lossproof.core.batch import Batch
 from lossproof.core.formats import F64
-from lossproof.truth.bounds.error_model import DIV_ULP, EXP_ULP, LOG_ULP, Model, log_loss, t
+from lossproof.truth.bounds.error_model import Model, log_loss, t
 from lossproof.truth.row_quantities import Rows
 
 EXP_CAP = 700.0
@@ -46,7 +46,7 @@ class SoftmaxTerms:
 
 def exp_error(model: Model) -> float:
     """The largest ``|log|`` of a computed exponential over the exact one of the same argument: eE of section 3."""
-    return log_loss(2 * EXP_ULP * model.u_s) + (log_loss(model.u_o) if model.narrow else 0.0)
+    return log_loss(2 * model.contract.exp * model.fmt.sums.u) + (log_loss(model.u_o) if model.narrow else 0.0)
 
 
 def softmax_terms(batch: Batch, rows: Rows, model: Model) -> SoftmaxTerms:
@@ -68,7 +68,7 @@ def softmax_terms(batch: Batch, rows: Rows, model: Model) -> SoftmaxTerms:
     A_s = A_s - np.log1p(-np.minimum(lost, 1.0)) + model.roundings_of_sum(batch.k) * t(model.u_s) + growth
 
     # Section 4: the quotient and the public tensor.
-    A = a + e_exp + A_s + (0.0 if model.narrow else DIV_ULP * t(model.u_i))
+    A = a + e_exp + A_s + (0.0 if model.narrow else model.division)
     if model.narrow:
         A_s = A_s + log_loss(model.u_o)
         A = A + 2 * log_loss(model.u_o)
@@ -76,8 +76,11 @@ def softmax_terms(batch: Batch, rows: Rows, model: Model) -> SoftmaxTerms:
         A = A + log_loss(model.u_o)
 
     # Section 4: log-softmax.
-    lam = 2 * LOG_ULP * model.u_s + (model.u_o if model.narrow else 0.0)
-    C = model.u_i * d + moved + A_s + lam * (rows.log_s + shift + A_s)
+    of_log = model.lam * (rows.log_s + shift + A_s)
+    if model.contract.near_one:
+        near = rows.log_s - (shift + A_s) <= np.log(2.0)
+        of_log = np.where(near, np.maximum(of_log, model.contract.near_one), of_log)
+    C = model.u_i * d + moved + A_s + of_log
     T_inner = C * (1 + model.u_i) + model.u_i * np.abs(y) + model.tau
     T_lsm = T_inner
     if model.sixteen and not model.narrow:
@@ -104,7 +107,7 @@ def _product_errors(batch: Batch, rows: Rows, model: Model) -> tuple[F64 | float
     # An oracle's products are exact.
     if batch.product_error is None or model.fmt != batch.fmt:
         return 0.0, 0.0
-    moved = np.where(rows.absent, 0.0, batch.product_error)
+    moved = np.where(rows.absent, 0.0, model.contract.rounding * batch.product_error)
     return moved, np.max(np.where(rows.shifted == 0, moved, 0.0), axis=-1, keepdims=True, initial=0.0)
 
 
