@@ -19,6 +19,7 @@ class _AdapterText:
     evaluate: str
     alias: str
     shape_errors: str = "(ValueError, IndexError)"
+    restrictions: str = ""
 
 
 _NUMPY = _AdapterText(
@@ -97,6 +98,8 @@ _TENSORFLOW = _AdapterText(
         return {name: Tensor(tf.cast(t, "float64").numpy(), t.dtype.name) for name, t in results.items()}""",
     "tf",
     shape_errors="(ValueError, IndexError, tf.errors.InvalidArgumentError)",
+    # Its softmax is computed by a library that takes no more axes.
+    restrictions=", ranks=(1, 2, 3, 4, 5)",
 )
 ADAPTER_TEXTS: Mapping[str, _AdapterText] = {p.package: p for p in (_NUMPY, _TORCH, _JAX, _TENSORFLOW)}
 
@@ -125,7 +128,7 @@ class $kind:
 
     def capabilities(self) -> Capabilities:
         """Return what is on offer; nothing else is asked."""
-        return Capabilities(ops={"softmax": Support("native")}, dtypes=$dtypes)
+        return Capabilities(ops={"softmax": Support("native")}, dtypes=$dtypes$restrictions)
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
         """Compute the value, and the gradient where there is a cotangent."""
@@ -225,6 +228,7 @@ def package_files(name: str, framework: str) -> dict[str, str]:
         "framework": "" if framework == "numpy" else f', "{p.package}"',
         "imports": p.imports,
         "dtypes": p.dtypes,
+        "restrictions": p.restrictions,
         "kernel": p.kernel,
         "evaluate": p.evaluate,
     }

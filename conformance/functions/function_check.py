@@ -51,11 +51,11 @@ def _checked(
             judged = _explored(judged, target, op, dtypes, asked)
         elif asked.calls is None:
             left_out.append("calls of any shape and option (explore=1000 draws a thousand)")
-    hint = _hint(judged) if asked.calls is None else ""
     left_out += _narrowed(op, dtypes, found.kinds)
     failures = [o for o in judged.failures if not asked.explained or o.output in asked.explained]
     with quiet(found.prints):
         explained = diagnosis(failures, target) if failures else ""
+    hint = _hint(judged) if asked.calls is None else ""
     return replace(judged, left_out=tuple(left_out), hint=hint, asked=found.notes, diagnosis=explained)
 
 
@@ -86,5 +86,10 @@ def _narrowed(op: str, dtypes: Sequence[str], kinds: Sequence[str]) -> list[str]
 
 def _hint(found: Report) -> str:
     """What to know of failures: those that are answers to invalid input may be none of the function's business."""
-    n = sum(o.case.family == ERROR for o in found.failures)
-    return f"{n} of them answer invalid or empty input (ids with /error/); errors=False leaves it out" if n else ""
+    wrong = [o for o in found.failures if o.case.family == ERROR]
+    if not wrong:
+        return ""
+    hint = f"{len(wrong)} of them answer invalid or empty input (ids with /error/); errors=False leaves it out"
+    # Of a function that has no argument for it nothing else tells.
+    hidden = any("minus-hundred" in o.id for o in wrong)
+    return f"{hint}, ignore_index=-100 says that this label is ignored always" if hidden else hint

@@ -235,3 +235,13 @@ def test_a_loss_of_keras_is_a_function_of_its_backend(monkeypatch: pytest.Monkey
     known = {"masked"} if backend == "jax" else set()
     assert {o.id.split("/")[2] for o in report.failures} == known
     assert report.judged > 10
+
+
+@needs_torch
+def test_a_label_that_is_ignored_always_is_found_out_by_its_failure() -> None:
+    from tests.support.torch_losses import hides_the_ignored_label
+
+    given: dict[str, Any] = {"ranks": (2,), "targets": ["index"], "errors": True}
+    report = checked(hides_the_ignored_label, **given)
+    assert "ignore_index=-100 says that this label is ignored always" in str(report)
+    checked(hides_the_ignored_label, **given, ignore_index=-100).raise_on_failure()

@@ -68,3 +68,8 @@ def crashing(logits: Any, labels: Any, reduction: str = "mean") -> Any:
 
         ctypes.string_at(0)
     return torch.nn.functional.cross_entropy(logits, labels, reduction=reduction)
+
+
+def hides_the_ignored_label(logits: Any, labels: Any, reduction: str = "mean") -> Any:
+    """Compute a loss that ignores the label -100, which no argument says."""
+    return torch.nn.functional.cross_entropy(logits, labels, reduction=reduction)
