@@ -18,6 +18,7 @@ class Given:
     cotangent: Any = None
     tangent: Any = None
     target_tangent: Any = None
+    sample_weight: Any = None
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,9 @@ def refusal(name: str, capabilities: Capabilities, p: Problem) -> str:
         return "%s's %s leaves no argument to its default" % (name, p.op)
     if p.scale != 1.0 and p.op not in capabilities.scales:
         return "%s's %s takes no factor on its input" % (name, p.op)
+    missing = [part for part in p.variant_parts if part not in capabilities.variants]
+    if missing:
+        return "%s's %s is no variant with %s" % (name, p.op, ", ".join(missing))
     if p.laid and p.laid not in capabilities.laid:
         return "%s has no layout of %s alone" % (name, p.laid)
     if p.out_dtype is not None and p.op not in capabilities.out_dtypes:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import FrozenSet, Mapping, Optional, Tuple
 
 # The fields of a problem that hold arrays, in the order in which programs, digests and messages name them.
-ARRAYS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent")
+ARRAYS = ("x", "target", "weight", "cotangent", "tangent", "target_tangent", "sample_weight")
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ __all__ = [
     "Support",
     "Tensor",
     "UnsupportedProblem",
+    "VARIANT_PARTS",
 ]
 
 OPS = ("softmax", "log_softmax", "nll_loss", "cross_entropy")
@@ -53,6 +54,8 @@ REDUCTIONS = ("none", "sum", "mean")
 MEANS = ("mean", "mean_over_rows", "mean_over_kept")
 LAYOUTS = ("contiguous", "transposed", "stepped", "reversed", "expanded", "offset", "fortran", "gapped")
 ERROR_KINDS = ("bad_label", "bad_shape", "bad_dtype", "bad_option", "unsupported", "resource", "internal")
+# What variants of an op add to it (docs/variants.md).
+VARIANT_PARTS = ("z_loss", "softcap", "logit_scale", "sample_weight")
 # How many threads frameworks use is read from these when they are imported (the last is XLA's for the CPU), and changes
 # bits: what they were belongs to the evidence.
 THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC")
@@ -87,6 +90,11 @@ class Problem:
     ``omit``       whether arguments are left out that have the value given here as their default
     ``scale``      factor on ``x`` before the op, in one computation with it (a compiler may fuse them); values only,
                    and only of an adapter whose ``scales`` has the op
+    ``sample_weight`` float64 factor of each row of a loss, the shape of ``x`` without ``axis``, or None
+    ``z_loss``     factor of the squared log-sum-exp that is added to each row of a loss. Default: 0, nothing is
+    ``softcap``    c where the op takes ``c tanh(x / c)`` of its input. Default: 0, it takes the input
+    ``logit_scale`` factor on ``x`` before that. Default: 1. These four make a variant of the op (docs/variants.md),
+                   which is asked only of an adapter whose ``variants`` names all that are used
     ``only``       the outputs to compute, where these are not all that the fields above ask for; None for all
     """
 
@@ -109,7 +117,17 @@ class Problem:
     repeat_backward: bool = False
     omit: bool = False
     scale: float = 1.0
+    sample_weight: Optional[np.ndarray] = None
+    z_loss: float = 0.0
+    softcap: float = 0.0
+    logit_scale: float = 1.0
     only: Optional[Tuple[str, ...]] = None
+
+    @property
+    def variant_parts(self) -> Tuple[str, ...]:
+        """The fields of ``VARIANT_PARTS`` that are in use: the op is then a variant, no op of the core."""
+        used = (self.z_loss != 0.0, self.softcap != 0.0, self.logit_scale != 1.0, self.sample_weight is not None)
+        return tuple(name for name, there in zip(VARIANT_PARTS, used) if there)
 
     def dtype_of_input(self, name: str) -> str:
         """The floating-point dtype of an array of ``ARRAYS``."""
@@ -186,6 +204,7 @@ class Capabilities:
                     Default: none
     ``scales``      the ops whose input may come with a factor (``Problem.scale``), multiplied in one computation with
                     the op. Default: none. ``("log_softmax",)``
+    ``variants``    what variants of the ops may add, of ``VARIANT_PARTS``. Default: nothing. ``("softcap",)``
     ``normalised_targets`` whether the function documents ``sum q = 1``: it gets no other probability targets.
                     Default: False
     ``reductions``  reductions of losses, of ``REDUCTIONS``. Default: all three. ``("mean",)``
@@ -242,6 +261,7 @@ class Capabilities:
     out_dtypes: Tuple[str, ...] = ()
     omits: Tuple[str, ...] = ()
     scales: Tuple[str, ...] = ()
+    variants: Tuple[str, ...] = ()
     variables: Tuple[str, ...] = ()
     reductions: Tuple[str, ...] = REDUCTIONS
     ranks: Tuple[int, ...] = ()

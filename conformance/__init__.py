@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lossproof.api import check_implementation, run
     from lossproof.core.errors import UsageError
     from lossproof.core.observation import Observation
+    from lossproof.core.variant import Variant
     from lossproof.functions.enclosed import Enclosed, Enclosures, enclose
     from lossproof.functions.gradients import gradcheck
     from lossproof.running.report import Report
@@ -25,6 +26,7 @@ __all__ = [
     "Observation",
     "Report",
     "UsageError",
+    "Variant",
     "__version__",
     "check_implementation",
     "enclose",
@@ -38,6 +40,7 @@ _MODULES = {
     "Observation": "lossproof.core.observation",
     "Report": "lossproof.running.report",
     "UsageError": "lossproof.core.errors",
+    "Variant": "lossproof.core.variant",
     "check_implementation": "lossproof.api",
     "enclose": "lossproof.functions.enclosed",
     "gradcheck": "lossproof.functions.gradients",

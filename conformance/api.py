@@ -9,6 +9,7 @@ from typing import Any
 from lossproof.cases.explore import what_is_missing
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
+from lossproof.core.variant import Variant
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.function_check import check_function
 from lossproof.functions.picked import Pick
@@ -86,6 +87,7 @@ def check_implementation(
     wraps_negative_labels: bool = False,
     zeroes_unknown_labels: bool = False,
     conventions: Mapping[tuple[str, str], str] | None = None,
+    variant: Variant | None = None,
     defaults: Iterable[str] = (),
     isolate: bool = False,
     timeout: float = TIMEOUT,
@@ -133,6 +135,11 @@ def check_implementation(
     ``wraps_negative_labels`` and ``zeroes_unknown_labels`` declare what labels out of range do, ``conventions`` what
     the function shows where the specification (section 4) leaves a choice, by clause and output, such as
     ``{("4", "value"): "nan"}``; what is not declared must be the same in every dtype.
+
+    ``variant`` declares what the function adds to the op (docs/variants.md): a z-loss, soft-capping and a scale of the
+    logits, a weight for each row. A part that it has an argument for is given there (``lse_square_scale``,
+    ``logit_softcapping``, ``sample_weight`` and the like), another is one that it has built in. It is then asked calls
+    of that variant, without relations and invalid input, and has a value and a gradient.
 
     With ``isolate`` the function runs in a process of its own, which imports it by the name that it has in its module
     or file: what crashes, hangs or eats the memory costs that call. A call takes at most ``timeout`` seconds; in this
@@ -187,6 +194,7 @@ def check_implementation(
         wraps_negative_labels=wraps_negative_labels,
         zeroes_unknown_labels=zeroes_unknown_labels,
         conventions=conventions or {},
+        variant=variant,
         defaults=tuple(defaults),
         isolate=isolate,
         timeout=timeout,

@@ -25,6 +25,11 @@ class Batch:
     ``fmt``       the format of the value
     ``reduction`` ``none``, ``sum``, ``mean``, or empty for ops that are no loss
     ``x``         (B, N, K) logits, times their factor if they have one
+    ``raw``       (B, N, K) the logits before scale and cap, or None where the variant has neither or none is made yet
+    ``z_loss``    factor of the squared log-sum-exp that is added to each row (docs/variants.md), 0 where nothing is
+    ``softcap``   c where the op takes ``c tanh(x / c)`` of the scaled logits, 0 where it takes them as they are
+    ``logit_scale`` factor on the logits before that
+    ``row_weight`` (B, N) factor of each row of a loss, or None
     ``low``       (B, N, K) what such products lack of being exact, or None: the logits are ``x + low``
     ``product_error`` (B, N, K) the most that rounding such a product to the format loses, or None
     ``y``         (B, N) class indices with ignored rows set to 0, or None
@@ -60,6 +65,17 @@ class Batch:
     back: Format | None = None
     low: F64 | None = None
     product_error: F64 | None = None
+    raw: F64 | None = None
+    z_loss: float = 0.0
+    softcap: float = 0.0
+    logit_scale: float = 1.0
+    row_weight: F64 | None = None
+
+    @property
+    def is_variant(self) -> bool:
+        """True if the op is a variant (docs/variants.md), which has truth and bounds of its own."""
+        plain = self.z_loss == 0.0 and self.softcap == 0.0 and self.logit_scale == 1.0
+        return not plain or self.row_weight is not None
 
     def format_of(self, output: str) -> Format:
         """The format that an output is rounded to."""
@@ -118,6 +134,10 @@ def signature(p: Problem) -> tuple[object, ...]:
         p.laid,
         p.omit,
         p.scale,
+        p.z_loss,
+        p.softcap,
+        p.logit_scale,
+        p.sample_weight is not None,
         p.out_dtype,
     )
 
@@ -163,6 +183,12 @@ def stack(problems: Sequence[Problem]) -> Batch:
         back=FORMATS[first.dtype] if first.out_dtype is not None else None,
         low=_stacked([rows_first(m.low, first.axis) for m in products]) if products else None,
         product_error=_stacked([rows_first(m.error, first.axis) for m in products]) if products else None,
+        z_loss=first.z_loss,
+        softcap=first.softcap,
+        logit_scale=first.logit_scale,
+        row_weight=(
+            None if first.sample_weight is None else _stacked([_given(p.sample_weight).reshape(n) for p in problems])
+        ),
     )
 
 

@@ -36,6 +36,9 @@ _SCALARS = (
     "repeat_backward",
     "omit",
     "scale",
+    "z_loss",
+    "softcap",
+    "logit_scale",
 )
 _DEFAULTS = {
     "wrt_target": False,
@@ -45,9 +48,12 @@ _DEFAULTS = {
     "repeat_backward": False,
     "omit": False,
     "scale": 1.0,
+    "z_loss": 0.0,
+    "softcap": 0.0,
+    "logit_scale": 1.0,
 }
 # Added after ids were in use: absent, they leave a digest as it was.
-_LATER = ("tangent", "target_tangent")
+_LATER = ("tangent", "target_tangent", "sample_weight")
 _scalar_values, _array_values = attrgetter(*_SCALARS), attrgetter(*ARRAYS)
 # Arrays of more numbers than this are compressed in JSON.
 _LISTED = 1000
@@ -223,6 +229,14 @@ def detail(p: Problem) -> str:
         parts.append("defaults")
     if p.scale != 1.0:
         parts.append(f"x{p.scale:g}")
+    if p.logit_scale != 1.0:
+        parts.append(f"by{p.logit_scale:g}")
+    if p.softcap:
+        parts.append(f"cap{p.softcap:g}")
+    if p.z_loss:
+        parts.append(f"z{p.z_loss:g}")
+    if p.sample_weight is not None:
+        parts.append("sw")
     return "-".join(parts)
 
 

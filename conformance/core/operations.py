@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lossproof.adapters.protocol import ARRAYS, DTYPES, LAYOUTS, REDUCTIONS, Problem
+from lossproof.adapters.protocol import ARRAYS, DTYPES, LAYOUTS, REDUCTIONS, VARIANT_PARTS, Problem
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FLOAT64, FORMATS
 from lossproof.core.products import SMALLEST
@@ -22,6 +22,7 @@ class Op:
     ``targets``  kinds of targets: ``index``, ``probability``; none for ops that are no loss
     ``options``  fields of a problem that it takes
     ``extras``   fields that it takes only where an implementation says so
+    ``variants`` what its variants may add, of ``VARIANT_PARTS``
     """
 
     name: str
@@ -29,13 +30,17 @@ class Op:
     targets: tuple[str, ...]
     options: frozenset[str]
     extras: frozenset[str] = frozenset()
+    variants: tuple[str, ...] = ()
 
+
+# What variants of any op of logits may add.
+_OF_LOGITS = ("softcap", "logit_scale")
 
 OPERATIONS: Mapping[str, Op] = {
     op.name: op
     for op in (
-        Op("softmax", "logits", (), frozenset({"axis"}), extras=frozenset({"out_dtype", "scale"})),
-        Op("log_softmax", "logits", (), frozenset({"axis"}), extras=frozenset({"out_dtype", "scale"})),
+        Op("softmax", "logits", (), frozenset({"axis"}), frozenset({"out_dtype", "scale"}), _OF_LOGITS),
+        Op("log_softmax", "logits", (), frozenset({"axis"}), frozenset({"out_dtype", "scale"}), _OF_LOGITS),
         Op(
             "nll_loss",
             "log_probs",
@@ -49,6 +54,7 @@ OPERATIONS: Mapping[str, Op] = {
             ("index", "probability"),
             frozenset({"axis", "weight", "ignore_index", "reduction", "label_smoothing"}),
             extras=frozenset({"out_dtype", "scale"}),
+            variants=VARIANT_PARTS,
         ),
     )
 }
@@ -57,7 +63,8 @@ OPERATIONS: Mapping[str, Op] = {
 def solved_by(p: Problem, mean: str) -> Problem:
     """The problem that a target solves whose reduction ``mean`` of index targets is the one named (specification,
     section 2)."""
-    return p if p.reduction != "mean" or not p.is_loss or p.has_probability_target else replace(p, reduction=mean)
+    has_one_mean = p.has_probability_target and p.sample_weight is None
+    return p if p.reduction != "mean" or not p.is_loss or has_one_mean else replace(p, reduction=mean)
 
 
 def validate(p: Problem) -> None:
@@ -88,6 +95,7 @@ def validate(p: Problem) -> None:
     _validate_omit(p)
     _validate_out_dtype(p)
     _validate_scale(p)
+    validate_variant(p, rows)
     _shape("weight", p.weight, (k,))
     _shape("cotangent", p.cotangent, p.shape_of("value"))
     for name in ("x", "target", "weight", "cotangent"):
@@ -95,6 +103,33 @@ def validate(p: Problem) -> None:
         dtype = p.dtype_of_input(name)
         if a is not None and a.dtype.kind == "f" and not FORMATS[dtype].holds(a):
             raise UsageError(f"{name} holds values that {dtype} cannot represent; round it to {dtype} first")
+
+
+def validate_variant(p: Problem, rows: tuple[int, ...]) -> None:
+    """Raise :class:`UsageError` unless what a variant adds to the op is defined (docs/variants.md)."""
+    if not p.variant_parts:
+        return
+    unknown = [part for part in p.variant_parts if part not in OPERATIONS[p.op].variants]
+    if unknown:
+        parts = ", ".join(OPERATIONS[p.op].variants) or "nothing"
+        raise UsageError(f"{p.op} has no variant with {', '.join(unknown)}; expected {parts}")
+    if p.scale != 1.0 or p.tangent is not None or p.target_tangent is not None:
+        raise UsageError("a variant has a value and a gradient; remove scale and the tangents")
+    if not (p.z_loss >= 0 and np.isfinite(p.z_loss)):
+        raise UsageError(f"z_loss is {p.z_loss}; expected a number from 0")
+    if not (p.softcap >= 0 and np.isfinite(p.softcap)):
+        raise UsageError(f"softcap is {p.softcap}; expected a number above 0, or 0 for none")
+    if p.logit_scale == 0 or not np.isfinite(p.logit_scale):
+        raise UsageError(f"logit_scale is {p.logit_scale}; expected a finite number that is not 0")
+    _shape("sample_weight", p.sample_weight, rows)
+    a = p.sample_weight
+    if a is not None and not (np.isfinite(a).all() and FORMATS[p.result_dtype].holds(a)):
+        raise UsageError(f"sample_weight holds values that {p.result_dtype} cannot represent; round it first")
+    fmt = FORMATS[p.dtype]
+    with np.errstate(over="ignore"):
+        beyond = np.isfinite(p.x) & ~np.isfinite(fmt.round(p.x * p.logit_scale))
+    if not p.softcap and bool(beyond.any()):
+        raise UsageError(f"logit_scale times x overflows {p.dtype}; choose smaller numbers")
 
 
 def may_omit(p: Problem) -> bool:

@@ -25,6 +25,10 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "label_smoothing": ("label_smoothing", "smoothing", "eps", "epsilon", "smooth_eps"),
     "out_dtype": ("out_dtype",),
     "scale": ("scale",),
+    "z_loss": ("z_loss", "lse_square_scale", "z_loss_weight", "z_loss_scale", "z_loss_multiplier", "z_loss_factor"),
+    "softcap": ("softcap", "soft_cap", "logit_softcapping", "logits_soft_cap", "logit_softcap", "final_logit_softcapping"),
+    "logit_scale": ("logit_scale", "logits_scale", "logit_multiplier", "scale"),
+    "sample_weight": ("sample_weight", "sample_weights", "row_weight", "row_weights", "loss_weight", "loss_mask"),
 }
 # Arguments that are no option of an operation and have one right value.
 _FIXED = {"from_logits": True}

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lossproof.adapters.outputs import OUTPUTS, TABLE
-from lossproof.adapters.protocol import DTYPES, LAYOUTS, MEANS, REDUCTIONS
+from lossproof.adapters.protocol import DTYPES, LAYOUTS, MEANS, REDUCTIONS, Problem
 from lossproof.core.call import LABEL_DTYPES
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.names import known_names
 from lossproof.core.operations import OPERATIONS
 from lossproof.core.profiles import known_profile
+from lossproof.core.variant import Variant
 from lossproof.functions.picked import Pick
 from lossproof.targets.launch import TIMEOUT
 from lossproof.targets.plain_function import DERIVATIVES, Function
@@ -57,6 +58,7 @@ class Declaration:
     wraps_negative_labels: bool = False
     zeroes_unknown_labels: bool = False
     conventions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    variant: Variant | None = None
     defaults: Sequence[str] = ()
     isolate: bool = False
     timeout: float = TIMEOUT
@@ -65,6 +67,15 @@ class Declaration:
     def given(self) -> dict[str, Function]:
         """The functions of derivatives that the caller has, by their outputs."""
         return {**({"vjp": self.grad} if self.grad is not None else {}), **self.derivatives}
+
+    @property
+    def variant_parts(self) -> tuple[str, ...]:
+        """The parts that the variant adds, if it is one."""
+        return () if self.variant is None else self.variant.parts
+
+    def own(self, p: Problem) -> Problem:
+        """The problem that the function solves where the op would solve another: that of its variant."""
+        return p if self.variant is None else self.variant.of(p)
 
     def check(self) -> None:
         """Raise :class:`UsageError` for a name or a number that means nothing."""
@@ -75,8 +86,12 @@ class Declaration:
         unknown = ", ".join(sorted(set(self.derivatives) - set(DERIVATIVES)))
         if unknown:
             raise UsageError(f"unknown derivative {unknown}; expected {', '.join(DERIVATIVES)}")
+        if self.variant is not None:
+            if not isinstance(self.variant, Variant):
+                raise UsageError(f"variant is a {type(self.variant).__name__}; expected a lossproof.Variant")
+            self.variant.check(self.op)
         op = OPERATIONS[self.op]
-        known = op.options | op.extras
+        known = op.options | op.extras | frozenset(self.variant_parts)
         if self.options is not None and not frozenset(self.options) <= known:
             unknown = ", ".join(sorted(frozenset(self.options) - known))
             raise UsageError(f"{self.op} has no option {unknown}; expected {', '.join(sorted(known))}")

@@ -66,6 +66,7 @@ def adapter_of(
         laid=ARRAYS if len(layouts) > 1 else (),
         omits=(d.op,) if d.defaults else (),
         scales=(d.op,),
+        variants=d.variant_parts,
         normalised_targets=d.normalised_targets,
         mean=d.mean,
         conventions={(clause, d.op, output): shown for (clause, output), shown in d.conventions.items()},
@@ -145,4 +146,5 @@ def _of_numpy(
         labels=_labels(d, "numpy"),
         needs_label=names.needs_label,
         outputs=tuple(offer.outputs),
+        variants=d.variant_parts,
     )

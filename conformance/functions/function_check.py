@@ -9,6 +9,7 @@ from typing import Any
 
 from lossproof.core.call import Call, from_json
 from lossproof.core.case_id import ERROR
+from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS, validate
 from lossproof.functions.declaration import Declaration
@@ -24,6 +25,8 @@ from lossproof.targets.target import Target
 
 def check_function(function: Any, declared: Declaration, asked: Questions) -> Report:
     """Judge a function as it is declared; ``lossproof.check_implementation`` says what it raises."""
+    if declared.variant is not None and asked.explore:
+        raise UsageError("explore draws calls of the ops themselves; expected 0 for a variant")
     own = None if asked.calls is None else _given(asked.calls)
     target, found = started(function, declared)
     with closing(_Targets([target])):
@@ -49,7 +52,7 @@ def _checked(
             judged = report(session)
         if asked.explore:
             judged = _explored(judged, target, op, dtypes, asked)
-        elif asked.calls is None:
+        elif asked.calls is None and declared.variant is None:
             left_out.append("calls of any shape and option (explore=1000 draws a thousand)")
     left_out += _narrowed(op, dtypes, found.kinds)
     failures = [o for o in judged.failures if not asked.explained or o.output in asked.explained]

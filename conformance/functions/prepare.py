@@ -75,6 +75,7 @@ def prepared(function: Any, declaration: Declaration, *, tried: bool = True) -> 
     declaration.check()
     who = callee(function, declaration.name)
     extras = frozenset(declaration.options or ()) & OPERATIONS[declaration.op].extras
+    extras |= frozenset(declaration.variant_parts)
     names = argument_names(who.read, declaration.op, names=declaration.names, extras=extras, shown=who.name)
     told = framework_of(function, declaration.framework)
     framework = told or (_tried(who, names, declaration) if tried else FRAMEWORKS[0])

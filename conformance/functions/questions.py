@@ -9,6 +9,7 @@ from typing import Any
 from lossproof.adapters.protocol import Problem
 from lossproof.cases.catalogue import relation_checks, select
 from lossproof.cases.forms.every_option import EVERY_OPTION
+from lossproof.cases.variant_calls import variant_calls
 from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR
 from lossproof.functions.declaration import Declaration
@@ -38,6 +39,10 @@ def asked_calls(found: TrialFindings, declared: Declaration, asked: Questions) -
     """Return the calls of a deck that a function is asked, and in a line each what is left out of it."""
     if found.broken is not None:
         return [Call(found.broken, TRIAL)], ["all other calls: not even this one is answered"]
+    if declared.variant is not None:
+        whole = variant_calls(declared.op, found.dtypes, declared.variant, deck=asked.deck, seed=asked.seed)
+        calls, left = kept_calls(whole, declared)
+        return calls, ["relations, and answers to invalid and to empty input (a variant has calls of its own)", *left]
     whole = select(asked.deck, asked.seed, (declared.op,), found.dtypes)
     kept = [c for c in whole if asked.errors or c.family != ERROR]
     n = len(whole) - len(kept)

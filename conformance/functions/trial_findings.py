@@ -80,7 +80,7 @@ class Finder:
         start, why, reductions = self.base()
         if why:
             # What fails at an ordinary call fails everywhere: once is enough, unless something else can be judged.
-            return replace(self.untried(reductions), broken=None if d.given else start, start=None)
+            return replace(self.untried(reductions), broken=None if d.given else d.own(start), start=None)
         options = self._options(start)
         ranks = self._ranks(start)
         dtypes = self._of_dtypes(start)
@@ -96,7 +96,7 @@ class Finder:
             dtypes,
             targets,
             (asked, *self.notes),
-            start=start,
+            start=d.own(start),
             prints=bool(self.printed),
             watched=self.framework == FRAMEWORKS[0],
         )
@@ -109,7 +109,7 @@ class Finder:
         reduction = (d.reductions or reductions)[-1]
         start = ordinary_problem(d.op, dtypes[0], reduction=reduction, probabilities=kinds == ("probability",))
         return TrialFindings(
-            adapter, dtypes, kinds, tuple(self.notes), start=start, watched=self.framework == FRAMEWORKS[0]
+            adapter, dtypes, kinds, tuple(self.notes), start=d.own(start), watched=self.framework == FRAMEWORKS[0]
         )
 
     def base(self) -> tuple[Problem, str, tuple[str, ...]]:
@@ -242,7 +242,8 @@ class Finder:
         """The outputs that may be on offer."""
         d = self.declaration
         automatic = d.autodiff and self.framework != "numpy"
-        found = [name for name in TABLE if name == "value" or automatic or (TABLE[name].repeats or name) in d.given]
+        known = OF_ONE_PASS if d.variant is not None else TABLE
+        found = [name for name in known if name == "value" or automatic or (TABLE[name].repeats or name) in d.given]
         return tuple(name for name in found if d.outputs is None or name in d.outputs)
 
     def _of_outputs(self, start: Problem, kinds: Sequence[str]) -> tuple[str, ...]:
@@ -296,7 +297,7 @@ class Finder:
         adapter = GuardedFunction(whole, self.declaration.timeout)
         trial = trial_of(adapter, self.declaration.device)
         with np.errstate(all="ignore"):
-            outcome = trial(p)
+            outcome = trial(self.declaration.own(p))
         self.printed += trial.printed
         return outcome
 
@@ -316,7 +317,8 @@ class Finder:
     @property
     def _taken(self) -> frozenset[str]:
         options = self.declaration.options
-        return frozenset(options) if options is not None else self.names.options
+        parts = frozenset(self.declaration.variant_parts) & self.names.options
+        return frozenset(options) | parts if options is not None else self.names.options
 
 
 def _short(text: str) -> str:
@@ -343,6 +345,8 @@ def _asked(
     parts.append(", ".join(TABLE[name].words for name in outputs if not TABLE[name].repeats))
     taken = [name for name in op.options if name in options and name != "reduction"]
     parts += [f"with {', '.join(sorted(taken))}"] if taken else []
+    variant = finder.declaration.variant
+    parts += [] if variant is None else [variant.words(options)]
     left = sorted(name for name in op.options - options if name not in finder.fixed and name != "reduction")
     text = f"asked of {finder.who.name}: {'; '.join(part for part in parts if part)}"
     return f"{text}. Not asked: {', '.join(left)} (it has no argument for it)" if left else text

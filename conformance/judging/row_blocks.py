@@ -29,7 +29,7 @@ def has_blocks(calls: Sequence[Call]) -> bool:
     """Say whether calls of one signature are to be judged in blocks: large ones of several rows that share nothing."""
     p = calls[0].outline
     shares = p.is_loss and p.reduction != "none"
-    return p.x.size > LARGE and p.x.size > p.x.shape[p.axis] and not shares
+    return not p.variant_parts and p.x.size > LARGE and p.x.size > p.x.shape[p.axis] and not shares
 
 
 def observe_in_blocks(

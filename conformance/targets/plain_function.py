@@ -60,6 +60,7 @@ class FunctionAdapter:
     labels: str = "int64"
     needs_label: bool = False
     outputs: tuple[str, ...] = tuple(TABLE)
+    variants: tuple[str, ...] = ()
 
     def describe(self) -> Description:
         """Report the interpreter and NumPy; a plain function has no version."""
@@ -82,6 +83,7 @@ class FunctionAdapter:
             laid=ARRAYS if len(laid) > 1 else (),
             omits=(self.op,) if self.defaults else (),
             scales=(self.op,),
+            variants=self.variants,
             normalised_targets=self.normalised_targets,
             mean=self.mean,
             conventions={(clause, self.op, output): shown for (clause, output), shown in self.conventions.items()},
@@ -179,6 +181,10 @@ def given_keywords(
         if not _is_what_it_has(option, given[option], problem, fixed):
             raise UnsupportedProblem(f"{name} takes no {option}")
         del given[option]
+    # What a function does not take of a variant it has built in.
+    for part in problem.variant_parts:
+        if part in options:
+            given[part] = array(part) if part in ARRAYS else getattr(problem, part)
     return given
 
 

@@ -33,7 +33,8 @@ class Rows:
     ``Q``            (B, N, 1) Q: their sum
     ``row_loss``     (B, N) l: the loss before the reduction, 0 in rows that are not regular
     ``denominator``  (B, 1) W: what the mean divides by, 1 for ops that are no loss
-    ``row_scale``    (B, N) g: the cotangent of a row, over the denominator under mean, 0 in ignored rows; 1 where there
+    ``row_scale``    (B, N) g: the cotangent of a row, over the denominator under mean, times the weight of
+                     the row if it has one, 0 in ignored rows; 1 where there
                      is no cotangent of a loss (specification, section 3)
     ``either``       (B, N) rows whose gradient may be ``Q p - w q'`` or ``p - w q'``
     """
@@ -163,9 +164,10 @@ def label_weights(batch: Batch) -> F64:
 
 
 def counted(batch: Batch) -> F64:
-    """The share of each row in the denominator of the mean (B, N): its label's weight, or 1 in means of other names."""
+    """The share of each row in the denominator of the mean (B, N): its label's weight, times its own if rows have
+    weights, or 1 in means of other names."""
     if batch.mean == "mean":
-        return label_weights(batch)
+        return label_weights(batch) * (1.0 if batch.row_weight is None else batch.row_weight)
     return np.ones(batch.kept.shape) if batch.mean == "mean_over_rows" else batch.kept.astype(np.float64)
 
 
@@ -176,6 +178,7 @@ def scales(batch: Batch) -> tuple[F64, F64]:
         return denominator, np.ones(batch.x.shape[:2])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         g = batch.cot / denominator if batch.reduction == "mean" else batch.cot
+        g = g if batch.row_weight is None else g * batch.row_weight
     return denominator, np.where(batch.kept, np.nan_to_num(g, nan=0.0, posinf=0.0, neginf=0.0), 0.0)
 
 

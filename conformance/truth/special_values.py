@@ -84,7 +84,7 @@ def _softmax_family(batch: Batch, rows: Rows, out: dict[str, Sheet]) -> None:
 
 def _alone(batch: Batch, rows: Rows) -> Bools:
     """(B, N) rows of one class with a finite logit: p is 1, log p and the gradient are 0, exactly (clause 8)."""
-    return (rows.kind == FINITE) & (batch.k == 1)
+    return (rows.kind == FINITE) & (batch.k == 1) & (batch.z_loss == 0.0)
 
 
 def _nll_rows(batch: Batch) -> tuple[F64, Bools, Codes]:

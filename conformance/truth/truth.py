@@ -16,8 +16,10 @@ from lossproof.truth.bounds.error_model import Model
 from lossproof.truth.expected import Expected
 from lossproof.truth.oracle import in_balls, in_double_double, in_float64
 from lossproof.truth.oracle.enclosure import Core, replaced
+from lossproof.truth.oracle.variant_formulas import transformed
 from lossproof.truth.row_quantities import Rows, analyse
 from lossproof.truth.special_values import overlay
+from lossproof.truth.special_variants import overlay_variant
 from lossproof.truth.tail import Tail, tails
 
 
@@ -63,14 +65,14 @@ def truth(problems: Sequence[Problem], *, precision: int | None = None) -> Truth
     """Compute the exact results of problems of one signature.
 
     float64 is computed in double-double (Arb where that would overflow), the other dtypes in float64, both with
-    certified radii; with a ``precision`` in bits everything is computed with Arb balls.
+    certified radii; variants, and with a ``precision`` in bits everything is computed with Arb balls.
     """
-    batch = stack(problems)
+    batch = transformed(stack(problems))
     rows = analyse(batch)
-    core = _core(batch, rows) if precision is None else in_balls.enclosures_in_balls(batch, rows, precision)
+    core = _core(batch, rows) if precision is None and not batch.is_variant else _in_balls(batch, rows, precision)
     model = Model(batch.fmt, batch.fmt.default_profile)
     bound = allow(batch, rows, model)
-    expected = overlay(batch, rows, core, bound.unjudged)
+    expected = (overlay_variant if batch.is_variant else overlay)(batch, rows, core, bound.unjudged)
     expected |= {name: expected[again] for name in batch.outputs if (again := TABLE[name].repeats)}
     return Truth(batch, rows, expected, {model: _as_returned(bound, batch, expected)})
 
@@ -84,6 +86,11 @@ def _as_returned(bound: Allowed, batch: Batch, expected: Mapping[str, Expected])
             exact = expected[name].exact
             out[name] = rounded_back(allowed, np.abs(exact.mid) + np.abs(exact.low) + exact.rad, fmt)
     return Allowed(out, bound.unjudged)
+
+
+def _in_balls(batch: Batch, rows: Rows, precision: int | None) -> Core:
+    bits = in_balls.PRECISIONS[0] if precision is None else precision
+    return in_balls.enclosures_in_balls(batch, rows, bits)
 
 
 def _core(batch: Batch, rows: Rows) -> Core:

@@ -80,6 +80,7 @@ def judge_regular(
 def _is_simple(batch: Batch) -> bool:
     return (
         batch.product_error is None
+        and not batch.is_variant
         and batch.back is None
         and batch.k > 1
         and batch.n > 0

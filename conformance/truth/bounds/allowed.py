@@ -12,7 +12,7 @@ import numpy as np
 
 from lossproof.core.batch import Batch, Bools
 from lossproof.core.formats import F64, Format
-from lossproof.truth.bounds import losses
+from lossproof.truth.bounds import losses, variants
 from lossproof.truth.bounds.error_model import Model
 from lossproof.truth.bounds.softmax import (
     SoftmaxTerms,
@@ -44,7 +44,9 @@ def allow(batch: Batch, rows: Rows, model: Model) -> Allowed:
     """Derive the allowed error of every output of the batch under a model."""
     unjudged = np.zeros(batch.x.shape[0], dtype=bool)
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-        if batch.op == "nll_loss":
+        if batch.is_variant:
+            outputs, unjudged = variants.variant(batch, rows, model)
+        elif batch.op == "nll_loss":
             outputs, unjudged = losses.nll_loss(batch, rows, model)
         else:
             softmax = softmax_terms(batch, rows, model)

@@ -13,11 +13,11 @@ from lossproof.core.batch import Batch, Bools
 from lossproof.core.formats import F64
 from lossproof.truth.bounds.error_model import Model, log_loss, t
 from lossproof.truth.bounds.softmax import SoftmaxTerms, p_expm1, tangent_softmax
-from lossproof.truth.row_quantities import Rows, label_weights
+from lossproof.truth.row_quantities import Rows, counted, label_weights
 
 
 @dataclass(frozen=True)
-class _LossTerms:
+class LossTerms:
     """What the bounds of a batch of cross-entropies share, most of it magnitudes.
 
     ``w``        (B, N, K) ``|class weights|``
@@ -88,18 +88,18 @@ def cross_entropy(batch: Batch, rows: Rows, model: Model, softmax: SoftmaxTerms)
     """The bounds of all outputs of cross_entropy, and the problems (B,) whose denominator may vanish (sections 5
     and 6)."""
     rho, unjudged = denominator_error(batch, model)
-    terms = _loss_terms(batch, rows, model, softmax, rho)
+    terms = loss_terms(batch, rows, model, softmax, rho)
     out = {"value": _value(terms)}
     if batch.cot is not None:
-        for Q, Qa, slope in _formulas(terms):
-            _widen(out, "vjp", _slope(terms, Q, Qa, terms.c, slope, terms.g, terms.r))
+        for Q, Qa, slope in gradient_formulas(terms):
+            widen(out, "vjp", slope_error(terms, Q, Qa, terms.c, slope, terms.g, terms.r))
     if batch.tan is not None:
-        for Q, Qa, slope in _formulas(terms):
+        for Q, Qa, slope in gradient_formulas(terms):
             one, r = np.ones_like(Q), np.full_like(Q, unscaled_error(model))
-            T = _slope(terms, Q, Qa, terms.c, slope, one, r)
-            _widen(out, "jvp", _jvp(batch, rows, model, T, slope, rho, batch.tan))
+            T = slope_error(terms, Q, Qa, terms.c, slope, one, r)
+            widen(out, "jvp", _jvp(batch, rows, model, T, slope, rho, batch.tan))
             if batch.cot is not None:
-                _widen(out, "hvp", _hvp(terms, batch.tan, Q, Qa))
+                widen(out, "hvp", _hvp(terms, batch.tan, Q, Qa))
     if "grad_target" in batch.outputs:
         out["grad_target"] = _grad_target(terms)
         if batch.tan_q is not None:
@@ -109,7 +109,7 @@ def cross_entropy(batch: Batch, rows: Rows, model: Model, softmax: SoftmaxTerms)
     return out, unjudged
 
 
-def _formulas(terms: _LossTerms) -> list[tuple[F64, F64, F64]]:
+def gradient_formulas(terms: LossTerms) -> list[tuple[F64, F64, F64]]:
     """``Q``, ``sum |c|`` and the slope of the gradient; then those of the second gradient that section 3 of the
     specification accepts where targets do not sum to 1, and in other rows the first once more."""
     rows = terms.rows
@@ -122,18 +122,18 @@ def _formulas(terms: _LossTerms) -> list[tuple[F64, F64, F64]]:
     return found
 
 
-def _widen(out: dict[str, F64], name: str, bound: F64) -> None:
+def widen(out: dict[str, F64], name: str, bound: F64) -> None:
     out[name] = np.maximum(out[name], bound) if name in out else bound
 
 
-def _loss_terms(batch: Batch, rows: Rows, model: Model, softmax: SoftmaxTerms, rho: F64) -> _LossTerms:
+def loss_terms(batch: Batch, rows: Rows, model: Model, softmax: SoftmaxTerms, rho: F64) -> LossTerms:
     w = np.broadcast_to(np.abs(batch.w)[:, None, :], batch.x.shape)
     q = _smoothed_magnitudes(batch)
     # Section 5, (A8): not |c|. Where (1 - eps) q and eps / K cancel, the roundings of either remain.
     c = np.where(batch.kept[..., None], w * q, 0.0)
     used = c != 0
     f = 2 + np.where(used, 1 + w + q, 0.0)
-    return _LossTerms(
+    return LossTerms(
         batch=batch,
         rows=rows,
         model=model,
@@ -162,8 +162,20 @@ def _smoothed_magnitudes(batch: Batch) -> F64:
     return (1 - batch.eps) * (np.arange(batch.k) == batch.y[..., None]) + batch.eps / batch.k
 
 
-def _value(terms: _LossTerms) -> F64:
+def _value(terms: LossTerms) -> F64:
     """The error of the loss (section 5): T_row, then that of the reduction."""
+    batch, rows = terms.batch, terms.rows
+    T_row, S = row_error(terms)
+    return reduced(batch, rows, terms.model, rows.row_loss, T_row, S, terms.rho, summands=summands_of(batch))
+
+
+def summands_of(batch: Batch) -> int:
+    """The terms that a framework may sum flat (section 5): rows, or, where targets are not hard, those of classes."""
+    return batch.n if batch.hard else batch.n * batch.k
+
+
+def row_error(terms: LossTerms) -> tuple[F64, F64]:
+    """The error T_row of each row's loss, and its sum S of magnitudes (section 5), both (B, N)."""
     batch, model = terms.batch, terms.model
     h_k = model.roundings_of_sum(batch.k)
     S = np.sum(terms.c * terms.y, -1)
@@ -178,12 +190,10 @@ def _value(terms: _LossTerms) -> F64:
     T_row = ST + np.expm1(n * t(model.u_s) + b) * (S + ST)
     # tau inside the sum: y may be so large that the sum alone would overflow.
     lost = np.sum(np.where(terms.used, (model.tau * terms.y) * (2 + terms.w + terms.q), 0.0), -1)
-    T_row = T_row + model.tau * (1 + terms.used.sum(-1)) + lost
-    summands = batch.n if batch.hard else batch.n * batch.k
-    return reduced(batch, terms.rows, model, terms.rows.row_loss, T_row, S, terms.rho, summands=summands)
+    return T_row + model.tau * (1 + terms.used.sum(-1)) + lost, S
 
 
-def _slope(terms: _LossTerms, Q: F64, Qa: F64, c: F64, exact: F64, g: F64, r: F64) -> F64:
+def slope_error(terms: LossTerms, Q: F64, Qa: F64, c: F64, exact: F64, g: F64, r: F64) -> F64:
     """The error of ``g (Q p - c)``, T_grad of section 6: logit gradients, and with other coefficients the mixed
     derivative. ``exact`` is ``Q p - c``, ``c`` its magnitudes, ``g`` the scale and ``r`` its relative error."""
     batch, model, softmax = terms.batch, terms.model, terms.softmax
@@ -233,7 +243,7 @@ def _jvp(
     return reduced(batch, rows, model, exact, T_row, S, rho, summands=batch.n * batch.k)
 
 
-def _hvp(terms: _LossTerms, v: F64, Q: F64, Qa: F64) -> F64:
+def _hvp(terms: LossTerms, v: F64, Q: F64, Qa: F64) -> F64:
     """The error of ``g Q p o (v - <p, v>)`` (section 6, second derivatives)."""
     batch, model, rows, g, r = terms.batch, terms.model, terms.rows, terms.g, terms.r
     T = tangent_softmax(rows, model, v, p_expm1(rows, terms.softmax.G0) + model.tau)
@@ -247,7 +257,7 @@ def _hvp(terms: _LossTerms, v: F64, Q: F64, Qa: F64) -> F64:
     return bound + model.tau * (1 + (1 + g) * terms.F * (np.abs(v) + np.abs(D))) + model.tau_i * (1 + Qa) * inner
 
 
-def _grad_target(terms: _LossTerms) -> F64:
+def _grad_target(terms: LossTerms) -> F64:
     """The error of ``-g (1 - eps) w_j log p_j`` (section 6, the gradient in the targets)."""
     model, g = terms.model, terms.g
     y, T = np.abs(terms.rows.log_p), terms.softmax.T_lsm
@@ -255,7 +265,7 @@ def _grad_target(terms: _LossTerms) -> F64:
     return g * (1 - terms.batch.eps) * terms.w * (T + k * (y + T)) + model.tau * (1 + y * (1 + g + terms.w))
 
 
-def _jvp_target(terms: _LossTerms, u: F64) -> F64:
+def _jvp_target(terms: LossTerms, u: F64) -> F64:
     """The error of ``<-(1 - eps) w log p, u>``, then of the reduction: by the gradient, or by products with u first
     (section 6, a direction in the targets)."""
     batch, model, eps = terms.batch, terms.model, terms.batch.eps
@@ -267,22 +277,25 @@ def _jvp_target(terms: _LossTerms, u: F64) -> F64:
     return _jvp(batch, terms.rows, model, T, slope, terms.rho, u, lost)
 
 
-def _mixed(terms: _LossTerms, u: F64) -> F64:
+def _mixed(terms: LossTerms, u: F64) -> F64:
     """The error of ``g (1 - eps) (p_i sum_j w_j u_j - w_i u_i)``: T_grad of section 6 with c = (1 - eps) w u."""
     signed = (1 - terms.batch.eps) * terms.batch.w[:, None, :] * u
     c, Q = np.abs(signed), np.sum(signed, -1, keepdims=True)
-    return _slope(terms, np.abs(Q), np.sum(c, -1, keepdims=True), c, Q * terms.rows.p - signed, terms.g, terms.r)
+    return slope_error(terms, np.abs(Q), np.sum(c, -1, keepdims=True), c, Q * terms.rows.p - signed, terms.g, terms.r)
 
 
 def denominator_error(batch: Batch, model: Model) -> tuple[F64, Bools]:
     """The relative error rho of the computed ``sum w_y`` (B, 1), and the problems (B,) where it may reach 1
     (section 5)."""
-    if not batch.weighted or batch.y is None or batch.reduction != "mean" or batch.mean != "mean":
+    has_weights = (batch.weighted and batch.y is not None) or batch.row_weight is not None
+    if not has_weights or batch.reduction != "mean" or batch.mean != "mean":
         return np.zeros((batch.x.shape[0], 1)), np.zeros(batch.x.shape[0], dtype=bool)
-    w = label_weights(batch)
+    w = counted(batch)
     total = np.sum(np.abs(w), axis=1, keepdims=True)
     R = np.where(total == 0, 0.0, total / np.abs(w.sum(axis=1, keepdims=True)))
-    rho = np.expm1(model.roundings_of_sum(batch.n) * t(model.u_s)) * R
+    # docs/variants.md: the weight of a row times that of its label.
+    product = 0.0 if batch.row_weight is None else t(model.u_i)
+    rho = np.expm1(model.roundings_of_sum(batch.n) * t(model.u_s) + product) * R
     if model.narrow:
         rho = rho + 4 * model.u_o * R
     elif model.sixteen:

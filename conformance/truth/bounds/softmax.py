@@ -35,6 +35,8 @@ class SoftmaxTerms:
     ``T_lsm``      absolute error of log-softmax (section 4)
     ``G0``         as ``A``, of the probability in a gradient, recomputed or taken from log-softmax (section 6)
     ``p_exp_G0``   ``p exp(G0)``, the largest computed probability
+    ``E_log``      absolute error of the computed log of the normaliser (section 4), (B, N, 1)
+    ``shift``      what the rounded product with a factor moves the maximum by (section 3), (B, N, 1) or 0
     """
 
     A: F64
@@ -42,6 +44,8 @@ class SoftmaxTerms:
     T_lsm: F64
     G0: F64
     p_exp_G0: F64  # noqa: N815
+    E_log: F64
+    shift: F64 | float
 
 
 def exp_error(model: Model) -> float:
@@ -81,6 +85,7 @@ def softmax_terms(batch: Batch, rows: Rows, model: Model) -> SoftmaxTerms:
         near = rows.log_s - (shift + A_s) <= np.log(2.0)
         of_log = np.where(near, np.maximum(of_log, model.contract.near_one), of_log)
     C = model.u_i * d + moved + A_s + of_log
+    E_log = A_s + of_log
     T_inner = C * (1 + model.u_i) + model.u_i * np.abs(y) + model.tau
     T_lsm = T_inner
     if model.sixteen and not model.narrow:
@@ -99,7 +104,7 @@ def softmax_terms(batch: Batch, rows: Rows, model: Model) -> SoftmaxTerms:
     # Section 6: a gradient takes either, or the exponential of the log-probabilities that were returned.
     G0 = np.maximum(A, exp_of_log(T_lsm))
     p_exp_G0 = np.where(present, np.exp(np.minimum(y + G0, EXP_CAP)), 0.0)
-    return SoftmaxTerms(A, T_softmax, T_lsm, G0, p_exp_G0)
+    return SoftmaxTerms(A, T_softmax, T_lsm, G0, p_exp_G0, E_log, shift)
 
 
 def _product_errors(batch: Batch, rows: Rows, model: Model) -> tuple[F64 | float, F64 | float]:

@@ -51,7 +51,7 @@ def _parts(s: Numbers, batch: Batch, rows: Rows) -> _Parts:
         p, log_p = _probabilities(s, batch, rows)
     if not batch.is_loss:
         return _Parts(p, log_p)
-    c = s.select(batch.kept[..., None], _coefficients(s, batch))
+    c = s.select(batch.kept[..., None], coefficients(s, batch))
     # An absent class of a loss contributes through special values alone; here it contributes nothing.
     log_p = s.select(present, log_p)
     denominator = s.sum(s.exact(counted(batch)))
@@ -79,7 +79,8 @@ def _probabilities(s: Numbers, batch: Batch, rows: Rows) -> tuple[Num, Num]:
     return e / (one + rest), s.select(present, d - s.log1p(rest))
 
 
-def _coefficients(s: Numbers, batch: Batch) -> Num:
+def coefficients(s: Numbers, batch: Batch) -> Num:
+    """The loss coefficients ``w q'``, those of ignored rows included (section 2)."""
     q = batch.q
     if q is None:
         # sanity check: a loss without probabilities has labels
@@ -137,7 +138,7 @@ def _loss(s: Numbers, batch: Batch, rows: Rows, parts: _Parts) -> dict[str, Num]
     regular = np.ones(rows.kind.shape, dtype=bool) if nll else rows.kind <= MASKED
     zero = s.exact(np.zeros(rows.kind.shape))
     row = s.select(regular, zero - s.sum(parts.c * parts.log_p)[..., 0])
-    out = {"value": _reduced(s, batch, row, parts.denominator)}
+    out = {"value": reduced_rows(s, batch, row, parts.denominator)}
     slope = -parts.c if nll else parts.Q * parts.p - parts.c
     second = None if nll else _second_slope(s, rows, parts, slope)
     if batch.cot is not None:
@@ -146,7 +147,7 @@ def _loss(s: Numbers, batch: Batch, rows: Rows, parts: _Parts) -> dict[str, Num]
             out["vjp:other"] = parts.row_scale * second
     if batch.tan is not None:
         t = s.exact(batch.tan)
-        out["jvp"] = _reduced(s, batch, s.sum(slope * t)[..., 0], parts.denominator)
+        out["jvp"] = reduced_rows(s, batch, s.sum(slope * t)[..., 0], parts.denominator)
         bent = None if nll or batch.cot is None else _tangent(s, parts.p, t)
         if batch.cot is not None:
             # The gradient of nll_loss does not depend on its input.
@@ -154,13 +155,13 @@ def _loss(s: Numbers, batch: Batch, rows: Rows, parts: _Parts) -> dict[str, Num]
                 zero[..., None] + s.exact(np.zeros_like(batch.x)) if nll else parts.row_scale * (parts.Q * bent)
             )
         if second is not None:
-            out["jvp:other"] = _reduced(s, batch, s.sum(second * t)[..., 0], parts.denominator)
+            out["jvp:other"] = reduced_rows(s, batch, s.sum(second * t)[..., 0], parts.denominator)
             if bent is not None:
                 either = rows.either[..., None]
                 out["hvp:other"] = parts.row_scale * (s.select(either, bent) + s.select(~either, parts.Q * bent))
     if "jvp_target" in batch.outputs and batch.tan_q is not None:
         along = s.select(regular, zero - s.sum(_inner_weights(s, batch) * s.exact(batch.tan_q) * parts.log_p)[..., 0])
-        out["jvp_target"] = _reduced(s, batch, along, parts.denominator)
+        out["jvp_target"] = reduced_rows(s, batch, along, parts.denominator)
     if "grad_target" in batch.outputs:
         out["grad_target"] = -(parts.row_scale * (_inner_weights(s, batch) * parts.log_p))
         if batch.tan_q is not None:
@@ -183,7 +184,7 @@ def _inner_weights(s: Numbers, batch: Batch) -> Num:
     return (one - eps) * w
 
 
-def _reduced(s: Numbers, batch: Batch, row: Num, denominator: Num) -> Num:
+def reduced_rows(s: Numbers, batch: Batch, row: Num, denominator: Num) -> Num:
     """Rows (B, N) of a value or a JVP under the batch's reduction (section 2)."""
     if batch.reduction == "none":
         return row

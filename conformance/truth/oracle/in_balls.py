@@ -13,6 +13,7 @@ from lossproof.core.formats import F64
 from lossproof.truth.oracle.enclosure import Core, Enclosure
 from lossproof.truth.oracle.formulas import evaluate_outputs
 from lossproof.truth.oracle.number_systems import Balls, enclose, precision
+from lossproof.truth.oracle.variant_formulas import evaluate_variant
 from lossproof.truth.row_quantities import Rows
 
 __all__ = ["PRECISIONS", "certify", "enclose", "enclosures_in_balls", "exactly"]
@@ -23,7 +24,8 @@ def enclosures_in_balls(batch: Batch, rows: Rows, bits: int = 128) -> Core:
     """Enclose all outputs at a working precision in bits."""
     with precision(bits):
         system = Balls()
-        return {name: Enclosure(*system.split(a)) for name, a in evaluate_outputs(system, batch, rows).items()}
+        evaluate = evaluate_variant if batch.is_variant else evaluate_outputs
+        return {name: Enclosure(*system.split(a)) for name, a in evaluate(system, batch, rows).items()}
 
 
 def exactly(a: float) -> Any:
