@@ -33,6 +33,7 @@ __all__ = [
     "REDUCED",
     "REDUCTIONS",
     "THREADS",
+    "VARIANT_PARTS",
     "Adapter",
     "Capabilities",
     "Description",
@@ -43,7 +44,6 @@ __all__ = [
     "Support",
     "Tensor",
     "UnsupportedProblem",
-    "VARIANT_PARTS",
 ]
 
 OPS = ("softmax", "log_softmax", "nll_loss", "cross_entropy")

@@ -78,9 +78,7 @@ def _calls(op: str, fmt: Format, variant: Variant, deck: str, seed: int) -> Iter
             signature = _signature(pick, op, i + j, axis)
             if family.labels == "ignored" and signature.is_loss:
                 signature = replace(signature, uses=Uses.IGNORE_INDEX)
-            call = make_call(
-                pick, family, signature, shape=shape, fmt=fmt, provenance=part.provenance, tier="core"
-            )
+            call = make_call(pick, family, signature, shape=shape, fmt=fmt, provenance=part.provenance, tier="core")
             weight = _row_weights(pick, fmt, call, full=family.full) if variant.sample_weight else None
             made = call.with_problem(variant.of(call.problem, weight))
             if _is_defined(made):

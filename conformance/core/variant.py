@@ -1,4 +1,4 @@
-"""Variants of the ops, as a caller declares them: what a training loss adds to the op of the core (docs/variants.md)."""
+"""Variants of the ops, as a caller declares them: what a training loss adds to an op (docs/variants.md)."""
 
 from __future__ import annotations
 
@@ -63,9 +63,7 @@ class Variant:
         elif weight is None:
             axis = p.axis % p.x.ndim
             weight = np.ones(p.x.shape[:axis] + p.x.shape[axis + 1 :])
-        return replace(
-            p, z_loss=self.z_loss, softcap=self.softcap, logit_scale=self.logit_scale, sample_weight=weight
-        )
+        return replace(p, z_loss=self.z_loss, softcap=self.softcap, logit_scale=self.logit_scale, sample_weight=weight)
 
     def words(self, taken: frozenset[str] = frozenset()) -> str:
         """Say in one line what is added, and which parts are built in, those that are not ``taken`` as arguments."""

@@ -26,7 +26,14 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "out_dtype": ("out_dtype",),
     "scale": ("scale",),
     "z_loss": ("z_loss", "lse_square_scale", "z_loss_weight", "z_loss_scale", "z_loss_multiplier", "z_loss_factor"),
-    "softcap": ("softcap", "soft_cap", "logit_softcapping", "logits_soft_cap", "logit_softcap", "final_logit_softcapping"),
+    "softcap": (
+        "softcap",
+        "soft_cap",
+        "logit_softcapping",
+        "logits_soft_cap",
+        "logit_softcap",
+        "final_logit_softcapping",
+    ),
     "logit_scale": ("logit_scale", "logits_scale", "logit_multiplier", "scale"),
     "sample_weight": ("sample_weight", "sample_weights", "row_weight", "row_weights", "loss_weight", "loss_mask"),
 }

@@ -19,6 +19,7 @@ from lossproof.core.names import known_names
 from lossproof.core.observation import FAILING, Observation
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import Declared, default_profile, known_profile
+from lossproof.core.variant import Variant
 from lossproof.functions.own_inputs import OWN, exact_numbers, own_problem
 from lossproof.judging.judge import judge_stack
 from lossproof.judging.observe import observe
@@ -147,6 +148,8 @@ def enclose(
     label_smoothing: float = 0.0,
     dtype: str | None = None,
     out_dtype: str | None = None,
+    variant: Variant | None = None,
+    sample_weight: Any = None,
     profile: str | None = None,
     online: bool = False,
     mean: str = "mean",
@@ -163,6 +166,10 @@ def enclose(
     array of the shape of the value), and with probabilities the gradient with respect to them. Of softmax and
     log_softmax the gradient is enclosed if there is a ``cotangent``. ``tangent`` asks for the JVP and the second
     derivative, ``target_tangent`` for those along the probabilities.
+
+    ``variant`` encloses what a training loss adds to the op (docs/variants.md): ``lossproof.Variant(z_loss=1e-4,
+    softcap=30.0)``. Of one with ``sample_weight=True`` the weights of the rows are ``sample_weight``, an array of the
+    shape of the logits without their class axis. It has a value and a gradient.
 
     ``profile`` is the error profile, W (internals in float32 at least), N (every step may be rounded to 16 bits) or F
     (a fast exponential): by default W, and N in 16 bits. ``online`` says that partial sums are rescaled when the
@@ -186,6 +193,8 @@ def enclose(
         label_smoothing=label_smoothing,
         dtype=dtype,
         out_dtype=out_dtype,
+        variant=variant,
+        sample_weight=sample_weight,
     )
     known_names("mean", [mean], MEANS)
     if profile is not None:

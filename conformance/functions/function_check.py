@@ -27,7 +27,7 @@ def check_function(function: Any, declared: Declaration, asked: Questions) -> Re
     """Judge a function as it is declared; ``lossproof.check_implementation`` says what it raises."""
     if declared.variant is not None and asked.explore:
         raise UsageError("explore draws calls of the ops themselves; expected 0 for a variant")
-    own = None if asked.calls is None else _given(asked.calls)
+    own = None if asked.calls is None else _given(asked.calls, declared)
     target, found = started(function, declared)
     with closing(_Targets([target])):
         return _checked(target, found, declared, asked, own)
@@ -71,9 +71,11 @@ def _explored(judged: Report, target: Target, op: str, dtypes: Sequence[str], as
     return replace(judged, observations=observations, reasons=reasons, explored=more.drawn)
 
 
-def _given(calls: Iterable[Call | Mapping[str, Any]]) -> list[Call]:
+def _given(calls: Iterable[Call | Mapping[str, Any]], declared: Declaration) -> list[Call]:
     """Calls of the caller's own. Those of the deck's kinds may be invalid on purpose, values of a call may not."""
     found = [call if isinstance(call, Call) else from_json(call) for call in calls]
+    if declared.variant is not None:
+        found = [call.with_problem(declared.own(call.problem)) for call in found]
     for call in found:
         if not call.is_check:
             validate(call.problem)

@@ -13,10 +13,13 @@ from typing import Any
 
 from lossproof.adapters.protocol import Adapter
 from lossproof.cases.catalogue import select
+from lossproof.cases.variant_calls import variant_calls
 from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR
 from lossproof.core.errors import UsageError
+from lossproof.core.formats import FORMATS
 from lossproof.core.names import known_names
+from lossproof.core.variant import Variant
 from lossproof.functions.callee import callee
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.function_session import live_session, started
@@ -91,7 +94,7 @@ class FunctionInParts:
     def parts(self) -> list[PartKey]:
         """The parts in the order of the deck, and first of all whether an ordinary call is answered."""
         op, dtypes = self.declared.op, tuple(self.declared.dtypes or ())
-        return [(op, "", ANSWERS), *_groups(op, dtypes, self.options)]
+        return [(op, "", ANSWERS), *_groups(op, dtypes, self.options, self.declared.variant)]
 
     @cached_property
     def _prepared(self) -> tuple[Target, TrialFindings]:
@@ -100,9 +103,12 @@ class FunctionInParts:
     @cached_property
     def _calls(self) -> dict[PartKey, list[Call]]:
         """The calls of each part; what is watched beside the deck is a relation, too."""
-        groups = _groups(self.declared.op, tuple(self.declared.dtypes or ()), self.options)
+        d = self.declared
+        groups = _groups(d.op, tuple(d.dtypes or ()), self.options, d.variant)
+        if d.variant is not None:
+            return groups
         whole = [call for calls in groups.values() for call in calls]
-        return _grouped(self.declared.op, for_functions(whole, self._prepared[1], self.options.seed))
+        return _grouped(d.op, for_functions(whole, self._prepared[1], self.options.seed))
 
     def judged(self, key: PartKey) -> PartFound:
         """Judge a part."""
@@ -168,7 +174,12 @@ def _in_parts(given: Any, options: PartOptions, declared: Mapping[str, Any]) -> 
 
 
 @lru_cache(maxsize=8)
-def _groups(op: str, dtypes: tuple[str, ...], options: PartOptions) -> dict[PartKey, list[Call]]:
+def _groups(
+    op: str, dtypes: tuple[str, ...], options: PartOptions, variant: Variant | None = None
+) -> dict[PartKey, list[Call]]:
+    if variant is not None:
+        found = variant_calls(op, dtypes or tuple(FORMATS), variant, deck=options.deck, seed=options.seed)
+        return _grouped(op, found)
     whole = select(options.deck, options.seed, (op,), dtypes)
     return _grouped(op, (call for call in whole if options.errors or call.family != ERROR))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from lossproof.adapters.protocol import Problem
 from lossproof.core.batch import flat
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import F64, FLOAT32, FORMATS
+from lossproof.functions.variant_mechanisms import Instead, instead_of_variant
 from lossproof.truth.truth import truth
 
 # Results of larger problems are not computed in other ways.
@@ -24,15 +25,6 @@ _LARGE = 1 << 14
 _PARTS = (2, 4, 8)
 # An answer is recognised that is nearer to another result than so much of the way to the right one.
 _NEAR = 0.05
-
-
-@dataclass(frozen=True)
-class Instead:
-    """A mistake computes the result of another problem, times a factor, in the place of the one that is asked."""
-
-    words: str
-    problem: Problem
-    factor: float = 1.0
 
 
 def mechanism(p: Problem, output: str, answer: np.ndarray) -> str:
@@ -59,7 +51,9 @@ def _exact(p: Problem, output: str) -> F64 | None:
 def _not_finite(p: Problem, got: F64, right: F64) -> str:
     """Of NaN or an infinity where a number is right: what has left the range."""
     broken = np.isfinite(right) & ~np.isfinite(got)
-    finite = p.x[np.isfinite(p.x)]
+    seen = p.x * p.logit_scale
+    seen = p.softcap * np.tanh(seen / p.softcap) if p.softcap else seen
+    finite = seen[np.isfinite(seen)]
     if not broken.any() or not finite.size or p.op == "nll_loss":
         return ""
     fmt = FORMATS[p.dtype]
@@ -92,7 +86,10 @@ def _recognised(p: Problem, output: str, got: F64, right: F64) -> str:
         exact = _exact(other.problem, output)
         if exact is None or exact.shape != right.shape:
             continue
-        exact = exact * other.factor
+        more = [(_exact(problem, output), factor) for problem, factor in other.plus]
+        if any(one is None or one.shape != right.shape for one, _ in more):
+            continue
+        exact = sum((one * factor for one, factor in more if one is not None), exact * other.factor)
         both = usable & np.isfinite(exact)
         if not both.any() or _distance(exact, right, both) < 0.5 * away:
             continue
@@ -112,6 +109,7 @@ def _instead(p: Problem, output: str) -> Iterator[Instead]:
     if p.cotangent is not None and output not in REDUCED and not np.all(p.cotangent == 1.0):
         ones = replace(p, cotangent=np.ones_like(p.cotangent))
         yield Instead("the upstream gradient (the cotangent) is not multiplied in", ones)
+    yield from instead_of_variant(p, output) if p.variant_parts else ()
     yield Instead("its sign is wrong", p, -1.0)
     yield Instead("it is in units of another logarithm: a factor log(2) is missing", p, 1 / math.log(2))
     yield Instead("it is in units of another logarithm: a factor log(2) is too much", p, math.log(2))

@@ -12,6 +12,7 @@ from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.names import known_names
 from lossproof.core.operations import OPERATIONS, validate
+from lossproof.core.variant import Variant
 from lossproof.functions.frameworks import FRAMEWORKS, imported, tensors
 
 # The family of calls of a caller's own, in ids and messages.
@@ -50,6 +51,8 @@ def own_problem(
     label_smoothing: float = 0.0,
     dtype: str | None = None,
     out_dtype: str | None = None,
+    variant: Variant | None = None,
+    sample_weight: Any = None,
 ) -> Problem:
     """Return the problem of a caller's inputs; ``lossproof.enclose`` says what they are and what it raises."""
     known_names("op", [op], list(OPERATIONS))
@@ -58,7 +61,11 @@ def own_problem(
         raise UsageError(f"logits have dtype {x.dtype}; expected one of {', '.join(DTYPES)}, or say which: dtype=")
     known_names("dtype", [d for d in (dtype, out_dtype) if d is not None], DTYPES)
     dtype = dtype or x.dtype
-    given = {"weight": weight, "tangent": tangent, "target_tangent": target_tangent}
+    if variant is not None and not isinstance(variant, Variant):
+        raise UsageError(f"variant is a {type(variant).__name__}; expected a lossproof.Variant")
+    if (sample_weight is not None) != (variant is not None and variant.sample_weight):
+        raise UsageError("weights of rows are those of variant=Variant(sample_weight=True); give both or neither")
+    given = {"weight": weight, "tangent": tangent, "target_tangent": target_tangent, "sample_weight": sample_weight}
     arrays: dict[str, Any] = {name: None if a is None else exact_numbers(a, name).data for name, a in given.items()}
     p = Problem(
         op,
@@ -76,6 +83,7 @@ def own_problem(
         a = arrays[name]
         if a is not None and (a.shape != x.data.shape or not FORMATS[p.dtype_of_input(name)].holds(a)):
             raise UsageError(f"{name} has shape {a.shape}; expected {x.data.shape}, and numbers of {dtype}")
+    p = p if variant is None else variant.of(p)
     _hint_at_axis(p)
     # What is wrong with the logits is said before the shape of the value is asked for.
     validate(p)
@@ -92,7 +100,8 @@ def with_cotangent(p: Problem, cotangent: Any) -> Problem:
         return p
     given = np.ones(()) if cotangent is None else exact_numbers(cotangent, "cotangent").data
     full = np.broadcast_to(given, shape).copy() if not given.ndim else given
-    made = replace(p, cotangent=full, wrt_target=p.has_probability_target and p.out_dtype is None)
+    is_core = p.out_dtype is None and not p.variant_parts
+    made = replace(p, cotangent=full, wrt_target=p.has_probability_target and is_core)
     validate(made)
     return made
 

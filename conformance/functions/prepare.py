@@ -11,6 +11,7 @@ import numpy as np
 from lossproof.adapters.protocol import Problem
 from lossproof.cases.families import FAMILIES
 from lossproof.core.call import Call
+from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS
 from lossproof.functions.argument_names import ArgumentNames, argument_names
@@ -77,6 +78,11 @@ def prepared(function: Any, declaration: Declaration, *, tried: bool = True) -> 
     extras = frozenset(declaration.options or ()) & OPERATIONS[declaration.op].extras
     extras |= frozenset(declaration.variant_parts)
     names = argument_names(who.read, declaration.op, names=declaration.names, extras=extras, shown=who.name)
+    if "sample_weight" in declaration.variant_parts and "sample_weight" not in names.options:
+        raise UsageError(
+            f"{who.name} takes {', '.join(names.own.values())}; weights of rows need an argument for them: one named "
+            "sample_weight, or names={'sample_weight': ...}"
+        )
     told = framework_of(function, declaration.framework)
     framework = told or (_tried(who, names, declaration) if tried else FRAMEWORKS[0])
     for dtype in declaration.dtypes or ():

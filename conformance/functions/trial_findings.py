@@ -317,8 +317,8 @@ class Finder:
     @property
     def _taken(self) -> frozenset[str]:
         options = self.declaration.options
-        parts = frozenset(self.declaration.variant_parts) & self.names.options
-        return frozenset(options) | parts if options is not None else self.names.options
+        own = self.names.options
+        return own if options is None else frozenset(options) | (own & frozenset(self.declaration.variant_parts))
 
 
 def _short(text: str) -> str:
@@ -345,8 +345,7 @@ def _asked(
     parts.append(", ".join(TABLE[name].words for name in outputs if not TABLE[name].repeats))
     taken = [name for name in op.options if name in options and name != "reduction"]
     parts += [f"with {', '.join(sorted(taken))}"] if taken else []
-    variant = finder.declaration.variant
-    parts += [] if variant is None else [variant.words(options)]
+    parts += [v.words(options)] if (v := finder.declaration.variant) is not None else []
     left = sorted(name for name in op.options - options if name not in finder.fixed and name != "reduction")
     text = f"asked of {finder.who.name}: {'; '.join(part for part in parts if part)}"
     return f"{text}. Not asked: {', '.join(left)} (it has no argument for it)" if left else text

@@ -89,6 +89,8 @@ def _options(p: Problem) -> str:
         parts.append("arguments left to their defaults")
     if p.layout != "contiguous":
         parts.append(f"layout {p.layout} of {p.laid or 'logits and cotangent'}")
+    for part in p.variant_parts:
+        parts.append("weights of rows" if part in ARRAYS else f"{part} {getattr(p, part)!r}")
     if p.out_dtype is not None:
         parts.append(f"computed in and returned as {p.out_dtype}")
     return ", " + ", ".join(parts)

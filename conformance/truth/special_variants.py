@@ -26,8 +26,10 @@ def overlay_variant(batch: Batch, rows: Rows, core: Core, unjudged: NDArray[np.b
         squared = np.where(batch.kept & (rows.kind <= MASKED), batch.z_loss * log_sum_exp(batch, rows) ** 2, 0.0)
         c = np.where(rows.c == 0, 0.0, rows.c * weight[..., None])
         whole = replace(
-            rows, c=c, Q=c.sum(axis=-1, keepdims=True), row_loss=np.where(squared == 0, 0.0, weight * squared)
-            + weight * rows.row_loss
+            rows,
+            c=c,
+            Q=c.sum(axis=-1, keepdims=True),
+            row_loss=np.where(squared == 0, 0.0, weight * squared) + weight * rows.row_loss,
         )
         found = overlay(batch, whole, core, unjudged)
         return _undefined(batch, rows, _crowded(batch, rows, found))
@@ -40,13 +42,19 @@ def log_sum_exp(batch: Batch, rows: Rows) -> NDArray[np.float64]:
 
 
 def _crowded(batch: Batch, rows: Rows, found: Mapping[str, Expected]) -> dict[str, Expected]:
-    """Clause 7: the square of a log-sum-exp may overflow in the IO format before its small factor scales it."""
-    limit = np.sqrt(batch.fmt.max * (1 - 4 * batch.fmt.u))
-    large = (np.abs(log_sum_exp(batch, rows)) >= limit) & batch.kept & (batch.z_loss != 0)
-    if not large.any():
-        return dict(found)
-    value = found["value"]
-    return {**found, "value": _accepting(value, _spread(large, value) & ~value.strict, OVERFLOW, 7)}
+    """Clause 7: what overflows in the IO format, where each step may be rounded to it: the square of a log-sum-exp before
+    its factor, a row before the reduction, a row of the gradient in z times the cap."""
+    limit, weight = batch.fmt.max * (1 - 4 * batch.fmt.u), np.ones(batch.kept.shape)
+    weight = weight if batch.row_weight is None else np.abs(batch.row_weight)
+    size = np.abs(log_sum_exp(batch, rows)) if batch.z_loss else np.zeros(batch.kept.shape)
+    row = np.maximum(1.0, weight) * (np.abs(rows.row_loss) + batch.z_loss * size**2)
+    slope = np.maximum(1.0, np.abs(rows.c).sum(-1) + 2 * batch.z_loss * size) * np.maximum(1.0, batch.softcap)
+    large = {"value": (size**2 >= limit) | (row >= limit), "vjp": np.abs(rows.row_scale) * slope >= limit}
+    return {name: _excused(e, large.get(name, large["vjp"]) & batch.kept) for name, e in found.items()}
+
+
+def _excused(e: Expected, rows: Bools) -> Expected:
+    return e if not rows.any() else _accepting(e, _spread(rows, e) & ~e.strict, OVERFLOW, 7)
 
 
 def _undefined(batch: Batch, rows: Rows, found: Mapping[str, Expected]) -> dict[str, Expected]:

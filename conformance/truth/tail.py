@@ -44,7 +44,13 @@ def tails(
     batch: Batch, rows: Rows, model: Model, expected: Mapping[str, Expected], allowed: Mapping[str, F64]
 ) -> dict[str, Tail]:
     """Find the graded entries of values and VJPs, by output: those of a model's bound, in the batch's layout."""
-    if batch.is_variant or batch.op == "nll_loss" or batch.k < 2 or batch.product_error is not None or batch.back is not None:
+    if (
+        batch.is_variant
+        or batch.op == "nll_loss"
+        or batch.k < 2
+        or batch.product_error is not None
+        or batch.back is not None
+    ):
         return {}
     with np.errstate(all="ignore"):
         rho = _relative_error(batch, rows, model)

@@ -16,6 +16,7 @@ from lossproof.cli.shared_options import OutputOptions
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.names import known_names
+from lossproof.core.variant import Variant
 from lossproof.functions.argument_names import SYNONYMS
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.found_function import found_function, op_of
@@ -41,6 +42,10 @@ def check_command(
     in_process: bool,
     deck: str,
     seed: int,
+    z_loss: float | None,
+    softcap: float | None,
+    logit_scale: float | None,
+    sample_weight: bool,
     **given: Any,
 ) -> int:
     """Judge, print, and return the exit code."""
@@ -59,6 +64,7 @@ def check_command(
         outputs=tuple(wanted) or None,
         autodiff=not no_autodiff,
         isolate=not in_process,
+        variant=_variant(z_loss, softcap, logit_scale, sample_weight=sample_weight),
         **rest,
     )
     asked = Questions(deck=deck, seed=seed, errors=not no_errors)
@@ -77,6 +83,15 @@ def check_command(
     if code == 1:
         click.echo(f"{name} is no target: explain without --target shows inputs, exact results and bounds", err=True)
     return code
+
+
+def _variant(
+    z_loss: float | None, softcap: float | None, logit_scale: float | None, *, sample_weight: bool
+) -> Variant | None:
+    """The variant that options ask for, None without any."""
+    numbers = {"z_loss": z_loss, "softcap": softcap, "logit_scale": logit_scale}
+    given = {name: value for name, value in numbers.items() if value is not None}
+    return Variant(**given, sample_weight=sample_weight) if given or sample_weight else None
 
 
 def _pairs(option: str, given: Sequence[str], form: str, known: Mapping[str, Any] | None = None) -> dict[str, str]:

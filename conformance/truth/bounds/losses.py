@@ -123,10 +123,12 @@ def gradient_formulas(terms: LossTerms) -> list[tuple[F64, F64, F64]]:
 
 
 def widen(out: dict[str, F64], name: str, bound: F64) -> None:
+    """Put a bound into ``out``, the larger one where there is one already."""
     out[name] = np.maximum(out[name], bound) if name in out else bound
 
 
 def loss_terms(batch: Batch, rows: Rows, model: Model, softmax: SoftmaxTerms, rho: F64) -> LossTerms:
+    """The magnitudes that the bounds of a batch of cross-entropies share."""
     w = np.broadcast_to(np.abs(batch.w)[:, None, :], batch.x.shape)
     q = _smoothed_magnitudes(batch)
     # Section 5, (A8): not |c|. Where (1 - eps) q and eps / K cancel, the roundings of either remain.

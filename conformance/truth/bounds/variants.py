@@ -36,7 +36,7 @@ from lossproof.truth.row_quantities import Rows
 
 
 @dataclass(frozen=True)
-class _Inner:
+class Inner:
     """The errors of scale and cap.
 
     ``moved``   (B, N, K) error of the logits z that the op sees, or None where they are those given
@@ -55,7 +55,7 @@ class _Inner:
 
 def variant(batch: Batch, rows: Rows, model: Model) -> tuple[dict[str, F64], Bools]:
     """The bounds of all outputs of a variant, and the problems (B,) whose denominator may vanish."""
-    inner = _inner(batch, model)
+    inner = scale_and_cap(batch, model)
     # (A13) of docs/bounds.md: errors of the logits that the op sees.
     softmax = softmax_terms(replace(batch, product_error=inner.moved), rows, model)
     if batch.op == "cross_entropy":
@@ -73,9 +73,10 @@ def variant(batch: Batch, rows: Rows, model: Model) -> tuple[dict[str, F64], Boo
     return out, np.zeros(batch.x.shape[0], dtype=bool)
 
 
-def _inner(batch: Batch, model: Model) -> _Inner:
+def scale_and_cap(batch: Batch, model: Model) -> Inner:
+    """The errors of scale and cap (section 4, scale and cap; the chain rule)."""
     if batch.raw is None:
-        return _Inner(None)
+        return Inner(None)
     u, eta = t(model.u_i), model.tau_i
     scale, cap = abs(batch.logit_scale), batch.softcap
     # A power of two and its product are exact; other factors are rounded, and so is the product.
@@ -84,7 +85,7 @@ def _inner(batch: Batch, model: Model) -> _Inner:
     scaled = scale * np.abs(np.where(np.isfinite(batch.raw), batch.raw, 0.0))
     lost = 0.0 if scale == 1.0 else eta
     if not cap:
-        return _Inner(expm1(n_s * u) * scaled + lost, scale, 0.0, n_s, scale)
+        return Inner(expm1(n_s * u) * scaled + lost, scale, 0.0, n_s, scale)
     # The argument: c is rounded, and a division is within its contract, or a product with a rounded reciprocal.
     n_c = 3.0 if model.narrow else model.contract.division + 1
     a = scaled / cap
@@ -102,7 +103,7 @@ def _inner(batch: Batch, model: Model) -> _Inner:
     square = 2 * tanh * E + E**2 + 2 * u * (tanh + E)
     slope = scale * (square + u * (own + square) + eta)
     n = n_s + n_c + 4
-    return _Inner(moved, scale * own, slope, n, scale * (1 + 2 / cap))
+    return Inner(moved, scale * own, slope, n, scale * (1 + 2 / cap))
 
 
 def _sech2(a: F64) -> F64:
@@ -117,7 +118,7 @@ def _by_exponential(model: Model, a: F64, slope: F64) -> F64:
     return slope / 2 * power + (2 * (model.contract.division + 1) + 1) * t(model.u_s)
 
 
-def _chained(model: Model, inner: _Inner, exact: F64, T: F64) -> F64:
+def _chained(model: Model, inner: Inner, exact: F64, T: F64) -> F64:
     """The error of a gradient in x, from that of the gradient in z, of which ``exact`` is the magnitude."""
     if inner.n == 0.0 and not np.any(inner.E) and np.all(np.asarray(inner.slope) == 1.0):
         return T
@@ -127,7 +128,7 @@ def _chained(model: Model, inner: _Inner, exact: F64, T: F64) -> F64:
 
 
 def _cross_entropy(
-    batch: Batch, rows: Rows, model: Model, softmax: SoftmaxTerms, inner: _Inner
+    batch: Batch, rows: Rows, model: Model, softmax: SoftmaxTerms, inner: Inner
 ) -> tuple[dict[str, F64], Bools]:
     rho, unjudged = denominator_error(batch, model)
     terms = loss_terms(batch, rows, model, softmax, rho)
@@ -169,9 +170,7 @@ def _value(terms: LossTerms, lse: F64, E: F64) -> F64:
     return reduced(batch, rows, model, exact, T_row, S, terms.rho, summands=summands_of(batch) + batch.n)
 
 
-def _slope(
-    terms: LossTerms, moved: F64 | float, lse: F64, E: F64, Q: F64, Qa: F64, slope: F64
-) -> tuple[F64, F64]:
+def _slope(terms: LossTerms, moved: F64 | float, lse: F64, E: F64, Q: F64, Qa: F64, slope: F64) -> tuple[F64, F64]:
     """The magnitude of the gradient in z, and its error."""
     batch, rows, model, g = terms.batch, terms.rows, terms.model, terms.g
     u = t(model.u_i)

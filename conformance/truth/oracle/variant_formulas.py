@@ -154,4 +154,3 @@ def _shares(s: Numbers, batch: Batch) -> Num:
         return s.exact(np.ones(batch.kept.shape) if batch.mean == "mean_over_rows" else batch.kept.astype(np.float64))
     own = s.exact(label_weights(batch))
     return own if batch.row_weight is None else own * s.exact(batch.row_weight)
-
