@@ -47,28 +47,32 @@ class Variant:
         used = (self.z_loss != 0.0, self.softcap != 0.0, self.logit_scale != 1.0, self.sample_weight)
         return tuple(name for name, there in zip(VARIANT_PARTS, used, strict=True) if there)
 
-    def check(self, op: str) -> None:
-        """Raise :class:`UsageError` for parts that an op does not have."""
-        known = OPERATIONS[op].variants
-        unknown = [part for part in self.parts if part not in known]
-        if unknown:
-            text = f"expected some of {', '.join(known)}" if known else "it has no variants"
-            raise UsageError(f"{op} has no variant with {', '.join(unknown)}; {text}")
 
-    def of(self, p: Problem, sample_weight: NDArray[np.float64] | None = None) -> Problem:
-        """Return the problem of the variant: rows weigh what is given, or else what they weigh, or else 1."""
-        weight = p.sample_weight if sample_weight is None else sample_weight
-        if not self.sample_weight:
-            weight = None
-        elif weight is None:
-            axis = p.axis % p.x.ndim
-            weight = np.ones(p.x.shape[:axis] + p.x.shape[axis + 1 :])
-        return replace(p, z_loss=self.z_loss, softcap=self.softcap, logit_scale=self.logit_scale, sample_weight=weight)
+def check_variant(variant: Variant, op: str) -> None:
+    """Raise :class:`UsageError` for parts that an op does not have."""
+    known = OPERATIONS[op].variants
+    unknown = [part for part in variant.parts if part not in known]
+    if unknown:
+        text = f"expected some of {', '.join(known)}" if known else "it has no variants"
+        raise UsageError(f"{op} has no variant with {', '.join(unknown)}; {text}")
 
-    def words(self, taken: frozenset[str] = frozenset()) -> str:
-        """Say in one line what is added, and which parts are built in, those that are not ``taken`` as arguments."""
-        found = []
-        for part in self.parts:
-            value = "" if part == "sample_weight" else f" {getattr(self, part):g}"
-            found.append(f"{part}{value} ({'its argument' if part in taken else 'built in'})")
-        return f"as the variant with {', '.join(found)} (docs/variants.md)"
+
+def varied(variant: Variant, p: Problem, sample_weight: NDArray[np.float64] | None = None) -> Problem:
+    """Return the problem of a variant: rows weigh what is given, or else what they weigh, or else 1."""
+    weight = p.sample_weight if sample_weight is None else sample_weight
+    if not variant.sample_weight:
+        weight = None
+    elif weight is None:
+        axis = p.axis % p.x.ndim
+        weight = np.ones(p.x.shape[:axis] + p.x.shape[axis + 1 :])
+    v = variant
+    return replace(p, z_loss=v.z_loss, softcap=v.softcap, logit_scale=v.logit_scale, sample_weight=weight)
+
+
+def variant_words(variant: Variant, taken: frozenset[str] = frozenset()) -> str:
+    """Say in one line what a variant adds, and which parts are built in, those that are not ``taken`` as arguments."""
+    found = []
+    for part in variant.parts:
+        value = "" if part == "sample_weight" else f" {getattr(variant, part):g}"
+        found.append(f"{part}{value} ({'its argument' if part in taken else 'built in'})")
+    return f"as the variant with {', '.join(found)} (docs/variants.md)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lossproof.adapters.outputs import OUTPUTS, TABLE
+from lossproof.adapters.outputs import OF_ONE_PASS, OUTPUTS, TABLE
 from lossproof.adapters.protocol import DTYPES, LAYOUTS, MEANS, REDUCTIONS, Problem
 from lossproof.core.call import LABEL_DTYPES
 from lossproof.core.errors import UsageError
@@ -13,7 +13,7 @@ from lossproof.core.formats import FORMATS
 from lossproof.core.names import known_names
 from lossproof.core.operations import OPERATIONS
 from lossproof.core.profiles import known_profile
-from lossproof.core.variant import Variant
+from lossproof.core.variant import Variant, check_variant, variant_words, varied
 from lossproof.functions.picked import Pick
 from lossproof.targets.launch import TIMEOUT
 from lossproof.targets.plain_function import DERIVATIVES, Function
@@ -73,9 +73,22 @@ class Declaration:
         """The parts that the variant adds, if it is one."""
         return () if self.variant is None else self.variant.parts
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The outputs that have an exact result: of a variant the value and its gradient."""
+        return OUTPUTS if self.variant is None else OF_ONE_PASS
+
+    def taken(self, found: frozenset[str]) -> frozenset[str]:
+        """The options that the function takes, of those that are ``found`` in its signature."""
+        return found if self.options is None else frozenset(self.options) | (found & frozenset(self.variant_parts))
+
+    def variant_notes(self, taken: frozenset[str]) -> list[str]:
+        """Say what the variant adds, if it is one, and which parts are built in, those not ``taken`` as arguments."""
+        return [] if self.variant is None else [variant_words(self.variant, taken)]
+
     def own(self, p: Problem) -> Problem:
         """The problem that the function solves where the op would solve another: that of its variant."""
-        return p if self.variant is None else self.variant.of(p)
+        return p if self.variant is None else varied(self.variant, p)
 
     def check(self) -> None:
         """Raise :class:`UsageError` for a name or a number that means nothing."""
@@ -89,7 +102,7 @@ class Declaration:
         if self.variant is not None:
             if not isinstance(self.variant, Variant):
                 raise UsageError(f"variant is a {type(self.variant).__name__}; expected a lossproof.Variant")
-            self.variant.check(self.op)
+            check_variant(self.variant, self.op)
         op = OPERATIONS[self.op]
         known = op.options | op.extras | frozenset(self.variant_parts)
         if self.options is not None and not frozenset(self.options) <= known:

@@ -12,7 +12,7 @@ from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.names import known_names
 from lossproof.core.operations import OPERATIONS, validate
-from lossproof.core.variant import Variant
+from lossproof.core.variant import Variant, varied
 from lossproof.functions.frameworks import FRAMEWORKS, imported, tensors
 
 # The family of calls of a caller's own, in ids and messages.
@@ -83,7 +83,7 @@ def own_problem(
         a = arrays[name]
         if a is not None and (a.shape != x.data.shape or not FORMATS[p.dtype_of_input(name)].holds(a)):
             raise UsageError(f"{name} has shape {a.shape}; expected {x.data.shape}, and numbers of {dtype}")
-    p = p if variant is None else variant.of(p)
+    p = p if variant is None else varied(variant, p)
     _hint_at_axis(p)
     # What is wrong with the logits is said before the shape of the value is asked for.
     validate(p)

@@ -242,8 +242,7 @@ class Finder:
         """The outputs that may be on offer."""
         d = self.declaration
         automatic = d.autodiff and self.framework != "numpy"
-        known = OF_ONE_PASS if d.variant is not None else TABLE
-        found = [name for name in known if name == "value" or automatic or (TABLE[name].repeats or name) in d.given]
+        found = [name for name in d.known if name == "value" or automatic or (TABLE[name].repeats or name) in d.given]
         return tuple(name for name in found if d.outputs is None or name in d.outputs)
 
     def _of_outputs(self, start: Problem, kinds: Sequence[str]) -> tuple[str, ...]:
@@ -316,9 +315,7 @@ class Finder:
 
     @property
     def _taken(self) -> frozenset[str]:
-        options = self.declaration.options
-        own = self.names.options
-        return own if options is None else frozenset(options) | (own & frozenset(self.declaration.variant_parts))
+        return self.declaration.taken(self.names.options)
 
 
 def _short(text: str) -> str:
@@ -345,7 +342,7 @@ def _asked(
     parts.append(", ".join(TABLE[name].words for name in outputs if not TABLE[name].repeats))
     taken = [name for name in op.options if name in options and name != "reduction"]
     parts += [f"with {', '.join(sorted(taken))}"] if taken else []
-    parts += [v.words(options)] if (v := finder.declaration.variant) is not None else []
+    parts += finder.declaration.variant_notes(options)
     left = sorted(name for name in op.options - options if name not in finder.fixed and name != "reduction")
     text = f"asked of {finder.who.name}: {'; '.join(part for part in parts if part)}"
     return f"{text}. Not asked: {', '.join(left)} (it has no argument for it)" if left else text

@@ -11,7 +11,6 @@ import numpy as np
 from lossproof.adapters.protocol import Problem
 from lossproof.core.formats import F64
 
-
 _UNWEIGHTED = (
     "the mean's denominator lacks the weights of rows (mean='mean_over_rows' or 'mean_over_kept' declares that it is a "
     "number of rows)"

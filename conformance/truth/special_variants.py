@@ -42,7 +42,7 @@ def log_sum_exp(batch: Batch, rows: Rows) -> NDArray[np.float64]:
 
 
 def _crowded(batch: Batch, rows: Rows, found: Mapping[str, Expected]) -> dict[str, Expected]:
-    """Clause 7: what overflows in the IO format, where each step may be rounded to it: the square of a log-sum-exp before
+    """Clause 7: what overflows in the IO format, to which each step may be rounded: the square of a log-sum-exp before
     its factor, a row before the reduction, a row of the gradient in z times the cap."""
     limit, weight = batch.fmt.max * (1 - 4 * batch.fmt.u), np.ones(batch.kept.shape)
     weight = weight if batch.row_weight is None else np.abs(batch.row_weight)

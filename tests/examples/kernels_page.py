@@ -20,6 +20,7 @@ COMMAND = "python -m tests.examples.kernels_page"
 NEEDS = {
     "numpy_cross_entropy": (),
     "torch_chunked": ("torch",),
+    "torch_capped": ("torch",),
     "torch_vocab_parallel": ("torch",),
     "torch_fused_linear": ("torch",),
     "torch_linear": ("torch",),

@@ -52,7 +52,7 @@ def torch_kit() -> Kit:
     """The functions of torch."""
     import torch
 
-    class Scaled(torch.autograd.Function):
+    class Scaled(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, x: Any, f: Any, slope: float) -> Any:
             ctx.slope = slope
@@ -215,7 +215,7 @@ def composed(kit: Kit, v: Variant, *, wide: bool = False, mistake: str = "") -> 
 
 @dataclass(frozen=True)
 class Fused:
-    """A loss on NumPy arrays, with its gradient by formula: ``value`` and ``grad`` as check_implementation calls them."""
+    """A loss on NumPy arrays, with its gradient by formula: ``value`` and ``grad`` as check_implementation has them."""
 
     v: Variant
     wide: bool = False

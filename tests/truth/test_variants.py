@@ -20,6 +20,7 @@ from lossproof.cases.variant_calls import variant_calls
 from lossproof.core.batch import stack
 from lossproof.core.formats import FORMATS
 from lossproof.core.profiles import Declared
+from lossproof.core.variant import varied
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.prepare import prepared
 from lossproof.judging.observe import observe
@@ -89,7 +90,7 @@ def problems() -> Iterator[Problem]:
             )
             dense = replace(labels, target=rng.dirichlet(np.ones(4), 3), weight=None, ignore_index=None)
             for p in (labels, dense):
-                yield v.of(p, rng.random(3) + 0.1 if v.sample_weight else None)
+                yield varied(v, p, rng.random(3) + 0.1 if v.sample_weight else None)
 
 
 def test_values_and_gradients_are_those_of_decimal_arithmetic() -> None:
@@ -199,6 +200,10 @@ def test_right_implementations_are_touched_by_nothing(v: Variant, wide: bool) ->
     assert sum(o.verdict == "pass" for o in found) > len(calls)
 
 
+def _without_factor(grad: Any) -> Any:
+    return lambda x, cotangent, *, axis=-1: grad(x, cotangent, axis=axis) / 1.5
+
+
 def test_softmax_and_log_softmax_have_scale_and_cap() -> None:
     v = Variant(softcap=4.0, logit_scale=1.5)
 
@@ -225,13 +230,6 @@ def test_softmax_and_log_softmax_have_scale_and_cap() -> None:
         found = verdicts(f, v, calls, wide=False, framework="numpy", grad=g)
         assert len(found) > 300
         assert [o.message for o in found if o.verdict not in ("pass", "convention")] == []
-        # A gradient without the chain rule is none.
-        wrong = verdicts(
-            f,
-            v,
-            calls,
-            wide=False,
-            framework="numpy",
-            grad=lambda x, cotangent, *, axis=-1: g(x, cotangent, axis=axis) / 1.5,
-        )  # noqa: B023
+        # A gradient without the factor is none.
+        wrong = verdicts(f, v, calls, wide=False, framework="numpy", grad=_without_factor(g))
         assert sum(o.verdict == "fail" for o in wrong) > 50

@@ -18,7 +18,7 @@ from lossproof.truth.row_quantities import Rows, counted, label_weights
 
 @dataclass(frozen=True)
 class LossTerms:
-    """What the bounds of a batch of cross-entropies share, most of it magnitudes.
+    """The magnitudes, most of them, that the bounds of a batch of cross-entropies share.
 
     ``w``        (B, N, K) ``|class weights|``
     ``q``        (B, N, K) ``(1 - eps) |q_j| + eps / K``
@@ -167,7 +167,7 @@ def _smoothed_magnitudes(batch: Batch) -> F64:
 def _value(terms: LossTerms) -> F64:
     """The error of the loss (section 5): T_row, then that of the reduction."""
     batch, rows = terms.batch, terms.rows
-    T_row, S = row_error(terms)
+    T_row, S = error_of_rows(terms)
     return reduced(batch, rows, terms.model, rows.row_loss, T_row, S, terms.rho, summands=summands_of(batch))
 
 
@@ -176,7 +176,7 @@ def summands_of(batch: Batch) -> int:
     return batch.n if batch.hard else batch.n * batch.k
 
 
-def row_error(terms: LossTerms) -> tuple[F64, F64]:
+def error_of_rows(terms: LossTerms) -> tuple[F64, F64]:
     """The error T_row of each row's loss, and its sum S of magnitudes (section 5), both (B, N)."""
     batch, model = terms.batch, terms.model
     h_k = model.roundings_of_sum(batch.k)

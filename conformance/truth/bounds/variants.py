@@ -15,10 +15,10 @@ from lossproof.truth.bounds.error_model import TANH_ULP, Model, log_loss, t
 from lossproof.truth.bounds.losses import (
     LossTerms,
     denominator_error,
+    error_of_rows,
     gradient_formulas,
     loss_terms,
     reduced,
-    row_error,
     slope_error,
     summands_of,
     widen,
@@ -155,7 +155,7 @@ def _row_weight(batch: Batch) -> F64:
 
 def _value(terms: LossTerms, lse: F64, E: F64) -> F64:
     batch, rows, model = terms.batch, terms.rows, terms.model
-    T_row, S = row_error(terms)
+    T_row, S = error_of_rows(terms)
     size, E, weight = np.abs(lse)[..., 0], E[..., 0], _row_weight(batch)
     squared = batch.z_loss * size**2
     if batch.z_loss:

@@ -51,7 +51,7 @@ def _parts(s: Numbers, batch: Batch, rows: Rows) -> _Parts:
         p, log_p = _probabilities(s, batch, rows)
     if not batch.is_loss:
         return _Parts(p, log_p)
-    c = s.select(batch.kept[..., None], coefficients(s, batch))
+    c = s.select(batch.kept[..., None], loss_coefficients(s, batch))
     # An absent class of a loss contributes through special values alone; here it contributes nothing.
     log_p = s.select(present, log_p)
     denominator = s.sum(s.exact(counted(batch)))
@@ -79,7 +79,7 @@ def _probabilities(s: Numbers, batch: Batch, rows: Rows) -> tuple[Num, Num]:
     return e / (one + rest), s.select(present, d - s.log1p(rest))
 
 
-def coefficients(s: Numbers, batch: Batch) -> Num:
+def loss_coefficients(s: Numbers, batch: Batch) -> Num:
     """The loss coefficients ``w q'``, those of ignored rows included (section 2)."""
     q = batch.q
     if q is None:

@@ -13,7 +13,7 @@ from flint import arb
 
 from lossproof.core.batch import Batch
 from lossproof.core.formats import F64
-from lossproof.truth.oracle.formulas import coefficients, reduced_rows
+from lossproof.truth.oracle.formulas import loss_coefficients, reduced_rows
 from lossproof.truth.oracle.number_systems import Balls, Num, Numbers, enclose, precision
 from lossproof.truth.row_quantities import MASKED, Rows, label_weights, largest_at
 
@@ -118,7 +118,7 @@ def _probabilities(s: Numbers, batch: Batch, rows: Rows, z: Num) -> tuple[Num, N
 
 def _loss(s: Numbers, batch: Batch, rows: Rows, inner: Num, p: Num, log_p: Num, lse: Num) -> dict[str, Num]:
     regular = rows.kind <= MASKED
-    c = s.select(batch.kept[..., None], coefficients(s, batch))
+    c = s.select(batch.kept[..., None], loss_coefficients(s, batch))
     ones = np.ones((*batch.kept.shape, 1))
     z_loss, weight = s.exact(ones * batch.z_loss), s.exact(ones if batch.row_weight is None else _column(batch))
     denominator = s.sum(_shares(s, batch))
