@@ -39,7 +39,7 @@ def test_a_right_loss_of_jax_passes() -> None:
     v = Variant(z_loss=1e-4, softcap=30.0)
     report = checked(composed(jax_kit(), v), v, dtypes=("float32",), ranks=(2,))
     report.raise_on_failure()
-    assert report.judged > 20
+    assert report.judged >= 20
 
 
 @needs_torch
