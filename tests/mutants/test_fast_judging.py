@@ -11,6 +11,7 @@ from lossproof.cases.catalogue import select
 from lossproof.core.call import Call
 from lossproof.core.clauses import TAIL
 from lossproof.core.observation import FAILING, Observation
+from lossproof.core.operations import OPERATIONS
 from lossproof.judging.check import Check
 from lossproof.judging.observe import observe
 from lossproof.running.group_judge import truths_of
@@ -18,8 +19,8 @@ from lossproof.running.loop import groups, run
 from tests.mutants.kit.mutant import Mutant
 from tests.mutants.matrix.fast_judging import judged
 from tests.mutants.matrix.kill import takes
-from tests.mutants.matrix.outcomes import answer
-from tests.mutants.matrix.places import Answered
+from tests.mutants.matrix.outcomes import answer, outcomes
+from tests.mutants.matrix.places import Answered, Found
 from tests.mutants.matrix.play import declared
 from tests.mutants.matrix.registry import collect
 from tests.mutants.matrix.search import matrix
@@ -27,6 +28,8 @@ from tests.mutants.matrix.search import matrix
 MUTANTS = collect()
 # One in so many of all mutants and controls, whatever there is: about forty.
 _ONE_IN = 19
+# Calls among which one is put to all controls.
+_EVERY = 5
 SOME = list(MUTANTS)[::_ONE_IN]
 NAMED = [
     "upstream cross_entropy: one-hot times log-probabilities",
@@ -35,6 +38,12 @@ NAMED = [
     "control cross_entropy: mean over kept rows",
     "control log_softmax: online blocks of 5",
 ]
+WRONG = (
+    "upstream cross_entropy: one-hot times log-probabilities",
+    "upstream nll_loss: nll: largest log-probability",
+    "upstream softmax: minimum subtracted",
+    "log_softmax: result*(1+0.0001)",
+)
 EACH = list(dict.fromkeys([*NAMED, *SOME]))
 
 
@@ -93,6 +102,49 @@ def _afresh(mutant: Mutant, calls: list[Call]) -> list[Outcome]:
         mutant.restart()
     adapter = mutant.adapter()
     return [answer(adapter, c.problem) for c in calls]
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_controls_that_take_turns_answer_what_each_answers_alone(op: str, deck: list[Call]) -> None:
+    """They share arrays and steps then."""
+    several = {m.id: m for m in MUTANTS.values() if m.kind == "control" and m.op == op}
+    compared = 0
+    for calls in groups([c for c in deck if c.outline.op == op and not c.is_check][::_EVERY]):
+        asked = {name: [0] for name, m in several.items() if takes(m, calls[0].outline)}
+        for name, found in outcomes(calls, asked, MUTANTS).items():
+            alone = answer(several[name].adapter(), calls[0].problem)
+            assert (found[0].error, found[0].failures) == (alone.error, alone.failures)
+            assert found[0].outputs.keys() == alone.outputs.keys()
+            for output, mine in found[0].outputs.items():
+                theirs = alone.outputs[output]
+                assert mine.dtype == theirs.dtype, (calls[0].id, name, output)
+                assert mine.data.tobytes() == theirs.data.tobytes(), (calls[0].id, name, output)
+                compared += 1
+    assert compared > 10
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_controls_that_are_judged_by_the_ends_of_their_answers_are_judged_as_alone(op: str, deck: list[Call]) -> None:
+    """So is a wrong one among them, whatever the others answer."""
+    controls = [m for m in MUTANTS.values() if m.kind == "control" and m.op == op and not m.restart]
+    wrong = next(MUTANTS[name] for name in (*WRONG, *MUTANTS) if MUTANTS[name].op == op and MUTANTS[name].expect)
+    failing = 0
+    for calls in groups([c for c in deck if c.outline.op == op and not c.is_check][::_EVERY]):
+        p = calls[0].outline
+        several = [m for m in (*controls, wrong) if takes(m, p)]
+        answers = [dict(enumerate(_afresh(m, calls))) for m in several]
+        together, alone = (
+            judged(calls, [Answered(declared(m, p.dtype), a, alike) for m, a in zip(several, answers, strict=True)])
+            for alike in (True, False)
+        )
+        for mine, theirs in zip(together, alone, strict=True):
+            assert _verdicts(mine) == _verdicts(theirs)
+            failing += sum(f.failed for f in mine)
+    assert failing > 0
+
+
+def _verdicts(several: list[Found]) -> dict[tuple[str, str], tuple[bool, dict[str, str]]]:
+    return {(f.call.id, f.output): (f.failed, f.conventions) for f in several}
 
 
 @pytest.mark.parametrize("name", NAMED)

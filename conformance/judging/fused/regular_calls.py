@@ -53,17 +53,17 @@ class _Question:
 
 
 def judge_regular(
-    batch: Batch, answers: Mapping[str, F64], declared: Sequence[Declared], *, random: bool
+    batch: Batch, answers: Mapping[str, F64], declared: Sequence[Declared], *, random: bool, met: bool = True
 ) -> Summaries | None:
     """Judge the answers of targets to a batch in one pass, None where it is not for this pass.
 
     ``answers`` hold arrays by output, the targets first and then the batch's layout. ``random`` adds the model of
-    randomly ordered terms.
+    randomly ordered terms; without ``met`` they are judged by the declared profiles alone.
     """
     # Of profile S a logarithm near 0 has an error of its own, which the rows here do not have.
     if not _is_simple(batch) or any(one.profile == "S" for one in declared):
         return None
-    question = _question(batch.fmt.name, tuple(declared), random)
+    question = _question(batch.fmt.name, tuple(declared), random, met)
     size = (len(declared), len(OUTPUTS), batch.x.shape[0], len(question.models), 1)
     found = np.tile(EMPTY, size)
     regular = np.ones(batch.x.shape[0], dtype=bool)
@@ -89,12 +89,12 @@ def _is_simple(batch: Batch) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _question(dtype: str, declared: tuple[Declared, ...], random: bool) -> _Question:
+def _question(dtype: str, declared: tuple[Declared, ...], random: bool, met: bool) -> _Question:
     fmt = FORMATS[dtype]
     oracle = in_double_double.DOUBLE_DOUBLE_MODEL if fmt.precision >= FLOAT64.precision else in_float64.FLOAT64_MODEL
     per_target = []
     for one in declared:
-        profiles = dict.fromkeys((one.profile, "W", fmt.default_profile))
+        profiles = dict.fromkeys((one.profile, "W", fmt.default_profile) if met else (one.profile,))
         several = [Model(fmt, profile, online=one.online) for profile in profiles]
         per_target.append([*several, replace(several[0], random=True)] if random else several)
     judged = tuple(dict.fromkeys(m for several in per_target for m in several))

@@ -47,6 +47,11 @@ class Case:
         return np.where(self.kept, self.w[self.safe], 0).astype(self.x.dtype)
 
 
+_OfCase = Callable[[Case], Array]
+_OfRows = Callable[[Case, Array], Array]
+_OfClasses = Callable[[Case, Array, Array], Array]
+
+
 def relabelled(case: Case, labels: Array) -> Case:
     """The same case with other labels."""
     q = (np.arange(case.k) == labels[..., None]).astype(case.x.dtype)
@@ -129,7 +134,7 @@ class Loss:
         """The loss."""
         with np.errstate(all="ignore"):
             case = self.case(x, reduction=reduction, **options)
-            rows = self.mask(case, self.rows(case, self.logp(case.x), self.weigh(case, self.mix(case))))
+            rows = _rows(case, self.mask, self.rows, self.logp, self.weigh, self.mix)
             if reduction == "none":
                 out = rows
             elif reduction == "mean" and self.mean is not None:
@@ -160,9 +165,21 @@ class Loss:
         with np.errstate(all="ignore"):
             case = self.case(x, axis=axis, **options)
             g = self.row_scale(case, cotangent)
-            z = self.slope(case, self.prob(case.x), self.weigh(case, self.mix(case)))
+            z = _slopes(case, self.slope, self.prob, self.weigh, self.mix)
             out = self.leave_grad(self.mask_slope(case, g * z))
             return unlast(out.astype(x.dtype), axis)
+
+
+@shared
+def _rows(case: Case, mask: _OfRows, rows: _OfClasses, logp: Step, weigh: _OfRows, mix: _OfCase) -> Array:
+    """The loss of each row."""
+    return mask(case, rows(case, logp(case.x), weigh(case, mix(case))))
+
+
+@shared
+def _slopes(case: Case, slope: _OfClasses, prob: Step, weigh: _OfRows, mix: _OfCase) -> Array:
+    """The gradient of each row's loss, ignored or not."""
+    return slope(case, prob(case.x), weigh(case, mix(case)))
 
 
 CORRECT = Loss()

@@ -40,17 +40,22 @@ def shared(f: Callable[P, R]) -> Callable[P, R]:
         # A function has a hash of its own; two of one name are two.
         key = (f, *map(_key, args), *((name, _key(a)) for name, a in options.items()))
         if key not in _known:
-            _known[key] = f(*args, **options)
-            _protect(_known[key], [*args, *options.values()])
-        found: R = _known[key]
+            result = f(*args, **options)
+            _protect(result, [*args, *options.values()])
+            # What is known by its identity must live as long as that is a key.
+            _known[key] = result, args, options
+        found: R = _known[key][0]
         return found
 
     return known
 
 
 def _key(a: Any) -> Any:
-    # The order of sums, and so the last bits of a result, depends on the order in memory.
-    return (a.dtype, a.shape, a.strides, a.tobytes()) if isinstance(a, np.ndarray) else a
+    if isinstance(a, np.ndarray):
+        # The order of sums, and so the last bits of a result, depends on the order in memory.
+        return a.dtype, a.shape, a.strides, a.tobytes()
+    # A dataclass that holds arrays has no hash.
+    return id(a) if is_dataclass(a) and any(isinstance(v, np.ndarray) for v in vars(a).values()) else a
 
 
 def _protect(result: Any, given: list[Any]) -> None:

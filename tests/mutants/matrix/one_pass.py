@@ -28,7 +28,12 @@ def in_one_pass(calls: Sequence[Call], several: Sequence[Answered], places: Sequ
     Of those that are alike the smallest and the largest answer to each entry is judged. If these are within the bound,
     all between them are: a difference is rounded to no more than that of an end.
     """
-    if missing() or not places or not set(calls[0].outputs) <= set(_REGULAR):
+    if missing() or not set(calls[0].outputs) <= set(_REGULAR):
+        return {}
+    # NaN and +inf are matters of clauses.
+    finite = {i: bool((calls[i].problem.x < np.inf).all()) for i in {place.call for place in places}}
+    places = [place for place in places if finite[place.call]]
+    if not places:
         return {}
     mean = several[places[0].who].declared
     ends: Answers = {}
@@ -119,7 +124,7 @@ class _Pass:
         if "vjp" not in got:
             problems = [replace(p, cotangent=None) for p in problems]
         of_each = [declared[who] if isinstance(who, int) else who[0] for who in them]
-        summaries = judge_regular(stack(problems), got, of_each, random=False)
+        summaries = judge_regular(stack(problems), got, of_each, random=False, met=False)
         if summaries is None:
             return None
         places = {(m.profile, m.online): n for n, m in list(enumerate(summaries.models))[1:-1]}
