@@ -27,7 +27,7 @@ from lossproof.core.observation import FAILING, Observation
 from lossproof.running.loop import run
 from lossproof.targets.plain_function import FunctionAdapter
 from lossproof.targets.target import Target
-from tests.mutants.kit.mutant import Mutant
+from tests.mutants.kit.mutant import KnownTarget, Mutant
 from tests.mutants.matrix.registry import collect
 
 from .clause import Answer, Clause, Example
@@ -103,7 +103,7 @@ class Implementation:
     def targets(self) -> list[Target]:
         """The place of the mutant, after the other one if there are two."""
         places = [PLACES[""], PLACES[self.across]] if self.across else [PLACES[""]]
-        return [Target(self, mode, device) for mode, device in places]
+        return [KnownTarget(self, mode, device) for mode, device in places]
 
 
 class _Declaring(NumpyAdapter):

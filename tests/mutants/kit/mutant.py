@@ -38,12 +38,12 @@ class _Adapter(FunctionAdapter):
 
 
 @dataclass(frozen=True)
-class _Target(Target):
-    """A mutant as a target."""
+class KnownTarget(Target):
+    """A target whose adapter is asked for its capabilities once."""
 
     @cached_property
     def capabilities(self) -> Capabilities:
-        """Those of the adapter."""
+        """Those of the adapter, in the mode of the target."""
         return super().capabilities
 
 
@@ -110,7 +110,7 @@ class Mutant:
 
     @cached_property
     def _target(self) -> Target:
-        return _Target(self._adapter)
+        return KnownTarget(self._adapter)
 
 
 _FIELDS = {f.name for f in fields(Mutant)}
