@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lossproof.core.call import Call, from_json
-from lossproof.core.case_id import ERROR
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS, validate
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.diagnosis import diagnosis
 from lossproof.functions.function_session import live_session, quiet, started
+from lossproof.functions.hints import hints
 from lossproof.functions.questions import Questions, asked_calls
 from lossproof.functions.trial_findings import TrialFindings
 from lossproof.running.report import Report, report
@@ -58,7 +58,7 @@ def _checked(
     failures = [o for o in judged.failures if not asked.explained or o.output in asked.explained]
     with quiet(found.prints):
         explained = diagnosis(failures, target) if failures else ""
-    hint = _hint(judged) if asked.calls is None else ""
+    hint = "\n".join(hints(judged.failures)) if asked.calls is None else ""
     return replace(judged, left_out=tuple(left_out), hint=hint, asked=found.notes, diagnosis=explained)
 
 
@@ -87,14 +87,3 @@ def _narrowed(op: str, dtypes: Sequence[str], kinds: Sequence[str]) -> list[str]
     kinds_left = [kind for kind in OPERATIONS[op].targets if kind not in kinds]
     left = (("dtypes", [d for d in FORMATS if d not in dtypes]), ("targets", kinds_left))
     return [f"{', '.join(names)} (not among {argument})" for argument, names in left if names]
-
-
-def _hint(found: Report) -> str:
-    """What to know of failures: those that are answers to invalid input may be none of the function's business."""
-    wrong = [o for o in found.failures if o.case.family == ERROR]
-    if not wrong:
-        return ""
-    hint = f"{len(wrong)} of them answer invalid or empty input (ids with /error/); errors=False leaves it out"
-    # Of a function that has no argument for it nothing else tells.
-    hidden = any("minus-hundred" in o.id for o in wrong)
-    return f"{hint}, ignore_index=-100 says that this label is ignored always" if hidden else hint

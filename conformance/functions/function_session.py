@@ -15,6 +15,7 @@ from lossproof.functions.callee import callee
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.diagnosis import diagnosis
 from lossproof.functions.guard import GuardedFunction
+from lossproof.functions.hints import hints
 from lossproof.functions.isolated import isolated
 from lossproof.functions.prepare import prepared
 from lossproof.functions.questions import Questions, asked_calls
@@ -48,7 +49,7 @@ class FunctionSession:
 
 @dataclass
 class Explained:
-    """A sink that keeps failures, and has the first one explained by ``say`` when all is over."""
+    """A sink that keeps failures, and has the first one explained by ``say`` when all is over, with hints."""
 
     target: Target
     say: Callable[[str], object]
@@ -62,7 +63,9 @@ class Explained:
     def close(self, run: Ended) -> None:
         """Explain."""
         if self._failures and run.facts is not None:
-            self.say(diagnosis(self._failures, self.target))
+            for text in (diagnosis(self._failures, self.target), *hints(self._failures)):
+                if text:
+                    self.say(text)
 
 
 def started(function: Any, declared: Declaration) -> tuple[Target, TrialFindings]:

@@ -230,7 +230,8 @@ def _digits(p: Problem, got: F64, right: F64) -> str:
     axis = p.axis % p.x.ndim
     low, high = (np.where(np.isfinite(p.x), p.x, edge) for edge in (np.inf, -np.inf))
     spread = float(np.max(high.max(axis=axis) - low.min(axis=axis)))
-    for name in dict.fromkeys((p.dtype, fmt.sums.name)):
+    # The finest format that explains it comes first.
+    for name in dict.fromkeys((fmt.sums.name, p.dtype)):
         if top > 8 * max(spread, 1.0) and error <= 4 * FORMATS[name].u * top:
             return (
                 f"the error is that of rounding a number of {top:.6g}, the largest logit, in {name}: log-sum-exp with "

@@ -105,7 +105,7 @@ def test_answers_to_invalid_input_are_judged_unless_it_is_told_not_to() -> None:
     text = str(report)
     assert re.search(r"label -?\d+ of 4 classes: silently gives value \[\S+, \S+\]; accepted values: nan", text)
     assert "more like it" in text
-    said = "of them answer invalid or empty input (ids with /error/); errors=False leaves it out"
+    said = "of them answer invalid or empty input (ids with /error/); errors=False leaves it out (--no-errors)"
     assert text.endswith(f"\n{len(report.failures)} {said}")
     with pytest.raises(AssertionError, match="errors=False leaves it out"):
         report.raise_on_failure()

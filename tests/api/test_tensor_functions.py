@@ -245,3 +245,13 @@ def test_a_label_that_is_ignored_always_is_found_out_by_its_failure() -> None:
     report = checked(hides_the_ignored_label, **given)
     assert "ignore_index=-100 says that this label is ignored always" in str(report)
     checked(hides_the_ignored_label, **given, ignore_index=-100).raise_on_failure()
+
+
+@needs_torch
+def test_a_wider_result_is_hinted_at() -> None:
+    from tests.support.torch_losses import of_float32
+
+    given: dict[str, Any] = {"ranks": (2,), "targets": ["index"], "dtypes": ["bfloat16"]}
+    report = checked(of_float32, **given)
+    assert "result_dtype='float32' says that results are of this dtype" in str(report)
+    checked(of_float32, **given, result_dtype="float32").raise_on_failure()

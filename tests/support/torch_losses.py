@@ -73,3 +73,8 @@ def crashing(logits: Any, labels: Any, reduction: str = "mean") -> Any:
 def hides_the_ignored_label(logits: Any, labels: Any, reduction: str = "mean") -> Any:
     """Compute a loss that ignores the label -100, which no argument says."""
     return torch.nn.functional.cross_entropy(logits, labels, reduction=reduction)
+
+
+def of_float32(logits: Any, labels: Any, reduction: str = "mean") -> Any:
+    """Compute a loss in float32, and return it in float32."""
+    return torch.nn.functional.cross_entropy(logits.float(), labels, reduction=reduction)
