@@ -38,8 +38,9 @@ def test_the_mechanism_of_a_wrong_variant_is_named(example: str, defect: str) ->
 
 
 def test_every_kernel_of_its_own_has_wrong_variants() -> None:
-    # What wraps a module of a framework has none: it has no line of a kernel.
-    assert {*VARIANTS, "liger_cross_entropy"} == set(NEEDS) - {"torch_linear_module"}
+    # What wraps a module of a framework has no line of a kernel; capped logits need no maximum, and have mechanisms of
+    # their own (tests of variants).
+    assert {*VARIANTS, "liger_cross_entropy"} == set(NEEDS) - {"torch_linear_module", "torch_capped"}
     assert {defect for defects in (*VARIANTS.values(), LIGER) for defect in defects} == set(WORDS)
     usual = set(WORDS) - {"a maximum of each rank"}
     # JAX's arrays cannot be overwritten; Keras differentiates itself, and its losses have no smoothing argument.
