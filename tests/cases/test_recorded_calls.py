@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,10 @@ from lossproof.records import record
 from lossproof.running.loop import run
 from lossproof.targets.target import Target, parse_target
 
-DECK = select("default", 3)
+
+@functools.cache
+def deck() -> list[Call]:
+    return select("default", 3)
 
 
 def recorded(call: Call, folder: Path) -> Observation:
@@ -47,10 +51,10 @@ def back(o: Observation, deck: str = "default", seed: int = 3) -> Call:
 def one_of_each() -> Iterator[Call]:
     """One call of each op, dtype and family of the deck, of each relation and each error case, and of each layout."""
     seen: set[tuple[str | None, ...]] = set()
-    for call in DECK:
+    for call in deck():
         case = call.case
         kinds: list[tuple[str | None, ...]] = [(case.op, case.dtype, case.family)]
-        kinds += [(case.op, call.problem.layout), (case.op, call.problem.out_dtype)]
+        kinds += [(case.op, call.outline.layout), (case.op, call.outline.out_dtype)]
         if call.is_check:
             kinds = [(case.op, case.dtype, case.family, case.name)]
         if not seen.issuperset(kinds):
@@ -58,19 +62,21 @@ def one_of_each() -> Iterator[Call]:
             yield call
 
 
-EACH = list(one_of_each())
+@functools.cache
+def each() -> tuple[Call, ...]:
+    return tuple(one_of_each())
 
 
 def test_the_deck_has_every_kind() -> None:
-    families = {c.family for c in EACH}
+    families = {c.family for c in each()}
     assert {RELATION, ERROR, *DRAWN} == families
-    assert {c.problem.layout for c in EACH} == set(LAYOUTS)
-    assert any(c.problem.out_dtype for c in EACH)
+    assert {c.outline.layout for c in each()} == set(LAYOUTS)
+    assert any(c.outline.out_dtype for c in each())
 
 
-@pytest.mark.parametrize("family", sorted({c.family for c in EACH}))
+@pytest.mark.parametrize("family", sorted({RELATION, ERROR, *DRAWN}))
 def test_a_call_of_the_deck_is_the_same_again(family: str, tmp_path: Path) -> None:
-    for call in (c for c in EACH if c.family == family):
+    for call in (c for c in each() if c.family == family):
         found = back(recorded(call, tmp_path))
         assert found.id == call.id
         assert found.to_json() == call.to_json() or np.isnan(call.problem.label_smoothing)
@@ -85,7 +91,7 @@ def judged(target: Target, call: Call) -> list[tuple[str, str, str, float, dict[
 def test_a_check_is_judged_as_it_was(tmp_path: Path) -> None:
     """Its own judge came back with it: as ordinary calls most of these would fail, or end in a traceback."""
     target = parse_target("numpy")
-    checks = [c for c in EACH if c.is_check and c.problem.dtype == "float32"]
+    checks = [c for c in each() if c.is_check and c.outline.dtype == "float32"]
     # sanity check: both kinds
     assert {c.family for c in checks} == {RELATION, ERROR}
     for check in checks:
@@ -114,15 +120,15 @@ def test_explored_and_kept_calls(tmp_path: Path) -> None:
 
 
 def test_what_is_no_longer_there_is_a_usage_error(tmp_path: Path) -> None:
-    relation = next(c for c in DECK if c.family == RELATION)
+    relation = next(c for c in deck() if c.family == RELATION)
     with pytest.raises(UsageError, match="is no case of the default deck of seed 4"):
         back(recorded(relation, tmp_path), seed=4)
-    first, second = [c for c in EACH if not c.is_check][:2]
+    first, second = [c for c in each() if not c.is_check][:2]
     with pytest.raises(UsageError, match=f"the inputs that are kept of {first.id} are those of {second.id}"):
         recorded_call(first.id, second.to_json())
 
 
 def test_the_inputs_of_a_check_alone_are_no_call() -> None:
-    check = next(c for c in DECK if c.family == ERROR)
+    check = next(c for c in deck() if c.family == ERROR)
     with pytest.raises(UsageError, match="a case of the family error is more than its call; expected its id"):
         from_json(json.loads(json.dumps(check.to_json())))
