@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from lossproof.core.formats import F64
 
 _T = TypeVar("_T")
-# Words that are made at once: enough for most of a small call. Philox makes blocks of four.
-_AHEAD, _BLOCK = 64, 4
+# Words that are made at once: enough for a small call. Philox makes blocks of four.
+_AHEAD, _BLOCK = 256, 4
 # Numbers whose parts are not drawn all at once.
 _IN_CACHE = 1 << 12
 _USED_UP = np.zeros(_BLOCK, dtype=np.uint64)
