@@ -143,7 +143,9 @@ def suite(folder: Path, *options: str) -> tuple[Found, str]:
     (folder / "listener.py").write_text(LISTENER)
     given = [word for name in EVERY for word in ("--lossproof-target", WRONG + name)]
     deck = [word.replace("--", "--lossproof-") for word in DECK]
-    base = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "listener", "-q", "--basetemp", str(folder / "base"))
+    # Nothing is explored, and hypothesis's plugin takes a second in each process.
+    plugins = ("no:cacheprovider", "no:hypothesispytest", "listener")
+    base = ("-m", "pytest", *(f"-p{name}" for name in plugins), "-q", "--basetemp", str(folder / "base"))
     result = python(*base, "--pyargs", "lossproof.suite", *given, *deck, *options, path=folder, cwd=folder)
     found: Found = defaultdict(set)
     file = folder / "failed.jsonl"

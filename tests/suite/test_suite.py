@@ -11,6 +11,8 @@ from tests.support.views import install, python
 
 BOTH = ("--lossproof-target", "crooked", "--lossproof-target", "numpy")
 SUITE = ("-m", "pytest", "-p", "no:cacheprovider", "--pyargs", "lossproof.suite", "--lossproof-deck", "smoke")
+# Where nothing is explored, hypothesis's own plugin is a second that nobody needs.
+REPLAY = (*SUITE, "-p", "no:hypothesispytest")
 
 
 def test_a_correct_target_passes_from_any_directory(tmp_path: Path) -> None:
@@ -28,7 +30,7 @@ def test_numpy_may_be_told_to_raise(tmp_path: Path) -> None:
 
 
 def test_items_are_named_by_target_op_dtype_and_family(tmp_path: Path) -> None:
-    result = python(*SUITE, "--collect-only", "-q", "--lossproof-target", "numpy", cwd=tmp_path)
+    result = python(*REPLAY, "--collect-only", "-q", "--lossproof-target", "numpy", cwd=tmp_path)
     assert "test_replay[numpy-softmax-float32-ordinary]" in result.stdout
     assert "test_explore[cross_entropy]" in result.stdout
 
@@ -36,7 +38,7 @@ def test_items_are_named_by_target_op_dtype_and_family(tmp_path: Path) -> None:
 def test_a_crooked_target_fails_with_message_and_hint(tmp_path: Path) -> None:
     site = install(tmp_path / "site")
     select = ("-k", "test_replay and softmax and float32 and ordinary", "--lossproof-seed", "3")
-    result = python(*SUITE, *BOTH, *select, path=site, cwd=tmp_path)
+    result = python(*REPLAY, *BOTH, *select, path=site, cwd=tmp_path)
     assert result.returncode == 1
     assert re.search(
         r"lossproof explain softmax/float32/ordinary/\S+ --target crooked --deck smoke --seed 3", result.stdout
@@ -53,7 +55,7 @@ def test_waivers_make_expected_failures(tmp_path: Path) -> None:
         "reason = 'off by 1 %'\nissue = 'https://example.org/1'\nseen = '1.2.0'\n"
     )
     select = ("-k", "test_replay and crooked-softmax-float32-ordinary", "-rx", "--lossproof-waivers", "w.toml")
-    result = python(*SUITE, "--lossproof-target", "crooked", *select, path=site, cwd=tmp_path)
+    result = python(*REPLAY, "--lossproof-target", "crooked", *select, path=site, cwd=tmp_path)
     assert result.returncode == 0, result.stdout
     assert "1 xfailed" in result.stdout
     assert "one-percent: off by 1 % (https://example.org/1)" in result.stdout
@@ -86,7 +88,7 @@ def test_exploration_finds_and_shrinks_a_defect(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_one_line(tmp_path: Path, arguments: tuple[str, str], message: str) -> None:
-    result = python(*SUITE, "-q", "--lossproof-target", "numpy", *arguments, cwd=tmp_path)
+    result = python(*REPLAY, "-q", "--lossproof-target", "numpy", *arguments, cwd=tmp_path)
     assert result.returncode == 4, result.stdout
     assert message in result.stdout + result.stderr
     assert "Traceback" not in result.stdout + result.stderr
