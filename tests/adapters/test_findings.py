@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from tests.support.forked import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "golden" / "waivers"
-ADAPTERS = ("torch", "tensorflow", "jax", "keras", "numpy", "tinygrad", "onnxruntime")
+ADAPTERS = ("torch", "tensorflow", "jax", "keras", "numpy", "tinygrad", "onnxruntime", "tfjs")
 # Packages of kernels: functions are judged of them, no adapter has them, and no waiver.
 KERNELS = ("liger-kernel",)
 PACKAGES = {
@@ -29,6 +31,13 @@ PACKAGES = {
 }
 # What decides whether some of the defects show; frameworks read it when they are imported.
 SWITCHES = ("TF_ENABLE_ONEDNN_OPTS", "JAX_SOFTMAX_CUSTOM_JVP")
+# What TensorFlow.js takes, with the driver of browsers.
+JAVASCRIPT = (
+    "@tensorflow/tfjs",
+    "@tensorflow/tfjs-backend-wasm",
+    "@tensorflow/tfjs-backend-webgpu",
+    "playwright-core",
+)
 FIELDS = ("Exact", "Observed", "Versions", "Clause", "Script", "Upstream", "Deck")
 WAIVERS = shipped(ADAPTERS)
 
@@ -62,8 +71,18 @@ class Section:
     @property
     def packages(self) -> tuple[str, ...]:
         """What the script imports besides the standard library, in its order."""
+        if self.is_javascript:
+            required = re.findall(
+                r"""require(?:\.resolve)?\("((?:@[\w-]+/)?[\w-]+)[/"]""", self.script.read_text("utf-8")
+            )
+            return tuple(dict.fromkeys(required))
         found = re.findall(r"^(?:import|from) (\w+)", self.script.read_text("utf-8"), re.MULTILINE)
         return tuple(name for name in found if name not in sys.stdlib_module_names)
+
+    @property
+    def is_javascript(self) -> bool:
+        """Whether Node runs the script."""
+        return self.script.suffix == ".cjs"
 
     @property
     def device(self) -> str:
@@ -105,12 +124,23 @@ def named(section: Section) -> str:
 
 
 def installed(adapter: str) -> str | None:
+    if adapter == "tfjs":
+        return in_node("require('@tensorflow/tfjs/package.json').version")
     for package in PACKAGES.get(adapter, (adapter,)):
         try:
             return Version(version(package)).public
         except PackageNotFoundError:
             continue
     return None
+
+
+@cache
+def in_node(expression: str) -> str | None:
+    """The value of an expression of JavaScript where Node finds its packages; None if there is none."""
+    if shutil.which("node") is None:
+        return None
+    done = subprocess.run(["node", "-p", expression], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=named)
@@ -143,13 +173,18 @@ def test_a_waiver_agrees_with_its_section(waiver: Waiver) -> None:
 
 
 def test_every_script_is_told_of_and_short() -> None:
-    scripts = sorted(p for p in FOLDER.glob("*.py") if p.name != "__init__.py")
+    scripts = sorted(p for p in FOLDER.glob("*.*") if p.suffix in (".py", ".cjs") and p.name != "__init__.py")
     assert scripts == sorted(s.script for s in SECTIONS)
     assert [p.name for p in scripts if len(p.read_text("utf-8").splitlines()) >= 30] == []
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=named)
 def test_the_script_needs_only_its_framework(section: Section) -> None:
+    if section.is_javascript:
+        # The backends and the browser are packages of their own.
+        assert set(section.packages) <= {*JAVASCRIPT, "node"}
+        assert "@tensorflow/tfjs" in section.packages
+        return
     # Keras needs NumPy, whatever its backend is; ONNX Runtime takes models, which onnx makes.
     needed = {"keras": {section.backend, "numpy"}, "onnxruntime": {"onnx", "numpy"}}.get(section.adapter, set())
     needed |= {"torch"} if section.adapter in KERNELS else set()
@@ -185,10 +220,23 @@ def run_script(section: Section, **settings: str) -> subprocess.CompletedProcess
         pytest.skip(f"{section.runs_on} is not installed")
     if absent(section):
         pytest.skip(f"there is no {absent(section)}")
+    if section.is_javascript:
+        return run_in_node(section)
     told = dict.fromkeys(SWITCHES) | settings
     # Triton's interpreter is chosen before Triton is imported: the script itself does both.
     packages = () if section.adapter in KERNELS else section.packages
     return run_program(section.script, packages, backend=section.backend, variables=told)
+
+
+def run_in_node(section: Section) -> subprocess.CompletedProcess[str]:
+    """Run a script with the packages that Node finds from here."""
+    place = in_node("require('path').resolve(require.resolve('@tensorflow/tfjs/package.json'), '../../..')")
+    # sanity check: the package is there
+    assert place is not None
+    if "playwright-core" in section.packages and shutil.which("chromium") is None:
+        pytest.skip("there is no chromium")
+    variables = {**os.environ, "NODE_PATH": place, "CHROMIUM": shutil.which("chromium") or ""}
+    return subprocess.run(["node", str(section.script)], capture_output=True, text=True, check=False, env=variables)
 
 
 def is_here(section: Section, **settings: str) -> bool | None:
