@@ -111,6 +111,7 @@ function kindOf(error) {
   return /shape|rank|size|dimension/i.test(text) ? "bad_shape" : "internal";
 }
 
+const SHADERS = new Map(["softmax", "log_softmax", "cross_entropy"].map((op) => [[op, "float32"], "S"]));
 const float32 = (a) => a && { shape: a.shape, data: Float32Array.from(a.data) };
 
 await serve({
@@ -130,7 +131,8 @@ await serve({
     devices: ["cpu", "wasm"],
     modes: ["node", "browser"],
     ranks: [1, 2, 3, 4, 5, 6],
-    by_mode: { browser: { devices: ["webgl", "webgpu"], compile_cost: "cheap" } },
+    // Shaders promise what their languages do (docs/bounds.md, profile S).
+    by_mode: { browser: { devices: ["webgl", "webgpu"], compile_cost: "cheap", profiles: SHADERS } },
   },
   async open(device, mode) {
     const { versions, facts } = await (mode === "browser" ? inBrowser : inNode)(device);

@@ -21,6 +21,7 @@ from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.targets.introduced import Introduced
 from lossproof.targets.launch import adapters_folder
+from lossproof.targets.replies import check_hello
 
 _CHUNK = 1 << 20
 FOLLOW = "made from the answers to other calls, which cannot be asked detached"
@@ -126,6 +127,10 @@ class AnswerFile(Introduced):
         if kind == "failed":
             raise UsageError(f"{self.path}: the adapter did not import there: {message['message']}")
         if kind == "hello":
+            try:
+                check_hello(message)
+            except UsageError as error:
+                raise UsageError(f"{self.path}: {error}") from None
             self.hello = message
         elif kind == "deck":
             self.deck = message
@@ -169,7 +174,7 @@ class AnswerFile(Introduced):
         self, problems: Sequence[Problem], *, isolate: bool, watch: bool, alone: str = ""
     ) -> Iterator[Outcome]:
         """The answers in the file."""
-        offer = self.capabilities().in_mode(self.hello["mode"])
+        offer = self.capabilities().in_mode(self.hello["mode"], self.hello["device"])
         for problem in problems:
             why = local.refusal(self.name, offer, problem)
             if why:

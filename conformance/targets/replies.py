@@ -22,7 +22,8 @@ def check_hello(hello: wire.Message) -> None:
         raise UsageError(f"its first message is {hello.get('kind')!r}, not 'hello'; {_PROTOCOL}")
     if hello.get("wire") != wire.VERSION:
         raise UsageError(f"the worker speaks version {hello.get('wire')} of the wire, not {wire.VERSION}")
-    for name, kind in (("adapter", str), ("capabilities", Capabilities), ("description", Description)):
+    needed = {"adapter": str, "mode": str, "device": str, "capabilities": Capabilities, "description": Description}
+    for name, kind in needed.items():
         if not isinstance(hello.get(name), kind):
             raise UsageError(f"its hello has no {name} of type {kind.__name__}; {_PROTOCOL}")
     wrong = _wrong_capabilities(hello["capabilities"])
@@ -42,7 +43,7 @@ def _wrong_capabilities(c: Capabilities) -> str:
 
 def elsewhere(hello: wire.Message, mode: str, device: str) -> str:
     """Return where a worker computes, if that is not where it was asked to; empty if it is."""
-    said = hello.get("mode", mode), hello.get("device", device)
+    said = hello["mode"], hello["device"]
     return "" if said == (mode, device) else f"in mode {said[0]!r} on {said[1]!r}"
 
 

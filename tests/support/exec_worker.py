@@ -68,6 +68,8 @@ def reply(message: wire.Message) -> wire.Message:
 
 
 def main(source: BinaryIO, sink: BinaryIO) -> None:
+    if HOW == "homeless":
+        del HELLO["device"]
     if HOW == "failed":
         HELLO.update(kind="failed", message="there is no such chip")
     send(sink, b"a greeting\n" + wire.pack(HELLO))

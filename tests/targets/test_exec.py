@@ -75,6 +75,7 @@ def test_commands_are_taken_apart_as_a_shell_does(text: str, words: list[str], p
             f"{WORKER} incapable",
             "its hello has no capabilities of type Capabilities; docs/adapter-protocol.md says what",
         ),
+        (f"{WORKER} homeless", "its hello has no device of type str; docs/adapter-protocol.md says what"),
         (f"{WORKER} failed", ": there is no such chip"),
         (
             "exec:echo hello world",
