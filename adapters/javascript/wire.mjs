@@ -29,10 +29,13 @@ function float(text) {
   const [, sign, whole, digits, power] = /^(-?)0x([01])\.([0-9a-f]+)p([+-]\d+)$/.exec(text) ?? [];
   if (power === undefined) return { inf: Infinity, "-inf": -Infinity, nan: NaN }[text];
   const size = Number(`0x${whole}${digits}`) * 2 ** (-4 * digits.length);
-  return (sign ? -1 : 1) * (size * 2 ** (Number(power) + 52)) * 2 ** -52;
+  // The power alone may be too large or too small for a number.
+  const half = Math.trunc(Number(power) / 2);
+  return (sign ? -1 : 1) * (size * 2 ** half) * 2 ** (Number(power) - half);
 }
 
-function decode(value, bytes) {
+/** A value from the text of a frame; of the bytes of its arrays, those from bytes.at on. */
+export function decode(value, bytes) {
   if (Array.isArray(value)) return value.map((v) => decode(v, bytes));
   if (value === null || typeof value !== "object") return value;
   if ("float" in value) return float(value.float);

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
+import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lossproof.adapters import wire
 from tests.support.views import lossproof
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
@@ -77,6 +82,29 @@ def test_a_mode_that_it_does_not_have_is_named(mine: Path) -> None:
     )
     mine.write_text(failing)
     assert "exec:node mine.mjs: no such chip" in lossproof("run", "exec:node mine.mjs", *PART).stderr
+
+
+@needs_node
+def test_values_arrive_as_they_are(mine: Path) -> None:
+    floats = (0.1, -0.0, 5e-324, 2.0**-1022, -1.7976931348623157e308, math.inf, -math.inf, math.nan, 1.0)
+    a = np.array([[1, -(2**62)], [2**63 - 1, 0]])
+    frame = wire.pack({"kind": "x", "floats": floats, "a": a, "b": np.array([True, False]), "c": np.zeros((0, 3))})
+    mine.with_name("frame").write_bytes(frame)
+    program = """
+        import { readFileSync } from "node:fs";
+        import { decode } from "./wire.mjs";
+        const frame = readFileSync("frame"), end = 24 + frame.readUInt32BE(12);
+        const bytes = Object.assign(frame.subarray(end), { at: 0 });
+        const { floats, a, b, c } = decode(JSON.parse(frame.toString("utf8", 24, end)), bytes);
+        const bits = Array.from(new BigUint64Array(Float64Array.from(floats).buffer), String);
+        const others = [a.shape, Array.from(a.data, String), Array.from(b.data), c.shape, c.data.length];
+        console.log(JSON.stringify([bits, ...others]));
+    """
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", program], capture_output=True, text=True, check=True, cwd=mine.parent
+    )
+    bits = [str(n) for n in np.array(floats).view(np.uint64)]
+    assert json.loads(done.stdout) == [bits, [2, 2], [str(n) for n in a.ravel()], [1, 0], [0, 3], 0]
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
