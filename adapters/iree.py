@@ -19,7 +19,18 @@ from . import compose, jax_modes
 from .drivers import vulkan_devices
 from .given import Given
 from .programs import Programs, metered, seen_by_compiler
-from .protocol import ARRAYS, OPS, OUTPUTS, Capabilities, Description, Meter, Problem, Support, Tensor, UnsupportedProblem
+from .protocol import (
+    ARRAYS,
+    OPS,
+    OUTPUTS,
+    Capabilities,
+    Description,
+    Meter,
+    Problem,
+    Support,
+    Tensor,
+    UnsupportedProblem,
+)
 
 # Of each device IREE's name of the driver, and of what compiles for it.
 _DRIVERS = {"cpu": ("local-task", "llvm-cpu"), "vulkan": ("vulkan", "vulkan-spirv")}
@@ -44,7 +55,9 @@ class IreeAdapter:
         self._configs = {name: rt.Config(driver) for name, (driver, _) in _DRIVERS.items() if _opens(driver)}
         how = "jax.nn and compose.py, exported as StableHLO"
         self._capabilities = Capabilities(
-            ops={op: Support("composed", ("index",) if op == "nll_loss" else ("index", "probability"), how) for op in OPS},
+            ops={
+                op: Support("composed", ("index",) if op == "nll_loss" else ("index", "probability"), how) for op in OPS
+            },
             dtypes=("float32",),
             devices=tuple(self._configs),
             outputs=tuple(name for name in OUTPUTS if name != "vjp_again"),
@@ -54,7 +67,9 @@ class IreeAdapter:
 
     def describe(self) -> Description:
         """Report the versions of compiler, runtime and JAX, and the devices that Vulkan shows."""
-        versions = {name: metadata.version(name) for name in ("iree-base-compiler", "iree-base-runtime", "jax", "numpy")}
+        versions = {
+            name: metadata.version(name) for name in ("iree-base-compiler", "iree-base-runtime", "jax", "numpy")
+        }
         return Description({**versions, "python": platform.python_version()}, {"vulkan": vulkan_devices()})
 
     def capabilities(self) -> Capabilities:
@@ -127,7 +142,7 @@ def _compiled(p: Problem, arrays: List[np.ndarray], config: Any, backend: str) -
     binary = iree.compiler.compile_str(lowered.as_text(), target_backends=[backend], input_type="stablehlo")
     context = rt.SystemContext(config=config)
     context.add_vm_module(rt.VmModule.copy_buffer(context.instance, binary))
-    return context.modules[next(name for name in context.modules.keys() if name.startswith("jit"))]["main"]
+    return context.modules[next(name for name in context.modules if name.startswith("jit"))]["main"]
 
 
 def _placed(device: Any, a: np.ndarray) -> Any:

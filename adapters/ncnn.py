@@ -29,7 +29,9 @@ class NcnnAdapter:
     name = "ncnn"
 
     def __init__(self) -> None:
-        devices = ("cpu", "vulkan") if ncnn.get_gpu_count() and ncnn.create_layer("Softmax").support_vulkan else ("cpu",)
+        devices = (
+            ("cpu", "vulkan") if ncnn.get_gpu_count() and ncnn.create_layer("Softmax").support_vulkan else ("cpu",)
+        )
         self._capabilities = Capabilities(
             ops={"softmax": Support("native")},
             dtypes=("float32",),

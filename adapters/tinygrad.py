@@ -113,8 +113,9 @@ class TinygradAdapter:
             body.append('%s = Tensor(%s, device="%s").realize()' % (name, array, device.upper()))
         body += ["", *computation(problem)]
         body += ['print("%s", %s.numpy().astype(float).tolist())' % (name, name) for name in _computed(problem)]
-        body.append('print("tinygrad", metadata.version("tinygrad"))')
-        imports = ["from importlib import metadata", "import numpy as np", "from tinygrad import Tensor"]
+        # The module has no version of its own.
+        body.append('print("tinygrad", __import__("importlib.metadata").metadata.version("tinygrad"))')
+        imports = ["import numpy as np", "from tinygrad import Tensor"]
         return source.program(source.title(problem, "tinygrad"), imports, body)
 
 

@@ -22,12 +22,13 @@ from tests.support.forked import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "golden" / "waivers"
-ADAPTERS = ("torch", "tensorflow", "jax", "keras", "numpy", "tinygrad", "onnxruntime", "tfjs")
+ADAPTERS = ("torch", "tensorflow", "jax", "keras", "numpy", "tinygrad", "onnxruntime", "ncnn", "iree", "tfjs")
 # Packages of kernels: functions are judged of them, no adapter has them, and no waiver.
 KERNELS = ("liger-kernel",)
 PACKAGES = {
     "tensorflow": ("tensorflow-cpu", "tensorflow"),
     "onnxruntime": ("onnxruntime", "onnxruntime-webgpu", "onnxruntime-gpu"),
+    "iree": ("iree-base-compiler",),
 }
 # What decides whether some of the defects show; frameworks read it when they are imported.
 SWITCHES = ("TF_ENABLE_ONEDNN_OPTS", "JAX_SOFTMAX_CUSTOM_JVP")
@@ -90,6 +91,10 @@ class Section:
         text = self.script.read_text("utf-8")
         if "WebGpuExecutionProvider" in text:
             return "webgpu"
+        if "use_vulkan_compute = True" in text or 'Config("vulkan")' in text:
+            return "vulkan"
+        if 'device="CL"' in text:
+            return "cl"
         found = re.search(r'\bdevice="([\w:]+)"', text)
         return found.group(1) if found else ""
 
@@ -186,7 +191,8 @@ def test_the_script_needs_only_its_framework(section: Section) -> None:
         assert "@tensorflow/tfjs" in section.packages
         return
     # Keras needs NumPy, whatever its backend is; ONNX Runtime takes models, which onnx makes.
-    needed = {"keras": {section.backend, "numpy"}, "onnxruntime": {"onnx", "numpy"}}.get(section.adapter, set())
+    besides = {"keras": {section.backend, "numpy"}, "onnxruntime": {"onnx", "numpy"}}
+    needed = besides.get(section.adapter, {"numpy"} if section.adapter in ("tinygrad", "ncnn", "iree") else set())
     needed |= {"torch"} if section.adapter in KERNELS else set()
     assert set(section.packages) - needed == {section.adapter.replace("-", "_")}
     if section.adapter in KERNELS:
@@ -202,7 +208,7 @@ def absent(section: Section) -> str:
     kind = section.device.partition(":")[0]
     if not kind:
         return ""
-    if kind == "webgpu":
+    if kind in ("cl", "webgpu", "vulkan"):
         from lossproof.targets.target import load_adapter
 
         return "" if kind in load_adapter(section.adapter).capabilities().devices else section.device

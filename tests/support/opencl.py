@@ -1,4 +1,4 @@
-"""A little of OpenCL through ctypes: sources of kernels become functions of NumPy arrays, on the first device there is."""
+"""A little of OpenCL through ctypes: the source of a kernel becomes a function of NumPy arrays, on the first device."""
 
 from __future__ import annotations
 
@@ -90,10 +90,18 @@ class Kernel:
             _checked(cl.clSetKernelArg(self._kernel, place, ctypes.c_size_t(ctypes.sizeof(value)), ctypes.byref(value)))
         sizes = [(ctypes.c_size_t * 1)(v) for v in (n * self._group, self._group)]
         _checked(cl.clEnqueueNDRangeKernel(self._queue, self._kernel, 1, None, *sizes, 0, None, None))
-        place = ctypes.c_size_t(out.nbytes)
+        size = ctypes.c_size_t(out.nbytes)
         _checked(
             cl.clEnqueueReadBuffer(
-                self._queue, buffers[1], 1, ctypes.c_size_t(0), place, out.ctypes.data_as(ctypes.c_void_p), 0, None, None
+                self._queue,
+                buffers[1],
+                1,
+                ctypes.c_size_t(0),
+                size,
+                out.ctypes.data_as(ctypes.c_void_p),
+                0,
+                None,
+                None,
             )
         )
         for buffer in buffers:

@@ -1,4 +1,4 @@
-"""A little of WebGPU through wgpu: a shader in WGSL becomes a function of NumPy arrays, on the first device there is."""
+"""A little of WebGPU through wgpu: a shader in WGSL becomes a function of NumPy arrays, on the first device."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def device() -> Any:
 
 
 class Kernel:
-    """A shader whose entry point ``NAME`` computes a row a work-group: x, out, and the sizes n and k are bound to it."""
+    """A shader whose entry point computes a row a work-group: x, out, and the sizes n and k are bound to it."""
 
     def __init__(self, source: str, name: str) -> None:
         self._device = device()

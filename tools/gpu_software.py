@@ -1,0 +1,73 @@
+"""Install what the lane gpu-software runs on: software devices for OpenCL, Vulkan and WebGPU, by apt where one is root.
+
+Then the smoke deck runs on each of them; a line says which device is not there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGES = ("pocl-opencl-icd", "ocl-icd-libopencl1", "clang", "mesa-vulkan-drivers", "libvulkan1", "chromium")
+# Chromium brings SwiftShader, whose Vulkan ONNX Runtime's WebGPU takes; of llvmpipe it says that it is no adapter.
+SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
+LLVMPIPE = Path("/usr/share/vulkan/icd.d/lvp_icd.x86_64.json")
+OPENCL = Path("/etc/OpenCL/vendors/pocl.icd")
+
+SMOKE = ("run", "--deck", "smoke", "--strict")
+
+
+class Run(NamedTuple):
+    """A device with what runs on it: the ``file`` that shows it is there, and the kind that the run must have."""
+
+    file: Path
+    variables: Mapping[str, str]
+    targets: Sequence[str]
+    device: str
+
+
+def on_vulkan(driver: Path, device: str, *targets: str) -> Run:
+    """A run on a driver of Vulkan."""
+    return Run(driver, {"VK_ICD_FILENAMES": str(driver)}, targets, device)
+
+
+RUNS = (
+    Run(OPENCL, {}, ("tinygrad:cl",), "cl"),
+    on_vulkan(SWIFTSHADER, "webgpu", "onnxruntime:webgpu", "onnxruntime+expanded:webgpu"),
+    on_vulkan(LLVMPIPE, "vulkan", "ncnn:vulkan"),
+    on_vulkan(SWIFTSHADER, "vulkan", "iree:vulkan"),
+)
+
+
+def install() -> None:
+    """Install the packages that apt has, unless everything is there; say so where that is not possible."""
+    if all(path.exists() for path in (SWIFTSHADER, LLVMPIPE, OPENCL)):
+        return
+    if not shutil.which("apt-get") or os.geteuid():
+        print("gpu-software: apt-get and root are needed to install", " ".join(PACKAGES), flush=True)
+        return
+    for command in (["update"], ["install", "-y", "--no-install-recommends", *PACKAGES]):
+        subprocess.run(["apt-get", *command], check=False, stdout=subprocess.DEVNULL)
+
+
+def main() -> int:
+    """Install, then run the smoke deck on each device that is there. Returns 1 if a run fails."""
+    install()
+    failed = 0
+    for run in RUNS:
+        if not run.file.exists():
+            print(f"gpu-software: skipped {' '.join(run.targets)}: there is no {run.file}", flush=True)
+            continue
+        command = [sys.executable, "-m", "lossproof", *SMOKE, *run.targets, "--require", run.device]
+        print("gpu-software:", " ".join(command[1:]), flush=True)
+        failed |= subprocess.run(command, env={**os.environ, **run.variables}, check=False).returncode
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
