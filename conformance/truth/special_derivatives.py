@@ -6,9 +6,12 @@ finite and masked logits, where section 3 defines them; elsewhere any answer is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from lossproof.core.batch import Batch
+from lossproof.core.batch import Batch, Bools
+from lossproof.core.formats import F64
 from lossproof.truth.expected import ANY, NAN, OVERFLOW, Sheet
 from lossproof.truth.row_quantities import MASKED, Rows, counted, partial_limit, row_overflow
 
@@ -30,8 +33,11 @@ def later_derivatives(batch: Batch, rows: Rows, out: dict[str, Sheet]) -> None:
 def _undefined(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     odd = (rows.kind > MASKED) & batch.kept if batch.op != "nll_loss" else np.zeros(rows.kind.shape, dtype=bool)
     crowded = row_overflow(batch, rows) & batch.kept
-    spread = sum(np.abs(v).sum(-1) for v in (batch.tan, batch.tan_q) if v is not None)
-    crowded = crowded | (np.asarray(spread) >= partial_limit(batch))
+    spread = np.asarray(sum(np.abs(v).sum(-1) for v in (batch.tan, batch.tan_q) if v is not None))
+    crowded = crowded | (spread >= partial_limit(batch))
+    if batch.is_loss:
+        # The sums of a loss have the weights in them, and those of a reduction other rows.
+        crowded = crowded | _beyond(batch, spread * np.maximum(1.0, np.abs(rows.c).sum(-1)))
     empty = np.zeros(odd.shape, dtype=bool)
     if batch.is_loss and batch.reduction == "mean":
         empty |= (counted(batch).sum(1) == 0)[:, None]
@@ -60,9 +66,10 @@ def _target_gradient(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     masked = rows.absent & (rows.kind == MASKED)[..., None]
     sheet.put(masked, np.sign(factor) * np.inf)
     sheet.put(masked & (factor == 0), 0.0, accept=NAN, clause=6)
-    # The product g log p may overflow before the weight scales it down.
-    limit = partial_limit(batch)
-    sheet.allow(~masked & (np.abs(rows.row_scale[..., None] * rows.log_p) >= limit), OVERFLOW, 7)
+    # The product of any of them may overflow before the next one, or 1 - eps, scales it down.
+    g, w = rows.row_scale[..., None], batch.w[:, None, :]
+    products = np.broadcast_arrays(g * rows.log_p, w * rows.log_p, g * w, g * w * rows.log_p)
+    sheet.allow(~masked & (_largest(products) >= partial_limit(batch)), OVERFLOW, 7)
 
 
 def _target_jvp(batch: Batch, rows: Rows, sheet: Sheet) -> None:
@@ -73,4 +80,21 @@ def _target_jvp(batch: Batch, rows: Rows, sheet: Sheet) -> None:
     masked = rows.absent & (rows.kind == MASKED)[..., None]
     _spread(sheet, (masked & (factor == 0)).any(-1), NAN, 6)
     _spread(sheet, (masked & (factor != 0)).any(-1), ANY, 0)
-    _spread(sheet, np.abs(batch.tan_q * rows.log_p).sum(-1) >= partial_limit(batch), OVERFLOW, 7)
+    # As above, with the direction, whose product with a weight may overflow where log p is 0.
+    weighted = batch.w[:, None, :] * batch.tan_q
+    products = (batch.tan_q * rows.log_p, weighted, weighted * rows.log_p)
+    _spread(sheet, _beyond(batch, _largest(np.broadcast_arrays(*products)).sum(-1)), OVERFLOW, 7)
+
+
+def _largest(products: Sequence[F64]) -> F64:
+    """The largest of some products, entry by entry; one of infinity and 0 is none."""
+    return np.asarray(np.fmax.reduce(np.abs(products), axis=0))
+
+
+def _beyond(batch: Batch, size: F64) -> Bools:
+    """The rows (B, N) of a loss whose terms, or whose sum with those of other kept rows, may overflow (clause 7)."""
+    limit = partial_limit(batch)
+    if batch.reduction == "none":
+        return np.asarray(size >= limit)
+    total = np.where(batch.kept, size, 0.0).sum(1, keepdims=True)
+    return np.asarray((size >= limit) | (batch.kept & (total >= limit)))

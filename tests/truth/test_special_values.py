@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -338,6 +339,39 @@ def test_clause_7_overflow(dtype: str) -> None:
     assert good(big, "vjp", [[NAN] * 3]) is (dtype != "float16")
     assert good(big, "vjp", rounded(dtype, [[top / 4.5, top / 4.5, -top / 2.25]]))
     assert dtype == "float64" or not good(big, "vjp", [[0.0, 0.0, 0.0]])
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum"])
+def test_clause_7_products_of_later_derivatives_that_overflow_on_the_way(reduction: str) -> None:
+    """Any two factors may be multiplied first, and a sum over rows may have infinities of both signs."""
+    unit = 2.0**1022
+    x, w = np.array([[0.0, -1.5 * unit], [-unit, 0.0]]), np.array([7.0, 3.0])
+
+    def directed(t: list[list[float]]) -> Problem:
+        q = np.zeros((2, 2))
+        return Problem("cross_entropy", "float64", x, q, w, reduction=reduction, target_tangent=np.array(t))
+
+    apart = directed([[0.0, 1.0], [-1.0, 0.0]])
+    assert good(apart, "jvp_target", [INF, -INF] if reduction == "none" else NAN)
+    early = directed([[unit, 0.0], [0.0, 0.0]])
+    assert good(early, "jvp_target", [NAN, 0.0] if reduction == "none" else NAN)
+    # Nothing is excused where nothing is near the range.
+    near = directed([[0.25, 2.0**-5], [2.0**-5, 0.5]])
+    exact = [3 * 2.0**-5 * 1.5 * unit, 7 * 2.0**-5 * unit]
+    assert good(near, "jvp_target", exact if reduction == "none" else sum(exact))
+    assert not good(near, "jvp_target", [NAN, exact[1]] if reduction == "none" else NAN)
+
+    def against(cotangent: float) -> Problem:
+        g = np.full(2 if reduction == "none" else (), cotangent)
+        half = replace(directed([[0.0, 0.0], [0.0, 0.0]]), label_smoothing=0.5, target_tangent=None)
+        return replace(half, x=x / 4, cotangent=g, wrt_target=True)
+
+    # g w log p overflows before 1 - eps halves it.
+    halved = against(2.5)
+    slopes = [[0.0, unit / 8 * 2.5 * 3 * 1.5], [unit / 8 * 2.5 * 7, 0.0]]
+    assert good(halved, "grad_target", slopes)
+    assert good(halved, "grad_target", [[0.0, slopes[0][1]], [INF, 0.0]])
+    assert not good(against(0.5), "grad_target", [[0.0, slopes[0][1] / 5], [INF, 0.0]])
 
 
 def test_clause_7_float16_counts_and_classes() -> None:
