@@ -88,7 +88,8 @@ def executed(text: str) -> tuple[str, object]:
     return printed.getvalue(), end.value.code
 
 
-WRITTEN = sorted({section.script for section in SECTIONS if section.script.stem not in BY_HAND})
+# Those in JavaScript are written by hand, too: the command writes Python.
+WRITTEN = sorted({s.script for s in SECTIONS if s.script.stem not in BY_HAND and not s.is_javascript})
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda p: p.stem)
