@@ -1,6 +1,6 @@
 """Install what the lane gpu-software runs on: software devices for OpenCL, Vulkan and WebGPU, by apt where one is root.
 
-Then the smoke deck runs on each of them; a line says which device is not there.
+Then the smoke deck runs on each of them, and tests that need them; a line says which device is not there.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ RUNS = (
     on_vulkan(LLVMPIPE, "vulkan", "ncnn:vulkan"),
     on_vulkan(SWIFTSHADER, "vulkan", "iree:vulkan"),
 )
+# Where the adapters compute, and whether the scripts of findings show what is told of them.
+FILES = ("tests/adapters/test_software_devices.py", "tests/adapters/test_findings.py")
+TESTS = ("pytest", *FILES, "-k", "software or tinygrad or onnxruntime or ncnn or iree")
 
 
 def install() -> None:
@@ -56,7 +59,7 @@ def install() -> None:
 
 
 def main() -> int:
-    """Install, then run the smoke deck on each device that is there. Returns 1 if a run fails."""
+    """Install, then run the smoke deck on each device that is there, and tests. Returns 1 if one fails."""
     install()
     failed = 0
     for run in RUNS:
@@ -66,6 +69,9 @@ def main() -> int:
         command = [sys.executable, "-m", "lossproof", *SMOKE, *run.targets, "--require", run.device]
         print("gpu-software:", " ".join(command[1:]), flush=True)
         failed |= subprocess.run(command, env={**os.environ, **run.variables}, check=False).returncode
+    if SWIFTSHADER.exists():
+        environment = {**os.environ, "VK_ICD_FILENAMES": str(SWIFTSHADER)}
+        failed |= subprocess.run([sys.executable, "-m", *TESTS], env=environment, check=False).returncode
     return 1 if failed else 0
 
 
