@@ -96,7 +96,7 @@ class Section:
         if 'device="CL"' in text:
             return "cl"
         found = re.search(r'\bdevice="([\w:]+)"', text)
-        return found.group(1) if found else ""
+        return found.group(1) if found and found.group(1) != "CPU" else ""
 
     @property
     def waivers(self) -> list[str]:
