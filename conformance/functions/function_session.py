@@ -25,6 +25,7 @@ from lossproof.running import judgement_cache
 from lossproof.running.header import record_header
 from lossproof.running.session import Ended, Live, Session
 from lossproof.running.session_options import DeckOptions
+from lossproof.running.withheld import ASKED_BY, EVERYTHING
 from lossproof.targets.launch import Processes
 from lossproof.targets.target import Player, Target
 
@@ -103,7 +104,7 @@ def function_session(function: Any, declared: Declaration, asked: Questions) -> 
     target, found = started(function, declared)
     deck = DeckOptions(size=asked.deck, seed=asked.seed, ops=(declared.op,), dtypes=found.dtypes)
     calls, left = asked_calls(found, declared, asked)
-    header = record_header([target], calls, deck)
+    header = record_header([target], calls, deck) | {ASKED_BY: f"the deck {EVERYTHING} asks them"}
     session = live_session(target, calls, deck, cache=asked.cache, header=header)
     notes = (*found.notes, *(f"left out: {line}" for line in left))
     return FunctionSession(session, notes, partial(quiet, found.prints), target)

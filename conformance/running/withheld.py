@@ -11,6 +11,8 @@ from lossproof.targets.target import Target
 
 # The deck that withholds nothing.
 EVERYTHING = "full"
+# In a header: what asks everything, where no name of a target stands for what was judged.
+ASKED_BY = "asked_by"
 
 
 def withheld(targets: Sequence[Target], calls: Iterable[Call]) -> dict[str, int]:
@@ -30,7 +32,7 @@ def withheld_text(header: Mapping[str, Any]) -> str:
     (first, n), *more = counts.items()
     several = ", ".join([f"{n} calls from {first}", *(f"{n} from {name}" for name, n in more)])
     costs = "a new shape costs it a compilation" if not more else "a new shape costs them a compilation"
-    return f"withheld: {several} ({costs}); {_command(counts, header)}"
+    return f"withheld: {several} ({costs}); {header.get(ASKED_BY) or _command(counts, header)}"
 
 
 def _command(targets: Iterable[str], header: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from lossproof.adapters.protocol import Capabilities
 from lossproof.cases.catalogue import select
 from lossproof.cli.main import cli
 from lossproof.records.record import read_record
+from lossproof.running.withheld import ASKED_BY, withheld_text
 from lossproof.targets import selection
 from lossproof.targets.target import Target
 from tests.support.decks import whole
@@ -89,3 +90,9 @@ def test_the_full_deck_is_the_default_deck_for_everyone() -> None:
     for adapter in (CHEAP, DEAR):
         assert all(Target(adapter).takes(c.tier) for c in full)
         assert not all(Target(adapter).takes(c.tier) for c in default)
+
+
+def test_of_a_function_the_deck_is_named_and_no_command() -> None:
+    """A run of the command line has no target of its name."""
+    text = withheld_text({"withheld": {"loss": 5}, ASKED_BY: "the deck full asks them"})
+    assert text == "withheld: 5 calls from loss (a new shape costs it a compilation); the deck full asks them"
