@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from lossproof import __version__
-from lossproof.cli import interface_functions, interface_records, interface_upgrade, interface_views
+from lossproof.cli import interface_functions, interface_gpu, interface_records, interface_upgrade, interface_views
 from lossproof.cli.shared_options import deck_options, execution_options, output_options, rule_options
 from lossproof.core.errors import UsageError
 
@@ -226,7 +226,7 @@ def deck_export(folder: str, **options: Any) -> int:
 @output_options()
 @rule_options()
 def judge(answers: tuple[str, ...], **options: Any) -> int:
-    """Judge ANSWERS from a machine that has evaluated an exported deck: the same report as a run."""
+    """Judge ANSWERS from a machine that has evaluated an exported deck, files or bundles: the same report as a run."""
     from lossproof.cli.commands.detached import judge_command
 
     return judge_command(answers, **options)
@@ -234,6 +234,7 @@ def judge(answers: tuple[str, ...], **options: Any) -> int:
 
 for command in (
     *interface_functions.FUNCTION_COMMANDS,
+    interface_gpu.gpu,
     *interface_records.RECORD_COMMANDS,
     *interface_upgrade.UPGRADE_COMMANDS,
     *interface_views.VIEW_COMMANDS,

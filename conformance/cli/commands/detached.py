@@ -1,11 +1,13 @@
-"""``lossproof deck export`` and ``lossproof judge``: a deck for another machine, and its answers."""
+"""``lossproof deck export``, ``gpu --script`` and ``judge``: a deck for another machine, and its answers."""
 
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +15,7 @@ from lossproof.cli.outputs import new_record, views
 from lossproof.cli.printed_session import told
 from lossproof.cli.shared_options import OutputOptions
 from lossproof.core.errors import UsageError
+from lossproof.running.carried import answer_files, write_script
 from lossproof.running.detached import AnswerFile, export
 from lossproof.running.header import record_header
 from lossproof.running.session import Live, Session
@@ -22,18 +25,32 @@ from lossproof.targets.target import Target
 
 def export_command(folder: str, *, deck: DeckOptions, execution: Execution) -> int:
     """Write the folder and say what to do with it."""
-    filters = {"ops": list(deck.ops), "dtypes": list(deck.dtypes), "families": list(deck.families)}
-    facts = {"size": deck.size, "seed": deck.seed, **filters}
-    n = export(Path(folder), deck.calls(), facts, execution.timeout)
+    n = export(Path(folder), deck.calls(), _facts(deck), execution.timeout)
     click.echo(f"{folder}: {n} calls, the adapters, and README.txt with the command that evaluates them")
     return 0
 
 
+def script_command(script: str, *, size: str, timeout: float) -> int:
+    """Write the script and say what to do with it."""
+    deck = DeckOptions(size=size)
+    n = write_script(Path(script), deck.calls(), _facts(deck), timeout)
+    click.echo(f"{script}: {n} calls and the adapters; there: python {Path(script).name}; here: lossproof judge BUNDLE")
+    return 0
+
+
+def _facts(deck: DeckOptions) -> dict[str, Any]:
+    """The arguments that make a deck again."""
+    filters = {"ops": list(deck.ops), "dtypes": list(deck.dtypes), "families": list(deck.families)}
+    return {"size": deck.size, "seed": deck.seed, **filters}
+
+
 def judge_command(answers: Sequence[str], *, rules: Rules, outputs: OutputOptions) -> int:
-    """Judge files of answers as a run judges targets; the exit code."""
+    """Judge files of answers, and bundles of them, as a run judges targets; the exit code."""
     new_record(outputs.record, overwrite=outputs.overwrite)
     with contextlib.ExitStack() as stack:
-        heard = [AnswerFile(path) for path in answers]
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        places = [p for n, given in enumerate(answers) for p in answer_files(Path(given), folder / str(n))]
+        heard = [AnswerFile(path) for path in places]
         for one in heard:
             stack.callback(one.close)
         for one in heard[1:]:
