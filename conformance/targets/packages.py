@@ -61,14 +61,20 @@ def _requirements(entry: EntryPoint) -> list[Requirement]:
 
 def _found(r: Requirement, name: str) -> tuple[str, str] | None:
     """The distribution that a requirement asks for, or another build of the framework, and its version."""
-    others = [name] if canonicalize_name(r.name).startswith(f"{canonicalize_name(name)}-") else []
+    others = [name] if f"{canonicalize_name(r.name)}-".startswith(f"{canonicalize_name(name)}-") else []
     for distribution in (r.name, *others):
         try:
             return distribution, version(distribution)
         except PackageNotFoundError:
             continue
     # Builds have names of their own, the module has one.
-    return next(((module, "") for module in others if find_spec(module) is not None), None)
+    return next(((module, "") for module in others if _is_module(module)), None)
+
+
+def _is_module(name: str) -> bool:
+    """Whether something can be imported by that name; a folder that happens to bear it is nothing."""
+    spec = find_spec(name)
+    return spec is not None and spec.origin is not None
 
 
 def _listed(versions: Mapping[str, str]) -> list[str]:

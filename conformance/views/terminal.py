@@ -23,9 +23,12 @@ _COLOURS = {"pass": "green", "convention": "green", "waived": "yellow", "suspect
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Open a console that wraps nothing off a terminal, where lines are read by programs and logs."""
-    out = _Console(stderr=stderr, highlight=False, soft_wrap=False)
-    return out if out.is_terminal else _Console(stderr=stderr, highlight=False, width=200)
+    """Open a console that wraps nothing off a terminal, where lines are read by programs and logs.
+
+    Colons stand around devices, as in ``tinygrad:cl: 3 fail``, and make no emoji of them.
+    """
+    out = _Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=False)
+    return out if out.is_terminal else _Console(stderr=stderr, highlight=False, emoji=False, width=200)
 
 
 class _Console(Console):

@@ -20,6 +20,7 @@ from lossproof.cases.catalogue import select
 from lossproof.running.detached import FOLLOW
 from tests.support.killed import named
 from tests.support.views import lossproof
+from tests.targets.test_worker import old_interpreter
 
 KILLED = f"{Path(__file__).parents[1] / 'support' / 'killed.py'}:ADAPTER"
 CALL = next(c for c in select("smoke", ops=["log_softmax"], families=["ordinary"]) if isinstance(c.source, Problem))
@@ -106,6 +107,13 @@ def test_the_bundle_of_another_environment_is_judged_as_a_run(
     summary = json.loads((bundle / "summary.json").read_text())
     assert [(s["target"], s["exit_codes"], s["ended"]) for s in summary["steps"]] == [("numpy+eager:cpu", [0], "done")]
     assert (bundle / "nvidia-smi.txt").read_text()
+
+
+def test_an_old_interpreter_with_numpy_will_do(script: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    code, said = play(script, str(bundle), "--target", "numpy", python=old_interpreter())
+    assert code == 0, said
+    judged(bundle, tmp_path)
 
 
 def test_a_worker_that_is_killed_once_costs_nothing(

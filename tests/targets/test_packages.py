@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def test_another_build_of_the_framework_will_do(install: Install, tmp_path: Path
     assert str(found("frame")) == "frame: frame (of a version that no package tells)"
     install("frame", "2.2")
     assert str(found("frame")) == "frame: frame 2.2"
+
+
+def test_a_build_of_another_name_will_do(install: Install, tmp_path: Path) -> None:
+    install("its_package", "1.0", "Provides-Extra: frame", 'Requires-Dist: frame>=2; extra == "frame"', adapter="frame")
+    assert found("frame").lacking == ["frame is not installed"]
+    install("frame_webgpu", "2.2")
+    (tmp_path / "frame").mkdir()
+    assert found("frame").lacking == ["frame is not installed"], "a folder is no module"
+    (tmp_path / "frame.py").write_text("raise AssertionError('nothing is imported')\n")
+    importlib.invalidate_caches()
+    assert str(found("frame")) == "frame: frame (of a version that no package tells)"
 
 
 def test_a_release_that_is_too_old_is_named(install: Install) -> None:

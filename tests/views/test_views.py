@@ -23,6 +23,7 @@ from lossproof.running.session import Ended
 from lossproof.running.summary import Summary
 from lossproof.views.github import ANNOTATIONS, commands, job_summary
 from lossproof.views.junit import MESSAGES, JunitView
+from lossproof.views.terminal import console
 from tests.support.views import python
 
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
@@ -182,6 +183,11 @@ def test_without_a_terminal_nothing_is_live(setting: dict[str, str], monkeypatch
     assert "\r" not in done.stdout + done.stderr
     if "FORCE_COLOR" not in setting:
         assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_device_between_colons_is_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print("OK (tinygrad:cl: 3 outputs)")
+    assert capsys.readouterr().out == "OK (tinygrad:cl: 3 outputs)\n"
 
 
 def test_quiet_is_the_last_line() -> None:
