@@ -5,13 +5,13 @@ import torch
 import torch.nn.functional as F
 
 x = torch.tensor([0.0] * 4, dtype=torch.float64).reshape((1, 2, 2, 1))
-target = torch.tensor([0, 0], dtype=torch.int64).reshape((1, 2, 1))
+target = torch.tensor([1, 1], dtype=torch.int64).reshape((1, 2, 1))
 cotangent = torch.tensor([1.0], dtype=torch.float64).reshape(())
 
 def f(x, target):
     return F.nll_loss(x.movedim(2, 1), target, ignore_index=-100, reduction="mean")
 
-exact, allowed = -0.5, 4.440892098504665e-16
+exact, allowed = 0.0, 0.0
 try:
     for leaf in [x]:
         leaf.requires_grad_()
