@@ -97,7 +97,8 @@ def _telling(p: Problem, at: tuple[int, ...]) -> Iterator[Sequence[int]]:
     if not 0 < len(x) <= _DISTINCT or x.shape[1] < 2:
         return
     kept = set(np.argmax(x, axis=1).tolist())
-    if len(at) == p.x.ndim:
+    # What was cut off before may have moved the entry.
+    if len(at) == p.x.ndim and at[axis] < x.shape[1]:
         kept.add(at[axis])
     if p.target is not None and not p.has_probability_target:
         kept |= {label for label in p.target.reshape(-1).tolist() if 0 <= label < x.shape[1]}

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from lossproof.adapters.protocol import Problem
 from lossproof.cases.call_maker import make_call
 from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.families import FAMILIES
@@ -22,7 +23,7 @@ from lossproof.cases.signature import NOTHING, Signature, Uses
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import F64, FORMATS, Format
-from lossproof.core.operations import validate
+from lossproof.core.operations import validate, validate_constants
 from lossproof.core.variant import Variant, check_variant, varied
 
 # Families of the deck that mean something for the logits of a variant, too.
@@ -57,13 +58,15 @@ def variant_calls(
 ) -> list[Call]:
     """Draw the calls of a variant of an op.
 
-    Raises :class:`UsageError` for parts that the op does not have, and for an unknown deck.
+    Raises :class:`UsageError` for parts that the op does not have, for constants beyond a dtype, and for an unknown
+    deck.
     """
     check_variant(variant, op)
     if deck not in _ROUNDS:
         raise UsageError(f"unknown deck {deck!r}; expected one of {', '.join(_ROUNDS)}")
     found: dict[str, Call] = {}
     for dtype in dtypes:
+        validate_constants(varied(variant, Problem(op, dtype, np.zeros((1, 1)))))
         for call in _calls(op, FORMATS[dtype], variant, deck, seed):
             found.setdefault(call.id, call)
     return list(found.values())

@@ -121,6 +121,7 @@ def validate_variant(p: Problem, rows: tuple[int, ...]) -> None:
         raise UsageError(f"softcap is {p.softcap}; expected a number above 0, or 0 for none")
     if p.logit_scale == 0 or not np.isfinite(p.logit_scale):
         raise UsageError(f"logit_scale is {p.logit_scale}; expected a finite number that is not 0")
+    validate_constants(p)
     _shape("sample_weight", p.sample_weight, rows)
     a = p.sample_weight
     if a is not None and not (np.isfinite(a).all() and FORMATS[p.result_dtype].holds(a)):
@@ -130,6 +131,19 @@ def validate_variant(p: Problem, rows: tuple[int, ...]) -> None:
         beyond = np.isfinite(p.x) & ~np.isfinite(fmt.round(p.x * p.logit_scale))
     if not p.softcap and bool(beyond.any()):
         raise UsageError(f"logit_scale times x overflows {p.dtype}; choose smaller numbers")
+
+
+def validate_constants(p: Problem) -> None:
+    """Raise :class:`UsageError` unless the constants of a variant are within the range of its dtype, and the cap is not
+    below its normal numbers (docs/variants.md, section 3)."""
+    fmt = FORMATS[p.dtype]
+    for part in ("z_loss", "softcap", "logit_scale"):
+        a = abs(getattr(p, part))
+        if a > fmt.max or (part == "softcap" and 0 < a < fmt.min_normal):
+            raise UsageError(
+                f"{part} is {getattr(p, part):g}, which is beyond the normal numbers of {p.dtype}; leave that dtype "
+                "out, or choose another number"
+            )
 
 
 def may_omit(p: Problem) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,10 +33,10 @@ class Variant:
         """Refuse numbers that mean nothing."""
         for name, least in (("z_loss", "from 0"), ("softcap", "above 0, or 0 for none"), ("logit_scale", "but 0")):
             value = getattr(self, name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
-            if not is_number or (value == 0 if name == "logit_scale" else value < 0):
+            number = _number(value)
+            if not np.isfinite(number) or (number == 0 if name == "logit_scale" else number < 0):
                 raise UsageError(f"{name} is {value!r}; expected a finite number {least}")
-            object.__setattr__(self, name, float(value))
+            object.__setattr__(self, name, number)
         if not isinstance(self.sample_weight, bool):
             raise UsageError(f"sample_weight is {self.sample_weight!r}; expected True where each row has a weight")
         if not self.parts:
@@ -46,6 +47,16 @@ class Variant:
         """The names of its parts, of ``VARIANT_PARTS``."""
         used = (self.z_loss != 0.0, self.softcap != 0.0, self.logit_scale != 1.0, self.sample_weight)
         return tuple(name for name, there in zip(VARIANT_PARTS, used, strict=True) if there)
+
+
+def _number(value: object) -> float:
+    """A number as a float64, NumPy's scalars among them; NaN for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def check_variant(variant: Variant, op: str) -> None:

@@ -27,6 +27,7 @@ def check_function(function: Any, declared: Declaration, asked: Questions) -> Re
     """Judge a function as it is declared; ``lossproof.check_implementation`` says what it raises."""
     if declared.variant is not None and asked.explore:
         raise UsageError("explore draws calls of the ops themselves; expected 0 for a variant")
+    declared.check()
     own = None if asked.calls is None else _given(asked.calls, declared)
     target, found = started(function, declared)
     with closing(_Targets([target])):

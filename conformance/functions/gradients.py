@@ -46,7 +46,7 @@ def gradcheck(
     __tracebackhide__ = True
     some_names("derivative", "outputs", tuple(outputs), _DERIVATIVES)
     known_names("argument", declared, [f.name for f in fields(Declaration) if f.name not in ("op", "outputs")])
-    calls = None if inputs is None else [_own_call(op, inputs)]
+    calls = None if inputs is None else [_own_call(op, inputs, declared.get("variant"))]
     asked = Questions(deck=deck, seed=seed, calls=calls, errors=False, explained=outputs)
     found = check_function(function, Declaration(op=op, outputs=("value", *outputs), **declared), asked)
     message = _complaint(found, outputs)
@@ -55,11 +55,14 @@ def gradcheck(
     return not message
 
 
-def _own_call(op: str, inputs: Sequence[Any] | Mapping[str, Any]) -> Call:
+def _own_call(op: str, inputs: Sequence[Any] | Mapping[str, Any], variant: Any) -> Call:
     if not isinstance(inputs, Mapping):
         if not isinstance(inputs, tuple | list) or not 1 <= len(inputs) <= 2:
             raise UsageError("inputs are (logits,), (logits, target) or a mapping with the arguments of enclose")
         inputs = dict(zip(("logits", "target"), inputs, strict=False))
+    if "sample_weight" in inputs and "variant" not in inputs:
+        # The weights are of the inputs, the variant is declared of the function.
+        inputs = {**inputs, "variant": variant}
     try:
         problem = own_problem(op, **inputs)
     except TypeError as error:

@@ -31,6 +31,8 @@ def exact_numbers(a: Any, what: str) -> Tensor:
             return Tensor(np.asarray(found.data), found.dtype.rpartition(".")[2])
     try:
         array = np.asarray(a)
+        if array.dtype.kind == "c":
+            raise TypeError("complex numbers have no order")
         return Tensor(array.astype(np.float64), array.dtype.name)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"{what} is a {type(a).__name__}; expected an array or a tensor ({error})") from None

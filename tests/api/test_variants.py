@@ -147,6 +147,8 @@ def test_parts_of_a_test_of_ones_own_are_those_of_the_variant() -> None:
         ({"softcap": float("nan")}, "softcap is nan; expected a finite number above 0"),
         ({"logit_scale": 0.0}, "logit_scale is 0.0; expected a finite number but 0"),
         ({"z_loss": "small"}, "z_loss is 'small'; expected a finite number"),
+        ({"z_loss": 10**400}, "expected a finite number from 0"),
+        ({"softcap": float("inf")}, "softcap is inf; expected a finite number above 0, or 0 for none"),
         ({"sample_weight": np.ones(3)}, "expected True where each row has a weight"),
     ],
     ids=str,
@@ -196,3 +198,50 @@ def test_the_command_line_judges_a_variant(tmp_path: Path) -> None:
     assert "as the variant with z_loss 0.5 (built in), softcap 8 (built in)" in right.output
     wrong = CliRunner().invoke(cli, ["check", place, *options, "--z-loss", "0.25", "--softcap", "8"])
     assert wrong.exit_code == 1, wrong.output
+
+
+def test_numbers_may_be_those_of_numpy() -> None:
+    given: dict[str, Any] = {"z_loss": np.float32(0.5), "softcap": np.int64(30)}
+    assert Variant(**given) == Variant(z_loss=0.5, softcap=30)
+
+
+@pytest.mark.parametrize(
+    ("constant", "words"),
+    [
+        (Variant(softcap=1e30), "softcap is 1e+30, which is beyond the normal numbers of float16; leave that"),
+        (Variant(softcap=1e-6), "softcap is 1e-06, which is beyond the normal numbers of float16"),
+        (Variant(z_loss=1e5), "z_loss is 100000, which is beyond the normal numbers of float16"),
+        (Variant(logit_scale=-1e5, softcap=1.0), "logit_scale is -100000, which is beyond the normal numbers of"),
+    ],
+    ids=str,
+)
+def test_a_constant_beyond_a_dtype_is_refused(constant: Variant, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        enclose("cross_entropy", np.array([[1, 2]], np.float16), [0], variant=constant)
+    assert words in str(caught.value)
+    with pytest.raises(UsageError) as caught:
+        checked(Fused(constant).value, constant, framework="numpy", dtypes=("float32", "float16"))
+    assert words in str(caught.value)
+
+
+def test_weights_of_rows_may_be_among_the_inputs_of_a_gradient() -> None:
+    v = Variant(z_loss=0.5, sample_weight=True)
+    f = Fused(v)
+    logits, weights = np.array([[1, 5, -2], [0, 1, 2]], np.float32), np.array([0.5, 4], np.float32)
+    inputs = {"logits": logits, "target": [1, 0], "sample_weight": weights}
+    given: dict[str, Any] = {"op": "cross_entropy", "variant": v, "framework": "numpy", "dtypes": ("float32",)}
+    assert gradcheck(f.value, inputs, grad=f.grad, **given)
+
+    def unweighted(x: Any, cotangent: Any, *, sample_weight: Any, **given: Any) -> Any:
+        return f.grad(x, cotangent, sample_weight=np.ones_like(sample_weight), **given)
+
+    with pytest.raises(AssertionError, match="weights of rows are not applied"):
+        gradcheck(f.value, inputs, grad=unweighted, **given)
+    with pytest.raises(UsageError, match=r"variant is a str; expected a lossproof\.Variant"):
+        gradcheck(f.value, (logits, [1, 0]), **{**given, "variant": "z_loss"})
+
+
+def test_complex_weights_are_refused() -> None:
+    weights, v = np.array([1 + 1j]), Variant(sample_weight=True)
+    with pytest.raises(UsageError, match=r"sample_weight is a ndarray; expected .* \(complex numbers have no order\)"):
+        enclose("cross_entropy", np.array([[1, 2]], np.float32), [0], variant=v, sample_weight=weights)

@@ -333,6 +333,13 @@ def test_classes_between_two_that_matter_are_left_out() -> None:
     assert (found.x[0, 0], found.x[0, -1]) == (first, last)
 
 
+def test_the_wrong_entry_may_be_cut_off() -> None:
+    p = Problem("log_softmax", "float64", np.linspace(1, 2, 130)[None])
+    # The first classes are kept, the wrong one is not among them.
+    found = simpler(p, lambda q: q.x.shape[1] >= 60 and q.x[0, 0] == 1.0, at=(0, 120))
+    assert 60 <= found.x.shape[1] < 120
+
+
 def test_an_ignored_label_stays_no_class_when_classes_go() -> None:
     x = np.linspace(1, 2, 12).reshape(2, 6)
     p = Problem("cross_entropy", "float32", x, np.array([5, 2]), ignore_index=5)

@@ -162,7 +162,7 @@ def test_the_error_of_scale_and_cap_is_the_derivation_as_written(dtype: str, pro
                     E += own / 2 * power + 9 * us
                 b = cap * E + math.expm1(2 * u) * cap * (t + E) + eta
                 E_r = max(E, b / cap + math.expm1(n_c * u) * (t + b / cap) + eta)
-                e = 2 * t * E_r + E_r**2 + 2 * u * (t + E_r)
+                e = 2 * t * E_r + E_r**2 + 2 * u * (1 + E_r)
                 slope, E_k = abs(scale) * own, abs(scale) * (e + u * (own + e) + eta)
             # sanity check: there is a scale or a cap
             assert got.moved is not None
@@ -233,3 +233,26 @@ def test_softmax_and_log_softmax_have_scale_and_cap() -> None:
         # A gradient without the factor is none.
         wrong = verdicts(f, v, calls, wide=False, framework="numpy", grad=_without_factor(g))
         assert sum(o.verdict == "fail" for o in wrong) > 50
+
+
+def test_factors_below_the_normal_range_may_be_rounded_to_it() -> None:
+    # 3e-8 in float16 is 2^-24 or 0, and so far off that nothing else is seen.
+    for v in (Variant(z_loss=3e-8, sample_weight=True), Variant(logit_scale=1.1e-5, softcap=1.0, z_loss=0.5)):
+        calls = variant_calls("cross_entropy", ("float16",), v, seed=100)
+        f = Fused(v)
+        found = verdicts(f.value, v, calls, wide=False, framework="numpy", grad=f.grad)
+        assert [o.message for o in found if o.verdict not in ("pass", "convention")] == []
+    # The rest of the bound is linear in the factor.
+    p = Problem("cross_entropy", "float16", np.array([[-50.0]]), np.array([0]), reduction="none")
+    twice, normal, faint = (
+        truth([replace(p, z_loss=2.0**e)]).allowed("N").outputs["value"][0, 0] for e in (-13, -14, -15)
+    )
+    assert 2500 < (faint - normal + (twice - normal) / 2) / 2.0**-25 < 2700
+
+
+def test_arguments_beyond_float64_are_capped_and_judged() -> None:
+    x = np.array([[1e308, 2.0, -1e308]])
+    p = Problem("cross_entropy", "float64", x, np.array([1]), softcap=1e-4, z_loss=0.5, logit_scale=7.0)
+    allowed = truth([replace(p, cotangent=np.asarray(1.0))]).allowed("W").outputs
+    assert allowed["value"].max() < 1e-14
+    assert allowed["vjp"].max() < 1e-10

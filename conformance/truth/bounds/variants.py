@@ -34,6 +34,9 @@ from lossproof.truth.bounds.softmax import (
 )
 from lossproof.truth.row_quantities import Rows
 
+# Beyond it 1 - tanh^2 is 0 in float64.
+_SATURATED = 1000.0
+
 
 @dataclass(frozen=True)
 class Inner:
@@ -80,15 +83,17 @@ def scale_and_cap(batch: Batch, model: Model) -> Inner:
     u, eta = t(model.u_i), model.tau_i
     scale, cap = abs(batch.logit_scale), batch.softcap
     # A power of two and its product are exact; other factors are rounded, and so is the product.
-    is_exact = np.frexp(scale)[0] == 0.5
+    faint = _faint(model, scale)
+    is_exact = np.frexp(scale)[0] == 0.5 and not faint
     n_s = 0.0 if is_exact else 2.0
-    scaled = scale * np.abs(np.where(np.isfinite(batch.raw), batch.raw, 0.0))
-    lost = 0.0 if scale == 1.0 else eta
+    given = np.abs(np.where(np.isfinite(batch.raw), batch.raw, 0.0))
+    scaled = scale * given
+    lost = (0.0 if scale == 1.0 else eta) + faint * given
     if not cap:
-        return Inner(expm1(n_s * u) * scaled + lost, scale, 0.0, n_s, scale)
+        return Inner(expm1(n_s * u) * scaled + lost, scale, faint, n_s, scale)
     # The argument: c is rounded, and a division is within its contract, or a product with a rounded reciprocal.
     n_c = 3.0 if model.narrow else model.contract.division + 1
-    a = scaled / cap
+    a = np.minimum(scaled / cap, _SATURATED)
     rho = float(expm1((n_s + n_c) * u))
     infinite = np.isinf(batch.raw)
     tanh, own = np.where(infinite, 1.0, np.tanh(a)), np.where(infinite, 0.0, _sech2(a))
@@ -100,10 +105,17 @@ def scale_and_cap(batch: Batch, model: Model) -> Inner:
     # 1 - tanh^2: of the tanh that is kept, or of z / c.
     again = moved / cap
     E = np.maximum(E, again + float(expm1(n_c * u)) * (tanh + again) + eta)
-    square = 2 * tanh * E + E**2 + 2 * u * (tanh + E)
-    slope = scale * (square + u * (own + square) + eta)
+    # ``1 - t t`` rounds t t, ``(1 - t)(1 + t)`` both factors.
+    square = 2 * tanh * E + E**2 + 2 * u * (1 + E)
+    slope = scale * (square + u * (own + square) + eta) + faint * (own + square)
     n = n_s + n_c + 4
     return Inner(moved, scale * own, slope, n, scale * (1 + 2 / cap))
+
+
+def _faint(model: Model, factor: float) -> float:
+    """What a factor loses that is below the normal range of the intermediates and is rounded to it."""
+    format_of = model.fmt if model.narrow else model.fmt.sums
+    return model.tau_i if 0.0 < factor < format_of.min_normal else 0.0
 
 
 def _sech2(a: F64) -> F64:
@@ -161,7 +173,7 @@ def _value(terms: LossTerms, lse: F64, E: F64) -> F64:
     if batch.z_loss:
         T_row = T_row + batch.z_loss * (2 * size * E + E**2)
         T_row = T_row + float(expm1(3 * t(model.u_i))) * batch.z_loss * (size + E) ** 2
-        T_row = T_row + model.tau_i * (1 + batch.z_loss + size + E)
+        T_row = T_row + model.tau_i * (1 + batch.z_loss + size + E) + _faint(model, batch.z_loss) * (size + E) ** 2
     # The sum of both, the product with the weight of the row, the output.
     rounding = float(expm1(2 * t(model.u_i) + (log_loss(model.u_o) if model.sixteen else 0.0)))
     r = np.abs(weight)

@@ -41,7 +41,7 @@ def transformed(batch: Batch) -> Batch:
         balls = _capped(batch.x, batch)
         parts = np.array([enclose(v) for v in balls.z.ravel()], dtype=np.float64).reshape(*batch.x.shape, 3)
     finite = np.isfinite(batch.x)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         limit = _limit(batch)
     high = np.where(finite, parts[..., 0], limit)
     return replace(batch, x=high, low=np.where(finite, parts[..., 1], 0.0), raw=batch.x)
