@@ -150,7 +150,7 @@ def test_nothing_judged_is_not_ok() -> None:
         ({"targets": ()}, "targets is empty; expected some of index, probability"),
         ({"targets": ("indices",)}, "unknown kind of target 'indices'; did you mean index?"),
         ({"error_profiles": {"float23": "W"}}, "unknown dtype of an error profile 'float23'"),
-        ({"error_profiles": {"float32": "X"}}, "unknown error profile 'X'; expected one of W, F, N"),
+        ({"error_profiles": {"float32": "X"}}, "unknown error profile 'X'; expected one of W, F, S, N"),
         ({"deck": "tiny"}, "tiny"),
     ],
 )
