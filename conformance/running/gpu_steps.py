@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from lossproof.adapters.protocol import Capabilities
 
@@ -25,7 +26,7 @@ class GpuStep:
     @property
     def name(self) -> str:
         """The name of the step's files: its last target and its deck."""
-        return f"{self.deck}-" + re.sub(r"\W+", "-", self.targets[-1].rpartition("/")[2])
+        return f"{self.deck}-" + re.sub(r"\W+", "-", PurePosixPath(self.targets[-1]).name)
 
     def arguments(self) -> list[str]:
         """Return the arguments of ``lossproof`` that are always there."""
