@@ -128,7 +128,7 @@ class CaseId:
         return f"{self.group}{self.detail}/"
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1 << 16)
 def _parsed(text: str) -> CaseId:
     parts = text.split("/")
     if len(parts) != len(CaseId.__slots__):
