@@ -156,12 +156,17 @@ class Problem:
         every = wanted(self.op, there, probabilities=self.has_probability_target)
         return every if self.only is None else tuple(name for name in every if name in self.only)
 
+    @property
+    def row_shape(self) -> Tuple[int, ...]:
+        """The shape of the rows: that of ``x`` without its class axis."""
+        axis = self.axis % self.x.ndim
+        return self.x.shape[:axis] + self.x.shape[axis + 1 :]
+
     def shape_of(self, output: str) -> Tuple[int, ...]:
         """The shape of an output."""
         if not self.is_loss or output not in REDUCED:
             return self.x.shape
-        axis = self.axis % self.x.ndim
-        return self.x.shape[:axis] + self.x.shape[axis + 1 :] if self.reduction == "none" else ()
+        return self.row_shape if self.reduction == "none" else ()
 
     def dtype_of(self, output: str) -> str:
         """The dtype of an output."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lossproof.adapters.protocol import ARRAYS, Problem
 from lossproof.core.formats import FORMATS
@@ -17,6 +18,8 @@ BUDGET = 300
 _PARTS = (2, 4, 8)
 _LONG = 32
 _DISTINCT = 8
+# The places of an axis that are left, in order.
+Places = NDArray[np.intp]
 
 
 def simpler(p: Problem, same: Callable[[Problem], bool], *, at: tuple[int, ...] = (), budget: int = BUDGET) -> Problem:
@@ -79,8 +82,8 @@ def _fewer(p: Problem, at: tuple[int, ...]) -> Iterator[Problem]:
         if i != axis and n > 1:
             j = i - (i > axis) if p.is_loss else i
             own = at[j] if len(at) == p.x.ndim - p.is_loss and j < len(at) else 0
-            kept = [[own]] if own < n else []
-            for part in (*kept, [0], *_parts(n)):
+            kept = [np.array([own])] if own < n else []
+            for part in (*kept, np.array([0]), *_parts(n)):
                 yield _cut(p, i, part)
     k = p.x.shape[axis]
     labels = p.target if p.is_loss and not p.has_probability_target else None
@@ -89,7 +92,7 @@ def _fewer(p: Problem, at: tuple[int, ...]) -> Iterator[Problem]:
             yield _cut(p, axis, part)
 
 
-def _telling(p: Problem, at: tuple[int, ...]) -> Iterator[Sequence[int]]:
+def _telling(p: Problem, at: tuple[int, ...]) -> Iterator[Places]:
     """Yield the classes that tell most, where these are fewer: the largest logits, the labels, the wrong entry, and
     besides these the smallest logits."""
     axis = p.axis % p.x.ndim
@@ -104,26 +107,26 @@ def _telling(p: Problem, at: tuple[int, ...]) -> Iterator[Sequence[int]]:
         kept |= {label for label in p.target.reshape(-1).tolist() if 0 <= label < x.shape[1]}
     for some in (kept, kept | set(np.argmin(x, axis=1).tolist())):
         if len(some) < x.shape[1]:
-            yield sorted(some)
+            yield np.array(sorted(some))
 
 
-def _parts(n: int) -> Iterator[Sequence[int]]:
+def _parts(n: int) -> Iterator[Places]:
     """Yield what is left of an axis of ``n`` entries without a part at its end, its beginning or between, the shortest
     first."""
+    every = np.arange(n)
     sizes = [n // part for part in _PARTS] + ([1] if n <= _LONG else [])
     for size in dict.fromkeys(s for s in sizes if 0 < s < n):
-        yield range(n - size)
-        yield range(size, n)
-        yield from ([*range(i), *range(i + size, n)] for i in range(size, n - size, size))
+        for start in (n - size, 0, *range(size, n - size, size)):
+            yield np.delete(every, slice(start, start + size))
 
 
-def _holds(labels: np.ndarray, part: Sequence[int], ignored: int | None) -> bool:
+def _holds(labels: np.ndarray, part: Places, ignored: int | None) -> bool:
     """Tell whether every label is among the classes that are left, and an ignored one means none of them."""
-    inside = np.isin(labels, np.asarray(part))
-    return bool(np.all(inside | (labels == ignored))) and (ignored is None or list(part) == list(range(len(part))))
+    inside = np.isin(labels, part)
+    return bool(np.all(inside | (labels == ignored))) and (ignored is None or int(part[-1]) == len(part) - 1)
 
 
-def _cut(p: Problem, axis: int, part: Sequence[int]) -> Problem:
+def _cut(p: Problem, axis: int, part: Places) -> Problem:
     """Keep a part of one axis of the logits, and the same part of every array that has the axis."""
     classes = p.axis % p.x.ndim
     changed: dict[str, Any] = {}
@@ -141,9 +144,9 @@ def _cut(p: Problem, axis: int, part: Sequence[int]) -> Problem:
     if axis == classes and p.is_loss and not p.has_probability_target:
         # sanity check: losses have targets
         assert isinstance(labels, np.ndarray)
-        place = np.searchsorted(np.asarray(part), labels)
+        place = np.searchsorted(part, labels)
         # An ignored label is none of the classes.
-        changed["target"] = np.where(np.isin(labels, np.asarray(part)), place, labels).astype(labels.dtype)
+        changed["target"] = np.where(np.isin(labels, part), place, labels).astype(labels.dtype)
     return _with(p, changed)
 
 

@@ -23,8 +23,8 @@ from lossproof.cases.signature import NOTHING, Signature, Uses
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import F64, FORMATS, Format
-from lossproof.core.operations import validate, validate_constants
-from lossproof.core.variant import Variant, check_variant, varied
+from lossproof.core.operations import check_parts, validate, validate_constants
+from lossproof.core.variant import Variant, varied
 
 # Families of the deck that mean something for the logits of a variant, too.
 _OF_DECK = (
@@ -61,7 +61,7 @@ def variant_calls(
     Raises :class:`UsageError` for parts that the op does not have, for constants beyond a dtype, and for an unknown
     deck.
     """
-    check_variant(variant, op)
+    check_parts(op, variant.parts)
     if deck not in _ROUNDS:
         raise UsageError(f"unknown deck {deck!r}; expected one of {', '.join(_ROUNDS)}")
     found: dict[str, Call] = {}
@@ -120,9 +120,7 @@ def _row_weights(pick: Picker, fmt: Format, call: Call, *, full: bool) -> F64:
     """Weights of rows between 1/16 and 8, with few bits or all; by turns among them: zeros, one that dominates, a
     negative one, nothing but zeros."""
     p = call.problem
-    axis = p.axis % p.x.ndim
-    shape = p.x.shape[:axis] + p.x.shape[axis + 1 :]
-    n = math.prod(shape)
+    n = math.prod(p.row_shape)
     fine = fraction(pick, (n,)) * (1 if full else pick.integer(0, 1))
     w = fmt.round(np.ldexp(1 + pick.bits(4, (n,)) / 16 + fine / 16, pick.bits(2, (n,)) - 1))
     kind, at = pick.integer(0, 15), pick.integer(0, n - 1)
@@ -134,7 +132,7 @@ def _row_weights(pick: Picker, fmt: Format, call: Call, *, full: bool) -> F64:
         w[at] = -w[at] / 4
     elif kind == 6:
         w = np.zeros(n)
-    return w.reshape(shape)
+    return w.reshape(p.row_shape)
 
 
 def own_families(variant: Variant) -> list[Family]:

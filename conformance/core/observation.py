@@ -86,7 +86,7 @@ class Observation:
             profile=profile,
             seconds=seconds,
             note=note,
-            rows=math.prod(p.x.shape[:axis] + p.x.shape[axis + 1 :]),
+            rows=math.prod(p.row_shape),
             classes=p.x.shape[axis],
             reduction=p.reduction if p.is_loss else "",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,7 +78,7 @@ def validate(p: Problem) -> None:
         )
     axis = p.axis % p.x.ndim
     k = p.x.shape[axis]
-    rows = p.x.shape[:axis] + p.x.shape[axis + 1 :]
+    rows = p.row_shape
     if k == 0:
         raise UsageError(
             f"logits of shape {p.x.shape} have K = 0 classes on axis {p.axis}; expected at least one class"
@@ -109,10 +109,7 @@ def validate_variant(p: Problem, rows: tuple[int, ...]) -> None:
     """Raise :class:`UsageError` unless what a variant adds to the op is defined (docs/variants.md)."""
     if not p.variant_parts:
         return
-    unknown = [part for part in p.variant_parts if part not in OPERATIONS[p.op].variants]
-    if unknown:
-        parts = ", ".join(OPERATIONS[p.op].variants) or "nothing"
-        raise UsageError(f"{p.op} has no variant with {', '.join(unknown)}; expected {parts}")
+    check_parts(p.op, p.variant_parts)
     if p.scale != 1.0 or p.tangent is not None or p.target_tangent is not None:
         raise UsageError("a variant has a value and a gradient; remove scale and the tangents")
     if not (p.z_loss >= 0 and np.isfinite(p.z_loss)):
@@ -131,6 +128,15 @@ def validate_variant(p: Problem, rows: tuple[int, ...]) -> None:
         beyond = np.isfinite(p.x) & ~np.isfinite(fmt.round(p.x * p.logit_scale))
     if not p.softcap and bool(beyond.any()):
         raise UsageError(f"logit_scale times x overflows {p.dtype}; choose smaller numbers")
+
+
+def check_parts(op: str, parts: Sequence[str]) -> None:
+    """Raise :class:`UsageError` for parts of a variant that an op does not have."""
+    known = OPERATIONS[op].variants
+    unknown = [part for part in parts if part not in known]
+    if unknown:
+        text = f"expected some of {', '.join(known)}" if known else "it has no variants"
+        raise UsageError(f"{op} has no variant with {', '.join(unknown)}; {text}")
 
 
 def validate_constants(p: Problem) -> None:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from lossproof.adapters.protocol import VARIANT_PARTS, Problem
 from lossproof.core.errors import UsageError
-from lossproof.core.operations import OPERATIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,23 +58,13 @@ def _number(value: object) -> float:
         return math.inf
 
 
-def check_variant(variant: Variant, op: str) -> None:
-    """Raise :class:`UsageError` for parts that an op does not have."""
-    known = OPERATIONS[op].variants
-    unknown = [part for part in variant.parts if part not in known]
-    if unknown:
-        text = f"expected some of {', '.join(known)}" if known else "it has no variants"
-        raise UsageError(f"{op} has no variant with {', '.join(unknown)}; {text}")
-
-
 def varied(variant: Variant, p: Problem, sample_weight: NDArray[np.float64] | None = None) -> Problem:
     """Return the problem of a variant: rows weigh what is given, or else what they weigh, or else 1."""
     weight = p.sample_weight if sample_weight is None else sample_weight
     if not variant.sample_weight:
         weight = None
     elif weight is None:
-        axis = p.axis % p.x.ndim
-        weight = np.ones(p.x.shape[:axis] + p.x.shape[axis + 1 :])
+        weight = np.ones(p.row_shape)
     v = variant
     return replace(p, z_loss=v.z_loss, softcap=v.softcap, logit_scale=v.logit_scale, sample_weight=weight)
 

@@ -11,9 +11,9 @@ from lossproof.core.call import LABEL_DTYPES
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.names import known_names
-from lossproof.core.operations import OPERATIONS
+from lossproof.core.operations import OPERATIONS, check_parts
 from lossproof.core.profiles import known_profile
-from lossproof.core.variant import Variant, check_variant, variant_words, varied
+from lossproof.core.variant import Variant, variant_words, varied
 from lossproof.functions.picked import Pick
 from lossproof.targets.launch import TIMEOUT
 from lossproof.targets.plain_function import DERIVATIVES, Function
@@ -102,7 +102,7 @@ class Declaration:
         if self.variant is not None:
             if not isinstance(self.variant, Variant):
                 raise UsageError(f"variant is a {type(self.variant).__name__}; expected a lossproof.Variant")
-            check_variant(self.variant, self.op)
+            check_parts(self.op, self.variant.parts)
         op = OPERATIONS[self.op]
         known = op.options | op.extras | frozenset(self.variant_parts)
         if self.options is not None and not frozenset(self.options) <= known:

@@ -121,24 +121,19 @@ def _squared(p: Problem, weight: F64) -> Problem:
     )
 
 
-def _rows(p: Problem) -> tuple[int, ...]:
-    axis = p.axis % p.x.ndim
-    return p.x.shape[:axis] + p.x.shape[axis + 1 :]
-
-
 def _given(p: Problem) -> F64:
-    return np.ones(_rows(p)) if p.sample_weight is None else p.sample_weight
+    return np.ones(p.row_shape) if p.sample_weight is None else p.sample_weight
 
 
 def _kept(p: Problem) -> np.ndarray:
     if p.ignore_index is None or p.has_probability_target or p.target is None:
-        return np.ones(_rows(p), dtype=bool)
+        return np.ones(p.row_shape, dtype=bool)
     return np.asarray(p.target != p.ignore_index)
 
 
 def _label_weights(p: Problem) -> F64:
     """The weight of each row's label, of ignored rows that of label 0."""
     if p.weight is None or p.has_probability_target or p.target is None:
-        return np.ones(_rows(p))
+        return np.ones(p.row_shape)
     found: F64 = p.weight[np.where(_kept(p), p.target, 0)]
     return found

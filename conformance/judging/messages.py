@@ -91,7 +91,7 @@ def own_index(at: tuple[int, ...], p: Problem, output: str) -> tuple[int, ...]:
     axis = p.axis % p.x.ndim
     outer: list[int] = []
     row = int(at[0])
-    for size in reversed(p.x.shape[:axis] + p.x.shape[axis + 1 :]):
+    for size in reversed(p.row_shape):
         row, place = divmod(row, size)
         outer.insert(0, place)
     return tuple(outer) if len(at) == 1 else (*outer[:axis], int(at[1]), *outer[axis:])

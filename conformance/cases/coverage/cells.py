@@ -75,7 +75,7 @@ def cells(p: Problem) -> Iterator[CoverageCell]:
     axis, k = p.axis % p.x.ndim, p.x.shape[p.axis]
     yield "axes", _axis(p.x.ndim, axis)
     yield from (("singletons", _place(p.x.ndim, i)) for i, n in enumerate(p.x.shape) if n == 1 and i != axis)
-    rows = int(np.prod(p.x.shape[:axis] + p.x.shape[axis + 1 :]))
+    rows = int(np.prod(p.row_shape))
     yield from (("classes", band) for band in _bands(k, CLASS_BANDS))
     yield from (("rows", band) for band in _bands(rows, ROW_BANDS))
     if k > _WIDE:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from lossproof.running.gpu_steps import chosen_devices, gpu_steps
 from lossproof.targets import selection
 from lossproof.targets.packages import adapter_packages
 from lossproof.targets.target import Target, spec
+from lossproof.views.html import page
 
 
 def gpu_command(
@@ -49,7 +49,7 @@ def gpu_command(
         for step in steps:
             click.echo(shlex.join(["lossproof", *step.arguments()]))
         return 0
-    how = Steps(options=("--timeout", f"{timeout:g}"), seconds=seconds, pages=_has_reports())
+    how = Steps(options=("--timeout", f"{timeout:g}"), seconds=seconds, pages=not page.lacking())
     facts = {"adapters": described, "not_started": silent}
     done = write_bundle(Path(bundle), steps, how, facts, lambda line: click.echo(line, err=True))
     click.echo(f"{bundle}: {len(done)} steps; {SUMMARY} says what became of each")
@@ -63,7 +63,3 @@ def _evidence(target: Target) -> dict[str, Any]:
         "facts": dict(described.facts),
         "devices": list(target.adapter.capabilities().devices),
     }
-
-
-def _has_reports() -> bool:
-    return all(find_spec(package) is not None for package in ("jinja2", "plotly"))

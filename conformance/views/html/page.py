@@ -76,11 +76,15 @@ class Run:
     earlier: Summary | None = None
 
 
+def lacking() -> list[str]:
+    """The packages that a page takes and that are not here."""
+    return [name for name in ("jinja2", "plotly") if find_spec(name) is None]
+
+
 def needed() -> None:
     """Raise :class:`UsageError` without the packages that a page takes."""
-    for name in ("jinja2", "plotly"):
-        if find_spec(name) is None:
-            raise UsageError(f"HTML reports need the package {name}; pip install 'lossproof[report]'")
+    for name in lacking():
+        raise UsageError(f"HTML reports need the package {name}; pip install 'lossproof[report]'")
 
 
 def put(output: str | Path, html: str) -> int:
