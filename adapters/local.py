@@ -88,20 +88,22 @@ def refusal(name: str, capabilities: Capabilities, p: Problem) -> str:
         return "%s has no %s" % (name, p.op)
     if p.dtype not in capabilities.dtypes:
         return "%s has no %s" % (name, p.dtype)
+    # What has one op alone is a function, which is named by itself.
+    whose = name if len(capabilities.ops) == 1 else "%s's %s" % (name, p.op)
     kind = "probability" if p.has_probability_target else "index"
     if p.target is not None and kind not in support.targets:
-        return "%s's %s takes no %s targets" % (name, p.op, kind)
+        return "%s takes no %s targets" % (whose, kind)
     if capabilities.normalised_targets and not _normalised(p):
-        return "%s's %s takes only targets that sum to 1" % (name, p.op)
+        return "%s takes only targets that sum to 1" % whose
     if p.layout not in capabilities.layouts:
         return "%s has no layout %s" % (name, p.layout)
     if p.omit and p.op not in capabilities.omits:
-        return "%s's %s leaves no argument to its default" % (name, p.op)
+        return "%s leaves no argument to its default" % whose
     if p.scale != 1.0 and p.op not in capabilities.scales:
-        return "%s's %s takes no factor on its input" % (name, p.op)
+        return "%s takes no factor on its input" % whose
     missing = [part for part in p.variant_parts if part not in capabilities.variants]
     if missing:
-        return "%s's %s is no variant with %s" % (name, p.op, ", ".join(missing))
+        return "%s is no variant with %s" % (whose, ", ".join(missing))
     if p.laid and p.laid not in capabilities.laid:
         return "%s has no layout of %s alone" % (name, p.laid)
     if p.out_dtype is not None and p.op not in capabilities.out_dtypes:

@@ -8,17 +8,23 @@ from typing import Any
 
 from lossproof.core.case_id import is_of_implementation
 
+# What the header of a function's session says of withheld calls, in the place of a command line: no target string names
+# the function.
+ASKED_BY = "asked_by"
+_FUNCTION = "of a function"
+
 
 def command(verb: str, id: str, target: str, **options: object) -> str:
     """Write a command line about a case: ``lossproof explain``, ``lossproof repro``. Options at their defaults are left
-    out.
+    out. Of a function it is explain, without a target.
 
     ``options`` bear the names of the command's, with underscores; ``call_file`` stands in the place of the id.
     """
-    words = ["lossproof", verb]
+    is_function = options.pop(_FUNCTION, False)
+    words = ["lossproof", "explain" if is_function else verb]
     given = options.pop("call_file", None)
     words += ["--call", str(given)] if given else [id]
-    words += ["--target", target]
+    words += [] if is_function else ["--target", target]
     for name, value in options.items():
         if value is True:
             words.append(f"--{name}")
@@ -32,10 +38,15 @@ def showing_command(id: str, target: str, place: Mapping[str, object]) -> str:
 
     ``place`` are the options that find the deck of the case.
     """
-    return command("repro" if is_of_implementation(id) else "explain", id, target, **place)
+    if is_of_implementation(id):
+        return id if place.get(_FUNCTION) else command("repro", id, target, **place)
+    return command("explain", id, target, **place)
 
 
 def recorded_place(header: Mapping[str, Any]) -> dict[str, object]:
-    """The options that find the deck which the header of a record describes; none where it describes none."""
+    """The options that find the deck which the header of a record describes; none where it describes none.
+
+    Of a function's session commands name no target: they show inputs, exact results and bounds.
+    """
     facts = header.get("deck", {})
-    return {"deck": facts.get("size"), "seed": facts.get("seed")}
+    return {"deck": facts.get("size"), "seed": facts.get("seed"), _FUNCTION: ASKED_BY in header}

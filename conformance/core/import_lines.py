@@ -27,16 +27,30 @@ def callable_text(function: Any, name: str) -> str:
     place = _place(function)
     if place is None:
         return name if name.isidentifier() else "function"
-    return getattr(function, "__qualname__", place[1])
+    return getattr(function, "__qualname__", place[1]) if inspect.isroutine(function) else place[1]
 
 
 def _place(function: Any) -> tuple[str, str] | None:
-    """The module and the name in it from which a function is reached; None for lambdas, closures and objects."""
+    """The module and the name in it from which a function or an object is reached; None for lambdas and closures."""
     module, qualified = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
     owner = getattr(function, "__self__", None)
     if isinstance(owner, type) and getattr(function, "__name__", "") == "apply":
         module, qualified = owner.__module__, f"{owner.__qualname__}.apply"
-    if not inspect.isroutine(function) or module is None or "<" in qualified or not qualified:
-        return None
-    root = qualified.partition(".")[0]
-    return (module, root) if hasattr(sys.modules.get(module), root) else None
+    if inspect.isroutine(function) and module is not None and qualified and "<" not in qualified:
+        root = qualified.partition(".")[0]
+        return (module, root) if hasattr(sys.modules.get(module), root) else None
+    return None if inspect.isroutine(function) else held_at(function)
+
+
+def held_at(value: Any) -> tuple[str, str] | None:
+    """Find the module that holds an object, and its name there; the caller's own modules come first."""
+    own = [
+        name
+        for name, m in list(sys.modules.items())
+        if "site-packages" not in (getattr(m, "__file__", None) or "site-packages")
+    ]
+    for module in ("__main__", *own):
+        for name, held in list(vars(sys.modules.get(module, inspect)).items()):
+            if held is value:
+                return module, name
+    return None

@@ -28,7 +28,7 @@ def callee(function: Any, name: str = "") -> Callee:
     shown = name or _name(function)
     if isinstance(function, type):
         is_autograd = hasattr(function, "apply") and hasattr(function, "backward")
-        how = f"{shown}.apply" if is_autograd else f"an instance, {shown}(...)"
+        how = f"{shown}.apply" if is_autograd else f"an instance, {shown}(...), or the name of one"
         raise UsageError(f"{shown} is a class, not a function; expected {how}")
     if not callable(function):
         raise UsageError(f"expected a function, a module or a loss; got {type(function).__name__} {function!r:.60}")
@@ -42,8 +42,18 @@ def callee(function: Any, name: str = "") -> Callee:
         return Callee(function, function.forward, shown)
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(function, keras.losses.Loss):
+        if _takes_probabilities(function):
+            raise UsageError(f"{shown} takes probabilities (its from_logits is False); expected from_logits=True")
         return Callee(function, _keras_loss(function), shown)
     return Callee(function, function, shown)
+
+
+def _takes_probabilities(loss: Any) -> bool:
+    try:
+        return loss.get_config().get("from_logits") is False
+    # One of the caller's own may have arguments that its configuration lacks.
+    except Exception:
+        return False
 
 
 def _keras_loss(loss: Any) -> Callable[..., Any]:

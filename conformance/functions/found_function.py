@@ -37,17 +37,19 @@ def found_function(text: str) -> Any:
     return found
 
 
-def op_of(text: str, op: str | None) -> str:
-    """Return the op that is given, or else the one that the function's name has in it.
+def op_of(text: str, op: str | None, function: Any = None) -> str:
+    """Return the op that is given, or else the one that the function's name has in it, or that of its class.
 
     Raises :class:`UsageError` if it has none.
     """
     if op is not None:
         return op
-    name = text.rpartition(":")[2].lower().replace("_", "")
-    for known, words in _WORDS.items():
-        if any(word in name for word in words):
-            return known
+    own = getattr(function, "__name__", "")
+    for given in (text.rpartition(":")[2], own if isinstance(own, str) else "", type(function).__name__):
+        name = given.lower().replace("_", "")
+        for known, words in _WORDS.items():
+            if any(word in name for word in words):
+                return known
     raise UsageError(f"which op is {text.rpartition(':')[2]}? Say --op softmax, log_softmax, nll_loss or cross_entropy")
 
 

@@ -10,6 +10,7 @@ from io import StringIO
 from typing import Any
 
 from lossproof.core.call import Call
+from lossproof.core.command_line import ASKED_BY
 from lossproof.core.observation import Observation
 from lossproof.functions.callee import callee
 from lossproof.functions.declaration import Declaration
@@ -25,7 +26,7 @@ from lossproof.running import judgement_cache
 from lossproof.running.header import record_header
 from lossproof.running.session import Ended, Live, Session
 from lossproof.running.session_options import DeckOptions
-from lossproof.running.withheld import ASKED_BY, EVERYTHING
+from lossproof.running.withheld import EVERYTHING
 from lossproof.targets.launch import Processes
 from lossproof.targets.target import Player, Target
 

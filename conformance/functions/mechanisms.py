@@ -15,7 +15,8 @@ from lossproof.adapters.outputs import REDUCED, TABLE
 from lossproof.adapters.protocol import Problem
 from lossproof.core.batch import flat
 from lossproof.core.errors import UsageError
-from lossproof.core.formats import F64, FLOAT32, FORMATS
+from lossproof.core.formats import F64, FLOAT32, FLOAT64, FORMATS
+from lossproof.functions.sum_mechanisms import of_chunks, plainly
 from lossproof.functions.variant_mechanisms import Instead, instead_of_variant
 from lossproof.truth.truth import truth
 
@@ -23,8 +24,10 @@ from lossproof.truth.truth import truth
 _LARGE = 1 << 14
 # Into so many parts classes are shared out.
 _PARTS = (2, 4, 8)
-# An answer is recognised that is nearer to another result than so much of the way to the right one.
+# An answer is recognised that is nearer to other numbers than so much of the way to the right ones.
 _NEAR = 0.05
+# An error in float64 of so many roundings to float32 at most is one of float32.
+_OF_FLOAT32 = 8.0
 
 
 def mechanism(p: Problem, output: str, answer: np.ndarray) -> str:
@@ -51,12 +54,18 @@ def _exact(p: Problem, output: str) -> F64 | None:
 def _not_finite(p: Problem, got: F64, right: F64) -> str:
     """Of NaN or an infinity where a number is right: what has left the range."""
     broken = np.isfinite(right) & ~np.isfinite(got)
-    seen = p.x * p.logit_scale
+    seen = FORMATS[p.dtype].round(p.x * p.scale) * p.logit_scale
     seen = p.softcap * np.tanh(seen / p.softcap) if p.softcap else seen
     finite = seen[np.isfinite(seen)]
     if not broken.any() or not finite.size or p.op == "nll_loss":
         return ""
     fmt = FORMATS[p.dtype]
+    if p.is_loss and np.sum(finite.max() - finite) > fmt.max:
+        # So far apart, that a sum of right results may overflow, too: of rows, or over classes with label smoothing.
+        return ""
+    if p.dtype == FLOAT64.name and np.max(np.abs(finite)) > FLOAT32.max:
+        # Beyond the range of float32: an overflow of the logits themselves where they are cast to it.
+        return ""
     for name, top in ((p.dtype, fmt.max), (FLOAT32.name, FLOAT32.max)):
         if (fmt.is_narrow or name == p.dtype) and finite.max() > math.log(top):
             words = f"exp of a logit of {finite.max():.6g} overflows in {name}"
@@ -66,8 +75,15 @@ def _not_finite(p: Problem, got: F64, right: F64) -> str:
             f"exp of every logit underflows to 0, the largest is {finite.max():.6g}: the maximum of the row is not "
             "subtracted before exp"
         )
+    tops = np.max(np.where(np.isfinite(seen), seen, -np.inf), axis=p.axis)
+    tops = tops[np.isfinite(tops)]
+    if tops.max() - tops.min() > -math.log(fmt.min_subnormal):
+        return (
+            "exp of every logit of a row underflows to 0: what is subtracted is no maximum of its own but one of all "
+            f"rows, whose maxima differ by {tops.max() - tops.min():.6g}"
+        )
     spread = finite.max() - finite.min()
-    if spread > -math.log(fmt.min_subnormal):
+    if p.op != "softmax" and spread > -math.log(fmt.min_subnormal):
         return f"a probability underflows to 0 (logits differ by {spread:.6g}) before its logarithm is taken"
     return ""
 
@@ -94,8 +110,15 @@ def _recognised(p: Problem, output: str, got: F64, right: F64) -> str:
         if not both.any() or _distance(exact, right, both) < 0.5 * away:
             continue
         distance = _distance(got, exact, both)
-        if distance <= _NEAR * away:
+        if distance <= other.near * away:
             found.append((distance, other.words))
+    for plain in plainly(p, output):
+        exact = flat(plain.result, p).reshape(right.shape)
+        both = usable & np.isfinite(exact)
+        if both.any() and _distance(exact, right, both) >= 0.5 * away:
+            distance = _distance(got, exact, both)
+            if distance <= _NEAR * away:
+                found.append((distance, plain.words))
     # Of those that fit as well as each other the first one is the plainest.
     return min(found, key=lambda one: round(math.log2(one[0] / away + 1e-3)))[1] if found else ""
 
@@ -116,13 +139,12 @@ def _instead(p: Problem, output: str) -> Iterator[Instead]:
     if p.op in ("softmax", "log_softmax"):
         other = "log_softmax" if p.op == "softmax" else "softmax"
         yield Instead(f"this is {other}, not {p.op}", replace(p, op=other))
-        for axis in (a for a in range(p.x.ndim) if a != p.axis % p.x.ndim):
-            yield Instead(f"it is taken along axis {axis}, not {p.axis}", replace(p, axis=axis))
     if p.is_loss:
         yield from _of_loss(p, output)
     k = p.x.shape[p.axis]
     if k > 1 and p.op != "nll_loss":
         yield from _of_parts(p)
+        yield from of_chunks(p, output)
         last = np.moveaxis(p.x.copy(), p.axis, -1)
         last[..., -1] = -np.inf
         yield Instead("the last class takes no part in the sum", replace(p, x=np.moveaxis(last, -1, p.axis)))
@@ -230,6 +252,12 @@ def _digits(p: Problem, got: F64, right: F64) -> str:
     axis = p.axis % p.x.ndim
     low, high = (np.where(np.isfinite(p.x), p.x, edge) for edge in (np.inf, -np.inf))
     spread = float(np.max(high.max(axis=axis) - low.min(axis=axis)))
+    largest = max(1.0, float(np.max(np.abs(right[usable]))))
+    if p.dtype == FLOAT64.name and fmt.u * 2**12 < error / largest <= _OF_FLOAT32 * FLOAT32.u:
+        return (
+            "it has the digits of float32, not of float64: something is cast to float32 or allocated in it (dtypes= "
+            "says for which dtypes it is meant, --dtype on the command line)"
+        )
     # The finest format that explains it comes first.
     for name in dict.fromkeys((fmt.sums.name, p.dtype)):
         if top > 8 * max(spread, 1.0) and error <= 4 * FORMATS[name].u * top:

@@ -9,6 +9,7 @@ from typing import Any
 
 from lossproof.adapters.local import from_file
 from lossproof.core.errors import UsageError
+from lossproof.core.import_lines import held_at
 
 
 def place_of(function: Any, name: str) -> str:
@@ -19,7 +20,7 @@ def place_of(function: Any, name: str) -> str:
     named = owner if is_apply else function
     module, qualified = getattr(named, "__module__", None), getattr(named, "__qualname__", None)
     if module is None or qualified is None or _found(module, qualified) is not named:
-        module, qualified = _held(named)
+        module, qualified = held_at(named) or (None, None)
     if module is None or qualified is None:
         file, qualified = _in_file(named)
         if file and qualified:
@@ -47,20 +48,6 @@ def _found(module: str, qualified: str) -> Any:
     for part in qualified.split("."):
         found = getattr(found, part, None)
     return found
-
-
-def _held(value: Any) -> tuple[str | None, str | None]:
-    """The module that holds an object, and its name there; the caller's own modules come first."""
-    own = [
-        name
-        for name, m in sys.modules.items()
-        if "site-packages" not in (getattr(m, "__file__", None) or "site-packages")
-    ]
-    for module in ("__main__", *own):
-        for name, held in list(vars(sys.modules.get(module, os)).items()):
-            if held is value:
-                return module, name
-    return None, None
 
 
 def _in_file(value: Any) -> tuple[str, str]:

@@ -51,8 +51,12 @@ def _outside(call: Call, d: Declaration) -> str:
 
 
 def _has_finite_logits(call: Call) -> bool:
-    family = FAMILIES.get(call.family)
-    return (family is not None and family.regular) or bool(np.isfinite(call.problem.x).all())
+    family, p = FAMILIES.get(call.family), call.outline
+    if p.scale == 1.0 and family is not None and family.regular:
+        return True
+    # A factor may take the largest finite logits, those of masks, out of the range.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(FORMATS[p.dtype].round(call.problem.x * p.scale)).all())
 
 
 def _is_narrower(p: Problem, wide: str) -> bool:

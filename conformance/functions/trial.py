@@ -25,6 +25,7 @@ _CUBE = np.arange(24.0).reshape(2, 3, 4) % 5 / 4
 TRIAL = "trial"
 # A difference over a step of this size tells a derivative from another one, in float32, too.
 _STEP, _ROUGHLY = 2.0**-5, 0.1
+_LONG = 120
 
 
 @dataclass
@@ -122,6 +123,12 @@ def second_differs(ask: Callable[[Problem], Outcome], p: Problem, name: str) -> 
         assert p.target_tangent is not None
         slope, second = np.sum(slope * p.target_tangent), np.sum(second * p.tangent)
     return bool(np.max(np.abs(slope - second)) > _ROUGHLY * (np.max(np.abs(slope)) + _STEP))
+
+
+def short(text: str) -> str:
+    """Return a text as one line that is no longer than a message may be."""
+    one = " ".join(text.split())
+    return one if len(one) <= _LONG else one[: _LONG - 3] + "..."
 
 
 def refused(outcome: Outcome, output: str = "value") -> str:

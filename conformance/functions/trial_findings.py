@@ -27,6 +27,7 @@ from lossproof.functions.trial import (
     ordinary_problem,
     refused,
     second_differs,
+    short,
     trial_of,
     with_directions,
 )
@@ -39,7 +40,6 @@ _NOT_ITS_DERIVATIVE = (
     "what autodiff gives is not the derivative of its gradient, a rule of its own that keeps values of the forward "
     "pass; outputs= judges it all the same"
 )
-_LONG = 120
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ class Finder:
         if self.printed:
             first = self.printed[0].strip().partition("\n")[0][:60]
             self.notes.append(f"it prints ({first!r}); what it prints is not shown while it is judged")
+        if "ignore_index" in OPERATIONS[d.op].options - options and "index" in targets and d.ignore_index is None:
+            self.notes.append("if it always ignores a label: ignore_index=-100 says which (--ignore-index -100)")
         asked = _asked(self, dtypes, targets, reductions, outputs, options, ranks)
         return TrialFindings(
             adapter,
@@ -250,6 +252,8 @@ class Finder:
         d = self.declaration
         dense = "probability" in kinds
         may = tuple(n for n in self._outputs() if d.op in TABLE[n].formulas and dense >= TABLE[n].of_probabilities)
+        if d.outputs is None and self.framework == "numpy" and "vjp" not in may:
+            self.notes.append("not asked: gradient (NumPy has none; grad= is the function that computes it, --grad)")
         if d.outputs is not None or self.framework == "numpy" or not d.autodiff:
             return may
         x = FORMATS[start.dtype].round(start.x)
@@ -262,7 +266,7 @@ class Finder:
         for p in several:
             outcome = self._ask(p, outputs=may)
             for name in (n for n in p.want if n in _OPTIONAL and n in may and n not in d.given):
-                refusals[name] = _short(refused(outcome, name))
+                refusals[name] = short(refused(outcome, name))
                 if TABLE[name].order == 2 and not refusals[name] and self._second_differs(p, name):
                     refusals[name] = _NOT_ITS_DERIVATIVE
         self.notes += [f"not asked: {TABLE[name].words} ({why})" for name, why in refusals.items() if why]
@@ -274,7 +278,7 @@ class Finder:
     def _raised(self, p: Problem) -> str:
         """Why a call is refused; another result than expected is no refusal."""
         outcome = self._ask(p).of("value")
-        return "" if outcome.error is None or outcome.message.startswith("WrongResult") else _short(outcome.message)
+        return "" if outcome.error is None or outcome.message.startswith("WrongResult") else short(outcome.message)
 
     def _why(self, p: Problem) -> str:
         """Why there is no usable value; an empty text if there is one."""
@@ -287,7 +291,7 @@ class Finder:
             self.hangs = outcome.message
         why = refused(outcome)
         if why:
-            return _short(why)
+            return short(why)
         shape = outcome.outputs["value"].data.shape
         return "" if shape == p.shape_of("value") else f"value has shape {shape}, expected {p.shape_of('value')}"
 
@@ -316,11 +320,6 @@ class Finder:
     @property
     def _taken(self) -> frozenset[str]:
         return self.declaration.taken(self.names.options)
-
-
-def _short(text: str) -> str:
-    one = " ".join(text.split())
-    return one if len(one) <= _LONG else one[: _LONG - 3] + "..."
 
 
 def _asked(

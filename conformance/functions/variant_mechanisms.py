@@ -20,12 +20,16 @@ _UNWEIGHTED = (
 @dataclass(frozen=True)
 class Instead:
     """A mistake computes the result of another problem, times a factor, in the place of the one that is asked, with the
-    results of some more, each times its factor, added."""
+    results of some more, each times its factor, added.
+
+    An answer is recognised that is nearer to it than the share ``near`` of the way to the right one.
+    """
 
     words: str
     problem: Problem
     factor: float = 1.0
     plus: tuple[tuple[Problem, float], ...] = ()
+    near: float = 0.05
 
 
 def instead_of_variant(p: Problem, output: str) -> Iterator[Instead]:
@@ -62,25 +66,25 @@ def _of_weights(p: Problem) -> Iterator[Instead]:
     yield Instead("the weights of rows are not applied", replace(p, sample_weight=np.ones_like(_given(p))))
     if p.reduction != "mean":
         return
-    kept = _kept(p)
+    kept = kept_rows(p)
     for words, total in (
-        (_UNWEIGHTED, float(np.sum(_label_weights(p) * kept))),
+        (_UNWEIGHTED, float(np.sum(weights_of_labels(p) * kept))),
         ("the mean divides by the number of kept rows (mean='mean_over_kept' declares that)", float(kept.sum())),
         ("the mean divides by the number of all rows (mean='mean_over_rows' declares that)", float(kept.size)),
-        ("the mean's denominator counts the weights of ignored rows", float(np.sum(_given(p) * _label_weights(p)))),
+        ("the mean's denominator counts the weights of ignored rows", float(np.sum(_given(p) * weights_of_labels(p)))),
     ):
         if total:
             yield Instead(words, replace(p, reduction="sum"), 1 / total)
 
 
 def _of_z_loss(p: Problem, what: str) -> Iterator[Instead]:
-    plain, kept, weight = replace(p, z_loss=0.0), _kept(p), _given(p)
+    plain, kept, weight = replace(p, z_loss=0.0), kept_rows(p), _given(p)
     yield Instead(f"the z-loss is not in the {what}", plain)
     if what == "gradient":
         yield Instead("the gradient of the z-loss lacks a factor of 2", replace(p, z_loss=p.z_loss / 2))
     own = 1.0
     if p.reduction == "mean":
-        total = float(np.sum(kept * _label_weights(p) * weight))
+        total = float(np.sum(kept * weights_of_labels(p) * weight))
         if not total:
             return
         own = 1 / total
@@ -94,7 +98,7 @@ def _of_z_loss(p: Problem, what: str) -> Iterator[Instead]:
             f"the log-sum-exp of the z-loss is that of the logits before the {before}", plain, plus=((bare, own),)
         )
     if p.weight is not None:
-        by_class = _squared(p, kept * weight * _label_weights(p))
+        by_class = _squared(p, kept * weight * weights_of_labels(p))
         yield Instead("class weights multiply the z-loss", plain, plus=((by_class, own),))
     if p.sample_weight is not None:
         yield Instead("weights of rows do not multiply the z-loss", plain, plus=((_squared(p, kept * 1.0), own),))
@@ -125,15 +129,16 @@ def _given(p: Problem) -> F64:
     return np.ones(p.row_shape) if p.sample_weight is None else p.sample_weight
 
 
-def _kept(p: Problem) -> np.ndarray:
+def kept_rows(p: Problem) -> np.ndarray:
+    """Say which rows are not ignored."""
     if p.ignore_index is None or p.has_probability_target or p.target is None:
         return np.ones(p.row_shape, dtype=bool)
     return np.asarray(p.target != p.ignore_index)
 
 
-def _label_weights(p: Problem) -> F64:
-    """The weight of each row's label, of ignored rows that of label 0."""
+def weights_of_labels(p: Problem) -> F64:
+    """Return the weight of each row's label, of ignored rows that of label 0."""
     if p.weight is None or p.has_probability_target or p.target is None:
         return np.ones(p.row_shape)
-    found: F64 = p.weight[np.where(_kept(p), p.target, 0)]
+    found: F64 = p.weight[np.where(kept_rows(p), p.target, 0)]
     return found

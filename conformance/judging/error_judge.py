@@ -91,7 +91,8 @@ def _answered(
             shown = {clause: reading.shown} if reading.shown else {}
             return replace(base, verdict="convention" if shown else "pass", conventions=shown)
     accepted = ", ".join(dict.fromkeys(r.shown or "the exact result" for r in open_to)) or "no value"
-    text = f"silently gives {name} {np.array2string(tensor.data.reshape(-1)[:8], precision=9, separator=', ')}"
+    numbers = np.array2string(tensor.data.reshape(-1)[:8], precision=9, separator=", ", max_line_width=1000)
+    text = f"silently gives {name} {numbers}"
     if got.size:
         at = tuple(int(v) for v in np.unravel_index(int(np.isfinite(got).argmax()), got.shape))
         base = replace(base, got=float(got[at]), index=own_index(at, p, name))

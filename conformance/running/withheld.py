@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lossproof.core.call import Call
+from lossproof.core.command_line import ASKED_BY
 from lossproof.targets.target import Target
 
 # The deck that withholds nothing.
 EVERYTHING = "full"
-# In a header: what asks everything, where no name of a target stands for what was judged.
-ASKED_BY = "asked_by"
 
 
 def withheld(targets: Sequence[Target], calls: Iterable[Call]) -> dict[str, int]:

@@ -58,6 +58,11 @@ class Launch:
     variables: tuple[tuple[str, str], ...] = ()
 
     @property
+    def shown(self) -> tuple[tuple[str, str], ...]:
+        """The variables that a program has to set, too: all but those that only a worker reads."""
+        return tuple((name, value) for name, value in self.variables if not name.startswith("LOSSPROOF_"))
+
+    @property
     def is_command(self) -> bool:
         """Say whether the worker is a program of its own."""
         return self.adapter.startswith(SCHEME)

@@ -216,7 +216,7 @@ class Lane:
             raise UsageError(str(reply.get("error") or "the worker writes no programs"))
         text = str(reply["text"])
         # That of a command may be in any language.
-        return text if self.launch.is_command else with_variables(text, self.launch.variables)
+        return text if self.launch.is_command else with_variables(text, self.launch.shown)
 
     def processor_seconds(self) -> float:
         """Return the processor seconds of all its processes so far."""

@@ -47,12 +47,25 @@ def endless_softmax(x, axis=-1):
         pass
     return softmax(x, axis=axis)
 """
+OBJECT = """
+import numpy as np
+
+
+class Softmax:
+    def __call__(self, x, axis=-1):
+        e = np.exp(x + 0.5 * (x > 0) - x.max(axis=axis, keepdims=True))
+        return e / e.sum(axis=axis, keepdims=True)
+
+
+mine = Softmax()
+"""
 SMALL = ("--deck", "smoke", "--dtype", "float32")
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "my_functions.py").write_text(FILE)
+    (tmp_path / "my_object.py").write_text(OBJECT)
     (tmp_path / "half_done.py").write_text("import math\n\nmath.nothing\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -70,7 +83,11 @@ def test_a_wrong_one_is_a_finding() -> None:
     result = lossproof("check", "my_functions.py:naive", *options)
     assert result.exit_code == 1, result.output
     assert "softmax(float32 dominating" in result.stdout
-    assert "naive is no target: explain without --target shows" in result.stderr
+    # What is printed for the reader to run can be run: no target has the function's name.
+    line = next(line for line in result.stdout.splitlines() if line.startswith("    lossproof explain softmax/"))
+    shown = lossproof(*line.split()[1:])
+    assert shown.exit_code == 0, shown.output
+    assert "exact" in shown.stdout
     quiet = lossproof("check", "my_functions.py:broken_softmax", "--quiet", *SMALL)
     assert quiet.exit_code == 1
     assert "RuntimeError: not today" in quiet.stdout
@@ -91,6 +108,16 @@ def test_in_process_it_is_judged_as_apart() -> None:
     here = lossproof("check", "my_functions.py:softmax", "--grad", "softmax_grad", "--in-process", *SMALL)
     assert here.exit_code == apart.exit_code == 0
     assert here.stdout.splitlines()[-1] == apart.stdout.splitlines()[-1]
+
+
+def test_an_object_has_the_op_of_its_class_and_is_imported_by_its_name() -> None:
+    result = lossproof("check", "my_object.py:mine", "--framework", "numpy", *SMALL)
+    assert result.exit_code == 1, result.output
+    assert "asked of mine: numpy arrays" in result.stdout
+    assert "LOSSPROOF_" not in result.stdout
+    refused = lossproof("check", "my_object.py:Softmax", *SMALL)
+    assert refused.exit_code == 2
+    assert "is a class, not a function; expected an instance, Softmax(...), or the name of one" in refused.stderr
 
 
 def test_a_module_will_do_and_the_summary_is_for_programs(folder: Path) -> None:

@@ -434,3 +434,10 @@ def test_a_silent_answer_to_an_unknown_label_shows() -> None:
 def test_an_unknown_output_is_named() -> None:
     with pytest.raises(UsageError, match="no output 'hvp'; expected one of value"):
         reproduce(Call(replace(PROBLEMS["softmax"], tangent=None), "hand"), Target(NUMPY), "c", output="hvp")
+
+
+def test_an_entry_that_is_at_another_place_by_now_is_no_class() -> None:
+    p = Problem("softmax", "float32", np.array([[0.0, 1.0, 2.0, 3.0, 4.0]]))
+    # The entry was the last of five classes.
+    found = simpler(p, lambda q: q.x.shape[1] >= 3, at=(0, 4))
+    assert found.x.shape == (1, 3)

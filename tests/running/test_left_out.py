@@ -14,8 +14,9 @@ from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Capabilities
 from lossproof.cases.catalogue import select
 from lossproof.cli.main import cli
+from lossproof.core.command_line import ASKED_BY
 from lossproof.records.record import read_record
-from lossproof.running.withheld import ASKED_BY, withheld_text
+from lossproof.running.withheld import withheld_text
 from lossproof.targets import selection
 from lossproof.targets.target import Target
 from tests.support.decks import whole

@@ -55,7 +55,7 @@ def check_command(
     judged = found_function(function)
     rest: dict[str, Any] = {key: tuple(value) or None if key in _SEVERAL else value for key, value in given.items()}
     declared = Declaration(
-        op=op_of(function, op),
+        op=op_of(function, op, judged),
         name=name,
         names=_pairs("--name", names, "ARGUMENT=NAME, such as target=labels", SYNONYMS) or None,
         pick=int(pick) if pick and pick.lstrip("-").isdecimal() else pick,
@@ -79,10 +79,7 @@ def check_command(
         warnings.simplefilter("ignore", RuntimeWarning)
         stack.enter_context(one.quiet())
         explained = Explained(one.target, partial(click.echo, err=outputs.as_json))
-        code = told(one.session, outputs, {**others, "the explanation": explained}, None, shown)
-    if code == 1:
-        click.echo(f"{name} is no target: explain without --target shows inputs, exact results and bounds", err=True)
-    return code
+        return told(one.session, outputs, {**others, "the explanation": explained}, None, shown)
 
 
 def _variant(

@@ -1,0 +1,127 @@
+"""The explanation of a wrong function names what it computes instead: wrong sums and maxima over classes."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lossproof import UsageError, check_implementation
+from lossproof.functions.callee import callee
+
+Array = np.ndarray[Any, Any]
+
+
+def softmax(x: Array, axis: int = -1) -> Array:
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def gradient(x: Array, g: Array, axis: int = -1) -> Array:
+    p = softmax(x, axis)
+    return p * (g - (p * g).sum(axis=axis, keepdims=True))
+
+
+def along_the_last(x: Array, axis: int = -1) -> Array:
+    return softmax(x, -1)
+
+
+def maximum_of_all(x: Array, axis: int = -1) -> Array:
+    e = np.exp(x - x.max()) if x.size else x
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def in_float32(x: Array, axis: int = -1) -> Array:
+    return softmax(x.astype(np.float32), axis).astype(x.dtype)
+
+
+def carried(x: Array) -> tuple[Array, Array]:
+    """The running maximum of the last axis, and the sum, which is not rescaled when that grows."""
+    top, total = np.full_like(x[..., 0], -np.inf), np.zeros_like(x[..., 0])
+    for i in range(0, x.shape[-1], 2):
+        chunk = x[..., i : i + 2]
+        top = np.maximum(top, chunk.max(axis=-1))
+        total = total + np.exp(chunk - np.where(np.isinf(top), 0, top)[..., None]).sum(axis=-1)
+    return top, total
+
+
+def carried_softmax(x: Array) -> Array:
+    top, total = carried(x)
+    return np.exp(x - top[..., None]) / total[..., None]
+
+
+def carried_loss(x: Array, labels: Array, reduction: str = "mean") -> Array:
+    top, total = carried(x)
+    rows = np.log(total) - (np.take_along_axis(x, labels[..., None], -1)[..., 0] - top)
+    return rows if reduction == "none" else rows.sum() if reduction == "sum" else rows.mean()
+
+
+def no_sum(x: Array, g: Array, axis: int = -1) -> Array:
+    return softmax(x, axis) * g
+
+
+def sum_of_the_last(x: Array, g: Array, axis: int = -1) -> Array:
+    p = softmax(x, axis)
+    return p * (g - (p * g).sum(axis=-1, keepdims=True))
+
+
+CARRIED = "the running sum is not rescaled when the maximum grows: chunks of 2 classes"
+
+
+@pytest.mark.parametrize(
+    ("function", "declared", "words"),
+    [
+        (along_the_last, {}, "value of softmax in float32: it is taken along axis 2, not 1"),
+        (maximum_of_all, {}, "what is subtracted is no maximum of its own but one of all rows"),
+        (in_float32, {"dtypes": ("float64",)}, "it has the digits of float32, not of float64"),
+        (carried_softmax, {"ranks": (2,)}, CARRIED),
+        (carried_loss, {"op": "cross_entropy", "ranks": (2,), "targets": ("index",)}, CARRIED),
+        (softmax, {"grad": no_sum}, "the gradient lacks its sum over classes"),
+        (softmax, {"grad": sum_of_the_last}, "the sum in the gradient is taken along axis 2, not 1"),
+    ],
+    ids=["axis", "maximum", "float32", "softmax", "loss", "no sum", "another sum"],
+)
+def test_a_wrong_sum_is_named(function: Any, declared: dict[str, Any], words: str) -> None:
+    asked = {"op": "softmax", "dtypes": ("float32",), "deck": "smoke", "errors": False, **declared}
+    with np.errstate(all="ignore"):
+        report = check_implementation(function, **asked)
+    assert words in report.diagnosis.partition("\n")[0], report.diagnosis
+
+
+def test_a_right_one_has_nothing_to_explain() -> None:
+    with np.errstate(all="ignore"):
+        report = check_implementation(softmax, op="softmax", grad=gradient, dtypes=("float32",), deck="smoke")
+    assert not report.diagnosis
+    assert not any("not asked: gradient" in line for line in report.asked)
+
+
+def test_what_nobody_thinks_of_is_said() -> None:
+    with np.errstate(all="ignore"):
+        alone = check_implementation(softmax, op="softmax", dtypes=("float32",), deck="smoke", errors=False)
+        loss = check_implementation(carried_loss, op="cross_entropy", dtypes=("float32",), deck="smoke", errors=False)
+    assert "not asked: gradient (NumPy has none; grad= is the function that computes it, --grad)" in alone.asked
+    assert "if it always ignores a label: ignore_index=-100 says which (--ignore-index -100)" in loss.asked
+    # A function of one op has a name of its own.
+    assert any("carried_loss takes no probability targets" in line for line in loss.unsupported), loss.unsupported
+
+
+def test_a_keras_loss_of_probabilities_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Loss:
+        def __init__(self, config: dict[str, Any]) -> None:
+            self.config = config
+
+        def __call__(self, y_true: Array, y_pred: Array) -> Array:
+            return y_pred
+
+        def get_config(self) -> dict[str, Any]:
+            return self.config
+
+    keras: Any = types.SimpleNamespace(losses=types.SimpleNamespace(Loss=Loss))
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    with pytest.raises(UsageError, match=r"Loss takes probabilities \(its from_logits is False\); expected"):
+        callee(Loss({"from_logits": False}), "Loss")
+    assert callee(Loss({"from_logits": True}), "Loss").name == "Loss"
+    assert callee(Loss({}), "Loss").name == "Loss"
