@@ -66,6 +66,12 @@ def _not_finite(p: Problem, got: F64, right: F64) -> str:
     if p.dtype == FLOAT64.name and np.max(np.abs(finite)) > FLOAT32.max:
         # Beyond the range of float32: an overflow of the logits themselves where they are cast to it.
         return ""
+    tops = np.max(np.where(np.isfinite(seen), seen, -np.inf), axis=p.axis)
+    if _is_lower(tops, broken, p):
+        return (
+            "exp of every logit of a row underflows to 0: what is subtracted is no maximum of its own but one of all "
+            f"rows, whose maxima differ by {np.ptp(tops[np.isfinite(tops)]):.6g}"
+        )
     for name, top in ((p.dtype, fmt.max), (FLOAT32.name, FLOAT32.max)):
         if (fmt.is_narrow or name == p.dtype) and finite.max() > math.log(top):
             words = f"exp of a logit of {finite.max():.6g} overflows in {name}"
@@ -75,17 +81,19 @@ def _not_finite(p: Problem, got: F64, right: F64) -> str:
             f"exp of every logit underflows to 0, the largest is {finite.max():.6g}: the maximum of the row is not "
             "subtracted before exp"
         )
-    tops = np.max(np.where(np.isfinite(seen), seen, -np.inf), axis=p.axis)
-    tops = tops[np.isfinite(tops)]
-    if tops.max() - tops.min() > -math.log(fmt.min_subnormal):
-        return (
-            "exp of every logit of a row underflows to 0: what is subtracted is no maximum of its own but one of all "
-            f"rows, whose maxima differ by {tops.max() - tops.min():.6g}"
-        )
     spread = finite.max() - finite.min()
     if p.op != "softmax" and spread > -math.log(fmt.min_subnormal):
         return f"a probability underflows to 0 (logits differ by {spread:.6g}) before its logarithm is taken"
     return ""
+
+
+def _is_lower(tops: F64, broken: np.ndarray, p: Problem) -> bool:
+    """Tell whether all rows that are broken, and no others, are far below the largest logit of all."""
+    if broken.shape[0] != tops.size or tops.size < 2:
+        return False
+    lower = tops.max() - tops.reshape(-1) > -math.log(FORMATS[p.dtype].min_subnormal)
+    rows = broken.reshape(tops.size, -1).any(axis=1)
+    return bool(lower.any() and np.array_equal(rows, lower))
 
 
 def _recognised(p: Problem, output: str, got: F64, right: F64) -> str:
@@ -258,6 +266,9 @@ def _digits(p: Problem, got: F64, right: F64) -> str:
             "it has the digits of float32, not of float64: something is cast to float32 or allocated in it (dtypes= "
             "says for which dtypes it is meant, --dtype on the command line)"
         )
+    # A softmax has no logarithm.
+    if p.op == "softmax":
+        return ""
     # The finest format that explains it comes first.
     for name in dict.fromkeys((fmt.sums.name, p.dtype)):
         if top > 8 * max(spread, 1.0) and error <= 4 * FORMATS[name].u * top:

@@ -45,6 +45,9 @@ def _outside(call: Call, d: Declaration) -> str:
         is_other = p.target is not None and p.target.dtype.kind in "iu" and p.target.dtype.name != "int64"
         if d.labels is not None and is_other and p.target is not None and p.target.dtype.name not in d.labels:
             return "with labels of another type (not among labels)"
+        is_another = d.result_dtype is not None and p.out_dtype not in (None, d.result_dtype)
+        if d.result_dtype is not None and is_another and not _is_narrower(p, d.result_dtype):
+            return f"of results of another dtype (result_dtype is {d.result_dtype})"
         if d.result_dtype is not None and call.is_check and _is_narrower(p, d.result_dtype):
             return f"that compare results of the input's dtype (result_dtype is {d.result_dtype})"
     return ""

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import sys
 import types
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from lossproof import UsageError, check_implementation
+from lossproof.adapters.protocol import Problem
+from lossproof.cases.catalogue import select
+from lossproof.core.call import Call
 from lossproof.functions.callee import callee
+from lossproof.functions.declaration import Declaration
+from lossproof.functions.mechanisms import mechanism
+from lossproof.functions.prepare import kept_calls
 
 Array = np.ndarray[Any, Any]
 
@@ -125,3 +132,30 @@ def test_a_keras_loss_of_probabilities_is_refused(monkeypatch: pytest.MonkeyPatc
         callee(Loss({"from_logits": False}), "Loss")
     assert callee(Loss({"from_logits": True}), "Loss").name == "Loss"
     assert callee(Loss({}), "Loss").name == "Loss"
+
+
+def test_a_maximum_of_all_rows_is_told_from_no_maximum_by_the_rows_that_break() -> None:
+    x = np.array([[14499.0, 14498.0], [-2000.0, -2001.0]])
+    p = Problem("softmax", "float64", x)
+    with np.errstate(all="ignore"):
+        of_all, none = maximum_of_all(x), np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
+    assert "no maximum of its own but one of all rows" in mechanism(p, "value", of_all)
+    assert "exp of a logit of 14499 overflows in float64" in mechanism(p, "value", none)
+
+
+def test_results_of_a_declared_dtype_are_asked_in_no_other() -> None:
+    declared = Declaration(op="cross_entropy", result_dtype="float32")
+    calls = select("default", 0, ("cross_entropy",), ("float32", "bfloat16"))
+    assert any(c.outline.out_dtype == "float64" for call in calls for c in call.calls)
+    kept, _ = kept_calls(calls, declared)
+    assert {c.outline.out_dtype for call in kept for c in call.calls} == {None, "float32"}
+
+
+def test_masked_logits_with_a_factor_are_not_finite() -> None:
+    declared = Declaration(op="cross_entropy", finite=True)
+    x = np.array([[float.fromhex("-0x1.cp+127"), 0.0]])
+    p = Problem("cross_entropy", "float32", x, target=np.array([1]), scale=3.0)
+    kept, left = kept_calls([Call(p, "masked")], declared)
+    assert (kept, left) == ([], ["1 calls with logits that are not finite (finite)"])
+    kept, _ = kept_calls([Call(replace(p, scale=1.0), "masked")], declared)
+    assert len(kept) == 1
