@@ -7,3 +7,5 @@ import os
 from lossproof.running.judgement_cache import OFF
 
 os.environ.setdefault(OFF, "1")
+
+pytest_plugins = ["tests.support.processor_time"]
