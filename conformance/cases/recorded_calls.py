@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from lossproof.cases.catalogue import select
+from lossproof.cases.sweeps.chunks import swept_call
 from lossproof.core.call import Call, from_json
 from lossproof.core.case_id import CaseId, is_of_check
 from lossproof.core.errors import UsageError
@@ -27,6 +28,9 @@ def recorded_call(id: str, data: Call | Mapping[str, Any] | None, *, deck: str =
     if isinstance(data, Call):
         return data
     case = CaseId.parse(id)
+    swept = swept_call(id) if data is None else None
+    if swept is not None:
+        return swept
     if data is None or is_of_check(id):
         found = _of_deck(deck, seed, case.op, case.dtype, case.family).get(id)
         if found is None:

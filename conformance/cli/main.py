@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from lossproof import __version__
-from lossproof.cli import interface_functions, interface_gpu, interface_records, interface_upgrade, interface_views
+from lossproof.cli import (
+    interface_functions,
+    interface_gpu,
+    interface_records,
+    interface_sweep,
+    interface_upgrade,
+    interface_views,
+)
 from lossproof.cli.shared_options import deck_options, execution_options, output_options, rule_options
 from lossproof.core.errors import UsageError
 
@@ -235,6 +242,7 @@ def judge(answers: tuple[str, ...], **options: Any) -> int:
 for command in (
     *interface_functions.FUNCTION_COMMANDS,
     interface_gpu.gpu,
+    interface_sweep.sweep,
     *interface_records.RECORD_COMMANDS,
     *interface_upgrade.UPGRADE_COMMANDS,
     *interface_views.VIEW_COMMANDS,

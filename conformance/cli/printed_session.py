@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import click
 
@@ -18,7 +19,6 @@ from lossproof.records.compressed_text import is_compressed
 from lossproof.records.record import Writer
 from lossproof.running.guarded import Guarded, why
 from lossproof.running.record_sink import RecordSink
-from lossproof.running.resume import Resumed
 from lossproof.running.session import Ended, Session, Sink
 from lossproof.views.progress import Progress, progress
 from lossproof.views.terminal import console, last_line, print_run
@@ -27,15 +27,24 @@ _PRINTED = "what is printed"
 _NOWHERE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
+class Tape(Protocol):
+    """The beginning of a record that is to be finished: ``bytes`` of it and ``count`` observations stay."""
+
+    bytes: int
+    count: int
+    done: bool
+
+
 def told(
     session: Session,
     outputs: OutputOptions,
     views: Mapping[str, Sink] | None = None,
-    tape: Resumed | None = None,
+    tape: Tape | None = None,
     shown: Progress | None = None,
+    tables: Sink | None = None,
 ) -> int:
     """Play a session, write and show it; the exit code. The ``tape`` is the beginning of its record, ``shown`` the
-    progress that has begun.
+    progress that has begun, ``tables`` what prints it, where the tables of a run would not do.
 
     ``views`` are named by what is lost where one of them fails: neither they nor a record that cannot be written to its
     end cost the verdict.
@@ -50,7 +59,7 @@ def told(
         bar.expect(session.expected)
         sinks.append(Guarded(bar, _lost("the progress")))
         if not outputs.as_json:
-            sinks.append(Guarded(_Tables(outputs.quiet), _lost(_PRINTED)))
+            sinks.append(Guarded(tables or _Tables(outputs.quiet), _lost(_PRINTED)))
         sinks += [Guarded(view, _lost(what)) for what, view in (views or {}).items()]
         ended = session.play(*sinks)
     if ended.facts is None:
@@ -68,7 +77,7 @@ def told(
     return 1 if ended.reasons else 0
 
 
-def _writer(path: str, session: Session, tape: Resumed | None) -> Writer | None:
+def _writer(path: str, session: Session, tape: Tape | None) -> Writer | None:
     """The writer of the record; None, and a line, where there is no place for one. A path that leads nowhere is the
     user's mistake."""
     kept = {"keep": tape.bytes, "count": tape.count} if tape else {}

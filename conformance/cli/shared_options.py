@@ -22,7 +22,7 @@ _FILTERS = (
     click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **MANY_NAMES),
     click.option("--family", "families", help="Only this family of cases (repeatable).", **MANY_NAMES),
 )
-_SHARD = click.option(
+SHARD = click.option(
     "--shard", metavar="I/N", help="Only part I of N: run all parts, on any machines, and merge the records."
 )
 _KEPT = click.option(
@@ -67,9 +67,12 @@ _OUTPUTS = (
     ),
     click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object in place of the tables."),
 )
-_RECORD = click.option(
-    "--record", metavar="FILE", help="Write every observation to FILE (JSON Lines; .gz and .zst compress)."
-)
+_RECORDED: dict[str, Any] = {
+    "metavar": "FILE",
+    "help": "Write every observation to FILE (JSON Lines; .gz and .zst compress).",
+}
+_RECORD = click.option("--record", **_RECORDED)
+RECORD_AS_OUTPUT = click.option("--record", "-o", **_RECORDED)
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace a record that exists.")
 _OUTPUT = click.option("--output", "-o", "record", required=True, metavar="FILE", help="The record to be written.")
 
@@ -136,7 +139,7 @@ def deck_options(
         )
 
     size = click.option("--deck", default="default", show_default=True, metavar="NAME", help=help)
-    options = [size, _SEED, *([_SHARD] if shard else ()), *(_FILTERS if filters else ()), *([_KEPT] if kept else ())]
+    options = [size, _SEED, *([SHARD] if shard else ()), *(_FILTERS if filters else ()), *([_KEPT] if kept else ())]
     return _grouped("deck", options, make, "deck seed shard ops dtypes families calls")
 
 

@@ -48,5 +48,6 @@ def recorded_place(header: Mapping[str, Any]) -> dict[str, object]:
 
     Of a function's session commands name no target: they show inputs, exact results and bounds.
     """
-    facts = header.get("deck", {})
+    # Bins of a sweep are found by their ids, whatever the deck.
+    facts = {} if "sweep" in header else header.get("deck", {})
     return {"deck": facts.get("size"), "seed": facts.get("seed"), _FUNCTION: ASKED_BY in header}

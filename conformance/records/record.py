@@ -218,9 +218,12 @@ def read_record(path: str | Path) -> Record:
 
 
 def is_of_deck(header: Mapping[str, Any], id: str) -> bool:
-    """Say whether a call is one of the deck that a header describes, which makes it again, or one put along with it."""
+    """Say whether a call is one of the deck that a header describes, which makes it again, or one put along with it.
+
+    Of a sweep no observation has a call that is made again.
+    """
     deck = header.get("deck")
-    return isinstance(deck, Mapping) and id not in deck.get("kept", ())
+    return isinstance(deck, Mapping) and "sweep" not in header and id not in deck.get("kept", ())
 
 
 def with_call(o: Observation, calls: Mapping[str, Any]) -> Observation:

@@ -11,6 +11,7 @@ from typing import Any
 from lossproof.cases import kept_calls
 from lossproof.cases.catalogue import select
 from lossproof.cases.recorded_calls import recorded_call
+from lossproof.cases.sweeps.chunks import swept_call
 from lossproof.core.call import Call
 from lossproof.core.case_id import Kind, is_of_check, nearest
 from lossproof.core.command_line import recorded_place
@@ -51,6 +52,9 @@ def find_call(id: str | None, place: CasePlace) -> Call:
         return _from_file(place.call_file)
     if id is None:
         raise UsageError("which case? expected an ID (lossproof deck list), or --call FILE")
+    swept = swept_call(id) if place.record is None else None
+    if swept is not None:
+        return swept
     place = place.resolved()
     by_id: Mapping[str, Call | Mapping[str, Any] | None]
     if place.record is not None and not is_of_check(id):

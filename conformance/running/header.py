@@ -69,6 +69,13 @@ def record_header(targets: Sequence[Target], calls: Sequence[Call], deck: DeckOp
         "filters": deck.filters,
         **({"shard": {"index": shard.index, "of": shard.of}} if shard != UNDIVIDED else {}),
         **({"withheld": left_out} if left_out else {}),
+        **evidence(targets),
+    }
+
+
+def evidence(targets: Sequence[Target]) -> dict[str, Any]:
+    """Tell what the results of targets depend on beside what they are asked: versions, flags, hardware, the command."""
+    return {
         "targets": {t.name: describe(t) for t in targets},
         "python": platform.python_version(),
         "numpy": np.__version__,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from lossproof import __version__
-from lossproof.cases.shard import UNDIVIDED
+from lossproof.cases.shard import UNDIVIDED, Shard
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
@@ -100,20 +100,41 @@ class Sink(Protocol):
         ...
 
 
+class Deck(Protocol):
+    """A deck, as a session sees it: what is put to the targets."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Say whether everything is put that can be: a waiver that matches nothing then is stale."""
+        ...
+
+    @property
+    def shard(self) -> Shard:
+        """The part of it that this session plays."""
+        ...
+
+    @property
+    def place(self) -> Mapping[str, object]:
+        """The options of ``lossproof repro`` that find a case of it again."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Session:
     """A session says what is put to whom, where the observations come from, and what is known beforehand.
 
     ``subjects`` are the targets, running or recorded, ``calls`` those of the ``deck``, ``book`` the waivers in
-    force. ``shortfalls`` are reasons to fail that no observation has, such as answers that are missing; a deck with any
+    force. Where calls are made while they are put there are none, and ``outputs`` is what is expected of them.
+    ``shortfalls`` are reasons to fail that no observation has, such as answers that are missing; a deck with any
     of them is not complete.
     """
 
     subjects: Sequence[Subject]
     calls: Sequence[Call]
-    deck: DeckOptions
+    deck: Deck
     book: Book
     source: Source
+    outputs: int | None = None
     strict: bool = False
     header: Mapping[str, Any] = field(default_factory=dict)
     shortfalls: Sequence[str] = ()
@@ -126,6 +147,8 @@ class Session:
     @property
     def expected(self) -> int:
         """The most outputs that will be judged, without the conclusions: one exception may answer those of a check."""
+        if self.outputs is not None:
+            return self.outputs
         groups = stacked(self.calls)
         if self.source.targets:
             return sum(len(c.outputs) for unit in schedule(self.source.targets, groups) for c in unit.group.calls)

@@ -126,7 +126,7 @@ def upgrade_command(
             opening = opened(names, deck=deck, execution=execution, rules=rules, tell=shown.stage)
             session = stack.enter_context(contextlib.closing(opening))
             _all_differ(names, session.source.targets)
-            halves = _play(session, folder, shown)
+            halves = _play(session, deck, folder, shown)
         if not halves:
             return 130
         matched = [f"{a.name}={b.name}" for a, b in zip(halves[0].targets, halves[1].targets, strict=True)]
@@ -183,14 +183,14 @@ def _folder(keep: str | None) -> Iterator[Path]:
     yield Path(keep)
 
 
-def _play(session: Session, folder: Path, shown: Progress) -> list[_Half]:
+def _play(session: Session, deck: DeckOptions, folder: Path, shown: Progress) -> list[_Half]:
     """Write both records in one session, so that both sides share the truth and the state of the machine; nothing if it
     was interrupted."""
     targets = session.source.targets
     with contextlib.ExitStack() as stack:
         halves = []
         for name, mine in zip(_FILES, (targets[::2], targets[1::2]), strict=True):
-            path, header = folder / name, record_header(mine, session.calls, session.deck)
+            path, header = folder / name, record_header(mine, session.calls, deck)
             halves.append(_Half(mine, path, stack.enter_context(Writer(path, header)), header))
         shown.expect(session.expected)
         ended = session.play(shown, *halves)

@@ -10,6 +10,7 @@ from lossproof.core.observation import FAILING, Observation
 from lossproof.records.waivers import verdict
 from lossproof.running.summary import Summary
 from lossproof.views.html.accuracy import Accuracy
+from lossproof.views.html.error_map import ErrorMap
 
 # Observations that are listed one by one; counts are of all.
 LISTED = 3000
@@ -34,6 +35,7 @@ class Collected:
 
     summary: Summary = field(default_factory=Summary)
     accuracy: Accuracy = field(default_factory=Accuracy)
+    errors: ErrorMap = field(default_factory=ErrorMap)
     waived: dict[str, Waived] = field(default_factory=dict)
     listed: list[Observation] = field(default_factory=list)
     unlisted: int = 0
@@ -42,6 +44,7 @@ class Collected:
         """Count one observation."""
         self.summary.add(o)
         self.accuracy.add(o)
+        self.errors.add(o)
         shown = verdict(o)
         if shown == "waived":
             w = self.waived.setdefault(o.waiver, Waived())

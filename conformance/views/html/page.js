@@ -88,6 +88,23 @@
     Plotly.react(id, traces, layout({ boxmode: "group", yaxis: axis, xaxis: { type: "category", tickangle: -45, automargin: true }, shapes }), config);
   }
 
+  // Bins stand side by side in the order of their inputs, which span more powers of two than an axis shows.
+  function map() {
+    const swept = data.errors.filter((e) => wanted(e) && e.points.length);
+    const text = (v) => Number(v.toPrecision(4)).toString();
+    const places = [...new Set(swept.flatMap((e) => e.points.map((p) => p[0])))].sort((a, b) => a - b);
+    const at = new Map(places.map((low, i) => [low, i]));
+    const step = Math.max(1, Math.floor(places.length / 12));
+    const ticks = places.map((_, i) => i).filter((i) => i % step === 0);
+    const traces = swept.map((e) => ({
+      type: "scatter", mode: "markers", name: `${e.target} ${e.op} ${e.dtype} ${e.output}`,
+      x: e.points.map((p) => at.get(p[0])), y: e.points.map((p) => Math.max(0.01, p[2])), marker: { size: 4, opacity: 0.7 },
+      text: e.points.map((p) => `${e.swept} ${text(p[0])} to ${text(p[1])}<br>${text(p[2])} ulp, share ${text(p[3])}`), hovertemplate: "%{text}",
+    }));
+    const inputs = [...new Set(swept.map((e) => e.swept))].join(", ");
+    Plotly.react("plot-map", traces, layout({ showlegend: traces.length <= 12, xaxis: { title: { text: inputs }, tickvals: ticks, ticktext: ticks.map((i) => text(places[i])), tickangle: -45, automargin: true }, yaxis: { title: { text: "ulp" }, type: "log", exponentformat: "power", range: [-2, 4] } }), config);
+  }
+
   function draw() {
     boxes("plot-share", "share", 1e-4, { title: { text: "share of the bound" }, type: "log", exponentformat: "power", range: [-4, 2] }, [one]);
     boxes("plot-ulp", "ulp", 0.01, { title: { text: "ulp" }, type: "log", exponentformat: "power", range: [-2, 4] }, []);
@@ -111,6 +128,7 @@
         marker: { color: colour[t], size: 5 }, line: { width: 1, color: colour[t] }, hovertemplate: "K = %{x}: %{y:.3g}" };
     });
     Plotly.react("plot-classes", lines, layout({ xaxis: { type: "log", title: { text: "classes K" } }, yaxis: { title: { text: "worst share" }, type: "log", exponentformat: "power", dtick: 1, range: [-2, 2] }, shapes: [one] }), config);
+    if ($("plot-map")) map();
     document.documentElement.dataset.drawn = "yes";
   }
 

@@ -154,6 +154,7 @@ def _values(run: Run) -> dict[str, Any]:
         "heading": heading,
         "failed": bool(bad or nothing),
         "classes_known": run.collected.accuracy.classes_known,
+        "swept": bool(run.collected.errors.worst),
         "status": "; ".join([*([f"{bad} outputs fail"] if bad else []), *nothing]) or "No unexplained failure",
         "about": about,
         "sections": [*_SECTIONS[:1], *([("changes", "Changes")] if run.diff else []), *_SECTIONS[1:]],
@@ -310,6 +311,7 @@ def _data(run: Run) -> dict[str, Any]:
     return {
         "targets": _targets(run),
         "accuracy": list(run.collected.accuracy.facts()),
+        "errors": list(run.collected.errors.facts()),
         "edges": EDGES,
         "observations": [_listed(o) for o in run.collected.listed],
         "unlisted": run.collected.unlisted,

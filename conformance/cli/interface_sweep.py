@@ -1,0 +1,54 @@
+"""The command that sweeps. Options only; the work is imported when it runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from lossproof.cli.shared_options import (
+    MANY_NAMES,
+    RECORD_AS_OUTPUT,
+    SHARD,
+    execution_options,
+    output_options,
+    rule_options,
+)
+
+
+@click.command()
+@click.argument("target", nargs=-1)
+@click.option("--kind", default="gaps16", show_default=True, metavar="NAME", help="What is swept: gaps16 or gaps32.")
+@click.option("--op", "ops", help="Only this op (repeatable).", **MANY_NAMES)
+@click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **MANY_NAMES)
+@click.option("--chunks", metavar="A-B", help="Only the chunks with these numbers, from 0, of each op and dtype.")
+@SHARD
+@click.option(
+    "--seconds",
+    default=0.0,
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Begin no chunk after so many (0: all are).",
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Processes that play chunks, each with targets of its own.",
+)
+@click.option("--keep", metavar="FOLDER", help="Write the smallest failing rows to FOLDER, for lossproof run --calls.")
+@output_options(record=RECORD_AS_OUTPUT)
+@click.option("--resume", is_flag=True, help="Finish the record of a sweep that was cut short, if there is one.")
+@rule_options()
+@execution_options(limits=True)
+def sweep(target: tuple[str, ...], **options: Any) -> int:
+    """Ask every input of a kind, such as every 16-bit number as the gap between logits, of every op. TARGET is as for
+    lossproof run.
+
+    Chunks of it are known by their numbers, and the same everywhere. What fails is looked for in the fewest rows.
+    """
+    from lossproof.cli.commands.sweep import sweep_command
+
+    return sweep_command(target, **options)

@@ -1,0 +1,45 @@
+"""The play of one chunk of a sweep: its calls are put to targets and judged as those of a deck are, and what fails is
+looked for in the smallest rows that still show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from lossproof.cases.sweeps.chunks import Chunk
+from lossproof.core.observation import Observation
+from lossproof.records.waivers import Book
+from lossproof.running.loop import played
+from lossproof.running.sweeping.smallest_rows import smallest_failures
+from lossproof.running.timing import Clock
+from lossproof.targets.target import Target
+
+
+@dataclass
+class ChunkPlayer:
+    """A player of chunks, with targets that run. The ``book`` knows deviations; its counts mean nothing.
+
+    What a chunk yields depends on the chunk and the targets alone, whatever was played before.
+    """
+
+    targets: Sequence[Target]
+    book: Book
+    jobs: int = 0
+    clock: Clock = field(default_factory=Clock)
+    lost: dict[str, str] = field(default_factory=dict)
+
+    def play(self, chunk: Chunk) -> list[Observation]:
+        """Observe a chunk: what every target says of its calls, and then of the smallest rows in which it fails.
+
+        Calls of bins are made again from their ids, and are no part of observations.
+        """
+        with self.clock.phase("deck"):
+            calls = {call.id: call for call in chunk.calls()}
+        found: list[Observation] = []
+        for _, several in played(self.targets, calls.values(), self.clock, jobs=self.jobs, lost=self.lost):
+            found += several
+        smallest: list[Observation] = []
+        for target in self.targets:
+            mine = [o for o in found if o.target == target.name]
+            smallest += smallest_failures(target, calls, mine, self.book.mark)
+        return [*(o if o.call is None else replace(o, call=None) for o in found), *smallest]

@@ -1,0 +1,173 @@
+"""A sweep finds what is wrong at one bit pattern, and nothing where nothing is; it is the same however it is played."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lossproof.adapters.numpy import NumpyAdapter
+from lossproof.cases.sweeps.chunks import Chunk, Part
+from lossproof.cases.sweeps.kind import is_smallest
+from lossproof.core.call import Call
+from lossproof.core.observation import Observation
+from lossproof.records.record import Writer
+from lossproof.records.waivers import Book
+from lossproof.running.loop import run
+from lossproof.running.record_sink import RecordSink
+from lossproof.running.session_options import Execution, Rules
+from lossproof.running.sweeping.chunk_play import ChunkPlayer
+from lossproof.running.sweeping.sweep_session import Swept, opened_sweep
+from lossproof.running.sweeping.sweep_workers import Workers
+from lossproof.running.sweeping.swept_before import SweptBefore
+from lossproof.running.timing import Clock
+from lossproof.targets.target import Target, parse_target
+from tests.support import one_pattern
+from tests.support.one_pattern import GAP, OnePattern
+
+HERE = f"{one_pattern.__file__}:"
+# The chunk with the gap of the wrong adapter.
+CHUNK = Chunk("gaps16", "softmax", "float16", 1)
+PART = Part(kind="gaps16", ops=("softmax",), dtypes=("float16",), first=1, last=3)
+IN_PROCESS = Execution(in_process=True)
+
+
+def played(adapter: NumpyAdapter, *chunks: Chunk) -> list[Observation]:
+    target = Target(adapter)
+    player = ChunkPlayer([target], Book([], [target]))
+    return [o for chunk in chunks for o in player.play(chunk)]
+
+
+def test_what_is_wrong_at_one_bit_pattern_is_found_in_one_row() -> None:
+    found = played(OnePattern(), CHUNK)
+    wrong = [o for o in found if o.verdict == "fail"]
+    bins = [o for o in wrong if not is_smallest(o.case.family)]
+    (one,) = (o for o in wrong if is_smallest(o.case.family))
+    # The gap is in one bin, of rows of two classes.
+    assert {(o.case.family, o.output) for o in bins} == {("gaps16-16", "value")}
+    assert isinstance(one.call, Call)
+    assert one.rows == 1
+    x = one.call.problem.x
+    assert x[0, -1] - x[0, 0] == GAP
+    assert {o.call for o in bins} == {None}
+
+
+@pytest.mark.parametrize("op", ["softmax", "log_softmax", "nll_loss", "cross_entropy"])
+def test_nothing_is_found_of_an_implementation_that_is_right(op: str) -> None:
+    found = played(NumpyAdapter(), Chunk("gaps16", op, "float16", 1))
+    assert {o.verdict for o in found} <= {"pass", "convention"}
+    assert sum(o.verdict == "pass" for o in found) > 90
+
+
+def test_verdicts_are_those_of_a_run_of_the_same_calls() -> None:
+    target = Target(OnePattern())
+    straight = {(o.id, o.output): o for o in run([target], CHUNK.calls())}
+    for o in played(OnePattern(), CHUNK):
+        if not is_smallest(o.case.family):
+            other = straight[o.id, o.output]
+            assert (o.verdict, o.share, o.ulp, o.bits) == (other.verdict, other.share, other.ulp, other.bits)
+
+
+def test_what_a_waiver_speaks_of_is_not_looked_for() -> None:
+    target = Target(OnePattern())
+
+    class Known(Book):
+        def mark(self, o: Observation, *, explored: bool = False) -> Observation:
+            return replace(o, waiver="known") if o.verdict == "fail" else o
+
+    assert not any(is_smallest(o.case.family) for o in ChunkPlayer([target], Known([], [target])).play(CHUNK))
+
+
+def timeless(path: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line.pop("seconds", None)
+        if "end" in line:
+            line["end"] = {k: v for k, v in line["end"].items() if k not in ("seconds", "clock")}
+    for name in ("command", "environment"):
+        lines[0].pop(name)
+    return lines
+
+
+def recorded(path: Path, name: str, *, resume: bool = False, part: Part = PART, **options: Any) -> Swept:
+    """Sweep into a record, or finish it."""
+    with closing(opened_sweep([name], part, execution=IN_PROCESS, **options)) as session:
+        source = session.source
+        assert isinstance(source, Swept)
+        kept = {}
+        if resume:
+            source.before = SweptBefore(path, session.header, source.chunks)
+            if source.before.done:
+                return source
+            kept = {"keep": source.before.bytes, "count": source.before.count}
+        with Writer(path, session.header, **kept) as writer:
+            session.play(RecordSink(writer, kept=writer.count))
+        return source
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("whole") / "r.jsonl"
+    recorded(path, f"{HERE}WRONG")
+    return path
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.5, 0.7777, 0.999, 1.0])
+def test_a_record_cut_anywhere_is_completed(cut: float, whole: Path, tmp_path: Path) -> None:
+    data = whole.read_bytes()
+    head = data.index(b"\n") + 1
+    at = head + int(cut * (len(data) - head))
+    for n, end in enumerate((at, data.rfind(b"\n", 0, at) + 1)):
+        path = tmp_path / f"{n}.jsonl"
+        path.write_bytes(data[:end])
+        recorded(path, f"{HERE}WRONG", resume=True)
+        assert timeless(path) == timeless(whole)
+
+
+def test_a_sweep_whose_time_was_up_is_gone_on_with(whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    assert recorded(path, f"{HERE}WRONG", seconds=1e-9).unbegun == 3
+    assert len(timeless(path)) == 2
+    assert recorded(path, f"{HERE}WRONG", resume=True).unbegun == 0
+    assert timeless(path) == timeless(whole)
+
+
+def test_workers_give_what_one_process_gives(whole: Path, tmp_path: Path) -> None:
+    recorded(tmp_path / "r.jsonl", f"{HERE}WRONG", workers=2)
+    assert timeless(tmp_path / "r.jsonl") == timeless(whole)
+
+
+def test_a_worker_that_ends_costs_its_chunk_a_second_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONE_PATTERN", str(tmp_path))
+    lost: dict[str, str] = {}
+    chunks = PART.chunks()[:2]
+    with closing(Workers([f"{HERE}DIES"], 2, IN_PROCESS, Rules(), Clock(), lost)) as workers:
+        found = list(workers.play(iter(chunks)))
+    assert (tmp_path / "died").exists()
+    assert lost == {}
+    right = [played(NumpyAdapter(), chunk) for chunk in chunks]
+    assert [[(o.id, o.output, o.bits) for o in one] for one in found] == [
+        [(o.id, o.output, o.bits) for o in one] for one in right
+    ]
+
+
+def test_a_chunk_that_ends_its_workers_is_given_up_and_the_sweep_says_so() -> None:
+    lost: dict[str, str] = {}
+    with closing(Workers([f"{HERE}MORTAL"], 1, IN_PROCESS, Rules(), Clock(), lost)) as workers:
+        assert list(workers.play(iter([CHUNK]))) == [[]]
+    assert list(lost) == ["chunk 1 of gaps16, softmax in float16"]
+
+
+def test_special_numbers_are_judged_by_their_clauses() -> None:
+    """NaN and infinities are in bins that hold nothing else: no other row is judged as they are."""
+    found = [o for o in played(NumpyAdapter(), CHUNK) if o.conventions.keys() - {"tail"}]
+    assert {o.case.family for o in found} == {"gaps16-31"}
+    target = parse_target("numpy")
+    (call, *_) = (c for c in CHUNK.calls() if c.family == "gaps16-31")
+    value = next(iter(target.play([call.problem]))).outputs["value"].data
+    assert np.isnan(value).any()
