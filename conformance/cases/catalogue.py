@@ -18,11 +18,13 @@ from lossproof.cases.families import FAMILIES
 from lossproof.cases.relation import Relation
 from lossproof.cases.relations import RELATIONS
 from lossproof.cases.shard import Census, Division, Related, divided
+from lossproof.cases.variant_calls import variant_calls
 from lossproof.core.batch import signature
 from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR, RELATION
 from lossproof.core.errors import UsageError
 from lossproof.core.names import known_names
+from lossproof.core.variant import Variant
 from lossproof.judging.check import Check
 
 CHECK_KINDS = (RELATION, ERROR)
@@ -68,6 +70,18 @@ def select(
     if not found and division is None:
         raise _nothing(deck)
     return [call.at_tier("core") for call in found] if DECKS[deck].to_all else found
+
+
+def select_variant(
+    op: str, dtypes: Collection[str], variant: Variant, *, deck: str = "default", seed: int = 0
+) -> list[Call]:
+    """Select what is put to a function of a variant: calls of its own, and the relations that hold whatever is added to
+    an op. Raises :class:`UsageError` as :func:`lossproof.cases.variant_calls.variant_calls` does.
+    """
+    calls = variant_calls(op, dtypes, variant, deck=deck, seed=seed)
+    own = Related(shapes={call.outline.x.shape for call in calls})
+    checks = relation_checks(calls, seed=seed, smoke=deck == "smoke", related=own)
+    return [*calls, *(check.at_tier("core") for check in checks)]
 
 
 def divide(
@@ -158,6 +172,8 @@ def relation_checks(
     for (op, dtype), problems in by.items():
         phase = OPS.index(op) + DTYPES.index(dtype)
         for r in RELATIONS.values():
+            if problems[0].variant_parts and not r.with_parts:
+                continue
             variants = r.variants[:1] if smoke else r.variants
             for i, variant in enumerate(variants if op in r.ops else ()):
                 if (i + phase) % r.every == 0 or smoke:

@@ -36,7 +36,8 @@ MakeInstance = Callable[[Problem, Picker, str], RelationInstance | None]
 @dataclass(frozen=True)
 class Relation:
     """A relation: ``plan(problem, pick, variant)`` gives None where it does not apply. ``variants`` are instances,
-    of which each op and dtype gets one in ``every``."""
+    of which each op and dtype gets one in ``every``. ``with_parts`` says that it holds whatever is added to an op
+    (docs/variants.md)."""
 
     name: str
     says: str
@@ -46,6 +47,7 @@ class Relation:
     reshapes: bool = False
     watched: bool = False
     every: int = 1
+    with_parts: bool = False
 
 
 def relation(
@@ -57,10 +59,11 @@ def relation(
     reshapes: bool = False,
     watched: bool = False,
     every: int = 1,
+    with_parts: bool = False,
 ) -> Callable[[MakeInstance], Relation]:
     """Make a relation of the decorated plan."""
 
     def of(plan: MakeInstance) -> Relation:
-        return Relation(name, says, plan, ops, variants, reshapes, watched, every)
+        return Relation(name, says, plan, ops, variants, reshapes, watched, every, with_parts)
 
     return of

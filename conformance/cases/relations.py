@@ -42,7 +42,7 @@ def _same(output: str, answers: Sequence[Answer]) -> Comparison:
     return equal_answers(answers[1], answers[0])
 
 
-@relation("sum-to-one", "the probabilities of a row sum to 1", ops=("softmax",))
+@relation("sum-to-one", "the probabilities of a row sum to 1", ops=("softmax",), with_parts=True)
 def _sum_to_one(p: Problem, pick: Picker, variant: str) -> RelationInstance:
     return RelationInstance((replace(p, cotangent=None),), lambda output, a: against(a[0].total(), 1.0), ("value",))
 
@@ -65,7 +65,7 @@ def _sign(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     )
 
 
-@relation("permutation", "permuting classes with their weights and labels permutes the results")
+@relation("permutation", "permuting classes with their weights and labels permutes the results", with_parts=True)
 def _permutation(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     f = tr.flatten(p)
     if f.x.shape[1] < 2:
@@ -99,7 +99,7 @@ def _append_class(p: Problem, pick: Picker, variant: str) -> RelationInstance | 
     return RelationInstance((f, tr.with_masked_class(f, pick.choice((0.5, 2.0)))), compare)
 
 
-@relation("one-hot", "class indices equal one-hot probabilities", ops=("cross_entropy",))
+@relation("one-hot", "class indices equal one-hot probabilities", ops=("cross_entropy",), with_parts=True)
 def _one_hot(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     if p.has_probability_target or p.ignore_index is not None or (p.reduction == "mean" and p.weight is not None):
         return None
@@ -131,7 +131,12 @@ def _reductions(p: Problem, pick: Picker, variant: str) -> RelationInstance | No
     return RelationInstance(three, compare)
 
 
-@relation("concatenation", "the rows of two batches in one batch have the results that they have apart", reshapes=True)
+@relation(
+    "concatenation",
+    "the rows of two batches in one batch have the results that they have apart",
+    reshapes=True,
+    with_parts=True,
+)
 def _concatenation(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     f = tr.per_row(tr.flatten(p))
     n = f.x.shape[0]
@@ -205,6 +210,7 @@ def _weight_scale(p: Problem, pick: Picker, variant: str) -> RelationInstance | 
     variants=("ax0", "ax1", "ax2"),
     reshapes=True,
     every=3,
+    with_parts=True,
 )
 def _flatten(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     if p.x.ndim < 3:
@@ -214,7 +220,7 @@ def _flatten(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     return RelationInstance((tr.unflatten(f, replace(p, x=np.empty(shape), axis=axis)), f), _same)
 
 
-@relation("layout", "how the input lies in memory changes nothing", variants=LAYOUTS[1:], every=3)
+@relation("layout", "how the input lies in memory changes nothing", variants=LAYOUTS[1:], every=3, with_parts=True)
 def _layout(p: Problem, pick: Picker, variant: str) -> RelationInstance:
     if variant == "expanded":
         f = tr.flatten(p)
@@ -225,7 +231,7 @@ def _layout(p: Problem, pick: Picker, variant: str) -> RelationInstance:
     return RelationInstance((p, replace(p, layout=variant)), _same)
 
 
-@relation("other-rows", "a row's result does not depend on what the other rows hold")
+@relation("other-rows", "a row's result does not depend on what the other rows hold", with_parts=True)
 def _other_rows(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     f = tr.per_row(tr.flatten(p))
     if f.x.shape[0] < 2:
@@ -237,7 +243,7 @@ def _other_rows(p: Problem, pick: Picker, variant: str) -> RelationInstance | No
     return RelationInstance(calls, lambda output, a: equal_answers(a[1].at(first), a[0].at(first)))
 
 
-@relation("row-alone", "a row alone has the result that it has in a batch", reshapes=True)
+@relation("row-alone", "a row alone has the result that it has in a batch", reshapes=True, with_parts=True)
 def _row_alone(p: Problem, pick: Picker, variant: str) -> RelationInstance | None:
     f = tr.per_row(tr.flatten(p))
     if f.x.shape[0] < 2:
@@ -251,7 +257,7 @@ def _row_alone(p: Problem, pick: Picker, variant: str) -> RelationInstance | Non
 _SAMPLES = 1024
 
 
-@relation("repetition", "the same call gives the same result again")
+@relation("repetition", "the same call gives the same result again", with_parts=True)
 def _repetition(p: Problem, pick: Picker, variant: str) -> RelationInstance:
     return RelationInstance((p, replace(p)), lambda output, a: graded(a[1], a[0], "determinism"))
 
@@ -324,7 +330,7 @@ def _purity_judge(hearing: Hearing) -> list[Observation]:
     return [_unmodified(hearing, replace(base, verdict="pass"))]
 
 
-@relation("purity", "the inputs are not modified", watched=True)
+@relation("purity", "the inputs are not modified", watched=True, with_parts=True)
 def _purity(p: Problem, pick: Picker, variant: str) -> RelationInstance:
     return RelationInstance((p,), outputs=("value",), judge=_purity_judge)
 

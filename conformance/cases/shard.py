@@ -104,15 +104,16 @@ class Only:
 
 @dataclass(frozen=True)
 class Related:
-    """The strands in which the relations of some ops and dtypes start, by default of all: those of the menu's small
-    shapes with several rows. Relations are about structure, not size."""
+    """The strands in which the relations of some ops and dtypes start, by default of all: those of small ``shapes``
+    with several rows, of the menu by default. Relations are about structure, not size."""
 
     pairs: Collection[tuple[str, str]] | None = None
+    shapes: Collection[tuple[int, ...]] = tuple(MENU)
 
     def takes(self, strand: Strand, family: str = "") -> bool:
         """Say whether a strand is one of them."""
         mine = self.pairs is None or (strand.op, strand.dtype) in self.pairs
-        return mine and len(strand.shape) > 1 and math.prod(strand.shape) <= _ELEMENTS and strand.shape in MENU
+        return mine and len(strand.shape) > 1 and math.prod(strand.shape) <= _ELEMENTS and strand.shape in self.shapes
 
 
 def divided(costs: Mapping[Strand, int], checks: Iterable[tuple[str, str]], of: int) -> Division:

@@ -36,8 +36,8 @@ def flatten(p: Problem) -> Problem:
         target = rows_first(target, p.axis) if p.has_probability_target else target.reshape(-1)
     if cot is not None and cot.ndim:
         cot = cot.reshape(-1) if p.is_loss else rows_first(cot, p.axis)
-    x = rows_first(p.x, p.axis)
-    return replace(p, x=x.copy(), target=_own(target), cotangent=_own(cot), axis=-1)
+    x, of_rows = rows_first(p.x, p.axis), None if p.sample_weight is None else p.sample_weight.reshape(-1)
+    return replace(p, x=x.copy(), target=_own(target), cotangent=_own(cot), axis=-1, sample_weight=_own(of_rows))
 
 
 def unflatten(f: Problem, like: Problem) -> Problem:
@@ -49,7 +49,9 @@ def unflatten(f: Problem, like: Problem) -> Problem:
         target = rows_back(target, shape, axis) if f.has_probability_target else target.reshape(rest)
     if cot is not None and cot.ndim:
         cot = cot.reshape(rest) if f.is_loss else rows_back(cot, shape, axis)
-    return replace(f, x=rows_back(f.x, shape, axis).copy(), target=_own(target), cotangent=_own(cot), axis=axis)
+    of_rows = None if f.sample_weight is None else f.sample_weight.reshape(rest)
+    x = rows_back(f.x, shape, axis).copy()
+    return replace(f, x=x, target=_own(target), cotangent=_own(cot), axis=axis, sample_weight=_own(of_rows))
 
 
 def per_row(p: Problem) -> Problem:
@@ -128,10 +130,8 @@ def one_hot(f: Problem) -> Problem:
 
 def rows_of(f: Problem, which: slice) -> Problem:
     """Return some rows of a flattened problem whose rows are independent."""
-    target = None if f.target is None else f.target[which].copy()
-    return replace(
-        f, x=f.x[which].copy(), target=target, cotangent=None if f.cotangent is None else f.cotangent[which].copy()
-    )
+    target, cot, weight = (None if a is None else a[which].copy() for a in (f.target, f.cotangent, f.sample_weight))
+    return replace(f, x=f.x[which].copy(), target=target, cotangent=cot, sample_weight=weight)
 
 
 def samples_of(f: Problem, n: int) -> Problem:

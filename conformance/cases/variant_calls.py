@@ -95,6 +95,18 @@ def _calls(op: str, fmt: Format, variant: Variant, deck: str, seed: int) -> Iter
                 yield made
 
 
+def as_variant(call: Call, variant: Variant) -> Call | None:
+    """Return a call of an op as one of a variant of it, with weights of rows that follow from the call; None where that
+    has no result."""
+    p = replace(call.problem, tangent=None, wrt_target=False, target_tangent=None, repeat_backward=False, scale=1.0)
+    weight = None
+    if variant.sample_weight and call.problem.x.size:
+        pick = DeckPart().picker("variant", call.digest)
+        weight = _row_weights(pick, FORMATS[p.dtype], call, full=False)
+    made = call.with_problem(varied(variant, replace(p, out_dtype=None), weight))
+    return made if _is_defined(made) else None
+
+
 def _rows(shape: tuple[int, ...], axis: int) -> tuple[int, int]:
     k = shape[axis]
     return math.prod(shape) // k, k

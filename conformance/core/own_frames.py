@@ -7,6 +7,8 @@ import traceback
 
 # Before the place in the caller's code, among the notes of an exception.
 PLACE = "at "
+# A line of code that is longer is cut off in a note.
+_LONGEST = 100
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _FOREIGN = ("site-packages", "dist-packages", "<frozen", "<__array_function__", "/lib/python3", "<string>")
 
@@ -17,8 +19,9 @@ def note_place(error: BaseException) -> None:
         return
     frames = own_frames(error)
     if frames:
-        last = frames[-1]
-        error.add_note(f"{PLACE}{os.path.basename(last.filename)}:{last.lineno}, in {last.name}: {last.line}")
+        last, line = frames[-1], frames[-1].line or ""
+        shown = line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+        error.add_note(f"{PLACE}{os.path.basename(last.filename)}:{last.lineno}, in {last.name}: {shown}")
 
 
 def own_frames(error: BaseException) -> list[traceback.FrameSummary]:

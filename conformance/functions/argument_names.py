@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lossproof.adapters.protocol import VARIANT_PARTS
 from lossproof.core.errors import UsageError
 from lossproof.core.names import known_names
 from lossproof.core.operations import OPERATIONS
@@ -39,6 +40,8 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 }
 # Arguments that are no option of an operation and have one right value.
 _FIXED = {"from_logits": True}
+# Parts of variants that are numbers: which a function has as an argument its signature says, or ``names``.
+_NUMBERS = frozenset(VARIANT_PARTS) - {"sample_weight"}
 _BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -178,12 +181,14 @@ def _made(
     if spread and not placed:
         placed = list(arrays)
     taken = frozenset(found) & options
+    # Any keyword would do for a number that a variant adds, one that the function has built in among them.
+    any_option = (options - _NUMBERS) | taken
     default = next((p.default for p in plain if p.name == found.get("ignore_index")), None)
     return ArgumentNames(
         tuple(placed),
         {argument: name for argument, name in found.items() if name != argument and argument not in placed},
         {p.name: _FIXED[p.name] for p in plain if p.name in _FIXED and p.name not in by_parameter},
-        options if anything else taken,
+        any_option if anything else taken,
         anything,
         isinstance(default, int) and not isinstance(default, bool),
         found,

@@ -123,6 +123,10 @@ class Declaration:
             known_profile(profile, dtype)
         if self.result_dtype is not None:
             known_names("dtype of the result", [self.result_dtype], list(DTYPES))
+        known_names("option in defaults", self.defaults, sorted(op.options))
+        for key in self.conventions:
+            if not (isinstance(key, tuple) and len(key) == 2 and key[1] in OUTPUTS):
+                raise UsageError(f"conventions has the key {key!r}; expected a clause and an output, ('4', 'value')")
         if not self.timeout > 0:
             raise UsageError(f"timeout is {self.timeout}; expected the seconds that one call may take")
         if self.max_classes is not None and self.max_classes < 1:

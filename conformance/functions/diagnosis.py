@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.core.own_frames import own_frames
 from lossproof.functions.mechanisms import mechanism
+from lossproof.functions.other_profiles import within_others
 from lossproof.judging.messages import told_apart
 from lossproof.repro.program import asked_again, reproducer_of, smallest
 from lossproof.running.report import failure_groups
@@ -25,6 +28,7 @@ _GROUPS, _EACH = 8, 2
 # Calls that the search for the smallest input may put to a function, by what a new shape costs it.
 _BUDGETS = {"none": 150, "cheap": 24, "dear": 8}
 _LONGEST = 40
+_NUMBERS = re.compile(r"\d[\d.e+-]*")
 _MODIFIED = "modified its input"
 _OVERWRITTEN = (
     "what it writes there, a gradient in the place of the logits, say, is what everybody reads who has the same "
@@ -35,32 +39,61 @@ _OVERWRITTEN = (
 def diagnosis(failures: Sequence[Observation], target: Target) -> str:
     """Explain the first of a function's failures that can be: mechanism, numbers, smallest input, program.
 
-    That an input is written into is said besides. An empty text where there is nothing to explain.
+    Other mechanisms that are recognised in its failures, and that an input is written into, are said besides. An empty
+    text where there is nothing to explain.
     """
-    found = _first(failures, target)
+    asked = list(_asked_again(failures, target))
     written = next((f"{o.message}\n  {_OVERWRITTEN}" for o in failures if _MODIFIED in o.message), "")
-    if found is None:
+    if not asked:
         return written
-    explained = _explained(*found, target)
-    return explained if _MODIFIED in explained else "\n".join(filter(None, (explained, written)))
+    found = next((one for one in asked if one.words), asked[0])
+    # What no mechanism explains may all be right under another declaration.
+    allowed = [] if found.words else [_allowed_elsewhere(a.call.problem, a.o, a.outcome, target) for a in asked]
+    elsewhere = next((words for words in (allowed or [[]])[0] if all(words in of_one for of_one in allowed)), "")
+    lines = [_explained(found, target, elsewhere)]
+    if _MODIFIED not in lines[0] and written:
+        lines.append(written)
+    seen = {_NUMBERS.sub("#", found.words)}
+    for other in asked:
+        kind = _NUMBERS.sub("#", other.words)
+        if kind and kind not in seen:
+            lines.append(f"besides, {_what(other.call.problem, other.o)}: {other.words}")
+        seen.add(kind)
+    return "\n".join(lines)
 
 
-def _explained(call: Call, o: Observation, outcome: Outcome, words: str, target: Target) -> str:
+@dataclass(frozen=True)
+class _AskedAgain:
+    """A failing call that was asked again, with the mechanism of the answer in ``words``, if it is known."""
+
+    call: Call
+    o: Observation
+    outcome: Outcome
+    words: str
+    differs: bool = False
+
+
+def _explained(found: _AskedAgain, target: Target, elsewhere: str) -> str:
     budget = _BUDGETS[target.capabilities.compile_cost]
+    call, o, outcome, words = found.call, found.o, found.outcome, found.words
 
     def same(p: Problem, again: Observation, answer: Outcome) -> bool:
+        if elsewhere:
+            return elsewhere in _allowed_elsewhere(p, again, answer, target)
         return not words or _mechanism(p, again, answer) == words
 
-    with np.errstate(all="ignore"):
-        call, o, outcome = smallest(call, target, o, outcome, budget=budget, same=same)
-    words = _mechanism(call.problem, o, outcome) or words
-    return "\n".join(_lines(call, o, outcome, words, target))
+    if not found.differs:
+        with np.errstate(all="ignore"):
+            call, o, outcome = smallest(call, target, o, outcome, budget=budget, same=same)
+    words = _mechanism(call.problem, o, outcome) or words or elsewhere
+    return "\n".join(_lines(call, o, outcome, words, target, which="this" if found.differs else "the smallest"))
 
 
-def _first(failures: Sequence[Observation], target: Target) -> tuple[Call, Observation, Outcome, str] | None:
-    """The first failure, in the order of severity, of which the mechanism is known; else the first of one call."""
-    plain = None
+def _asked_again(failures: Sequence[Observation], target: Target) -> Iterator[_AskedAgain]:
+    """Yield of each group of failures, in the order of severity, the first call of which the mechanism is known, else
+    the first of one call."""
     for group in failure_groups(failures)[:_GROUPS]:
+        plain = None
         for o in [o for o in group if isinstance(o.call, Call) and not o.call.is_check][:_EACH]:
             # sanity check: those without a call are left out
             assert isinstance(o.call, Call)
@@ -68,10 +101,32 @@ def _first(failures: Sequence[Observation], target: Target) -> tuple[Call, Obser
             if again is None:
                 continue
             words = _mechanism(o.call.problem, *again)
-            if words:
-                return o.call, *again, words
-            plain = plain or (o.call, *again, "")
-    return plain
+            other = "" if words else _differs(o, again[0])
+            one = _AskedAgain(o.call, *again, words or other, bool(other))
+            if one.words:
+                plain = one
+                break
+            plain = plain or one
+        if plain is not None:
+            yield plain
+
+
+def _differs(o: Observation, again: Observation) -> str:
+    """Say of an answer that it was another one before."""
+    if o.got is None or again.got is None or o.bits == again.bits:
+        return ""
+    first, second = (f"{one.got:.9g}" for one in (o, again))
+    more = f": {first}, then {second}" if o.index == again.index and first != second else ""
+    return f"the same call has another result when it is asked again{more}; it depends on more than its arguments"
+
+
+def _allowed_elsewhere(p: Problem, o: Observation, outcome: Outcome, target: Target) -> list[str]:
+    answer = outcome.outputs.get(o.output) if outcome.error is None else None
+    if answer is None or o.got is None:
+        return []
+    declared = target.declared(p.op, p.result_dtype)
+    with np.errstate(all="ignore"):
+        return within_others(p, o.output, answer.data, declared.profile, online=declared.online)
 
 
 def _mechanism(p: Problem, o: Observation, outcome: Outcome) -> str:
@@ -79,15 +134,22 @@ def _mechanism(p: Problem, o: Observation, outcome: Outcome) -> str:
     return "" if answer is None or o.got is None else mechanism(p, o.output, answer.data)
 
 
-def _lines(call: Call, o: Observation, outcome: Outcome, words: str, target: Target) -> Iterator[str]:
+def _what(p: Problem, o: Observation) -> str:
+    return f"{TABLE[o.output].words} of {p.op} in {p.dtype}"
+
+
+def _lines(call: Call, o: Observation, outcome: Outcome, words: str, target: Target, *, which: str) -> Iterator[str]:
     p = call.problem
-    what = f"{TABLE[o.output].words} of {p.op} in {p.dtype}"
+    what = _what(p, o)
     if words:
         yield f"{what}: {words}"
     elif outcome.error is not None:
         yield f"{what}: {o.message.partition('): ')[2]}"
         if _MODIFIED in o.message:
             yield f"  {_OVERWRITTEN}"
+    elif o.got is None:
+        # Another shape or dtype.
+        yield f"{what}: {o.message.partition('): ')[2]}"
     else:
         yield f"{what} is wrong"
     family = FAMILIES.get(call.family)
@@ -98,7 +160,7 @@ def _lines(call: Call, o: Observation, outcome: Outcome, words: str, target: Tar
         got, low, high = told_apart(o.got, *o.exact)
         exact = low if o.exact[0] == o.exact[1] or low == high else f"in [{low}, {high}]"
         share = f"{o.share:.3g} times the bound" if np.isfinite(o.share) else "not an accepted value"
-        yield f"  on the smallest input: got {got}{where}, exact {exact}; allowed error {o.allowed:.3g}; {share}"
+        yield f"  on {which} input: got {got}{where}, exact {exact}; allowed error {o.allowed:.3g}; {share}"
     yield from _traceback(p, target, outcome)
     yield from _program(call, o, outcome, target)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -50,9 +51,13 @@ def op_of(text: str, op: str | None, function: Any = None) -> str:
         for known, words in _WORDS.items():
             if any(word in name for word in words):
                 return known
+        if _CE.search(given):
+            return "cross_entropy"
     raise UsageError(f"which op is {text.rpartition(':')[2]}? Say --op softmax, log_softmax, nll_loss or cross_entropy")
 
 
+# A part of a name: fused_ce, FusedCE, ce_loss.
+_CE = re.compile(r"(?:^|_)ce(?:_|$)|(?:^|(?<=[a-z\d_]))CE(?:Loss)?(?:$|_)|(?<=[a-z\d])Ce(?:Loss)?$")
 # The longer words come first: what is a log_softmax has a softmax in its name.
 _WORDS = {
     "cross_entropy": ("crossentropy", "xent"),

@@ -7,8 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lossproof.cases.variant_calls import as_variant
 from lossproof.core.call import Call, from_json
-from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS, validate
 from lossproof.functions.declaration import Declaration
@@ -25,8 +25,6 @@ from lossproof.targets.target import Target
 
 def check_function(function: Any, declared: Declaration, asked: Questions) -> Report:
     """Judge a function as it is declared; ``lossproof.check_implementation`` says what it raises."""
-    if declared.variant is not None and asked.explore:
-        raise UsageError("explore draws calls of the ops themselves; expected 0 for a variant")
     declared.check()
     own = None if asked.calls is None else _given(asked.calls, declared)
     target, found = started(function, declared)
@@ -52,8 +50,8 @@ def _checked(
         with closing(live_session(target, calls, deck, cache=asked.cache)) as session:
             judged = report(session)
         if asked.explore:
-            judged = _explored(judged, target, op, dtypes, asked)
-        elif asked.calls is None and declared.variant is None:
+            judged = _explored(judged, target, dtypes, declared, asked)
+        elif asked.calls is None:
             left_out.append("calls of any shape and option (explore=1000 draws a thousand)")
     left_out += _narrowed(op, dtypes, found.kinds)
     failures = [o for o in judged.failures if not asked.explained or o.output in asked.explained]
@@ -63,10 +61,13 @@ def _checked(
     return replace(judged, left_out=tuple(left_out), hint=hint, asked=found.notes, diagnosis=explained)
 
 
-def _explored(judged: Report, target: Target, op: str, dtypes: Sequence[str], asked: Questions) -> Report:
+def _explored(judged: Report, target: Target, dtypes: Sequence[str], declared: Declaration, asked: Questions) -> Report:
     from lossproof.running.exploration import explored
 
-    more = explored([target], op, dtypes, examples=asked.explore, seed=asked.seed)
+    def vary(call: Call) -> Call | None:
+        return call if declared.variant is None else as_variant(call, declared.variant)
+
+    more = explored([target], declared.op, dtypes, examples=asked.explore, seed=asked.seed, vary=vary)
     reasons = (*judged.reasons, *([f"exploration found {more.call.id}"] if more.call else []))
     observations = (*judged.observations, *more.observations)
     return replace(judged, observations=observations, reasons=reasons, explored=more.drawn)

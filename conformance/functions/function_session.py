@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
-from io import StringIO
 from typing import Any
 
 from lossproof.core.call import Call
@@ -20,16 +19,18 @@ from lossproof.functions.hints import hints
 from lossproof.functions.isolated import isolated
 from lossproof.functions.prepare import prepared
 from lossproof.functions.questions import Questions, asked_calls
+from lossproof.functions.trial import Heard
 from lossproof.functions.trial_findings import TrialFindings
 from lossproof.records.waivers import Book, fails
 from lossproof.running import judgement_cache
 from lossproof.running.header import record_header
 from lossproof.running.session import Ended, Live, Session
 from lossproof.running.session_options import DeckOptions
-from lossproof.running.withheld import EVERYTHING
+from lossproof.running.withheld import EVERYTHING, withheld
 from lossproof.targets.launch import Processes
 from lossproof.targets.target import Player, Target
 
+_ASKED_BY = f"the deck {EVERYTHING} asks them"
 # Failures that are kept to be explained; the worst is among the first of each kind.
 _KEPT = 1000
 
@@ -90,11 +91,13 @@ def live_session(
     cache: bool = True,
     header: Mapping[str, Any] | None = None,
 ) -> Session:
-    """Return the session of one target that runs, of which no deviation is known."""
+    """Return the session of one target that runs, of which no deviation is known.
+
+    Without a ``header`` it has one that says what is withheld from the target, and nothing else.
+    """
+    head = header or {"withheld": withheld([target], calls), ASKED_BY: _ASKED_BY}
     source = Live([target], calls, cache=judgement_cache.on_this_machine(wanted=cache))
-    return Session(
-        subjects=[target], calls=calls, deck=deck, book=Book([], [target]), source=source, header=header or {}
-    )
+    return Session(subjects=[target], calls=calls, deck=deck, book=Book([], [target]), source=source, header=head)
 
 
 def function_session(function: Any, declared: Declaration, asked: Questions) -> FunctionSession:
@@ -105,7 +108,7 @@ def function_session(function: Any, declared: Declaration, asked: Questions) -> 
     target, found = started(function, declared)
     deck = DeckOptions(size=asked.deck, seed=asked.seed, ops=(declared.op,), dtypes=found.dtypes)
     calls, left = asked_calls(found, declared, asked)
-    header = record_header([target], calls, deck) | {ASKED_BY: f"the deck {EVERYTHING} asks them"}
+    header = record_header([target], calls, deck) | {ASKED_BY: _ASKED_BY}
     session = live_session(target, calls, deck, cache=asked.cache, header=header)
     notes = (*found.notes, *(f"left out: {line}" for line in left))
     return FunctionSession(session, notes, partial(quiet, found.prints), target)
@@ -113,4 +116,4 @@ def function_session(function: Any, declared: Declaration, asked: Questions) -> 
 
 def quiet(prints: bool) -> AbstractContextManager[Any]:
     """Keep what a function prints from standard output, if it prints."""
-    return redirect_stdout(StringIO()) if prints else nullcontext()
+    return redirect_stdout(Heard()) if prints else nullcontext()

@@ -12,8 +12,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from lossproof.adapters.protocol import Adapter
-from lossproof.cases.catalogue import select
-from lossproof.cases.variant_calls import variant_calls
+from lossproof.cases.catalogue import select, select_variant
 from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR
 from lossproof.core.errors import UsageError
@@ -163,6 +162,7 @@ def _in_parts(given: Any, options: PartOptions, declared: Mapping[str, Any]) -> 
         if len(given) != 2 or not isinstance(given[1], Mapping):
             raise UsageError("a tuple of another kind than (function, {'op': ..., ...})")
         given, own = given
+        _of_all(own, callee(given, own.get("name", "")).name)
     said = {**declared, **own}
     known_names("argument", said, [f.name for f in fields(Declaration)])
     who = callee(given, said.get("name", ""))
@@ -173,12 +173,22 @@ def _in_parts(given: Any, options: PartOptions, declared: Mapping[str, Any]) -> 
     return [FunctionInParts(given, made, options)]
 
 
+def _of_all(own: Mapping[str, Any], name: str) -> None:
+    """Raise :class:`UsageError` for what is said of one function that holds for the tests of all."""
+    for option in fields(PartOptions):
+        if option.name in own:
+            raise UsageError(
+                f"{option.name} is of the tests of all functions, and not of {name} alone: "
+                f"parametrize_with_checks([...], {option.name}={own[option.name]!r})"
+            )
+
+
 @lru_cache(maxsize=8)
 def _groups(
     op: str, dtypes: tuple[str, ...], options: PartOptions, variant: Variant | None = None
 ) -> dict[PartKey, list[Call]]:
     if variant is not None:
-        found = variant_calls(op, dtypes or tuple(FORMATS), variant, deck=options.deck, seed=options.seed)
+        found = select_variant(op, dtypes or tuple(FORMATS), variant, deck=options.deck, seed=options.seed)
         return _grouped(op, found)
     whole = select(options.deck, options.seed, (op,), dtypes)
     return _grouped(op, (call for call in whole if options.errors or call.family != ERROR))

@@ -16,12 +16,13 @@ from lossproof.adapters.protocol import Problem
 from lossproof.core.batch import flat
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import F64, FLOAT32, FLOAT64, FORMATS
+from lossproof.functions.rounded_sums import of_rounded_sums
 from lossproof.functions.sum_mechanisms import of_chunks, plainly
 from lossproof.functions.variant_mechanisms import Instead, instead_of_variant
 from lossproof.truth.truth import truth
 
-# Results of larger problems are not computed in other ways.
-_LARGE = 1 << 14
+# Results of larger problems are not computed in other ways, and nothing is looked for in results larger than that.
+_LARGE, _LARGEST = 1 << 14, 1 << 19
 # Into so many parts classes are shared out.
 _PARTS = (2, 4, 8)
 # An answer is recognised that is nearer to other numbers than so much of the way to the right ones.
@@ -32,13 +33,16 @@ _OF_FLOAT32 = 8.0
 
 def mechanism(p: Problem, output: str, answer: np.ndarray) -> str:
     """Return in one sentence how a wrong answer comes about; an empty text where nothing known explains it."""
-    if p.x.size > _LARGE or output not in p.want or answer.shape != p.shape_of(output):
+    if p.x.size > _LARGEST or output not in p.want or answer.shape != p.shape_of(output):
         return ""
     with np.errstate(all="ignore"):
         right = _exact(p, output)
         if right is None:
             return ""
         got = flat(answer, p).reshape(right.shape)
+        found = of_rounded_sums(p, output, got, right)
+        if found or p.x.size > _LARGE:
+            return found
         return _not_finite(p, got, right) or _recognised(p, output, got, right) or _digits(p, got, right)
 
 
@@ -62,7 +66,7 @@ def _not_finite(p: Problem, got: F64, right: F64) -> str:
     fmt = FORMATS[p.dtype]
     if p.is_loss and np.sum(finite.max() - finite) > fmt.max:
         # So far apart, that a sum of right results may overflow, too: of rows, or over classes with label smoothing.
-        return ""
+        return _smoothing_overflows(p, got, right)
     if p.dtype == FLOAT64.name and np.max(np.abs(finite)) > FLOAT32.max:
         # Beyond the range of float32: an overflow of the logits themselves where they are cast to it.
         return ""
@@ -87,6 +91,21 @@ def _not_finite(p: Problem, got: F64, right: F64) -> str:
     return ""
 
 
+def _smoothing_overflows(p: Problem, got: F64, right: F64) -> str:
+    """Of a smoothed loss: the sum over classes that overflows before its factor makes it a number again."""
+    eps, fmt, log_p = p.label_smoothing, FORMATS[p.dtype], _exact(replace(p, op="log_softmax", target=None), "value")
+    if not eps or p.op != "cross_entropy" or log_p is None or p.weight is not None or not np.any(got == np.inf):
+        return ""
+    total = -log_p.sum(axis=1)
+    total = total.max() if p.reduction == "none" else total.sum()
+    if not (np.isfinite(log_p).all() and total > fmt.max > float(np.max(right))):
+        return ""
+    return (
+        f"with label smoothing the sum of -log p over all classes overflows in {p.dtype} before it is multiplied by "
+        "eps / K; each term is to be multiplied before it is added"
+    )
+
+
 def _is_lower(tops: F64, broken: np.ndarray, p: Problem) -> bool:
     """Tell whether all rows that are broken, and no others, are far below the largest logit of all."""
     if broken.shape[0] != tops.size or tops.size < 2:
@@ -103,6 +122,8 @@ def _recognised(p: Problem, output: str, got: F64, right: F64) -> str:
     away = _distance(got, right, usable)
     if away == 0:
         return ""
+    if output == "value" and not p.is_loss and np.array_equal(got, flat(p.x, p), equal_nan=True):
+        return "what is returned is the input itself"
     if np.all(got[usable] == 0):
         return f"the {TABLE[output].words} is 0 throughout: what is computed is cut off from the input"
     found: list[tuple[float, str]] = []

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lossproof.adapters.protocol import Problem
-from lossproof.cases.catalogue import relation_checks, select
+from lossproof.cases.catalogue import relation_checks, select, select_variant
 from lossproof.cases.forms.every_option import EVERY_OPTION
-from lossproof.cases.variant_calls import variant_calls
 from lossproof.core.call import Call
 from lossproof.core.case_id import ERROR
 from lossproof.functions.declaration import Declaration
@@ -17,6 +16,11 @@ from lossproof.functions.prepare import kept_calls
 from lossproof.functions.trial import TRIAL, with_directions
 from lossproof.functions.trial_findings import TrialFindings
 from lossproof.judging.check import Check
+
+_OF_THE_OP = (
+    "relations of the op alone, and answers to invalid and to empty input (a variant has calls and relations of its "
+    "own)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +44,9 @@ def asked_calls(found: TrialFindings, declared: Declaration, asked: Questions) -
     if found.broken is not None:
         return [Call(found.broken, TRIAL)], ["all other calls: not even this one is answered"]
     if declared.variant is not None:
-        whole = variant_calls(declared.op, found.dtypes, declared.variant, deck=asked.deck, seed=asked.seed)
+        whole = select_variant(declared.op, found.dtypes, declared.variant, deck=asked.deck, seed=asked.seed)
         calls, left = kept_calls(whole, declared)
-        return calls, ["relations, and answers to invalid and to empty input (a variant has calls of its own)", *left]
+        return calls, [_OF_THE_OP, *left]
     whole = select(asked.deck, asked.seed, (declared.op,), found.dtypes)
     kept = [c for c in whole if asked.errors or c.family != ERROR]
     n = len(whole) - len(kept)

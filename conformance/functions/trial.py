@@ -28,6 +28,14 @@ _STEP, _ROUGHLY = 2.0**-5, 0.1
 _LONG = 120
 
 
+class Heard(StringIO):
+    """A stream keeps what is written to standard output, and stays open where that is closed."""
+
+    def close(self) -> None:
+        """Write that it was closed."""
+        self.write("(standard output is closed)")
+
+
 @dataclass
 class Trial:
     """Trial calls of one function: ``ask`` makes an outcome of a problem. What it has printed is in ``printed``."""
@@ -37,7 +45,7 @@ class Trial:
 
     def __call__(self, p: Problem) -> Outcome:
         """Put a problem to the function."""
-        out = StringIO()
+        out = Heard()
         with redirect_stdout(out):
             outcome = self.ask(p)
         if out.getvalue():

@@ -92,7 +92,10 @@ def _answered(
             return replace(base, verdict="convention" if shown else "pass", conventions=shown)
     accepted = ", ".join(dict.fromkeys(r.shown or "the exact result" for r in open_to)) or "no value"
     numbers = np.array2string(tensor.data.reshape(-1)[:8], precision=9, separator=", ", max_line_width=1000)
-    text = f"silently gives {name} {numbers}"
+    # What would be right if it were declared tells what the target does.
+    closed = (r for r in readings if name in r.outputs and r not in open_to)
+    declared = next((f", as {r.needs} declares" for r in closed if matches(hearing, r, got, name)), "")
+    text = f"silently gives {name} {numbers}{declared}"
     if got.size:
         at = tuple(int(v) for v in np.unravel_index(int(np.isfinite(got).argmax()), got.shape))
         base = replace(base, got=float(got[at]), index=own_index(at, p, name))

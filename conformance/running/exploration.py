@@ -22,6 +22,7 @@ from lossproof.running.loop import run
 from lossproof.targets.target import Target
 
 Mark = Callable[[Observation], Observation]
+Vary = Callable[[Call], Call | None]
 
 
 @dataclass
@@ -52,11 +53,13 @@ def explored(
     examples: int,
     seed: int = 0,
     mark: Mark = lambda o: o,
+    vary: Vary = lambda call: call,
 ) -> Exploration:
     """Let hypothesis draw ``examples`` calls of an op, put each to all targets, and stop at the first that one of them
     gets wrong, shrunk.
 
     Part of the search climbs on the worst share of the bound. Observations that ``mark`` waives do not stop it.
+    ``vary`` makes another call of each, or None where it makes none.
     """
     layouts = tuple(dict.fromkeys(name for t in chosen for name in t.capabilities.layouts))
     free = all(t.capabilities.compile_cost == "none" for t in chosen)
@@ -64,7 +67,9 @@ def explored(
 
     @np.errstate(all="ignore")
     def play(data: st.DataObject) -> None:
-        call = data.draw(calls(op, tuple(dtypes), free_shapes=free, layouts=layouts), label="call")
+        call = vary(data.draw(calls(op, tuple(dtypes), free_shapes=free, layouts=layouts), label="call"))
+        if call is None:
+            return
         observations = [mark(o) for o in run(chosen, [call]) if o.id == call.id]
         judged = [o for o in observations if verdict(o) not in ("waived", "unsupported")]
         found.drawn += 1

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -253,12 +254,17 @@ def _called(function: Function, arrays: Mapping[str, Any], keywords: Mapping[str
 
 def _pulled(result: Any) -> Tensor:
     """Take an array or a NumPy scalar; a masked array, a list or a Python number has no dtype that could be right."""
-    if result is None or isinstance(result, tuple | Mapping):
+    if not _has_numbers(result):
         raise WrongResult(f"returns {kind_of(result)}, not an array")
     if isinstance(result, np.ma.MaskedArray) or not isinstance(result, np.ndarray | np.generic):
         return Tensor(np.ma.getdata(result).astype(np.float64), NOT_AN_ARRAY + type(result).__name__)
     a = np.asarray(result)
     return Tensor(a.astype(np.float64), _name_of(a.dtype))
+
+
+def _has_numbers(result: object) -> bool:
+    """Tell whether something is an array, or what NumPy makes one of as it stands."""
+    return isinstance(result, np.ndarray | np.generic | list | Number)
 
 
 @cache

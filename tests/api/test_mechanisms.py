@@ -17,6 +17,7 @@ from lossproof.core.call import Call
 from lossproof.functions.callee import callee
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.mechanisms import mechanism
+from lossproof.functions.other_profiles import within_others
 from lossproof.functions.prepare import kept_calls
 
 Array = np.ndarray[Any, Any]
@@ -159,3 +160,62 @@ def test_masked_logits_with_a_factor_are_not_finite() -> None:
     assert (kept, left) == ([], ["1 calls with logits that are not finite (finite)"])
     kept, _ = kept_calls([Call(replace(p, scale=1.0), "masked")], declared)
     assert len(kept) == 1
+
+
+@pytest.mark.parametrize(("dtype", "exponent"), [("float64", 1023), ("float32", 127), ("float16", 15)])
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_a_smoothed_sum_that_overflows_is_named(dtype: str, exponent: int, reduction: str) -> None:
+    x = np.array([[0.0, 2.0**exponent, 0.0]])
+    p = Problem("cross_entropy", dtype, x, target=np.array([0]), label_smoothing=0.125, reduction=reduction)
+    words = "with label smoothing the sum of -log p over all classes overflows in"
+    answer = np.full(p.shape_of("value"), np.inf)
+    assert f"{words} {dtype} before it is multiplied by eps / K" in mechanism(p, "value", answer)
+    assert words not in mechanism(replace(p, label_smoothing=0.0), "value", answer)
+
+
+F = (
+    "an exponential that is computed as a power of two: error_profiles={'float32': 'F'} (--profile float32=F) "
+    "declares that"
+)
+S = (
+    "functions as good as the shading languages of GPUs promise: error_profiles={'float32': 'S'} (--profile float32=S) "
+    "declares that"
+)
+ONLINE = "partial sums that are rescaled as the running maximum grows: online=True (--online) declares that"
+
+
+@pytest.mark.parametrize(
+    ("logits", "off", "profile", "words"),
+    [
+        ([0, -40, -60, -1], 1e-5, "W", F),
+        ([0, -40, -60, -1], 3e-5, "W", S),
+        ([0, -40, -60, -1], 3e-5, "F", S),
+        ([0, -40, -60, -1], 1e-4, "S", ""),
+        ([0, -40, -60, -1], 1e-4, "W", ""),
+        ([-40, -30, 0, -20], 1.5e-6, "W", ONLINE),
+    ],
+)
+def test_a_declaration_under_which_an_answer_is_right_is_named(
+    logits: list[float], off: float, profile: str, words: str
+) -> None:
+    x = np.array([logits], float)
+    right = softmax(x)
+    answer = np.where(np.arange(4) == 2, right * (1 + off), right)
+    found = within_others(Problem("softmax", "float32", x), "value", answer, profile, online=False)
+    assert found[:1] == ([f"it is within what is allowed for {words}"] if words else [])
+
+
+def test_it_is_what_an_explanation_says_where_no_mechanism_is_known() -> None:
+    def imprecise(x: Array) -> Array:
+        shifted = x - x.max(axis=-1, keepdims=True)
+        e = np.exp(shifted * x.dtype.type(1 + 2.0**-23))
+        return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+    given: dict[str, Any] = {"op": "softmax", "dtypes": ("float32",), "deck": "smoke", "errors": False, "ranks": (2,)}
+    with np.errstate(all="ignore"):
+        report = check_implementation(imprecise, **given)
+        first = report.diagnosis.partition("\n")[0]
+        # Of the deck the strictest that allows all of it.
+        assert ONLINE in first or F in first, report
+        declared: dict[str, Any] = {"online": True} if ONLINE in first else {"error_profiles": {"float32": "F"}}
+        check_implementation(imprecise, **given, **declared).raise_on_failure()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 
 from lossproof import Report, UsageError, Variant, check_implementation, enclose, gradcheck
 from lossproof.cases.variant_calls import variant_calls
+from lossproof.core.case_id import RELATION
 from tests.support.variant_losses import MISTAKES, Fused, composed, jax_kit, torch_kit
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed here")
@@ -74,6 +76,21 @@ def test_parts_are_passed_to_the_arguments_that_a_function_has() -> None:
     assert "z_loss 0.01 (its argument), softcap 20 (its argument), logit_scale 0.7 (its argument), " in report.asked[0]
 
 
+def test_what_takes_any_keyword_has_the_numbers_of_a_variant_built_in() -> None:
+    v = Variant(z_loss=0.01, softcap=20.0)
+
+    def loss(x: Any, target: Any, **options: Any) -> Any:
+        whole = Variant(z_loss=options.pop("penalty", v.z_loss), softcap=v.softcap)
+        return Fused(whole).value(x, target, **options)
+
+    report = checked(loss, v, framework="numpy")
+    report.raise_on_failure()
+    assert "z_loss 0.01 (built in), softcap 20 (built in)" in report.asked[0]
+    named = checked(loss, v, framework="numpy", names={"z_loss": "penalty"})
+    named.raise_on_failure()
+    assert "z_loss 0.01 (its argument), softcap 20 (built in)" in named.asked[0]
+
+
 def test_a_mean_of_another_name_is_declared() -> None:
     v = Variant(sample_weight=True)
 
@@ -96,6 +113,98 @@ def test_calls_are_the_same_each_time_and_their_ids_say_what_they_are() -> None:
     # In every dtype the same is drawn, so that conventions can be compared.
     wide = [c.id for c in variant_calls("cross_entropy", ("float64",), EVERYTHING, deck="smoke")]
     assert [i.split("/")[2:4] for i in wide] == [i.split("/")[2:4] for i in ids[0]]
+
+
+def _without_strides(f: Any) -> Any:
+    """A loss of the memory of its logits, as a kernel reads it that is given no strides."""
+
+    def loss(x: Any, target: Any, **given: Any) -> Any:
+        return f(x if x.flags.c_contiguous else np.ascontiguousarray(x)[..., ::-1], target, **given)
+
+    return loss
+
+
+def _overwritten(f: Any) -> Any:
+    def loss(x: Any, target: Any, **given: Any) -> Any:
+        found = f(x, target, **given)
+        x.detach().zero_()
+        return found
+
+    return loss
+
+
+def _drifting(f: Any) -> Any:
+    """A loss whose last digit depends on how often it was called."""
+    count = itertools.count()
+
+    def loss(x: Any, target: Any, **given: Any) -> Any:
+        found = f(x, target, **given)
+        return np.nextafter(found, np.inf, dtype=found.dtype) if next(count) % 2 else found
+
+    return loss
+
+
+RELATED = {
+    "permutation": 2,
+    "one-hot": 2,
+    "concatenation": 2,
+    "flatten": 2,
+    "layout-reversed": 2,
+    "layout-fortran": 2,
+    "other-rows": 2,
+    "row-alone": 2,
+    "repetition": 2,
+    "purity": 1,
+}
+
+
+def _relations(report: Report) -> dict[str, list[str]]:
+    """The verdicts of each relation."""
+    found: dict[str, list[str]] = {}
+    for o in report.observations:
+        if o.case.family == RELATION:
+            name = next(known for known in RELATED if o.case.detail.startswith(f"{known}-"))
+            found.setdefault(name, []).append(o.verdict)
+    return found
+
+
+def test_relations_that_hold_whatever_is_added_are_asked() -> None:
+    f = Fused(EVERYTHING)
+    given: dict[str, Any] = {"framework": "numpy", "grad": f.grad, "deck": "default"}
+    assert _relations(checked(f.value, EVERYTHING, **given)) == {name: ["pass"] * n for name, n in RELATED.items()}
+    report = checked(_without_strides(f.value), EVERYTHING, **given)
+    wrong = {name for name, verdicts in _relations(report).items() if "fail" in verdicts}
+    # Every call that is no relation lies together in memory.
+    assert wrong == {"layout-reversed", "layout-fortran"}
+    assert {o.case.family for o in report.failures} == {RELATION}
+    drifting = checked(_drifting(f.value), EVERYTHING, **given)
+    assert {o.conventions.get("determinism") for o in drifting.observations if "/repetition-" in o.id} != {"same bits"}
+
+
+@needs_torch
+def test_a_variant_that_overwrites_its_logits_is_noticed() -> None:
+    report = checked(_overwritten(composed(torch_kit(), EVERYTHING)), EVERYTHING, framework="torch")
+    assert any("modified its input x" in o.message for o in report.failures)
+
+
+def test_calls_of_any_shape_are_drawn_of_a_variant() -> None:
+    pytest.importorskip("hypothesis")
+    f = Fused(EVERYTHING)
+    given: dict[str, Any] = {"framework": "numpy", "explore": 80}
+    report = checked(f.value, EVERYTHING, grad=f.grad, **given)
+    report.raise_on_failure()
+    assert report.explored >= 80
+
+    def rank_four_is_off(x: Any, target: Any, *, axis: int = -1, reduction: str = "mean", sample_weight: Any) -> Any:
+        found = f.value(x, target, axis=axis, reduction=reduction, sample_weight=sample_weight)
+        return found * found.dtype.type(1.5) if x.ndim == 4 else found
+
+    wrong = checked(rank_four_is_off, EVERYTHING, **given)
+    found = wrong.failures[-1]
+    assert f"exploration found {found.id}" in wrong.reasons
+    assert "-by0.7-cap20-z0.01-sw/" in found.id
+    again = checked(rank_four_is_off, EVERYTHING, calls=[found.call], framework="numpy")
+    assert [o.verdict for o in again.observations if o.output == "value"] == ["fail"]
 
 
 def test_inputs_of_a_callers_own_are_enclosed() -> None:
@@ -165,9 +274,6 @@ def test_what_an_op_has_no_variant_of_is_refused() -> None:
         check_implementation(lambda x, axis: x, op="softmax", variant=v)
     with pytest.raises(UsageError, match=r"variant is a dict; expected a lossproof\.Variant"):
         check_implementation(lambda x, axis: x, op="softmax", variant={"softcap": 1.0})  # type: ignore[arg-type]
-    pytest.importorskip("hypothesis")
-    with pytest.raises(UsageError, match="explore draws calls of the ops themselves; expected 0 for a variant"):
-        checked(Fused(v).value, v, explore=10)
 
 
 def test_weights_of_rows_need_an_argument() -> None:

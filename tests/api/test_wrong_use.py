@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -124,6 +125,21 @@ def writes(x: Array) -> Array:
     return found
 
 
+def deep(x: Array) -> Array:
+    return deep(x)
+
+
+divides = lambda x: softmax(x) + 1 // 0  # noqa: E731 (a lambda on a line of its own)
+
+
+def coroutine(x: Array) -> Any:
+    return asynchronous(x)
+
+
+def drawn(x: Array, _count: Iterator[int] = itertools.count()) -> Array:  # noqa: B008 (a state that is kept)
+    return np.asarray(softmax(x) * x.dtype.type(1 + next(_count) % 3 / 1024))
+
+
 # What answers, but not with a result: a report that fails, in one line.
 ANSWERS: list[tuple[str, Callable[..., Any], str]] = [
     ("None", lambda x: None, "returns None, not an array"),
@@ -136,6 +152,23 @@ ANSWERS: list[tuple[str, Callable[..., Any], str]] = [
     ("wider", lambda x: softmax(x).astype(np.float64), "value has dtype float64, expected float32"),
     ("narrower", lambda x: softmax(x).astype(np.float16), "value has dtype float16, expected float32"),
     ("masked", lambda x: np.ma.masked_array(softmax(x)), "but a MaskedArray"),
+    ("transposed", lambda x: softmax(x).T, "value has shape (4, 2), expected (2, 4)"),
+    ("flattened", lambda x: softmax(x).ravel(), "value has shape (8,), expected (2, 4)"),
+    ("a part", lambda x: softmax(x)[:1], "value has shape (1, 4), expected (2, 4)"),
+    ("complex", lambda x: softmax(x).astype(complex), "value has dtype complex128, expected float32"),
+    ("integers", lambda x: (9 * softmax(x)).astype(int), "value has dtype int64, expected float32"),
+    ("truth values", lambda x: softmax(x) > 0.5, "value has dtype bool, expected float32"),
+    ("objects", lambda x: softmax(x).astype(object), "value has dtype object, expected float32"),
+    ("texts", lambda x: softmax(x).astype("S9"), "value has dtype bytes72, expected float32"),
+    ("a text", lambda x: "0.5", "returns a str, not an array"),
+    ("an exception", lambda x: ValueError("no"), "returns a ValueError, not an array"),
+    ("a function", lambda x: softmax, "returns a function, not an array"),
+    ("a generator", lambda x: (row for row in softmax(x)), "returns a generator, not an array"),
+    ("a coroutine", coroutine, "returns a coroutine, not an array"),
+    ("its input", lambda x: x[:], "what is returned is the input itself"),
+    ("another each time", drawn, "the same call has another result when it is asked again"),
+    ("endless recursion", deep, "RecursionError: maximum recursion depth exceeded"),
+    ("a lambda raises", divides, "ZeroDivisionError: integer division or modulo by zero"),
     ("raises", raises, "RuntimeError: no kernel for this device"),
     ("exits", exits, "SystemExit: 3"),
     ("hangs", hangs, "hangs gives no answer within 1 s"),
@@ -147,14 +180,41 @@ ANSWERS: list[tuple[str, Callable[..., Any], str]] = [
 def test_an_answer_that_is_no_result_is_said_in_a_line(function: Callable[..., Any], words: str) -> None:
     report = checked(function, timeout=1.0)
     assert not report.ok
-    assert words in report.failures[0].message
+    # Of wrong numbers the explanation says what they are, of all else the message.
+    assert any(words in text for text in (report.failures[0].message, report.diagnosis.partition("\n")[0]))
     assert "\n" not in report.failures[0].message
     # In the diagnosis, at the end of the caller's frames there, and in the list.
     assert sum(words in line for line in str(report).splitlines()) <= 3
 
 
-def test_there_are_forty_kinds() -> None:
-    assert len(REFUSED) + len(ANSWERS) >= 40
+# The same of a function on tensors of a framework.
+OF_TENSORS: list[tuple[str, Callable[[Any, Any], Any], str]] = [
+    ("another device", lambda torch, p: p.to("meta"), "a result is on meta; the inputs were placed on cpu"),
+    ("without a gradient", lambda torch, p: p.detach(), "it is cut off from the logits (detach, no_grad"),
+    ("without a graph", lambda torch, p: torch.tensor(p.tolist()), "it is cut off from the logits (detach, no_grad"),
+    ("a number", lambda torch, p: p.sum().item(), "returns a float, not a tensor of torch"),
+    ("an array", lambda torch, p: p.detach().numpy(), "returns a ndarray, not a tensor of torch"),
+    ("a list", lambda torch, p: list(p), "returns a list of 2 (Tensor, Tensor), not a tensor of torch"),
+    ("a scalar", lambda torch, p: p.sum(), "value has shape (), expected (2, 4)"),
+    ("wider", lambda torch, p: p.double(), "value has dtype float64, expected float32"),
+    ("complex", lambda torch, p: p + 0j, "value has dtype torch.complex64, expected float32"),
+    ("sparse", lambda torch, p: p.to_sparse(), "can't convert Sparse layout tensor to numpy"),
+    ("None", lambda torch, p: None, "returns None, not a tensor of torch"),
+]
+
+
+@pytest.mark.parametrize(("result", "words"), [row[1:] for row in OF_TENSORS], ids=[row[0] for row in OF_TENSORS])
+def test_a_tensor_that_is_no_result_is_said_in_a_line(result: Callable[[Any, Any], Any], words: str) -> None:
+    torch = pytest.importorskip("torch")
+    report = checked(lambda x: result(torch, torch.softmax(x, -1)), framework="torch", ranks=(2,))
+    assert not report.ok
+    assert words in report.failures[0].message
+    assert "\n" not in report.failures[0].message
+
+
+def test_there_are_many_kinds() -> None:
+    # What ends its process, blocks it or eats the memory is in test_isolation.py.
+    assert len(REFUSED) + len(ANSWERS) + len(OF_TENSORS) >= 65
 
 
 def test_an_exception_has_the_caller_s_own_frames_alone() -> None:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from lossproof.cli.interface_functions import check
+from lossproof.core.errors import UsageError
+from lossproof.functions.declaration import Declaration
+from lossproof.functions.found_function import op_of
 from tests.support.views import lossproof
 
 FILE = """
@@ -151,3 +158,77 @@ def test_mistakes_are_one_clear_line(arguments: tuple[str, ...], message: str) -
     assert result.exit_code == 2, result.output
     assert message in result.stderr
     assert "Traceback" not in result.output
+
+
+# Options with other names than the arguments of ``check_implementation`` that they stand for, and arguments for which a
+# text on a command line is no good.
+ANOTHER_NAME = {
+    "autodiff": "no_autodiff",
+    "error_profiles": "profiles",
+    "full_smoothing": "no_full_smoothing",
+    "isolate": "in_process",
+    "outputs": "wanted",
+    "variant": "z_loss",
+}
+NO_OPTION = {"name"}
+
+
+def test_everything_that_may_be_declared_has_an_option() -> None:
+    own = {p.name for p in check.params}
+    for field in fields(Declaration):
+        assert field.name in NO_OPTION or ANOTHER_NAME.get(field.name, field.name) in own, field.name
+
+
+def test_what_is_declared_on_the_command_line_is_heard() -> None:
+    options = ("--grad", "softmax_grad", "--derivative", "jvp=softmax_grad", "--default", "axis", *SMALL)
+    result = lossproof("check", "my_functions.py:softmax", *options, "--convention", "4/value=nan", "--no-errors")
+    assert result.exit_code == 0, result.output
+    assert "value, gradient, JVP; with axis" in result.stdout
+    # What is shown otherwise than it is declared is a finding.
+    result = lossproof("check", "my_functions.py:softmax", *SMALL, "--convention", "4/value=limit", "--no-errors")
+    assert result.exit_code == 1, result.output
+    for arguments, words in (
+        (("--convention", "4=nan"), "--convention is '4=nan'; expected CLAUSE/OUTPUT=SHOWN, such as 4/value=nan"),
+        (("--derivative", "hessian=f"), "unknown name in --derivative 'hessian'"),
+        (("--default", "axes"), "unknown option in defaults 'axes'"),
+    ):
+        refused = lossproof("check", "my_functions.py:softmax", *arguments)
+        assert refused.exit_code == 2
+        assert words in refused.stderr
+
+
+def test_what_native_code_writes_at_its_import_is_no_news(folder: Path) -> None:
+    (folder / "greeting.py").write_text(
+        "import os, sys\nos.write(2, b'native\\n')\nprint('mine', file=sys.stderr)\n" + FILE, encoding="utf-8"
+    )
+    (folder / "failing.py").write_text("import os\nos.write(2, b'native\\n')\nraise OSError('no library')\n", "utf-8")
+    done = [
+        subprocess.run(
+            [sys.executable, "-m", "lossproof", "check", place, "--in-process", "--no-errors", *SMALL],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for place in ("greeting.py:softmax", "failing.py:softmax")
+    ]
+    assert [one.returncode for one in done] == [0, 2], done
+    assert "native" not in done[0].stderr
+    assert "mine\n" in done[0].stderr
+    assert "native\n" in done[1].stderr
+    assert "OSError: no library" in done[1].stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "op"),
+    [
+        *(("fused_ce", "cross_entropy"), ("FusedCE", "cross_entropy"), ("CELoss", "cross_entropy")),
+        *(("chunked_ce_mean", "cross_entropy"), ("NLLLoss", "nll_loss"), ("my_log_softmax", "log_softmax")),
+        *(("reduce", ""), ("force", ""), ("forCE", "cross_entropy"), ("ceiling", "")),
+    ],
+)
+def test_the_op_is_read_off_the_name(name: str, op: str) -> None:
+    if op:
+        assert op_of(f"losses.py:{name}", None) == op
+    else:
+        with pytest.raises(UsageError, match="which op is"):
+            op_of(f"losses.py:{name}", None)

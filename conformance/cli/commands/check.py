@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
 import click
 
+from lossproof.adapters.outputs import OUTPUTS
+from lossproof.cli.native_stderr import native_stderr_aside
 from lossproof.cli.outputs import new_record, views
 from lossproof.cli.printed_session import told
 from lossproof.cli.shared_options import OutputOptions
@@ -22,6 +24,7 @@ from lossproof.functions.declaration import Declaration
 from lossproof.functions.found_function import found_function, op_of
 from lossproof.functions.function_session import Explained, function_session
 from lossproof.functions.questions import Questions
+from lossproof.targets.plain_function import DERIVATIVES
 from lossproof.views.progress import progress
 
 _SEVERAL = ("dtypes", "options", "targets", "reductions", "ranks", "layouts", "labels")
@@ -36,7 +39,10 @@ def check_command(
     pick: str | None,
     grad: str | None,
     wanted: Sequence[str],
+    derivatives: Sequence[str],
     profiles: Sequence[str],
+    conventions: Sequence[str],
+    no_full_smoothing: bool,
     no_autodiff: bool,
     no_errors: bool,
     in_process: bool,
@@ -51,16 +57,21 @@ def check_command(
     """Judge, print, and return the exit code."""
     new_record(outputs.record, overwrite=outputs.overwrite)
     others = views(outputs, {"deck": deck, "seed": seed})
-    name = function.rpartition(":")[2]
-    judged = found_function(function)
+    place, _, name = function.rpartition(":")
+    with native_stderr_aside():
+        judged = found_function(function)
     rest: dict[str, Any] = {key: tuple(value) or None if key in _SEVERAL else value for key, value in given.items()}
+    beside = _pairs("--derivative", derivatives, "OUTPUT=NAME, such as hvp=second", DERIVATIVES)
     declared = Declaration(
         op=op_of(function, op, judged),
         name=name,
         names=_pairs("--name", names, "ARGUMENT=NAME, such as target=labels", SYNONYMS) or None,
         pick=int(pick) if pick and pick.lstrip("-").isdecimal() else pick,
-        grad=found_function(f"{function.rpartition(':')[0]}:{grad}") if grad else None,
+        grad=found_function(f"{place}:{grad}") if grad else None,
+        derivatives={output: found_function(f"{place}:{own}") for output, own in beside.items()},
         error_profiles=_pairs("--profile", profiles, "DTYPE=PROFILE, such as float16=W"),
+        conventions=_conventions(conventions),
+        full_smoothing=not no_full_smoothing,
         outputs=tuple(wanted) or None,
         autodiff=not no_autodiff,
         isolate=not in_process,
@@ -72,6 +83,7 @@ def check_command(
         shown = stack.enter_context(progress(quiet=outputs.quiet))
         shown.stage(f"{name}: trial calls find out what it takes")
         one = stack.enter_context(contextlib.closing(function_session(judged, declared, asked)))
+        shown.stage(f"{name}: its answers are judged")
         for line in one.notes:
             click.echo(line, err=outputs.as_json or outputs.quiet)
         # Overflows of a function are provoked: what it warns of them is no news.
@@ -91,7 +103,18 @@ def _variant(
     return Variant(**given, sample_weight=sample_weight) if given or sample_weight else None
 
 
-def _pairs(option: str, given: Sequence[str], form: str, known: Mapping[str, Any] | None = None) -> dict[str, str]:
+def _conventions(given: Sequence[str]) -> dict[tuple[str, str], str]:
+    pairs = [(text, *text.partition("=")) for text in given]
+    found = {}
+    for text, key, _, shown in pairs:
+        clause, _, output = key.partition("/")
+        if not (clause and output in OUTPUTS and shown):
+            raise UsageError(f"--convention is {text!r}; expected CLAUSE/OUTPUT=SHOWN, such as 4/value=nan")
+        found[clause, output] = shown
+    return found
+
+
+def _pairs(option: str, given: Sequence[str], form: str, known: Collection[str] | None = None) -> dict[str, str]:
     pairs = [text.partition("=") for text in given]
     known_names(f"name in {option}", [key for key, sign, _ in pairs if sign], list(known or FORMATS))
     wrong = next((text for text, (key, _, value) in zip(given, pairs, strict=True) if not key or not value), None)
