@@ -38,6 +38,7 @@ from lossproof.cases.signatures import (
     is_core,
     is_full,
 )
+from lossproof.cases.sizes.grids import grid_calls
 from lossproof.cases.sizes.tall_batches import tall_batch_calls
 from lossproof.cases.sizes.unbatched import unbatched_calls
 from lossproof.cases.sizes.wide_rows import wide_row_calls
@@ -101,7 +102,7 @@ _DECKS: dict[str, DeckSize] = {
         "default",
         {(shape, dtype): signatures for dtype in DTYPES for shape, signatures in MENU.items()},
         extras=True,
-        budget={"pairs": 152, "signatures": 510, "core": 136, "compiled": 3100, "calls": 10660},
+        budget={"pairs": 152, "signatures": 510, "core": 136, "compiled": 3100, "calls": 10840},
     ),
 }
 DECKS = {**_DECKS, "full": replace(_DECKS["default"], name="full", to_all=True)}
@@ -164,6 +165,7 @@ def _extras(dtype: str, part: DeckPart) -> Iterator[Call]:
     yield from tall_batch_calls(dtype, part)
     yield from covering_calls(dtype, part)
     yield from sentinel_calls(dtype, part)
+    yield from grid_calls(dtype, part)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, Problem
 from lossproof.cases.deck_part import WHOLE_DECK, DeckPart
 from lossproof.cases.error_case import ErrorCase
+from lossproof.cases.signatures import WHOLE_IN
 from lossproof.cases.sizes.empty_cases import empty_cases
 from lossproof.core.formats import FORMATS
 from lossproof.judging.check import Check
@@ -87,6 +88,11 @@ def _labels(op: str, dtype: str) -> Iterator[ErrorCase]:
     for name, label in (("k", K), ("minus-one", -1), ("32-bit", 2**32 + 1)):
         yield ErrorCase(f"{name}-image", "13", *_unknown(image, label))
         yield ErrorCase(f"{name}-image-value", "13", *_unknown(replace(image, cotangent=None), label))
+    # Rows that are not added up have another one, which asks nothing of labels in a release.
+    if dtype == WHOLE_IN:
+        rows = replace(image, reduction="none", cotangent=np.ones((1, 1, 2)))
+        for name, label in (("k", K), ("minus-one", -1)):
+            yield ErrorCase(f"{name}-image-none", "13", *_unknown(rows, label))
     if op == "cross_entropy":
         yield ErrorCase("k-smoothed", "13", *_unknown(loss(op, dtype, label_smoothing=0.125), K))
 

@@ -11,6 +11,7 @@ from .kit.control_entries import loss_control, softmax_controls
 from .kit.loss_mistakes import all_rows, kept_rows, only_whole
 from .kit.loss_steps import NLL, Case, Loss
 from .kit.mutant import WIDE_DTYPES, Mutant
+from .kit.shaders import Shader
 from .kit.sixteen_bit import FORMATS, op_by_op
 from .kit.softmax_steps import (
     PLAIN,
@@ -47,6 +48,28 @@ _NARROW = tuple(
         profiles={dtype: "N"},
     )
 )
+# Profile S has no compiled pass, and so one op and reduction of each kind.
+_SHADERS = (
+    *(
+        replace(m, row=f"{m.op} float32 S")
+        for side in (1, -1)
+        for m in softmax_controls(
+            f"C(S): all of its contracts, {'up' if side > 0 else 'down'}",
+            "a shader in base 2 whose every step errs to one side by all that it may",
+            Shader(side).p,
+            Shader(side).y,
+            dtypes=("float32",),
+            profiles={"float32": "S"},
+        )
+        if (m.op == "softmax") == (side > 0)
+    ),
+    replace(
+        loss_control("C(S): all of its contracts", "the same in a loss", Loss(logp=Shader().y, prob=Shader().p)),
+        row="cross_entropy float32 S",
+        dtypes=("float32",),
+        profiles={"float32": "S"},
+    ),
+)
 
 
 def _negative_zeros(f: Step) -> Step:
@@ -78,6 +101,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     *softmax_controls("log1p form", "log1p of the other terms", PLAIN.p, log1p),
     *_NARROW,
+    *_SHADERS,
     loss_control("np", "the formula", Loss()),
     loss_control("torch-order", "smoothing as two sums, scaled afterwards", Loss(rows=torch_order)),
     loss_control(

@@ -26,6 +26,13 @@ def _cut_in_images(case: Case) -> Case:
     return relabelled(case, case.labels.astype(np.int32).astype(np.int64)) if case.x.ndim > 2 else case
 
 
+def _clamped_rows_of_images(case: Case) -> Case:
+    # sanity check: nll_loss has labels
+    assert case.labels is not None
+    alone = case.x.ndim > 2 and case.reduction == "none"
+    return relabelled(case, np.where(case.kept, np.clip(case.labels, 0, case.k - 1), case.labels)) if alone else case
+
+
 MUTANTS: tuple[Mutant, ...] = (
     loss_bug(
         "labels of images cut to 32 bits in the value",
@@ -42,6 +49,14 @@ MUTANTS: tuple[Mutant, ...] = (
         NLL,
         op="nll_loss",
         grad=replace(NLL, guard=lambda case: known_labels(_far_clamped(case))).grad,
+    ),
+    loss_bug(
+        "bounds checked in images that are reduced only",
+        "the kernel for images without a reduction has no assertion",
+        SIBLING + "torch-nll-none-oob-accepted",
+        replace(NLL, guard=lambda case: known_labels(_clamped_rows_of_images(case))),
+        op="nll_loss",
+        expect=("float32",),
     ),
     loss_bug(
         "bounds checked in the reduced branch only",
