@@ -16,7 +16,6 @@ from . import source
 from .drivers import vulkan_devices
 from .protocol import Capabilities, Description, Problem, Support, Tensor
 
-_CONVENTIONS = {("4", "softmax", "value"): "nan"}
 # What SPIR-V promises of its elementary functions in Vulkan (docs/bounds.md, section 1).
 _SHADER = {"profiles": {("softmax", "float32"): "S"}}
 # Options that narrow numbers; all are off, since a problem is in float32.

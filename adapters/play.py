@@ -104,16 +104,26 @@ def plan(wanted: Sequence[Tuple[str, str, str]], offers: Dict[str, Capabilities]
     return [step for _, step in sorted(ranked, key=lambda one: one[0])]
 
 
-def nvidia_smi() -> str:
-    """Return what nvidia-smi says of the cards, or why it says nothing."""
+def nvidia_smi(*asked: str) -> str:
+    """Return what nvidia-smi says of the cards, everything by default, or why it says nothing."""
     if shutil.which("nvidia-smi") is None:
         return "nvidia-smi: not found\n"
     try:
         return subprocess.run(
-            ["nvidia-smi", "-q"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
+            ["nvidia-smi", *(asked or ("-q",))],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=60,
+            check=False,
         ).stdout.decode("utf-8", "replace")
     except (OSError, subprocess.TimeoutExpired) as error:
         return "nvidia-smi: %s\n" % error
+
+
+def memory() -> str:
+    """Return a line for each card: its memory in use and free, in MiB. What a step leaves in use is a leak of its own
+    or somebody else's work; a card that is lost has no line."""
+    return nvidia_smi("--query-gpu=index,memory.used,memory.free", "--format=csv,noheader,nounits").strip()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -197,7 +207,7 @@ def _played(step: Step, c: Capabilities, deck: str, bundle: str, seconds: float)
             ended = "ended after %g seconds, with what it had answered" % seconds
         elif fruitless == _FRUITLESS:
             ended = "given up: the worker ends without an answer (exit code %s)" % codes[-1]
-    took = time.monotonic() - begun
+    took, cards = time.monotonic() - begun, memory()
     wrong = _refused(answers)
     if wrong:
         os.remove(answers)
@@ -208,6 +218,7 @@ def _played(step: Step, c: Capabilities, deck: str, bundle: str, seconds: float)
         "exit_codes": codes,
         "seconds": round(took, 3),
         "ended": wrong or ended,
+        "memory_after": cards,
     }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
-from . import processor, torch_devices, torch_kernels, torch_modes, torch_source, torch_switches
+from . import processor, torch_devices, torch_kernels, torch_large, torch_modes, torch_source, torch_switches
 from .given import Given, ignored_label
 from .protocol import (
     ARRAYS,
@@ -44,6 +44,15 @@ _COMPILED: Mapping[str, Any] = {
     "outputs": ("value", "vjp", "grad_target"),
     "layouts": ("contiguous",),
     "laid": (),
+}
+# Sums of repeated rows have other bounds. A call takes as long as a compilation, and so is not asked for everything.
+_LARGE: Mapping[str, Any] = {
+    "compile_cost": "cheap",
+    "outputs": ("value", "vjp"),
+    "layouts": ("contiguous",),
+    "laid": (),
+    "reductions": ("none",),
+    "omits": (),
 }
 
 
@@ -86,6 +95,7 @@ class TorchAdapter:
                 "dynamic": _COMPILED,
                 "vmap": {"layouts": ("contiguous",), "laid": ()},
                 "kernels": kernels,
+                "large": {**_LARGE, "devices": tuple(filter(torch_large.offered, torch_devices.present()))},
                 "reverse-over-forward": {"outputs": ("value", "vjp", "hvp")},
                 # Gradients are what is trained with; float64 takes no part in mixed precision.
                 "autocast": {"dtypes": ("float32", "bfloat16", "float16"), "outputs": ("value", "vjp")},
@@ -134,6 +144,8 @@ class TorchAdapter:
         if mode == "vmap":
             return torch_modes.batched(value_of, p, g, want)
         f = value_of(torch_switches.under(mode, p))
+        if mode == "large":
+            return torch_large.evaluate(f, p, g, want)
         if mode == "functional":
             return torch_modes.functional(f, g, want)
         if mode == "double-backward":
@@ -164,6 +176,8 @@ def _modes() -> Iterator[str]:
         yield "autocast"
     if torch.cuda.is_available():
         yield "tf32"
+    if any(map(torch_large.offered, torch_devices.present())):
+        yield "large"
 
 
 def _offered(p: Problem) -> Tuple[str, ...]:

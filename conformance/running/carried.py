@@ -104,6 +104,10 @@ def answer_files(path: Path, unpacked: Path) -> list[Path]:
     else:
         return [path]
     found = sorted(folder.rglob(f"*{SUFFIX}"))
+    if not found and any(folder.rglob("*.jsonl")):
+        raise UsageError(
+            f"bundle {path} has records, which are judged; expected answers (lossproof show reads a record)"
+        )
     if not found:
         raise UsageError(f"bundle {path} has no answers; its summary.json says why")
     return found

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lossproof import __version__
-from lossproof.adapters.play import nvidia_smi
+from lossproof.adapters.play import memory, nvidia_smi
 from lossproof.core.errors import UsageError
 from lossproof.running.gpu_steps import GpuStep
 
@@ -68,11 +68,12 @@ def _write_summary(folder: Path, about: Mapping[str, Any], done: Sequence[Mappin
 
 
 def _run(folder: Path, name: str, step: GpuStep, how: Steps) -> dict[str, Any]:
-    """One step: its command, exit code (None where its time was over), seconds, and in words how it ended."""
+    """One step: its command, exit code (None where its time was over), seconds, in words how it ended, the last line
+    that it printed, and the memory of the cards before and after it."""
     record, page = folder / f"{name}.jsonl", folder / f"{name}.html"
     options = [*how.options, "--record", str(record), *(["--html", str(page)] if how.pages else [])]
     command = [*how.command, *step.arguments(), *options]
-    begun = time.monotonic()
+    begun, before = time.monotonic(), memory()
     with (folder / f"{name}.txt").open("wb") as printed:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT)
         try:
@@ -87,7 +88,14 @@ def _run(folder: Path, name: str, step: GpuStep, how: Steps) -> dict[str, Any]:
             process.wait()
     ended = _WORDS.get(code, f"died with exit code {code}")
     seconds = round(time.monotonic() - begun, 3)
-    return {"command": command, "exit_code": code, "seconds": seconds, "ended": ended}
+    cards = {"memory_before": before, "memory_after": memory()}
+    said = _last_line(folder / f"{name}.txt")
+    return {"command": command, "exit_code": code, "seconds": seconds, "ended": ended, "said": said, **cards}
+
+
+def _last_line(printed: Path) -> str:
+    lines = printed.read_text("utf-8", "replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 _WORDS: Mapping[int | None, str] = {

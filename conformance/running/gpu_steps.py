@@ -46,24 +46,25 @@ def gpu_steps(offers: Mapping[str, Capabilities], devices: Mapping[str, Sequence
     """Put the steps of adapters on their devices in order.
 
     Smoke in the first mode of each device, beside the adapter's CPU, whose conventions have to be the same; smoke in
-    the other modes; the deck in all of these; then smoke and the deck in modes that compile.
+    the other modes; the deck in all of these; then smoke and the deck in modes in which a call takes its time, as those
+    that compile, each of which is a step of its own.
     """
     places = [(name, c, device) for name, c in offers.items() for device in devices[name]]
     decks = [_SMOKE] if deck == _SMOKE else [_SMOKE, deck]
     found: list[GpuStep] = []
     for size in decks:
         found += [GpuStep(_first(name, c, device), device, size) for name, c, device in places]
-        found += _several(places, size, compiled=False)
+        found += [GpuStep(tuple(several), device, size) for device, several in _others(places, compiled=False)]
     for size in decks:
-        found += _several(places, size, compiled=True)
+        found += [GpuStep((t,), device, size) for device, several in _others(places, compiled=True) for t in several]
     return [step for step in found if step.targets]
 
 
-def _several(places: Sequence[tuple[str, Capabilities, str]], deck: str, *, compiled: bool) -> Iterator[GpuStep]:
+def _others(places: Sequence[tuple[str, Capabilities, str]], *, compiled: bool) -> Iterator[tuple[str, list[str]]]:
+    """Of each device the targets in its other modes: those that compile, or the rest."""
     for name, c, device in places:
         modes = [m for m in c.modes[1:] if device in c.in_mode(m).devices]
-        targets = [f"{name}+{m}:{device}" for m in modes if _compiles(c, m, device) == compiled]
-        yield GpuStep(tuple(targets), device, deck)
+        yield device, [f"{name}+{m}:{device}" for m in modes if _compiles(c, m, device) == compiled]
 
 
 def _first(name: str, c: Capabilities, device: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,14 @@ from lossproof.running.gpu_bundle import Steps, write_bundle
 from lossproof.running.gpu_steps import GpuStep, chosen_devices, gpu_steps
 from tests.support.views import lossproof
 
+LOST = f"{Path(__file__).parents[1] / 'support' / 'lost_card.py'}:ADAPTER"
+
 OPS = {"softmax": Support("native")}
 TORCH = Capabilities(
     ops=OPS,
     devices=("cpu", "cuda:0", "cuda:1"),
-    modes=("eager", "compile", "tf32"),
-    by_mode={"compile": {"compile_cost": "dear"}},
+    modes=("eager", "compile", "dynamic", "tf32"),
+    by_mode={"compile": {"compile_cost": "dear"}, "dynamic": {"compile_cost": "dear"}},
 )
 JAX = Capabilities(ops=OPS, devices=("cpu", "gpu:0"), modes=("eager", "where"))
 BROWSER = Capabilities(ops=OPS, modes=("eager", "browser"), by_mode={"browser": {"devices": ("webgl",)}})
@@ -45,7 +48,9 @@ def test_smoke_of_every_device_comes_first_and_what_compiles_last() -> None:
         ("default", "torch+tf32:cuda:0"),
         ("default", "jax+where:gpu:0"),
         ("smoke", "torch+compile:cuda:0"),
+        ("smoke", "torch+dynamic:cuda:0"),
         ("default", "torch+compile:cuda:0"),
+        ("default", "torch+dynamic:cuda:0"),
     ]
     assert steps[1].arguments() == ["run", "jax:cpu", "jax:gpu:0", "--deck", "smoke", "--require", "gpu:0"]
     assert [s.targets for s in gpu_steps({"tfjs": BROWSER}, {"tfjs": ["webgl"]}, "smoke")] == [("tfjs+browser:webgl",)]
@@ -105,3 +110,32 @@ def test_a_step_that_dies_or_hangs_costs_itself(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "bundle" / "summary.json").read_text())["steps"] == done
     with pytest.raises(UsageError, match="cannot write"):
         write_bundle(Path("/proc/nosuch"), steps, how, {}, lambda line: None)
+
+
+def test_a_card_that_is_lost_in_the_middle_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU beside it is judged to the end, and what comes later says at once that there is no card."""
+    monkeypatch.setenv("GONE", str(tmp_path / "gone"))
+    card = replace(TORCH, devices=("cpu", "card:0"), modes=("eager", "other"), by_mode={})
+    steps = gpu_steps({LOST: card}, {LOST: ["card:0"]}, "smoke")
+    families = ("--family", "ordinary", "--family", "confident", "--family", "offset")
+    options = ("--op", "log_softmax", "--dtype", "float32", *families)
+    first, second = write_bundle(tmp_path / "bundle", steps, Steps(options=options), {}, lambda line: None)
+    assert (first["exit_code"], second["exit_code"]) == (1, 2)
+    assert ":card:0 was lost: not asked" in first["said"] or "crash" in first["said"]
+    assert "has no device 'card:0' here; expected one of cpu" in second["said"]
+    lines = [json.loads(line) for line in (tmp_path / "bundle" / f"{first['name']}.jsonl").read_text().splitlines()]
+    verdicts = {target: {o["verdict"] for o in lines if o.get("target") == target} for target in lines[0]["targets"]}
+    assert verdicts == {LOST: {"pass"}, f"{LOST}:card:0": {"pass", "crash"}}
+
+
+def test_the_memory_of_cards_is_told_before_and_after_each_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text('#!/bin/sh\nif [ "$1" = -q ]; then echo all of it; else echo 0, 10, 80; fi\n')
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    how = Steps(command=(sys.executable, "-c", "print('said')"))
+    (done,) = write_bundle(tmp_path / "bundle", [GpuStep(("a",), "cpu", "smoke")], how, {}, lambda line: None)
+    assert (done["memory_before"], done["memory_after"], done["said"]) == ("0, 10, 80", "0, 10, 80", "said")
+    assert (tmp_path / "bundle" / "nvidia-smi.txt").read_text() == "all of it\n"
