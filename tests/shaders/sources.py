@@ -1,4 +1,4 @@
-"""One softmax in OpenCL C and in WGSL, right and with one mistake each: a work-group computes a row."""
+"""One softmax in OpenCL C, in WGSL and in GLSL, right and with one mistake each: a work-group computes a row."""
 
 from __future__ import annotations
 
@@ -87,6 +87,44 @@ fn softmax(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id
 """
 
 
+_GLSL = """#version 450
+layout(local_size_x = 8) in;
+layout(std430, set = 0, binding = 0) readonly buffer Given { float x[]; };
+layout(std430, set = 0, binding = 1) buffer Result { float result[]; };
+layout(std140, set = 0, binding = 2) uniform Sizes { uint n; uint k; };
+shared float part[8];
+
+float exponential(float d) { return @exponential@; }
+
+void whole(uint lane, float own, bool largest) {
+    barrier();
+    part[lane] = own;
+    for (uint step = 4u; step > 0u; step = step / 2u) {
+        barrier();
+        if (lane < step) {
+            float other = part[lane + step];
+            if (largest) { part[lane] = max(part[lane], other); } else { part[lane] = part[lane] + other; }
+        }
+    }
+    barrier();
+}
+
+void main() {
+    uint lane = gl_LocalInvocationID.x;
+    uint row = gl_WorkGroupID.x * k;
+    float m = -3.4028234e38;
+    float s = 0.0;
+    for (uint j = lane; j < k; j = j + 8u) { m = max(m, x[row + j]); }
+    whole(lane, m, true);
+    m = @maximum@;
+    for (uint j = lane; j < @end@; j = j + 8u) { s = s + exponential(x[row + j] - m); }
+    whole(lane, s, false);
+    s = part[0];
+    for (uint j = lane; j < k; j = j + 8u) { result[row + j] = exponential(x[row + j] - m) / s; }
+}
+"""
+
+
 def opencl(mistake: str) -> str:
     """The source in OpenCL C."""
     return _filled(_OPENCL, MISTAKES[mistake])
@@ -96,6 +134,13 @@ def wgsl(mistake: str) -> str:
     """The source in WGSL."""
     end = {"end": "select(k, k - k % 8u, k > 8u)"} if "end" in MISTAKES[mistake] else {}
     return _filled(_WGSL, {**MISTAKES[mistake], **end})
+
+
+def glsl(mistake: str) -> str:
+    """The source in GLSL, whose literals are without a suffix."""
+    end = {"end": "(k > 8u ? k - k % 8u : k)"} if "end" in MISTAKES[mistake] else {}
+    places = {name: text.replace("f)", ")").replace("0.0f", "0.0") for name, text in MISTAKES[mistake].items()}
+    return _filled(_GLSL, {**places, **end})
 
 
 def _filled(source: str, places: dict[str, str]) -> str:

@@ -28,7 +28,13 @@ def wgsl_kernel(mistake: str) -> Rows:
     return webgpu.Kernel(sources.wgsl(mistake), "softmax")
 
 
-INTERFACES: dict[str, Callable[[str], Rows]] = {"OpenCL": opencl_kernel, "WGSL": wgsl_kernel}
+def glsl_kernel(mistake: str) -> Rows:
+    if webgpu.device() is None:
+        pytest.skip("no WebGPU device (pip install wgpu, apt install mesa-vulkan-drivers)")
+    return webgpu.Kernel(sources.glsl(mistake), "main")
+
+
+INTERFACES: dict[str, Callable[[str], Rows]] = {"OpenCL": opencl_kernel, "WGSL": wgsl_kernel, "GLSL": glsl_kernel}
 
 
 def judged(rows: Rows) -> Report:

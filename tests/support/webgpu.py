@@ -1,4 +1,4 @@
-"""A little of WebGPU through wgpu: a shader in WGSL becomes a function of NumPy arrays, on the first device."""
+"""A little of WebGPU through wgpu: a shader in WGSL or GLSL becomes a function of NumPy arrays, on the first device."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+# What a barrier in GLSL becomes also waits for subgroups.
+_BARRIER = ("subgroup", "subgroup-barrier")
 F32 = np.ndarray[Any, np.dtype[np.float32]]
 
 
@@ -16,7 +18,8 @@ def device() -> Any:
     try:
         import wgpu
 
-        return wgpu.gpu.request_adapter_sync(power_preference="low-power").request_device_sync()
+        adapter = wgpu.gpu.request_adapter_sync(power_preference="low-power")
+        return adapter.request_device_sync(required_features=[f for f in _BARRIER if f in adapter.features])
     except Exception:  # whatever it raises, there is none
         return None
 
@@ -26,7 +29,8 @@ class Kernel:
 
     def __init__(self, source: str, name: str) -> None:
         self._device = device()
-        module = self._device.create_shader_module(code=source)
+        # The label of a shader in GLSL says its stage.
+        module = self._device.create_shader_module(label="comp", code=source)
         stage = {"module": module, "entry_point": name}
         self._pipeline = self._device.create_compute_pipeline(layout="auto", compute=stage)
 
