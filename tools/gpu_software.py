@@ -1,4 +1,5 @@
-"""Install what the lane gpu-software runs on: software devices for OpenCL, Vulkan and WebGPU, by apt where one is root.
+"""Install what the lane gpu-software runs on: software devices for OpenCL, Vulkan, WebGL and WebGPU, by apt where one
+is root, and TensorFlow.js by npm where there is one.
 
 Then the smoke deck runs on each of them, and tests that need them; a line says which device is not there.
 """
@@ -18,6 +19,13 @@ PACKAGES = ("pocl-opencl-icd", "ocl-icd-libopencl1", "clang", "mesa-vulkan-drive
 SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 LLVMPIPE = Path("/usr/share/vulkan/icd.d/lvp_icd.x86_64.json")
 OPENCL = Path("/etc/OpenCL/vendors/pocl.icd")
+
+# Without --ignore-scripts a package may run programs of its own.
+NPM = ("install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save")
+PACKAGES_OF_NODE = (
+    *("@tensorflow/tfjs@4.22.0", "@tensorflow/tfjs-backend-wasm@4.22.0", "@tensorflow/tfjs-backend-webgpu@4.22.0"),
+    "playwright-core@1.65.1",
+)
 
 SMOKE = ("run", "--deck", "smoke", "--strict")
 
@@ -43,8 +51,30 @@ RUNS = (
     on_vulkan(SWIFTSHADER, "vulkan", "iree:vulkan"),
 )
 # Where the adapters compute, and whether the scripts of findings show what is told of them.
-FILES = ("tests/adapters/test_software_devices.py", "tests/adapters/test_findings.py")
-TESTS = ("pytest", *FILES, "-k", "software or tinygrad or onnxruntime or ncnn or iree")
+FILES = (
+    *(f"tests/adapters/test_{name}.py" for name in ("software_devices", "tfjs", "findings")),
+    "tests/running/test_gpu_rehearsal.py",
+)
+TESTS = ("pytest", *FILES, "-k", "software or tinygrad or onnxruntime or ncnn or iree or tfjs or jax")
+
+
+def install_tfjs(folder: Path) -> Run | None:
+    """Install TensorFlow.js in a folder, unless ``NODE_PATH`` names it, and return its run; None, and a line, where
+    that is not possible."""
+    targets = ("tfjs:wasm", "tfjs+browser:webgl", "tfjs+browser:webgpu")
+    place = os.environ.get("NODE_PATH")
+    if place is None:
+        lacking = [name for name in ("node", "npm") if shutil.which(name) is None]
+        if lacking:
+            print(f"gpu-software: skipped {' '.join(targets)}: there is no {' and no '.join(lacking)}", flush=True)
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(["npm", *NPM, "--prefix", str(folder), *PACKAGES_OF_NODE], check=False)
+        if done.returncode:
+            print(f"gpu-software: skipped {' '.join(targets)}: npm installs nothing here", flush=True)
+            return None
+        place = str(folder / "node_modules")
+    return Run(SWIFTSHADER, {"NODE_PATH": place}, targets, "webgpu")
 
 
 def install() -> None:
@@ -61,8 +91,8 @@ def install() -> None:
 def main() -> int:
     """Install, then run the smoke deck on each device that is there, and tests. Returns 1 if one fails."""
     install()
-    failed = 0
-    for run in RUNS:
+    failed, tfjs = 0, install_tfjs(Path(sys.prefix, "tfjs"))
+    for run in (*RUNS, *([tfjs] if tfjs else [])):
         if not run.file.exists():
             print(f"gpu-software: skipped {' '.join(run.targets)}: there is no {run.file}", flush=True)
             continue
@@ -70,7 +100,7 @@ def main() -> int:
         print("gpu-software:", " ".join(command[1:]), flush=True)
         failed |= subprocess.run(command, env={**os.environ, **run.variables}, check=False).returncode
     if SWIFTSHADER.exists():
-        environment = {**os.environ, "VK_ICD_FILENAMES": str(SWIFTSHADER)}
+        environment = {**os.environ, "VK_ICD_FILENAMES": str(SWIFTSHADER), **(tfjs.variables if tfjs else {})}
         failed |= subprocess.run([sys.executable, "-m", *TESTS], env=environment, check=False).returncode
     return 1 if failed else 0
 
