@@ -124,7 +124,8 @@ class Session:
     """A session says what is put to whom, where the observations come from, and what is known beforehand.
 
     ``subjects`` are the targets, running or recorded, ``calls`` those of the ``deck``, ``book`` the waivers in
-    force. Where calls are made while they are put there are none, and ``outputs`` is what is expected of them.
+    force. Where calls are made while they are put there are none, and ``outputs`` is what is expected of them; with
+    ``explored`` waivers speak of them as they do of calls that exploration draws.
     ``shortfalls`` are reasons to fail that no observation has, such as answers that are missing; a deck with any
     of them is not complete.
     """
@@ -135,6 +136,7 @@ class Session:
     book: Book
     source: Source
     outputs: int | None = None
+    explored: bool = False
     strict: bool = False
     header: Mapping[str, Any] = field(default_factory=dict)
     shortfalls: Sequence[str] = ()
@@ -159,7 +161,9 @@ class Session:
 
         Raises :class:`UsageError` if a record has it marked with another one.
         """
-        o = self.source.book_in_force(self.book).mark(replace(raw, waiver="") if raw.waiver else raw)
+        o = self.source.book_in_force(self.book).mark(
+            replace(raw, waiver="") if raw.waiver else raw, explored=self.explored
+        )
         if raw.waiver and raw.waiver != o.waiver:
             raise UsageError(f"the record has a waiver {raw.waiver!r} on {o.id}; give this command the same --waivers")
         return o

@@ -83,6 +83,20 @@ def test_what_a_waiver_speaks_of_is_not_looked_for() -> None:
     assert not any(is_smallest(o.case.family) for o in ChunkPlayer([target], Known([], [target])).play(CHUNK))
 
 
+def test_waivers_speak_of_what_is_swept_as_of_explored_calls(tmp_path: Path) -> None:
+    file = tmp_path / "one_pattern.toml"
+    file.write_text(
+        '[[waiver]]\nname = "known"\ncases = ["softmax/float64/none/*"]\nexplored = ["softmax/float16/*"]\n'
+        'symptom = "inaccurate"\nreason = "r"\nissue = "i"\nseen = ["1"]\n'
+    )
+    rules = Rules(waivers=[str(file)])
+    part = replace(PART, last=1)
+    with closing(opened_sweep([f"{HERE}WRONG"], part, execution=IN_PROCESS, rules=rules)) as session:
+        ended = session.play()
+    # The bin, and no smaller rows: nobody looks for them.
+    assert (ended.summary.total["waived"], ended.summary.total["fail"], ended.reasons) == (1, 0, [])
+
+
 def timeless(path: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     for line in lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from lossproof.cases.sweeps.chunks import Chunk
 from lossproof.core.observation import Observation
@@ -41,5 +42,5 @@ class ChunkPlayer:
         smallest: list[Observation] = []
         for target in self.targets:
             mine = [o for o in found if o.target == target.name]
-            smallest += smallest_failures(target, calls, mine, self.book.mark)
+            smallest += smallest_failures(target, calls, mine, partial(self.book.mark, explored=True))
         return [*(o if o.call is None else replace(o, call=None) for o in found), *smallest]

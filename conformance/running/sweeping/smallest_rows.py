@@ -50,6 +50,9 @@ def _smallest(target: Target, call: Call, first: Observation, mark: _Mark) -> Se
     last: list[Observation] = []
 
     def same(p: Problem) -> bool:
+        if p.has_probability_target and not _sums_to_1(p.target):
+            # Of other sums other things are said.
+            return False
         other = replace(call, source=p, family=smallest_family(call.family))
         try:
             several = [o for _, some in played([target], [other]) for o in some]
@@ -64,3 +67,7 @@ def _smallest(target: Target, call: Call, first: Observation, mark: _Mark) -> Se
     if same(call.problem):
         simpler(call.problem, same, at=first.index, budget=_BUDGET)
     return last
+
+
+def _sums_to_1(target: np.ndarray | None) -> bool:
+    return target is not None and bool((target.sum(axis=-1) == 1.0).all())

@@ -142,6 +142,7 @@ def opened_sweep(
         strict=rules.strict,
         header=header,
         outputs=len(targets) * sum(outputs_of(chunks)),
+        explored=True,
     )
 
 
