@@ -18,7 +18,13 @@ from lossproof.cli.shared_options import (
 
 @click.command()
 @click.argument("target", nargs=-1)
-@click.option("--kind", default="gaps16", show_default=True, metavar="NAME", help="What is swept: gaps16 or gaps32.")
+@click.option(
+    "--kind",
+    default="gaps16",
+    show_default=True,
+    metavar="NAME",
+    help="What is swept: gaps16, gaps32, pairs16, widths or batches.",
+)
 @click.option("--op", "ops", help="Only this op (repeatable).", **MANY_NAMES)
 @click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **MANY_NAMES)
 @click.option("--chunks", metavar="A-B", help="Only the chunks with these numbers, from 0, of each op and dtype.")

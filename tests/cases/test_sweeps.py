@@ -12,6 +12,7 @@ from lossproof.cases.shard import Shard
 from lossproof.cases.sweeps.chunks import KINDS, Chunk, Part, bin_of, chunk_of, outputs_of, parse_range, swept_call
 from lossproof.cases.sweeps.gaps import GAPS16, GAPS32, gap_class
 from lossproof.cases.sweeps.kind import smallest_family
+from lossproof.cases.sweeps.logit_pairs import PAIRS16
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.operations import validate
@@ -86,6 +87,20 @@ def test_bins_of_float32_are_all_of_its_numbers() -> None:
     assert first.problem.x[1, 1] == np.nextafter(np.float32(1), np.float32(2))
     (nan,) = {call.problem.x.shape[0] for call in GAPS32.make("softmax", "float32", 1023 << 4)}
     assert nan == 1
+
+
+def test_all_pairs_of_16_bits_are_asked_once() -> None:
+    numbers = FORMATS["bfloat16"].of_bits(np.arange(1 << 16, dtype=np.uint64))
+    for bin in (0x3F81, 0x7F80, 0x7F81):
+        rows = np.concatenate([call.problem.x for call in PAIRS16.make("softmax", "bfloat16", bin)])
+        assert np.array_equal(rows[:, 0], np.full(len(rows), numbers[bin]), equal_nan=True)
+        second = sorted(value.hex() for value in rows[:, 1].tolist() if np.isfinite(value))
+        assert second == sorted(value.hex() for value in numbers[np.isfinite(numbers)].tolist())
+        assert np.isnan(rows[:, 1]).sum() == 1
+        assert np.isinf(rows[:, 1]).sum() == 2
+    # One NaN stands for all.
+    (again,) = PAIRS16.make("softmax", "bfloat16", 0x7F82)
+    assert len(again.problem.x) == 1
 
 
 def test_shards_have_every_chunk_once() -> None:

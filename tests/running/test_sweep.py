@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from lossproof.adapters.numpy import NumpyAdapter
+from lossproof.adapters.protocol import Problem
 from lossproof.cases.sweeps.chunks import Chunk, Part
-from lossproof.cases.sweeps.kind import is_smallest
+from lossproof.cases.sweeps.every_shape import EVERY_BATCH, EVERY_WIDTH
+from lossproof.cases.sweeps.kind import SweepKind, is_smallest
 from lossproof.core.call import Call
 from lossproof.core.observation import Observation
 from lossproof.records.record import Writer
@@ -34,6 +36,7 @@ HERE = f"{one_pattern.__file__}:"
 # The chunk with the gap of the wrong adapter.
 CHUNK = Chunk("gaps16", "softmax", "float16", 1)
 PART = Part(kind="gaps16", ops=("softmax",), dtypes=("float16",), first=1, last=3)
+_MOST = 65_535
 IN_PROCESS = Execution(in_process=True)
 
 
@@ -81,6 +84,33 @@ def test_what_a_waiver_speaks_of_is_not_looked_for() -> None:
             return replace(o, waiver="known") if o.verdict == "fail" else o
 
     assert not any(is_smallest(o.case.family) for o in ChunkPlayer([target], Known([], [target])).play(CHUNK))
+
+
+class SixteenBits(NumpyAdapter):
+    """An adapter that counts classes and rows in 16 bits: what is beyond is not there."""
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
+        n, k = problem.x.shape
+        if problem.op == "cross_entropy" and n > _MOST:
+            # The mean has all rows in its denominator.
+            assert problem.target is not None
+            out = super().evaluate(problem, device, mode)
+            few = replace(problem, x=problem.x[:_MOST], target=problem.target[:_MOST], reduction="sum")
+            data = super().evaluate(few, device, mode)["value"].data / n
+            return {**out, "value": replace(out["value"], data=np.asarray(np.float32(data), dtype=np.float64))}
+        if problem.op == "softmax" and k > _MOST:
+            hidden = np.where(np.arange(k) < _MOST, problem.x, -np.inf)
+            return super().evaluate(replace(problem, x=hidden), device, mode)
+        return super().evaluate(problem, device, mode)
+
+
+@pytest.mark.parametrize(("kind", "op"), [(EVERY_WIDTH, "softmax"), (EVERY_BATCH, "cross_entropy")])
+def test_an_end_that_is_not_read_is_found_at_the_first_size_that_has_it(kind: SweepKind, op: str) -> None:
+    for size, wrong in ((_MOST, False), (_MOST + 1, True)):
+        calls = [call for call in kind.make(op, "float32", size - 1) if not call.outline.has_probability_target]
+        verdicts = [o.verdict for o in run([Target(SixteenBits())], calls) if o.output == "value"]
+        assert verdicts == ["fail" if wrong else "pass"]
+        assert {o.verdict for o in run([Target(NumpyAdapter())], calls)} == {"pass"}
 
 
 def test_waivers_speak_of_what_is_swept_as_of_explored_calls(tmp_path: Path) -> None:

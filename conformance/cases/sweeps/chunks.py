@@ -8,15 +8,17 @@ from dataclasses import dataclass
 
 from lossproof.adapters.protocol import OPS
 from lossproof.cases.shard import UNDIVIDED, Shard
+from lossproof.cases.sweeps.every_shape import EVERY_BATCH, EVERY_WIDTH
 from lossproof.cases.sweeps.gaps import GAPS16, GAPS32
 from lossproof.cases.sweeps.kind import SweepKind, parted
+from lossproof.cases.sweeps.logit_pairs import PAIRS16
 from lossproof.core.batch import signature
 from lossproof.core.call import Call
 from lossproof.core.case_id import CaseId
 from lossproof.core.errors import UsageError
 from lossproof.core.names import known_names
 
-KINDS: dict[str, SweepKind] = {kind.name: kind for kind in (GAPS16, GAPS32)}
+KINDS: dict[str, SweepKind] = {kind.name: kind for kind in (GAPS16, GAPS32, PAIRS16, EVERY_WIDTH, EVERY_BATCH)}
 _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 
 

@@ -12,9 +12,9 @@ from lossproof.adapters.protocol import LOSSES, Problem
 from lossproof.core.call import Call
 from lossproof.core.formats import F64
 
-# What multiplies the classes in derivatives, and what a probability target gives them. All are exact in every format,
-# and none is so small that a product with it underflows before the probability does.
-_ALONG = (1.0, -0.5, 0.25, -0.75)
+# What multiplies the classes in derivatives, with a sum that is not 0 for any number of them, and what a probability
+# target gives them. All are exact in every format.
+_ALONG = (1.0, -0.5, 0.25)
 _PARTS = (0.25, 0.5, 0.125, 0.125)
 _UPSTREAM = (1.0, -1.5)
 
@@ -37,8 +37,8 @@ def forms_of(op: str, *, derivatives: bool) -> tuple[Form, ...]:
     return tuple(Form(derivatives=derivatives, dense=dense) for dense in kinds)
 
 
-def form_call(op: str, dtype: str, family: str, rows: F64, form: Form, *, label: int) -> Call:
-    """Make the call that asks an op of rows ``(n, k)``, whose classes are last and whose losses are not reduced.
+def form_call(op: str, dtype: str, family: str, rows: F64, form: Form, *, label: int, reduction: str = "none") -> Call:
+    """Make the call that asks an op of rows ``(n, k)``, whose classes are last.
 
     ``label`` is the class of every row of a loss with indices.
     """
@@ -47,14 +47,16 @@ def form_call(op: str, dtype: str, family: str, rows: F64, form: Form, *, label:
     target: NDArray[np.generic] | None = None
     if op in LOSSES:
         target = _every_row(_shares(k), n) if form.dense else np.full(n, label, dtype=np.int64)
-    cotangent = along if op not in LOSSES else np.full(n, _UPSTREAM[k % 2])
+    cotangent = along
+    if op in LOSSES:
+        cotangent = np.full(n if reduction == "none" else (), _UPSTREAM[k % 2])
     problem = Problem(
         op,
         dtype,
         rows,
         target=target,
         cotangent=cotangent,
-        reduction="none" if op in LOSSES else "mean",
+        reduction=reduction if op in LOSSES else "mean",
         tangent=along if form.derivatives else None,
         wrt_target=form.dense and form.derivatives,
         target_tangent=along if form.dense and form.derivatives else None,
@@ -62,10 +64,12 @@ def form_call(op: str, dtype: str, family: str, rows: F64, form: Form, *, label:
     return Call(problem, family, "sweep", tier="core")
 
 
-def swept_calls(op: str, dtype: str, family: str, rows: F64, *, derivatives: bool, label: int) -> Iterator[Call]:
+def swept_calls(
+    op: str, dtype: str, family: str, rows: F64, *, derivatives: bool, label: int, reduction: str = "none"
+) -> Iterator[Call]:
     """Make the calls that ask an op of rows, one for each form."""
     for form in forms_of(op, derivatives=derivatives):
-        yield form_call(op, dtype, family, rows, form, label=label)
+        yield form_call(op, dtype, family, rows, form, label=label, reduction=reduction)
 
 
 def _spread(values: tuple[float, ...], k: int) -> F64:
