@@ -22,8 +22,8 @@ DOCS = Path(__file__).parents[1] / "docs"
 SEEN, PAGE = DOCS / "gpu-seen.json", DOCS / "gpu.md"
 BEGIN, END = "<!-- seen: python -m tools.gpu_seen -->\n", "<!-- /seen -->\n"
 NOTE = "What runs on GPU interfaces found, target by target: made of records by python -m tools.gpu_seen."
-# What names a device, in the order in which it is looked for, after the fact of the kind's own name.
-_NAMING = ("renderer", "gpu", "cuda", "vulkan", "devices")
+# What names a device, in the order in which it is looked for; the kind of the device stands for a fact of its name.
+_NAMING = ("renderer", "", "gpu", "cuda", "vulkan", "devices")
 # Versions that say nothing of a device's results.
 _COMMON = ("python", "numpy", "playwright", "playwright-core")
 _KEY = ("target", "device", "versions", "deck", "filters")
@@ -43,7 +43,7 @@ def entries(path: Path, date: str, waivers: Sequence[Path] = ()) -> list[Entry]:
     filters = " ".join(f"--{name} {value}" for name, values in record.header["filters"].items() for value in values)
     return [
         {
-            "target": t.name.partition("@")[0].partition("%")[0],
+            "target": target(t),
             "device": device(t),
             "versions": {k: v for k, v in t.versions.items() if k not in _COMMON},
             "deck": record.header["deck"]["size"],
@@ -56,9 +56,16 @@ def entries(path: Path, date: str, waivers: Sequence[Path] = ()) -> list[Entry]:
     ]
 
 
+def target(t: Recorded) -> str:
+    """The target string of a target, with its device, without its environment."""
+    name = t.name.partition("@")[0].partition("%")[0]
+    return name if name.endswith(f":{t.device}") else f"{name}:{t.device}"
+
+
 def device(t: Recorded) -> str:
     """What a target says of its device and driver."""
-    found = next((t.facts[name] for name in (t.device.partition(":")[0], *_NAMING) if t.facts.get(name)), t.device)
+    names = [name or t.device.partition(":")[0] for name in _NAMING]
+    found = next((t.facts[name] for name in names if t.facts.get(name)), t.device)
     driver = t.facts.get("nvidia_driver", "")
     return f"{found}, driver {driver}" if driver and driver not in found else found
 

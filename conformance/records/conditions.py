@@ -2,9 +2,9 @@
 
 Besides these, ``isa=avx512f`` says that the framework's own kernels may use an instruction set there: the processor has
 it, and the framework was not told to leave it out. ``onednn=avx512_core`` says the same of kernels of oneDNN, which has
-names of its own; ``onednn=off`` that the framework does not use it. A term holds if one of its values is in the set,
-``!=`` if none is. What is not known, because an older release wrote the record or an adapter does not say, satisfies
-every term.
+names of its own; ``onednn=off`` that the framework does not use it. ``gpu=SwiftShader`` says that the name of the GPU
+has that word. A term holds if one of its values is in the set, ``!=`` if none is. What is not known, because an older
+release wrote the record or an adapter does not say, satisfies every term.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from lossproof.adapters.protocol import Description
 from lossproof.core.errors import UsageError
 
 FACTS = ("device", "dtype", "mode")
-# Sets of instruction sets, as adapters describe them: what the kernels of the framework, and oneDNN's, may use.
-SETS = ("isa", "onednn")
+# Sets, as adapters describe them: instructions that the kernels of the framework, and oneDNN's, may use; the words of
+# the GPU's name.
+SETS = ("isa", "onednn", "gpu")
 # What else a description says of them: PyTorch's name for its kernels, and what the user set.
 PROCESSOR = ("cpu", "limits")
 _TERM = re.compile(r"\s*([A-Za-z][\w.-]*?)\s*((?:[<>=!~]|===).*)$")
@@ -75,8 +76,8 @@ class Subject(Protocol):
 class Context:
     """A context is the target and the dtype that a condition is asked about.
 
-    An empty ``dtype``, ``isa`` or ``onednn`` is not known and satisfies every term on it; the latter two are sets, with
-    spaces in between.
+    An empty ``dtype``, ``isa``, ``onednn`` or ``gpu`` is not known and satisfies every term on it; the latter three are
+    sets, with spaces in between.
     """
 
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -86,6 +87,7 @@ class Context:
     dtype: str = ""
     isa: str = ""
     onednn: str = ""
+    gpu: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,5 +167,5 @@ def context(target: Subject) -> Context:
 
 
 def is_of_processor(fact: str) -> bool:
-    """Say whether a fact of a description is what the processor and its user left to a framework."""
+    """Say whether a fact of a description is what the machine and its user left to a framework."""
     return fact.partition("+")[0] in (*SETS, *PROCESSOR)

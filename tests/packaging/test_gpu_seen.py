@@ -30,7 +30,7 @@ def test_a_record_becomes_entries_of_what_is_no_cpu(tmp_path: Path) -> None:
     head["targets"]["numpy"].update(device="card:0", facts={"card": "Some Card 3"})
     record.write_text("\n".join([json.dumps(head), *lines[1:]]) + "\n")
     (entry,) = gpu_seen.entries(record, "2026-01-02")
-    assert (entry["target"], entry["device"], entry["date"]) == ("numpy", "Some Card 3", "2026-01-02")
+    assert (entry["target"], entry["device"], entry["date"]) == ("numpy:card:0", "Some Card 3", "2026-01-02")
     assert entry["filters"] == "--op softmax --dtype float32 --family ordinary"
     assert entry["counts"]["pass"] > 0
     other = {**entry, "counts": {"pass": 1, "waived": 2}}

@@ -83,6 +83,9 @@ def test_a_dtype_that_is_not_known_yet_is_no_obstacle() -> None:
         ("isa!=sve|avx2", False),
         ("isa=avx512_bf16", False),
         ("isa!=avx512_bf16|sve", True),
+        ("gpu=SwiftShader|other", True),
+        ("gpu=llvmpipe", False),
+        ("gpu!=llvmpipe and isa=avx2", True),
         # A part of a name is no name.
         ("isa=avx", False),
         ("onednn=on and onednn!=off", True),
@@ -92,7 +95,9 @@ def test_a_dtype_that_is_not_known_yet_is_no_obstacle() -> None:
     ],
 )
 def test_conditions_on_instruction_sets(condition: str, holds: bool) -> None:
-    assert parse(condition).holds(Context(isa="avx2 avx512f", onednn="on sse41 avx2")) is holds
+    assert (
+        parse(condition).holds(Context(isa="avx2 avx512f", onednn="on sse41 avx2", gpu="SwiftShader Device")) is holds
+    )
 
 
 @pytest.mark.parametrize("condition", ["isa=avx512f", "isa!=avx512f", "onednn=off", "onednn!=off|sse41"])
