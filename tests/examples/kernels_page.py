@@ -7,11 +7,12 @@ the page.
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from tests.support.forked import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "kernels.md"
@@ -40,17 +41,22 @@ def missing(name: str) -> str:
 
 def printed(name: str) -> str:
     """What an example prints."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", f"examples/{name}.py"],
-        cwd=ROOT,
-        env={**os.environ, **SETTINGS},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run(ROOT / "examples" / f"{name}.py", NEEDS[name])
     assert done.returncode == 0, done.stdout + done.stderr
     # Where the file lies is nobody else's place.
     return done.stdout.replace(f"{ROOT}/", "")
+
+
+def run(program: Path, needed: Sequence[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a program with what the examples need set; one that needs PyTorch where PyTorch is imported already."""
+    # Of JAX there is one example, and Keras chooses its backend when it is imported.
+    is_shared = "torch" in needed and "keras" not in needed
+    imported = [
+        name
+        for name in ("torch", "numba", "lossproof.running.loop")
+        if is_shared and importlib.util.find_spec(name) is not None
+    ]
+    return run_program(program, imported, *arguments, variables={**SETTINGS, "PYTHONWARNINGS": "ignore"})
 
 
 def block(name: str, page: str) -> tuple[int, int]:

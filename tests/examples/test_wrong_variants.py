@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
-import subprocess
-import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
-from tests.examples.kernels_page import NEEDS, ROOT, missing
+from tests.examples.kernels_page import NEEDS, missing, run
 from tests.examples.wrong_variants import CASES, LIGER, VARIANTS, WORDS
 
 
@@ -18,8 +17,7 @@ from tests.examples.wrong_variants import CASES, LIGER, VARIANTS, WORDS
 def printed(example: str) -> dict[str, str]:
     """What the variants of an example print, by their defect; all run in one process, which imports the framework."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-W", "ignore", "-m", "tests.examples.wrong_variants", folder, example]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = run(Path(__file__).with_name("wrong_variants.py"), NEEDS[example], folder, example)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     return found

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from lossproof.adapters import local
 from lossproof.adapters.numpy import ADAPTER
@@ -23,7 +22,7 @@ from lossproof.core.observation import Observation
 from lossproof.core.profiles import Declared
 from lossproof.judging.observe import observe
 from lossproof.running.loop import groups
-from lossproof.truth.truth import truth
+from lossproof.truth.truth import Truth, truth
 from tests.support.decks import drawn
 
 ELEMENTS = 1 << 14
@@ -75,9 +74,11 @@ def key(call: Call) -> tuple[str, str, str]:
     return call.family, call.problem.dtype, call.problem.op
 
 
-def judged(calls: Sequence[Call], answers: dict[str, Outcome]) -> dict[tuple[str, str], Observation]:
+def judged(
+    calls: Sequence[Call], answers: dict[str, Outcome], exact: Truth | None = None
+) -> dict[tuple[str, str], Observation]:
     declared = Declared("N" if calls[0].problem.dtype in ("float16", "bfloat16") else "W")
-    exact = truth([call.problem for call in calls])
+    exact = exact or truth([call.problem for call in calls])
     found = observe(calls, exact, [answers[call.id] for call in calls], "numpy", declared)
     return {(o.id, o.output): o for o in found}
 
@@ -87,21 +88,25 @@ def bits(found: dict[tuple[str, str], Observation]) -> dict[tuple[str, str], str
     return {key: repr(o) for key, o in found.items()}
 
 
-@pytest.mark.parametrize("answer", [right, off, unscaled])
-def test_a_verdict_does_not_depend_on_the_stack(answer: Callable[[Call], Outcome]) -> None:
-    seen = 0
+def test_a_verdict_does_not_depend_on_the_stack() -> None:
+    """Neither of a right answer nor of a wrong one. A truth is computed once for all of them, of each stack."""
+    seen = dict.fromkeys((right, off, unscaled), 0)
     for calls in sample():
-        answers = {call.id: answer(call) for call in calls}
-        together = bits(judged(calls, answers))
         shuffled = list(calls)
         random.Random(len(calls)).shuffle(shuffled)
-        assert bits(judged(shuffled, answers)) == together
-        for call in calls:
-            alone = bits(judged([call], answers))
-            assert alone == {key: together[key] for key in alone}
-            seen += len(alone)
+        stacks = [calls, shuffled, *([call] for call in calls)]
+        truths = [truth([call.problem for call in several]) for several in stacks]
+        for answer in seen:
+            answers = {call.id: answer(call) for call in calls}
+            together, again, *alone = (
+                bits(judged(several, answers, exact)) for several, exact in zip(stacks, truths, strict=True)
+            )
+            assert again == together
+            for one in alone:
+                assert one == {key: together[key] for key in one}
+                seen[answer] += len(one)
     # sanity check: the loops are not empty
-    assert seen > 1000
+    assert min(seen.values()) > 1000
 
 
 def test_the_wrong_gradient_fails_beside_targets_of_any_sum() -> None:

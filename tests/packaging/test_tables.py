@@ -138,7 +138,15 @@ NEGATED = {
         '        out += ["negated = -vjp"]\n',
     ),
 }
-ASKED = ("numpy", "--op", "softmax", "--dtype", "float32", "--family", "ordinary")
+SMOKE = ("--deck", "smoke")
+ASKED = ("numpy", *SMOKE, "--op", "softmax", "--dtype", "float32", "--family", "ordinary")
+
+
+@pytest.fixture(autouse=True)
+def _by_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrays judge what is new in any case: what the compiled pass has would be compiled for every copy of the
+    engine."""
+    monkeypatch.setenv("LOSSPROOF_COMPILED", "0")
 
 
 def test_an_output_is_an_entry_a_formula_a_bound_and_an_adapter(tmp_path: Path) -> None:
@@ -148,7 +156,7 @@ def test_an_output_is_an_entry_a_formula_a_bound_and_an_adapter(tmp_path: Path) 
     found = [line for line in map(json.loads, record.splitlines()) if line.get("output") == "negated"]
     assert found
     assert {o["verdict"] for o in found} == {"pass"}
-    case = ("--target", "numpy", found[0]["id"])
+    case = ("--target", "numpy", *SMOKE, found[0]["id"])
     assert any("negated" in line for line in lossproof(where, "explain", *case))
     report = lossproof(where, "repro", *case, "--output", "negated", "--issue")
     assert "# negated gradient of softmax in float32 is right" in report
@@ -157,9 +165,7 @@ def test_an_output_is_an_entry_a_formula_a_bound_and_an_adapter(tmp_path: Path) 
     assert "negated" in python(where, "-c", program)[0].split()
 
 
-def test_an_output_with_a_wrong_formula_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Arrays judge it in any case: what the compiled pass has is compiled for every copy of the engine.
-    monkeypatch.setenv("LOSSPROOF_COMPILED", "0")
+def test_an_output_with_a_wrong_formula_fails(tmp_path: Path) -> None:
     place, formula = NEGATED["truth/oracle/formulas.py"]
     where = engine(tmp_path, {**NEGATED, "truth/oracle/formulas.py": (place, formula.replace("-out", "out"))})
     with pytest.raises(AssertionError, match="negated got"):

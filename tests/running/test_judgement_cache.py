@@ -15,7 +15,7 @@ from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Capabilities, Outcome, Problem, Tensor
 from lossproof.cases.catalogue import select
 from lossproof.core.call import Call
-from lossproof.core.observation import FAILING, Observation
+from lossproof.core.observation import Observation
 from lossproof.core.profiles import Declared
 from lossproof.judging import check as checks
 from lossproof.judging.fused.compiler import missing
@@ -28,6 +28,8 @@ from lossproof.targets.target import Target
 from lossproof.truth.truth import Truth, truth
 
 CALLS = select("smoke")
+# Where it does not matter what is judged: of two ops, with relations and errors.
+FEW = select("smoke", ops=("softmax", "nll_loss"), dtypes=("float32",))
 ENGINE = b"engine"
 
 
@@ -97,7 +99,7 @@ def test_observations_are_the_same_to_the_bit(tmp_path: Path, computed: list[Pro
 
 @pytest.mark.usefixtures("unsampled")
 def test_truth_is_computed_of_what_is_new_alone(tmp_path: Path, computed: list[Problem]) -> None:
-    calls = [c for c in CALLS if not c.is_check]
+    calls = [c for c in FEW if not c.is_check]
     observed(Off(), cache(tmp_path), calls[::2])
     computed.clear()
     found = observed(Off(), cache(tmp_path, seed=1), calls)
@@ -117,16 +119,19 @@ def test_truth_is_computed_of_what_is_new_alone(tmp_path: Path, computed: list[P
     ids=["bits", "profile", "online", "labels"],
 )
 def test_another_answer_or_declaration_is_judged_anew(tmp_path: Path, other: Off) -> None:
-    observed(Off(), cache(tmp_path))
-    assert observed(other, cache(tmp_path, seed=1)) == observed(other)
+    observed(Off(), cache(tmp_path), FEW)
+    assert observed(other, cache(tmp_path, seed=1), FEW) == observed(other, calls=FEW)
 
 
 @pytest.mark.usefixtures("unsampled")
 def test_another_engine_judges_anew(tmp_path: Path) -> None:
-    observed(Off(), cache(tmp_path))
+    observed(Off(), cache(tmp_path), FEW)
     other = cache(tmp_path, b"another", seed=1)
-    observed(Off(), other)
+    observed(Off(), other, FEW)
     assert other.taken == 0
+    again = cache(tmp_path, seed=1)
+    observed(Off(), again, FEW)
+    assert again.taken > len(FEW)
 
 
 CALL = next(c for c in CALLS if not c.is_check and c.outputs == ("value", "vjp"))
@@ -248,7 +253,7 @@ def test_a_sample_is_judged_again_another_one_in_each_run(
     tmp_path: Path, computed: list[Problem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judgement_cache, "SAMPLED", 10)
-    calls = [c for c in CALLS if not c.is_check]
+    calls = [c for c in FEW if not c.is_check]
     plain = observed(Off(), cache(tmp_path), calls)
     seen: set[bytes] = set()
     for seed in range(judgement_cache.SAMPLED):
@@ -310,9 +315,9 @@ def test_check_implementation_asks_the_cache(
 
 
 def test_the_verdict_of_a_run_does_not_hang_on_the_store(tmp_path: Path) -> None:
-    plain = observed(Off())
-    assert {"fail"} <= {o.verdict for o in run([Target(Off())], CALLS) if o.verdict in FAILING}
+    plain = observed(Off(), calls=FEW)
+    assert any("verdict='fail'" in text for text in plain)
     (tmp_path / "store").mkdir()
     broken = cache(tmp_path)
     assert broken.store.trouble
-    assert observed(Off(), broken) == plain
+    assert observed(Off(), broken, FEW) == plain

@@ -16,25 +16,42 @@ import pytest
 from lossproof.running.resume import difference
 from tests.support.views import install, lossproof, without_progress
 
-SMOKE = ("--deck", "smoke", "--op", "softmax", "--op", "nll_loss")
+IN_WORKERS = ("--deck", "smoke", "--op", "softmax", "--op", "nll_loss")
+# To start workers takes longer than what they are asked, and a record is cut in the same way.
+SMOKE = (*IN_WORKERS, "--in-process")
 TARGETS = ("numpy", "crooked")
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing cuts short, and the folder that its second target is installed in."""
-    folder = tmp_path_factory.mktemp("whole")
-    install(folder / "site")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with another one that the second target is installed in."""
+    made = tmp_path_factory.mktemp("whole")
+    install(made / "site")
+    return made
+
+
+def straight(folder: Path, name: str, options: tuple[str, ...]) -> Path:
+    """The record of a run that nothing cuts short."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder / "site"))
-        assert lossproof("run", *TARGETS, *SMOKE, "--record", str(folder / "r.jsonl")).exit_code == 1
-    return folder / "r.jsonl"
+        assert lossproof("run", *TARGETS, *options, "--record", str(folder / name)).exit_code == 1
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> Path:
+    return straight(folder, "r.jsonl", SMOKE)
+
+
+@pytest.fixture(scope="module")
+def whole_of_workers(folder: Path) -> Path:
+    return straight(folder, "workers.jsonl", IN_WORKERS)
 
 
 @pytest.fixture(autouse=True)
-def site(whole: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.syspath_prepend(str(whole.parent / "site"))
-    return whole.parent / "site"
+def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(str(folder / "site"))
+    return folder / "site"
 
 
 def timeless(path: Path) -> list[dict[str, Any]]:
@@ -72,14 +89,14 @@ def test_a_resumed_run_shows_what_a_whole_run_shows(whole: Path, tmp_path: Path)
     path.write_bytes(b"".join(lines[: len(lines) // 2]))
     resumed = lossproof("run", *TARGETS, *SMOKE, "--record", str(path), "--resume").stdout
     again = lossproof("run", *TARGETS, *SMOKE, "--record", str(path), "--resume").stdout
-    straight = lossproof("run", *TARGETS, *SMOKE).stdout
+    whole_run = lossproof("run", *TARGETS, *SMOKE).stdout
 
     def shown(text: str) -> list[str]:
         start = next(i for i, line in enumerate(text.splitlines()) if line.startswith("Time in seconds"))
         return [*text.splitlines()[:start], text.splitlines()[-1]]
 
-    assert shown(resumed) == shown(straight)
-    assert shown(again) == shown(straight)
+    assert shown(resumed) == shown(whole_run)
+    assert shown(again) == shown(whole_run)
 
 
 def test_a_complete_record_is_left_alone(whole: Path) -> None:
@@ -94,7 +111,7 @@ def test_a_complete_record_is_left_alone(whole: Path) -> None:
         (("numpy", *SMOKE), "targets.crooked was {"),
         ((*TARGETS, *SMOKE, "--seed", "1"), "deck.digest was "),
         ((*TARGETS, *SMOKE, "--dtype", "float32"), "deck.digest was "),
-        ((*TARGETS, *SMOKE, "--in-process"), "targets.numpy.python was "),
+        ((*TARGETS, *IN_WORKERS), "targets.numpy.python was "),
     ],
 )
 def test_another_run_is_refused(arguments: tuple[str, ...], message: str, whole: Path, tmp_path: Path) -> None:
@@ -119,7 +136,7 @@ def test_foreign_files_are_not_overwritten(tmp_path: Path) -> None:
 
 def test_compressed_records_are_not_resumed(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl.gz"
-    command = ("run", "numpy", *SMOKE, "--quiet", "--in-process", "--record", str(path), "--resume")
+    command = ("run", "numpy", *SMOKE, "--quiet", "--record", str(path), "--resume")
     assert lossproof(*command).exit_code == 0, "there is nothing to resume yet"
     before = path.read_bytes()
     result = lossproof(*command)
@@ -141,10 +158,10 @@ def test_differences_are_named() -> None:
 
 
 @pytest.mark.parametrize("observations", [1, 60, 170])
-def test_a_killed_run_is_completed(observations: int, whole: Path, tmp_path: Path, site: Path) -> None:
+def test_a_killed_run_is_completed(observations: int, whole_of_workers: Path, tmp_path: Path, site: Path) -> None:
     """SIGKILL, for the engine alone: its workers notice."""
     path = tmp_path / "r.jsonl"
-    arguments = ("run", *TARGETS, *SMOKE, "--record", str(path), "--resume")
+    arguments = ("run", *TARGETS, *IN_WORKERS, "--record", str(path), "--resume")
     environment = {**os.environ, "PYTHONPATH": str(site)}
     process = subprocess.Popen(
         [sys.executable, "-m", "lossproof", *arguments],
@@ -160,4 +177,4 @@ def test_a_killed_run_is_completed(observations: int, whole: Path, tmp_path: Pat
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert lossproof(*arguments).exit_code == 1
-    assert timeless(path) == timeless(whole)
+    assert timeless(path) == timeless(whole_of_workers)

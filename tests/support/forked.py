@@ -29,18 +29,22 @@ _SERVER_ONLY = ("KERAS_BACKEND",)
 
 
 def run_program(
-    path: Path, packages: Sequence[str], *, backend: str = "", variables: Mapping[str, str | None] | None = None
+    path: Path,
+    packages: Sequence[str],
+    *arguments: str,
+    backend: str = "",
+    variables: Mapping[str, str | None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program that imports ``packages``, Keras on a ``backend``, with ``variables``: those that are None are not
-    set."""
+    """Run a program that imports ``packages``, Keras on a ``backend``, with ``arguments`` and ``variables``: those that
+    are None are not set."""
     given = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | dict(variables or {})
     told = {k: v for k, v in given.items() if v is not None}
     if not packages or sys.platform != "linux":
-        command = [sys.executable, str(path)]
+        command = [sys.executable, str(path), *arguments]
         return subprocess.run(command, env=told, capture_output=True, text=True, check=False, timeout=_GUARD)
     # NumPy's linear algebra, which no program uses, has threads from its import on.
     told |= {"OPENBLAS_NUM_THREADS": "1"} | ({"KERAS_BACKEND": backend} if backend else {})
-    return _server(tuple(packages), tuple(sorted(told.items()))).run(path)
+    return _server(tuple(packages), tuple(sorted(told.items()))).run(path, arguments)
 
 
 class _Server:
@@ -53,14 +57,14 @@ class _Server:
         )
         atexit.register(self.close)
 
-    def run(self, path: Path) -> subprocess.CompletedProcess[str]:
+    def run(self, path: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
         """Run a program to its end."""
         # sanity check: both are pipes
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with tempfile.TemporaryDirectory() as folder:
             out, err = Path(folder, "out"), Path(folder, "err")
-            self._process.stdin.write(json.dumps([str(path), str(out), str(err)]) + "\n")
+            self._process.stdin.write(json.dumps([[str(path), *arguments], str(out), str(err)]) + "\n")
             self._process.stdin.flush()
             code = int(self._process.stdout.readline())
             said = [file.read_text("utf-8") for file in (out, err)]
@@ -93,14 +97,14 @@ def serve(packages: Sequence[str]) -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-def _become(path: str, out: str, err: str) -> NoReturn:
+def _become(command: list[str], out: str, err: str) -> NoReturn:
     for file, descriptor, how in ((os.devnull, 0, os.O_RDONLY), (out, 1, os.O_WRONLY), (err, 2, os.O_WRONLY)):
         opened = os.open(file, how | os.O_CREAT if descriptor else how, 0o600)
         os.dup2(opened, descriptor)
         os.close(opened)
     signal.alarm(_GUARD)
-    sys.argv, sys.path[0] = [path], os.path.dirname(path)
-    runpy.run_path(path, run_name="__main__")
+    sys.argv, sys.path[0] = command, os.path.dirname(command[0])
+    runpy.run_path(command[0], run_name="__main__")
     sys.exit()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 
@@ -104,11 +105,10 @@ def _layout(name: str, layout: str) -> str:
     return f"{name or 'x and cotangent'} {layout}"
 
 
-def _bands(n: int, bands: tuple[str, ...]) -> Iterator[str]:
-    for band in bands:
-        first, _, last = band.partition("-")
-        if int(first) <= n <= int(last or first):
-            yield band
+@functools.cache
+def _bands(n: int, bands: tuple[str, ...]) -> tuple[str, ...]:
+    ends = {band: band.partition("-") for band in bands}
+    return tuple(band for band, (first, _, last) in ends.items() if int(first) <= n <= int(last or first))
 
 
 def _special(p: Problem) -> Iterator[str]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.mutants.kit.derivative_steps import Later
 from tests.mutants.kit.entries import DENSE, INDEX, SIBLING, derivative_bug
-from tests.mutants.kit.loss_steps import CORRECT, Case, Loss
+from tests.mutants.kit.loss_steps import CORRECT, Case, Loss, Scale
 from tests.mutants.kit.mutant import Mutant
 from tests.mutants.kit.softmax_steps import Array, row_sum, vjp_softmax
 from tests.mutants.kit.sources import HESSIAN, HYPER
@@ -20,13 +20,16 @@ def _clamped_hessian(case: Case, p: Array, c: Array, v: Array) -> Array:
     return total * vjp_softmax(p, v)
 
 
-def _sum_scale(case: Case, cotangent: Array) -> Array:
-    return cotangent.astype(case.x.dtype)[..., None]
+def _sum_scale(case: Case) -> Scale:
+    return CORRECT.upstream, None
 
 
-def _first_scale(case: Case, cotangent: Array) -> Array:
-    g = CORRECT.row_scale(case, cotangent)
-    return np.broadcast_to(g.reshape(-1)[:1], g.shape).copy() if g.size else g
+def _first_scale(case: Case) -> Scale:
+    return _first, CORRECT.divisor(case)
+
+
+def _first(case: Case, v: Array) -> Array:
+    return np.full_like(v, v.flat[0]) if v.size else v
 
 
 MUTANTS: tuple[Mutant, ...] = (

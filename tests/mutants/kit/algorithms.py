@@ -8,7 +8,7 @@ import numpy as np
 
 from .loss_steps import Case, row_losses
 from .sharing import shared
-from .softmax_steps import PLAIN, Array, Softmax, one_by_one, row_max, row_sum
+from .softmax_steps import PLAIN, Array, Softmax, one_by_one, padded, row_max, row_sum
 
 
 def online(block: int) -> Callable[[Array], tuple[Array, Array]]:
@@ -16,17 +16,24 @@ def online(block: int) -> Callable[[Array], tuple[Array, Array]]:
 
     @shared
     def steps(x: Array) -> tuple[Array, Array]:
-        pad = [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % block)]
-        parts = np.pad(x, pad, constant_values=-np.inf).reshape(*x.shape[:-1], -(-x.shape[-1] // block), block)
+        parts = padded(x, block, -np.inf).reshape(*x.shape[:-1], -(-x.shape[-1] // block), block)
         m = np.maximum.accumulate(row_max(parts), axis=-2)
         safe = np.where(np.isneginf(m), 0, m).astype(x.dtype)
         first = np.full_like(x[..., None, :1], -np.inf)
         rescaled = np.exp(np.concatenate([first, m], axis=-2)[..., :-1, :] - safe)
         sums = row_sum(np.exp(parts - safe))
-        s = np.zeros_like(first[..., 0, :])
-        # Block after block: what is added to the sum depends on the sum before it.
-        for i in range(sums.shape[-2]):
-            s = s * rescaled[..., i, :] + sums[..., i, :]
+        s, start, count = np.zeros_like(first[..., 0, :]), 0, sums.shape[-2]
+        # Block after block: what is added to the sum depends on the sum before it. As long as no maximum grows the sum
+        # is multiplied by 1, and blocks are added as they come.
+        grows = np.flatnonzero((rescaled != 1).any(axis=(*range(x.ndim - 1), -1)))
+        for i in [*grows.tolist(), count]:
+            if i > start:
+                s = np.add.accumulate(np.concatenate([s[..., None, :], sums[..., start:i, :]], axis=-2), axis=-2)[
+                    ..., -1, :
+                ]
+            if i < count:
+                s = s * rescaled[..., i, :] + sums[..., i, :]
+            start = i + 1
         return np.concatenate([first, m], axis=-2)[..., -1, :], s
 
     return steps

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .loss_steps import CORRECT, Case, Loss
+from .loss_steps import CORRECT, Case, Loss, OfCase, OfClasses, OfRows, Scale, row_scale
+from .sharing import shared
 from .softmax_steps import Array, Function, Step, last, row_sum, unlast, vjp_softmax, wide
 
 Rows = Callable[[Case, Array, Array, Array], Array]
@@ -75,10 +76,10 @@ class Later:
     of: Loss = CORRECT
     jvp_rows: Rows | None = None
     hvp_rows: Rows = hvp_rows
-    target_rows: Callable[[Case, Array, Array], Array] = target_rows
-    mixed_rows: Callable[[Case, Array, Array], Array] = mixed_rows
-    target_jvp_rows: Callable[[Case, Array, Array], Array] = target_jvp_rows
-    scale: Callable[[Case, Array], Array] | None = None
+    target_rows: OfClasses = target_rows
+    mixed_rows: OfClasses = mixed_rows
+    target_jvp_rows: OfClasses = target_jvp_rows
+    scale: Callable[[Case], Scale] | None = None
 
     def functions(self, op: str = "cross_entropy") -> dict[str, Function]:
         """All that the op has, as check_implementation takes them."""
@@ -92,56 +93,105 @@ class Later:
             "jvp_target": self.jvp_target,
         }
 
-    def _read(self, x: Array, axis: int, options: dict[str, Any]) -> tuple[Case, Array, Array]:
-        case = self.of.case(x, axis=axis, **options)
-        return case, self.of.prob(case.x), self.of.weigh(case, self.of.mix(case))
-
     def jvp(self, x: Array, tangent: Array, *, axis: int = -1, **options: Any) -> Array:
         """The derivative of the value along a direction."""
         with np.errstate(all="ignore"):
-            case, p, c = self._read(x, axis, options)
-            v = last(tangent, axis).astype(case.x.dtype)
-            if self.jvp_rows is None:
-                rows = np.sum(self.of.slope(case, p, c) * v, axis=-1, dtype=v.dtype)
-            else:
-                rows = self.jvp_rows(case, p, c, v)
-            return self._reduced(case, self.of.mask(case, rows), x.dtype)
+            case, of = self.of.case(x, axis=axis, **options), self.of
+            steps = self.jvp_rows or of.slope, of.prob, of.weigh, of.mix, of.mask
+            return _jvp(case, tangent, axis, steps, of.divisor(case), along_slope=self.jvp_rows is None)
 
     def jvp_target(self, x: Array, target_tangent: Array, *, axis: int = -1, **options: Any) -> Array:
         """The derivative of the value along a direction in the targets."""
         with np.errstate(all="ignore"):
-            case = self.of.case(x, axis=axis, **options)
-            u = last(target_tangent, axis).astype(case.x.dtype)
-            return self._reduced(case, self.target_jvp_rows(case, u, self.of.logp(case.x)), x.dtype)
-
-    def _reduced(self, case: Case, rows: Array, io: np.dtype[Any]) -> Array:
-        if case.reduction == "none":
-            return rows.astype(io)
-        total = np.sum(rows, dtype=rows.dtype)
-        out = total / self.of.denominator(case) if case.reduction == "mean" else total
-        return np.asarray(out).astype(io)
-
-    def _scaled(self, case: Case, cotangent: Array, rows: Array, io: np.dtype[Any], axis: int) -> Array:
-        g = (self.scale or self.of.row_scale)(case, cotangent)
-        return unlast(self.of.mask_slope(case, g * rows).astype(io), axis)
+            case, of = self.of.case(x, axis=axis, **options), self.of
+            return _jvp_target(case, target_tangent, axis, self.target_jvp_rows, of.logp, of.divisor(case))
 
     def hvp(self, x: Array, cotangent: Array, tangent: Array, *, axis: int = -1, **options: Any) -> Array:
         """The derivative of the gradient along a direction."""
         with np.errstate(all="ignore"):
-            case, p, c = self._read(x, axis, options)
-            v = last(tangent, axis).astype(case.x.dtype)
-            return self._scaled(case, cotangent, self.hvp_rows(case, p, c, v), x.dtype, axis)
+            case, of = self.of.case(x, axis=axis, **options), self.of
+            steps = self.hvp_rows, of.prob, of.weigh, of.mix, of.mask_slope
+            return _hvp(case, cotangent, tangent, axis, steps, self._scale(case))
 
     def grad_target(self, x: Array, cotangent: Array, *, axis: int = -1, **options: Any) -> Array:
         """The gradient with respect to probability targets."""
         with np.errstate(all="ignore"):
             case = self.of.case(x, axis=axis, **options)
-            g = (self.scale or self.of.row_scale)(case, cotangent)
-            return unlast(self.target_rows(case, g, self.of.logp(case.x)).astype(x.dtype), axis)
+            return _grad_target(case, cotangent, axis, self.target_rows, self.of.logp, self._scale(case))
 
     def mixed(self, x: Array, cotangent: Array, target_tangent: Array, *, axis: int = -1, **options: Any) -> Array:
         """The derivative of the logit gradient along a direction in the targets."""
         with np.errstate(all="ignore"):
-            case, p, _ = self._read(x, axis, options)
-            u = last(target_tangent, axis).astype(case.x.dtype)
-            return self._scaled(case, cotangent, self.mixed_rows(case, p, u), x.dtype, axis)
+            case, of = self.of.case(x, axis=axis, **options), self.of
+            steps = self.mixed_rows, of.prob, of.mask_slope
+            return _mixed(case, cotangent, target_tangent, axis, steps, self._scale(case))
+
+    def _scale(self, case: Case) -> Scale:
+        return (self.scale or self.of.scale)(case)
+
+
+# Of what differs in steps that an output does not take, that output is one: it is shared.
+
+
+@shared
+def _jvp(
+    case: Case,
+    tangent: Array,
+    axis: int,
+    steps: tuple[Any, Step, OfRows, OfCase, OfRows],
+    divisor: OfCase | None,
+    *,
+    along_slope: bool,
+) -> Array:
+    of, prob, weigh, mix, mask = steps
+    v = last(tangent, axis).astype(case.x.dtype)
+    p, c = prob(case.x), weigh(case, mix(case))
+    rows = np.sum(of(case, p, c) * v, axis=-1, dtype=v.dtype) if along_slope else of(case, p, c, v)
+    return _reduced(case, mask(case, rows), divisor)
+
+
+@shared
+def _jvp_target(
+    case: Case, target_tangent: Array, axis: int, of: OfClasses, logp: Step, divisor: OfCase | None
+) -> Array:
+    return _reduced(case, of(case, last(target_tangent, axis).astype(case.x.dtype), logp(case.x)), divisor)
+
+
+def _reduced(case: Case, rows: Array, divisor: OfCase | None) -> Array:
+    if case.reduction == "none":
+        return rows.astype(case.io)
+    total = np.sum(rows, dtype=rows.dtype)
+    return np.asarray(total / divisor(case) if divisor is not None else total).astype(case.io)
+
+
+@shared
+def _hvp(
+    case: Case,
+    cotangent: Array,
+    tangent: Array,
+    axis: int,
+    steps: tuple[Rows, Step, OfRows, OfCase, OfRows],
+    scale: Scale,
+) -> Array:
+    of, prob, weigh, mix, mask = steps
+    rows = of(case, prob(case.x), weigh(case, mix(case)), last(tangent, axis).astype(case.x.dtype))
+    return unlast(mask(case, row_scale(case, cotangent, *scale) * rows).astype(case.io), axis)
+
+
+@shared
+def _grad_target(case: Case, cotangent: Array, axis: int, of: OfClasses, logp: Step, scale: Scale) -> Array:
+    return unlast(of(case, row_scale(case, cotangent, *scale), logp(case.x)).astype(case.io), axis)
+
+
+@shared
+def _mixed(
+    case: Case,
+    cotangent: Array,
+    target_tangent: Array,
+    axis: int,
+    steps: tuple[OfClasses, Step, OfRows],
+    scale: Scale,
+) -> Array:
+    of, prob, mask = steps
+    rows = of(case, prob(case.x), last(target_tangent, axis).astype(case.x.dtype))
+    return unlast(mask(case, row_scale(case, cotangent, *scale) * rows).astype(case.io), axis)

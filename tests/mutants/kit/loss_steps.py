@@ -40,6 +40,13 @@ class Case:
         return np.where(self.kept, self.labels, 0)
 
     @cached_property
+    def has_unknown_label(self) -> bool:
+        """Whether a row that is kept has a label that is no class."""
+        if self.labels is None:
+            return False
+        return bool((self.kept & ((self.labels < 0) | (self.labels >= self.k))).any())
+
+    @cached_property
     def scale(self) -> Array:
         """The weight of each row in the mean."""
         if self.labels is None:
@@ -47,9 +54,11 @@ class Case:
         return np.where(self.kept, self.w[self.safe], 0).astype(self.x.dtype)
 
 
-_OfCase = Callable[[Case], Array]
-_OfRows = Callable[[Case, Array], Array]
-_OfClasses = Callable[[Case, Array, Array], Array]
+OfCase = Callable[[Case], Array]
+OfRows = Callable[[Case, Array], Array]
+OfClasses = Callable[[Case, Array, Array], Array]
+# How the cotangent comes to a row, and what it is divided by, if it is divided.
+Scale = tuple[OfRows, OfCase | None]
 
 
 def relabelled(case: Case, labels: Array) -> Case:
@@ -97,7 +106,7 @@ def slope(case: Case, p: Array, c: Array) -> Array:
 
 def known_labels(case: Case) -> Case:
     """A clean error for a label out of range (specification section 4, clause 13)."""
-    if case.labels is not None and (case.kept & ((case.labels < 0) | (case.labels >= case.k))).any():
+    if case.has_unknown_label:
         raise IndexError("label out of range")
     return case
 
@@ -134,20 +143,18 @@ class Loss:
         """The loss."""
         with np.errstate(all="ignore"):
             case = self.case(x, reduction=reduction, **options)
-            rows = _rows(case, self.mask, self.rows, self.logp, self.weigh, self.mix)
-            if reduction == "none":
-                out = rows
-            elif reduction == "mean" and self.mean is not None:
-                out = self.mean(case, rows)
-            else:
-                out = self.total(rows)
-                out = out / self.denominator(case) if reduction == "mean" else out
-            return np.asarray(self.leave(np.asarray(out))).astype(x.dtype)
+            mean = self.mean if reduction == "mean" else None
+            total = self.total if reduction != "none" and mean is None else None
+            steps = self.mask, self.rows, self.logp, self.weigh, self.mix
+            return _value(case, steps, mean, total, self.divisor(case) if total else None, self.leave)
 
-    def row_scale(self, case: Case, cotangent: Array) -> Array:
-        """The scale of each row's gradient: the cotangent, divided for a mean."""
-        g = self.upstream(case, cotangent.astype(case.x.dtype))[..., None]
-        return g / (self.count or self.denominator)(case) if case.reduction == "mean" else g
+    def divisor(self, case: Case) -> OfCase | None:
+        """The denominator, if the reduction has one."""
+        return self.denominator if case.reduction == "mean" else None
+
+    def scale(self, case: Case) -> Scale:
+        """How each row's gradient is scaled: by the cotangent, divided for a mean."""
+        return self.upstream, (self.count or self.denominator) if case.reduction == "mean" else None
 
     def case(self, x: Array, **options: Any) -> Case:
         """The arguments as they are read."""
@@ -164,20 +171,59 @@ class Loss:
         """The gradient with respect to ``x``."""
         with np.errstate(all="ignore"):
             case = self.case(x, axis=axis, **options)
-            g = self.row_scale(case, cotangent)
-            z = _slopes(case, self.slope, self.prob, self.weigh, self.mix)
-            out = self.leave_grad(self.mask_slope(case, g * z))
-            return unlast(out.astype(x.dtype), axis)
+            steps = self.slope, self.prob, self.weigh, self.mix
+            return _grad(case, cotangent, axis, steps, self.scale(case), (self.mask_slope, self.leave_grad))
+
+
+# Of what differs in steps that a call does not take, the result is one: it is shared.
 
 
 @shared
-def _rows(case: Case, mask: _OfRows, rows: _OfClasses, logp: Step, weigh: _OfRows, mix: _OfCase) -> Array:
+def _value(
+    case: Case,
+    steps: tuple[OfRows, OfClasses, Step, OfRows, OfCase],
+    mean: OfRows | None,
+    total: Step | None,
+    divisor: OfCase | None,
+    leave: Step,
+) -> Array:
+    out = _rows(case, *steps)
+    if mean is not None:
+        out = mean(case, out)
+    elif total is not None:
+        out = total(out)
+        out = out / divisor(case) if divisor is not None else out
+    return np.asarray(leave(np.asarray(out))).astype(case.io)
+
+
+@shared
+def _grad(
+    case: Case,
+    cotangent: Array,
+    axis: int,
+    steps: tuple[OfClasses, Step, OfRows, OfCase],
+    scale: Scale,
+    last_steps: tuple[OfRows, Step],
+) -> Array:
+    mask, leave = last_steps
+    out = leave(mask(case, row_scale(case, cotangent, *scale) * _slopes(case, *steps)))
+    return unlast(out.astype(case.io), axis)
+
+
+def row_scale(case: Case, cotangent: Array, upstream: OfRows, divisor: OfCase | None) -> Array:
+    """The scale of each row's gradient."""
+    g = upstream(case, cotangent.astype(case.x.dtype))[..., None]
+    return g / divisor(case) if divisor is not None else g
+
+
+@shared
+def _rows(case: Case, mask: OfRows, rows: OfClasses, logp: Step, weigh: OfRows, mix: OfCase) -> Array:
     """The loss of each row."""
     return mask(case, rows(case, logp(case.x), weigh(case, mix(case))))
 
 
 @shared
-def _slopes(case: Case, slope: _OfClasses, prob: Step, weigh: _OfRows, mix: _OfCase) -> Array:
+def _slopes(case: Case, slope: OfClasses, prob: Step, weigh: OfRows, mix: OfCase) -> Array:
     """The gradient of each row's loss, ignored or not."""
     return slope(case, prob(case.x), weigh(case, mix(case)))
 

@@ -64,13 +64,25 @@ def times(factor: float) -> Step:
 
 
 def last(a: Array, axis: int) -> Array:
-    """An array with an axis moved to the end, as NumPy does: in most calls it is there."""
-    return a if axis in (-1, a.ndim - 1) else np.moveaxis(a, axis, -1)
+    """An array with an axis moved to the end: in most calls it is there."""
+    if axis in (-1, a.ndim - 1):
+        return a
+    axis %= a.ndim
+    return a.transpose(*range(axis), *range(axis + 1, a.ndim), axis)
 
 
 def unlast(a: Array, axis: int) -> Array:
     """The last axis moved to where it was."""
-    return a if axis in (-1, a.ndim - 1) else np.moveaxis(a, -1, axis)
+    if axis in (-1, a.ndim - 1):
+        return a
+    axis %= a.ndim
+    return a.transpose(*range(axis), a.ndim - 1, *range(axis, a.ndim - 1))
+
+
+def padded(a: Array, multiple: int, fill: float) -> Array:
+    """Rows with as many more entries as make their length a multiple."""
+    more = -a.shape[-1] % multiple
+    return np.concatenate([a, np.full((*a.shape[:-1], more), fill, a.dtype)], axis=-1) if more else a
 
 
 def row_max(x: Array) -> Array:

@@ -15,11 +15,11 @@ from .algorithms import exp2, online, sequential
 from .loss_steps import Case
 from .mutant import ALL_DTYPES
 from .sharing import shared
-from .softmax_steps import F32, PLAIN, Array, Softmax, Step, one_by_one, row_max, row_sum
+from .softmax_steps import F32, PLAIN, Array, Softmax, Step, one_by_one, padded, row_max, row_sum
 
 Normaliser = Callable[[Array], tuple[Array, Array]]
 # More classes than this are added up in so many pieces where every addition is a step of Python.
-_STEPS = 512
+_STEPS = 64
 _LANES, _CHUNK, _BLOCK = 4, 16, 16
 
 
@@ -99,14 +99,9 @@ def _online(block: int) -> Style:
     return Style(f"online blocks of {block}", why, p, y, online=True)
 
 
-def _padded(a: Array, multiple: int, fill: float) -> Array:
-    pad = [(0, 0)] * (a.ndim - 1) + [(0, -a.shape[-1] % multiple)]
-    return np.pad(a, pad, constant_values=fill)
-
-
 def _parted(a: Array, size: int, fill: float) -> Array:
     """Rows in parts of a size, as another axis."""
-    whole = _padded(a, size, fill)
+    whole = padded(a, size, fill)
     return whole.reshape(*a.shape[:-1], whole.shape[-1] // size, size)
 
 
@@ -117,7 +112,7 @@ def _merged(x: Array) -> tuple[Array, Array]:
     m = chunks.max(axis=-1)
     s = np.exp(chunks - np.where(np.isneginf(m), 0, m).astype(x.dtype)[..., None]).sum(axis=-1, dtype=x.dtype)
     while m.shape[-1] > 1:
-        m, s = _padded(m, 2, -np.inf), _padded(s, 2, 0.0)
+        m, s = padded(m, 2, -np.inf), padded(s, 2, 0.0)
         top = np.maximum(m[..., ::2], m[..., 1::2])
         safe = np.where(np.isneginf(top), 0, top).astype(x.dtype)
         s = s[..., ::2] * np.exp(m[..., ::2] - safe) + s[..., 1::2] * np.exp(m[..., 1::2] - safe)
@@ -141,7 +136,7 @@ def _pairs_y(x: Array) -> Array:
     d = x - row_max(x)
     part = d
     while part.shape[-1] > 1:
-        part = _padded(part, 2, -np.inf)
+        part = padded(part, 2, -np.inf)
         part = np.logaddexp(part[..., ::2], part[..., 1::2])
     return d - part
 

@@ -37,7 +37,8 @@ _TOGETHER = 1 << 18
 def judged(calls: Sequence[Call], several: Sequence[Answered]) -> list[list[Found]]:
     """Every output that each implementation offers, judged. The calls are of one signature."""
     found: list[list[Found]] = [[] for _ in several]
-    left: list[Place] = []
+    # An answer that several give with one tensor, and declare alike, is judged once.
+    left: dict[tuple[object, ...], list[Place]] = {}
     for who, one in enumerate(several):
         for i, outcome in one.outcomes.items():
             for name in calls[i].outputs:
@@ -46,12 +47,15 @@ def judged(calls: Sequence[Call], several: Sequence[Answered]) -> list[list[Foun
                     text = f"{calls[i].id} {name}: {wrong}"
                     found[who].append(Found(calls[i], name, True, np.inf, text, {}))
                 elif wrong is not None:
-                    left.append(Place(who, i, name))
-    for same in _by_problem(calls, several, left):
+                    answer = id(outcome.outputs[name]), one.declared, one.alike, i, name
+                    left.setdefault(answer, []).append(Place(who, i, name))
+    givers = {places[0]: places for places in left.values()}
+    for same in _by_problem(calls, several, list(givers)):
         regular = in_one_pass(calls, several, same)
         rest = [place for place in same if place not in regular]
         for place, one_found in chain(regular.items(), _against_truth(calls, several, rest)):
-            found[place.who].append(one_found)
+            for giver in givers[place]:
+                found[giver.who].append(one_found)
     return found
 
 
@@ -72,10 +76,11 @@ def _trouble(name: str, p: Problem, outcome: Outcome) -> str | None:
 
 def _by_problem(calls: Sequence[Call], several: Sequence[Answered], places: Sequence[Place]) -> Iterator[list[Place]]:
     """Places apart by the mean that the calls ask for, as who answers declares it: another mean is another problem."""
+    means = {one.declared.mean for one in several}
+    reductions = {mean: solved_by(calls[0].outline, mean).reduction for mean in means}
     parts: dict[str, list[Place]] = {}
     for place in places:
-        solved = solved_by(calls[0].outline, several[place.who].declared.mean)
-        parts.setdefault(solved.reduction, []).append(place)
+        parts.setdefault(reductions[several[place.who].declared.mean], []).append(place)
     yield from parts.values()
 
 

@@ -49,12 +49,16 @@ def in_one_pass(calls: Sequence[Call], several: Sequence[Answered], places: Sequ
     first = _Pass.of(calls, {**alone, **_bounding(ends)}, mean, declared)
     if first is None:
         return {}
+    both: dict[tuple[Declared, int, str], Found | None] = {}
     for place in places:
         who = several[place.who]
         if who.alike:
-            low, high = (first.said(((who.declared, end), place.call, place.output)) for end in _ENDS)
-            if low is not None and high is not None and not low.failed and not high.failed:
-                found[place] = low._replace(share=max(low.share, high.share))
+            between = who.declared, place.call, place.output
+            if between not in both:
+                both[between] = first.said_between(*between)
+            right = both[between]
+            if right is not None:
+                found[place] = right
         else:
             one = first.said((place.who, place.call, place.output))
             if one is not None:
@@ -131,6 +135,13 @@ class _Pass:
         models = {who: places[d.profile, d.online] for who, d in zip(them, of_each, strict=True)}
         regular = {i: n for i, n in rows.items() if summaries.regular[n]}
         return cls(calls, answers, regular, columns, summaries.found, models)
+
+    def said_between(self, declared: Declared, i: int, name: str) -> Found | None:
+        """What is certain of all answers between both ends, if they are right."""
+        low, high = (self.said(((declared, end), i, name)) for end in _ENDS)
+        if low is None or high is None or low.failed or high.failed:
+            return None
+        return low._replace(share=max(low.share, high.share))
 
     def said(self, key: tuple[Who, int, str]) -> Found | None:
         """What is certain of an answer, if anything is."""

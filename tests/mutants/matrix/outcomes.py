@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from lossproof.adapters import layouts
-from lossproof.adapters.local import sorted_outcome
+from lossproof.adapters.local import refusal, sorted_outcome
 from lossproof.adapters.outputs import TABLE
 from lossproof.adapters.protocol import Outcome, Problem, Tensor, UnsupportedProblem
 from lossproof.core.call import Call
 from lossproof.targets.plain_function import FunctionAdapter, given_keywords, numpy_dtype
 from lossproof.targets.target import Target
 from tests.mutants.kit.mutant import Mutant
-from tests.mutants.kit.sharing import shared_steps
+from tests.mutants.kit.sharing import fix, shared_steps
 
 # The ids of mutants, and the numbers of the group's calls that each is asked.
 Asked = Mapping[str, Sequence[int]]
@@ -26,7 +26,7 @@ Outcomes = dict[int, Outcome]
 def outcomes(calls: Sequence[Call], asked: Asked, mutants: Mapping[str, Mutant]) -> dict[str, Outcomes]:
     """What each answers, by the number of the call. Controls take turns, and share arrays and steps."""
     found: dict[str, Outcomes] = {name: {} for name in asked}
-    correct = [name for name in asked if _depends_on_arguments_alone(mutants[name])]
+    correct = [name for name in asked if depends_on_arguments_alone(mutants[name])]
     for i in sorted({i for name in correct for i in asked[name]}):
         given = Given(calls[i].problem)
         with shared_steps():
@@ -40,7 +40,8 @@ def outcomes(calls: Sequence[Call], asked: Asked, mutants: Mapping[str, Mutant])
     return found
 
 
-def _depends_on_arguments_alone(mutant: Mutant) -> bool:
+def depends_on_arguments_alone(mutant: Mutant) -> bool:
+    """Whether what one answers to a call says nothing of other calls."""
     return mutant.kind == "control" and mutant.restart is None
 
 
@@ -69,6 +70,8 @@ class Given:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._arrays: dict[str, Any] = {}
+        # What a shared step has given to several is one tensor. The array is kept, so that its identity is its own.
+        self._tensors: dict[int, tuple[Any, Tensor]] = {}
 
     @cached_property
     def _plans(self) -> Mapping[str, Any]:
@@ -80,9 +83,12 @@ class Given:
 
     def answer(self, adapter: FunctionAdapter) -> Outcome:
         """The same as :func:`answer`."""
-        special = adapter.normalised_targets or adapter.needs_label or adapter.labels != "int64"
-        if special or not self._is_plain:
+        if adapter.needs_label or adapter.labels != "int64" or not self._is_plain:
             return answer(adapter, self.problem)
+        if adapter.normalised_targets:
+            why = refusal(adapter.name, adapter.capabilities(), self.problem)
+            if why:
+                return Outcome(error="unsupported", message=why)
         try:
             keywords = given_keywords(
                 adapter.name, self.problem, adapter.options, self._array, numpy_dtype, adapter.fixed
@@ -103,8 +109,13 @@ class Given:
                     continue
                 if not isinstance(result, np.ndarray | np.generic):
                     return answer(adapter, self.problem)
-                found[name] = Tensor(np.asarray(result).astype(np.float64), result.dtype.name)
+                found[name] = self._tensor(result)
         return sorted_outcome(adapter, found)
+
+    def _tensor(self, result: Any) -> Tensor:
+        if id(result) not in self._tensors:
+            self._tensors[id(result)] = result, Tensor(np.asarray(result).astype(np.float64), result.dtype.name)
+        return self._tensors[id(result)][1]
 
     def _array(self, name: str) -> Any:
         if name not in self._arrays:
@@ -112,6 +123,6 @@ class Given:
             if a is not None:
                 a = a.astype(a.dtype if a.dtype.kind in "iu" else numpy_dtype(self.problem.dtype_of_input(name)))
                 a = layouts.lay(a, self._plans[name]) if name in self._plans else a
-                a.setflags(write=False)
+                a = fix(a)
             self._arrays[name] = a
         return self._arrays[name]

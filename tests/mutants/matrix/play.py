@@ -15,10 +15,11 @@ from lossproof.judging.check import Check, Exact
 from lossproof.judging.check import play as play_check
 from lossproof.running.convention_ledger import Ledger
 from tests.mutants.kit.mutant import Mutant
+from tests.mutants.kit.sharing import shared_steps
 
 from .fast_judging import judged
 from .kill import Kill, Matrix, label, reference
-from .outcomes import Asked, forget, outcomes
+from .outcomes import Asked, depends_on_arguments_alone, forget, outcomes
 from .places import Answered
 
 
@@ -59,11 +60,17 @@ def declared(mutant: Mutant, dtype: str) -> Declared:
 
 def _play_check(check: Check, several: Sequence[Mutant], mutants: Mapping[str, Mutant]) -> Matrix:
     """Relations and error calls judge themselves."""
-    exact, result = Exact(), {}
+    exact, heard = Exact(), {}
+    with shared_steps():
+        for mutant in several:
+            if depends_on_arguments_alone(mutant):
+                heard[mutant.id] = play_check(check, mutant.target(), exact)
+    result = {}
     for mutant in several:
-        forget(mutant)
-        hearing = play_check(check, mutant.target(), exact)
-        kill = Kill()
+        if mutant.id not in heard:
+            forget(mutant)
+            heard[mutant.id] = play_check(check, mutant.target(), exact)
+        hearing, kill = heard[mutant.id], Kill()
         for o in check.judge(hearing):
             if o.verdict == "unsupported":
                 continue
