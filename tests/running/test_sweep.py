@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +34,7 @@ from lossproof.running.timing import Clock
 from lossproof.targets.target import Target, parse_target
 from tests.support import one_pattern
 from tests.support.one_pattern import GAP, OnePattern
+from tests.support.views import lossproof
 
 HERE = f"{one_pattern.__file__}:"
 # The chunk with the gap of the wrong adapter.
@@ -184,6 +188,21 @@ def test_a_sweep_whose_time_was_up_is_gone_on_with(whole: Path, tmp_path: Path) 
 def test_workers_give_what_one_process_gives(whole: Path, tmp_path: Path) -> None:
     recorded(tmp_path / "r.jsonl", f"{HERE}WRONG", workers=2)
     assert timeless(tmp_path / "r.jsonl") == timeless(whole)
+
+
+def test_a_killed_sweep_is_completed(tmp_path: Path) -> None:
+    """SIGKILL, for the coordinator alone: its workers notice."""
+    whole, path = tmp_path / "whole.jsonl", tmp_path / "r.jsonl"
+    command = ("sweep", f"{HERE}WRONG", "--op", "softmax", "--dtype", "float16", "--chunks", "1-3", "-q")
+    arguments = (*command, "--workers", "2", "-o", str(path), "--resume")
+    assert lossproof(*command, "-o", str(whole)).exit_code == 1
+    process = subprocess.Popen([sys.executable, "-m", "lossproof", *arguments], stdout=subprocess.DEVNULL)
+    while process.poll() is None and not (path.exists() and path.read_bytes().count(b"\n") > 40):
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    assert lossproof(*arguments).exit_code == 1
+    assert timeless(path) == timeless(whole)
 
 
 def test_a_worker_that_ends_costs_its_chunk_a_second_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,15 +79,16 @@ class Part:
             )
 
     def chunks(self) -> list[Chunk]:
-        """The chunks, in order: by dtype, op and number. A shard has every n-th of them."""
+        """The chunks, in order: by number, and of a number all dtypes and ops. A shard has every n-th of them."""
         kind = KINDS[self.kind]
         every = [
             Chunk(kind.name, op, dtype, number)
+            for number in range(self.first, max(_end(self.last, kind.chunks(dtype)) for dtype in kind.dtypes))
             for dtype in kind.dtypes
             if not self.dtypes or dtype in self.dtypes
+            if number < kind.chunks(dtype)
             for op in OPS
             if not self.ops or op in self.ops
-            for number in range(self.first, _end(self.last, kind.chunks(dtype)))
         ]
         return every[self.shard.index - 1 :: self.shard.of]
 
