@@ -23,7 +23,7 @@ from lossproof.cli.shared_options import (
     default="gaps16",
     show_default=True,
     metavar="NAME",
-    help="What is swept: gaps16, gaps32, pairs16, widths or batches.",
+    help="What is swept: gaps16, gaps32, pairs16, widths, batches or search.",
 )
 @click.option("--op", "ops", help="Only this op (repeatable).", **MANY_NAMES)
 @click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **MANY_NAMES)

@@ -18,7 +18,7 @@ from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Problem
 from lossproof.cases.sweeps.chunks import Chunk, Part
 from lossproof.cases.sweeps.every_shape import EVERY_BATCH, EVERY_WIDTH
-from lossproof.cases.sweeps.kind import SweepKind, is_smallest
+from lossproof.cases.sweeps.kind import SweepKind, is_smallest, is_worst
 from lossproof.core.call import Call
 from lossproof.core.observation import Observation
 from lossproof.records.record import Writer
@@ -115,6 +115,35 @@ def test_an_end_that_is_not_read_is_found_at_the_first_size_that_has_it(kind: Sw
         verdicts = [o.verdict for o in run([Target(SixteenBits())], calls) if o.output == "value"]
         assert verdicts == ["fail" if wrong else "pass"]
         assert {o.verdict for o in run([Target(NumpyAdapter())], calls)} == {"pass"}
+
+
+class Doubled(NumpyAdapter):
+    """An adapter with errors twice as large: within the bound of most rows, and beyond it in the worst."""
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
+        out = super().evaluate(problem, device, mode)
+        if problem.op == "log_softmax":
+            exact = super().evaluate(replace(problem, dtype="float64", cotangent=None), device, mode)["value"].data
+            data = (exact + 2.0 * (out["value"].data - exact)).astype(np.float32).astype(np.float64)
+            out["value"] = replace(out["value"], data=data)
+        return out
+
+
+def test_a_search_climbs_to_what_no_random_row_shows() -> None:
+    chunk = Chunk("search", "log_softmax", "float32", 1)
+    random = list(run([Target(Doubled())], chunk.calls()))
+    assert {o.verdict for o in random} == {"pass"}
+    found = played(Doubled(), chunk)
+    assert {o.output for o in found if o.verdict == "fail"} == {"value"}
+    right = played(NumpyAdapter(), chunk)
+    assert {o.verdict for o in right} == {"pass"}
+    shares = [max(o.share for o in several if o.output == "value") for several in (random, right)]
+    assert shares[1] > 0.6 > shares[0] / 2
+    # It is the same search each time, and its calls come along.
+    again = played(NumpyAdapter(), chunk)
+    assert [(o.id, o.output, o.share, o.bits) for o in again] == [(o.id, o.output, o.share, o.bits) for o in right]
+    assert all(isinstance(o.call, Call) and o.call.id == o.id for o in right if is_worst(o.case.family))
+    assert any(is_worst(o.case.family) for o in right)
 
 
 def test_waivers_speak_of_what_is_swept_as_of_explored_calls(tmp_path: Path) -> None:

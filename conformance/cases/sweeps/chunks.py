@@ -12,13 +12,14 @@ from lossproof.cases.sweeps.every_shape import EVERY_BATCH, EVERY_WIDTH
 from lossproof.cases.sweeps.gaps import GAPS16, GAPS32
 from lossproof.cases.sweeps.kind import SweepKind, parted
 from lossproof.cases.sweeps.logit_pairs import PAIRS16
+from lossproof.cases.sweeps.random_rows import KEPT_OF_EACH, SEARCH
 from lossproof.core.batch import signature
 from lossproof.core.call import Call
 from lossproof.core.case_id import CaseId
 from lossproof.core.errors import UsageError
 from lossproof.core.names import known_names
 
-KINDS: dict[str, SweepKind] = {kind.name: kind for kind in (GAPS16, GAPS32, PAIRS16, EVERY_WIDTH, EVERY_BATCH)}
+KINDS: dict[str, SweepKind] = {kind.name: kind for kind in (GAPS16, GAPS32, PAIRS16, EVERY_WIDTH, EVERY_BATCH, SEARCH)}
 _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 
 
@@ -139,11 +140,14 @@ def swept_call(id: str) -> Call | None:
 
 
 def outputs_of(chunks: Collection[Chunk]) -> Iterator[int]:
-    """Count the outputs that each of some chunks asks of a target."""
+    """Count the outputs that are observed of a target in each of some chunks, at most, where nothing fails."""
     each: dict[tuple[str, str, str], int] = {}
     for chunk in chunks:
         key = (chunk.kind, chunk.op, chunk.dtype)
         if key not in each:
             kind = KINDS[chunk.kind]
-            each[key] = sum(len(call.outputs) for call in kind.make(chunk.op, chunk.dtype, 0))
+            calls = list(kind.make(chunk.op, chunk.dtype, 0))
+            count = sum(len(call.outputs) for call in calls)
+            # A search keeps some calls for each output, with all of theirs.
+            each[key] = KEPT_OF_EACH * len(calls[0].outputs) ** 2 if kind.generations else count
         yield each[key] * len(chunk.bins)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lossproof.core.call import Call
 
 _SIGN = "-"
-_SMALLEST = "smallest-"
+_SMALLEST, _WORST = "smallest-", "worst-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,7 @@ class SweepKind:
     ``span``      the least and the largest input of a bin of a dtype, of those that are finite; the same twice for none
     ``swept``     what inputs are called on an axis
     ``inputs``    the number of inputs that a bin of a dtype stands for
+    ``generations`` how often the worst calls of a bin are changed and asked again
     """
 
     name: str
@@ -35,6 +36,7 @@ class SweepKind:
     span: Callable[[str, int], tuple[float, float]]
     swept: str
     inputs: Callable[[str], int]
+    generations: int = 0
 
     def chunks(self, dtype: str) -> int:
         """The number of chunks of a dtype."""
@@ -56,13 +58,23 @@ def smallest_family(family: str) -> str:
     return _SMALLEST + family
 
 
+def worst_family(kind: str, bin: int) -> str:
+    """The family of calls that a search from those of a bin found."""
+    return _WORST + family_of(kind, bin)
+
+
 def is_smallest(family: str) -> bool:
     """Say whether calls of a family have some rows of a bin, and not all of them."""
     return family.startswith(_SMALLEST)
 
 
+def is_worst(family: str) -> bool:
+    """Say whether calls of a family were found by a search."""
+    return family.startswith(_WORST)
+
+
 def parted(family: str) -> tuple[str, int] | None:
-    """The name of a kind and the number of a bin, of which a family is or has some rows; None for a family that is of
-    no sweep."""
-    name, _, number = family.removeprefix(_SMALLEST).rpartition(_SIGN)
+    """The name of a kind and the number of a bin, of which a family is, has some rows or was found from; None for a
+    family that is of no sweep."""
+    name, _, number = family.removeprefix(_SMALLEST).removeprefix(_WORST).rpartition(_SIGN)
     return (name, int(number)) if name and number.isdecimal() else None

@@ -10,7 +10,7 @@ from pathlib import Path
 from lossproof.cases import kept_calls
 from lossproof.cases.shard import UNDIVIDED, parse_shard
 from lossproof.cases.sweeps.chunks import Part, parse_range
-from lossproof.cases.sweeps.kind import is_smallest
+from lossproof.cases.sweeps.kind import is_smallest, is_worst
 from lossproof.cli.one_arena import take_one_arena
 from lossproof.cli.outputs import new_record, views
 from lossproof.cli.printed_session import told
@@ -90,14 +90,16 @@ def sweep_command(
 
 @dataclass
 class Keeper:
-    """A sink that writes the calls of the smallest failing rows to a folder, each in a file of its own."""
+    """A sink that writes the calls of the smallest failing rows to a folder, each in a file of its own, and the worst
+    that a search found."""
 
     folder: str
     paths: dict[str, Path] = field(default_factory=dict)
 
     def add(self, o: Observation) -> None:
-        """Write the call of one observation, if it fails. Raises :class:`UsageError` where that cannot be done."""
-        if fails(o) and is_smallest(o.case.family) and isinstance(o.call, Call) and o.id not in self.paths:
+        """Write the call of one observation, if it is one of them. Raises :class:`UsageError` where that fails."""
+        wanted = is_worst(o.case.family) or (fails(o) and is_smallest(o.case.family))
+        if wanted and isinstance(o.call, Call) and o.id not in self.paths:
             self.paths[o.id] = kept_calls.save(o.call, self.folder)
 
     def close(self, run: Ended) -> None:

@@ -3,14 +3,16 @@ looked for in the smallest rows that still show it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from lossproof.cases.sweeps.chunks import Chunk
+from lossproof.cases.sweeps.chunks import KINDS, Chunk
+from lossproof.core.call import Call
 from lossproof.core.observation import Observation
 from lossproof.records.waivers import Book
 from lossproof.running.loop import played
+from lossproof.running.sweeping.climb import climbed
 from lossproof.running.sweeping.smallest_rows import smallest_failures
 from lossproof.running.timing import Clock
 from lossproof.targets.target import Target
@@ -36,11 +38,22 @@ class ChunkPlayer:
         """
         with self.clock.phase("deck"):
             calls = {call.id: call for call in chunk.calls()}
+        generations = KINDS[chunk.kind].generations
         found: list[Observation] = []
+        if generations:
+            first = tuple(calls.values())
+            for target in self.targets:
+                several, every = climbed(target, chunk, first, generations, self.clock, self.lost)
+                found += several
+                calls |= every
+            return [*found, *self._smallest(calls, found)]
         for _, several in played(self.targets, calls.values(), self.clock, jobs=self.jobs, lost=self.lost):
             found += several
+        return [*(o if o.call is None else replace(o, call=None) for o in found), *self._smallest(calls, found)]
+
+    def _smallest(self, calls: Mapping[str, Call], found: Sequence[Observation]) -> list[Observation]:
         smallest: list[Observation] = []
         for target in self.targets:
             mine = [o for o in found if o.target == target.name]
             smallest += smallest_failures(target, calls, mine, partial(self.book.mark, explored=True))
-        return [*(o if o.call is None else replace(o, call=None) for o in found), *smallest]
+        return smallest
