@@ -13,18 +13,21 @@ BOTH = ("--lossproof-target", "crooked", "--lossproof-target", "numpy")
 SUITE = ("-m", "pytest", "-p", "no:cacheprovider", "--pyargs", "lossproof.suite", "--lossproof-deck", "smoke")
 # Where nothing is explored, hypothesis's own plugin is a second that nobody needs.
 REPLAY = (*SUITE, "-p", "no:hypothesispytest")
+# All ops are explored where the suite itself is run (tox.ini).
+ONE_EXPLORED = ("-k", "not explore or cross_entropy")
 
 
 def test_a_correct_target_passes_from_any_directory(tmp_path: Path) -> None:
-    result = python(*SUITE, "-q", "--lossproof-target", "numpy", cwd=tmp_path)
+    result = python(*SUITE, "-q", "--lossproof-target", "numpy", *ONE_EXPLORED, cwd=tmp_path, compiled=True)
     assert result.returncode == 0, result.stdout[-3000:]
-    assert "285 subtests passed" in result.stdout or "subtests passed" in result.stdout
+    assert "subtests passed" in result.stdout
 
 
 def test_numpy_may_be_told_to_raise(tmp_path: Path) -> None:
     """By another plugin, or by the project whose tests these run beside."""
     (tmp_path / "strict.py").write_text("import numpy\nnumpy.seterr(all='raise')\n")
-    result = python(*SUITE, "-q", "-p", "strict", "--lossproof-target", "numpy", path=tmp_path, cwd=tmp_path)
+    options = ("-q", "-p", "strict", "--lossproof-target", "numpy", *ONE_EXPLORED)
+    result = python(*SUITE, *options, path=tmp_path, cwd=tmp_path, compiled=True)
     assert result.returncode == 0, result.stdout[-3000:]
     assert "subtests passed" in result.stdout
 

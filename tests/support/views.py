@@ -60,12 +60,16 @@ def install(site: Path) -> Path:
     return site
 
 
-def python(*arguments: str, path: Path | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run this interpreter, with ``path`` in front of the installed packages."""
+def python(
+    *arguments: str, path: Path | None = None, cwd: Path | None = None, compiled: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run this interpreter, with ``path`` in front of the installed packages, and ``compiled`` loops where much is
+    judged."""
     # The pytest that runs this test is none of the business of the one that it starts.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     # To load what is compiled takes longer than to judge a few calls by arrays.
-    environment |= {"LOSSPROOF_COMPILED": "0"} | ({"PYTHONPATH": str(path)} if path else {})
+    environment |= {} if compiled else {"LOSSPROOF_COMPILED": "0"}
+    environment |= {"PYTHONPATH": str(path)} if path else {}
     return subprocess.run(
         [sys.executable, *arguments],
         capture_output=True,

@@ -386,7 +386,8 @@ def test_mistakes_are_one_line(text: str, message: str) -> None:
 
 def test_an_installed_adapter_is_found_by_its_worker(tmp_path: Path) -> None:
     site = install(tmp_path / "site")
-    result = python("-m", "lossproof", "run", "crooked", "numpy", "--deck", "smoke", path=site, cwd=tmp_path)
+    some = ("--deck", "smoke", "--op", "softmax")
+    result = python("-m", "lossproof", "run", "crooked", "numpy", *some, path=site, cwd=tmp_path)
     assert result.returncode == 1
     assert "FAILED" in result.stdout.splitlines()[-1]
     assert re.search(r"│ crooked .* start \d", result.stdout)

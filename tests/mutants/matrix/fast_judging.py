@@ -112,10 +112,10 @@ def _stacked(
     """The answers of several to several calls, one output of each, as one stack."""
     name = places[0].output
     expected, rows = exact.expected[name], [row[p.call] for p in places]
-    bounds = [
-        exact.allowed(declared.profile, online=declared.online).outputs[name]
-        for declared in (several[p.who].declared for p in places)
-    ]
+    of_each = {
+        d: exact.allowed(d.profile, online=d.online).outputs[name] for d in {several[p.who].declared for p in places}
+    }
+    bounds = [of_each[several[p.who].declared] for p in places]
     shape = expected.exact.mid.shape[1:]
     got = np.stack([answered(calls, several, place).reshape(shape) for place in places])
     allowed = np.stack([bound[n] for bound, n in zip(bounds, rows, strict=True)])

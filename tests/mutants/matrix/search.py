@@ -18,7 +18,8 @@ from .registry import collect
 # are played before the checks.
 LARGE, _ENOUGH, _LABELS, _FIRST = 10_000, 2, 2, 32
 # Families whose large calls go to every control.
-_FOR_CONTROLS = frozenset({"equal", "wide", "long_batch"})
+_ROWS = "long_batch"
+_FOR_CONTROLS = frozenset({"equal", "wide", _ROWS})
 
 
 def matrix(
@@ -132,7 +133,11 @@ def goes_everywhere(mutant: Mutant) -> bool:
 
 def is_put(mutant: Mutant, group: Sequence[Call]) -> bool:
     """Whether a group is put to one that goes everywhere."""
-    if mutant.kind == "control" and group[0].outline.x.size > LARGE:
-        # Controls that go over the classes one by one take seconds for a wide row; parents do not.
-        return mutant.id == mutant.reference or any(call.family in _FOR_CONTROLS for call in group)
+    p = group[0].outline
+    if mutant.kind == "control" and p.x.size > LARGE:
+        # Controls that go over the classes one by one take seconds for a wide row; parents do not. Of rows that are not
+        # added up each is as it is in a small batch: what is said of many is said of the parent.
+        added = p.is_loss and p.reduction != "none"
+        put = [call for call in group if call.family in _FOR_CONTROLS and (added or call.family != _ROWS)]
+        return mutant.id == mutant.reference or bool(put)
     return True
