@@ -14,7 +14,6 @@ from typing import Any
 from lossproof.adapters.protocol import Adapter
 from lossproof.cases.catalogue import select, select_variant
 from lossproof.core.call import Call
-from lossproof.core.case_id import ERROR
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.names import known_names
@@ -23,7 +22,7 @@ from lossproof.functions.callee import callee
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.function_session import live_session, started
 from lossproof.functions.prepare import kept_calls
-from lossproof.functions.questions import for_functions
+from lossproof.functions.questions import for_functions, is_invalid_or_empty
 from lossproof.functions.trial_findings import TrialFindings
 from lossproof.running.report import Report, report
 from lossproof.running.session_options import DeckOptions
@@ -191,7 +190,7 @@ def _groups(
         found = select_variant(op, dtypes or tuple(FORMATS), variant, deck=options.deck, seed=options.seed)
         return _grouped(op, found)
     whole = select(options.deck, options.seed, (op,), dtypes)
-    return _grouped(op, (call for call in whole if options.errors or call.family != ERROR))
+    return _grouped(op, (call for call in whole if options.errors or not is_invalid_or_empty(call)))
 
 
 def _grouped(op: str, calls: Iterable[Call]) -> dict[PartKey, list[Call]]:

@@ -23,6 +23,8 @@ from lossproof.truth.truth import truth
 
 # Results of larger problems are not computed in other ways, and nothing is looked for in results larger than that.
 _LARGE, _LARGEST = 1 << 14, 1 << 19
+# Label smoothing that losses have where they are made with it.
+_BUILT_IN = (0.1, 0.05, 0.2, 0.01, 0.15, 0.3, 0.125)
 # Into so many parts classes are shared out.
 _PARTS = (2, 4, 8)
 # An answer is recognised that is nearer to other numbers than so much of the way to the right ones.
@@ -209,6 +211,13 @@ def _of_loss(p: Problem, output: str) -> Iterator[Instead]:
             yield Instead("label smoothing is not applied", replace(p, label_smoothing=0.0))
         return
     yield from _of_labels(p, what)
+    if p.op == "cross_entropy" and not p.label_smoothing:
+        for eps in _BUILT_IN:
+            words = (
+                f"label smoothing of {eps:g} is built in; a function can be judged that takes it as an argument: "
+                "lambda x, y, label_smoothing=0.0: Loss(label_smoothing=label_smoothing)(x, y)"
+            )
+            yield Instead(words, replace(p, label_smoothing=eps))
     if p.label_smoothing:
         yield Instead("label smoothing is not applied", replace(p, label_smoothing=0.0))
         yield from _smoothed(p)

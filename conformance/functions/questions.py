@@ -48,10 +48,15 @@ def asked_calls(found: TrialFindings, declared: Declaration, asked: Questions) -
         calls, left = kept_calls(whole, declared)
         return calls, [_OF_THE_OP, *left]
     whole = select(asked.deck, asked.seed, (declared.op,), found.dtypes)
-    kept = [c for c in whole if asked.errors or c.family != ERROR]
+    kept = [c for c in whole if asked.errors or not is_invalid_or_empty(c)]
     n = len(whole) - len(kept)
     calls, left = kept_calls(for_functions(kept, found, asked.seed), declared)
     return calls, [*([f"{n} calls of invalid and of empty input (errors=True judges them)"] if n else []), *left]
+
+
+def is_invalid_or_empty(call: Call) -> bool:
+    """Tell whether a call is one of those that are judged with ``errors`` alone."""
+    return call.family == ERROR or call.outline.x.size == 0
 
 
 def for_functions(calls: Iterable[Call], found: TrialFindings, seed: int) -> list[Call]:

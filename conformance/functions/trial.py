@@ -3,10 +3,11 @@ derivatives. They look at shapes, dtypes and exceptions, never at whether number
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from io import StringIO
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from lossproof.adapters import local
 from lossproof.adapters.outputs import TABLE, computed_with
 from lossproof.adapters.protocol import LOSSES, Adapter, Outcome, Problem
 from lossproof.core.formats import FORMATS
+from lossproof.core.operations import OPERATIONS
+from lossproof.functions.declaration import Declaration
+from lossproof.functions.function_adapter import Offer
 
 _LOGITS = np.array([[0.5, -1.0, 2.0, 0.25], [1.5, 0.0, -0.75, 1.0]])
 _TARGETS = np.array([[0.5, 0.25, 0.25, 0.0], [0.0, 0.125, 0.0, 0.875]])
@@ -63,13 +67,16 @@ def ordinary_problem(op: str, dtype: str, *, reduction: str = "mean", probabilit
 
 def alike_rows(p: Problem) -> Problem:
     """Return a problem with both rows alike, of which the sum is twice the mean."""
-    labels = np.array([1, 1])
-    return replace(p, x=np.array([p.x[0], p.x[0]]), target=labels)
+    # sanity check: the sum of a loss is asked for
+    assert p.target is not None
+    return replace(p, x=np.array([p.x[0], p.x[0]]), target=np.array([p.target[0], p.target[0]]))
 
 
 def first_row(p: Problem) -> Problem:
     """Return the problem of the first row twice, as one row."""
-    return replace(p, x=p.x[:1], target=np.array([1]))
+    # sanity check: the sum of a loss is asked for
+    assert p.target is not None
+    return replace(p, x=p.x[:1], target=p.target[:1])
 
 
 def options_in_use(p: Problem) -> dict[str, Problem]:
@@ -96,13 +103,14 @@ def with_directions(p: Problem) -> Problem:
     """Return a problem with everything that derivatives need."""
     dense = p.has_probability_target
     shape = p.shape_of("value")
-    cotangent = np.ones(shape) if len(shape) < 2 else _DIRECTION + 0.5
+    direction = np.resize(_DIRECTION, p.x.shape)
+    cotangent = np.ones(shape) if p.is_loss else direction + 0.5
     return replace(
         p,
         cotangent=cotangent,
-        tangent=_DIRECTION,
+        tangent=direction,
         wrt_target=dense,
-        target_tangent=_DIRECTION if dense else None,
+        target_tangent=direction if dense else None,
         repeat_backward=True,
     )
 
@@ -131,6 +139,24 @@ def second_differs(ask: Callable[[Problem], Outcome], p: Problem, name: str) -> 
         assert p.target_tangent is not None
         slope, second = np.sum(slope * p.target_tangent), np.sum(second * p.tangent)
     return bool(np.max(np.abs(slope - second)) > _ROUGHLY * (np.max(np.abs(slope)) + _STEP))
+
+
+def asked_words(name: str, framework: str, d: Declaration, offer: Offer, fixed: Mapping[str, Any]) -> str:
+    """Say in a line what will be asked of a function, and which options will not."""
+    op = OPERATIONS[d.op]
+    parts = [f"{framework} tensors" if framework != "numpy" else "numpy arrays", ", ".join(offer.dtypes)]
+    if op.targets:
+        words = {"index": "class indices", "probability": "probabilities"}
+        kinds = " and ".join(words[kind] for kind in offer.kinds)
+        parts += [kinds, f"reduction {', '.join(offer.reductions)}"]
+    parts += [f"{', '.join(map(str, offer.ranks))} axes"] if offer.ranks else []
+    parts.append(", ".join(TABLE[output].words for output in offer.outputs if not TABLE[output].repeats))
+    taken = [option for option in op.options if option in offer.options and option != "reduction"]
+    parts += [f"with {', '.join(sorted(taken))}"] if taken else []
+    parts += d.variant_notes(offer.options)
+    left = sorted(option for option in op.options - offer.options if option not in fixed and option != "reduction")
+    text = f"asked of {name}: {'; '.join(part for part in parts if part)}"
+    return f"{text}. Not asked: {', '.join(left)} (it has no argument for it)" if left else text
 
 
 def short(text: str) -> str:

@@ -21,6 +21,7 @@ from lossproof.functions.function_adapter import FunctionAsAdapter, Offer, adapt
 from lossproof.functions.guard import HANGS, GuardedFunction
 from lossproof.functions.trial import (
     alike_rows,
+    asked_words,
     first_row,
     of_rank,
     options_in_use,
@@ -36,6 +37,10 @@ from lossproof.targets.target import Player
 
 # Derivatives that a function has of itself if its framework has them; a gradient has to be there.
 _OPTIONAL = tuple(name for name in TABLE if name not in OF_ONE_PASS)
+_A_LAYER = (
+    "its weight is None in calls without class weights; where it is that of a layer, a function with the identity as "
+    "weight can be judged: lambda x, y: f(x, torch.eye(x.shape[1]), y) (docs/kernels.md)"
+)
 _NOT_ITS_DERIVATIVE = (
     "what autodiff gives is not the derivative of its gradient, a rule of its own that keeps values of the forward "
     "pass; outputs= judges it all the same"
@@ -73,6 +78,7 @@ class Finder:
     notes: list[str] = field(default_factory=list)
     printed: list[str] = field(default_factory=list)
     hangs: str = ""
+    kinds: tuple[str, ...] = ()
 
     def found(self) -> TrialFindings:
         """Find out everything, in the order in which one thing needs another."""
@@ -92,7 +98,8 @@ class Finder:
             self.notes.append(f"it prints ({first!r}); what it prints is not shown while it is judged")
         if "ignore_index" in OPERATIONS[d.op].options - options and "index" in targets and d.ignore_index is None:
             self.notes.append("if it always ignores a label: ignore_index=-100 says which (--ignore-index -100)")
-        asked = _asked(self, dtypes, targets, reductions, outputs, options, ranks)
+        offer = Offer(dtypes, targets, reductions, outputs, ranks, options)
+        asked = asked_words(self.who.name, self.framework, d, offer, self.fixed)
         return TrialFindings(
             adapter,
             dtypes,
@@ -117,12 +124,33 @@ class Finder:
     def base(self) -> tuple[Problem, str, tuple[str, ...]]:
         """Find an ordinary call that is answered: the call, or why there is none; and the reductions that are taken."""
         d = self.declaration
-        dtype = FLOAT32.name if d.dtypes is None or FLOAT32.name in d.dtypes else d.dtypes[0]
         dense = d.targets is not None and "index" not in d.targets
+        found = self._base(dense=dense)
+        if found[1] and d.targets is None and "probability" in OPERATIONS[d.op].targets:
+            other = self._base(dense=True)
+            if not other[1]:
+                self.kinds = ("probability",)
+                self.notes.append(f"not asked: targets that are class indices ({found[1]})")
+                return other
+        if found[1] and "NoneType" in found[1] and "weight" in self._taken:
+            self.notes.append(_A_LAYER)
+        return found
+
+    def _base(self, *, dense: bool) -> tuple[Problem, str, tuple[str, ...]]:
+        d = self.declaration
+        dtype = FLOAT32.name if d.dtypes is None or FLOAT32.name in d.dtypes else d.dtypes[0]
 
         def make(reduction: str) -> Problem:
-            return ordinary_problem(d.op, dtype, reduction=reduction, probabilities=dense)
+            p = ordinary_problem(d.op, dtype, reduction=reduction, probabilities=dense)
+            rank = 2 if d.ranks is None or 2 in d.ranks else 3 if 3 in d.ranks else d.ranks[0]
+            return p if rank == 2 or dense else of_rank(p, rank, self.fixed.get("axis", -1))
 
+        if d.ranks is not None and not {1, 2} & set(d.ranks) and "axis" not in self._taken:
+            # No call of two axes is there to start from, and which axis has the classes is to be found out first.
+            for axis in (1, -1):
+                self.fixed["axis"] = axis
+                if not self._raised(make((d.reductions or ("mean",))[0])):
+                    break
         if not OPERATIONS[d.op].targets:
             return make("mean"), self._why(make("mean")), REDUCTIONS
         given = tuple(d.reductions or REDUCTIONS)
@@ -232,8 +260,8 @@ class Finder:
 
     def _of_targets(self, start: Problem) -> tuple[str, ...]:
         d, kinds = self.declaration, OPERATIONS[self.declaration.op].targets
-        if d.targets is not None or len(kinds) < 2:
-            return tuple(d.targets or kinds or TARGET_KINDS)
+        if d.targets is not None or len(kinds) < 2 or self.kinds:
+            return tuple(d.targets or self.kinds or kinds or TARGET_KINDS)
         dense = ordinary_problem(d.op, start.dtype, reduction=start.reduction, probabilities=True)
         why = self._raised(dense)
         if why:
@@ -320,28 +348,3 @@ class Finder:
     @property
     def _taken(self) -> frozenset[str]:
         return self.declaration.taken(self.names.options)
-
-
-def _asked(
-    finder: Finder,
-    dtypes: Sequence[str],
-    kinds: Sequence[str],
-    reductions: Sequence[str],
-    outputs: Sequence[str],
-    options: frozenset[str],
-    ranks: Sequence[int],
-) -> str:
-    """Say in a line what will be asked, and which options will not."""
-    op = OPERATIONS[finder.declaration.op]
-    parts = [f"{finder.framework} tensors" if finder.framework != "numpy" else "numpy arrays", ", ".join(dtypes)]
-    if op.targets:
-        words = {"index": "class indices", "probability": "probabilities"}
-        parts += [" and ".join(words[kind] for kind in kinds), f"reduction {', '.join(reductions)}"]
-    parts += [f"{', '.join(map(str, ranks))} axes"] if ranks else []
-    parts.append(", ".join(TABLE[name].words for name in outputs if not TABLE[name].repeats))
-    taken = [name for name in op.options if name in options and name != "reduction"]
-    parts += [f"with {', '.join(sorted(taken))}"] if taken else []
-    parts += finder.declaration.variant_notes(options)
-    left = sorted(name for name in op.options - options if name not in finder.fixed and name != "reduction")
-    text = f"asked of {finder.who.name}: {'; '.join(part for part in parts if part)}"
-    return f"{text}. Not asked: {', '.join(left)} (it has no argument for it)" if left else text
