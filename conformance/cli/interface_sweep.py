@@ -15,6 +15,10 @@ from lossproof.cli.shared_options import (
     rule_options,
 )
 
+_KEEP = click.option(
+    "--keep", metavar="FOLDER", help="Write the smallest failing rows to FOLDER, for lossproof run --calls."
+)
+
 
 @click.command()
 @click.argument("target", nargs=-1)
@@ -44,7 +48,7 @@ from lossproof.cli.shared_options import (
     metavar="N",
     help="Processes that play chunks, each with targets of its own.",
 )
-@click.option("--keep", metavar="FOLDER", help="Write the smallest failing rows to FOLDER, for lossproof run --calls.")
+@_KEEP
 @output_options(record=RECORD_AS_OUTPUT)
 @click.option("--resume", is_flag=True, help="Finish the record of a sweep that was cut short, if there is one.")
 @rule_options()
@@ -58,3 +62,33 @@ def sweep(target: tuple[str, ...], **options: Any) -> int:
     from lossproof.cli.commands.sweep import sweep_command
 
     return sweep_command(target, **options)
+
+
+@click.command()
+@click.argument("target", nargs=-1)
+@click.option(
+    "--hours",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="HOURS",
+    help="Begin nothing after so many.",
+)
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The first seed; by default one from the clock.")
+@click.option("--until-found", is_flag=True, help="Stop at the first failure.")
+@_KEEP
+@output_options(record=RECORD_AS_OUTPUT)
+@rule_options()
+@execution_options(limits=True)
+def soak(target: tuple[str, ...], **options: Any) -> int:
+    """Ask for hours what no run has asked before: decks of fresh seeds, searches and chunks of all sweeps, by turns.
+    TARGET is as for lossproof run.
+
+    The same seed asks the same again.
+    """
+    from lossproof.cli.commands.soak import soak_command
+
+    return soak_command(target, **options)
+
+
+SWEEP_COMMANDS = (sweep, soak)

@@ -242,7 +242,7 @@ def judge(answers: tuple[str, ...], **options: Any) -> int:
 for command in (
     *interface_functions.FUNCTION_COMMANDS,
     interface_gpu.gpu,
-    interface_sweep.sweep,
+    *interface_sweep.SWEEP_COMMANDS,
     *interface_records.RECORD_COMMANDS,
     *interface_upgrade.UPGRADE_COMMANDS,
     *interface_views.VIEW_COMMANDS,

@@ -84,13 +84,15 @@ def _print_rest(out: Console, run: Ended, names: Mapping[str, str]) -> None:
 
 def _outputs(summary: SweepSummary, names: Mapping[str, str]) -> Table:
     table = Table(title="Outputs swept", title_justify="left")
-    for name in ("target", "op", "dtype", "output"):
+    several = len({kind for _, kind, *_ in summary.outputs}) > 1
+    for name in ("target", *(["kind"] if several else []), "op", "dtype", "output"):
         table.add_column(name, no_wrap=True)
     for name in ("rows", "worst share", "at", "worst ulp", "at", "failing bins"):
         table.add_column(name, justify="right", no_wrap=True)
-    for (target, op, dtype, output), found in summary.outputs.items():
+    for (target, kind, op, dtype, output), found in summary.outputs.items():
         failing = f"[bold red]{found.failing} of {found.calls}[/]" if found.failing else "0"
-        table.add_row(escape(names.get(target, target)), op, dtype, output, *_numbers(found, dtype), failing)
+        kinds = [kind] if several else []
+        table.add_row(escape(names.get(target, target)), *kinds, op, dtype, output, *_numbers(found, dtype), failing)
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import numpy as np
 import pytest
 
 from lossproof.adapters.numpy import NumpyAdapter
-from lossproof.adapters.protocol import Problem
+from lossproof.adapters.protocol import DTYPES, OPS, Problem
+from lossproof.cases.catalogue import select
+from lossproof.cases.deck_part import DRAWN
 from lossproof.cases.sweeps.chunks import Chunk, Part
 from lossproof.cases.sweeps.every_shape import EVERY_BATCH, EVERY_WIDTH
 from lossproof.cases.sweeps.kind import SweepKind, is_smallest, is_worst
@@ -27,7 +30,9 @@ from lossproof.running.loop import run
 from lossproof.running.record_sink import RecordSink
 from lossproof.running.session_options import Execution, Rules
 from lossproof.running.sweeping.chunk_play import ChunkPlayer
+from lossproof.running.sweeping.soak import Soaked, Turn, turns
 from lossproof.running.sweeping.sweep_session import Swept, opened_sweep
+from lossproof.running.sweeping.sweep_summary import SweepSummary
 from lossproof.running.sweeping.sweep_workers import Workers
 from lossproof.running.sweeping.swept_before import SweptBefore
 from lossproof.running.timing import Clock
@@ -88,6 +93,41 @@ def test_what_a_waiver_speaks_of_is_not_looked_for() -> None:
             return replace(o, waiver="known") if o.verdict == "fail" else o
 
     assert not any(is_smallest(o.case.family) for o in ChunkPlayer([target], Known([], [target])).play(CHUNK))
+
+
+def test_a_soak_takes_turns_and_stops_at_what_it_finds_if_told_so() -> None:
+    some = list(itertools.islice(turns(7), 48))
+    assert some == list(itertools.islice(turns(7), 48))
+    assert some != list(itertools.islice(turns(8), 48))
+    assert {(turn.op, turn.dtype) for turn in some} == set(itertools.product(OPS, DTYPES))
+    kinds = {turn.chunk.kind if turn.chunk else "deck" for turn in some}
+    assert kinds > {"deck", "search"}
+    target = Target(OnePattern())
+    right, wrong = Turn("softmax", "float16", chunk=replace(CHUNK, number=0)), Turn("softmax", "float16", chunk=CHUNK)
+    for until_found, done in ((True, 2), (False, 3)):
+        player = ChunkPlayer([target], Book([], [target]))
+        source = Soaked([target], iter([right, wrong, right]), player, 600.0, until_found)
+        found = list(source.observations())
+        assert source.done == done
+        assert any(o.verdict == "fail" for o in found)
+    # Tables tell kinds apart, whose bins mean different things.
+    summary = SweepSummary()
+    for kind, bin in (("gaps16", 63), ("search", 4095)):
+        summary.add(Observation(f"softmax/float16/{kind}-{bin}/n1-k2/00000000", "value", "numpy", "pass", share=0.5))
+    assert [found.kind.name for found in summary.outputs.values()] == ["gaps16", "search"]
+    late = Soaked([target], iter([right]), ChunkPlayer([target], Book([], [target])), 0.0)
+    assert list(late.observations()) == []
+
+
+def test_a_soak_asks_the_drawn_calls_of_its_seed() -> None:
+    target = Target(NumpyAdapter())
+    player = ChunkPlayer([target], Book([], [target]))
+    turn = next(turns(11))
+    assert (turn.seed, turn.chunk) == (11, None)
+    source = Soaked([target], iter([replace(turn, op="nll_loss", dtype="float32")]), player, 600.0)
+    found = list(source.observations())
+    calls = select("default", 11, ("nll_loss",), ("float32",), DRAWN)
+    assert {o.id for o in found} == {call.id for call in calls}
 
 
 class SixteenBits(NumpyAdapter):

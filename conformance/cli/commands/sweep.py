@@ -10,7 +10,7 @@ from pathlib import Path
 from lossproof.cases import kept_calls
 from lossproof.cases.shard import UNDIVIDED, parse_shard
 from lossproof.cases.sweeps.chunks import Part, parse_range
-from lossproof.cases.sweeps.kind import is_smallest, is_worst
+from lossproof.cases.sweeps.kind import is_worst
 from lossproof.cli.one_arena import take_one_arena
 from lossproof.cli.outputs import new_record, views
 from lossproof.cli.printed_session import told
@@ -80,9 +80,7 @@ def sweep_command(
             tape = source.before = SweptBefore(outputs.record, session.header, source.chunks)
 
         def place(o: Observation) -> Mapping[str, object] | None:
-            if keeper is not None and o.id in keeper.paths:
-                return {"call_file": keeper.paths[o.id]}
-            return {"record": outputs.record} if outputs.record else None
+            return keeper.place(o) if keeper is not None else {"record": outputs.record} if outputs.record else None
 
         tables = SweepTables(outputs.quiet, place, lambda: source.unbegun)
         return told(session, outputs, others, tape, shown, tables)
@@ -98,9 +96,14 @@ class Keeper:
 
     def add(self, o: Observation) -> None:
         """Write the call of one observation, if it is one of them. Raises :class:`UsageError` where that fails."""
-        wanted = is_worst(o.case.family) or (fails(o) and is_smallest(o.case.family))
+        # What else fails, with its call, is of a deck.
+        wanted = fails(o) or is_worst(o.case.family)
         if wanted and isinstance(o.call, Call) and o.id not in self.paths:
             self.paths[o.id] = kept_calls.save(o.call, self.folder)
+
+    def place(self, o: Observation) -> Mapping[str, object] | None:
+        """The options that find the call of an observation; None if it is not kept."""
+        return {"call_file": self.paths[o.id]} if o.id in self.paths else None
 
     def close(self, run: Ended) -> None:
         """Everything is written."""

@@ -149,20 +149,28 @@ def opened_sweep(
 def sweep_header(targets: Sequence[Target], part: Part) -> Mapping[str, Any]:
     """The first line of the record of a sweep."""
     kind = KINDS[part.kind]
-    said = f"{_VERSION}/{kind.name}/{kind.says}"
+    header = chunks_header(targets, kind.name, kind.says, calls=len(part.chunks()))
     filters = {"op": list(part.ops), "dtype": list(part.dtypes)}
+    shard = {} if part.shard == UNDIVIDED else {"shard": f"{part.shard.index}/{part.shard.of}"}
+    return header | {
+        "filters": {name: given for name, given in filters.items() if given},
+        "sweep": {"kind": kind.name, "first": part.first, "last": part.last, **shard},
+    }
+
+
+def chunks_header(targets: Sequence[Target], kind: str, says: str, *, seed: int = 0, calls: int = 0) -> dict[str, Any]:
+    """The first line of a record of chunks, whose calls are made again from their ids or travel with it."""
     about = {
         "version": _VERSION,
-        "digest": hashlib.sha256(said.encode()).hexdigest(),
-        "size": kind.name,
-        "seed": 0,
-        "calls": len(part.chunks()),
+        "digest": hashlib.sha256(f"{_VERSION}/{kind}/{says}".encode()).hexdigest(),
+        "size": kind,
+        "seed": seed,
+        "calls": calls,
     }
-    shard = {} if part.shard == UNDIVIDED else {"shard": f"{part.shard.index}/{part.shard.of}"}
     return {
         "suite": __version__,
         "deck": about,
-        "filters": {name: given for name, given in filters.items() if given},
-        "sweep": {"kind": kind.name, "first": part.first, "last": part.last, **shard},
+        "filters": {},
+        "sweep": {"kind": kind, "first": 0, "last": None},
         **evidence(targets),
     }

@@ -11,7 +11,8 @@ from lossproof.cases.sweeps.kind import SweepKind, is_smallest
 from lossproof.core.observation import Observation
 from lossproof.records.waivers import fails
 
-OutputKey = tuple[str, str, str, str]
+# Target, kind of sweep, op, dtype, output.
+OutputKey = tuple[str, str, str, str, str]
 # Bins with a failure that are listed by themselves.
 _LISTED = 200
 _JUDGED = frozenset({"pass", "convention", "suspect", "fail"})
@@ -46,7 +47,7 @@ class SweptOutput:
 
 @dataclass
 class SweepSummary:
-    """A summary of a sweep, by target, op, dtype and output; and its failures: the ``smallest`` rows that were
+    """A summary of a sweep, by target, kind, op, dtype and output; and its failures: the ``smallest`` rows that were
     looked for, and the first of the ``bins``."""
 
     outputs: dict[OutputKey, SweptOutput] = field(default_factory=dict)
@@ -55,17 +56,15 @@ class SweepSummary:
     more: int = 0
 
     def add(self, o: Observation) -> None:
-        """Count one observation; what is of no sweep is none of it."""
+        """Count one observation. Of what is of no sweep failures alone are counted, among the smallest rows."""
         case = o.case
         found = bin_of(case)
-        if found is None:
-            return
-        if is_smallest(case.family):
+        if found is None or is_smallest(case.family):
             self.smallest += [o] if fails(o) else []
             return
         kind, bin = found
         if o.verdict != "unsupported":
-            self.outputs.setdefault((o.target, case.op, case.dtype, o.output), SweptOutput(kind)).add(bin, o)
+            self.outputs.setdefault((o.target, kind.name, case.op, case.dtype, o.output), SweptOutput(kind)).add(bin, o)
         if fails(o):
             if len(self.bins) < _LISTED:
                 self.bins.append(o)

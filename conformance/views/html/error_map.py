@@ -11,7 +11,8 @@ from lossproof.cases.sweeps.chunks import bin_of
 from lossproof.cases.sweeps.kind import SweepKind, is_smallest
 from lossproof.core.observation import Observation
 
-_Key = tuple[str, str, str, str]
+# Target, kind of sweep, op, dtype, output.
+_Key = tuple[str, str, str, str, str]
 _JUDGED = frozenset({"pass", "convention", "suspect", "fail"})
 # Bins that are drawn of an output: of more, neighbours are drawn together.
 _MOST = 1024
@@ -19,7 +20,7 @@ _MOST = 1024
 
 @dataclass
 class ErrorMap:
-    """The worst error and the worst share of the bound of each bin, by target, op, dtype and output."""
+    """The worst error and the worst share of the bound of each bin, by target, kind, op, dtype and output."""
 
     kinds: dict[_Key, SweepKind] = field(default_factory=dict)
     worst: dict[_Key, dict[int, tuple[float, float]]] = field(default_factory=dict)
@@ -31,7 +32,7 @@ class ErrorMap:
         if found is None or is_smallest(case.family) or o.verdict not in _JUDGED:
             return
         kind, bin = found
-        key = (o.target, case.op, case.dtype, o.output)
+        key = (o.target, kind.name, case.op, case.dtype, o.output)
         self.kinds[key] = kind
         bins = self.worst.setdefault(key, {})
         ulp, share = bins.get(bin, (0.0, 0.0))
@@ -40,8 +41,8 @@ class ErrorMap:
     def facts(self) -> Iterator[dict[str, Any]]:
         """Sum up each output in one JSON object: its ``points`` are inputs from and to, ULP and share, in the order of
         the inputs."""
-        for (target, op, dtype, output), bins in self.worst.items():
-            kind = self.kinds[target, op, dtype, output]
+        for key, bins in self.worst.items():
+            kind, (target, _, op, dtype, output) = self.kinds[key], key
             points = [(*kind.span(dtype, bin), *worst) for bin, worst in bins.items()]
             finite = sorted(p for p in points if math.isfinite(p[0]) and math.isfinite(p[1]))
             several = max(1, -(-len(finite) // _MOST))

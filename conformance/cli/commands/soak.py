@@ -1,0 +1,55 @@
+"""``lossproof soak``."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+
+from lossproof.cli.commands.sweep import Keeper
+from lossproof.cli.one_arena import take_one_arena
+from lossproof.cli.outputs import new_record, views
+from lossproof.cli.printed_session import told
+from lossproof.cli.shared_options import OutputOptions
+from lossproof.core.observation import Observation
+from lossproof.running.session_options import Execution, Rules
+from lossproof.running.sweeping.soak import opened_soak
+from lossproof.views.progress import progress
+from lossproof.views.sweep_tables import SweepTables
+
+
+def soak_command(
+    target: Sequence[str],
+    *,
+    hours: float,
+    seed: int | None,
+    until_found: bool,
+    keep: str | None,
+    execution: Execution,
+    rules: Rules,
+    outputs: OutputOptions,
+) -> int:
+    """Soak, print, and return the exit code."""
+    new_record(outputs.record, overwrite=outputs.overwrite)
+    keeper = Keeper(keep) if keep else None
+    others = views(outputs, {})
+    if keeper is not None:
+        others[f"the folder {keep}"] = keeper
+    take_one_arena()
+    with contextlib.ExitStack() as stack:
+        shown = stack.enter_context(progress(quiet=outputs.quiet))
+        opening = opened_soak(
+            target,
+            hours=hours,
+            seed=int(time.time()) if seed is None else seed,
+            until_found=until_found,
+            execution=execution,
+            rules=rules,
+            tell=shown.stage,
+        )
+        session = stack.enter_context(contextlib.closing(opening))
+
+        def place(o: Observation) -> Mapping[str, object] | None:
+            return keeper.place(o) if keeper is not None else {"record": outputs.record} if outputs.record else None
+
+        return told(session, outputs, others, shown=shown, tables=SweepTables(outputs.quiet, place, lambda: 0))
