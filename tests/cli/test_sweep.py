@@ -113,3 +113,11 @@ def test_the_record_of_another_part_is_not_gone_on_with(swept: tuple[Path, str])
     result = lossproof("sweep", WRONG, *other, "-o", str(swept[0] / "r.jsonl"), "--resume")
     assert result.exit_code == 2
     assert "sweep.last was 1 and is 2" in result.output
+
+
+def test_a_soak_that_has_no_time_judges_nothing_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    result = lossproof("soak", WRONG, "--hours", "1e-12", "--seed", "5", "--in-process", "-o", str(path))
+    assert result.exit_code == 1
+    assert "nothing was judged of" in result.stdout
+    assert read_record(path).header["deck"]["seed"] == 5
