@@ -140,9 +140,10 @@ def test_a_crash_costs_its_call() -> None:
     """Each crash costs a process, which imports PyTorch: of a call that nothing makes simpler there are few."""
     from tests.support.torch_losses import crashing
 
-    report = checked(crashing, isolate=True, calls=[of_rows(2), of_rows(3), of_rows(4)])
+    report = checked(crashing, isolate=True, autodiff=False, calls=[of_rows(2), of_rows(3), of_rows(4)])
     assert "asked of crashing: torch tensors" in report.asked[0]
-    assert [o.verdict for o in report.observations] == ["pass", "pass", "crash", "crash", "pass", "pass"]
+    values = [o.verdict for o in report.observations if o.output == "value"]
+    assert values == ["pass", "crash", "pass"]
 
 
 def of_rows(n: int) -> Call:

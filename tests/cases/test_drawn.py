@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pytest
 
@@ -12,26 +10,22 @@ from lossproof.cases.catalogue import select
 from lossproof.core.batch import signature
 from lossproof.core.call import Call, detail
 from lossproof.core.recipe import Recipe
+from tests.support.decks import whole
 
 # What the arrays of the default deck may take: a few numbers of each of its many calls.
 _HELD = 40 << 20
 
 
-@cache
-def deck() -> list[Call]:
-    return select()
-
-
 def test_a_deck_holds_none_of_its_large_arrays() -> None:
-    kept = [call.source for call in deck() if not isinstance(call.source, Recipe)]
-    recipes = [call for call in deck() if isinstance(call.source, Recipe)]
+    kept = [call.source for call in whole() if not isinstance(call.source, Recipe)]
+    recipes = [call for call in whole() if isinstance(call.source, Recipe)]
     assert len(recipes) > 1000
     assert sum(a.nbytes for p in kept for a in (getattr(p, name) for name in ARRAYS) if a is not None) < _HELD
 
 
 @pytest.mark.parametrize("part", range(4))
 def test_what_is_drawn_again_has_the_id_of_what_was_drawn(part: int) -> None:
-    large = [call for call in deck() if isinstance(call.source, Recipe)][part * 40 :: 160]
+    large = [call for call in whole() if isinstance(call.source, Recipe)][part * 40 :: 160]
     assert large
     for call in large:
         again = Call(call.problem, call.family)
@@ -39,14 +33,14 @@ def test_what_is_drawn_again_has_the_id_of_what_was_drawn(part: int) -> None:
         assert signature(again.problem) == signature(call.outline)
         assert detail(call.outline) == detail(call.problem)
         for name in ARRAYS:
-            hollow, whole = getattr(call.outline, name), getattr(call.problem, name)
-            assert (hollow is None) == (whole is None)
-            assert whole is None or (hollow.shape, hollow.dtype) == (whole.shape, whole.dtype)
+            hollow, full = getattr(call.outline, name), getattr(call.problem, name)
+            assert (hollow is None) == (full is None)
+            assert full is None or (hollow.shape, hollow.dtype) == (full.shape, full.dtype)
 
 
 def test_a_call_at_another_tier_draws_the_same() -> None:
     full = {call.id: call for call in select("full", dtypes=["bfloat16"], ops=["softmax"], families=["wide", "hot"])}
-    large = [call for call in deck() if call.id in full and isinstance(call.source, Recipe)][:5]
+    large = [call for call in whole() if call.id in full and isinstance(call.source, Recipe)][:5]
     assert large
     for call in large:
         assert full[call.id].tier == "core"

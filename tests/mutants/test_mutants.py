@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pytest
 
-from lossproof.cases.catalogue import select
 from lossproof.cases.families import FAMILIES
 
 pytest.importorskip("ml_dtypes", reason="mutants compute in bfloat16, which NumPy has from ml_dtypes")
@@ -21,6 +20,7 @@ from tests.mutants.matrix.registry import collect
 from tests.mutants.matrix.verify import Verified, verified
 from tests.spec import table as coverage
 from tests.spec.registry import CLAUSES
+from tests.support.decks import whole
 
 MUTANTS = collect()
 WRONG = [m for m in MUTANTS.values() if m.kind == "mutant"]
@@ -31,7 +31,7 @@ RECORD = read()
 @pytest.fixture(scope="session")
 def found() -> Verified:
     """One run of everything: truth is shared by all mutants."""
-    return verified(MUTANTS, select(), RECORD)
+    return verified(MUTANTS, whole(), RECORD)
 
 
 @pytest.mark.parametrize("mutant", WRONG, ids=lambda m: m.id)

@@ -21,6 +21,7 @@ from lossproof.core.observation import FAILING, Observation
 from lossproof.running.convention_ledger import Ledger
 from lossproof.running.loop import run
 from lossproof.targets.target import Target, load_adapter
+from tests.support.decks import whole
 
 INFINITE = ("softmax", "log_softmax")
 
@@ -83,7 +84,7 @@ def test_shipped_declarations_can_be_contradicted(name: str) -> None:
         pytest.skip(str(error))
     assert declared
     assert not {clause for clause, _, _ in declared} & EXEMPT
-    calls = [c for c in select(dtypes=["float32"]) if c.problem.x.size <= 100]
+    calls = [c for c in whole() if c.outline.dtype == "float32" and c.outline.x.size <= 100]
     shown = {o.id: o for o in run([Target(load_adapter("numpy"))], calls) if f"/{CONVENTION}/" in o.id}
     for clause, op, output in declared:
         assert f"{op}/all/{CONVENTION}/clause-{clause}/{output}" in shown

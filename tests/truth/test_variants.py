@@ -231,7 +231,8 @@ def test_softmax_and_log_softmax_have_scale_and_cap() -> None:
         assert len(found) > 300
         assert [o.message for o in found if o.verdict not in ("pass", "convention")] == []
         # A gradient without the factor is none.
-        wrong = verdicts(f, v, calls, wide=False, framework="numpy", grad=_without_factor(g))
+        narrow = [c for c in calls if c.outline.dtype == "float32"]
+        wrong = verdicts(f, v, narrow, wide=False, framework="numpy", grad=_without_factor(g))
         assert sum(o.verdict == "fail" for o in wrong) > 50
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ import pytest
 from lossproof.adapters import local
 from lossproof.adapters.numpy import ADAPTER
 from lossproof.adapters.protocol import Outcome
-from lossproof.cases.deck import deck_calls
 from lossproof.core.call import Call
 from lossproof.core.observation import Observation
 from lossproof.core.profiles import Declared
@@ -21,15 +21,17 @@ from lossproof.judging.fused.observe_regular import Answers, observe_regular
 from lossproof.judging.observe import observe
 from lossproof.running.loop import groups
 from lossproof.truth.truth import truth
+from tests.support.decks import drawn
 
 pytestmark = pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
 
 ELEMENTS = 1 << 12
 
 
+@functools.cache
 def sample() -> list[list[Call]]:
     """Stacks of several calls, and calls that are alone, of every tenth signature."""
-    several = [g for g in groups(deck_calls()) if g[0].problem.x.size <= ELEMENTS]
+    several = [g for g in groups(drawn()) if g[0].outline.x.size <= ELEMENTS]
     return [g for g in several if len(g) > 1][::10] + [g for g in several if len(g) == 1][::25]
 
 

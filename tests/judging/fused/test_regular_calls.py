@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from lossproof.adapters.protocol import Problem
-from lossproof.cases.deck import deck_calls
 from lossproof.core.batch import Batch
 from lossproof.core.call import Call
 from lossproof.core.formats import F64
@@ -41,6 +40,7 @@ from lossproof.judging.fused.regular_calls import OUTPUTS, Summaries, judge_regu
 from lossproof.judging.judge import Judged, judge_stack
 from lossproof.truth.bounds.error_model import Model
 from lossproof.truth.truth import Truth, truth
+from tests.support.decks import drawn
 
 pytestmark = pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
 
@@ -53,7 +53,7 @@ PROFILES = ("W", "N", "F")
 def sample() -> Iterator[Call]:
     """One call of each family, op, dtype, reduction, kind of target and use of weights."""
     met = set()
-    for call in deck_calls():
+    for call in drawn():
         # Of a large call that is not taken no number is drawn.
         p = call.outline
         soft, weighted = p.has_probability_target, p.weight is not None
