@@ -174,7 +174,13 @@ class Lines:
             return
         with self._lock:
             if now - self._last >= (_OFTEN if now - self._start < _LONG else _LATER):
-                self._print(f" ({now - self._start:.0f} s)")
+                self._print(f" ({now - self._start:.0f} s{self._left(now - self._start)})")
+
+    def _left(self, seconds: float) -> str:
+        """How long it will take from here at the rate so far."""
+        if not 0 < self.done < self.total:
+            return ""
+        return f", about {seconds / self.done * (self.total - self.done):.0f} s left"
 
     def close(self, run: Ended) -> None:
         """Say how many there were."""

@@ -59,6 +59,18 @@ def test_silence_is_short_however_seldom_answers_come(until: int, most: int, eve
     assert re.match(r"\d+/1000000 outputs judged, 0 failed" if told.done else r"starting numpy \(\d+ s\)", at)
 
 
+def test_lines_say_how_long_it_will_take() -> None:
+    told = Told()
+    told.stage("starting numpy")
+    told.expect(4)
+    told.second = 6.0
+    told.add(PASSED)
+    assert told.lines[-1][1].endswith(" (6 s, about 18 s left)")
+    for told.second in (7.0, 8.0, 12.0):
+        told.add(PASSED)
+    assert told.lines[-1][1].endswith(" (12 s)")
+
+
 def test_the_heart_beats_until_it_is_over() -> None:
     class Over(Event):
         beats = 0
