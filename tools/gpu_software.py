@@ -21,7 +21,7 @@ LLVMPIPE = Path("/usr/share/vulkan/icd.d/lvp_icd.x86_64.json")
 OPENCL = Path("/etc/OpenCL/vendors/pocl.icd")
 
 # Without --ignore-scripts a package may run programs of its own.
-NPM = ("install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save")
+NPM = ("install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--fetch-retries=1")
 PACKAGES_OF_NODE = (
     *("@tensorflow/tfjs@4.22.0", "@tensorflow/tfjs-backend-wasm@4.22.0", "@tensorflow/tfjs-backend-webgpu@4.22.0"),
     "playwright-core@1.65.1",
@@ -58,23 +58,23 @@ FILES = (
 TESTS = ("pytest", *FILES, "-k", "software or tinygrad or onnxruntime or ncnn or iree or tfjs or jax")
 
 
-def install_tfjs(folder: Path) -> Run | None:
-    """Install TensorFlow.js in a folder, unless ``NODE_PATH`` names it, and return its run; None, and a line, where
-    that is not possible."""
-    targets = ("tfjs:wasm", "tfjs+browser:webgl", "tfjs+browser:webgpu")
+def install_tfjs(folder: Path) -> list[Run]:
+    """Install TensorFlow.js in a folder, unless ``NODE_PATH`` names it, and return its runs; none, and a line, where
+    that is not possible. A run has one backend: what they make of special values differs."""
+    devices = ("webgl", "webgpu")
     place = os.environ.get("NODE_PATH")
     if place is None:
         lacking = [name for name in ("node", "npm") if shutil.which(name) is None]
         if lacking:
-            print(f"gpu-software: skipped {' '.join(targets)}: there is no {' and no '.join(lacking)}", flush=True)
-            return None
+            print(f"gpu-software: skipped TensorFlow.js: there is no {' and no '.join(lacking)}", flush=True)
+            return []
         folder.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(["npm", *NPM, "--prefix", str(folder), *PACKAGES_OF_NODE], check=False)
         if done.returncode:
-            print(f"gpu-software: skipped {' '.join(targets)}: npm installs nothing here", flush=True)
-            return None
+            print("gpu-software: skipped TensorFlow.js: npm installs nothing here", flush=True)
+            return []
         place = str(folder / "node_modules")
-    return Run(SWIFTSHADER, {"NODE_PATH": place}, targets, "webgpu")
+    return [Run(SWIFTSHADER, {"NODE_PATH": place}, (f"tfjs+browser:{name}",), name) for name in devices]
 
 
 def install() -> None:
@@ -92,7 +92,7 @@ def main() -> int:
     """Install, then run the smoke deck on each device that is there, and tests. Returns 1 if one fails."""
     install()
     failed, tfjs = 0, install_tfjs(Path(sys.prefix, "tfjs"))
-    for run in (*RUNS, *([tfjs] if tfjs else [])):
+    for run in (*RUNS, *tfjs):
         if not run.file.exists():
             print(f"gpu-software: skipped {' '.join(run.targets)}: there is no {run.file}", flush=True)
             continue
@@ -100,7 +100,7 @@ def main() -> int:
         print("gpu-software:", " ".join(command[1:]), flush=True)
         failed |= subprocess.run(command, env={**os.environ, **run.variables}, check=False).returncode
     if SWIFTSHADER.exists():
-        environment = {**os.environ, "VK_ICD_FILENAMES": str(SWIFTSHADER), **(tfjs.variables if tfjs else {})}
+        environment = {**os.environ, "VK_ICD_FILENAMES": str(SWIFTSHADER), **(tfjs[0].variables if tfjs else {})}
         failed |= subprocess.run([sys.executable, "-m", *TESTS], env=environment, check=False).returncode
     return 1 if failed else 0
 

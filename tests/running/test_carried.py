@@ -196,6 +196,8 @@ def test_mistakes_of_bundles_are_one_line(script: Path, tmp_path: Path) -> None:
     empty, cut = tmp_path / "empty", tmp_path / "cut.tar.gz"
     empty.mkdir()
     (tmp_path / "some").mkdir()
+    (tmp_path / "judged").mkdir()
+    (tmp_path / "judged" / "01-smoke.jsonl").touch()
     (tmp_path / "some" / f"numpy{SUFFIX}").write_bytes(os.urandom(100000))
     with tarfile.open(cut, "w:gz") as tar:
         tar.add(tmp_path / "some", "some")
@@ -203,6 +205,7 @@ def test_mistakes_of_bundles_are_one_line(script: Path, tmp_path: Path) -> None:
     for arguments, message in (
         (("judge", str(empty)), "has no answers; its summary.json says why"),
         (("judge", str(cut)), "cannot read bundle"),
+        (("judge", str(tmp_path / "judged")), "has records, which are judged; expected answers"),
         (("gpu", "--script", str(script)), "exists; expected the name of a new file"),
         (("gpu", "--script", "/proc/nosuch"), "cannot write /proc/nosuch"),
     ):

@@ -72,10 +72,10 @@ def of(record: Path, device: str) -> dict[tuple[str, str], dict[str, Any]]:
 def test_a_bundle_and_what_is_carried_say_the_same(target: str, elsewhere: str, script: Path, tmp_path: Path) -> None:
     name, _, device = target.partition(":")
     bundle, away = tmp_path / "bundle", tmp_path / "away"
-    made = lossproof("gpu", name, "--software", "--device", device, "--deck", "smoke", "--bundle", str(bundle))
-    steps = json.loads((bundle / "summary.json").read_text())["steps"]
-    assert steps[0]["exit_code"] == 0, steps[0]["said"]
-    assert made.exit_code == (1 if any(s["exit_code"] for s in steps) else 0)
+    direct = _bundled(name, device, bundle) if device != "cpu" else tmp_path / "direct.jsonl"
+    if device == "cpu":
+        # What a framework makes of a card is for a card; on a CPU all modes of it would take their time for nothing.
+        assert lossproof("run", target, "--deck", "smoke", "--record", str(direct)).exit_code == 0
     done = subprocess.run(
         [elsewhere, script, str(away), "--target", target],
         cwd=script.parent,
@@ -90,11 +90,17 @@ def test_a_bundle_and_what_is_carried_say_the_same(target: str, elsewhere: str, 
     record = tmp_path / "carried.jsonl"
     judged = lossproof("judge", str(away), "--record", str(record))
     assert judged.exit_code == 0, judged.output
-    direct, carried = of(bundle / f"{steps[0]['name']}.jsonl", device), of(record, device)
+    found, carried = of(direct, device), of(record, device)
     # What cannot be asked detached says so.
     carried = {key: o for key, o in carried.items() if o.get("message") != FOLLOW}
     assert len(carried) > 20
-    assert carried == {key: direct[key] for key in carried}
-    refused = lossproof("judge", str(bundle))
-    assert refused.exit_code == 2
-    assert "has records, which are judged" in refused.stderr
+    assert carried == {key: found[key] for key in carried}
+
+
+def _bundled(name: str, device: str, bundle: Path) -> Path:
+    """The record of the first step of ``lossproof gpu``, which is on a device beside the CPU."""
+    made = lossproof("gpu", name, "--software", "--device", device, "--deck", "smoke", "--bundle", str(bundle))
+    steps = json.loads((bundle / "summary.json").read_text())["steps"]
+    assert (made.exit_code, steps[0]["exit_code"]) == (0, 0), steps[0]["said"]
+    assert lossproof("judge", str(bundle)).exit_code == 2
+    return bundle / f"{steps[0]['name']}.jsonl"
