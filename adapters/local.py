@@ -224,7 +224,9 @@ def _kind(adapter: Adapter, error: BaseException) -> str:
 def _said(error: BaseException) -> str:
     # A plain function notes where in its own code it was.
     place = next((note for note in getattr(error, "__notes__", ()) if note.startswith("at ")), "")
-    return "%s: %s" % (type(error).__name__, str(error).strip()[:500]) + (" (%s)" % place if place else "")
+    # Messages are lines.
+    text = " ".join(str(error).split())[:500]
+    return "%s: %s" % (type(error).__name__, text) + (" (%s)" % place if place else "")
 
 
 def _arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:

@@ -23,7 +23,9 @@ def overlay_variant(batch: Batch, rows: Rows, core: Core, unjudged: NDArray[np.b
         return _with_slopes(batch, rows, found)
     weight = np.ones(batch.kept.shape) if batch.row_weight is None else batch.row_weight
     with np.errstate(all="ignore"):
-        squared = np.where(batch.kept & (rows.kind <= MASKED), batch.z_loss * log_sum_exp(batch, rows) ** 2, 0.0)
+        # Without a z-loss a square that overflows is none.
+        squares = batch.z_loss * log_sum_exp(batch, rows) ** 2 if batch.z_loss else np.zeros(batch.kept.shape)
+        squared = np.where(batch.kept & (rows.kind <= MASKED), squares, 0.0)
         c = np.where(rows.c == 0, 0.0, rows.c * weight[..., None])
         whole = replace(
             rows,

@@ -110,6 +110,10 @@ def raises(x: Array) -> Array:
     raise RuntimeError("no kernel for this device")
 
 
+def at_length(x: Array) -> Array:
+    raise ValueError("expected one thing,\n  got another\n")
+
+
 def exits(x: Array) -> Array:
     sys.exit(3)
 
@@ -170,6 +174,7 @@ ANSWERS: list[tuple[str, Callable[..., Any], str]] = [
     ("endless recursion", deep, "RecursionError: maximum recursion depth exceeded"),
     ("a lambda raises", divides, "ZeroDivisionError: integer division or modulo by zero"),
     ("raises", raises, "RuntimeError: no kernel for this device"),
+    ("raises at length", at_length, "ValueError: expected one thing, got another (at test_wrong_use.py"),
     ("exits", exits, "SystemExit: 3"),
     ("hangs", hangs, "hangs gives no answer within 1 s"),
     ("writes", writes, "writes modified its input x"),

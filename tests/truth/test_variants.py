@@ -257,3 +257,19 @@ def test_arguments_beyond_float64_are_capped_and_judged() -> None:
     allowed = truth([replace(p, cotangent=np.asarray(1.0))]).allowed("W").outputs
     assert allowed["value"].max() < 1e-14
     assert allowed["vjp"].max() < 1e-10
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float64", 2.0**900), ("float32", 2.0**100)])
+def test_a_square_that_overflows_is_nothing_without_a_z_loss(dtype: str, size: float) -> None:
+    given: dict[str, Any] = {"reduction": "none", "sample_weight": np.array([1.0, 2.0])}
+    one = Problem(
+        "cross_entropy",
+        dtype,
+        np.array([[-size], [3.0]]),
+        target=np.array([0, 0]),
+        **given,
+    )
+    assert np.array_equal(truth([one]).expected["value"].exact.mid[0], [0.0, 0.0])
+    two = truth([replace(one, x=np.repeat(one.x, 2, axis=1))])
+    assert np.allclose(two.expected["value"].exact.mid[0], np.log(2) * np.array([1.0, 2.0]))
+    assert np.all(two.allowed("W").outputs["value"] < 1e-5)

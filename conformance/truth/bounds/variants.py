@@ -169,7 +169,7 @@ def _value(terms: LossTerms, lse: F64, E: F64) -> F64:
     batch, rows, model = terms.batch, terms.rows, terms.model
     T_row, S = error_of_rows(terms)
     size, E, weight = np.abs(lse)[..., 0], E[..., 0], _row_weight(batch)
-    squared = batch.z_loss * size**2
+    squared = batch.z_loss * size**2 if batch.z_loss else np.zeros_like(size)
     if batch.z_loss:
         T_row = T_row + batch.z_loss * (2 * size * E + E**2)
         T_row = T_row + float(expm1(3 * t(model.u_i))) * batch.z_loss * (size + E) ** 2
