@@ -38,6 +38,7 @@ def sweep_command(
     shard: str | None,
     seconds: float,
     workers: int,
+    scheduler: str,
     keep: str | None,
     execution: Execution,
     rules: Rules,
@@ -51,6 +52,8 @@ def sweep_command(
         raise UsageError("--resume finishes a record, --overwrite replaces it; give one of them")
     if workers > 1 and execution.in_process:
         raise UsageError("--in-process has its targets in this process, --workers in others; give one of them")
+    if scheduler and (workers > 1 or execution.in_process):
+        raise UsageError("--scheduler has workers of its own; leave out --workers and --in-process")
     if not resume:
         new_record(outputs.record, overwrite=outputs.overwrite, hint="finish it with --resume, ")
     first, last = parse_range(chunks) if chunks else (0, None)
@@ -70,7 +73,14 @@ def sweep_command(
     with contextlib.ExitStack() as stack:
         shown = stack.enter_context(progress(quiet=outputs.quiet))
         opening = opened_sweep(
-            target, part, execution=execution, rules=rules, workers=workers, seconds=seconds, tell=shown.stage
+            target,
+            part,
+            execution=execution,
+            rules=rules,
+            workers=workers,
+            seconds=seconds,
+            scheduler=scheduler,
+            tell=shown.stage,
         )
         session = stack.enter_context(contextlib.closing(opening))
         source, tape = session.source, None

@@ -19,6 +19,7 @@ from lossproof.running.header import evidence
 from lossproof.running.session import Session
 from lossproof.running.session_options import Execution, Rules
 from lossproof.running.sweeping.chunk_play import ChunkPlayer
+from lossproof.running.sweeping.scheduled import Scheduled
 from lossproof.running.sweeping.sweep_workers import Workers
 from lossproof.running.sweeping.swept_before import SweptBefore
 from lossproof.running.timing import Clock
@@ -43,7 +44,7 @@ class Swept:
     """A source of observations: the chunks of a sweep, in order. What was recorded ``before`` is taken from there.
 
     No chunk is begun after so many ``seconds`` (0: all are); ``unbegun`` is the number of those. With ``workers`` above
-    1 so many processes play them, each with targets of its own.
+    1 so many processes play them, each with targets of its own; of a ``scheduler`` those that it has do.
     """
 
     targets: Sequence[Target]
@@ -52,6 +53,7 @@ class Swept:
     execution: Execution
     workers: int = 1
     budget: float = 0.0
+    scheduler: str = ""
     before: SweptBefore | None = None
     clock: Clock = field(default_factory=Clock)
     lost: dict[str, str] = field(default_factory=dict)
@@ -70,7 +72,8 @@ class Swept:
             yield from several
         try:
             left = self.chunks[done:]
-            with closing(self._by_workers(left) if self.workers > 1 else self._here(left)) as played:
+            elsewhere = bool(self.scheduler) or self.workers > 1
+            with closing(self._elsewhere(left) if elsewhere else self._here(left)) as played:
                 for several in played:
                     yield from several
         finally:
@@ -89,10 +92,11 @@ class Swept:
         for chunk in self._begun(chunks):
             yield player.play(chunk)
 
-    def _by_workers(self, chunks: Sequence[Chunk]) -> Generator[list[Observation]]:
-        names = [t.name for t in self.targets]
-        number = min(self.workers, len(chunks))
-        with closing(Workers(names, number, self.execution, self.rules, self.clock, self.lost)) as workers:
+    def _elsewhere(self, chunks: Sequence[Chunk]) -> Generator[list[Observation]]:
+        names, number = [t.name for t in self.targets], min(self.workers, len(chunks))
+        shared = (self.execution, self.rules, self.clock, self.lost)
+        workers = Scheduled(self.scheduler, names, *shared) if self.scheduler else Workers(names, number, *shared)
+        with closing(workers):
             yield from workers.play(self._begun(chunks))
 
     def book_in_force(self, book: Book) -> Book:
@@ -112,6 +116,7 @@ def opened_sweep(
     rules: Rules | None = None,
     workers: int = 1,
     seconds: float = 0.0,
+    scheduler: str = "",
     tell: Callable[[str], None] = lambda stage: None,
 ) -> Session:
     """The session of some targets (every installed one if there are no names) and a part of a sweep.
@@ -132,7 +137,7 @@ def opened_sweep(
     except BaseException:
         selection.close(targets)
         raise
-    source = Swept(targets, chunks, rules, execution, workers, seconds)
+    source = Swept(targets, chunks, rules, execution, workers, seconds, scheduler)
     return Session(
         subjects=targets,
         calls=(),

@@ -32,8 +32,8 @@ _PATIENCE = 2.0
 
 
 @dataclass(frozen=True)
-class _Result:
-    """What a worker sends of a chunk."""
+class ChunkResult:
+    """A result is what a worker sends of a chunk."""
 
     observations: list[Observation]
     clock: Mapping[str, Any]
@@ -128,7 +128,7 @@ class Workers:
         assert worker.has is not None
         return worker.has
 
-    def _received(self, worker: _Worker) -> _Result | None:
+    def _received(self, worker: _Worker) -> ChunkResult | None:
         """What a worker sends; None if it has ended. An exception of its is raised here."""
         try:
             said = worker.pipe.recv()
@@ -138,7 +138,7 @@ class Workers:
         if isinstance(said, BaseException):
             raise said
         # sanity check: workers send nothing else
-        assert isinstance(said, _Result)
+        assert isinstance(said, ChunkResult)
         return said
 
     def _end(self, worker: _Worker) -> None:
@@ -168,18 +168,23 @@ def work(pipe: connection.Connection, names: Sequence[str], execution: Execution
         player = ChunkPlayer(targets, rules.book(targets), execution.jobs)
         while True:
             chunk = pipe.recv()
-            player.clock, before = Clock(), _taken(targets)
-            found = player.play(chunk)
-            player.clock.close(())
-            player.clock.processor.update(
-                {name: taken - before.get(name, 0.0) for name, taken in _taken(targets).items()}
-            )
-            pipe.send(_Result(found, player.clock.facts(), player.lost))
+            pipe.send(played_chunk(player, chunk))
     except (EOFError, OSError):
         # The coordinator is gone.
         return
     finally:
         selection.close(targets)
+
+
+def played_chunk(player: ChunkPlayer, chunk: Chunk) -> ChunkResult:
+    """Play a chunk, with a clock of its own."""
+    player.clock, before = Clock(), _taken(player.targets)
+    found = player.play(chunk)
+    player.clock.close(())
+    player.clock.processor.update(
+        {name: taken - before.get(name, 0.0) for name, taken in _taken(player.targets).items()}
+    )
+    return ChunkResult(found, player.clock.facts(), player.lost)
 
 
 def _taken(targets: Sequence[Target]) -> dict[str, float]:
