@@ -9,7 +9,6 @@ import click
 from lossproof.cli.shared_options import (
     MANY_NAMES,
     RECORD_AS_OUTPUT,
-    SHARD,
     execution_options,
     output_options,
     rule_options,
@@ -32,7 +31,7 @@ _KEEP = click.option(
 @click.option("--op", "ops", help="Only this op (repeatable).", **MANY_NAMES)
 @click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **MANY_NAMES)
 @click.option("--chunks", metavar="A-B", help="Only the chunks with these numbers, from 0, of each op and dtype.")
-@SHARD
+@click.option("--shard", metavar="I/N", help="Only every N-th of these chunks, from the I-th on.")
 @click.option(
     "--seconds",
     default=0.0,

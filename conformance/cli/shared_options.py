@@ -22,7 +22,7 @@ _FILTERS = (
     click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **MANY_NAMES),
     click.option("--family", "families", help="Only this family of cases (repeatable).", **MANY_NAMES),
 )
-SHARD = click.option(
+_SHARD = click.option(
     "--shard", metavar="I/N", help="Only part I of N: run all parts, on any machines, and merge the records."
 )
 _KEPT = click.option(
@@ -139,7 +139,7 @@ def deck_options(
         )
 
     size = click.option("--deck", default="default", show_default=True, metavar="NAME", help=help)
-    options = [size, _SEED, *([SHARD] if shard else ()), *(_FILTERS if filters else ()), *([_KEPT] if kept else ())]
+    options = [size, _SEED, *([_SHARD] if shard else ()), *(_FILTERS if filters else ()), *([_KEPT] if kept else ())]
     return _grouped("deck", options, make, "deck seed shard ops dtypes families calls")
 
 
