@@ -34,7 +34,7 @@ def of_rounded_sums(p: Problem, output: str, got: F64, right: F64) -> str:
     found = ""
     if fmt.is_narrow:
         found = _beyond_range(p, output, got, right, np.exp(x - top).sum(axis=1)) or _added_up(p, output, got, right)
-    return found or (_through_the_maximum(fmt, x == top, got, right) if output == "vjp" else "")
+    return found or (_through_the_maximum(fmt, x - top, got, right) if output == "vjp" else "")
 
 
 def _beyond_range(p: Problem, output: str, got: F64, right: F64, sums: F64) -> str:
@@ -127,14 +127,20 @@ def _reduced(p: Problem, log_p: F64, fmt: Format) -> F64:
     return fmt.round(np.array([rows.sum() / (kept.sum() if p.reduction == "mean" else 1)]))
 
 
-def _through_the_maximum(fmt: Format, is_top: np.ndarray, got: F64, right: F64) -> str:
-    """Of a gradient that is wrong for the largest logit of a row alone: by a sum that is exactly 0."""
+def _through_the_maximum(fmt: Format, shifted: F64, got: F64, right: F64) -> str:
+    """Of a gradient that is wrong for the largest logit of a row alone: by a sum that is exactly 0.
+
+    Any other wrong sum over the classes is shared out by their probabilities.
+    """
+    is_top = shifted == 0
     if got.shape != is_top.shape or is_top.shape[1] < _FEW or not np.isfinite(got).all():
         return ""
     error = np.abs(got - right)
     at_top, elsewhere = np.where(is_top, error, 0.0).max(), np.where(is_top, 0.0, error).max()
     roundings = is_top.shape[1] * fmt.u * np.abs(right).sum(axis=1).max()
-    if not (_FAR * elsewhere < at_top <= roundings):
+    worst = int(np.argmax(np.where(is_top, error, 0.0).max(axis=1)))
+    shared = at_top * np.where(is_top[worst], 0.0, np.exp(shifted[worst])).max()
+    if not (_FAR * elsewhere < at_top <= roundings and 2 * elsewhere < shared):
         return ""
     return (
         f"only the largest logit's entry is off, by {at_top:.3g}: the gradient passes through the maximum, too, which "
