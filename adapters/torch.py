@@ -77,10 +77,21 @@ class TorchAdapter:
             "layouts": tuple(layout for layout in LAYOUTS if layout not in ("reversed", "expanded")),
             "out_dtypes": (),
         }
+        modes = tuple(_modes())
+        by_mode = {
+            "compile": _COMPILED,
+            "dynamic": _COMPILED,
+            "vmap": {"layouts": ("contiguous",), "laid": ()},
+            "kernels": kernels,
+            "large": {**_LARGE, "devices": tuple(filter(torch_large.offered, torch_devices.present()))},
+            "reverse-over-forward": {"outputs": ("value", "vjp", "hvp")},
+            # Gradients are what is trained with; float64 takes no part in mixed precision.
+            "autocast": {"dtypes": ("float32", "bfloat16", "float16"), "outputs": ("value", "vjp")},
+        }
         self._capabilities = Capabilities(
             ops=ops,
             devices=torch_devices.present(),
-            modes=tuple(_modes()),
+            modes=modes,
             outputs=OUTPUTS,
             layouts=OFFERED_LAYOUTS,
             laid=ARRAYS,
@@ -90,16 +101,7 @@ class TorchAdapter:
             omits=LOSSES,
             scales=OPS,
             variables=(*processor.variables(processor.ATEN, processor.ONEDNN), "OMP_NUM_THREADS=4"),
-            by_mode={
-                "compile": _COMPILED,
-                "dynamic": _COMPILED,
-                "vmap": {"layouts": ("contiguous",), "laid": ()},
-                "kernels": kernels,
-                "large": {**_LARGE, "devices": tuple(filter(torch_large.offered, torch_devices.present()))},
-                "reverse-over-forward": {"outputs": ("value", "vjp", "hvp")},
-                # Gradients are what is trained with; float64 takes no part in mixed precision.
-                "autocast": {"dtypes": ("float32", "bfloat16", "float16"), "outputs": ("value", "vjp")},
-            },
+            by_mode={mode: differing for mode, differing in by_mode.items() if mode in modes},
         )
 
     def describe(self) -> Description:
