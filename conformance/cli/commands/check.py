@@ -107,8 +107,9 @@ def _conventions(given: Sequence[str]) -> dict[tuple[str, str], str]:
     pairs = [(text, *text.partition("=")) for text in given]
     found = {}
     for text, key, _, shown in pairs:
-        clause, _, output = key.partition("/")
-        if not (clause and output in OUTPUTS and shown):
+        output = next((name for name in OUTPUTS if key.endswith(f"/{name}")), "")
+        clause = key.removesuffix(f"/{output}")
+        if not (clause and output and shown):
             raise UsageError(f"--convention is {text!r}; expected CLAUSE/OUTPUT=SHOWN, such as 4/value=nan")
         found[clause, output] = shown
     return found
