@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from lossproof.core.batch import signature
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.running.merge import shares
+from tests.support.timeless import timeless_lines
 from tests.support.views import install, lossproof
 
+timeless = partial(timeless_lines, without=("command", "shards"))
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
 # Records say the same wherever targets answer, but for where that was.
 SMOKE = ("--deck", "smoke", "--op", "softmax", "--op", "nll_loss", "--in-process")
@@ -44,17 +47,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shards(folder: Path) -> list[str]:
     return [str(folder / f"{i}.jsonl.gz") for i in range(SHARDS, 0, -1)]
-
-
-def timeless(path: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    for line in lines:
-        line.pop("seconds", None)
-        if "end" in line:
-            line["end"] = {k: v for k, v in line["end"].items() if k not in ("seconds", "clock")}
-    for name in ("command", "shards"):
-        lines[0].pop(name, None)
-    return lines
 
 
 def test_the_merged_record_is_that_of_the_whole_run(folder: Path, tmp_path: Path) -> None:

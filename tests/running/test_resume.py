@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from lossproof.running.resume import difference
+from tests.support.timeless import timeless_lines
 from tests.support.views import install, lossproof, without_progress
 
+timeless = partial(timeless_lines, without=("command", "environment"))
 IN_WORKERS = ("--deck", "smoke", "--op", "softmax", "--op", "nll_loss")
 # To start workers takes longer than what they are asked, and a record is cut in the same way.
 SMOKE = (*IN_WORKERS, "--in-process")
@@ -52,17 +53,6 @@ def whole_of_workers(folder: Path) -> Path:
 def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(folder / "site"))
     return folder / "site"
-
-
-def timeless(path: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    for line in lines:
-        line.pop("seconds", None)
-        if "end" in line:
-            line["end"] = {k: v for k, v in line["end"].items() if k not in ("seconds", "clock")}
-    for name in ("command", "environment"):
-        lines[0].pop(name)
-    return lines
 
 
 CUTS = [0, 30, "0.0", "0.01", "0.4", "0.777", "0.999", "1.0"]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 import subprocess
 import sys
 import time
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,10 @@ from lossproof.running.timing import Clock
 from lossproof.targets.target import Target, parse_target
 from tests.support import one_pattern
 from tests.support.one_pattern import GAP, OnePattern
+from tests.support.timeless import timeless_lines
 from tests.support.views import lossproof
 
+timeless = partial(timeless_lines, without=("command", "environment"))
 HERE = f"{one_pattern.__file__}:"
 # The chunk with the gap of the wrong adapter.
 CHUNK = Chunk("gaps16", "softmax", "float16", 1)
@@ -198,17 +200,6 @@ def test_waivers_speak_of_what_is_swept_as_of_explored_calls(tmp_path: Path) -> 
         ended = session.play()
     # The bin, and no smaller rows: nobody looks for them.
     assert (ended.summary.total["waived"], ended.summary.total["fail"], ended.reasons) == (1, 0, [])
-
-
-def timeless(path: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    for line in lines:
-        line.pop("seconds", None)
-        if "end" in line:
-            line["end"] = {k: v for k, v in line["end"].items() if k not in ("seconds", "clock")}
-    for name in ("command", "environment"):
-        lines[0].pop(name)
-    return lines
 
 
 def recorded(path: Path, name: str, *, resume: bool = False, part: Part = PART, **options: Any) -> Swept:
