@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from lossproof.cli.commands.sweep import Keeper
+from lossproof.cli.kept_rows import views_and_locator
 from lossproof.cli.one_arena import take_one_arena
-from lossproof.cli.outputs import new_record, views
+from lossproof.cli.outputs import new_record
 from lossproof.cli.printed_session import told
 from lossproof.cli.shared_options import OutputOptions
-from lossproof.core.observation import Observation
 from lossproof.running.session_options import Execution, Rules
 from lossproof.running.sweeping.soak import opened_soak
 from lossproof.views.progress import progress
@@ -31,10 +30,7 @@ def soak_command(
 ) -> int:
     """Soak, print, and return the exit code."""
     new_record(outputs.record, overwrite=outputs.overwrite)
-    keeper = Keeper(keep) if keep else None
-    others = views(outputs, {})
-    if keeper is not None:
-        others[f"the folder {keep}"] = keeper
+    others, place = views_and_locator(outputs, keep)
     take_one_arena()
     with contextlib.ExitStack() as stack:
         shown = stack.enter_context(progress(quiet=outputs.quiet))
@@ -48,8 +44,4 @@ def soak_command(
             tell=shown.stage,
         )
         session = stack.enter_context(contextlib.closing(opening))
-
-        def place(o: Observation) -> Mapping[str, object] | None:
-            return keeper.place(o) if keeper is not None else {"record": outputs.record} if outputs.record else None
-
         return told(session, outputs, others, shown=shown, tables=SweepTables(outputs.quiet, place, lambda: 0))
