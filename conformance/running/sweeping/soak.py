@@ -20,7 +20,7 @@ from lossproof.running.loop import played
 from lossproof.running.session import Session
 from lossproof.running.session_options import Execution, Rules
 from lossproof.running.sweeping.chunk_play import ChunkPlayer
-from lossproof.running.sweeping.sweep_session import PartOfSweep, chunks_header
+from lossproof.running.sweeping.sweep_session import chunks_header, session_over
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
 from lossproof.targets.target import Target
@@ -125,14 +125,4 @@ def opened_soak(
         selection.close(targets)
         raise
     source = Soaked(targets, turns(seed), player, hours * 3600, until_found, clock, lost)
-    return Session(
-        subjects=targets,
-        calls=(),
-        deck=PartOfSweep(),
-        book=book,
-        source=source,
-        strict=rules.strict,
-        header=header,
-        outputs=0,
-        explored=True,
-    )
+    return session_over(source, targets, book, header, strict=rules.strict)

@@ -16,7 +16,7 @@ from lossproof.cases.sweeps.chunks import KINDS, Chunk, Part, outputs_of
 from lossproof.core.observation import Observation
 from lossproof.records.waivers import Book
 from lossproof.running.header import evidence
-from lossproof.running.session import Session
+from lossproof.running.session import Session, Source
 from lossproof.running.session_options import Execution, Rules
 from lossproof.running.sweeping.chunk_play import ChunkPlayer
 from lossproof.running.sweeping.scheduled import Scheduled
@@ -138,15 +138,31 @@ def opened_sweep(
         selection.close(targets)
         raise
     source = Swept(targets, chunks, rules, execution, workers, seconds, scheduler)
+    return session_over(
+        source, targets, book, header, strict=rules.strict, outputs=len(targets) * sum(outputs_of(chunks))
+    )
+
+
+def session_over(
+    source: Source,
+    targets: Sequence[Target],
+    book: Book,
+    header: Mapping[str, Any],
+    *,
+    strict: bool,
+    outputs: int = 0,
+) -> Session:
+    """The session over a source of observations whose calls are in no deck; ``outputs`` is how many it will yield, 0
+    where nobody knows."""
     return Session(
         subjects=targets,
         calls=(),
         deck=PartOfSweep(),
         book=book,
         source=source,
-        strict=rules.strict,
+        strict=strict,
         header=header,
-        outputs=len(targets) * sum(outputs_of(chunks)),
+        outputs=outputs,
         explored=True,
     )
 
