@@ -21,7 +21,7 @@ import numpy as np
 
 from lossproof import __version__
 from lossproof.adapters import processor
-from lossproof.judging.fused.compiler import SWITCH
+from lossproof.judging.fused.compiler import SWITCH, missing
 from lossproof.judging.judgement import Keys, differing
 from lossproof.records.judgement_store import JudgementStore
 from lossproof.targets.launch import adapters_folder, cache_folder
@@ -115,7 +115,7 @@ def engine_digest() -> bytes:
     instruction sets that compute for it. Raises OSError where the sources cannot be read."""
     h = hashlib.sha256(repr([(name, _version(name)) for name in _LIBRARIES]).encode())
     flags = sorted((k, v) for k, v in os.environ.items() if k.startswith(("NPY_", "NUMBA_", SWITCH)))
-    h.update(repr((__version__, np.__version__, processor.features(), flags)).encode())
+    h.update(repr((__version__, np.__version__, processor.features(), flags, missing())).encode())
     engine, shared = Path(str(files("lossproof"))), adapters_folder()
     sources = [path for room in _ROOMS for path in sorted((engine / room).rglob("*.py"))]
     for path in [*sources, *(shared / name for name in _SHARED)]:

@@ -193,6 +193,13 @@ def test_what_tells_engines_apart() -> None:
     assert len(judgement_cache.engine_digest()) == 32
 
 
+def test_an_engine_without_a_compiler_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numba may be installed and refuse to be imported."""
+    before = judgement_cache.engine_digest.__wrapped__()
+    monkeypatch.setattr(judgement_cache, "missing", lambda: "Numba needs NumPy 2.5 or less")
+    assert judgement_cache.engine_digest.__wrapped__() != before
+
+
 def test_judgements_are_read_as_they_were_written() -> None:
     o = Observation(
         "a/b/c/d/e",

@@ -61,6 +61,7 @@ def compiled(f: Callable[P, R]) -> Callable[P, R]:
     try:
         with _kept_in(numba.config, folder()):
             made: Callable[P, R] = numba.njit(cache=True, error_model="numpy")(_at_home(f))
+        _name_by_key(made._cache._cache_file)  # type: ignore[attr-defined]
     except (RuntimeError, OSError):
         # No folder to write to: it is compiled in every run.
         made = numba.njit(error_model="numpy")(f)
@@ -121,6 +122,25 @@ def _at_home(f: Callable[P, R]) -> Callable[P, R]:
     functools.update_wrapper(moved, f)
     del moved.__dict__["__wrapped__"]
     return cast(Callable[P, R], moved)
+
+
+def _name_by_key(file: Any) -> None:
+    """Make what keeps the compiled variants of one function name each by what it is compiled for, not by a number.
+
+    Two processes that compile different variants at one time would give both the same number, and later ones would be
+    handed the wrong of the two. With names that tell variants apart what is lost is a note in the index: it is compiled
+    once more.
+    """
+
+    def save(key: Any, data: Any) -> None:
+        variants = file._load_index()
+        number = int(hashlib.sha256(repr(key).encode()).hexdigest()[:_DIGITS], 16)
+        variants[key] = file._data_name(number)
+        # Data first: what the index names is there.
+        file._save_data(variants[key], data)
+        file._save_index(variants)
+
+    file.save = save
 
 
 def forget() -> int:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,3 +145,28 @@ def test_two_installations_compile_once(tmp_path: Path) -> None:
         assert now
         assert not before or now == before
         before = now
+
+
+@pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
+def test_processes_that_compile_variants_at_one_time_do_not_mix_them_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has read an index in which neither is, as of two that are compiled at the same moment."""
+    monkeypatch.setenv("LOSSPROOF_CACHE", str(tmp_path))
+    compiler.folder.cache_clear()
+
+    def double(x: float) -> float:
+        return x + x
+
+    files_of = []
+    for _ in range(2):
+        made: Any = compiler.compiled(double)
+        kept = made._cache._cache_file
+        monkeypatch.setattr(kept, "_load_index", dict)
+        files_of.append(kept)
+    compiler.folder.cache_clear()
+    for kept, variant in zip(files_of, ("of floats", "of integers"), strict=True):
+        kept.save((variant, "this processor"), variant)
+    variants = type(kept)._load_index(kept)
+    assert [kept._load_data(name) for name in variants.values()] == [variant for variant, _ in variants]
+    assert len(list(tmp_path.rglob("*.nbc"))) == 2
