@@ -118,8 +118,14 @@ def _limits(batch: Batch) -> F64:
 
 
 def _given(a: F64 | None, ndim: int) -> F64:
-    """An array as the kernels are compiled for; one without entries for none."""
-    return _NOTHING[ndim] if a is None else np.ascontiguousarray(a)
+    """An array as the kernels are compiled for; one without entries for none.
+
+    Compilers tell arrays that cannot be written to from others: of an input some come as the one and some as the other,
+    and each mixture would be compiled for itself.
+    """
+    found = (_NOTHING[ndim] if a is None else np.ascontiguousarray(a)).view()
+    found.flags.writeable = False
+    return found
 
 
 def _cotangent(batch: Batch, ndim: int) -> F64:
