@@ -242,6 +242,8 @@ def printed(example: str, defect: str, folder: Path, deck: str) -> str:
         text = changed(text, VARIANTS[example][defect])
     if deck != "smoke":
         text = changed(text, (('"deck": "smoke"', f'"deck": "{deck}", "max_classes": 64'),))
+    # The ranks of every variant would import the framework again.
+    text = text.replace('get_context("spawn")', 'get_context("fork")')
     path = folder / f"{example}_{defect.replace(' ', '_')}.py"
     path.write_text(text, encoding="utf-8")
     out = io.StringIO()
