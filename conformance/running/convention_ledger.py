@@ -19,6 +19,9 @@ from lossproof.core.observation import Observation
 # Targets do not depend on the format, so the gradient of unnormalised ones is compared in every family. In families of
 # finite logits the other clauses speak of results at the edge of a format's range.
 ANYWHERE = frozenset({"3"})
+# Verdicts on answers that are within what is allowed, whatever waivers make of them. A wrong answer follows no
+# convention: what it shows of a clause is what it happens to be.
+_WITHIN = frozenset({"pass", "convention", "suspect", "unexpected_pass"})
 
 
 def is_compared(clause: str, call: Call) -> bool:
@@ -44,7 +47,9 @@ class Ledger:
     answers: dict[tuple[str, str, str], dict[str, set[str]]] = field(default_factory=dict)
 
     def add(self, call: Call, o: Observation) -> None:
-        """Take note of an observation."""
+        """Take note of an observation, unless its answer is wrong."""
+        if o.verdict not in _WITHIN:
+            return
         same = alike(call)
         for clause, shown in o.conventions.items():
             if is_compared(clause, call) and not _is_refused_gradient(clause, o, shown):

@@ -98,3 +98,15 @@ def test_problems_without_classes_are_refused_everywhere_for_any_reason(shown: s
     for mode, how in (("eager", "error:bad_shape"), ("compile", shown)):
         ledger.add(call, Observation(call.id, "value", f"two+{mode}", "convention", conventions={"10": how}))
     assert [o.verdict for o in ledger.verdicts()] == [verdict]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "told"), [("fail", []), ("waived", []), ("unexpected_pass", ["fail"]), ("convention", ["fail"])]
+)
+def test_a_wrong_answer_follows_no_convention(verdict: str, told: list[str]) -> None:
+    """A mean of 1 where 0 and NaN are allowed is wrong, and not another choice than the eager mode's."""
+    ledger = Ledger("two")
+    call = next(c for c in error_checks(DeckPart(ops=["nll_loss"], dtypes=["float32"])) if c.name == "10-no-classes")
+    ledger.add(call, Observation(call.id, "value", "two+eager", "convention", conventions={"10": "error:bad_shape"}))
+    ledger.add(call, Observation(call.id, "value", "two+compile", verdict, conventions={"10": "zero"}))
+    assert [o.verdict for o in ledger.verdicts() if o.verdict != "pass"] == told
