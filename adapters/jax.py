@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, Mapping
 
 import jax
 import jaxlib
@@ -13,7 +13,8 @@ import numpy as np
 from . import compose, jax_source, processor
 from .drivers import nvidia_driver
 from .jax_modes import Modes
-from .jax_tensors import computed, error_kind
+from .jax_tensors import computed, error_kind, timed
+from .kernel_times import Measure
 from .protocol import LOSSES, OPS, OUTPUTS, Capabilities, Description, Meter, Problem, Support
 
 jax.config.update("jax_enable_x64", True)
@@ -84,6 +85,10 @@ class JaxAdapter:
         """Compute every output that is wanted, in one of the ways of ``jax_modes``."""
         compose.check_labels(problem)
         return computed(problem, device, lambda g: self._modes.evaluate(problem, g, mode))
+
+    def timed(self, problem: Problem, device: str, mode: str, measure: Measure) -> Mapping[str, float]:
+        """Time value and gradient of arrays that are placed, beside JAX's copy of the input."""
+        return timed(problem, device, lambda p, g: self._modes.evaluate(p, g, mode), measure)
 
     def error_kind(self, error: Exception) -> str:
         """Classify an exception by its type; XLA's runtime errors carry a status word."""

@@ -5,13 +5,15 @@ Every computation on JAX's arrays goes this way: the adapters' own functions, an
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Sequence
+from typing import Any, Callable, Dict, Mapping, Sequence
 
 import jax
+import jax.numpy as jnp
 
 from . import jax_modes
 from .given import Given
 from .jax_modes import TYPES, placed, pulled
+from .kernel_times import Measure, given_of, of_outputs
 from .protocol import Problem
 
 OFFERED_LAYOUTS = ("contiguous",)
@@ -22,14 +24,30 @@ def computed(p: Problem, device: str, outputs: Callable[[Given], Dict[str, Any]]
 
     Raises RuntimeError for a result on another device.
     """
-    kind, _, index = device.partition(":")
-    place = jax.devices(kind)[int(index or 0)]
+    place = _place(device)
     with jax.default_device(place):
         out = outputs(placed(p, place))
         for t in out.values():
             if not isinstance(t, Exception) and t.devices() != {place}:
                 raise RuntimeError("a result is on %s; the inputs were placed on %s" % (t.devices(), place))
         return {name: t if isinstance(t, Exception) else pulled(t) for name, t in out.items()}
+
+
+def timed(p: Problem, device: str, outputs: Callable[[Problem, Given], Any], measure: Measure) -> Mapping[str, float]:
+    """Measure the outputs of arrays that are placed on a device, each waited for, beside a copy of the input."""
+    place = _place(device)
+    with jax.default_device(place):
+        g = placed(p, place)
+
+        def copy() -> None:
+            jax.block_until_ready(jnp.array(g.x, copy=True))
+
+        return measure(of_outputs(p, copy, lambda asked: jax.block_until_ready(outputs(asked, given_of(asked, g)))))
+
+
+def _place(device: str) -> Any:
+    kind, _, index = device.partition(":")
+    return jax.devices(kind)[int(index or 0)]
 
 
 def derive(f: Callable[[Any, Any], Any], g: Given, want: Sequence[str]) -> Dict[str, Any]:

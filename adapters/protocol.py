@@ -302,8 +302,9 @@ class Adapter(Protocol):
     """An implementation under test. Nothing is subclassed: a module or an object with these members will do.
 
     ``name``, ``describe``, ``capabilities``, ``evaluate``, ``error_kind`` and ``script`` are required. One that
-    compiles may have a :class:`Meter` as ``meter`` besides; one that makes tensors shows them to ``watch.seen`` when
-    they are made, so that an operation is caught that writes into them.
+    compiles may have a :class:`Meter` as ``meter`` besides, and one that has its tensors timed a method ``timed`` (see
+    ``kernel_times``); one that makes tensors shows them to ``watch.seen`` when they are made, so that an operation is
+    caught that writes into them.
     """
 
     @property

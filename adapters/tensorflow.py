@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import platform
-from typing import Any, Dict, List
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, Mapping
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -13,9 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from . import compose, processor, tensorflow_source
+from .kernel_times import Measure
 from .protocol import LOSSES, OPS, OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
 from .tensorflow_modes import Modes, deterministic, has_determinism, has_keras, is_native
-from .tensorflow_tensors import computed, error_kind
+from .tensorflow_tensors import computed, error_kind, timed
 
 # Infinity minus infinity in the shift (kernels of softmax differ); the composition has no ignore_index for
 # probabilities.
@@ -102,16 +104,15 @@ class TensorFlowAdapter:
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Compute every output that is wanted, in one of the ways of ``tensorflow_modes``."""
-        kind = device.partition(":")[0]
-        if kind != "gpu" and mode == "tf32":
-            raise UnsupportedProblem("TF32 is a format of CUDA devices")
         if not is_native(problem):
             compose.check_labels(problem)
-        if kind == "gpu":
-            tf.config.experimental.enable_tensor_float_32_execution(mode == "tf32")
-        switch = mode in ("tf32", "deterministic")
-        with deterministic(mode == "deterministic"):
-            return computed(problem, device, lambda g: self._modes.evaluate(problem, g, "eager" if switch else mode))
+        with _switched(device, mode) as way:
+            return computed(problem, device, lambda g: self._modes.evaluate(problem, g, way))
+
+    def timed(self, problem: Problem, device: str, mode: str, measure: Measure) -> Mapping[str, float]:
+        """Time value and gradient of tensors that are placed, beside TensorFlow's copy of the input."""
+        with _switched(device, mode) as way:
+            return timed(problem, device, lambda p, g: self._modes.evaluate(p, g, way), measure)
 
     def error_kind(self, error: Exception) -> str:
         """Classify an exception by its type, InvalidArgumentError also by its words."""
@@ -120,6 +121,18 @@ class TensorFlowAdapter:
     def script(self, problem: Problem, device: str, mode: str) -> str:
         """Write the same computation as a program of TensorFlow alone."""
         return tensorflow_source.script(problem, device, mode)
+
+
+@contextmanager
+def _switched(device: str, mode: str) -> Iterator[str]:
+    """Turn the switch of a mode for the block, and say which mode computes then."""
+    on_gpu = device.partition(":")[0] == "gpu"
+    if not on_gpu and mode == "tf32":
+        raise UnsupportedProblem("TF32 is a format of CUDA devices")
+    if on_gpu:
+        tf.config.experimental.enable_tensor_float_32_execution(mode == "tf32")
+    with deterministic(mode == "deterministic"):
+        yield "eager" if mode in ("tf32", "deterministic") else mode
 
 
 def _onednn() -> str:

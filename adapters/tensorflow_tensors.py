@@ -6,12 +6,13 @@ wrote.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Sequence
+from typing import Any, Callable, Dict, Mapping, Sequence
 
 import tensorflow as tf
 
 from . import processor, tensorflow_modes
 from .given import Given
+from .kernel_times import Measure, given_of, of_outputs
 from .protocol import Problem
 from .tensorflow_modes import TYPES, placed, pulled
 
@@ -23,14 +24,37 @@ def computed(p: Problem, device: str, outputs: Callable[[Given], Dict[str, Any]]
 
     Raises RuntimeError for a result on another device.
     """
-    kind, _, index = device.partition(":")
-    place = "/%s:%s" % (kind.upper(), index or "0")
+    place = _place(device)
     with tf.device(place):
         out = outputs(placed(p))
         for t in out.values():
             if not isinstance(t, Exception) and not t.device.endswith("device:" + place[1:]):
                 raise RuntimeError("a result is on %s; the inputs were placed on %s" % (t.device, place))
         return {name: t if isinstance(t, Exception) else pulled(t) for name, t in out.items()}
+
+
+def timed(p: Problem, device: str, outputs: Callable[[Problem, Given], Any], measure: Measure) -> Mapping[str, float]:
+    """Measure the outputs of tensors that are placed on a device, each waited for, beside a copy of the input."""
+    with tf.device(_place(device)):
+        g = placed(p)
+
+        def evaluate(asked: Problem) -> None:
+            for t in outputs(asked, given_of(asked, g)).values():
+                _wait(t)
+
+        # tf.identity shares memory.
+        return measure(of_outputs(p, lambda: _wait(tf.raw_ops.DeepCopy(x=g.x)), evaluate))
+
+
+def _wait(t: Any) -> None:
+    """Wait until a tensor on an accelerator is computed, by taking one entry of it; on the CPU it is."""
+    if "CPU" not in t.device:
+        tf.reshape(t, [-1])[:1].numpy()
+
+
+def _place(device: str) -> str:
+    kind, _, index = device.partition(":")
+    return "/%s:%s" % (kind.upper(), index or "0")
 
 
 def derive(f: Callable[[Any, Any], Any], g: Given, want: Sequence[str]) -> Dict[str, Any]:

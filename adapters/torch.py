@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import platform
+from dataclasses import replace
 from typing import Any, Dict, Iterator, Mapping, Tuple
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
 from . import processor, torch_devices, torch_kernels, torch_large, torch_modes, torch_source, torch_switches
 from .given import Given, ignored_label
+from .kernel_times import Measure, given_of, of_outputs
 from .protocol import (
     ARRAYS,
     LAYOUTS,
@@ -27,7 +29,7 @@ from .protocol import (
     UnsupportedProblem,
 )
 from .torch_compiled import Compiled, available
-from .torch_ops import DTYPES, NAMES, function
+from .torch_ops import DTYPES, NAMES, function, placed
 from .torch_tensors import OFFERED_LAYOUTS, computed, derive, error_kind
 
 # Infinity minus infinity in the shift; the derivative of what is computed, for targets of any sum and for ignored
@@ -155,6 +157,20 @@ class TorchAdapter:
         if mode == "reverse-over-forward":
             return torch_modes.reverse_over_forward(f, g, want)
         return derive(f, g, want)
+
+    def timed(self, problem: Problem, device: str, mode: str, measure: Measure) -> Mapping[str, float]:
+        """Time value and gradient of tensors that are placed, beside PyTorch's copy of the input."""
+
+        def evaluate(p: Problem) -> None:
+            given = replace(given_of(p, g), x=x.detach())
+            for t in self._outputs(p, given, mode).values():
+                torch_devices.wait(t)
+
+        with torch_switches.switched(mode, problem, device), torch_devices.watched(device, error_kind):
+            torch_devices.probe(problem, device)
+            g = placed(problem, device)
+            x, place = g.x, g.x.clone()
+            return measure(of_outputs(problem, lambda: torch_devices.wait(place.copy_(x)), evaluate))
 
     def error_kind(self, error: Exception) -> str:
         """Classify an exception by its type first, then by the words of PyTorch's messages."""

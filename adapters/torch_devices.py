@@ -78,6 +78,12 @@ def check(device: str, results: Iterable[Any]) -> None:
             raise RuntimeError("a result is on %s; the inputs were placed on %s" % (t.device, wanted))
 
 
+def wait(t: Any) -> None:
+    """Wait until a tensor on an accelerator is computed, by taking one entry of it; on the CPU it is."""
+    if t.device.type != "cpu":
+        t.detach().flatten()[:1].cpu()
+
+
 @contextmanager
 def watched(device: str, kind_of: Callable[[Exception], str]) -> Iterator[None]:
     """Raise ProcessLost if the context of a device is lost, by an earlier call of this process or by the one inside.

@@ -21,6 +21,7 @@ import numpy as np
 
 from . import local, wire
 from .compiled import keep_compiled
+from .kernel_times import kernel_times
 from .protocol import THREADS, Adapter, Outcome
 from .wire import Message
 
@@ -142,6 +143,10 @@ def _reply(adapter: Adapter, message: Message, device: str, mode: str) -> Messag
             return {"kind": "script", "text": adapter.script(message["problem"], device, mode), "error": ""}
         except Exception as error:  # foreign code, and some adapters have none
             return {"kind": "script", "text": "", "error": str(error) or type(error).__name__}
+    if kind == "times":
+        shape = message["rows"], message["classes"]
+        times, why = kernel_times(adapter, message["op"], message["dtype"], shape, device, mode)
+        return {"kind": "times", "times": times, "error": why}
     if kind != "evaluate":
         return message
     if not local.takes(adapter.capabilities().in_mode(mode, device), message.get("tier", "core")):

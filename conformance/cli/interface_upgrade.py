@@ -47,7 +47,7 @@ _ENVIRONMENT = several(
 @click.option("--keep", metavar="FOLDER", help="Keep the two records: before.jsonl and after.jsonl.")
 @OVERWRITE
 @click.option("--html", metavar="FILE", help="Also write the comparison as one HTML page (extra: report).")
-@execution_options(cache=True)
+@execution_options(cache=True, kernel_times=True)
 def upgrade(sides: tuple[str, ...], **options: Any) -> int:
     """Say what changes from one release to another: make both environments, put the same deck to both side by side,
     and compare, as lossproof diff does.

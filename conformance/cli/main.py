@@ -90,7 +90,7 @@ def cli() -> None:
 @click.option("--resume", is_flag=True, help="Finish the record of a run that was cut short, if there is one.")
 @rule_options()
 @click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
-@execution_options(limits=True, cache=True)
+@execution_options(limits=True, cache=True, kernel_times=True)
 def run(target: tuple[str, ...], **options: Any) -> int:
     """Judge implementations. TARGET is NAME[+MODE][:DEVICE][@ENVIRONMENT][%VARIABLE=VALUE...], such as torch, jax+jit
     or torch:cuda:0, or all. NAME may also be file.py:ATTRIBUTE; ENVIRONMENT is the path of an interpreter.

@@ -52,6 +52,12 @@ _IN_PROCESS = click.option(
 _NO_CACHE = click.option(
     "--no-cache", is_flag=True, help="Judge every answer, also those that were judged before (see lossproof cache)."
 )
+_KERNEL_TIMES = click.option(
+    "--kernel-times/--no-kernel-times",
+    "times_kernels",
+    default=None,
+    help="Time kernels beside a copy at the end (on where a record of more than a part is written).",
+)
 _WAIVERS = click.option(
     "--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable)."
 )
@@ -143,7 +149,9 @@ def deck_options(
     return _grouped("deck", options, make, "deck seed shard ops dtypes families calls")
 
 
-def execution_options(*, jobs: bool = True, limits: bool = False, cache: bool = False) -> Decorator:
+def execution_options(
+    *, jobs: bool = True, limits: bool = False, cache: bool = False, kernel_times: bool = False
+) -> Decorator:
     """The options of how targets run; the command gets them as ``execution``, an Execution."""
 
     def make(given: dict[str, Any]) -> Any:
@@ -152,8 +160,8 @@ def execution_options(*, jobs: bool = True, limits: bool = False, cache: bool = 
         return Execution(cache=not given.pop("no_cache", False), **given)
 
     options = [*([_JOBS] if jobs else ()), TIMEOUT_OPTION, *((_MEMORY, _IN_PROCESS) if limits else ())]
-    options += [_NO_CACHE] if cache else []
-    return _grouped("execution", options, make, "jobs timeout memory in_process no_cache")
+    options += [*([_NO_CACHE] if cache else ()), *([_KERNEL_TIMES] if kernel_times else ())]
+    return _grouped("execution", options, make, "jobs timeout memory in_process no_cache times_kernels")
 
 
 def rule_options(*, strict: bool = True) -> Decorator:

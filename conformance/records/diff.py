@@ -13,6 +13,7 @@ from lossproof.core.observation import Observation
 from lossproof.core.profiles import STRICTNESS, met
 from lossproof.records.changes import Change, changes_between, is_answered
 from lossproof.records.diff_options import LEVELS, ON_BITS, ON_REGRESSION
+from lossproof.records.slowdowns import Slowdown
 
 # Changes that are kept one by one, of each kind; groups count them all.
 KEPT = 20_000
@@ -119,6 +120,7 @@ class Diff:
     output was judged in both.
 
     ``levels`` counts the changes that fail at a level or above; ``changes`` are the first :data:`KEPT` of each kind.
+    ``slower`` are kernels by the times at the end of both records, which fail nothing.
     """
 
     facts: Facts
@@ -131,6 +133,7 @@ class Diff:
     profiles: tuple[ProfileChange, ...]
     shifts: tuple[Shift, ...]
     idle: tuple[str, ...] = ()
+    slower: tuple[Slowdown, ...] = ()
 
     @property
     def bits(self) -> int:

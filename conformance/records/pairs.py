@@ -50,13 +50,13 @@ class Line:
 class RecordSide:
     """One of the two records, with the ``names`` of those of its targets and implementations that are compared.
 
-    Known after its lines are ``complete``, whether the run came to its end, and ``calls``, the JSON objects of the
-    calls that travel with it, by their ids.
+    Known after its lines are ``end``, the facts at the end of its run (None if it did not come to that), and ``calls``,
+    the JSON objects of the calls that travel with it, by their ids.
     """
 
     record: Record
     names: Names
-    complete: bool = False
+    end: dict[str, Any] | None = None
     calls: dict[str, Any] = field(default_factory=dict)
 
     def lines(self) -> Iterator[Line]:
@@ -74,7 +74,7 @@ class RecordSide:
                 if data is None:
                     return
                 if "end" in data:
-                    self.complete = True
+                    self.end = data["end"] if isinstance(data["end"], dict) else {}
                     continue
                 if is_call(data):
                     self.calls[data["of"]] = data["call"]

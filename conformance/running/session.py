@@ -28,6 +28,7 @@ from lossproof.running.loop import run, schedule, stacked
 from lossproof.running.resume import Resumed
 from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.running.summary import Summary
+from lossproof.running.timed_kernels import timed
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
 from lossproof.targets.launch import Processes
@@ -205,7 +206,7 @@ class Session:
 @dataclass
 class Live:
     """A source: the calls are put to targets that run, now. What a ``tape`` has is taken from there, and what a
-    ``cache`` has of the same answers is not judged again."""
+    ``cache`` has of the same answers is not judged again. The ``kernels`` of ops in dtypes are timed in the end."""
 
     targets: Sequence[Target]
     calls: Sequence[Call]
@@ -214,6 +215,7 @@ class Live:
     clock: Clock = field(default_factory=Clock)
     lost: dict[str, str] = field(default_factory=dict)
     cache: JudgementCache | None = None
+    kernels: Sequence[tuple[str, str]] = ()
     _start: float = field(default_factory=time.perf_counter)
 
     @property
@@ -233,6 +235,8 @@ class Live:
                 lost=self.lost,
                 cache=self.cache,
             )
+            if self.kernels and not (self.tape and self.tape.done):
+                self.clock.kernels = timed((t for t in self.targets if t.name not in self.lost), self.kernels)
         finally:
             self.clock.close(self.targets)
             if self.cache is not None:
@@ -277,7 +281,8 @@ def opened(
         selection.close(targets)
         raise
     cache = judgement_cache.on_this_machine(wanted=execution.cache)
-    source = Live(targets, calls, execution.jobs, clock=clock, cache=cache)
+    kernels = deck.kernels if execution.times_kernels else ()
+    source = Live(targets, calls, execution.jobs, clock=clock, cache=cache, kernels=kernels)
     return Session(subjects=targets, calls=calls, deck=deck, book=book, source=source, strict=rules.strict, header=head)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lossproof.adapters.protocol import DTYPES, OPS
 from lossproof.cases import kept_calls
 from lossproof.cases.catalogue import check_names, divide, select
 from lossproof.cases.shard import UNDIVIDED, Division, Shard
@@ -65,6 +66,17 @@ class DeckOptions:
         return self.size in ("default", "full") and not self.filters and self.shard == UNDIVIDED
 
     @property
+    def is_worth_timing(self) -> bool:
+        """Say whether kernels are timed with it unless somebody says otherwise: once for a deck, and not for a few
+        calls."""
+        return self.size != "smoke" and not self.families and self.shard.index == 1
+
+    @property
+    def kernels(self) -> list[tuple[str, str]]:
+        """The ops and dtypes of the whole deck."""
+        return [(op, dtype) for op in OPS if op in (self.ops or OPS) for dtype in self.dtypes or DTYPES]
+
+    @property
     def place(self) -> dict[str, object]:
         """The options of ``lossproof repro`` that find a case of this deck again."""
         return {"deck": self.size, "seed": self.seed}
@@ -85,7 +97,8 @@ class Execution:
     ``jobs`` targets run at once (0: one for each core), one call takes at most ``timeout`` seconds and one process at
     most ``memory`` GiB (0: half of the machine's). ``in_process`` runs them in this process, one after the other, where
     none of these limits holds and a crash ends the run. With ``cache`` an answer that was judged before is not judged
-    again, but for a sample.
+    again, but for a sample. With ``times_kernels`` the kernels of each target are timed at the end; None leaves that
+    to the command.
     """
 
     jobs: int = 0
@@ -93,6 +106,7 @@ class Execution:
     memory: float = 0.0
     in_process: bool = False
     cache: bool = True
+    times_kernels: bool | None = None
 
     @property
     def processes(self) -> Processes | None:

@@ -26,7 +26,8 @@ class Clock:
 
     ``cached`` counts the observations that came from the cache of judgements, ``checked`` the judgements of it that
     were made again. ``programs`` counts what was compiled, where the adapter counts; ``restarts`` how often its
-    processes were started again. ``uncompiled`` says why the judge did without a compiler, if it did.
+    processes were started again. ``uncompiled`` says why the judge did without a compiler, if it did. ``kernels`` are
+    the times of each target's kernels, see :mod:`lossproof.records.slowdowns`.
     """
 
     targets: dict[str, float] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Clock:
     cached: int = 0
     checked: int = 0
     uncompiled: str = ""
+    kernels: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     _seen: set[object] = field(default_factory=set, repr=False)
     _began: float = field(default_factory=time.process_time, repr=False)
 
@@ -80,6 +82,9 @@ class Clock:
                 setattr(self, f.name, mine or other or "")
             elif isinstance(mine, float | int):
                 setattr(self, f.name, mine + (other or 0))
+            elif f.name == "kernels":
+                # Of several shards, whose machines may differ, the first that timed a target has the word.
+                mine.update({name: times for name, times in (other or {}).items() if name not in mine})
             elif other:
                 mine.update({name: mine.get(name, 0) + value for name, value in other.items()})
 

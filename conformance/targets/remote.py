@@ -218,6 +218,24 @@ class Lane:
         # That of a command may be in any language.
         return text if self.launch.is_command else with_variables(text, self.launch.shown)
 
+    def kernel_times(self, op: str, dtype: str, shape: tuple[int, int]) -> dict[str, float]:
+        """Return the seconds of an op, see :func:`lossproof.adapters.kernel_times.kernel_times`; nothing where there
+        are none. Raises :class:`TargetLostError` where the process ends over it."""
+        try:
+            if self.given_up is not None:
+                raise self.given_up
+            if self._process is None:
+                self.start()
+            # sanity check: start leaves a process or raises
+            assert self._process is not None
+            rows, classes = shape
+            asked = {"kind": "times", "op": op, "dtype": dtype, "rows": rows, "classes": classes}
+            (reply,) = self._process.ask([wire.pack(asked)])
+        except Fault as fault:
+            self._stop()
+            raise TargetLostError(str(fault)) from None
+        return {str(name): float(seconds) for name, seconds in reply.get("times", {}).items()}
+
     def processor_seconds(self) -> float:
         """Return the processor seconds of all its processes so far."""
         return self.ended + (self._process.processor_seconds() if self._process is not None else 0.0)
@@ -282,6 +300,11 @@ class Remote(Introduced):
                 yield from (Outcome(error="unsupported", message=why) for _ in some)
             else:
                 yield from lane.play(list(some), watch=watch, alone=alone)
+
+    def kernel_times(self, op: str, dtype: str, shape: tuple[int, int]) -> dict[str, float]:
+        """Return the seconds of an op in the worker; nothing of a command, which is asked for answers alone. Raises
+        :class:`TargetLostError` where the worker ends over it."""
+        return {} if self._launch.is_command else self._lane.kernel_times(op, dtype, shape)
 
     @property
     def start_seconds(self) -> float:

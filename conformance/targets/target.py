@@ -10,7 +10,7 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, cast, runtime_checkable
 
-from lossproof.adapters import local
+from lossproof.adapters import kernel_times, local
 from lossproof.adapters.protocol import Adapter, Capabilities, Description, Outcome, Problem
 from lossproof.core.errors import UsageError
 from lossproof.core.profiles import Declared, default_profile
@@ -86,6 +86,15 @@ class Player(Protocol):
         ...
 
 
+@runtime_checkable
+class TimedPlayer(Protocol):
+    """A timed player also tells how long kernels take where it is."""
+
+    def kernel_times(self, op: str, dtype: str, shape: tuple[int, int]) -> dict[str, float]:
+        """Return seconds by name, as :func:`lossproof.adapters.kernel_times.kernel_times` does."""
+        ...
+
+
 @dataclass(frozen=True)
 class Target:
     """A target is an implementation under test, ready to be asked.
@@ -152,6 +161,14 @@ class Target:
     def takes(self, tier: str) -> bool:
         """Say whether calls of a tier are worth their compilation here: see ``Call.tier``."""
         return local.takes(self.capabilities, tier)
+
+    def kernel_times(self, op: str, dtype: str, shape: tuple[int, int]) -> dict[str, float]:
+        """Return the seconds of a copy, a value and a gradient of ``shape`` rows and classes; nothing where nobody can
+        tell. Raises :class:`TargetLostError` where the target's process ends over it."""
+        if self.player is not None:
+            return self.player.kernel_times(op, dtype, shape) if isinstance(self.player, TimedPlayer) else {}
+        adapter = cast(Adapter, self.adapter)
+        return kernel_times.kernel_times(adapter, op, dtype, shape, self.device, self.mode)[0]
 
     def play(
         self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False, alone: str = ""

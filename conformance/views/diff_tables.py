@@ -42,6 +42,7 @@ def sections(diff: Diff) -> Iterator[Section]:
     for kind in ("convention", "behaviour", "fix"):
         yield from _changes(diff, kind)
     yield from _accuracy(diff)
+    yield from _slower(diff)
     for kind in ("gone", "new"):
         yield from _changes(diff, kind)
 
@@ -64,6 +65,8 @@ def in_one_line(diff: Diff) -> str:
     counts = [f"{diff.counts[kind]} {_TITLES[kind].lower()}" for kind in _TITLES if diff.counts.get(kind)]
     if diff.bits:
         counts.append(f"{diff.bits} differ in bits")
+    if diff.slower:
+        counts.append(f"{len(diff.slower)} slower kernels")
     return f"{diff.compared} outputs compared, {diff.unchanged} unchanged" + "".join(f", {c}" for c in counts)
 
 
@@ -116,6 +119,20 @@ def _accuracy(diff: Diff) -> Iterator[Section]:
     left = len(diff.shifts) - ROWS
     notes = (f"... and {left} more; --format json has them all",) if left > 0 else ()
     yield Section("Accuracy of outputs that differ (share of the bound)", columns, rows, notes)
+
+
+def _slower(diff: Diff) -> Iterator[Section]:
+    """Kernels that take several times as long as before, each in copies of its logits; no reason to fail."""
+    if not diff.slower:
+        return
+    columns = ("target", "op", "dtype", "shape", "output", "copies before", "copies after", "slower by")
+    rows = tuple(
+        (s.target, s.op, s.dtype, s.shape, s.output, *(f"{c:.3g}" for c in s.copies), f"{s.factor:.1f} times")
+        for s in diff.slower[:ROWS]
+    )
+    left = len(diff.slower) - ROWS
+    notes = (f"... and {left} more; --format json has them all",) if left > 0 else ()
+    yield Section("Kernels that became slower, in times of a copy of the logits (fails nothing)", columns, rows, notes)
 
 
 def _ulp(s: Shift) -> str:

@@ -15,6 +15,7 @@ from lossproof.records.waivers import Book
 from lossproof.running.summary import FindingGroup, GroupKey, Summary, behaviours
 from lossproof.running.timing import Clock
 from lossproof.running.withheld import withheld_text
+from lossproof.views.kernel_table import kernel_table
 from lossproof.views.shown_names import shown_names
 from lossproof.views.time_table import time_table
 
@@ -70,6 +71,7 @@ def print_run(
         *_agreement(summary),
         *_unsupported(summary, names),
         *_notes(summary, names),
+        *kernel_table(clock.kernels, names),
         *time_table(clock, names),
     ):
         out.print(part)

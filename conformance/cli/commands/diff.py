@@ -11,6 +11,7 @@ from lossproof.records.diff import Diff, Facts, compare
 from lossproof.records.headers import header_differences, left_out, names, paired, same_deck
 from lossproof.records.pairs import RecordSide, pairs
 from lossproof.records.record import read_record
+from lossproof.records.slowdowns import of_clock, slowdowns
 from lossproof.views.diff_formats import SHOW
 from lossproof.views.terminal import console
 
@@ -44,5 +45,7 @@ def diff_records(before: str, after: str, given: Sequence[str] = ()) -> Diff:
     diff = compare(facts, pairs(*sides))
     if not diff.compared:
         raise UsageError(f"{before} and {after} have no case of these targets in common; compare runs of one deck")
-    cut_short = tuple(str(side.record.path) for side in sides if not side.complete)
-    return replace(diff, facts=replace(facts, cut_short=cut_short))
+    cut_short = tuple(str(side.record.path) for side in sides if side.end is None)
+    was, now = (of_clock(side.end) for side in sides)
+    slower = tuple(s for a, b in chosen for s in slowdowns(a, was.get(a, {}), now.get(b, {})))
+    return replace(diff, facts=replace(facts, cut_short=cut_short), slower=slower)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import click
 
@@ -37,6 +38,8 @@ def run_command(
         raise UsageError("--resume finishes a record, --overwrite replaces it; give one of them")
     if not resume:
         new_record(outputs.record, overwrite=outputs.overwrite, hint="finish it with --resume, ")
+    if execution.times_kernels is None:
+        execution = replace(execution, times_kernels=bool(outputs.record) and deck.is_worth_timing)
     others = views(outputs, deck.place)
     take_one_arena()
     with contextlib.ExitStack() as stack:

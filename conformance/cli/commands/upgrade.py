@@ -120,6 +120,8 @@ def upgrade_command(
     with _folder(comparison.keep) as folder:
         with ThreadPoolExecutor(2) as pool:
             found = list(pool.map(sides.made, both))
+        if execution.times_kernels is None:
+            execution = replace(execution, times_kernels=deck.is_worth_timing)
         names = [side.named(name) for pair in pairs for side, name in zip(found, pair, strict=True)]
         with contextlib.ExitStack() as stack:
             shown = stack.enter_context(progress())

@@ -20,6 +20,7 @@ from lossproof.core.errors import UsageError
 from lossproof.core.observation import FAILING, VERDICTS, Observation
 from lossproof.records.diff import Diff
 from lossproof.records.record import json_ready
+from lossproof.records.slowdowns import of_clock
 from lossproof.records.waivers import Book, verdict
 from lossproof.running.summary import FindingGroup, GroupKey, Summary, behaviours
 from lossproof.running.withheld import withheld_text
@@ -27,6 +28,7 @@ from lossproof.views.diff_tables import Section, in_one_line, preface, sections
 from lossproof.views.html.accuracy import EDGES
 from lossproof.views.html.collect import Collected, Waived
 from lossproof.views.html.programs import ReproducerTexts
+from lossproof.views.kernel_table import kernel_section
 from lossproof.views.shown_names import shown_names
 
 # Groups of failures that get a card; the list has the others.
@@ -177,6 +179,7 @@ def _values(run: Run) -> dict[str, Any]:
         "evidence": Section("", ("", ""), tuple(_evidence(run))),
         "described": list(_described(header)),
         "not_given": _not_given(summary),
+        "kernels": kernel_section(of_clock(run.end), shown_names(header)),
         "suite": __version__,
     }
 
