@@ -69,9 +69,10 @@ def diff(before: str, after: str, **options: Any) -> int:
 @merged_output_options()
 @rule_options()
 def merge(shards: tuple[str, ...], **options: Any) -> int:
-    """Make one record of the SHARDS of a run, and print its report: what the whole run would have written and printed.
+    """Make one record of the SHARDS of a run or of a sweep, and print its report: what the whole would have written and
+    printed.
 
-    All shards must be there, once each, and of the same deck, targets and versions.
+    All shards must be there, once each, and of the same deck or sweep, targets and versions.
     """
     from lossproof.cli.commands.merge import merge_command
 

@@ -16,7 +16,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
@@ -185,6 +185,14 @@ class Record:
 
     def __iter__(self) -> Iterator[Observation]:
         """Read the observations, in order; those that are no pass have their call, unless it is one of the deck."""
+        return self.observations(with_call)
+
+    def with_every_call(self) -> Iterator[Observation]:
+        """Read the observations, in order; passes, too, have their call if it travels with the record."""
+        return self.observations(lambda o, calls: replace(o, call=calls[o.id]) if o.id in calls else o)
+
+    def observations(self, called: Callable[[Observation, Mapping[str, Any]], Observation]) -> Iterator[Observation]:
+        """Read the observations, in order, each as ``called`` makes it with the calls that came before it, by id."""
         calls: dict[str, Any] = {}
         for number, data in _lines(self.path, skip=1):
             if "end" in data:
@@ -192,7 +200,7 @@ class Record:
             elif is_call(data):
                 calls[data["of"]] = data["call"]
             else:
-                yield with_call(observation(self.path, number, data), calls)
+                yield called(observation(self.path, number, data), calls)
 
     def end(self) -> dict[str, Any] | None:
         """Read the facts at the end of a complete run; None if the run was cut short. Known after one pass."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lossproof.cases.shard import Division, Shard
+from lossproof.cases.shard import Division, Shard, parse_shard
 from lossproof.core.call import Call
 from lossproof.core.case_id import CONVENTION
 from lossproof.core.errors import UsageError
@@ -21,14 +21,14 @@ from lossproof.records.record import Record
 from lossproof.records.recorded_targets import Recorded, recorded_targets
 from lossproof.records.waivers import Book
 from lossproof.running.conclusions import Conclusions
-from lossproof.running.header import of_calls
 from lossproof.running.loop import groups
 from lossproof.running.resume import SAME, difference
 from lossproof.running.timing import Clock
 from lossproof.targets.target import Target
 
-# What a header's deck says of the calls of its shard.
+# What a header's deck says of the calls of its shard; of a sweep, whose digest is that of its kind.
 _OF_CALLS = ("digest", "calls")
+_OF_CHUNKS = ("calls",)
 # What may differ between the machines of the shards, and is kept of each.
 _OWN = ("python", "numpy", "platform", "cpu", "environment", "command")
 
@@ -43,7 +43,7 @@ def in_order(records: Sequence[Record]) -> list[Record]:
             raise UsageError(
                 f"{record.path} and {found[index].path} are both shard {index}/{of}; leave one of them out"
             )
-        pairs = [(name, _anywhere(first, name), _anywhere(record, name)) for name in SAME]
+        pairs = [(name, _anywhere(first, name), _anywhere(record, name)) for name in ("sweep", *SAME)]
         for name, one, other in (("number of shards", parts, of), *pairs):
             apart = difference(one, other, name)
             if apart:
@@ -60,8 +60,11 @@ def _anywhere(record: Record, name: str) -> Any:
     found = record.header.get(name)
     if not isinstance(found, Mapping):
         return found
+    if name == "sweep":
+        return whole_sweep(found)
     if name == "deck":
-        return {key: value for key, value in found.items() if key not in _OF_CALLS}
+        own = _OF_CHUNKS if "sweep" in record.header else _OF_CALLS
+        return {key: value for key, value in found.items() if key not in own}
     if name != "targets":
         return found
     return {target: _without(d, is_of_processor) for target, d in found.items()}
@@ -89,19 +92,32 @@ def _apart(shards: Sequence[Record]) -> list[dict[str, dict[str, str]]]:
 
 def _number(record: Record) -> tuple[int, int]:
     try:
-        shard = record.header["shard"]
-        found = Shard(int(shard["index"]), int(shard["of"]))
-    except (KeyError, TypeError, ValueError):
-        raise UsageError(f"{record.path} is no shard; expected records of lossproof run --shard I/N") from None
+        sweep = record.header.get("sweep")
+        shard = record.header["shard"] if sweep is None else sweep["shard"]
+        found = parse_shard(shard) if isinstance(shard, str) else Shard(int(shard["index"]), int(shard["of"]))
+    except (KeyError, TypeError, ValueError, UsageError):
+        what = "records of lossproof run --shard I/N, or of lossproof sweep --shard I/N"
+        raise UsageError(f"{record.path} is no shard; expected {what}") from None
     return found.index, found.of
 
 
-def merged_header(shards: Sequence[Record], calls: Sequence[Call], command: Sequence[str]) -> dict[str, Any]:
-    """The header of the whole, whose ``calls`` are given: that of the first shard, and what is each shard's own."""
+def whole_sweep(sweep: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a header says of a sweep, without the shard of it."""
+    return {key: value for key, value in sweep.items() if key != "shard"}
+
+
+def merged_header(shards: Sequence[Record], of_all: Mapping[str, Any], command: Sequence[str]) -> dict[str, Any]:
+    """The header of the whole: that of the first shard, and what is each shard's own. ``of_all`` is what it says of all
+    calls."""
     left_out = ("lossproof", "format", "shard", "withheld")
-    own = [{**r.header["shard"], **{k: r.header[k] for k in _OWN if k in r.header}} for r in shards]
+    own = [
+        {"index": i, "of": len(shards), **{k: r.header[k] for k in _OWN if k in r.header}}
+        for i, r in enumerate(shards, 1)
+    ]
     kept = {k: v for k, v in shards[0].header.items() if k not in left_out}
-    kept["deck"] = {**kept["deck"], **of_calls(calls)}
+    kept["deck"] = {**kept["deck"], **of_all}
+    if "sweep" in kept:
+        kept["sweep"] = whole_sweep(kept["sweep"])
     withheld: Counter[str] = Counter()
     for record in shards:
         withheld.update(record.header.get("withheld", {}))
@@ -163,13 +179,34 @@ class _Stream:
         while self.head is not None:
             if self.take().case.family != CONVENTION:
                 raise UsageError(f"cannot merge {self.record.path}: it does not follow its deck")
-        said = (self.record.end() or {}).get("observations")
-        if said is None:
-            raise UsageError(f"{self.record.path} is cut short; finish it with --resume, or run that shard again")
-        if said != self.count:
-            raise UsageError(
-                f"{self.record.path} has {self.count} observations; expected the {said} that its end names"
-            )
+        check_end(self.record, self.count)
+
+
+def check_end(record: Record, count: int) -> None:
+    """Raise :class:`UsageError` unless a shard came to its end, which names so many observations."""
+    said = (record.end() or {}).get("observations")
+    if said is None:
+        raise UsageError(f"{record.path} is cut short; finish it with --resume, or run that shard again")
+    if said != count:
+        raise UsageError(f"{record.path} has {count} observations; expected the {said} that its end names")
+
+
+@dataclass
+class ShardBooks:
+    """The books of shards, each for the targets that its own record describes. ``current`` is the shard that the last
+    observation is from; None for what is said of all."""
+
+    current: Record | None = None
+    _books: dict[str, Book] = field(default_factory=dict)
+
+    def in_force(self, book: Book) -> Book:
+        """The book of the current shard, or of the whole; they count together."""
+        if self.current is None:
+            return book
+        name = str(self.current.path)
+        if name not in self._books:
+            self._books[name] = replace(book, targets=recorded_targets(self.current))
+        return self._books[name]
 
 
 @dataclass
@@ -187,17 +224,11 @@ class Merged:
     clock: Clock = field(default_factory=Clock)
     seconds: float = 0.0
     lost: Mapping[str, str] = field(default_factory=dict)
-    _from: Record | None = None
-    _books: dict[str, Book] = field(default_factory=dict)
+    _books: ShardBooks = field(default_factory=ShardBooks)
 
     def book_in_force(self, book: Book) -> Book:
         """The book of the shard that the last observation is from, or of the whole run; they count together."""
-        if self._from is None:
-            return book
-        name = str(self._from.path)
-        if name not in self._books:
-            self._books[name] = replace(book, targets=recorded_targets(self._from))
-        return self._books[name]
+        return self._books.in_force(book)
 
     def observations(self) -> Generator[Observation]:
         """Every observation, and then the conclusions from all of them, which no shard could draw."""
@@ -210,9 +241,9 @@ class Merged:
             for target in several:
                 found = [o for call in stack for o in stream.of(target.name, call)]
                 conclusions.add(target, stack, found)
-                self._from = stream.record
+                self._books.current = stream.record
                 yield from found
-        self._from = None
+        self._books.current = None
         for stream in streams:
             stream.finish()
         yield from conclusions.verdicts()

@@ -14,6 +14,7 @@ from lossproof import __version__
 from lossproof.cases.shard import UNDIVIDED, Shard
 from lossproof.cases.sweeps.chunks import KINDS, Chunk, Part, outputs_of
 from lossproof.core.observation import Observation
+from lossproof.records.conditions import Subject
 from lossproof.records.waivers import Book
 from lossproof.running.header import evidence
 from lossproof.running.session import Session, Source
@@ -27,7 +28,7 @@ from lossproof.targets import selection
 from lossproof.targets.target import Target
 
 # The version of what chunks hold: the same number of another one may hold other calls.
-_VERSION = 1
+CHUNKS_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def opened_sweep(
 
 def session_over(
     source: Source,
-    targets: Sequence[Target],
+    targets: Sequence[Subject],
     book: Book,
     header: Mapping[str, Any],
     *,
@@ -182,8 +183,8 @@ def sweep_header(targets: Sequence[Target], part: Part) -> Mapping[str, Any]:
 def chunks_header(targets: Sequence[Target], kind: str, says: str, *, seed: int = 0, calls: int = 0) -> dict[str, Any]:
     """The first line of a record of chunks, whose calls are made again from their ids or travel with it."""
     about = {
-        "version": _VERSION,
-        "digest": hashlib.sha256(f"{_VERSION}/{kind}/{says}".encode()).hexdigest(),
+        "version": CHUNKS_VERSION,
+        "digest": hashlib.sha256(f"{CHUNKS_VERSION}/{kind}/{says}".encode()).hexdigest(),
         "size": kind,
         "seed": seed,
         "calls": calls,
