@@ -1,6 +1,6 @@
 """What judging a large call takes beside the arrays of the call and of its answer: peak memory, processor time.
 
-    python benchmarks/large_calls.py [--entries 67108864] [--base FOLDER]
+    python benchmarks/large_calls.py [--entries 67108864] [--classes 1048576] [--base FOLDER]
 
 Each case is judged in a process of its own, which makes call and answer row by row, so that nothing else is large. With
 ``--base``, the ``.dev`` folder of another checkout, the same is measured there, and the ratio of memory is printed;
@@ -77,9 +77,8 @@ def made(op: str, answer: str, n: int, k: int) -> tuple[Call, Outcome]:
     return Call(problem, "ordinary"), outcome
 
 
-def measure(op: str, answer: str, entries: int) -> dict[str, float]:
+def measure(op: str, answer: str, entries: int, k: int) -> dict[str, float]:
     """Megabytes beyond what was there before, and seconds."""
-    k = min(_CLASSES, max(1, entries // 4))
     call, outcome = made(op, answer, entries // k, k)
     before, start = peak(), time.process_time()
     (found,) = judged(CallGroup((call,)), [Target(ADAPTER)], [GroupAnswers((outcome,))], Clock())
@@ -88,9 +87,9 @@ def measure(op: str, answer: str, entries: int) -> dict[str, float]:
     return {"MB": peak() - before, "seconds": time.process_time() - start}
 
 
-def of(folder: Path, op: str, answer: str, entries: int) -> dict[str, float]:
+def of(folder: Path, op: str, answer: str, entries: int, k: int) -> dict[str, float]:
     """The measurement of a checkout, in a process of its own."""
-    command = [sys.executable, __file__, "--entries", str(entries), "--case", op, answer]
+    command = [sys.executable, __file__, "--entries", str(entries), "--classes", str(k), "--case", op, answer]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout)
@@ -100,21 +99,23 @@ def of(folder: Path, op: str, answer: str, entries: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=1 << 26)
+    parser.add_argument("--classes", type=int, default=_CLASSES, help="as many as there are entries: one row")
     parser.add_argument("--base", type=Path)
     parser.add_argument("--case", nargs=2, help="one case, as JSON")
     options = parser.parse_args()
+    k = min(options.classes, options.entries)
     if options.case:
         op, answer = options.case
-        print(json.dumps(measure(op, answer, options.entries)))
+        print(json.dumps(measure(op, answer, options.entries, k)))
         return
-    table = Table(title=f"{options.entries} entries: MB beside call and answer")
+    table = Table(title=f"{options.entries} entries, rows of {k}: MB beside call and answer")
     for column in ("op", "answer", "MB", "seconds", *(["base MB", "ratio"] if options.base else [])):
         table.add_column(column, justify="left" if column in ("op", "answer") else "right")
     for op, answer in CASES:
-        here = of(HERE, op, answer, options.entries)
+        here = of(HERE, op, answer, options.entries, k)
         row = [op, answer, f"{here['MB']:.0f}", f"{here['seconds']:.1f}"]
         if options.base:
-            there = of(options.base, op, answer, options.entries)
+            there = of(options.base, op, answer, options.entries, k)
             row += [f"{there['MB']:.0f}", f"{here['MB'] / there['MB']:.2f}"]
         table.add_row(*row)
     Console().print(table)
