@@ -47,7 +47,9 @@ _KEEP = click.option(
     metavar="N",
     help="Processes that play chunks, each with targets of its own.",
 )
-@click.option("--scheduler", default="", metavar="ADDRESS", help="Its workers play them (extra: cluster).")
+@click.option(
+    "--scheduler", default="", metavar="ADDRESS", help="Its workers play them; local: new ones here (extra: cluster)."
+)
 @_KEEP
 @output_options(record=RECORD_AS_OUTPUT)
 @click.option("--resume", is_flag=True, help="Finish the record of a sweep that was cut short, if there is one.")

@@ -88,6 +88,12 @@ def cli() -> None:
 @deck_options(kept=True, shard=True)
 @output_options()
 @click.option("--resume", is_flag=True, help="Finish the record of a run that was cut short, if there is one.")
+@click.option(
+    "--scheduler",
+    default="",
+    metavar="ADDRESS",
+    help="Its workers judge the targets, one each; local: new ones here (extra: cluster).",
+)
 @rule_options()
 @click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
 @execution_options(limits=True, cache=True, kernel_times=True)

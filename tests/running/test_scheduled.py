@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,14 +17,6 @@ from lossproof.running.timing import Clock
 from tests.running.test_sweep import CHUNK, HERE, IN_PROCESS, PART, played
 from tests.support.one_pattern import OnePattern
 from tests.support.views import lossproof
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    pytest.importorskip("distributed", reason="distributed is not installed (pip install 'lossproof[cluster]')")
-    distributed = importlib.import_module("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as there:
-        yield there
 
 
 def scheduled(cluster: Any, name: str, lost: dict[str, str]) -> Scheduled:
@@ -75,7 +66,7 @@ def test_a_target_that_does_not_start_is_one_line(cluster: Any) -> None:
 
 
 def test_the_package_is_asked_for_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lossproof.running.sweeping.scheduled.find_spec", lambda name: None)
+    monkeypatch.setattr("lossproof.running.cluster.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'lossproof\[cluster\]'"):
         Scheduled("tcp://127.0.0.1:1", [], IN_PROCESS, Rules(), Clock(), {})
 

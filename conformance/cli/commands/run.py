@@ -15,6 +15,7 @@ from lossproof.cli.shared_options import OutputOptions
 from lossproof.core.errors import UsageError
 from lossproof.running.loop import schedule, stacked
 from lossproof.running.resume import Resumed, begun
+from lossproof.running.scheduled_run import ScheduledRun
 from lossproof.running.session import Live, opened
 from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.targets import selection
@@ -30,12 +31,15 @@ def run_command(
     outputs: OutputOptions,
     require: Sequence[str],
     resume: bool,
+    scheduler: str = "",
 ) -> int:
     """Run, print, and return the exit code."""
     if resume and not outputs.record:
         raise UsageError("--resume needs the record that is to be finished; add --record FILE")
     if resume and outputs.overwrite:
         raise UsageError("--resume finishes a record, --overwrite replaces it; give one of them")
+    if scheduler and (resume or execution.in_process):
+        raise UsageError("--scheduler judges whole targets elsewhere; leave out --resume and --in-process")
     if not resume:
         new_record(outputs.record, overwrite=outputs.overwrite, hint="finish it with --resume, ")
     if execution.times_kernels is None:
@@ -58,4 +62,7 @@ def run_command(
             # sanity check: a session that was opened here runs
             assert isinstance(source, Live)
             source.tape = tape
+        if scheduler:
+            source = ScheduledRun(scheduler, targets, session.calls, deck, execution, session.source.clock)
+            session = replace(session, source=source)
         return told(session, outputs, others, tape, shown)

@@ -5,17 +5,16 @@ Results come in the order of the chunks, each once. What dask does when a worker
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from lossproof.cases.sweeps.chunks import Chunk
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
+from lossproof.running.cluster import connected
 from lossproof.running.session_options import Execution, Rules
 from lossproof.running.sweeping.chunk_play import ChunkPlayer
 from lossproof.running.sweeping.sweep_workers import ChunkResult, played_chunk
@@ -25,7 +24,6 @@ from lossproof.targets import selection
 # Chunks that are under way or wait for those before them, for each thread of the workers.
 _AHEAD = 4
 _RETRIES = 1
-_SECONDS = 30
 
 
 @dataclass
@@ -44,12 +42,7 @@ class Scheduled:
     lost: dict[str, str]
 
     def __post_init__(self) -> None:
-        if find_spec("distributed") is None:
-            raise UsageError("--scheduler needs the package distributed; pip install 'lossproof[cluster]'")
-        try:
-            self._client: Any = importlib.import_module("distributed").Client(self.address, timeout=_SECONDS)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"no scheduler answers at {self.address}: {error}") from None
+        self._client: Any = connected(self.address)
 
     def play(self, chunks: Iterator[Chunk]) -> Generator[list[Observation]]:
         """Yield the observations of each chunk, in order. Raises :class:`UsageError` where targets do not start."""

@@ -1,0 +1,104 @@
+"""A run on the workers of a cluster has the record of any other run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lossproof.core.errors import UsageError
+from lossproof.core.observation import Observation
+from lossproof.running import scheduled_run
+from lossproof.running.scheduled_run import TargetResult, judged_anywhere
+from lossproof.running.session_options import DeckOptions, Execution
+from tests.support.timeless import timeless_lines
+from tests.support.views import lossproof
+
+timeless = partial(timeless_lines, without=("command", "environment"))
+PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
+SMOKE = ("--deck", "smoke", "--op", "softmax", "--dtype", "float32", "--dtype", "float16", "--quiet")
+TARGETS = ("numpy", PLANTED, f"{PLANTED}+careful")
+DECK, IN_PROCESS = DeckOptions(size="smoke", ops=("softmax",), dtypes=("float32",)), Execution(in_process=True)
+SOME = Observation("softmax/float32/ordinary/n1-k2/00000000", "value", "numpy", "pass")
+
+
+def test_its_record_is_that_of_any_other_run(cluster: Any, tmp_path: Path) -> None:
+    here, there = tmp_path / "here.jsonl", tmp_path / "there.jsonl"
+    one = lossproof("run", *TARGETS, *SMOKE, "--record", str(here))
+    other = lossproof("run", *TARGETS, *SMOKE, "--scheduler", cluster.scheduler_address, "--record", str(there))
+    expected = timeless(here)
+    # sanity check: there are conclusions, failures, and a comparison of modes
+    assert [o for o in expected[1:-1] if "/convention/" in o["id"]]
+    assert [o for o in expected[1:-1] if "/convention/modes/" in o["id"]]
+    assert [o for o in expected[1:-1] if o["verdict"] == "fail"]
+    assert timeless(there) == expected
+    assert (one.exit_code, one.stdout) == (other.exit_code, other.stdout)
+
+
+@dataclass
+class Task:
+    work: Callable[[], TargetResult]
+
+    def result(self) -> TargetResult:
+        return self.work()
+
+
+@dataclass
+class Inline:
+    """A client whose one worker is this process, and answers of a target what it is given."""
+
+    given: Callable[[str, DeckOptions, Execution, str], TargetResult] = judged_anywhere
+
+    def submit(self, work: object, *asked: Any, **how: object) -> Task:
+        # sanity check: that is what is put to workers
+        assert work is judged_anywhere
+        return Task(partial(self.given, *asked))
+
+    def close(self) -> None: ...
+
+
+def run_of(monkeypatch: pytest.MonkeyPatch, *given: Callable[..., TargetResult]) -> Any:
+    monkeypatch.setattr(scheduled_run, "connected", lambda address: Inline(*given))
+    return lossproof("run", *TARGETS[:2], *SMOKE, "--no-cache", "--scheduler", "somewhere")
+
+
+def test_a_target_that_no_worker_judges_is_lost_and_the_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dying(name: str, *asked: Any) -> TargetResult:
+        if name == "numpy":
+            raise OSError("the worker died")
+        return judged_anywhere(name, *asked)
+
+    result = run_of(monkeypatch, dying)
+    assert result.exit_code == 1
+    assert "numpy was lost: no worker judged it to its end: the worker died" in result.output
+    assert "planted softmax float32 dominating value" in result.output
+
+
+def test_what_a_worker_says_of_its_user_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*asked: Any) -> TargetResult:
+        raise UsageError("unknown target")
+
+    result = run_of(monkeypatch, refusing)
+    assert (result.exit_code, "unknown target" in result.stderr) == (2, True)
+
+
+def test_another_deck_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run_of(monkeypatch, lambda *asked: TargetResult([SOME], {}, {}))
+    assert result.exit_code == 2
+    assert "the worker of numpy has judged another deck, with softmax/float32/ordinary/n1-k2/00000000" in result.stderr
+
+
+def test_a_worker_has_the_same_lossproof() -> None:
+    with pytest.raises(UsageError, match=r"a worker has lossproof .* expected 0\.0\.1; update the cluster"):
+        judged_anywhere("numpy", DECK, IN_PROCESS, "0.0.1")
+
+
+@pytest.mark.parametrize("other", [("--resume", "--record", "r.jsonl"), ("--in-process",)])
+def test_whole_targets_are_judged_elsewhere(other: tuple[str, ...], tmp_path: Path) -> None:
+    result = lossproof("run", "numpy", "--scheduler", "local", *other)
+    assert result.exit_code == 2
+    assert "leave out --resume and --in-process" in result.stderr
