@@ -12,6 +12,7 @@ import numpy as np
 
 from . import compose, jax_source, processor
 from .drivers import nvidia_driver
+from .jax_giant import JaxGiant
 from .jax_modes import Modes
 from .jax_tensors import computed, error_kind, timed
 from .kernel_times import Measure
@@ -37,6 +38,7 @@ class JaxAdapter:
     def __init__(self) -> None:
         self.meter = Meter()
         self._modes = Modes(self.meter)
+        self.giant = JaxGiant(self._modes.evaluate)
         how = "JAX has no loss functions: composed from jax.nn.log_softmax in float32 (float64 for float64)"
         ops = {
             "softmax": Support("native"),

@@ -203,25 +203,27 @@ def _evaluated(adapter: Adapter, problem: Problem, device: str, mode: str) -> Ou
     except MemoryError as error:
         return Outcome(error="resource", message=("out of memory: %s" % error).rstrip(": "))
     except ProcessLost as lost:
-        return Outcome(error=lost.kind, message=_said(lost.__cause__ or lost), last=True)
+        return Outcome(error=lost.kind, message=said(lost.__cause__ or lost), last=True)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # the boundary to foreign code: whatever it raises is its answer, SystemExit too
-        return Outcome(error=_kind(adapter, error), message=_said(error))
+        return Outcome(error=kind_of(adapter, error), message=said(error))
 
 
 def sorted_outcome(adapter: Adapter, found: Mapping[str, Any]) -> Outcome:
     """Sort what was computed from what raised."""
     failed = {name: a for name, a in found.items() if isinstance(a, BaseException)}
-    failures = {name: (_kind(adapter, error), _said(error)) for name, error in failed.items()}
+    failures = {name: (kind_of(adapter, error), said(error)) for name, error in failed.items()}
     return Outcome(outputs={name: a for name, a in found.items() if name not in failed}, failures=failures)
 
 
-def _kind(adapter: Adapter, error: BaseException) -> str:
+def kind_of(adapter: Adapter, error: BaseException) -> str:
+    """Return the kind of an exception, of ``ERROR_KINDS``."""
     return adapter.error_kind(error) if isinstance(error, Exception) else "internal"
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
+    """Return what an exception says, in one line."""
     # A plain function notes where in its own code it was.
     place = next((note for note in getattr(error, "__notes__", ()) if note.startswith("at ")), "")
     # Messages are lines.

@@ -13,6 +13,7 @@ from typing import Any, Dict, Optional, Tuple
 import numpy as np
 
 from . import layouts, processor, source
+from .numpy_giant import NumpyGiant
 from .numpy_source import TO_BFLOAT16, lines
 from .protocol import (
     ARRAYS,
@@ -47,6 +48,7 @@ class NumpyAdapter:
     name = "numpy"
 
     def __init__(self) -> None:
+        self.giant = NumpyGiant(self.evaluate)
         profiles = {(op, dtype): "W" for op in _RULES for dtype in ("bfloat16", "float16")}
         ops = {
             "softmax": Support("native"),

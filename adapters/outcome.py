@@ -60,6 +60,26 @@ class Outcome:
         return replace(self, error=error, message=message)
 
 
+@dataclass(frozen=True)
+class GiantOutcome:
+    """The answer to a giant problem, of whose equal results the lowest and the highest are told.
+
+    ``outcome``   the answer, whose outputs are the lowest results, in the shapes of the small problem
+    ``highest``   ``{output: Tensor}``, the highest ones
+    ``rows``      ``{output: (2, ...)}``, near which row of the giant tensor the lowest and the highest ones were
+    ``needed``, ``available``  bytes of memory that it was to take, and that were there; 0 where nobody asked
+    ``held``, ``peak``  bytes that were taken before the op, and at most; 0 where nothing says so
+    """
+
+    outcome: Outcome
+    highest: Mapping[str, Tensor] = field(default_factory=dict)
+    rows: Mapping[str, np.ndarray] = field(default_factory=dict)
+    needed: int = 0
+    available: int = 0
+    held: int = 0
+    peak: int = 0
+
+
 class UnsupportedProblem(Exception):
     """Raised by an adapter for a problem outside its capabilities. The message says what and why."""
 

@@ -12,7 +12,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
-from .outcome import Meter, Outcome, ProcessLost, Tensor, UnsupportedProblem
+from .outcome import GiantOutcome, Meter, Outcome, ProcessLost, Tensor, UnsupportedProblem
 from .outputs import ARRAYS, NEEDS, OUTPUTS, REDUCED, wanted
 
 try:  # Python 3.8 has Protocol; keep the import in one place for type checkers.
@@ -37,6 +37,8 @@ __all__ = [
     "Adapter",
     "Capabilities",
     "Description",
+    "Giant",
+    "GiantOutcome",
     "Meter",
     "Outcome",
     "Problem",
@@ -173,6 +175,42 @@ class Problem:
         return self.result_dtype if output in REDUCED else self.dtype
 
 
+@dataclass(frozen=True, eq=False)
+class Giant:
+    """A giant problem is a small one spread over large tensors, of two axes, the classes last.
+
+    ``problem``  the small one, of n rows and k classes
+    ``rows``     the rows of the giant tensor: row r is row r modulo n of the small one
+    ``classes``  its classes
+    ``places``   int64 ``(k - 1,)``: where the classes of the small one but its last are, which is at all other places;
+                 empty where the classes are as many
+    """
+
+    problem: Problem
+    rows: int
+    classes: int
+    places: np.ndarray
+
+    def labels(self) -> np.ndarray:
+        """Return the label of each row of the giant tensor, int64; a label that is ignored stays what it is."""
+        p = self.problem
+        # sanity check: who asks for labels has some
+        assert p.target is not None
+        here = p.target
+        if self.places.size:
+            ignored = here == p.ignore_index if p.ignore_index is not None else np.zeros(here.shape, dtype=bool)
+            here = np.where(ignored, here, self.places[np.where(ignored, 0, here)])
+        return self.repeated(here)
+
+    def repeated(self, a: np.ndarray) -> np.ndarray:
+        """Return an array of the small problem's rows for those of the giant one."""
+        out = np.empty((self.rows, *a.shape[1:]), dtype=a.dtype)
+        whole = self.rows // len(a) * len(a)
+        out[:whole].reshape(-1, *a.shape)[...] = a
+        out[whole:] = a[: self.rows - whole]
+        return out
+
+
 @dataclass(frozen=True)
 class Support:
     """Support is the way in which an adapter offers one op.
@@ -302,9 +340,9 @@ class Adapter(Protocol):
     """An implementation under test. Nothing is subclassed: a module or an object with these members will do.
 
     ``name``, ``describe``, ``capabilities``, ``evaluate``, ``error_kind`` and ``script`` are required. One that
-    compiles may have a :class:`Meter` as ``meter`` besides, and one that has its tensors timed a method ``timed`` (see
-    ``kernel_times``); one that makes tensors shows them to ``watch.seen`` when they are made, so that an operation is
-    caught that writes into them.
+    compiles may have a :class:`Meter` as ``meter`` besides, one that has its tensors timed a method ``timed`` (see
+    ``kernel_times``), and one that takes giant problems a ``giant.GiantDriver`` as ``giant``; one that makes tensors
+    shows them to ``watch.seen`` when they are made, so that an operation is caught that writes into them.
     """
 
     @property

@@ -16,6 +16,7 @@ import tensorflow as tf
 from . import compose, processor, tensorflow_source
 from .kernel_times import Measure
 from .protocol import LOSSES, OPS, OUTPUTS, Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
+from .tensorflow_giant import TensorFlowGiant
 from .tensorflow_modes import Modes, deterministic, has_determinism, has_keras, is_native
 from .tensorflow_tensors import computed, error_kind, timed
 
@@ -39,6 +40,7 @@ class TensorFlowAdapter:
     def __init__(self) -> None:
         self.meter = Meter()
         self._modes = Modes(self.meter)
+        self.giant = TensorFlowGiant(self._modes.evaluate)
         ops = {
             "softmax": Support("native"),
             "log_softmax": Support("native"),

@@ -29,6 +29,7 @@ from .protocol import (
     UnsupportedProblem,
 )
 from .torch_compiled import Compiled, available
+from .torch_giant import TorchGiant
 from .torch_ops import DTYPES, NAMES, function, placed
 from .torch_tensors import OFFERED_LAYOUTS, computed, derive, error_kind
 
@@ -66,6 +67,7 @@ class TorchAdapter:
     def __init__(self) -> None:
         self.meter = Meter()
         self._compiled = Compiled(self.meter)
+        self.giant = TorchGiant(self._outputs)
         ops = {
             "softmax": Support("native"),
             "log_softmax": Support("native"),

@@ -15,7 +15,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 
-from .protocol import Capabilities, Description, Outcome, Problem, Support, Tensor
+from .protocol import Capabilities, Description, Giant, GiantOutcome, Outcome, Problem, Support, Tensor
 
 VERSION = 1
 MAGIC = b"lossproof\x00\x01\n"
@@ -23,7 +23,7 @@ _LENGTHS = struct.Struct(">IQ")
 # So much of what comes before the first frame is kept to be shown.
 _GREETING = 400
 HEAD = len(MAGIC) + _LENGTHS.size
-_CLASSES = {c.__name__: c for c in (Capabilities, Description, Outcome, Problem, Support, Tensor)}
+_CLASSES = {c.__name__: c for c in (Capabilities, Description, Giant, GiantOutcome, Outcome, Problem, Support, Tensor)}
 # Numbers and truth values; never objects.
 _KINDS = "fiub"
 Message = Dict[str, Any]

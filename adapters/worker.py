@@ -19,7 +19,7 @@ from typing import Callable, Iterator, Mapping, NoReturn, Optional, Sequence, Se
 
 import numpy as np
 
-from . import local, wire
+from . import giant, local, wire
 from .compiled import keep_compiled
 from .kernel_times import kernel_times
 from .protocol import THREADS, Adapter, Outcome
@@ -147,6 +147,9 @@ def _reply(adapter: Adapter, message: Message, device: str, mode: str) -> Messag
         shape = message["rows"], message["classes"]
         times, why = kernel_times(adapter, message["op"], message["dtype"], shape, device, mode)
         return {"kind": "times", "times": times, "error": why}
+    if kind == "giant":
+        found = giant.answer(adapter, message["giant"], device, mode, most=message["most"])
+        return {"kind": "giant", "id": message["id"], "outcome": found}
     if kind != "evaluate":
         return message
     if not local.takes(adapter.capabilities().in_mode(mode, device), message.get("tier", "core")):

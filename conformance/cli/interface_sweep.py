@@ -93,4 +93,43 @@ def soak(target: tuple[str, ...], **options: Any) -> int:
     return soak_command(target, **options)
 
 
-SWEEP_COMMANDS = (sweep, soak)
+@click.command()
+@click.argument("target", nargs=-1)
+@click.option(
+    "--case",
+    "cases",
+    help="Only this case (repeatable): grid, labels, counts, elements, classes, far or rows.",
+    **MANY_NAMES,
+)
+@click.option("--op", "ops", help="Only this op (repeatable).", **MANY_NAMES)
+@click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **MANY_NAMES)
+@click.option(
+    "--memory",
+    default=0.0,
+    type=click.FloatRange(min=0),
+    metavar="GIB",
+    help="The most memory that one call may take (0: all that is there).",
+)
+@click.option(
+    "--timeout",
+    default=1800.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="The most that one call may take.",
+)
+@click.option("--in-process", is_flag=True, help="Targets in this process; a crash ends the run.")
+@output_options(record=RECORD_AS_OUTPUT)
+@rule_options()
+def giant(target: tuple[str, ...], **options: Any) -> int:
+    """Ask for tensors beyond 2^31 elements, 2^24 rows and other limits of indices, grids and counts. TARGET is as for
+    lossproof run.
+
+    Memory is asked for first: what would take more than there is has the verdict resource, with the figures.
+    """
+    from lossproof.cli.commands.giant import giant_command
+
+    return giant_command(target, **options)
+
+
+SWEEP_COMMANDS = (sweep, soak, giant)

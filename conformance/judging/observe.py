@@ -129,7 +129,7 @@ def _profiles(declared: Declared, exact: Truth) -> tuple[str, ...]:
 def _beyond_grade(calls: Sequence[Call], stack: _Stack) -> Bools:
     """Calls with randomly ordered data whose error exceeds the statistical grade."""
     random = np.array([c.random_order for c in calls], dtype=bool)
-    if not random.any() or max(stack.exact.batch.k, stack.exact.batch.n) < GRADED_TERMS:
+    if not random.any() or max(stack.exact.batch.k, stack.exact.batch.n * stack.exact.copies) < GRADED_TERMS:
         return np.zeros(len(calls), dtype=bool)
     return random & ~stack.judge(stack.declared.profile, randomly_ordered=True).ok
 
@@ -138,7 +138,7 @@ def _escalate(base: Observation, call: Call, stack: _Stack, i: int, *, excused: 
     """An undecided case: raise Arb's precision until the verdict is certain."""
     p = solved_by(call.problem, stack.declared.mean)
     for precision in PRECISIONS:
-        one = replace(stack, exact=truth([p], precision=precision), got=stack.got[i : i + 1])
+        one = replace(stack, exact=truth([p], precision=precision, copies=stack.exact.copies), got=stack.got[i : i + 1])
         judged = one.judge(stack.declared.profile)
         if not judged.undecided[0]:
             return _one(base, call, one, judged, 0, beyond=False, excused=excused)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lossproof.core.case_id import CaseId, Kind
-from lossproof.core.clauses import EXEMPT, MODES, RELATIVE, TAIL
+from lossproof.core.clauses import EXEMPT, MEMORY, MODES, RELATIVE, TAIL
 from lossproof.core.observation import Observation
 from lossproof.records.diff_options import ON_BITS, ON_CONVENTION, ON_REGRESSION
 from lossproof.records.waivers import symptom, verdict
@@ -18,7 +18,7 @@ _RANK = {"pass": 0, "convention": 0, "suspect": 1, "unsupported": 2, "fail": 3}
 _WORST = 4
 # Grades that are lost, and the level of that: other bits in another mode are no more than other bits, and small results
 # that lose their relative accuracy are within their bound.
-_GRADES = {"determinism": ON_REGRESSION, "batch": ON_REGRESSION, MODES: ON_BITS, TAIL: ""}
+_GRADES = {"determinism": ON_REGRESSION, "batch": ON_REGRESSION, MODES: ON_BITS, TAIL: "", MEMORY: ""}
 _GOOD_GRADES = frozenset({"bitwise", RELATIVE})
 
 

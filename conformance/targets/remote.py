@@ -18,13 +18,13 @@ from itertools import groupby
 
 from lossproof.adapters import local, wire
 from lossproof.adapters.boot import UNSUITABLE
-from lossproof.adapters.protocol import Outcome, Problem
+from lossproof.adapters.protocol import Giant, GiantOutcome, Outcome, Problem
 from lossproof.core.errors import UsageError
 from lossproof.targets.introduced import Introduced
 from lossproof.targets.launch import Launch, Processes
 from lossproof.targets.lost import NotStartingError, TargetLostError
 from lossproof.targets.process import Fault, Process
-from lossproof.targets.replies import check_hello, outcome_of
+from lossproof.targets.replies import check_hello, giant_outcome_of, outcome_of
 from lossproof.targets.target import with_variables
 
 # What answers nothing at all is not worth hours of restarts: a framework, or its kernels of one op for one dtype.
@@ -205,6 +205,24 @@ class Lane:
             yield outcome
             is_first = False
 
+    def giant_outcome(self, giant: Giant, most: int) -> GiantOutcome:
+        """Return the answer to a giant problem, whatever happens to the process; a later one has a fresh one then."""
+        try:
+            if self._process is None:
+                self.start()
+            # sanity check: start leaves a process or raises
+            assert self._process is not None
+            number = next(self._ids)
+            request = wire.pack({"kind": "giant", "id": number, "giant": giant, "most": most})
+            (reply,) = self._process.ask([request])
+            return giant_outcome_of(reply, number)
+        except Fault as fault:
+            self._stop()
+            return GiantOutcome(Outcome(error=fault.kind, message=str(fault)))
+        except wire.WireError as error:
+            self._stop()
+            return GiantOutcome(Outcome(error="crash", message=f"its answer cannot be used: {error}"))
+
     def script(self, problem: Problem) -> str:
         """Return the adapter's own script for a problem. Raises :class:`UsageError` where it has none."""
         if self._process is None:
@@ -282,6 +300,12 @@ class Remote(Introduced):
     def script(self, problem: Problem) -> str:
         """Return the adapter's own script for a problem. Raises :class:`UsageError` where it has none."""
         return self._lane.script(problem)
+
+    def giant_outcome(self, giant: Giant, most: int) -> GiantOutcome:
+        """Return the answer to a giant problem; a command takes none."""
+        if self._launch.is_command:
+            return GiantOutcome(Outcome(error="unsupported", message=f"{self.name} takes no giant problems"))
+        return self._lane.giant_outcome(giant, most)
 
     def outcomes(
         self, problems: Sequence[Problem], *, isolate: bool, watch: bool, alone: str = ""

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from lossproof.adapters import wire
-from lossproof.adapters.protocol import ERROR_KINDS, OUTPUTS, Capabilities, Description, Outcome, Support, Tensor
+from lossproof.adapters.protocol import (
+    ERROR_KINDS,
+    OUTPUTS,
+    Capabilities,
+    Description,
+    GiantOutcome,
+    Outcome,
+    Support,
+    Tensor,
+)
 from lossproof.core.errors import UsageError
 
 _PROTOCOL = "docs/adapter-protocol.md says what it must hold"
@@ -54,6 +63,20 @@ def outcome_of(reply: wire.Message, number: int) -> Outcome:
     found = reply.get("outcome")
     if not isinstance(found, Outcome):
         raise wire.WireError("it has no outcome")
+    _check(found)
+    return found
+
+
+def giant_outcome_of(reply: wire.Message, number: int) -> GiantOutcome:
+    """Return the outcome of the giant request of a number. Raises :class:`wire.WireError` for a reply that is none."""
+    found = reply.get("outcome")
+    if reply["kind"] != "giant" or reply.get("id") != number or not isinstance(found, GiantOutcome):
+        raise wire.WireError(f"it is {reply['kind']!r} of {reply.get('id')}, not the outcome of request {number}")
+    _check(found.outcome)
+    return found
+
+
+def _check(found: Outcome) -> None:
     if found.error is not None and found.error not in _ERRORS:
         raise wire.WireError(f"its error is {found.error!r}, none of {', '.join(_ERRORS)}")
     for name, tensor in found.outputs.items():
@@ -61,4 +84,3 @@ def outcome_of(reply: wire.Message, number: int) -> Outcome:
             raise wire.WireError(f"it has an output {name!r}, none of {', '.join(OUTPUTS)}")
         if not isinstance(tensor, Tensor) or not isinstance(tensor.data, np.ndarray):
             raise wire.WireError(f"its {name} is no Tensor")
-    return found

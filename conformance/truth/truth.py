@@ -30,11 +30,13 @@ class Truth:
     ``batch``     the problems
     ``rows``      their row quantities
     ``expected``  the exact result of each output, special values in place
+    ``copies``    how often each row occurs in what is reduced: a mean stays what it is, its bound does not
     """
 
     batch: Batch
     rows: Rows
     expected: dict[str, Expected]
+    copies: int = 1
     _allowed: dict[Model, Allowed] = field(default_factory=dict)
     _tails: dict[Model, dict[str, Tail]] = field(default_factory=dict)
 
@@ -44,7 +46,7 @@ class Truth:
         ``randomly_ordered`` takes the statistical summation constant, for the quality grade only; ``online`` adds the
         rescaling error of kernels that declare it.
         """
-        model = Model(self.batch.fmt, profile, online=online, random=randomly_ordered)
+        model = Model(self.batch.fmt, profile, online=online, random=randomly_ordered, copies=self.copies)
         if model not in self._allowed:
             self._allowed[model] = _as_returned(allow(self.batch, self.rows, model), self.batch, self.expected)
         return self._allowed[model]
@@ -54,15 +56,15 @@ class Truth:
 
         Computed once: all targets share them.
         """
-        model = Model(self.batch.fmt, profile, online=online)
+        model = Model(self.batch.fmt, profile, online=online, copies=self.copies)
         if model not in self._tails:
             allowed = self.allowed(profile, online=online).outputs
             self._tails[model] = tails(self.batch, self.rows, model, self.expected, allowed)
         return self._tails[model].get(output)
 
 
-def truth(problems: Sequence[Problem], *, precision: int | None = None) -> Truth:
-    """Compute the exact results of problems of one signature.
+def truth(problems: Sequence[Problem], *, precision: int | None = None, copies: int = 1) -> Truth:
+    """Compute the exact results of problems of one signature, of which each row occurs so many times in a mean.
 
     float64 is computed in double-double (Arb where that would overflow), the other dtypes in float64, both with
     certified radii; variants, and with a ``precision`` in bits everything is computed with Arb balls.
@@ -70,11 +72,11 @@ def truth(problems: Sequence[Problem], *, precision: int | None = None) -> Truth
     batch = transformed(stack(problems))
     rows = analyse(batch)
     core = _core(batch, rows) if precision is None and not batch.is_variant else _in_balls(batch, rows, precision)
-    model = Model(batch.fmt, batch.fmt.default_profile)
+    model = Model(batch.fmt, batch.fmt.default_profile, copies=copies)
     bound = allow(batch, rows, model)
     expected = (overlay_variant if batch.is_variant else overlay)(batch, rows, core, bound.unjudged)
     expected |= {name: expected[again] for name in batch.outputs if (again := TABLE[name].repeats)}
-    return Truth(batch, rows, expected, {model: _as_returned(bound, batch, expected)})
+    return Truth(batch, rows, expected, copies, {model: _as_returned(bound, batch, expected)})
 
 
 def _as_returned(bound: Allowed, batch: Batch, expected: Mapping[str, Expected]) -> Allowed:

@@ -56,12 +56,14 @@ class Model:
     ``online``   whether partial sums are rescaled by ``exp(m_old - m_new)`` when the running maximum grows (section 3)
     ``random``   whether terms are in random order: the statistical summation constant of section 9, for the quality
                  grade only
+    ``copies``   how often each row occurs in what is reduced (section 5)
     """
 
     fmt: Format
     profile: str
     online: bool = False
     random: bool = False
+    copies: int = 1
 
     def roundings_of_sum(self, n: int) -> float:
         """The roundings h(n) that one term meets in a sum of n terms (sections 1 and 9)."""

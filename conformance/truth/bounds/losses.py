@@ -324,13 +324,13 @@ def reduced(batch: Batch, rows: Rows, model: Model, exact: F64, T_row: F64, S: F
     """The error of a reduction of rows (section 5): (B, N) for none, (B, 1) for sum and mean.
 
     ``exact``, ``T_row``, ``S`` (B, N) are the rows, their errors and their sums of magnitudes; ``summands`` are the
-    terms that a framework may sum flat.
+    terms that a framework may sum flat, each of them as often as a row occurs.
     """
     kept = batch.kept
     T_row, S = np.where(kept, T_row, 0.0), np.where(kept, S, 0.0)
     if batch.reduction == "none":
         return np.where(kept, T_row, model.tau)
-    rounding = np.expm1(model.roundings_of_sum(summands) * t(model.u_s))
+    rounding = np.expm1(model.roundings_of_sum(summands * model.copies) * t(model.u_s))
     A = np.sum(T_row, 1, keepdims=True) + rounding * np.sum(S + T_row, 1, keepdims=True)
     T_sum = A + model.tau
     if model.sixteen:
