@@ -18,13 +18,13 @@ from itertools import groupby
 
 from lossproof.adapters import local, wire
 from lossproof.adapters.boot import UNSUITABLE
-from lossproof.adapters.protocol import Giant, GiantOutcome, Outcome, Problem
+from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.core.errors import UsageError
 from lossproof.targets.introduced import Introduced
 from lossproof.targets.launch import Launch, Processes
 from lossproof.targets.lost import NotStartingError, TargetLostError
 from lossproof.targets.process import Fault, Process
-from lossproof.targets.replies import check_hello, giant_outcome_of, outcome_of
+from lossproof.targets.replies import check_hello, outcome_of
 from lossproof.targets.target import with_variables
 
 # What answers nothing at all is not worth hours of restarts: a framework, or its kernels of one op for one dtype.
@@ -205,23 +205,20 @@ class Lane:
             yield outcome
             is_first = False
 
-    def giant_outcome(self, giant: Giant, most: int) -> GiantOutcome:
-        """Return the answer to a giant problem, whatever happens to the process; a later one has a fresh one then."""
+    def asked(self, message: wire.Message) -> wire.Message:
+        """Return the reply to a message. Raises :class:`Fault` where the process ends over it, or is given up."""
         try:
+            if self.given_up is not None:
+                raise self.given_up
             if self._process is None:
                 self.start()
             # sanity check: start leaves a process or raises
             assert self._process is not None
-            number = next(self._ids)
-            request = wire.pack({"kind": "giant", "id": number, "giant": giant, "most": most})
-            (reply,) = self._process.ask([request])
-            return giant_outcome_of(reply, number)
-        except Fault as fault:
+            (reply,) = self._process.ask([wire.pack(message)])
+        except Fault:
             self._stop()
-            return GiantOutcome(Outcome(error=fault.kind, message=str(fault)))
-        except wire.WireError as error:
-            self._stop()
-            return GiantOutcome(Outcome(error="crash", message=f"its answer cannot be used: {error}"))
+            raise
+        return reply
 
     def script(self, problem: Problem) -> str:
         """Return the adapter's own script for a problem. Raises :class:`UsageError` where it has none."""
@@ -239,18 +236,10 @@ class Lane:
     def kernel_times(self, op: str, dtype: str, shape: tuple[int, int]) -> dict[str, float]:
         """Return the seconds of an op, see :func:`lossproof.adapters.kernel_times.kernel_times`; nothing where there
         are none. Raises :class:`TargetLostError` where the process ends over it."""
+        rows, classes = shape
         try:
-            if self.given_up is not None:
-                raise self.given_up
-            if self._process is None:
-                self.start()
-            # sanity check: start leaves a process or raises
-            assert self._process is not None
-            rows, classes = shape
-            asked = {"kind": "times", "op": op, "dtype": dtype, "rows": rows, "classes": classes}
-            (reply,) = self._process.ask([wire.pack(asked)])
+            reply = self.asked({"kind": "times", "op": op, "dtype": dtype, "rows": rows, "classes": classes})
         except Fault as fault:
-            self._stop()
             raise TargetLostError(str(fault)) from None
         return {str(name): float(seconds) for name, seconds in reply.get("times", {}).items()}
 
@@ -301,11 +290,10 @@ class Remote(Introduced):
         """Return the adapter's own script for a problem. Raises :class:`UsageError` where it has none."""
         return self._lane.script(problem)
 
-    def giant_outcome(self, giant: Giant, most: int) -> GiantOutcome:
-        """Return the answer to a giant problem; a command takes none."""
-        if self._launch.is_command:
-            return GiantOutcome(Outcome(error="unsupported", message=f"{self.name} takes no giant problems"))
-        return self._lane.giant_outcome(giant, most)
+    def asked(self, message: wire.Message) -> wire.Message | None:
+        """Return the reply to a message that workers in Python alone understand; None of a command, which does not.
+        Raises :class:`Fault` where the process ends over it."""
+        return None if self._launch.is_command else self._lane.asked(message)
 
     def outcomes(
         self, problems: Sequence[Problem], *, isolate: bool, watch: bool, alone: str = ""

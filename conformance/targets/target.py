@@ -11,8 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol, cast, runtime_checkable
 
 from lossproof.adapters import kernel_times, local
-from lossproof.adapters.giant import answer as answer_giant
-from lossproof.adapters.protocol import Adapter, Capabilities, Description, Giant, GiantOutcome, Outcome, Problem
+from lossproof.adapters.protocol import Adapter, Capabilities, Description, Outcome, Problem
 from lossproof.core.errors import UsageError
 from lossproof.core.profiles import Declared, default_profile
 from lossproof.targets import exec_command
@@ -93,15 +92,6 @@ class TimedPlayer(Protocol):
 
     def kernel_times(self, op: str, dtype: str, shape: tuple[int, int]) -> dict[str, float]:
         """Return seconds by name, as :func:`lossproof.adapters.kernel_times.kernel_times` does."""
-        ...
-
-
-@runtime_checkable
-class GiantPlayer(Protocol):
-    """A giant player is a player that can be asked giant problems, too."""
-
-    def giant_outcome(self, giant: Giant, most: int) -> GiantOutcome:
-        """Return the answer to a giant problem, which may take so many bytes of memory (0: all there are)."""
         ...
 
 
@@ -195,14 +185,6 @@ class Target:
         adapter = cast(Adapter, self.adapter)
         for problem in problems:
             yield local.answer(adapter, problem, self.device, self.mode, watch=watch, alone=alone)
-
-    def play_giant(self, giant: Giant, *, most: int = 0) -> GiantOutcome:
-        """Put a giant problem to the adapter, which may take so many bytes of memory (0: all there are)."""
-        if isinstance(self.adapter, GiantPlayer):
-            return self.adapter.giant_outcome(giant, most)
-        if self.player is not None:
-            return GiantOutcome(Outcome(error="unsupported", message=f"{self.name} takes no giant problems"))
-        return answer_giant(cast(Adapter, self.adapter), giant, self.device, self.mode, most=most)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from lossproof.running.session_options import Execution, Rules
 from lossproof.running.sweeping.sweep_session import chunks_header, session_over
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
+from lossproof.targets.giant_asks import ask_giant
 from lossproof.targets.target import Target
 
 
@@ -69,7 +70,7 @@ def observed(
             # docs/bounds.md, section 3: any of the classes far below may round a sum up.
             answer = GiantOutcome(Outcome(error="unsupported", message="rows of far classes are not for profile S"))
         else:
-            answer = target.play_giant(_only(giant.giant, output), most=most)
+            answer = ask_giant(target, _only(giant.giant, output), most=most)
     with clock.phase("judge"):
         return observe_giant(
             giant.call,

@@ -1,0 +1,39 @@
+"""Giant problems are put to targets: in this process, or by a message of their own to the worker."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from lossproof.adapters import giant as giants
+from lossproof.adapters import wire
+from lossproof.adapters.protocol import Adapter, Giant, GiantOutcome, Outcome
+from lossproof.targets.process import Fault
+from lossproof.targets.remote import Remote
+from lossproof.targets.replies import giant_outcome_of
+from lossproof.targets.target import Target
+
+# Each answer comes before the next question.
+_ID = 0
+
+
+def ask_giant(target: Target, giant: Giant, *, most: int = 0) -> GiantOutcome:
+    """Put a giant problem to a target, which may take so many bytes of memory (0: all there are).
+
+    Whatever happens to its process is the answer; the next problem has a fresh one then.
+    """
+    if target.player is None:
+        return giants.answer(cast(Adapter, target.adapter), giant, target.device, target.mode, most=most)
+    try:
+        message = {"kind": "giant", "id": _ID, "giant": giant, "most": most}
+        reply = target.adapter.asked(message) if isinstance(target.adapter, Remote) else None
+        if reply is None:
+            return _failed("unsupported", f"{target.name} takes no giant problems")
+        return giant_outcome_of(reply, _ID)
+    except Fault as fault:
+        return _failed(fault.kind, str(fault))
+    except wire.WireError as error:
+        return _failed("crash", f"its answer cannot be used: {error}")
+
+
+def _failed(error: str, message: str) -> GiantOutcome:
+    return GiantOutcome(Outcome(error=error, message=message))
