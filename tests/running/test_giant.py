@@ -268,3 +268,15 @@ def test_a_mean_of_copies_has_the_bound_of_all_rows() -> None:
         assert np.allclose(a["value"], b["value"], rtol=1e-9, atol=0)
         assert np.allclose(a["vjp"], b["vjp"][:, :n], rtol=1e-9, atol=0)
         assert np.all(a["value"] > truth([one]).allowed(profile).outputs["value"])
+
+
+def test_what_is_asked_is_the_small_problem_with_a_cotangent_for_all_its_copies() -> None:
+    for call in giant_calls(["counts", "rows"]):
+        asked_for, small = call.giant.problem.cotangent, call.call.problem.cotangent
+        # sanity check: both are given
+        assert asked_for is not None
+        assert small is not None
+        assert isinstance(asked_for, np.ndarray)
+        assert asked_for == small * call.copies
+        assert call.copies > 2**15
+        assert FORMATS[call.call.problem.dtype].holds(asked_for)

@@ -225,7 +225,7 @@ def giant_call(case: GiantCase, op: str, dtype: str, limits: Limits = LIMITS) ->
     )
     call = Call(problem, f"giant-{case.name}", "giant", random_order=True)
     # Of the mean of all rows, each of which occurs so many times: the share of a row in the gradient is the same.
-    asked = replace(problem, cotangent=cotangent * copies) if copies > 1 else problem
+    asked = replace(problem, cotangent=np.asarray(cotangent * copies)) if copies > 1 else problem
     return GiantCall(case, call, Giant(asked, rows, classes, places), copies)
 
 
