@@ -18,7 +18,7 @@ COPY = "copy"
 # The bytes of an entry: bfloat16 has no NumPy dtype.
 _COPIED = {"float64": np.float64, "float32": np.float32, "bfloat16": np.uint16, "float16": np.float16}
 # The best of so many turns: all of them within the seconds, and the least whatever they take.
-_LEAST, _MOST, _SECONDS = 3, 15, 0.01
+_LEAST, _MOST, _SECONDS = 2, 10, 0.007
 
 Action = Callable[[], object]
 Measure = Callable[[Mapping[str, Action]], Dict[str, float]]

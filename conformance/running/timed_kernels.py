@@ -17,7 +17,7 @@ _ON_ACCELERATOR: tuple[RowsClasses, ...] = ((512, 32768), (2_097_152, 8))
 # What is compiled for each of them is asked of the shape of language models alone, in the dtypes of training.
 _DTYPES_IF_COMPILED = (FLOAT32.name, BFLOAT16.name)
 # Each kernel is timed so many times, with all the others between: what slows a machine down for a moment is over then.
-_ROUNDS = 2
+_ROUNDS = 3
 
 
 def timed(targets: Iterable[Target], pairs: Sequence[tuple[str, str]]) -> dict[str, dict[str, dict[str, float]]]:
