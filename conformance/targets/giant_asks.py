@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from lossproof.adapters import giant as giants
@@ -19,16 +20,23 @@ _ID = 0
 def ask_giant(target: Target, giant: Giant, *, most: int = 0) -> GiantOutcome:
     """Put a giant problem to a target, which may take so many bytes of memory (0: all there are).
 
-    Whatever happens to its process is the answer; the next problem has a fresh one then.
+    Whatever happens to its process is the answer. The next problem has a fresh one in any case: allocators keep memory,
+    which would be missing there, and which the next peak would hide. For that reason nothing is said of the memory of
+    this process.
     """
     if target.player is None:
-        return giants.answer(cast(Adapter, target.adapter), giant, target.device, target.mode, most=most)
+        answer = giants.answer(cast(Adapter, target.adapter), giant, target.device, target.mode, most=most)
+        return replace(answer, held=0, peak=0)
+    if not isinstance(target.adapter, Remote):
+        return _failed("unsupported", f"{target.name} takes no giant problems")
     try:
-        message = {"kind": "giant", "id": _ID, "giant": giant, "most": most}
-        reply = target.adapter.asked(message) if isinstance(target.adapter, Remote) else None
+        reply = target.adapter.asked({"kind": "giant", "id": _ID, "giant": giant, "most": most})
         if reply is None:
             return _failed("unsupported", f"{target.name} takes no giant problems")
-        return giant_outcome_of(reply, _ID)
+        answer = giant_outcome_of(reply, _ID)
+        if answer.peak:
+            target.adapter.renew()
+        return answer
     except Fault as fault:
         return _failed(fault.kind, str(fault))
     except wire.WireError as error:

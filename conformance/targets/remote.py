@@ -295,6 +295,10 @@ class Remote(Introduced):
         Raises :class:`Fault` where the process ends over it."""
         return None if self._launch.is_command else self._lane.asked(message)
 
+    def renew(self) -> None:
+        """End the process: the next call has a fresh one, which holds nothing."""
+        self._lane.close()
+
     def outcomes(
         self, problems: Sequence[Problem], *, isolate: bool, watch: bool, alone: str = ""
     ) -> Iterator[Outcome]:
