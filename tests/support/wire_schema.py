@@ -163,6 +163,18 @@ MESSAGES: Mapping[str, tuple[str, str, Mapping[str, Schema], Mapping[str, Schema
     "again": ("again", "worker: a process before this one has ended during a problem", {"id": _NUMBER}, {}),
     "script request": ("script", "engine: a program is wanted", {"problem": _ref("Problem")}, {}),
     "script": ("script", "worker: the program, or why there is none", {"text": _TEXT, "error": _TEXT}, {}),
+    "times request": (
+        "times",
+        "engine: seconds of a kernel are wanted",
+        {"op": _one_of(*OPS), "dtype": _one_of(*DTYPES), "rows": _NUMBER, "classes": _NUMBER},
+        {},
+    ),
+    "times": (
+        "times",
+        "worker: seconds by name, or why there are none",
+        {"times": _map_of(_TEXT, _ref("float")), "error": _TEXT},
+        {},
+    ),
     "deck": (
         "deck",
         "a file of requests begins with it; the worker repeats it",

@@ -77,10 +77,11 @@ def test_what_is_said_in_a_run_is_valid(monkeypatch: pytest.MonkeyPatch) -> None
     try:
         assert len(list(run(targets, CALLS))) > len(CALLS) // 2
         targets[0].script(CALLS[0].problem)
+        assert targets[0].kernel_times("softmax", "float32", (2, 3))
     finally:
         selection.close(targets)
-    assert set.union(*(check(bytes(data)) for data in said.values())) == {"evaluate", "script"}
-    assert set.union(*(check(bytes(data)) for data in heard.values())) == {"hello", "outcome", "script"}
+    assert set.union(*(check(bytes(data)) for data in said.values())) == {"evaluate", "script", "times"}
+    assert set.union(*(check(bytes(data)) for data in heard.values())) == {"hello", "outcome", "script", "times"}
 
 
 def test_what_is_in_files_is_valid(tmp_path: Path) -> None:
@@ -118,6 +119,8 @@ RIGHT = [
     {"kind": "outcome", "id": 1, "outcome": OUTCOME},
     *({"kind": "outcome", "id": 1, "outcome": Outcome(error=error)} for error in (*ERROR_KINDS, "crash", "timeout")),
     {"kind": "withheld", "id": 1},
+    {"kind": "times", "op": "softmax", "dtype": "float32", "rows": 2, "classes": 3},
+    {"kind": "times", "times": {"copy": 0.5}, "error": ""},
     {"kind": "again", "id": 1},
     {"kind": "bye"},
 ]
@@ -132,6 +135,7 @@ WRONG = [
     {"kind": "outcome", "id": "1", "outcome": OUTCOME},
     {"kind": "outcome", "id": 1, "outcome": Outcome(error="oops")},
     {"kind": "outcome", "id": 1, "outcome": {"value": np.zeros(2)}},
+    {"kind": "times", "times": {"copy": "fast"}, "error": ""},
     {"kind": "evaluate", "id": 1, "problem": Problem("softplus", "float32", np.zeros(2))},
 ]
 
