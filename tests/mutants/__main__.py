@@ -24,10 +24,10 @@ from tests.spec.registry import CLAUSES
 
 from .kit.mutant import Mutant
 from .matrix import table
-from .matrix.kill import Kill, Matrix, distinct, verdicts, weak
+from .matrix.kill import Kill, Matrix, distinct, goes_everywhere, verdicts, weak
 from .matrix.record import COMMAND, PATH, Record, read, text, troubles, witness_troubles
 from .matrix.registry import collect
-from .matrix.search import goes_everywhere, matrix
+from .matrix.search import matrix
 from .matrix.verify import recorded, renewed
 
 

@@ -22,6 +22,7 @@ from tests.mutants.matrix.verify import recorded, renewed, verified
 MUTANTS = collect()
 MUTANT = MUTANTS["upstream log_softmax: x - lse"]
 CONTROL = MUTANTS["control softmax: np"]
+ALLOWED = MUTANTS["upstream log_softmax: tail flushed"]
 CONVENTION = MUTANTS["clause softmax: limit at +inf in float16 only"]
 
 
@@ -99,6 +100,36 @@ def test_a_control_that_has_become_wrong_is_touched(deck: list[Call]) -> None:
     touched = unexpected(wrong, found.kills)
     assert set(touched) == set(CONTROL.dtypes)
     assert all("a control is killed" in line for line in touched.values())
+
+
+@pytest.mark.parametrize("step", [2.0**-6, -(2.0**-6)])
+def test_one_that_a_clause_allows_and_that_has_become_wrong_is_killed(step: float, deck: list[Call]) -> None:
+    """It is judged together with its parent, by the lower and the upper ends of their answers."""
+
+    def off(x: np.ndarray, **options: Any) -> np.ndarray:
+        return np.asarray(ALLOWED.value(x, **options) * x.dtype.type(1 + step))
+
+    parent = MUTANTS[ALLOWED.reference]
+    wrong: Mutant = replace(ALLOWED, value=off)
+    found = verified({ALLOWED.id: wrong, parent.id: parent}, deck, Record(), processes=1)
+    killed = unexpected(wrong, found.kills)
+    assert set(killed) == set(ALLOWED.dtypes)
+    assert all(f"is killed although {ALLOWED.allowed} allows it" in line for line in killed.values())
+    assert unexpected(parent, found.kills) == {}
+    # By as many calls as if its parent were not there.
+    alone = recorded({ALLOWED.id: wrong}, deck, Record(), processes=1)
+    for dtype in ALLOWED.dtypes:
+        assert found.kills[ALLOWED.id, dtype].killers == alone[ALLOWED.id, dtype].killers
+
+
+def test_parts_of_the_deck_say_together_what_it_says_in_one_process(record: Record, deck: list[Call]) -> None:
+    several = {m.id: m for m in (MUTANT, CONVENTION, CONTROL, ALLOWED)}
+    alone, shared = (recorded(several, deck, record, processes=n) for n in (1, 2))
+    assert shared == alone
+    # sanity check: each was put to calls
+    assert {name for name, _ in alone} == set(several)
+    judged = sum(len(c.outputs) for c in deck if not c.is_check and c.outline.op == CONTROL.op)
+    assert sum(kill.judged for (name, _), kill in alone.items() if name == CONTROL.id) >= judged / 2
 
 
 def test_a_witness_that_ordinary_calls_kill_is_none() -> None:

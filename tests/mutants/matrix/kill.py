@@ -109,6 +109,11 @@ def takes(mutant: Mutant, p: Problem) -> bool:
     return kind in mutant.targets and all(name in mutant.options for name, is_used in used.items() if is_used)
 
 
+def goes_everywhere(mutant: Mutant) -> bool:
+    """Whether every call says something of a mutant: of controls, and of those that a clause allows."""
+    return mutant.kind == "control" or bool(mutant.allowed)
+
+
 def gather(result: Matrix, part: Matrix) -> None:
     """Merge what became of mutants in another part of the deck."""
     for key, kill in part.items():

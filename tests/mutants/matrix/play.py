@@ -18,7 +18,7 @@ from tests.mutants.kit.mutant import Mutant
 from tests.mutants.kit.sharing import shared_steps
 
 from .fast_judging import judged
-from .kill import Kill, Matrix, label, reference
+from .kill import Kill, Matrix, goes_everywhere, label, reference
 from .outcomes import Asked, depends_on_arguments_alone, forget, outcomes
 from .places import Answered
 
@@ -30,7 +30,7 @@ def play(calls: Sequence[Call], asked: Asked, mutants: Mapping[str, Mutant]) -> 
     dtype = calls[0].outline.dtype
     answers = outcomes(calls, asked, mutants)
     several = [
-        Answered(declared(mutants[name], dtype), answers[name], alike=mutants[name].kind == "control") for name in asked
+        Answered(declared(mutants[name], dtype), answers[name], alike=goes_everywhere(mutants[name])) for name in asked
     ]
     result: Matrix = {}
     for name, found in zip(asked, judged(calls, several), strict=True):

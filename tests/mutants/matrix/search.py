@@ -9,7 +9,7 @@ from lossproof.core.call import Call
 from lossproof.running.loop import groups
 from tests.mutants.kit.mutant import Mutant
 
-from .kill import Matrix, gather, label_of, made_for, merged, takes
+from .kill import Matrix, gather, goes_everywhere, label_of, made_for, merged, takes
 from .play import play
 from .processes import in_processes
 from .registry import collect
@@ -124,11 +124,6 @@ def _needs(mutant: Mutant, group: Sequence[Call], result: Matrix, until: _Until)
     if seen.calls < _ENOUGH or families & (set(made_for(mutant)) - set(seen.families)):
         return True
     return until.apart and not large and len({label_of(r) for r in seen.killers}) < _LABELS
-
-
-def goes_everywhere(mutant: Mutant) -> bool:
-    """Whether every call says something of a mutant: of controls, and of those that a clause allows."""
-    return mutant.kind == "control" or bool(mutant.allowed)
 
 
 def is_put(mutant: Mutant, group: Sequence[Call]) -> bool:

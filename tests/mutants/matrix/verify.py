@@ -11,12 +11,15 @@ from lossproof.running.convention_ledger import alike
 from lossproof.running.loop import groups
 from tests.mutants.kit.mutant import Mutant
 
-from .kill import Key, Matrix, distinct, label_of, made_for, merged, reference, takes, unlike
+from .kill import Key, Matrix, distinct, gather, goes_everywhere, label_of, made_for, merged, reference, takes, unlike
 from .outcomes import Asked
 from .play import play
 from .processes import in_processes
 from .record import YARDSTICK, Record, chosen, troubles, witness_troubles
-from .search import goes_everywhere, is_put, known, matrix
+from .search import is_put, known, matrix
+
+# Parts that the jobs are divided into; with a few for each process the last one to end is short.
+_PARTS = 100
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,29 @@ def recorded(
     those of ``ordinary``, are put to all ordinary calls; where a mutant need not be killed it is put to one call.
     """
     jobs = _jobs(mutants, list(calls), record, controls=controls, ordinary={*record.witnesses.values(), *ordinary})
-    return merged(in_processes(_play, jobs, _cost, processes))
+    return merged(in_processes(_play, _parts(jobs), lambda part: sum(map(_cost, part)), processes))
 
 
-def _play(job: _Job) -> Matrix:
-    return play(job.calls, job.asked, job.mutants)
+def _play(part: Sequence[_Job]) -> Matrix:
+    result: Matrix = {}
+    for job in part:
+        gather(result, play(job.calls, job.asked, job.mutants))
+    return result
+
+
+def _parts(jobs: Sequence[_Job]) -> list[list[_Job]]:
+    """Jobs in their order, in parts of about equal cost: what becomes of all mutants in one travels between processes
+    together, which for each job alone takes as long as some jobs."""
+    most = sum(map(_cost, jobs)) / _PARTS
+    parts: list[list[_Job]] = []
+    cost = most
+    for job in jobs:
+        if cost >= most:
+            parts.append([])
+            cost = 0.0
+        parts[-1].append(job)
+        cost += _cost(job)
+    return parts
 
 
 def _cost(job: _Job) -> int:
