@@ -29,7 +29,7 @@ class TorchGiant:
 
     def bytes_each(self, op: str, dtype: str, *, gradient: bool) -> float:
         """Return the bytes at the peak for each logit."""
-        size = DTYPES[dtype].itemsize
+        size = torch.empty(0, dtype=DTYPES[dtype]).element_size()
         return (_SOFTMAX_16 if op == "softmax" and size == 2 else _ARRAYS)[gradient] * size
 
     def place(self, a: np.ndarray, dtype: str, device: str) -> Any:
