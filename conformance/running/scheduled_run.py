@@ -18,7 +18,7 @@ from lossproof.core.case_id import CONVENTION
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.waivers import Book
-from lossproof.running.cluster import connected
+from lossproof.running.cluster import connected, pinned
 from lossproof.running.conclusions import Conclusions
 from lossproof.running.loop import schedule, stacked
 from lossproof.running.session import opened
@@ -77,7 +77,10 @@ class ScheduledRun:
         """What the workers found, by target."""
         names = [t.name for t in self.targets]
         asked = (self.deck, self.execution, __version__)
-        tasks = [client.submit(judged_anywhere, name, *asked, pure=False, retries=_RETRIES) for name in names]
+        tasks = [
+            client.submit(judged_anywhere, name, *asked, pure=False, retries=_RETRIES, resources=pinned(client, [name]))
+            for name in names
+        ]
         start = time.perf_counter()
         found = {name: deque(self._result(name, task)) for name, task in zip(names, tasks, strict=True)}
         self.clock.waiting += time.perf_counter() - start

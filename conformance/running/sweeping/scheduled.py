@@ -14,7 +14,7 @@ from typing import Any
 from lossproof.cases.sweeps.chunks import Chunk
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
-from lossproof.running.cluster import connected
+from lossproof.running.cluster import connected, pinned
 from lossproof.running.session_options import Execution, Rules
 from lossproof.running.sweeping.chunk_play import ChunkPlayer
 from lossproof.running.sweeping.sweep_workers import ChunkResult, played_chunk
@@ -56,7 +56,14 @@ class Scheduled:
 
     def _submitted(self, chunk: Chunk) -> Any:
         return self._client.submit(
-            play_anywhere, tuple(self.names), self.execution, self.rules, chunk, pure=False, retries=_RETRIES
+            play_anywhere,
+            tuple(self.names),
+            self.execution,
+            self.rules,
+            chunk,
+            pure=False,
+            retries=_RETRIES,
+            resources=pinned(self._client, self.names),
         )
 
     def _result(self, chunk: Chunk, future: Any) -> list[Observation]:
