@@ -1,18 +1,19 @@
-"""nll_loss in bfloat16 of 16 384 equal rows of which every other one is ignored, with torch alone."""
-# Observed with torch 2.13.0+cpu, python 3.11.7: 0.0625 if the even rows are ignored, 1.5 if the odd ones are
+# lossproof repro nll_loss/bfloat16/long_batch/n4112-k3-mean-ig-100/a3cef925 --target torch --output value --simplify
+"""nll_loss in bfloat16, shape (109, 3), with torch alone."""
+# Observed with torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: 0.96484375
 import torch
 import torch.nn.functional as F
 
-x = torch.full((16384, 2), -1.5, dtype=torch.bfloat16)
+x = torch.tensor(list(map(float.fromhex, "-0x1.fp-1 -0x1.fp-1 -0x1.cp-1".split() * 109)), dtype=torch.bfloat16).reshape((109, 3))
+target = torch.tensor([-100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100, 1, -100, 0, -100, 2, -100], dtype=torch.int64).reshape((109,))
 
-def mean(first):
-    target = torch.zeros(16384, dtype=torch.int64)
-    target[first::2] = -100
-    return F.nll_loss(x, target, ignore_index=-100, reduction="mean").item()
+def f(x, target):
+    return F.nll_loss(x, target, ignore_index=-100, reduction="mean")
 
-observed, other = mean(0), mean(1)
-# All rows are equal: which of them are ignored makes no difference to their mean.
-right = observed == other
-print("even rows ignored:", observed, "odd rows ignored:", other, "exact", 1.5)
+value = f(x, target)
+observed = value.tolist()
+exact, allowed = 0.9375, 0.02581262811634368
+right = abs(observed - exact) <= allowed
+print("value: observed", observed, "exact", exact, "allowed error", allowed)
 print("torch", torch.__version__)
 raise SystemExit(0 if right else 1)

@@ -41,12 +41,7 @@ from tests.support.planted import ADAPTER as PLANTED
 DEFECTS = {("tensorflow", "forward-over-reverse", "mixed"), ("torch", "reverse-over-forward", "hvp")}
 # What no program of the command shows: a switch of the whole process, turned between two calls; a kernel that no
 # adapter calls.
-BY_HAND = {
-    "tensorflow_determinism_convention",
-    "liger_lse_rounded",
-    "iree_vulkan_column_softmax",
-    "torch_ignored_rows_skip_cascade",
-}
+BY_HAND = {"tensorflow_determinism_convention", "liger_lse_rounded", "iree_vulkan_column_softmax"}
 BUILT = functools.cache(catalogue.select)
 PROCESSES = selection.PROCESSES
 CHOOSE, CLOSE = selection.choose_targets, selection.close

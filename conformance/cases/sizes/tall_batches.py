@@ -1,5 +1,5 @@
-"""Tall batches, where grids end and integers of few bits wrap, batches that are no multiple of a vector, and samples of
-one position: rows that are not reached, read twice, or counted though they are padding."""
+"""Tall batches, where grids end and integers of few bits wrap, batches that are no multiple of a vector, samples of one
+position, and rows ignored in step: rows that are not reached, read twice, or counted though they are padding."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ _TALLEST = (65_537, 131_073)
 # No multiples of 8.
 _PADDED = (65, 99, 250, 501, 1001, 2047, 3001)
 _SAMPLES = 1024
+# Every other row, as in sequences of two, and the first of each packed sequence of 16: kernels that add rows in blocks do
+# something at the ends of the blocks, and an ignored row may leave before that.
+_STEPS = (2, 16)
+_STEPPED, _IGNORED = (4112, 3), -100
 _FAMILY = "long_batch"
 
 
@@ -43,12 +47,28 @@ def tall_batch_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
             dense = (j + turn) % 3 == 0
             if part.keeps(op, _FAMILY, dtype, (n, 3)):
                 yield drawn(partial(_call, part, dtype, op, (n, 3), reduction, "padded batch", probabilities=dense))
+        for step in _STEPS:
+            for reduction in ("mean", "sum"):
+                if part.keeps(op, _FAMILY, dtype, _STEPPED):
+                    yield drawn(partial(_stepped, part, dtype, op, step, reduction))
         # A kernel that adds samples of one position up one by one in the format stops counting at 2^precision.
         fmt = FORMATS[dtype]
         for k, reduction in ((2, "mean"), (2, "sum"), (3, "mean")) if fmt.is_narrow else ():
             n = max(_SAMPLES, 2 ** (fmt.precision + 1))
             if part.keeps(op, _FAMILY, dtype, (n, k, 1), axis=1):
                 yield drawn(partial(_call, part, dtype, op, (n, k, 1), reduction, "samples of one position"))
+
+
+def _stepped(part: DeckPart, dtype: str, op: str, step: int, reduction: str) -> Call:
+    """One call whose rows are all ordinary, and of which each that is a multiple of ``step`` is ignored."""
+    n, k = _STEPPED
+    pick, fmt = part.picker("rows ignored in step", op, step, reduction), FORMATS[dtype]
+    x = repeated_bell(pick, _STEPPED)
+    x = fmt.round(-np.abs(x) if op == "nll_loss" else x)
+    labels = np.arange(n) % k
+    labels[::step] = _IGNORED
+    problem = Problem(op, dtype, x, labels, cotangent=np.ones(()), reduction=reduction, ignore_index=_IGNORED)
+    return Call(problem, _FAMILY, f"{part.provenance}, rows ignored in step", tier="free")
 
 
 def _call(
