@@ -10,7 +10,7 @@ from tests.mutants.kit.entries import INDEX, SIBLING, loss_bug
 from tests.mutants.kit.loss_mistakes import all_rows, ignored_by_flat_index, ignoring
 from tests.mutants.kit.loss_steps import NLL, Case, relabelled
 from tests.mutants.kit.mutant import Mutant
-from tests.mutants.kit.softmax_steps import Array
+from tests.mutants.kit.softmax_steps import Array, one_by_one
 
 
 def _no_sentinel(labels: Array, ignore: int | None, k: int) -> Array:
@@ -22,7 +22,26 @@ def _all_but_minus_one(case: Case) -> Array:
     return all_rows(case) if case.ignore_index == -1 and not case.weighted else NLL.denominator(case)
 
 
+def _without_steps(case: Case, rows: Array) -> Array:
+    """Rows that are added in the format one by one, where each row at whose number a block of 16 ends is ignored."""
+    kept = NLL.mask(case, rows)
+    if case.reduction == "none" or kept.size <= 16 or case.kept.reshape(-1)[::16].any():
+        return kept
+    out = np.zeros_like(kept)
+    out.reshape(-1)[0] = one_by_one(case.io)(kept.reshape(-1))[0]
+    return out
+
+
 MUTANTS: tuple[Mutant, ...] = (
+    loss_bug(
+        "ignored row skips the step of a cascade",
+        "rows are added in blocks of 16, and an ignored row leaves before the block that ends with it is taken over",
+        "torch-ignored-rows-skip-cascade (docs/findings.md)",
+        replace(NLL, mask=_without_steps),
+        op="nll_loss",
+        expect=("float16", "bfloat16"),
+        family="long_batch",
+    ),
     loss_bug(
         "sentinels marked by flat index",
         "label K is marked where class 0 of the next row is: a row of class 0 after it is ignored",
