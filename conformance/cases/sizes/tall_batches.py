@@ -22,8 +22,8 @@ _TALLEST = (65_537, 131_073)
 # No multiples of 8.
 _PADDED = (65, 99, 250, 501, 1001, 2047, 3001)
 _SAMPLES = 1024
-# Every other row, as in sequences of two, and the first of each packed sequence of 16: kernels that add rows in blocks do
-# something at the ends of the blocks, and an ignored row may leave before that.
+# Every other row, as in sequences of two, and the first of each packed sequence of 16: kernels that add rows in blocks
+# do something at the ends of the blocks, and an ignored row may leave before that.
 _STEPS = (2, 16)
 _STEPPED, _IGNORED = (4112, 3), -100
 _FAMILY = "long_batch"
