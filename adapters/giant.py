@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Protocol, Tuple
 
 import numpy as np
 
@@ -19,11 +19,6 @@ from .given import Given
 from .memory import HostMemory
 from .outcome import GiantOutcome, Outcome, ProcessLost, Tensor, UnsupportedProblem
 from .protocol import Adapter, Giant, Problem
-
-try:
-    from typing import Protocol
-except ImportError:  # pragma: no cover
-    raise SystemExit("lossproof adapters need Python 3.8 or newer") from None
 
 # Elements that are pulled back at once.
 BLOCK = 1 << 22

@@ -43,5 +43,8 @@ def pinned(client: Any, names: Iterable[str]) -> dict[str, float]:
     ever: then any worker takes it, and says whether it has the device.
     """
     kinds = {spec(name).device.partition(":")[0] for name in names} - {"", "cpu"}
+    if not kinds:
+        # A sweep asks for each chunk, and the scheduler may be far away.
+        return {}
     declared = {kind for worker in client.scheduler_info()["workers"].values() for kind in worker["resources"]}
     return dict.fromkeys(sorted(kinds & declared), 1.0)
