@@ -191,6 +191,14 @@ def check_end(record: Record, count: int) -> None:
         raise UsageError(f"{record.path} has {count} observations; expected the {said} that its end names")
 
 
+def told_ends(shards: Sequence[Record], clock: Clock) -> float:
+    """Tell a clock what the ends of shards say of theirs, and return the seconds of all."""
+    ends = [record.end() or {} for record in shards]
+    for end in ends:
+        clock.more(end.get("clock", {}))
+    return sum((end.get("seconds", 0.0) for end in ends), 0.0)
+
+
 @dataclass
 class ShardBooks:
     """The books of shards, each for the targets that its own record describes. ``current`` is the shard that the last
@@ -247,10 +255,7 @@ class Merged:
         for stream in streams:
             stream.finish()
         yield from conclusions.verdicts()
-        for record in self.shards:
-            end = record.end() or {}
-            self.seconds += end.get("seconds", 0.0)
-            self.clock.more(end.get("clock", {}))
+        self.seconds += told_ends(self.shards, self.clock)
 
     def close(self) -> None:
         """Nothing runs."""

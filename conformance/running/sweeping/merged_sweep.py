@@ -14,7 +14,7 @@ from lossproof.core.observation import Observation
 from lossproof.records.record import Record
 from lossproof.records.recorded_targets import recorded_targets
 from lossproof.records.waivers import Book
-from lossproof.running.merge import ShardBooks, check_end, merged_header
+from lossproof.running.merge import ShardBooks, check_end, merged_header, told_ends
 from lossproof.running.session import Session
 from lossproof.running.session_options import Rules
 from lossproof.running.sweeping.sweep_session import CHUNKS_VERSION, session_over
@@ -77,9 +77,7 @@ class MergedSweep:
         self._books.current = None
         for stream in streams:
             stream.finish()
-            end = stream.record.end() or {}
-            self.seconds += end.get("seconds", 0.0)
-            self.clock.more(end.get("clock", {}))
+        self.seconds += told_ends(self.shards, self.clock)
 
     def close(self) -> None:
         """Nothing runs."""
