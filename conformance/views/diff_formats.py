@@ -19,15 +19,15 @@ _NUMBERS = frozenset({"outputs", "bits", "moved"})
 
 
 def print_text(out: Console, diff: Diff, reasons: Sequence[str]) -> None:
-    """Print a comparison as tables."""
+    """Print a comparison as tables; what names files and targets is not broken in the middle of a name."""
     for line in preface(diff):
-        out.print(escape(line))
+        out.print(escape(line), soft_wrap=True)
     for section in sections(diff):
         out.print(_table(section))
         for note in section.notes:
-            out.print(escape(f"  {note}"))
+            out.print(escape(f"  {note}"), soft_wrap=True)
     head = f"[bold red]CHANGED[/]: {escape(', '.join(reasons))}" if reasons else "[bold green]OK[/]"
-    out.print(f"{head} ({escape(in_one_line(diff))})")
+    out.print(f"{head} ({escape(in_one_line(diff))})", soft_wrap=True)
 
 
 def _table(section: Section) -> Table:
