@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from typing import Any
 
-from lossproof.cases.explore import what_is_missing
 from lossproof.core.call import Call
-from lossproof.core.errors import UsageError
 from lossproof.core.variant import Variant
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.function_check import check_function
@@ -160,10 +158,6 @@ def check_implementation(
     kind, for a framework that is not installed, for a deck without a call of that op and those dtypes, and for calls
     that are none. A report of which nothing was judged is not ``ok``; what was left out is in its ``left_out``.
     """
-    if explore < 0:
-        raise UsageError(f"explore is {explore}; expected a number of calls, or 0 for none")
-    if explore and what_is_missing():
-        raise UsageError(what_is_missing())
     declared = Declaration(
         op=op,
         grad=grad,

@@ -62,6 +62,12 @@ _OPTIONS = (
     TIMEOUT_OPTION,
     click.option("--deck", default="default", show_default=True, metavar="NAME", help="smoke, default or full."),
     click.option("--seed", default=0, show_default=True, type=int, metavar="N", help="Seed of the deck."),
+    click.option(
+        "--explore",
+        default=0,
+        metavar="N",
+        help="Draw so many calls besides, of any shape and option; the first that fails is shrunk.",
+    ),
 )
 
 

@@ -61,6 +61,8 @@ LABEL_DTYPES = ("int64", "int32", "int16", "int8", "uint8")
 # What a call remembers of its content.
 _OF_CONTENT = ("content", "case", "id")
 TIERS = ("core", "full", "spare", "free")
+# Where a call came from that is not of the deck, whatever its family.
+FROM_EXPLORATION = "explored"
 
 
 @dataclass(frozen=True)

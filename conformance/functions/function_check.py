@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lossproof.cases.variant_calls import as_variant
 from lossproof.core.call import Call, from_json
 from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS, validate
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.diagnosis import diagnosis
-from lossproof.functions.function_session import live_session, quiet, started
+from lossproof.functions.function_session import (
+    NOT_EXPLORED,
+    can_explore,
+    exploring,
+    live_session,
+    quiet,
+    started,
+)
 from lossproof.functions.hints import hints
 from lossproof.functions.questions import Questions, asked_calls
 from lossproof.functions.trial_findings import TrialFindings
@@ -22,10 +28,14 @@ from lossproof.running.session_options import DeckOptions
 from lossproof.targets import selection
 from lossproof.targets.target import Target
 
+if TYPE_CHECKING:
+    from lossproof.running.exploration import Exploration
+
 
 def check_function(function: Any, declared: Declaration, asked: Questions) -> Report:
     """Judge a function as it is declared; ``lossproof.check_implementation`` says what it raises."""
     declared.check()
+    can_explore(asked)
     own = None if asked.calls is None else _given(asked.calls, declared)
     target, found = started(function, declared)
     with closing(_Targets([target])):
@@ -48,11 +58,13 @@ def _checked(
     deck = DeckOptions(size=asked.deck, seed=asked.seed, ops=(op,), dtypes=dtypes)
     with quiet(found.prints):
         with closing(live_session(target, calls, deck, cache=asked.cache)) as session:
-            judged = report(session)
-        if asked.explore:
-            judged = _explored(judged, target, dtypes, declared, asked)
-        elif asked.calls is None:
-            left_out.append("calls of any shape and option (explore=1000 draws a thousand)")
+            if asked.explore:
+                explored = exploring(session.source, target, dtypes, declared, asked)
+                judged = _with_what_was_found(report(replace(session, source=explored)), explored.found)
+            else:
+                judged = report(session)
+        if not asked.explore and asked.calls is None:
+            left_out.append(NOT_EXPLORED)
     left_out += _narrowed(op, dtypes, found.kinds)
     failures = [o for o in judged.failures if not asked.explained or o.output in asked.explained]
     with quiet(found.prints):
@@ -61,16 +73,9 @@ def _checked(
     return replace(judged, left_out=tuple(left_out), hint=hint, asked=found.notes, diagnosis=explained)
 
 
-def _explored(judged: Report, target: Target, dtypes: Sequence[str], declared: Declaration, asked: Questions) -> Report:
-    from lossproof.running.exploration import explored
-
-    def vary(call: Call) -> Call | None:
-        return call if declared.variant is None else as_variant(call, declared.variant)
-
-    more = explored([target], declared.op, dtypes, examples=asked.explore, seed=asked.seed, vary=vary)
-    reasons = (*judged.reasons, *([f"exploration found {more.call.id}"] if more.call else []))
-    observations = (*judged.observations, *more.observations)
-    return replace(judged, observations=observations, reasons=reasons, explored=more.drawn)
+def _with_what_was_found(judged: Report, found: Exploration) -> Report:
+    reasons = (*judged.reasons, *([f"exploration found {found.call.id}"] if found.call else []))
+    return replace(judged, reasons=reasons, explored=found.drawn)
 
 
 def _given(calls: Iterable[Call | Mapping[str, Any]], declared: Declaration) -> list[Call]:

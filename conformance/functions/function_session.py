@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lossproof.cases.explore import what_is_missing
+from lossproof.cases.variant_calls import as_variant
 from lossproof.core.call import Call
 from lossproof.core.command_line import ASKED_BY
+from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.functions.callee import callee
 from lossproof.functions.declaration import Declaration
@@ -24,13 +27,17 @@ from lossproof.functions.trial_findings import TrialFindings
 from lossproof.records.waivers import Book, fails
 from lossproof.running import judgement_cache
 from lossproof.running.header import record_header
-from lossproof.running.session import Ended, Live, Session
+from lossproof.running.session import Ended, Live, Session, Source
 from lossproof.running.session_options import DeckOptions
 from lossproof.running.withheld import EVERYTHING, withheld
 from lossproof.targets.launch import Processes
 from lossproof.targets.target import Player, Target
 
+if TYPE_CHECKING:
+    from lossproof.running.exploration import ThenExplored
+
 _ASKED_BY = f"the deck {EVERYTHING} asks them"
+NOT_EXPLORED = "calls of any shape and option (explore=1000 draws a thousand)"
 # Failures that are kept to be explained; the worst is among the first of each kind.
 _KEPT = 1000
 
@@ -38,12 +45,13 @@ _KEPT = 1000
 @dataclass(frozen=True)
 class FunctionSession:
     """A session of a function, ``notes`` that say in a line each what is asked and what is not, and a context that
-    keeps to itself what the function ``prints``."""
+    keeps to itself what the function ``prints``. ``explored`` is its source, if calls are drawn besides."""
 
     session: Session
     notes: tuple[str, ...]
     quiet: Callable[[], AbstractContextManager[Any]]
     target: Target
+    explored: ThenExplored | None = None
 
     def close(self) -> None:
         """End its process, if it has one."""
@@ -105,13 +113,40 @@ def function_session(function: Any, declared: Declaration, asked: Questions) -> 
 
     Raises :class:`UsageError` as ``check_implementation`` does.
     """
+    can_explore(asked)
     target, found = started(function, declared)
     deck = DeckOptions(size=asked.deck, seed=asked.seed, ops=(declared.op,), dtypes=found.dtypes)
     calls, left = asked_calls(found, declared, asked)
     header = record_header([target], calls, deck) | {ASKED_BY: _ASKED_BY}
     session = live_session(target, calls, deck, cache=asked.cache, header=header)
+    explored = exploring(session.source, target, found.dtypes, declared, asked) if asked.explore else None
+    left += [] if explored else [NOT_EXPLORED]
     notes = (*found.notes, *(f"left out: {line}" for line in left))
-    return FunctionSession(session, notes, partial(quiet, found.prints), target)
+    if explored:
+        session = replace(session, source=explored)
+    return FunctionSession(session, notes, partial(quiet, found.prints), target, explored)
+
+
+def can_explore(asked: Questions) -> None:
+    """Look whether what is asked can be drawn. Raises :class:`UsageError` for a number of calls below 0, and where what
+    drawing takes is not installed."""
+    if asked.explore < 0:
+        raise UsageError(f"explore is {asked.explore}; expected a number of calls, or 0 for none")
+    if asked.explore and what_is_missing():
+        raise UsageError(what_is_missing())
+
+
+def exploring(
+    first: Source, target: Target, dtypes: Sequence[str], declared: Declaration, asked: Questions
+) -> ThenExplored:
+    """Return a source that goes on where another one ends, with calls of a function's op that are drawn."""
+    from lossproof.running.exploration import ThenExplored, explored
+
+    def vary(call: Call) -> Call | None:
+        return call if declared.variant is None else as_variant(call, declared.variant)
+
+    draw = partial(explored, [target], declared.op, dtypes, examples=asked.explore, seed=asked.seed, vary=vary)
+    return ThenExplored(first, draw)
 
 
 def quiet(prints: bool) -> AbstractContextManager[Any]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from lossproof.core.call import Call
+from lossproof.core.call import FROM_EXPLORATION, Call
 from lossproof.core.case_id import CaseId
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import VERDICTS, Observation
@@ -51,6 +51,10 @@ def to_line(o: Observation) -> dict[str, Any]:
     if o.conventions:
         out["conventions"] = json_ready(o.conventions)
     return out
+
+
+def _provenance(call: Call | Mapping[str, Any]) -> str:
+    return call.provenance if isinstance(call, Call) else str(call.get("provenance", ""))
 
 
 def json_of(call: Call | Mapping[str, Any]) -> Mapping[str, Any]:
@@ -131,7 +135,8 @@ class Writer:
         """Append one observation, after its call if that is no call of the deck and not there yet."""
         self.count += 1
         if o.call is not None:
-            if o.id not in self._calls and not is_of_deck(self._header, o.id):
+            made_again = is_of_deck(self._header, o.id) and _provenance(o.call) != FROM_EXPLORATION
+            if o.id not in self._calls and not made_again:
                 self._calls.add(o.id)
                 self._line(json_ready({"of": o.id, "call": json_of(o.call)}))
             o = replace(o, call=None)

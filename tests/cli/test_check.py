@@ -54,6 +54,13 @@ def endless_softmax(x, axis=-1):
         pass
     return softmax(x, axis=axis)
 """
+WRONG_AT_RANK_FOUR = """
+from my_functions import softmax
+
+
+def off_softmax(x, axis=-1):
+    return softmax(x, axis=axis) * x.dtype.type(1.01 if x.ndim == 4 else 1.0)
+"""
 OBJECT = """
 import numpy as np
 
@@ -73,6 +80,7 @@ SMALL = ("--deck", "smoke", "--dtype", "float32")
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "my_functions.py").write_text(FILE)
     (tmp_path / "my_object.py").write_text(OBJECT)
+    (tmp_path / "rank_four.py").write_text(WRONG_AT_RANK_FOUR)
     (tmp_path / "half_done.py").write_text("import math\n\nmath.nothing\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -98,6 +106,29 @@ def test_a_wrong_one_is_a_finding() -> None:
     quiet = lossproof("check", "my_functions.py:broken_softmax", "--quiet", *SMALL)
     assert quiet.exit_code == 1
     assert "RuntimeError: not today" in quiet.stdout
+
+
+def test_what_the_deck_does_not_show_is_explored(folder: Path) -> None:
+    options = ("--no-errors", "--in-process", *SMALL)
+    blind = lossproof("check", "rank_four.py:off_softmax", *options)
+    # sanity check: the deck does not show it
+    assert blind.exit_code == 0, blind.output
+    assert "left out: calls of any shape and option (explore=1000 draws a thousand)" in blind.stdout
+    result = lossproof("check", "rank_four.py:off_softmax", "--explore", "300", "--record", "r.jsonl", *options)
+    assert result.exit_code == 1, result.output
+    assert "left out: calls of any shape" not in result.stdout
+    drawn = int(result.stdout.splitlines()[-1].removeprefix("explored ").removesuffix(" calls"))
+    assert 0 < drawn <= 330
+    line = next(line for line in result.stdout.splitlines() if line.startswith("    lossproof explain softmax/"))
+    assert "/s1x1x1x1/" in line, "shrunk"
+    # The record has the call with it.
+    shown = lossproof("explain", line.split()[2], "--record", str(folder / "r.jsonl"))
+    assert shown.exit_code == 0, shown.output
+    right = lossproof("check", "my_functions.py:softmax", "--explore", "20", *options)
+    assert right.exit_code == 0, right.output
+    refused = lossproof("check", "my_functions.py:softmax", "--explore", "-1", *options)
+    assert refused.exit_code == 2
+    assert "explore is -1; expected a number of calls, or 0 for none" in refused.stderr
 
 
 @pytest.mark.parametrize(("name", "verdict"), [("crashing", "crash"), ("endless", "timeout")])

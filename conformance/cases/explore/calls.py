@@ -28,7 +28,7 @@ from lossproof.cases.family import Family
 from lossproof.cases.picker import Picker, SeededPicker
 from lossproof.cases.scaled_logits import FACTORS, full_factors
 from lossproof.cases.wider_outputs import WIDER
-from lossproof.core.call import Call
+from lossproof.core.call import FROM_EXPLORATION, Call
 from lossproof.core.formats import F64, FORMATS, Format
 from lossproof.core.operations import may_omit
 
@@ -101,7 +101,7 @@ def calls(
         Problem(op, fmt.name, _placed(rows, where), axis=where.axis, layout=layout, **fields, **extras)
     )
     problem = _directed(pickers["directions"], fmt, problem, drawn)
-    return Call(_laid_alone(problem, laid), family.name, "explored", tier="free")
+    return Call(_laid_alone(problem, laid), family.name, FROM_EXPLORATION, tier="free")
 
 
 def _laid_alone(p: Problem, laid: str) -> Problem:

@@ -48,6 +48,7 @@ def check_command(
     in_process: bool,
     deck: str,
     seed: int,
+    explore: int,
     z_loss: float | None,
     softcap: float | None,
     logit_scale: float | None,
@@ -78,7 +79,7 @@ def check_command(
         variant=_variant(z_loss, softcap, logit_scale, sample_weight=sample_weight),
         **rest,
     )
-    asked = Questions(deck=deck, seed=seed, errors=not no_errors)
+    asked = Questions(deck=deck, seed=seed, errors=not no_errors, explore=explore)
     with contextlib.ExitStack() as stack:
         shown = stack.enter_context(progress(quiet=outputs.quiet))
         shown.stage(f"{name}: trial calls find out what it takes")
@@ -91,7 +92,10 @@ def check_command(
         warnings.simplefilter("ignore", RuntimeWarning)
         stack.enter_context(one.quiet())
         explained = Explained(one.target, partial(click.echo, err=outputs.as_json))
-        return told(one.session, outputs, {**others, "the explanation": explained}, None, shown)
+        code = told(one.session, outputs, {**others, "the explanation": explained}, None, shown)
+        if one.explored and not outputs.as_json:
+            click.echo(f"explored {one.explored.found.drawn} calls")
+        return code
 
 
 def _variant(
