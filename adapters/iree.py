@@ -1,4 +1,4 @@
-"""JAX's operations and losses as programs of IREE: exported as StableHLO, compiled for the CPU or for Vulkan.
+"""IREE: JAX's operations and losses as its programs, exported as StableHLO, compiled for the CPU or for Vulkan.
 
 Everything that is wanted of a problem is one program, gradients by JAX among it. IREE has no other device to fall back
 to: a program is compiled for one driver, and runs there or not at all.

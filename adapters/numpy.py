@@ -1,4 +1,4 @@
-"""The adapter ``numpy``, the embedded default: a careful NumPy implementation with analytic gradients.
+"""NumPy: the embedded default, a careful implementation with analytic gradients.
 
 Everything is computed in float32 (float64 for float64) and rounded once to the IO dtype, so it is profile W in all
 four dtypes. It shares no code with the oracle.

@@ -1,4 +1,4 @@
-// The adapter of TensorFlow.js: in Node on the backends cpu and wasm, in a browser without a window on webgl and webgpu.
+// TensorFlow.js: in Node on the backends cpu and wasm, in a browser without a window on webgl and webgpu.
 // Packages are those that Node finds from the folder in which it runs, or in NODE_PATH.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";

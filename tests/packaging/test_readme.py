@@ -1,44 +1,63 @@
-"""README.md keeps its word: its example runs, its links lead somewhere, its test command is the one that CI runs."""
+"""README.md keeps its word: its blocks do what it says, its test command is the one that CI runs, its table is that of
+the adapters."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.pages import ROOT, blocks, play
+from tools import implementations
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+# Up to the first kind of block that takes an environment of its own.
+UPGRADE, REST = README.partition("**A kernel.**")[::2]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.M | re.S)
+def test_every_block_is_one_that_is_tested() -> None:
+    """The first and the last are commands of set-up: .ci/run has the last one, tests/manual runs the first."""
+    assert [b.language for b in blocks(README)] == ["sh", "console", "python", "console", "console", "sh"]
 
 
-@pytest.mark.parametrize("program", blocks("python"))
-def test_examples_run(program: str, tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_commands_print_what_it_says(tmp_path: Path) -> None:
+    played = list(play(REST, tmp_path))
+    assert len(played) == 2
+    for command in played:
+        assert command.is_as_written, f"README.md: {command}"
 
 
-def test_toml_examples_parse() -> None:
-    from lossproof.records.waivers import parse_waivers
-
-    waivers = [text for text in blocks("toml") if "waiver" in tomllib.loads(text)]
-    assert waivers, "README.md shows no waiver"
-    for text in waivers:
-        assert parse_waivers(text, source="README.md", adapter="torch")
-
-
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("https://") or (ROOT / target).exists(), f"README.md links to {target}"
+@pytest.mark.manual
+def test_the_upgrade_prints_what_it_says(tmp_path: Path) -> None:
+    (command,) = play(UPGRADE, tmp_path)
+    assert command.is_as_written, f"README.md: {command}"
 
 
 def test_ci_runs_the_command_of_the_readme() -> None:
     command = "tox run-parallel --parallel auto --parallel-no-spinner"
     assert f"python -m pip install tox && {command}\n" in README
     assert re.search(rf"^{re.escape(command)} ", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.M)
+
+
+def test_the_table_is_that_of_the_adapters() -> None:
+    # sanity check: the table has adapters
+    assert len(list(implementations.declared())) >= 10
+    assert implementations.renewed(README) == README, f"renew it with {implementations.COMMAND}"
+
+
+def test_a_new_adapter_is_in_the_table(tmp_path: Path) -> None:
+    (tmp_path / "adapters" / "javascript").mkdir(parents=True)
+    (tmp_path / "adapters" / "javascript" / "tfjs.mjs").write_text("// A program. More.\n", encoding="utf-8")
+    (tmp_path / "adapters" / "new.py").write_text('"""New: its ``loss`` | more\nof it. Rest.\n"""\n', encoding="utf-8")
+    project = '[project]\n[project.optional-dependencies]\nnew = []\n[project.entry-points."lossproof.adapters"]\n'
+    (tmp_path / "pyproject.toml").write_text(project + 'new = "lossproof.adapters.new:ADAPTER"\n', encoding="utf-8")
+    rows = implementations.table(tmp_path).splitlines()[2:]
+    assert rows == ["| `new` | New: its `loss` \\| more of it | `.[new]` |", "| `tfjs` | A program |  |"]
+
+
+def test_it_is_short() -> None:
+    """A screen and a half of text, without the rows of its tables: what is long belongs into the manual."""
+    lines = [line for line in README.splitlines() if line and not line.startswith("|")]
+    assert len(lines) <= 80, f"README.md has {len(lines)} lines"
+    assert all(len(line) <= 160 for line in lines)

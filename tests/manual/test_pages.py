@@ -1,0 +1,52 @@
+"""Blocks of the manual do what the pages say: programs run, commands print what is written below them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from lossproof.records.waivers import parse_waivers
+from tests.support.pages import ROOT, blocks, matches
+
+FUNCTIONS = blocks((ROOT / "docs" / "functions.md").read_text(encoding="utf-8"))
+PROGRAMS = [block.text for block in FUNCTIONS if block.language == "python"]
+
+
+def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-P", "-c", program], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=["function", "targets"])
+def test_programs_of_functions_run(program: str, tmp_path: Path) -> None:
+    done = run(program, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.manual
+def test_without_the_maximum_it_fails_as_shown(tmp_path: Path) -> None:
+    wrong = PROGRAMS[0].replace("np.exp(x - x.max(axis=axis, keepdims=True))", "np.exp(x)")
+    assert wrong != PROGRAMS[0]
+    done = run(wrong, tmp_path)
+    (shown,) = [b.text for b in FUNCTIONS if b.text.startswith("AssertionError")]
+    printed = done.stderr[done.stderr.index("AssertionError") :]
+    assert matches(shown, printed), printed
+
+
+def test_the_waiver_parses() -> None:
+    page = blocks((ROOT / "docs" / "waivers.md").read_text(encoding="utf-8"))
+    (text,) = [b.text for b in page if b.language == "toml"]
+    assert tomllib.loads(text)
+    assert parse_waivers(text, source="docs/waivers.md", adapter="torch")
+
+
+def test_the_entry_point_is_that_of_the_adopter() -> None:
+    page = blocks((ROOT / "docs" / "extending.md").read_text(encoding="utf-8"))
+    (text,) = [b.text for b in page if b.language == "toml"]
+    adopter = tomllib.loads((ROOT / "tests" / "adopter" / "pyproject.toml").read_text(encoding="utf-8"))
+    assert tomllib.loads(text)["project"]["entry-points"] == adopter["project"]["entry-points"]
