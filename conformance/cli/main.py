@@ -15,6 +15,7 @@ import click
 
 from lossproof import __version__
 from lossproof.cli import (
+    interface_board,
     interface_functions,
     interface_gpu,
     interface_records,
@@ -251,6 +252,7 @@ for command in (
     *interface_sweep.SWEEP_COMMANDS,
     *interface_records.RECORD_COMMANDS,
     *interface_upgrade.UPGRADE_COMMANDS,
+    *interface_board.BOARD_COMMANDS,
     *interface_views.VIEW_COMMANDS,
 ):
     cli.add_command(command)
