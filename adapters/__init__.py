@@ -1,7 +1,7 @@
 """Adapters: one module a framework, imported lazily. Nothing here imports the engine.
 
-The names below are what an adapter is written with; :mod:`lossproof.adapters.protocol` documents them. They are
-imported when they are first used.
+The names below are what an adapter is written with; :mod:`lossproof.adapters.protocol` documents them, and
+:mod:`lossproof.adapters.program_adapter` the short way. They are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, List
 
 if TYPE_CHECKING:
+    from .program_adapter import ProgramAdapter
     from .protocol import (
+        COMPOSED,
         DTYPES,
         ERROR_KINDS,
         LAYOUTS,
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
         Tensor,
         UnsupportedProblem,
     )
+    from .traced import numpy_like
 
 __all__ = [
+    "COMPOSED",
     "DTYPES",
     "ERROR_KINDS",
     "LAYOUTS",
@@ -43,10 +47,13 @@ __all__ = [
     "Meter",
     "Problem",
     "ProcessLost",
+    "ProgramAdapter",
     "Support",
     "Tensor",
     "UnsupportedProblem",
+    "numpy_like",
 ]
+_MODULES = {"ProgramAdapter": ".program_adapter", "numpy_like": ".traced"}
 
 
 # Type checkers take a module with __getattr__ for one that has every name.
@@ -55,7 +62,7 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         if name not in __all__:
             raise AttributeError("module %r has no attribute %r" % (__name__, name))
-        globals()[name] = value = getattr(import_module(__name__ + ".protocol"), name)
+        globals()[name] = value = getattr(import_module(__name__ + _MODULES.get(name, ".protocol")), name)
         return value
 
     def __dir__() -> List[str]:

@@ -22,6 +22,7 @@ except ImportError:  # pragma: no cover
 
 __all__ = [
     "ARRAYS",
+    "COMPOSED",
     "DTYPES",
     "ERROR_KINDS",
     "LAYOUTS",
@@ -224,6 +225,14 @@ class Support:
     how: str
     targets: Tuple[str, ...] = ("index", "probability")
     note: str = ""
+
+
+_HOW = "composed of the framework's own log_softmax, in float32 (float64 for float64)"
+# The losses of a framework that has none, as ``program_adapter`` writes them by section 2 of the specification.
+COMPOSED: Mapping[str, Support] = {
+    "nll_loss": Support("composed", ("index",), _HOW),
+    "cross_entropy": Support("composed", note=_HOW),
+}
 
 
 @dataclass(frozen=True)

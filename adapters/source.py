@@ -160,7 +160,7 @@ class Symbol:
         return self._with("*", other)
 
     def __rmul__(self, other: object) -> Symbol:
-        return Symbol("(%s * %s)" % (_text(other), self))
+        return Symbol("(%s * %s)" % (text(other), self))
 
     def __truediv__(self, other: object) -> Symbol:
         return self._with("/", other)
@@ -171,7 +171,7 @@ class Symbol:
     __hash__ = None  # type: ignore[assignment]
 
     def _with(self, operator: str, other: object) -> Symbol:
-        return Symbol("(%s %s %s)" % (self, operator, _text(other)))
+        return Symbol("(%s %s %s)" % (self, operator, text(other)))
 
 
 class Trace:
@@ -183,7 +183,7 @@ class Trace:
     def emit(self, template: str, *args: object) -> Symbol:
         """Append ``name = template % args`` and return the name."""
         name = "t%d" % (len(self.lines) + 1)
-        self.lines.append("%s = %s" % (name, template % tuple(_text(a) for a in args)))
+        self.lines.append("%s = %s" % (name, template % tuple(text(a) for a in args)))
         return Symbol(name)
 
     def along(self, function: str) -> Callable[..., Symbol]:
@@ -209,5 +209,6 @@ class Trace:
         return lines
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
+    """Write a value as it stands in a program; what is infinite or NaN has no display of its own."""
     return 'float("%r")' % value if isinstance(value, float) and value - value != 0 else str(value)

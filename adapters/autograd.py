@@ -1,0 +1,41 @@
+"""autograd: the softmaxes by its ``logsumexp``, losses composed of them, derivatives by its own transformations."""
+
+from __future__ import annotations
+
+from .program_adapter import ProgramAdapter
+from .protocol import COMPOSED, Capabilities, Support
+from .traced import numpy_like
+
+ADAPTER = ProgramAdapter(
+    "autograd",
+    Capabilities(
+        ops={"softmax": Support("composed"), "log_softmax": Support("composed"), **COMPOSED},
+        dtypes=("float64", "float32"),
+    ),
+    imports=(
+        "import autograd.numpy as anp",
+        "from autograd import make_jvp, make_vjp",
+        "from autograd.tracer import getval",
+        "",
+        "def softmax(x, axis):",
+        "    e = anp.exp(x - np.max(getval(x), axis=axis, keepdims=True))",
+        "    return e / anp.sum(e, axis=axis, keepdims=True)",
+        "",
+        "def log_softmax(x, axis):",
+        "    d = x - np.max(getval(x), axis=axis, keepdims=True)",
+        "    return d - anp.log(anp.sum(anp.exp(d), axis=axis, keepdims=True))",
+    ),
+    functions={
+        "softmax": "softmax({x}, {axis})",
+        "log_softmax": "log_softmax({x}, {axis})",
+        **numpy_like("anp", cast="{a}.astype('{t}')"),
+    },
+    derivatives={
+        "vjp": "vjp = make_vjp(f)(x)[0](cotangent)",
+        "jvp": "jvp = make_jvp(f)(x)(tangent)[1]",
+        "hvp": "hvp = make_jvp(lambda x: make_vjp(f)(x)[0](cotangent))(x)(tangent)[1]",
+        "grad_target": "grad_target = make_vjp(lambda q: of_target(x, q))(target)[0](cotangent)",
+        "mixed": "mixed = make_vjp(lambda x: make_vjp(of_target, 1)(x, target)[0](cotangent))(x)[0](target_tangent)",
+        "jvp_target": "jvp_target = make_jvp(lambda q: of_target(x, q))(target)(target_tangent)[1]",
+    },
+)

@@ -1,0 +1,273 @@
+"""The short adapter: a framework is told in templates of its own program text, and everything else is here.
+
+The lines that are written of a problem are those that are run, so what ``evaluate`` computes is what ``script`` shows.
+Arrays come in and results go out exactly, losses that the framework lacks are composed of its log-softmax,
+derivatives are those of its autodiff, results are looked for on the device that was asked for, exceptions become
+kinds of errors, and what no template can say is unsupported.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+from dataclasses import replace
+from importlib import metadata
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+import numpy as np
+
+from . import compose, source, traced
+from .given import Given
+from .outputs import TABLE
+from .programs import Programs, metered, seen_by_compiler
+from .protocol import (
+    ARRAYS,
+    LOSSES,
+    Capabilities,
+    Description,
+    Meter,
+    Problem,
+    Tensor,
+    UnsupportedProblem,
+)
+from .watch import seen
+
+# A template, or what writes the expression of a problem's value in a mode.
+Function = Union[str, Callable[[Problem, str], str]]
+# Names of arrays, lines that compute, and names of outputs, to lines that define ``program``.
+Compiler = Callable[[Problem, str, Sequence[str], Sequence[str], Sequence[str]], List[str]]
+
+
+class ProgramAdapter:
+    """An adapter of a framework by templates of program text, which are formatted by name.
+
+    ``name``          the first part of target strings
+    ``capabilities``  what is on offer, as of every adapter, without ``outputs``: those are the value and what
+                      ``derivatives`` has. A loss of ``COMPOSED`` is composed unless ``functions`` has it, and its
+                      profile is W, since it is computed in float32 and rounded once
+    ``imports``       the lines that every program begins with, after ``import numpy as np``
+    ``functions``     ``{op: template}``: expressions of ``{x}`` and ``{axis}``, and those of ``traced.numpy_like`` for
+                      composed losses. A function of a problem and a mode writes an expression of the tensors ``x``,
+                      ``target`` and ``weight``, and raises UnsupportedProblem where the framework has none
+    ``derivatives``   ``{output: line}``: a line assigns the output, of ``f``, a function of ``x``, the ``value`` that
+                      it has returned, the tensors of the problem by their names, and outputs of other lines. One that
+                      assigns ``value``, too, takes the place of the forward pass. Derivatives in the target have
+                      ``of_target``, a function of ``x`` and ``target``
+    ``put``           expression of a tensor of the NumPy array ``{a}``, on the ``{device}``, as ``place`` names it
+    ``pull``          expression of the NumPy array of the tensor ``{t}``
+    ``packages``      distributions whose versions are evidence; programs print that of the first. Default: the name
+    ``errors``        ``(words, kind)``: a message with these words is of this kind; others go by the exception's type
+    ``place``         returns the framework's own name of a device. Default: that of target strings
+    ``device_of``     returns the device of a tensor as target strings name it, or an empty text where it has none yet.
+                      Default: none, for frameworks without devices
+    ``refuse``        says why a problem in a mode is not on offer, in an empty text if it is
+    ``compiled``      writes lines that define ``program``, a compiled function of arrays that returns outputs, of the
+                      lines that compute them. Default: none, lines are run one by one
+    ``facts``         returns what else can change bits
+
+    Raises what the imports raise.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        capabilities: Capabilities,
+        *,
+        imports: Sequence[str],
+        functions: Mapping[str, Function],
+        derivatives: Optional[Mapping[str, str]] = None,
+        put: str = "{a}",
+        pull: str = "np.asarray({t})",
+        packages: Sequence[str] = (),
+        errors: Sequence[Tuple[str, str]] = (),
+        place: Optional[Callable[[str], str]] = None,
+        device_of: Optional[Callable[[Any], str]] = None,
+        refuse: Optional[Callable[[Problem, str], str]] = None,
+        compiled: Optional[Compiler] = None,
+        facts: Optional[Callable[[], Mapping[str, str]]] = None,
+    ) -> None:
+        self.name = name
+        self.meter = Meter()
+        self._derivatives = derivatives or {}
+        self._capabilities = replace(
+            capabilities,
+            outputs=("value", *self._derivatives),
+            profiles={**_profiles(capabilities, functions), **capabilities.profiles},
+        )
+        self._imports = ("import numpy as np", *imports)
+        self._functions, self._put, self._pull, self._place = functions, put, pull, place or str
+        self._packages = tuple(packages) or (name,)
+        self._errors, self._device_of, self._refuse = errors, device_of, refuse
+        self._compiled, self._facts = compiled, facts
+        self._programs = Programs()
+        self._names: Dict[str, Any] = {}
+        exec("\n".join(self._imports), self._names)
+
+    def describe(self) -> Description:
+        """Report the versions of the packages, and the facts."""
+        versions = {name: metadata.version(name) for name in self._packages}
+        versions.update(numpy=np.__version__, python=platform.python_version())
+        return Description(versions, self._facts() if self._facts else {})
+
+    def capabilities(self) -> Capabilities:
+        """Offer what was declared, with the outputs that have templates."""
+        return self._capabilities
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
+        """Run the lines of the script on arrays of the framework, and pull the results back."""
+        reason = self._refuse(problem, mode) if self._refuse else ""
+        if reason:
+            raise UnsupportedProblem(reason)
+        if self._is_composed(problem.op):
+            compose.check_labels(problem)
+        lines = self._lines(problem, mode)
+        g = seen(Given(*(self._placed(problem, name, device) for name in ARRAYS)), self._bytes)
+        tensors = {name: getattr(g, name) for name in ARRAYS if getattr(problem, name) is not None}
+        names = {**self._names, **tensors}
+        if self._compiled is None:
+            exec(self._programs.get("\n".join(lines), lambda: compile("\n".join(lines), self.name, "exec")), names)
+        else:
+            with metered(self.meter, lambda: self._programs.made):
+                key = (mode, device, tuple(lines), seen_by_compiler(problem))
+                names["program"] = self._programs.get(key, lambda: self._defined(problem, mode, tensors, lines))
+                results = names["program"](*tensors.values())
+            names.update(zip(self._asked(problem), results))
+        return {name: self._pulled(names[name], device) for name in self._asked(problem)}
+
+    def error_kind(self, error: Exception) -> str:
+        """Classify an exception by the words of its message, then by its type."""
+        return classified(error, self._errors)
+
+    def script(self, problem: Problem, device: str, mode: str) -> str:
+        """Write the lines as a program of the framework alone."""
+        body = []
+        for name, a, entries in source.constants(problem):
+            kind = _numpy_type(a.dtype.name if a.dtype.kind in "iu" else problem.dtype_of_input(name))
+            array = "np.array(%s, %s).reshape(%r)" % (entries, kind, a.shape)
+            body.append("%s = %s" % (name, self._put.format(a=array, device=self._place(device))))
+        lines, asked = self._lines(problem, mode), self._asked(problem)
+        if self._compiled is not None:
+            given = [name for name, _ in source.arrays(problem)]
+            lines = self._compiled(problem, mode, given, lines, asked)
+            lines += ["", "%s, = program(%s)" % (", ".join(asked), ", ".join(given))]
+        body += ["", *lines]
+        body += ['print("%s", %s.astype(float).tolist())' % (name, self._pull.format(t=name)) for name in asked]
+        # Not every module has a version of its own.
+        first = self._packages[0]
+        body.append('print("%s", __import__("importlib.metadata").metadata.version("%s"))' % (first, first))
+        imports = [*self._imports, *(["import ml_dtypes"] if "ml_dtypes." in "\n".join(body) else [])]
+        return source.program(source.title(problem, self.name), imports, body)
+
+    def _is_composed(self, op: str) -> bool:
+        return op in LOSSES and op not in self._functions
+
+    def _asked(self, p: Problem) -> List[str]:
+        return [name for name in p.want if name in self._capabilities.outputs]
+
+    def _lines(self, p: Problem, mode: str) -> List[str]:
+        """Write the functions that are needed, and the lines that compute every output on offer."""
+        wanted = self._needed(self._asked(p))
+        lines = [self._derivatives[name] for name in wanted]
+        if not source.named(["value"], [line.partition("=")[0] for line in lines]):
+            lines.insert(0, "value = f(x)")
+            if not self._is_composed(p.op) and len(source.named(["f"], lines[1:])) == 0:
+                lines[0] = "value = %s" % self._expression(p, mode)
+        out = []
+        for name, given, select_used in (("f", "x", True), ("of_target", "x, target", False)):
+            if source.named([name], lines):
+                out += self._function(name, given, p, mode, select_used=select_used)
+        return [*out, *lines]
+
+    def _needed(self, names: Sequence[str]) -> List[str]:
+        """Return the derivatives that have to be computed for some outputs, those first that others are computed of."""
+        needed = {name for name in names if name in self._derivatives}
+        for name in reversed(tuple(TABLE)):
+            if name in needed:
+                words = re.findall(r"\w+", self._derivatives[name])
+                needed.update(word for word in words if word in self._derivatives)
+        return [name for name in TABLE if name in needed]
+
+    def _function(self, name: str, given: str, p: Problem, mode: str, *, select_used: bool) -> List[str]:
+        if self._is_composed(p.op):
+            texts = {op: text for op, text in self._functions.items() if isinstance(text, str)}
+            body = traced.loss(p, texts, select_used=select_used)
+        else:
+            body = ["return %s" % self._expression(p, mode)]
+        return ["def %s(%s):" % (name, given), *("    " + line for line in body), ""]
+
+    def _expression(self, p: Problem, mode: str) -> str:
+        told = self._functions[p.op]
+        return told.format(x="x", axis=p.axis) if isinstance(told, str) else told(p, mode)
+
+    def _defined(self, p: Problem, mode: str, given: Mapping[str, Any], lines: Sequence[str]) -> Any:
+        # sanity check: only adapters with a compiler come here
+        assert self._compiled is not None
+        names = dict(self._names)
+        exec("\n".join(self._compiled(p, mode, list(given), lines, self._asked(p))), names)
+        return names["program"]
+
+    def _placed(self, p: Problem, name: str, device: str) -> Any:
+        a = getattr(p, name)
+        if a is None:
+            return None
+        if a.dtype.kind == "f":
+            a = a.astype(_numpy_dtype(p.dtype_of_input(name)))
+        return eval(
+            self._put.format(a="array", device=self._place(device)), self._names, {"array": np.ascontiguousarray(a)}
+        )
+
+    def _pulled(self, t: Any, device: str) -> Tensor:
+        place = "" if self._device_of is None else self._device_of(t)
+        if place not in ("", device):
+            raise RuntimeError("a result is on %s; the inputs were placed on %s" % (place, device))
+        a = self._array(t)
+        return Tensor(a.astype(np.float64), a.dtype.name)
+
+    def _array(self, t: Any) -> np.ndarray:
+        found: np.ndarray = eval(self._pull.format(t="tensor"), self._names, {"tensor": t})
+        return found
+
+    def _bytes(self, t: Any) -> bytes:
+        return self._array(t).tobytes()
+
+
+def classified(error: Exception, errors: Sequence[Tuple[str, str]] = ()) -> str:
+    """Return the kind of an exception, of ``ERROR_KINDS``: that of the first words which are in its message, then that
+    of its type, as NumPy and JAX use types."""
+    text = str(error)
+    for words, kind in errors:
+        if words in text:
+            return kind
+    if isinstance(error, IndexError):
+        return "bad_label"
+    if isinstance(error, TypeError):
+        return "bad_shape" if "shape" in text else "bad_dtype"
+    return "bad_shape" if isinstance(error, (ValueError, AssertionError)) else "internal"
+
+
+def jitted(compiler: str) -> Compiler:
+    """Return what writes a function of all arrays, compiled by a decorator such as ``jax.jit``."""
+
+    def written(p: Problem, mode: str, given: Sequence[str], lines: Sequence[str], outputs: Sequence[str]) -> List[str]:
+        body = ["    " + line if line else line for line in [*lines, "return %s," % ", ".join(outputs)]]
+        return ["@%s" % compiler, "def program(%s):" % ", ".join(given), *body]
+
+    return written
+
+
+def _profiles(capabilities: Capabilities, functions: Mapping[str, Function]) -> Dict[Tuple[str, str], str]:
+    composed = [op for op in LOSSES if op in capabilities.ops and op not in functions]
+    return {(op, dtype): "W" for op in composed for dtype in ("bfloat16", "float16")}
+
+
+def _numpy_type(dtype: str) -> str:
+    return "ml_dtypes.bfloat16" if dtype == "bfloat16" else "np." + dtype
+
+
+def _numpy_dtype(dtype: str) -> Any:
+    if dtype != "bfloat16":
+        return np.dtype(dtype)
+    # NumPy has none of its own.
+    import ml_dtypes
+
+    return ml_dtypes.bfloat16
