@@ -1,5 +1,5 @@
-"""The commands that show one case or a whole record: explain, repro, report. Options only; the work is imported when a
-command runs."""
+"""The commands that show one case, a whole record or this installation: explain, repro, report, doctor. Options only;
+the work is imported when a command runs."""
 
 from __future__ import annotations
 
@@ -64,4 +64,17 @@ def report(records: tuple[str, ...], **options: Any) -> int:
     return report_command(records, **options)
 
 
-VIEW_COMMANDS = (explain, repro, report)
+@click.command()
+@click.option("--start/--no-start", default=True, help="Start every target whose packages are here.")
+@click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
+def doctor(start: bool, as_json: bool) -> int:
+    """Print what results depend on here, and what is wrong with it: versions, devices, flags, threads, caches.
+
+    Its output belongs into a bug report. The exit code is 1 where something is in the way of runs or falsifies them.
+    """
+    from lossproof.cli.commands.doctor import doctor_command
+
+    return doctor_command(start=start, as_json=as_json)
+
+
+VIEW_COMMANDS = (explain, repro, report, doctor)
