@@ -15,7 +15,7 @@ ADAPTER = ProgramAdapter(
     imports=(
         "import autograd.numpy as anp",
         "from autograd import make_jvp, make_vjp",
-        "from autograd.tracer import getval",
+        "from autograd.tracer import getval, isbox",
         "",
         "def softmax(x, axis):",
         "    e = anp.exp(x - np.max(getval(x), axis=axis, keepdims=True))",
@@ -24,11 +24,14 @@ ADAPTER = ProgramAdapter(
         "def log_softmax(x, axis):",
         "    d = x - np.max(getval(x), axis=axis, keepdims=True)",
         "    return d - anp.log(anp.sum(anp.exp(d), axis=axis, keepdims=True))",
+        "",
+        "def where(c, a, b):  # the gradient of anp.where is float64, that of astype is not",
+        "    return anp.where(c, *(t.astype(t.dtype) if isbox(t) else t for t in (a, b)))",
     ),
     functions={
         "softmax": "softmax({x}, {axis})",
         "log_softmax": "log_softmax({x}, {axis})",
-        **numpy_like("anp", cast="{a}.astype('{t}')"),
+        **numpy_like("anp", cast="{a}.astype('{t}')", where="where({c}, {a}, {b})"),
     },
     derivatives={
         "vjp": "vjp = make_vjp(f)(x)[0](cotangent)",

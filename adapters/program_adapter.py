@@ -46,14 +46,15 @@ class ProgramAdapter:
                       ``derivatives`` has. A loss of ``COMPOSED`` is composed unless ``functions`` has it, and its
                       profile is W, since it is computed in float32 and rounded once
     ``imports``       the lines that every program begins with, after ``import numpy as np``
-    ``functions``     ``{op: template}``: expressions of ``{x}`` and ``{axis}``, and those of ``traced.numpy_like`` for
-                      composed losses. A function of a problem and a mode writes an expression of the tensors ``x``,
-                      ``target`` and ``weight``, and raises UnsupportedProblem where the framework has none
+    ``functions``     ``{op: template}``: expressions of ``{x}``, ``{axis}`` and ``{mode}``; for composed losses those
+                      of ``traced.numpy_like``. A function of a problem and a mode writes an expression of the tensors
+                      ``x``, ``target`` and ``weight``, and raises UnsupportedProblem where the framework has none
     ``derivatives``   ``{output: line}``: a line assigns the output, of ``f``, a function of ``x``, the ``value`` that
                       it has returned, the tensors of the problem by their names, and outputs of other lines. One that
                       assigns ``value``, too, takes the place of the forward pass. Derivatives in the target have
                       ``of_target``, a function of ``x`` and ``target``
-    ``put``           expression of a tensor of the NumPy array ``{a}``, on the ``{device}``, as ``place`` names it
+    ``put``           expression of a tensor of the NumPy array ``{a}``, on the ``{device}``, as ``place`` names it, in
+                      the ``{mode}``
     ``pull``          expression of the NumPy array of the tensor ``{t}``
     ``packages``      distributions whose versions are evidence; programs print that of the first. Default: the name
     ``errors``        ``(words, kind)``: a message with these words is of this kind; others go by the exception's type
@@ -121,7 +122,7 @@ class ProgramAdapter:
         if self._is_composed(problem.op):
             compose.check_labels(problem)
         lines = self._lines(problem, mode)
-        g = seen(Given(*(self._placed(problem, name, device) for name in ARRAYS)), self._bytes)
+        g = seen(Given(*(self._placed(problem, name, device, mode) for name in ARRAYS)), self._bytes)
         tensors = {name: getattr(g, name) for name in ARRAYS if getattr(problem, name) is not None}
         names = {**self._names, **tensors}
         if self._compiled is None:
@@ -131,8 +132,8 @@ class ProgramAdapter:
                 key = (mode, device, tuple(lines), seen_by_compiler(problem))
                 names["program"] = self._programs.get(key, lambda: self._defined(problem, mode, tensors, lines))
                 results = names["program"](*tensors.values())
-            names.update(zip(self._asked(problem), results))
-        return {name: self._pulled(names[name], device) for name in self._asked(problem)}
+            names.update(zip(self._asked(problem, mode), results))
+        return {name: self._pulled(names[name], device) for name in self._asked(problem, mode)}
 
     def error_kind(self, error: Exception) -> str:
         """Classify an exception by the words of its message, then by its type."""
@@ -144,8 +145,8 @@ class ProgramAdapter:
         for name, a, entries in source.constants(problem):
             kind = _numpy_type(a.dtype.name if a.dtype.kind in "iu" else problem.dtype_of_input(name))
             array = "np.array(%s, %s).reshape(%r)" % (entries, kind, a.shape)
-            body.append("%s = %s" % (name, self._put.format(a=array, device=self._place(device))))
-        lines, asked = self._lines(problem, mode), self._asked(problem)
+            body.append("%s = %s" % (name, self._put.format(a=array, device=self._place(device), mode=mode)))
+        lines, asked = self._lines(problem, mode), self._asked(problem, mode)
         if self._compiled is not None:
             given = [name for name, _ in source.arrays(problem)]
             lines = self._compiled(problem, mode, given, lines, asked)
@@ -161,12 +162,12 @@ class ProgramAdapter:
     def _is_composed(self, op: str) -> bool:
         return op in LOSSES and op not in self._functions
 
-    def _asked(self, p: Problem) -> List[str]:
-        return [name for name in p.want if name in self._capabilities.outputs]
+    def _asked(self, p: Problem, mode: str) -> List[str]:
+        return [name for name in p.want if name in self._capabilities.in_mode(mode).outputs]
 
     def _lines(self, p: Problem, mode: str) -> List[str]:
         """Write the functions that are needed, and the lines that compute every output on offer."""
-        wanted = self._needed(self._asked(p))
+        wanted = self._needed(self._asked(p, mode))
         lines = [self._derivatives[name] for name in wanted]
         if not source.named(["value"], [line.partition("=")[0] for line in lines]):
             lines.insert(0, "value = f(x)")
@@ -190,30 +191,32 @@ class ProgramAdapter:
     def _function(self, name: str, given: str, p: Problem, mode: str, *, select_used: bool) -> List[str]:
         if self._is_composed(p.op):
             texts = {op: text for op, text in self._functions.items() if isinstance(text, str)}
-            body = traced.loss(p, texts, select_used=select_used)
+            body = traced.loss(p, texts, mode, select_used=select_used)
         else:
             body = ["return %s" % self._expression(p, mode)]
         return ["def %s(%s):" % (name, given), *("    " + line for line in body), ""]
 
     def _expression(self, p: Problem, mode: str) -> str:
         told = self._functions[p.op]
-        return told.format(x="x", axis=p.axis) if isinstance(told, str) else told(p, mode)
+        return told.format(x="x", axis=p.axis, mode=mode) if isinstance(told, str) else told(p, mode)
 
     def _defined(self, p: Problem, mode: str, given: Mapping[str, Any], lines: Sequence[str]) -> Any:
         # sanity check: only adapters with a compiler come here
         assert self._compiled is not None
         names = dict(self._names)
-        exec("\n".join(self._compiled(p, mode, list(given), lines, self._asked(p))), names)
+        exec("\n".join(self._compiled(p, mode, list(given), lines, self._asked(p, mode))), names)
         return names["program"]
 
-    def _placed(self, p: Problem, name: str, device: str) -> Any:
+    def _placed(self, p: Problem, name: str, device: str, mode: str) -> Any:
         a = getattr(p, name)
         if a is None:
             return None
         if a.dtype.kind == "f":
             a = a.astype(_numpy_dtype(p.dtype_of_input(name)))
         return eval(
-            self._put.format(a="array", device=self._place(device)), self._names, {"array": np.ascontiguousarray(a)}
+            self._put.format(a="array", device=self._place(device), mode=mode),
+            self._names,
+            {"array": np.asarray(a, order="C")},
         )
 
     def _pulled(self, t: Any, device: str) -> Tensor:

@@ -2,7 +2,7 @@
 
 A template is formatted by name: ``{a}`` stands for a tensor (``{x}`` in the softmaxes), ``{axis}``, ``{k}`` and ``{t}``
 for an axis, a number of classes and the name of a dtype, ``{c}``, ``{a}`` and ``{b}`` for what ``where`` chooses by and
-from.
+from, ``{mode}`` for the mode.
 """
 
 from __future__ import annotations
@@ -32,21 +32,23 @@ def numpy_like(module: str, **others: str) -> Dict[str, str]:
     return {**{name: text.replace("NP.", module + ".") for name, text in _NUMPY.items()}, **others}
 
 
-def loss(p: Problem, functions: Mapping[str, str], *, select_used: bool = True) -> List[str]:
+def loss(p: Problem, functions: Mapping[str, str], mode: str, *, select_used: bool = True) -> List[str]:
     """Write the body of a function of ``x``, ``target`` and ``weight`` that composes and returns the loss of a problem.
 
     ``functions`` are templates: those of ``numpy_like``, and ``log_softmax`` for a cross-entropy.
     """
     trace = source.Trace()
     x, target, weight = (source.Symbol(name) for name in ("x", "target", "weight"))
-    return trace.returning(compose.loss(namespace(trace, functions), p, x, target, weight, select_used=select_used))
+    return trace.returning(
+        compose.loss(_namespace(trace, functions, mode), p, x, target, weight, select_used=select_used)
+    )
 
 
-def namespace(trace: source.Trace, functions: Mapping[str, str]) -> compose.Namespace:
+def _namespace(trace: source.Trace, functions: Mapping[str, str], mode: str) -> compose.Namespace:
     """Return functions that write what is done with symbols, by templates."""
 
     def emit(name: str, **given: Any) -> source.Symbol:
-        return trace.emit("%s", functions[name].format(**{k: source.text(a) for k, a in given.items()}))
+        return trace.emit("%s", functions[name].format(mode=mode, **{k: source.text(a) for k, a in given.items()}))
 
     return compose.Namespace(
         cast=lambda a, dtype: emit("cast", a=a, t=dtype),

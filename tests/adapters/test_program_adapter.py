@@ -68,6 +68,13 @@ def test_programs_print_what_is_computed(tmp_path: Path) -> None:
     assert_scripts_print(Target(adapter()), values(), tmp_path)
 
 
+def test_arrays_keep_their_shapes() -> None:
+    """One without axes, such as the cotangent of a mean, stays one."""
+    told = adapter(derivatives={"vjp": "vjp = np.zeros(x.shape, x.dtype) + cotangent.ndim"})
+    out = told.evaluate(PROBLEMS["cross_entropy"], "cpu", "eager")
+    assert not out["vjp"].data.any()
+
+
 def test_outputs_are_those_of_the_lines() -> None:
     """What others are computed of comes first, also where nobody has asked for it; a line with the value replaces f."""
     lines = {"vjp": "vjp = cotangent * 2", "hvp": "hvp = vjp + tangent"}
