@@ -66,7 +66,7 @@ def commands(block: Block) -> Iterator[tuple[str, str]]:
         command, _, printed = part.partition("\n")
         while command.endswith("\\"):
             more, _, printed = printed.partition("\n")
-            command = f"{command[:-1].rstrip()} {more.strip().removeprefix('> ')}"
+            command = f"{command[:-1].rstrip()} {more.strip().removeprefix('>').strip()}"
         yield command, printed
 
 
