@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ NAV = re.findall(r": ([\w/.-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding=
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
-    manual.stage(folder, parts={name: (lambda name=name: f"## {name}\n") for name in manual_pages.PARTS})
+    manual.stage(folder, parts={name: partial("## {}\n".format, name) for name in manual_pages.PARTS})
     return folder
 
 
