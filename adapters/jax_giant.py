@@ -57,6 +57,10 @@ class JaxGiant:
         return HostMemory() if device.startswith("cpu") else _DeviceMemory(_device(device))
 
 
+# The name that it has in the module of every framework.
+Driver = JaxGiant
+
+
 class _DeviceMemory(HostMemory):
     """The memory of an accelerator, whose peak is that of the process."""
 

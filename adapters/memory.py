@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import sys
 from typing import Dict, Iterator
 
+# Where Linux is told to forget the most that a process has held.
+_PEAK = "/proc/self/clear_refs"
+# Of the C library of most Linuxes.
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+
 
 class HostMemory:
     """The memory of the machine, as this process takes it. Another device has a meter with the same methods."""
+
+    @property
+    def forgets(self) -> bool:
+        """Say whether a peak from before :meth:`begin` is forgotten."""
+        return os.access(_PEAK, os.W_OK)
 
     def available(self) -> int:
         """Return the bytes that can be taken: what is free, within the limits of containers and of the process."""
@@ -17,8 +28,11 @@ class HostMemory:
 
     def begin(self) -> int:
         """Set the peak back, where the system can, and return the bytes that are held."""
+        # What was let go of would be taken again unseen.
+        if _TRIM is not None:
+            _TRIM(0)
         try:
-            with open("/proc/self/clear_refs", "w") as file:
+            with open(_PEAK, "w") as file:
                 file.write("5")
         except OSError:
             pass

@@ -274,6 +274,10 @@ class Capabilities:
                     labels (``mean``), by all rows (``mean_over_rows``) or by those not ignored (``mean_over_kept``).
                     Default: ``"mean"``
 
+    ``memory``      ``{loss: "O(N)"}``, the losses that promise to take no memory for each logit beyond their inputs
+                    and the gradient that they return, as fused kernels do (docs/giant.md). Default: none.
+                    ``{"cross_entropy": "O(N)"}``
+
     Conventions, where the specification leaves a choice (section 4):
 
     ``wraps_negative_labels`` whether labels below 0 count from the end (clause 13). Default: False
@@ -319,6 +323,7 @@ class Capabilities:
     ranks: Tuple[int, ...] = ()
     full_smoothing: bool = True
     fixed_ignore_index: Optional[int] = None
+    memory: Mapping[str, str] = field(default_factory=dict)
     by_mode: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     by_device: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

@@ -60,6 +60,10 @@ class TensorFlowGiant:
         return _GpuMemory("GPU:%s" % (index or "0")) if kind == "gpu" else HostMemory()
 
 
+# The name that it has in the module of every framework.
+Driver = TensorFlowGiant
+
+
 class _GpuMemory(HostMemory):
     """The memory of a GPU. TensorFlow does not say what is free there: too little is its own answer."""
 

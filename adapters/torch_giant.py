@@ -61,6 +61,10 @@ class TorchGiant:
         return _CudaMemory(device) if device.startswith("cuda") else HostMemory()
 
 
+# The name that it has in the module of every framework.
+Driver = TorchGiant
+
+
 class _CudaMemory(HostMemory):
     """The memory of a CUDA device."""
 

@@ -87,6 +87,7 @@ def check_implementation(
     conventions: Mapping[tuple[str, str], str] | None = None,
     variant: Variant | None = None,
     defaults: Iterable[str] = (),
+    memory: str = "",
     isolate: bool = False,
     timeout: float = TIMEOUT,
     deck: str = "default",
@@ -139,6 +140,10 @@ def check_implementation(
     ``logit_softcapping``, ``sample_weight`` and the like), another is one that it has built in. It is then asked calls
     of that variant, without relations and invalid input, and has a value and a gradient.
 
+    ``memory="O(N)"`` promises that a loss takes no memory for each logit beyond its input and the gradient that it
+    returns, as fused ones do: it is asked tensors of up to 94 million logits, and fails if it keeps half a byte or more
+    for each (docs/giant.md).
+
     With ``isolate`` the function runs in a process of its own, which imports it by the name that it has in its module
     or file: what crashes, hangs or eats the memory costs that call. A call takes at most ``timeout`` seconds; in this
     process that ends Python code alone.
@@ -190,6 +195,7 @@ def check_implementation(
         conventions=conventions or {},
         variant=variant,
         defaults=tuple(defaults),
+        memory=memory,
         isolate=isolate,
         timeout=timeout,
     )

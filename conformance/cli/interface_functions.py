@@ -56,6 +56,7 @@ _OPTIONS = (
     ),
     click.option("--default", "defaults", help="An option that may be left out (repeatable).", **MANY_NAMES),
     click.option("--online", is_flag=True, help="It rescales partial sums when the running maximum grows."),
+    click.option("--memory", default="", metavar="O(N)", help="How its memory grows, beyond input and gradient."),
     click.option("--no-autodiff", is_flag=True, help="Without the derivatives of the framework."),
     click.option("--no-errors", is_flag=True, help="Without calls of invalid and of empty input."),
     click.option("--in-process", is_flag=True, help="Without a process of its own: a crash is that of the command."),

@@ -98,7 +98,7 @@ def soak(target: tuple[str, ...], **options: Any) -> int:
 @click.option(
     "--case",
     "cases",
-    help="Only this case (repeatable): grid, labels, counts, elements, classes, far or rows.",
+    help="Only this case (repeatable): grid, labels, growth, counts, elements, classes, far or rows.",
     **MANY_NAMES,
 )
 @click.option("--op", "ops", help="Only this op (repeatable).", **MANY_NAMES)

@@ -44,7 +44,8 @@ class Observation:
     shape; ``exact`` and ``allowed`` belong to it. ``met`` is the strictest profile whose bound the output meets.
     ``note`` says what is remarkable about the way to the answer. ``rows`` and ``classes`` are the shape of the (first)
     call and ``reduction`` that of a loss, so that views need not read them out of ``id``; what is said of a whole run
-    has none. ``call`` is the call, where the verdict is no pass; read from a record, it is its JSON object, or None if
+    has none. ``memory`` is the bytes that the op took at its peak beyond its inputs, None where that was not measured.
+    ``call`` is the call, where the verdict is no pass; read from a record, it is its JSON object, or None if
     the deck of the record makes it again.
     """
 
@@ -69,6 +70,7 @@ class Observation:
     rows: int | None = None
     classes: int | None = None
     reduction: str = ""
+    memory: int | None = None
     call: Call | Mapping[str, Any] | None = None
 
     @classmethod

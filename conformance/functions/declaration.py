@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lossproof.adapters.outputs import OF_ONE_PASS, OUTPUTS, TABLE
-from lossproof.adapters.protocol import DTYPES, LAYOUTS, MEANS, REDUCTIONS, Problem
+from lossproof.adapters.protocol import DTYPES, LAYOUTS, LOSSES, MEANS, REDUCTIONS, Problem
 from lossproof.core.call import LABEL_DTYPES
+from lossproof.core.clauses import BY_ELEMENTS, BY_ROWS
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.names import known_names
@@ -59,6 +60,7 @@ class Declaration:
     zeroes_unknown_labels: bool = False
     conventions: Mapping[tuple[str, str], str] = field(default_factory=dict)
     variant: Variant | None = None
+    memory: str = ""
     defaults: Sequence[str] = ()
     isolate: bool = False
     timeout: float = TIMEOUT
@@ -121,6 +123,12 @@ class Declaration:
         known_names("dtype of an error profile", self.error_profiles, list(FORMATS))
         for dtype, profile in self.error_profiles.items():
             known_profile(profile, dtype)
+        if self.memory:
+            if self.op not in LOSSES:
+                raise UsageError(
+                    f"memory is {self.memory!r}, and {self.op} returns N x K numbers; expected it of a loss"
+                )
+            known_names("growth of memory", [self.memory], [BY_ROWS, BY_ELEMENTS])
         if self.result_dtype is not None:
             known_names("dtype of the result", [self.result_dtype], list(DTYPES))
         known_names("option in defaults", self.defaults, sorted(op.options))

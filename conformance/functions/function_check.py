@@ -21,6 +21,7 @@ from lossproof.functions.function_session import (
     started,
 )
 from lossproof.functions.hints import hints
+from lossproof.functions.memory.promise import is_of_memory, not_measured, with_memory
 from lossproof.functions.questions import Questions, asked_calls
 from lossproof.functions.trial_findings import TrialFindings
 from lossproof.running.report import Report, report
@@ -58,19 +59,22 @@ def _checked(
     deck = DeckOptions(size=asked.deck, seed=asked.seed, ops=(op,), dtypes=dtypes)
     with quiet(found.prints):
         with closing(live_session(target, calls, deck, cache=asked.cache)) as session:
+            first = with_memory(session.source, declared, found)
             if asked.explore:
-                explored = exploring(session.source, target, dtypes, declared, asked)
+                explored = exploring(first, target, dtypes, declared, asked)
                 judged = _with_what_was_found(report(replace(session, source=explored)), explored.found)
             else:
-                judged = report(session)
+                judged = report(replace(session, source=first))
         if not asked.explore and asked.calls is None:
             left_out.append(NOT_EXPLORED)
     left_out += _narrowed(op, dtypes, found.kinds)
-    failures = [o for o in judged.failures if not asked.explained or o.output in asked.explained]
+    left_out += not_measured(declared, judged.observations)
+    smaller = [o for o in judged.failures if not is_of_memory(o)]
+    failures = [o for o in smaller if not asked.explained or o.output in asked.explained]
     with quiet(found.prints):
-        explained = diagnosis(failures, target) if failures else ""
-    hint = "\n".join(hints(judged.failures)) if asked.calls is None else ""
-    return replace(judged, left_out=tuple(left_out), hint=hint, asked=found.notes, diagnosis=explained)
+        text = diagnosis(failures, target) if failures else ""
+    hint = "\n".join(hints(smaller)) if asked.calls is None else ""
+    return replace(judged, left_out=tuple(left_out), hint=hint, asked=found.notes, diagnosis=text)
 
 
 def _with_what_was_found(judged: Report, found: Exploration) -> Report:

@@ -17,9 +17,12 @@ from lossproof.core.observation import Observation
 from lossproof.functions.callee import callee
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.diagnosis import diagnosis
+from lossproof.functions.function_adapter import FunctionAsAdapter
 from lossproof.functions.guard import GuardedFunction
 from lossproof.functions.hints import hints
 from lossproof.functions.isolated import isolated
+from lossproof.functions.memory.function_giants import giant_driver
+from lossproof.functions.memory.promise import is_of_memory, with_memory
 from lossproof.functions.prepare import prepared
 from lossproof.functions.questions import Questions, asked_calls
 from lossproof.functions.trial import Heard
@@ -31,7 +34,7 @@ from lossproof.running.session import Ended, Live, Session, Source
 from lossproof.running.session_options import DeckOptions
 from lossproof.running.withheld import EVERYTHING, withheld
 from lossproof.targets.launch import Processes
-from lossproof.targets.target import Player, Target
+from lossproof.targets.target import Target
 
 if TYPE_CHECKING:
     from lossproof.running.exploration import ThenExplored
@@ -68,7 +71,7 @@ class Explained:
 
     def add(self, o: Observation) -> None:
         """Keep a failure."""
-        if fails(o) and len(self._failures) < _KEPT:
+        if fails(o) and not is_of_memory(o) and len(self._failures) < _KEPT:
             self._failures.append(o)
 
     def close(self, run: Ended) -> None:
@@ -87,8 +90,9 @@ def started(function: Any, declared: Declaration) -> tuple[Target, TrialFindings
         return isolated(callee(function, declared.name), declared, limits)
     found = prepared(function, declared)
     # sanity check: what is prepared here is here
-    assert not isinstance(found.adapter, Player)
-    return Target(GuardedFunction(found.adapter, declared.timeout), device=declared.device), found
+    assert isinstance(found.adapter, FunctionAsAdapter)
+    driver = giant_driver(found.adapter) if declared.memory else None
+    return Target(GuardedFunction(found.adapter, declared.timeout, driver), device=declared.device), found
 
 
 def live_session(
@@ -119,6 +123,7 @@ def function_session(function: Any, declared: Declaration, asked: Questions) -> 
     calls, left = asked_calls(found, declared, asked)
     header = record_header([target], calls, deck) | {ASKED_BY: _ASKED_BY}
     session = live_session(target, calls, deck, cache=asked.cache, header=header)
+    session = replace(session, source=with_memory(session.source, declared, found))
     explored = exploring(session.source, target, found.dtypes, declared, asked) if asked.explore else None
     left += [] if explored else [NOT_EXPLORED]
     notes = (*found.notes, *(f"left out: {line}" for line in left))

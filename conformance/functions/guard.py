@@ -11,16 +11,18 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from lossproof.adapters.giant import GiantDriver
 from lossproof.adapters.protocol import Adapter, Capabilities, Description, Problem
 from lossproof.core.wrong_result import WrongResult
 
 
 @dataclass(frozen=True)
 class GuardedFunction:
-    """An adapter, each answer of which takes at most so many ``seconds``."""
+    """An adapter, each answer of which takes at most so many ``seconds``, but for those of its ``giant`` driver."""
 
     adapter: Adapter
     seconds: float
+    giant: GiantDriver | None = None
 
     @property
     def name(self) -> str:

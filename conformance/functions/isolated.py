@@ -13,11 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lossproof.adapters.giant import GiantDriver
 from lossproof.adapters.protocol import Adapter, Capabilities, Description, Outcome, Problem
 from lossproof.core.call import Call, from_json
 from lossproof.core.errors import UsageError
 from lossproof.functions.callee import Callee
 from lossproof.functions.declaration import Declaration
+from lossproof.functions.function_adapter import FunctionAsAdapter
+from lossproof.functions.memory.function_giants import giant_driver
 from lossproof.functions.places import loaded, place_of
 from lossproof.functions.prepare import prepared
 from lossproof.functions.trial import TRIAL
@@ -63,6 +66,11 @@ class IsolatedFunction:
     def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
         """Call the function."""
         return self.adapter.evaluate(problem, device, mode)
+
+    @property
+    def giant(self) -> GiantDriver | None:
+        """The driver of giant problems, where there is one for the function."""
+        return giant_driver(self.adapter) if isinstance(self.adapter, FunctionAsAdapter) else None
 
     def error_kind(self, error: Exception) -> str:
         """Classify an exception."""

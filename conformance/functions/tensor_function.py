@@ -76,23 +76,22 @@ class TensorFunctionAdapter:
 
     def _alone(self, p: Problem, name: str, device: str) -> dict[str, Any]:
         """Compute one derivative; what it raises is its own answer."""
-        source = TABLE[name].repeats or name
-        given = self.derivatives.get(source)
-
-        def outputs(g: Given) -> dict[str, Any]:
-            if given is None:
-                found = self._differentiated(p, g, computed_with(name))
-                # Without a rule for it the output is not on offer.
-                return {name: found[name]} if name in found else {}
-            arrays = [getattr(g, field) for field in ("x", *TABLE[source].takes)]
-            return {name: self._checked(self._run(lambda: given(*arrays, **self._keywords(p, g, g.target))))}
-
         try:
-            return self._tensors.computed(p, device, outputs)
+            return self._tensors.computed(p, device, lambda g: self.of_tensors(p, g, name))
         except MemoryError:
             raise
         except Exception as error:
             return {name: error}
+
+    def of_tensors(self, p: Problem, g: Given, name: str) -> dict[str, Any]:
+        """Compute one output of tensors that are there, as the framework's tensor; nothing without a rule for it."""
+        source = TABLE[name].repeats or name
+        given = self.derivatives.get(source)
+        if given is None:
+            found = self._differentiated(p, g, computed_with(name))
+            return {name: found[name]} if name in found else {}
+        arrays = [getattr(g, field) for field in ("x", *TABLE[source].takes)]
+        return {name: self._checked(self._run(lambda: given(*arrays, **self._keywords(p, g, g.target))))}
 
     def _differentiated(self, p: Problem, g: Given, want: Sequence[str]) -> dict[str, Any]:
         is_derived = any(name != "value" for name in want)

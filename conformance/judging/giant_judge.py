@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from lossproof.adapters.protocol import LOSSES, Giant, GiantOutcome
+from lossproof.adapters.protocol import Giant, GiantOutcome
 from lossproof.core.call import Call
-from lossproof.core.clauses import ABSOLUTE, MEMORY, TAIL
+from lossproof.core.clauses import ABSOLUTE, TAIL
 from lossproof.core.formats import FORMATS
 from lossproof.core.observation import Observation, bits_digest
 from lossproof.core.operations import solved_by
@@ -19,11 +19,8 @@ from lossproof.judging.observe import observe
 from lossproof.truth.truth import truth
 
 _WORST_LAST = ("unsupported", "pass", "convention", "suspect", "fail", "crash", "timeout", "resource", "error")
-# Below this many bytes of logits, and with fewer classes, memory does not tell how it grows.
-_GRADED_BYTES, _GRADED_CLASSES = 1 << 26, 8
-# What a loss may take beyond its input and its gradient, in arrays of their size, before that is O(N K).
-_LITTLE = 0.5
-BY_ROWS, BY_ELEMENTS = "O(N)", "O(N K)"
+# Of fewer bytes of logits memory is no multiple that says anything.
+_COMPARED_BYTES = 1 << 26
 
 
 def observe_giant(
@@ -49,10 +46,10 @@ def observe_giant(
         observe([call], exact, [outcome], target, declared, offered=offered, outputs=outputs)
         for outcome in (lowest, highest)
     )
-    return [_one(a, b, call, giant, answer) for a, b in zip(low, high, strict=True)]
+    return [_one(a, b, giant, answer) for a, b in zip(low, high, strict=True)]
 
 
-def _one(low: Observation, high: Observation, call: Call, giant: Giant, answer: GiantOutcome) -> Observation:
+def _one(low: Observation, high: Observation, giant: Giant, answer: GiantOutcome) -> Observation:
     """What is said of an output: the worse of its lowest and its highest results."""
     pair = (low, high)
     at = int(_rank(high) > _rank(low))
@@ -63,11 +60,12 @@ def _one(low: Observation, high: Observation, call: Call, giant: Giant, answer: 
         worst,
         ulp=max(low.ulp, high.ulp),
         met=met,
-        conventions=shown | _growth(name, giant, answer),
+        conventions=shown,
         bits="" if answer.outcome.error else _bits(name, answer),
         rows=giant.rows,
         classes=giant.classes,
         note=_memory(giant, answer),
+        memory=max(0, answer.peak - answer.held) if answer.peak else None,
     )
     if not found.message:
         return found
@@ -97,16 +95,7 @@ def _bits(name: str, answer: GiantOutcome) -> str:
 def beyond(giant: Giant, answer: GiantOutcome) -> float | None:
     """The memory that an op took beyond its inputs, in arrays of the size of the logits; None where nobody knows."""
     size = giant.rows * giant.classes * FORMATS[giant.problem.dtype].bits // 8
-    return max(0.0, (answer.peak - answer.held) / size) if answer.peak and size >= _GRADED_BYTES else None
-
-
-def _growth(name: str, giant: Giant, answer: GiantOutcome) -> dict[str, str]:
-    """The grade of a loss's memory, if it has any: O(N) is what a fused loss promises, its gradient apart."""
-    extra = beyond(giant, answer)
-    if extra is None or giant.problem.op not in LOSSES or giant.classes < _GRADED_CLASSES:
-        return {}
-    returned = 0.0 if name == "value" else 1.0
-    return {MEMORY: BY_ROWS if extra - returned < _LITTLE else BY_ELEMENTS}
+    return max(0.0, (answer.peak - answer.held) / size) if answer.peak and size >= _COMPARED_BYTES else None
 
 
 def _memory(giant: Giant, answer: GiantOutcome) -> str:

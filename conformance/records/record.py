@@ -34,7 +34,7 @@ _READ = (1, FORMAT)
 _DEFAULTS = {f.name: f.default for f in fields(Observation) if f.name != "conventions"}
 _FLOATS = ("share", "ulp", "got", "allowed", "seconds")
 _TEXTS = ("id", "output", "target", "verdict")
-_COUNTS = ("rows", "classes")
+_COUNTS = ("rows", "classes", "memory")
 _NAMES = frozenset(f.name for f in fields(Observation))
 _LINES_BETWEEN_FLUSHES = 1000
 

@@ -21,13 +21,14 @@ from typing import Any
 from lossproof.adapters.protocol import OUTPUTS as ALL_OUTPUTS
 from lossproof.core.call import Call
 from lossproof.core.case_id import CaseId, is_of_implementation
+from lossproof.core.clauses import MEMORY
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import FAILING, Observation
 from lossproof.records.conditions import Condition, Context, Subject, context, parse
 
 WAIVABLE_OUTPUTS = (*ALL_OUTPUTS, "*")
 EXPECTS = ("all", "some")
-SYMPTOMS = ("inaccurate", "nonfinite", "finite", "error")
+SYMPTOMS = ("inaccurate", "nonfinite", "finite", "error", "memory")
 _REQUIRED = ("name", "cases", "symptom", "reason", "issue", "seen")
 _LISTS = ("cases", "explored", "seen")
 
@@ -85,6 +86,9 @@ def symptom(o: Observation) -> str:
     """Name the kind of failure that an observation is; empty if no waiver may hide it (crash, time-out, harness)."""
     if o.verdict != "fail":
         return ""
+    if MEMORY in o.conventions and o.share <= 1.0:
+        # Its numbers are right.
+        return "memory"
     if o.got is None or o.exact is None:
         return "error"
     if not math.isfinite(o.got):

@@ -13,6 +13,7 @@ _HOW = {
     "nonfinite": "is not finite",
     "finite": "is finite where it must not be",
     "error": "is not what is expected",
+    "memory": "takes memory for each logit",
     "crash": "crashes the process",
     "timeout": "does not come to an end",
     "resource": "needs too much memory",

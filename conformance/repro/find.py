@@ -12,6 +12,7 @@ from lossproof.cases import kept_calls
 from lossproof.cases.catalogue import select
 from lossproof.cases.recorded_calls import recorded_call
 from lossproof.cases.sweeps.chunks import swept_call
+from lossproof.cases.sweeps.giants import giant_of_id
 from lossproof.core.call import Call
 from lossproof.core.case_id import Kind, is_of_check, nearest
 from lossproof.core.command_line import recorded_place
@@ -55,6 +56,9 @@ def find_call(id: str | None, place: CasePlace) -> Call:
     swept = swept_call(id) if place.record is None else None
     if swept is not None:
         return swept
+    giant = giant_of_id(id) if place.record is None else None
+    if giant is not None:
+        return giant.call
     place = place.resolved()
     by_id: Mapping[str, Call | Mapping[str, Any] | None]
     if place.record is not None and not is_of_check(id):

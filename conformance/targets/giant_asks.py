@@ -7,6 +7,7 @@ from typing import cast
 
 from lossproof.adapters import giant as giants
 from lossproof.adapters import wire
+from lossproof.adapters.memory import HostMemory
 from lossproof.adapters.protocol import Adapter, Giant, GiantOutcome, Outcome
 from lossproof.targets.process import Fault
 from lossproof.targets.remote import Remote
@@ -17,16 +18,16 @@ from lossproof.targets.target import Target
 _ID = 0
 
 
-def ask_giant(target: Target, giant: Giant, *, most: int = 0) -> GiantOutcome:
+def ask_giant(target: Target, giant: Giant, *, most: int = 0, fresh: bool = True) -> GiantOutcome:
     """Put a giant problem to a target, which may take so many bytes of memory (0: all there are).
 
-    Whatever happens to its process is the answer. The next problem has a fresh one in any case: allocators keep memory,
-    which would be missing there, and which the next peak would hide. For that reason nothing is said of the memory of
-    this process.
+    Whatever happens to its process is the answer. The next problem has a ``fresh`` one in any case: allocators keep
+    memory, which would be missing there, and which the next peak would hide. For that reason nothing is said of the
+    memory of this process. Otherwise it goes on, and says what it took if its system forgets peaks.
     """
     if target.player is None:
         answer = giants.answer(cast(Adapter, target.adapter), giant, target.device, target.mode, most=most)
-        return replace(answer, held=0, peak=0)
+        return replace(answer, held=0, peak=0) if fresh or not HostMemory().forgets else answer
     if not isinstance(target.adapter, Remote):
         return _failed("unsupported", f"{target.name} takes no giant problems")
     try:
@@ -34,7 +35,7 @@ def ask_giant(target: Target, giant: Giant, *, most: int = 0) -> GiantOutcome:
         if reply is None:
             return _failed("unsupported", f"{target.name} takes no giant problems")
         answer = giant_outcome_of(reply, _ID)
-        if answer.peak:
+        if answer.peak and fresh:
             target.adapter.renew()
         return answer
     except Fault as fault:

@@ -62,6 +62,7 @@ class FunctionAdapter:
     needs_label: bool = False
     outputs: tuple[str, ...] = tuple(TABLE)
     variants: tuple[str, ...] = ()
+    memory: str = ""
 
     def describe(self) -> Description:
         """Report the interpreter and NumPy; a plain function has no version."""
@@ -87,6 +88,7 @@ class FunctionAdapter:
             variants=self.variants,
             normalised_targets=self.normalised_targets,
             mean=self.mean,
+            memory={self.op: self.memory} if self.memory else {},
             conventions={(clause, self.op, output): shown for (clause, output), shown in self.conventions.items()},
             **self.refuses,
         )

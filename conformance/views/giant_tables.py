@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from rich.markup import escape
 from rich.table import Table
 
+from lossproof.cases.sweeps.giants import FAMILY
 from lossproof.core.clauses import MEMORY
 from lossproof.core.observation import Observation
 from lossproof.records.waivers import fails
@@ -40,7 +41,7 @@ class GiantTables:
                 case = o.case
                 table.add_row(
                     escape(names.get(o.target, o.target)),
-                    case.family.removeprefix("giant-"),
+                    case.family.removeprefix(FAMILY),
                     case.op,
                     case.dtype,
                     f"{o.rows} x {o.classes}",

@@ -12,13 +12,12 @@ import pytest
 from lossproof.adapters import giant as giants
 from lossproof.adapters.memory import HostMemory
 from lossproof.adapters.numpy import NumpyAdapter
-from lossproof.adapters.protocol import OPS, Giant
+from lossproof.adapters.protocol import OPS
 from lossproof.cases.sweeps.giants import GIANT_CASES, LIMITS, GiantCall, giant_call, giant_calls
-from lossproof.core.clauses import MEMORY
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import FORMATS
 from lossproof.core.observation import Observation
-from lossproof.judging.giant_judge import BY_ELEMENTS, BY_ROWS, observe_giant
+from lossproof.judging.giant_judge import observe_giant
 from lossproof.records.record import read_record
 from lossproof.running.sweeping.giant_session import observed
 from lossproof.targets.target import Target
@@ -164,27 +163,6 @@ def test_the_machine_says_what_memory_there_is() -> None:
     peak = memory.peak()
     assert taken.size
     assert peak >= held + taken.nbytes // 2
-
-
-@pytest.mark.parametrize(("extra", "grade"), [(0.2, BY_ROWS), (1.5, BY_ELEMENTS)])
-def test_the_memory_of_a_loss_is_graded(extra: float, grade: str) -> None:
-    call = giant_call(GIANT_CASES["grid"], "cross_entropy", "bfloat16", SMALL)
-    answer = giants.answer(NumpyAdapter(), call.giant, "cpu", "eager")
-    size = 2**24 * 8 * 2
-    shown = {}
-    for output, returned in (("value", 0.0), ("vjp", 1.0)):
-        (o,) = observe_giant(
-            call.call,
-            Giant(call.giant.problem, 2**24, 8, call.giant.places),
-            replace(answer, held=2**30, peak=2**30 + int((extra + returned) * size)),
-            "numpy",
-            Target(NumpyAdapter()).declared("cross_entropy", "bfloat16"),
-            offered=("value", "vjp"),
-            outputs=(output,),
-        )
-        shown[output] = o.conventions.get(MEMORY)
-        assert f"{extra + returned:.2f} times the logits" in o.note
-    assert shown == {"value": grade, "vjp": grade}
 
 
 def test_an_adapter_without_a_driver_is_unsupported() -> None:

@@ -18,7 +18,7 @@ from lossproof.adapters.protocol import Problem, Tensor
 from lossproof.cases.sweeps.giants import Limits
 from lossproof.core.formats import F64, FORMATS
 
-SMALL = Limits(elements=1 << 10, far=1 << 11, grid=63, exact=1 << 7)
+SMALL = Limits(elements=1 << 10, far=1 << 11, grid=63, exact=1 << 7, growth=1)
 Compute = Callable[[Problem, Given], dict[str, Any]]
 Wrong = Callable[[Compute, Problem, Given], dict[str, Any]]
 

@@ -366,3 +366,39 @@ def test_light_and_dark(browser: Any, page: Path) -> None:
 def test_a_phone_does_not_scroll_sideways(browser: Any, page: Path) -> None:
     opened(browser, page, width=390)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+
+
+def grown(path: Path) -> None:
+    """Write a record of how the memory of a loss grows, whose value takes rows alone."""
+    target = {"adapter": "numpy", "device": "cpu", "mode": "eager", "versions": {}, "facts": {}}
+    with Writer(path, {"deck": {"size": "giant"}, "targets": {"numpy": target}}) as writer:
+        for n, k in ((1, 1), (1, 16), (16, 1), (4, 16), (16, 4), (16, 16)):
+            for output, each, grade in (("value", n, "O(N)"), ("vjp", n * k, "O(N K)")):
+                shown = {"memory": grade} if n == k == 16 else {}
+                id = f"cross_entropy/float32/giant-growth/n17-k{k}-mean/{n:08x}"
+                writer.write(
+                    Observation(id, output, "numpy", "pass", rows=n, classes=k, memory=each << 20, conventions=shown)
+                )
+
+
+def test_how_memory_grows_is_plotted(browser: Any, tmp_path: Path) -> None:
+    record, out = tmp_path / "giant.jsonl", tmp_path / "giant.html"
+    grown(record)
+    done = lossproof("report", str(record), "-o", str(out), "--no-programs")
+    assert done.exit_code == 0, done.output
+    value, gradient = Page(out).data["memory"]
+    assert (value["output"], value["grade"]) == ("value", "O(N)")
+    assert value["classes"] == [[1, 16.0], [4, 16.0], [16, 16.0]]
+    assert value["rows"] == [[1, 1.0], [4, 4.0], [16, 16.0]]
+    assert (gradient["output"], gradient["grade"]) == ("vjp", "O(N K)")
+    assert gradient["classes"] == [[1, 16.0], [4, 64.0], [16, 256.0]]
+    opened(browser, out)
+    points = "return document.querySelectorAll('#plot-memory-' + arguments[0] + ' .point').length"
+    assert [browser.execute_script(points, axis) for axis in ("classes", "rows")] == [6, 6]
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+
+
+def test_a_page_without_growth_has_no_plot_of_memory(page: Path) -> None:
+    found = Page(page)
+    assert found.data["memory"] == []
+    assert "Memory beyond the inputs" not in found.text

@@ -5,13 +5,14 @@ Each case takes the limit that it is to pass as a number, so that a test passes 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, Giant, Problem
+from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, REDUCTIONS, Giant, Problem
 from lossproof.cases.picker import SeededPicker, bell
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
@@ -21,9 +22,13 @@ from lossproof.core.names import known_names
 # Rows that differ, primes: a row that is taken for another one some power of two away is a different one.
 _FEW, _MANY = 17, 1021
 _CLASSES = 8
+# What the families of giant calls begin with.
+FAMILY = "giant-"
 # What all other classes hold: its exponential rounds to 0 in every format (docs/bounds.md, section 3).
 FAR_BELOW = -(2.0**14)
 _IGNORED = -100
+# The smallest shape that growth is measured from, and by how much rows and classes grow.
+_GROWTH_ROWS, _GROWTH_CLASSES, _STEPS = 17, 21, (1, 4, 16)
 # Classes somewhere, besides those at the limits.
 _ANYWHERE = 16
 
@@ -36,12 +41,14 @@ class Limits:
     ``far``       what one without a sign does not
     ``grid``      the blocks that some grids have at most
     ``exact``     the integers that float32 counts
+    ``growth``    the factor of the shapes that growth is measured on (docs/giant.md says why it is what it is)
     """
 
     elements: int = 2**31
     far: int = 2**32
     grid: int = 65_535
     exact: int = 2**24
+    growth: int = 32
 
 
 LIMITS = Limits()
@@ -53,7 +60,7 @@ class GiantCase:
 
     ``says`` in one sentence what it is after. ``rows`` and ``classes`` follow from the limits, and so do the
     ``places`` of the classes that count, None where all do. ``differing`` rows are repeated. Losses have the
-    ``reduction``.
+    ``reduction``. What has the same small shape as another one of this name has a ``seed`` of its own.
     """
 
     name: str
@@ -65,6 +72,7 @@ class GiantCase:
     reduction: str = "none"
     places: Callable[[Limits], Sequence[int]] | None = None
     ignored: bool = False
+    seed: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,6 +168,34 @@ GIANT_CASES: dict[str, GiantCase] = {
 }
 
 
+def _growth(rows: int, classes: int) -> GiantCase:
+    return GiantCase(
+        name="growth",
+        says="how memory grows with rows and with classes",
+        dtypes=(FLOAT32.name, BFLOAT16.name),
+        rows=lambda at: _GROWTH_ROWS * rows * at.growth,
+        classes=lambda at: _GROWTH_CLASSES * classes * at.growth,
+        differing=_FEW,
+        reduction="mean",
+        seed=f"/{rows}x{classes}",
+    )
+
+
+# Each step grows in one of two ways, from a corner; the largest comes last.
+GROWTH_CASES: tuple[GiantCase, ...] = tuple(
+    _growth(rows, classes)
+    for rows, classes in sorted(itertools.product(_STEPS, repeat=2), key=lambda step: step[0] * step[1])
+    if _STEPS[-1] in (rows, classes) or rows == classes == _STEPS[0]
+)
+GROWTH_FAMILY = f"{FAMILY}{GROWTH_CASES[0].name}"
+
+# The shapes of a case are put to an op one after the other; those of smaller tensors come first.
+_SHAPES: dict[str, tuple[GiantCase, ...]] = {
+    name: GROWTH_CASES if name == GROWTH_CASES[0].name else (GIANT_CASES[name],)
+    for name in ("grid", "labels", GROWTH_CASES[0].name, "counts", "elements", "classes", "far", "rows")
+}
+
+
 def giant_calls(
     cases: Sequence[str] = (), ops: Sequence[str] = (), dtypes: Sequence[str] = (), limits: Limits = LIMITS
 ) -> list[GiantCall]:
@@ -167,32 +203,48 @@ def giant_calls(
 
     Raises :class:`UsageError` for unknown names, with the nearest known one, and where nothing is left.
     """
-    known_names("giant case", cases, list(GIANT_CASES))
+    known_names("giant case", cases, list(_SHAPES))
     known_names("op", ops, OPS)
     known_names("dtype", dtypes, DTYPES)
     found = list(_calls(cases, ops, dtypes, limits))
     if not found:
-        offered = "; ".join(f"{case.name}: {', '.join(case.dtypes)}" for case in GIANT_CASES.values())
+        offered = "; ".join(f"{name}: {', '.join(several[0].dtypes)}" for name, several in _SHAPES.items())
         raise UsageError(f"no giant case is left; expected dtypes that a case has ({offered})")
     return found
 
 
 def _calls(cases: Sequence[str], ops: Sequence[str], dtypes: Sequence[str], limits: Limits) -> Iterator[GiantCall]:
-    for case in GIANT_CASES.values():
-        for dtype in case.dtypes:
-            for op in OPS:
-                if (
-                    (not cases or case.name in cases)
-                    and (not ops or op in ops)
-                    and (not dtypes or dtype in dtypes)
-                    and (op in LOSSES or case.reduction == "none")
-                ):
-                    yield giant_call(case, op, dtype, limits)
+    for name, several in _SHAPES.items():
+        first = several[0]
+        for dtype, op in itertools.product(first.dtypes, OPS):
+            if (
+                (not cases or name in cases)
+                and (not ops or op in ops)
+                and (not dtypes or dtype in dtypes)
+                and (op in LOSSES or first.reduction == "none")
+            ):
+                yield from (giant_call(case, op, dtype, limits) for case in several)
 
 
-def giant_call(case: GiantCase, op: str, dtype: str, limits: Limits = LIMITS) -> GiantCall:
-    """Make the call of an op in a dtype: the same numbers everywhere."""
-    pick = SeededPicker(f"giant/{case.name}/{op}/{dtype}")
+def giant_of_id(id: str) -> GiantCall | None:
+    """Make the giant call with an id again; None for an id of none."""
+    op, _, rest = id.partition("/")
+    dtype, _, rest = rest.partition("/")
+    name = rest.partition("/")[0].removeprefix(FAMILY)
+    several = _SHAPES.get(name, ())
+    if op not in OPS or dtype not in DTYPES or not several:
+        return None
+    # Of functions growth is asked in a reduction that they take.
+    asked = (giant_call(case, op, dtype, LIMITS, r) for case in several for r in (case.reduction, *REDUCTIONS))
+    return next((found for found in asked if found.call.id == id), None)
+
+
+def giant_call(
+    case: GiantCase, op: str, dtype: str, limits: Limits = LIMITS, reduction: str | None = None
+) -> GiantCall:
+    """Make the call of an op in a dtype: the same numbers everywhere. A loss may have another ``reduction``."""
+    case = case if reduction is None else replace(case, reduction=reduction)
+    pick = SeededPicker(f"giant/{case.name}{case.seed}/{op}/{dtype}")
     rows, classes = case.rows(limits), case.classes(limits)
     places = np.zeros(0, dtype=np.int64)
     if case.places is not None:
@@ -223,7 +275,9 @@ def giant_call(case: GiantCase, op: str, dtype: str, limits: Limits = LIMITS) ->
         reduction=case.reduction if op in LOSSES else "mean",
         ignore_index=_IGNORED if case.ignored and op in LOSSES else None,
     )
-    call = Call(problem, f"giant-{case.name}", "giant", random_order=True)
+    says = f"lossproof giant TARGET --case {case.name} --op {op} --dtype {dtype}: {rows} rows, these over and over"
+    says += f", of {classes} classes, all others as the last one" if places.size else f", of {classes} classes"
+    call = Call(problem, f"{FAMILY}{case.name}", says, random_order=True)
     # Of the mean of all rows, each of which occurs so many times: the share of a row in the gradient is the same.
     asked = replace(problem, cotangent=np.asarray(cotangent * copies)) if copies > 1 else problem
     return GiantCall(case, call, Giant(asked, rows, classes, places), copies)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from lossproof import __version__
 from lossproof.adapters.protocol import Giant, GiantOutcome, Outcome
-from lossproof.cases.sweeps.giants import LIMITS, GiantCall, Limits, giant_calls
+from lossproof.cases.sweeps.giants import GROWTH_CASES, LIMITS, GiantCall, Limits, giant_calls
 from lossproof.core.observation import Observation
 from lossproof.judging.giant_judge import observe_giant
+from lossproof.judging.memory_growth import MemoryGrowth
 from lossproof.records.waivers import Book
 from lossproof.running.session import Session
 from lossproof.running.session_options import Execution, Rules
@@ -25,11 +26,12 @@ from lossproof.targets.target import Target
 @dataclass
 class Giants:
     """A source of observations: giant calls, in order, each put to every target. What would take more than ``most``
-    bytes of memory (0: more than there are) is not asked."""
+    bytes of memory (0: more than there are) is not asked. Each has a ``fresh`` process, or the target's goes on."""
 
     targets: Sequence[Target]
     calls: Sequence[GiantCall]
     most: int = 0
+    fresh: bool = True
     clock: Clock = field(default_factory=Clock)
     lost: dict[str, str] = field(default_factory=dict)
     _start: float = field(default_factory=time.perf_counter)
@@ -41,11 +43,13 @@ class Giants:
 
     def observations(self) -> Generator[Observation]:
         """Every observation, call by call."""
+        growth = MemoryGrowth()
         try:
             for call in self.calls:
                 for target in self.targets:
                     for output in ("value", "vjp"):
-                        yield from observed(target, call, output, most=self.most, clock=self.clock)
+                        found = observed(target, call, output, most=self.most, clock=self.clock, fresh=self.fresh)
+                        yield from _with_growth(growth, target, call, found)
         finally:
             self.clock.close(self.targets)
 
@@ -58,10 +62,22 @@ class Giants:
         selection.close(self.targets)
 
 
-def observed(
-    target: Target, giant: GiantCall, output: str, *, most: int = 0, clock: Clock | None = None
+def _with_growth(
+    growth: MemoryGrowth, target: Target, giant: GiantCall, found: Sequence[Observation]
 ) -> list[Observation]:
-    """Ask a target one output of a giant call, and judge the answer."""
+    """What is observed of a call; that of the last shape of growth says how memory grew."""
+    if giant.case not in GROWTH_CASES:
+        return list(found)
+    for o in found:
+        growth.add(o)
+    last, promised = giant.case == GROWTH_CASES[-1], target.capabilities.memory.get(giant.call.problem.op, "")
+    return [growth.graded(o, promised) if last else o for o in found]
+
+
+def observed(
+    target: Target, giant: GiantCall, output: str, *, most: int = 0, clock: Clock | None = None, fresh: bool = True
+) -> list[Observation]:
+    """Ask a target one output of a giant call, and judge the answer. Each has a ``fresh`` process, or goes on."""
     clock = clock or Clock()
     p, places = giant.call.problem, giant.giant.places
     declared = target.declared(p.op, p.dtype)
@@ -70,7 +86,7 @@ def observed(
             # docs/bounds.md, section 3: any of the classes far below may round a sum up.
             answer = GiantOutcome(Outcome(error="unsupported", message="rows of far classes are not for profile S"))
         else:
-            answer = ask_giant(target, _only(giant.giant, output), most=most)
+            answer = ask_giant(target, _only(giant.giant, output), most=most, fresh=fresh)
     with clock.phase("judge"):
         return observe_giant(
             giant.call,

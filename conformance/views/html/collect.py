@@ -11,6 +11,7 @@ from lossproof.records.waivers import verdict
 from lossproof.running.summary import Summary
 from lossproof.views.html.accuracy import Accuracy
 from lossproof.views.html.error_map import ErrorMap
+from lossproof.views.html.memory_plot import MemoryPlot
 
 # Observations that are listed one by one; counts are of all.
 LISTED = 3000
@@ -36,6 +37,7 @@ class Collected:
     summary: Summary = field(default_factory=Summary)
     accuracy: Accuracy = field(default_factory=Accuracy)
     errors: ErrorMap = field(default_factory=ErrorMap)
+    memory: MemoryPlot = field(default_factory=MemoryPlot)
     waived: dict[str, Waived] = field(default_factory=dict)
     listed: list[Observation] = field(default_factory=list)
     unlisted: int = 0
@@ -45,6 +47,7 @@ class Collected:
         self.summary.add(o)
         self.accuracy.add(o)
         self.errors.add(o)
+        self.memory.add(o)
         shown = verdict(o)
         if shown == "waived":
             w = self.waived.setdefault(o.waiver, Waived())

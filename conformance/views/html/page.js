@@ -105,6 +105,18 @@
     Plotly.react("plot-map", traces, layout({ showlegend: traces.length <= 12, xaxis: { title: { text: inputs }, tickvals: ticks, ticktext: ticks.map((i) => text(places[i])), tickangle: -45, automargin: true }, yaxis: { title: { text: "ulp" }, type: "log", exponentformat: "power", range: [-2, 4] } }), config);
   }
 
+  // What a loss takes beyond its inputs: flat where only the other axis counts.
+  function memory(id, axis, title) {
+    const grown = data.memory.filter(wanted);
+    const dashes = { value: "solid", vjp: "dash" };
+    const traces = grown.map((m) => ({
+      type: "scatter", mode: "lines+markers", name: `${m.target} ${m.op} ${m.dtype} ${m.output}${m.grade ? `: ${m.grade}` : ""}`,
+      x: m[axis].map((p) => p[0]), y: m[axis].map((p) => p[1]), marker: { color: colour[m.target], size: 5 },
+      line: { width: 1.2, color: colour[m.target], dash: dashes[m.output] || "dot" }, hovertemplate: `%{x} ${title}: %{y:.4g} MiB`,
+    }));
+    Plotly.react(id, traces, layout({ showlegend: traces.length <= 12, xaxis: { type: "log", title: { text: title } }, yaxis: { title: { text: "MiB" }, type: "log", exponentformat: "power" } }), config);
+  }
+
   function draw() {
     boxes("plot-share", "share", 1e-4, { title: { text: "share of the bound" }, type: "log", exponentformat: "power", range: [-4, 2] }, [one]);
     boxes("plot-ulp", "ulp", 0.01, { title: { text: "ulp" }, type: "log", exponentformat: "power", range: [-2, 4] }, []);
@@ -129,6 +141,10 @@
     });
     Plotly.react("plot-classes", lines, layout({ xaxis: { type: "log", title: { text: "classes K" } }, yaxis: { title: { text: "worst share" }, type: "log", exponentformat: "power", dtick: 1, range: [-2, 2] }, shapes: [one] }), config);
     if ($("plot-map")) map();
+    if ($("plot-memory-classes")) {
+      memory("plot-memory-classes", "classes", "classes K");
+      memory("plot-memory-rows", "rows", "rows N");
+    }
     document.documentElement.dataset.drawn = "yes";
   }
 
