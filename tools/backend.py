@@ -4,9 +4,10 @@ A wheel is built in a temporary folder. Setuptools' own ``build/lib`` is kept fr
 there of a module that has since been moved or deleted would be packed, too.
 
 An editable install puts a folder of links on the path, ``.dev/lossproof``, which has the entries of ``conformance/``
-side by side with ``adapters/`` and ``golden/``. Setuptools would install an import hook instead, because no folder of
-the checkout bears the import name, and type checkers and editors cannot read a hook. Rooms are linked as folders, so
-new modules in them are there at once. ``python tools/backend.py`` makes the links alone, without an installation.
+side by side with ``adapters/``, ``golden/`` and ``docs/``. Setuptools would install an import hook instead, because no
+folder of the checkout bears the import name, and type checkers and editors cannot read a hook. Rooms are linked as
+folders, so new modules in them are there at once. ``python tools/backend.py`` makes the links alone, without an
+installation.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 LINKS = ROOT / ".dev"
 PACKAGE = "lossproof"
+# Folders of the checkout that are parts of the package: code, data, and the documents that the board quotes.
+BESIDE = ("adapters", "golden", "docs")
 Settings = Mapping[str, Any] | None
 
 
@@ -33,7 +36,7 @@ def link() -> Path:
     package = LINKS / PACKAGE
     package.mkdir(parents=True, exist_ok=True)
     paths = [p for p in (ROOT / "conformance").iterdir() if p.name != "__pycache__"]
-    wanted = {p.name: os.path.relpath(p, package) for p in [*paths, ROOT / "adapters", ROOT / "golden"]}
+    wanted = {p.name: os.path.relpath(p, package) for p in [*paths, *(ROOT / folder for folder in BESIDE)]}
     there = {p.name: os.readlink(p) for p in package.iterdir() if p.is_symlink()}
     for name in {name for name, _ in wanted.items() ^ there.items()}:
         if name in there:

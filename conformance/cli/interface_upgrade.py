@@ -9,7 +9,7 @@ import click
 from lossproof.cli.shared_options import OVERWRITE, case_options, deck_options, execution_options, rule_options, several
 from lossproof.records.diff_options import DIFF_FORMATS, LEVELS
 
-_ENVIRONMENT = several(
+ENVIRONMENT_OPTIONS = several(
     (
         click.option(
             "--with",
@@ -36,7 +36,7 @@ _ENVIRONMENT = several(
     metavar="TARGET",
     help="What to judge on both sides, such as torch+compile (repeatable); by default what they ask for.",
 )
-@_ENVIRONMENT
+@ENVIRONMENT_OPTIONS
 @click.option("--fresh", is_flag=True, help="Make the environments again, if they are there.")
 @deck_options()
 @rule_options(strict=False)
@@ -81,7 +81,7 @@ def upgrade(sides: tuple[str, ...], **options: Any) -> int:
     metavar="A,B,...",
     help="The releases in between; by default those that the package index has for that Python.",
 )
-@_ENVIRONMENT
+@ENVIRONMENT_OPTIONS
 @execution_options(jobs=False)
 @case_options()
 @click.option("--keep", is_flag=True, help="Keep the environments that are made.")

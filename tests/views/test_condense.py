@@ -25,8 +25,11 @@ def test_every_target_of_a_record_is_condensed_into_a_file_of_its_name_and_versi
     out = tmp_path / "records"
     result = lossproof("condense", str(path), "-o", str(out), "--date", "2026-11-27")
     assert result.exit_code == 0, result.output
-    assert sorted(p.name for p in out.iterdir()) == ["torch+compile_cuda_0-2.13.0.json", "torch-2.13.0.json"]
-    found = read_condensed(out / "torch-2.13.0.json")
+    assert sorted(p.name for p in out.iterdir()) == [
+        "torch+compile_cuda_0-2.13.0-smoke.json",
+        "torch-2.13.0-smoke.json",
+    ]
+    found = read_condensed(out / "torch-2.13.0-smoke.json")
     assert (found.name, found.package, found.version, found.date) == ("torch", "torch", "2.13.0", "2026-11-27")
     assert (found.cases, found.cases_waived, found.complete) == (5, 1, True)
     whole, not_offered, cell = found.cells

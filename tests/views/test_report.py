@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 import time
 import tracemalloc
 from collections import Counter
@@ -31,6 +30,7 @@ from lossproof.views.html.accuracy import Accuracy
 from lossproof.views.html.collect import LISTED, Collected
 from lossproof.views.html.page import embedded
 from lossproof.views.html.programs import ReproducerTexts
+from tests.support.browser import opened
 
 pytest.importorskip("jinja2", reason="HTML reports need the extra report")
 pytest.importorskip("plotly", reason="HTML reports need the extra report")
@@ -267,40 +267,6 @@ def test_memory_does_not_grow_with_the_record() -> None:
 
 
 # A browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not found or not driver:
-        pytest.skip("no chromium with chromedriver on PATH (Debian: apt-get install chromium chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = found
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,1000"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield chrome
-    chrome.quit()
-
-
-def opened(browser: Any, page: Path, *, width: int = 1280) -> None:
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
-    )
-    browser.get(page.as_uri())
-    drawn(browser)
-
-
-def drawn(browser: Any) -> None:
-    for _ in range(9000):
-        if browser.execute_script("return document.documentElement.dataset.drawn === 'yes'"):
-            return
-        time.sleep(0.1)
-    raise AssertionError("the plots were not drawn")
 
 
 def test_a_browser_shows_it(browser: Any, page: Path) -> None:

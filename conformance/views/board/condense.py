@@ -150,11 +150,14 @@ def _most(item: tuple[str, int]) -> tuple[int, str]:
 
 
 def _package(t: Recorded, named: str) -> tuple[str, str]:
-    """The package that an implementation is judged by, and its version; of an adapter that names none, the first."""
+    """The package that an implementation is judged by, and its version; of an adapter that names none, the first.
+
+    What a build adds to its version (``2.13.0+cpu``) is among the versions of the target.
+    """
     if named in t.versions:
-        return named, t.versions[named]
+        return named, t.versions[named].partition("+")[0]
     others = [(k, v) for k, v in t.versions.items() if k not in ("python", "numpy")]
-    return others[0] if others else (t.adapter.name, "")
+    return (others[0][0], others[0][1].partition("+")[0]) if others else (t.adapter.name, "")
 
 
 def _deviation(name: str, found: Sequence[Observation]) -> DeviationCount:

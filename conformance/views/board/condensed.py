@@ -22,6 +22,7 @@ _SUFFIX = ".json"
 _MARK = "condensed"
 # More than this part of the cases is waived: nonconforming, not supported.
 MOST_WAIVED = 0.2
+_USUAL_DECK = "default"
 _UNSAFE = re.compile(r"[^\w.+-]+")
 
 
@@ -116,8 +117,15 @@ class Condensed:
 
     @property
     def file_name(self) -> str:
-        """The name of the file that it is kept in: that of the target, and the version."""
-        return "-".join(_UNSAFE.sub("_", text) for text in (self.name, self.version) if text) + _SUFFIX
+        """The name of the file that it is kept in: that of the target, the version, and the deck if it is not the
+        default one."""
+        deck = "" if self.deck_size == _USUAL_DECK else self.deck_size
+        return "-".join(_UNSAFE.sub("_", text) for text in (self.name, self.version, deck) if text) + _SUFFIX
+
+    @property
+    def deck_size(self) -> str:
+        """The size of the deck that was put to it, empty where the record does not say."""
+        return str(self.deck.get("size", ""))
 
 
 _LISTS: Mapping[str, type[Any]] = {

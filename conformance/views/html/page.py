@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -29,6 +28,7 @@ from lossproof.views.html.accuracy import EDGES
 from lossproof.views.html.collect import Collected, Waived
 from lossproof.views.html.programs import ReproducerTexts
 from lossproof.views.kernel_table import kernel_section
+from lossproof.views.prose import issue_link
 from lossproof.views.shown_names import shown_names
 
 # Groups of failures that get a card; the list has the others.
@@ -47,7 +47,6 @@ _NAMES = {
     "error": "harness errors",
 }
 _SHORT = {"convention": "conv.", "unsupported": "not given"}
-_ISSUE = re.compile(r"([\w.-]+/[\w.-]+)#(\d+)")
 _SECTIONS = (
     ("overview", "Overview"),
     ("matrix", "Verdicts"),
@@ -250,7 +249,6 @@ def _waiver(name: str, w: Waived, run: Run) -> dict[str, Any]:
     known, first = run.book.named(name), w.first
     # sanity check: what was waived was observed
     assert first is not None
-    match = _ISSUE.fullmatch(known.issue)
     return {
         "name": name,
         "count": w.count,
@@ -259,7 +257,7 @@ def _waiver(name: str, w: Waived, run: Run) -> dict[str, Any]:
         "dtype": first.case.dtype,
         "reason": known.reason,
         "issue": known.issue,
-        "link": f"https://github.com/{match[1]}/issues/{match[2]}" if match else "",
+        "link": issue_link(known.issue),
         "seen": ", ".join(known.seen),
         "message": f"{first.target} {first.output}: {first.message}",
         "program": run.programs.of(first),
