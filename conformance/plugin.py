@@ -56,6 +56,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """End the session in one line and exit code 4 before workers of pytest-xdist start, if what is said of targets and
+    the deck makes no sense: in each of them it would be an error of its own."""
+    distributed = config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+    if distributed and any(argument.startswith("lossproof.suite") for argument in config.args):
+        from lossproof.core.errors import UsageError
+        from lossproof.suite.given_options import check
+
+        try:
+            check(config)
+        except UsageError as error:
+            raise pytest.UsageError(f"lossproof: {error}") from None
+
+
 def pytest_collection_modifyitems(config: pytest.Config) -> None:
     """End the session in one line and exit code 4 if the suite's options make no sense."""
     mistake = config.stash.get(MISTAKE, "")

@@ -6,7 +6,6 @@ carried out, 130 interrupted.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,11 +22,15 @@ from lossproof.cli import (
     interface_upgrade,
     interface_views,
 )
+from lossproof.cli.closed_pipe import CannotPrintError, without_reader
 from lossproof.cli.shared_options import deck_options, execution_options, output_options, rule_options
 from lossproof.core.errors import UsageError
 
 if TYPE_CHECKING:
     from lossproof.running.session_options import DeckOptions
+
+# Commands that only print: without a reader they have nothing to do.
+_LISTING = frozenset({"lossproof show", "lossproof deck list", "lossproof deck coverage"})
 
 
 class _Commands(click.Group):
@@ -60,10 +63,8 @@ class _Commands(click.Group):
         except (click.Abort, KeyboardInterrupt):
             click.echo("lossproof: interrupted", err=True)
             sys.exit(130)
-        except BrokenPipeError:
-            # The reader has seen enough (| head); what is left in the buffer has nowhere to go.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
+        except CannotPrintError as error:
+            _fail(f"what is printed cannot be written: {error.strerror}")
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -96,6 +97,16 @@ def cli() -> None:
     help="Its workers judge the targets, one each; local: new ones here (extra: cluster).",
 )
 @rule_options()
+@click.option(
+    "--last-failed", "--lf", is_flag=True, help="Only what failed in the last run here, or all if nothing did."
+)
+@click.option(
+    "--maxfail",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Stop after N outputs that fail (0: never); --record can be resumed.",
+)
 @click.option("--require", multiple=True, metavar="TARGET|DEVICE", help="Fail unless the run has it (repeatable).")
 @execution_options(limits=True, cache=True, kernel_times=True)
 def run(target: tuple[str, ...], **options: Any) -> int:
@@ -260,4 +271,5 @@ for command in (
 
 def main() -> None:
     """Entry point of the ``lossproof`` command."""
+    sys.stdout, sys.stderr = without_reader(sys.stdout, _LISTING), without_reader(sys.stderr)
     cli(prog_name="lossproof")

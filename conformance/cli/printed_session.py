@@ -62,7 +62,7 @@ def told(
             sinks.append(Guarded(tables or _Tables(outputs.quiet), _lost(_PRINTED)))
         sinks += [Guarded(view, _lost(what)) for what, view in (views or {}).items()]
         ended = session.play(*sinks)
-    if ended.facts is None:
+    if ended.facts is None and not ended.stopped:
         done = sum(ended.summary.total.values())
         hint = "; finish the record with --resume" if writer and not is_compressed(writer.path) else ""
         click.echo(f"lossproof: interrupted after {done} of {session.expected} outputs{hint}", err=True)
@@ -70,7 +70,7 @@ def told(
     if not outputs.as_json:
         names = [t.name for t in session.subjects]
         try:
-            console().print(last_line(ended.summary, names, ended.reasons, ended.header), soft_wrap=True)
+            console().print(last_line(ended.summary, names, ended.reasons, ended.header))
             sys.stdout.flush()
         except OSError as error:
             _lost(_PRINTED)(error)

@@ -22,6 +22,12 @@ _FILTERS = (
     click.option("--dtype", "dtypes", help="Only this dtype (repeatable).", **MANY_NAMES),
     click.option("--family", "families", help="Only this family of cases (repeatable).", **MANY_NAMES),
 )
+_CHOSEN = (
+    click.option(
+        "--id", "ids", multiple=True, metavar="GLOB", help="Only cases of ids like this, or that end so (repeatable)."
+    ),
+    click.option("--exclude", "excluded", multiple=True, metavar="GLOB", help="No cases of such ids (repeatable)."),
+)
 _SHARD = click.option(
     "--shard", metavar="I/N", help="Only part I of N: run all parts, on any machines, and merge the records."
 )
@@ -128,6 +134,7 @@ def deck_options(
     *,
     filters: bool = True,
     kept: bool = False,
+    chosen: bool = True,
     shard: bool = False,
 ) -> Decorator:
     """The options of a deck; the command gets them as ``deck``, a DeckOptions."""
@@ -145,8 +152,9 @@ def deck_options(
         )
 
     size = click.option("--deck", default="default", show_default=True, metavar="NAME", help=help)
-    options = [size, _SEED, *([_SHARD] if shard else ()), *(_FILTERS if filters else ()), *([_KEPT] if kept else ())]
-    return _grouped("deck", options, make, "deck seed shard ops dtypes families calls")
+    options = [size, _SEED, *([_SHARD] if shard else ()), *(_FILTERS if filters else ())]
+    options += [*(_CHOSEN if filters and chosen else ()), *([_KEPT] if kept else ())]
+    return _grouped("deck", options, make, "deck seed shard ops dtypes families ids excluded calls")
 
 
 def execution_options(

@@ -9,19 +9,26 @@ import traceback
 PLACE = "at "
 # A line of code that is longer is cut off in a note.
 _LONGEST = 100
+# Frames of a note.
+_FRAMES = 5
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _FOREIGN = ("site-packages", "dist-packages", "<frozen", "<__array_function__", "/lib/python3", "<string>")
 
 
 def note_place(error: BaseException) -> None:
-    """Note on an exception, once, where in the caller's own code it was raised."""
+    """Note on an exception, once, where in the caller's own code it was raised, and by whom that was called: a
+    traceback in one line, innermost first, which travels with the message out of whatever process."""
     if any(note.startswith(PLACE) for note in getattr(error, "__notes__", ())):
         return
     frames = own_frames(error)
     if frames:
-        last, line = frames[-1], frames[-1].line or ""
-        shown = line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
-        error.add_note(f"{PLACE}{os.path.basename(last.filename)}:{last.lineno}, in {last.name}: {shown}")
+        error.add_note(PLACE + "; from ".join(_in_short(frame) for frame in frames[: -_FRAMES - 1 : -1]))
+
+
+def _in_short(frame: traceback.FrameSummary) -> str:
+    line = frame.line or ""
+    shown = line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+    return f"{os.path.basename(frame.filename)}:{frame.lineno}, in {frame.name}: {shown}"
 
 
 def own_frames(error: BaseException) -> list[traceback.FrameSummary]:

@@ -115,7 +115,7 @@ def _differs(o: Observation, again: Observation) -> str:
     """Say of an answer that it was another one before."""
     if o.got is None or again.got is None or o.bits == again.bits:
         return ""
-    first, second = (f"{one.got:.9g}" for one in (o, again))
+    first, second = told_apart(o.got, again.got)
     more = f": {first}, then {second}" if o.index == again.index and first != second else ""
     return f"the same call has another result when it is asked again{more}; it depends on more than its arguments"
 

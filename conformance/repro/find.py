@@ -50,7 +50,10 @@ def find_call(id: str | None, place: CasePlace) -> Call:
     the nearest ids, if there is no such call or there are several.
     """
     if place.call_file is not None:
-        return _from_file(place.call_file)
+        own = _from_file(place.call_file)
+        if id is not None and id != own.id and not own.id.endswith("/" + id):
+            raise UsageError(f"{place.call_file} holds {own.id}, not {id}; leave out one of them")
+        return own
     if id is None:
         raise UsageError("which case? expected an ID (lossproof deck list), or --call FILE")
     swept = swept_call(id) if place.record is None else None

@@ -17,7 +17,7 @@ from lossproof.running.withheld import withheld_text
 _NUMBERS = re.compile(r"\d+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """All observations of a session, and why it fails.
 
@@ -70,6 +70,11 @@ class Report:
             raise AssertionError(self._failures(limit))
         if self.reasons:
             raise AssertionError("; ".join(self.reasons))
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{n} {shown}" for shown, n in self.counts.items())
+        reasons = f"; fails: {'; '.join(self.reasons)}" if self.reasons else ""
+        return f"<Report of {len(self.observations)} outputs: {counts or 'nothing was judged'}{reasons}>"
 
     def __str__(self) -> str:
         counts = ", ".join(f"{n} {shown}" for shown, n in self.counts.items())

@@ -20,7 +20,7 @@ from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.conditions import Subject
-from lossproof.records.waivers import Book
+from lossproof.records.waivers import Book, fails
 from lossproof.running import judgement_cache
 from lossproof.running.header import record_header
 from lossproof.running.judgement_cache import JudgementCache
@@ -76,7 +76,8 @@ class Ended:
     """A session that is over.
 
     ``targets`` are those that still run (none where a record is about them), ``header`` is that of its record, and
-    ``reasons`` say why it fails. ``facts`` are what a record has at its end; None if the session was interrupted.
+    ``reasons`` say why it fails. ``facts`` are what a record has at its end; None if the session was interrupted, or
+    ``stopped`` because enough had failed.
     """
 
     header: Mapping[str, Any]
@@ -87,6 +88,7 @@ class Ended:
     targets: Sequence[Target] = ()
     clock: Clock = field(default_factory=Clock)
     complete: bool = False
+    stopped: bool = False
 
 
 class Sink(Protocol):
@@ -128,7 +130,7 @@ class Session:
     force. Where calls are made while they are put there are none, and ``outputs`` is what is expected of them; with
     ``explored`` waivers speak of them as they do of calls that exploration draws.
     ``shortfalls`` are reasons to fail that no observation has, such as answers that are missing; a deck with any
-    of them is not complete.
+    of them is not complete. After ``most_failures`` outputs that fail it stops (0: never).
     """
 
     subjects: Sequence[Subject]
@@ -141,6 +143,7 @@ class Session:
     strict: bool = False
     header: Mapping[str, Any] = field(default_factory=dict)
     shortfalls: Sequence[str] = ()
+    most_failures: int = 0
 
     @property
     def is_complete(self) -> bool:
@@ -174,7 +177,7 @@ class Session:
 
         An interrupt (KeyboardInterrupt) ends it early: it is neither complete nor has facts.
         """
-        source, summary, interrupted = self.source, Summary(), False
+        source, summary, interrupted, failed = self.source, Summary(), False, 0
         with closing(source.observations()) as observations:
             try:
                 for raw in observations:
@@ -183,17 +186,24 @@ class Session:
                         summary.add(o)
                         for sink in sinks:
                             sink.add(o)
+                        failed += fails(o)
+                    if self.most_failures and failed >= self.most_failures:
+                        break
             except KeyboardInterrupt:
                 interrupted = True
-        complete = self.is_complete and not interrupted
+        stopped = bool(self.most_failures) and failed >= self.most_failures and not interrupted
+        cut = interrupted or stopped
+        complete = self.is_complete and not cut
         facts = {"seconds": source.seconds, "clock": source.clock.facts(), "verdicts": dict(summary.total)}
         lost = [f"{name} was lost: {why}" for name, why in source.lost.items()]
         reasons = [*self.shortfalls, *lost, *summary.reasons(self.book, strict=self.strict, complete=complete)]
         # One shard of several may have nothing for a target; the merged record tells.
-        if self.deck.shard == UNDIVIDED and not interrupted:
+        if stopped:
+            reasons.append(f"stopped at the limit of {self.most_failures} failures")
+        if self.deck.shard == UNDIVIDED and not cut:
             reasons += [f"nothing was judged of {name}" for name in summary.idle(t.name for t in self.subjects)]
-        told = None if interrupted else facts
-        ended = Ended(self.header, summary, self.book, reasons, told, source.targets, source.clock, complete)
+        told = None if cut else facts
+        ended = Ended(self.header, summary, self.book, reasons, told, source.targets, source.clock, complete, stopped)
         for sink in sinks:
             sink.close(ended)
         return ended

@@ -9,6 +9,7 @@ from typing import Any
 from lossproof.adapters.protocol import DTYPES, OPS
 from lossproof.cases import kept_calls
 from lossproof.cases.catalogue import check_names, divide, select
+from lossproof.cases.chosen_ids import chosen, drawn_for
 from lossproof.cases.shard import UNDIVIDED, Division, Shard
 from lossproof.core.call import Call
 from lossproof.records.conditions import Subject
@@ -17,6 +18,8 @@ from lossproof.targets import selection
 from lossproof.targets.launch import TIMEOUT, Processes
 
 _GIB = 2**30
+# What narrows a deck, by its name in the header of a record, which is that of its option.
+_RECORDED = {"ops": "op", "dtypes": "dtype", "families": "family", "ids": "id", "excluded": "exclude"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +29,8 @@ class DeckOptions:
     ``size`` is ``smoke``, ``default`` or ``full`` (the default deck, with every call for every target), ``seed`` draws
     another deck of that size. ``ops``, ``dtypes`` and ``families`` keep a part of it (all where they are empty),
     ``shard`` the part of it that one of several runs plays. ``kept`` are files of single calls, or folders of them,
-    that are put after the deck.
+    that are put after the deck. ``ids`` are globs, one of which a call has to match, ``excluded`` globs of those that
+    are left out; the last parts of an id do as well.
     """
 
     size: str = "default"
@@ -35,6 +39,8 @@ class DeckOptions:
     dtypes: Sequence[str] = ()
     families: Sequence[str] = ()
     kept: Sequence[str] = ()
+    ids: Sequence[str] = ()
+    excluded: Sequence[str] = ()
     shard: Shard = UNDIVIDED
 
     def check(self) -> None:
@@ -42,12 +48,18 @@ class DeckOptions:
         check_names(self.size, self.ops, self.dtypes, self.families)
 
     def calls(self) -> list[Call]:
-        """The calls of the shard, in order. Raises :class:`UsageError` for unknown names."""
+        """The calls of the shard, in order. Raises :class:`UsageError` for unknown names, and for ids that no call
+        has."""
         kept = kept_calls.load_calls(self.kept)
         division = None if self.shard == UNDIVIDED else self.division(self.shard.of)
         index = self.shard.index
-        chosen = select(self.size, self.seed, self.ops, self.dtypes, self.families, division=division, index=index)
-        return kept_calls.along(chosen, (call for call in kept if division is None or division.part_of(call) == index))
+        ops, dtypes = self.ops, self.dtypes
+        if not ops and not dtypes and not kept and division is None:
+            ops, dtypes = drawn_for(self.ids)
+        drawn = select(self.size, self.seed, ops, dtypes, self.families, division=division, index=index)
+        more = (call for call in kept if division is None or division.part_of(call) == index)
+        calls = kept_calls.along(drawn, more)
+        return chosen(calls, self.ids, self.excluded, whole=division is None) if self.ids or self.excluded else calls
 
     def division(self, of: int) -> Division:
         """The division of the whole deck into so many shards. Raises :class:`UsageError` for unknown names."""
@@ -57,7 +69,7 @@ class DeckOptions:
     @property
     def filters(self) -> dict[str, list[str]]:
         """The names that the deck is narrowed to, by option."""
-        several = {"op": self.ops, "dtype": self.dtypes, "family": self.families}
+        several = {name: getattr(self, option) for option, name in _RECORDED.items()}
         return {name: list(values) for name, values in several.items() if values}
 
     @property
@@ -86,8 +98,8 @@ class DeckOptions:
         """The deck that the header of a record describes, without its shard. Raises KeyError, TypeError or
         AttributeError where it describes none."""
         facts, filters = header["deck"], header["filters"]
-        ops, dtypes, families = (tuple(filters.get(name, ())) for name in ("op", "dtype", "family"))
-        return cls(size=facts["size"], seed=facts["seed"], ops=ops, dtypes=dtypes, families=families)
+        given: dict[str, Any] = {option: tuple(filters.get(name, ())) for option, name in _RECORDED.items()}
+        return cls(size=facts["size"], seed=facts["seed"], **given)
 
 
 @dataclass(frozen=True, kw_only=True)

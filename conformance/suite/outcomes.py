@@ -1,4 +1,4 @@
-"""Observations become the outcome of a subtest: passed, failed, an expected failure, or a warning."""
+"""Observations become outcomes: a text that fails the item once, or a subtest that passes, warns or is to fail."""
 
 from __future__ import annotations
 
@@ -18,23 +18,33 @@ def reason(book: Book, o: Observation) -> str:
     return f"{w.name}: {w.reason} ({w.issue})"
 
 
-def conclude(book: Book, outputs: Sequence[Observation], *, strict: bool, place: Mapping[str, object]) -> None:
-    """End the subtest that some observations are about. Under ``strict`` an unexpected pass fails.
+def failure(book: Book, outputs: Sequence[Observation], *, strict: bool, place: Mapping[str, object]) -> str:
+    """Say what is wrong with some observations; nothing, where nothing is. Under ``strict`` an unexpected pass fails.
 
     ``place`` are the options that find the deck of their cases.
     """
-    __tracebackhide__ = True
     bad = [o for o in outputs if fails(o)]
-    if bad:
-        hints = [f"{o.id} {o.output}: {o.message}\n    {showing_command(o.id, o.target, place)}" for o in bad]
-        pytest.fail("\n".join(hints), pytrace=False)
+    lines = [f"{o.id} {o.output}: {o.message}\n    {showing_command(o.id, o.target, place)}" for o in bad]
+    if strict:
+        stale = (o for o in outputs if _passes_unexpectedly(o) and book.is_seen(book.named(o.waiver)))
+        lines += [_unexpected(book, o) for o in stale]
+    return "\n".join(lines)
+
+
+def conclude(book: Book, outputs: Sequence[Observation]) -> None:
+    """End the subtest that some observations are about, none of which fails."""
     for o in outputs:
-        if verdict(o) == "unexpected_pass":
-            w = book.named(o.waiver)
-            text = f"{o.id} {o.output} passes on {o.target}, waiver {w.name} expects all to deviate ({w.source})"
-            if strict and book.is_seen(w):
-                pytest.fail(text, pytrace=False)
-            warnings.warn(text, stacklevel=2)
+        if _passes_unexpectedly(o):
+            warnings.warn(_unexpected(book, o), stacklevel=2)
     waived = [o for o in outputs if verdict(o) == "waived"]
     if waived:
         pytest.xfail(reason(book, waived[0]))
+
+
+def _passes_unexpectedly(o: Observation) -> bool:
+    return verdict(o) == "unexpected_pass"
+
+
+def _unexpected(book: Book, o: Observation) -> str:
+    w = book.named(o.waiver)
+    return f"{o.id} {o.output} passes on {o.target}, waiver {w.name} expects all to deviate ({w.source})"

@@ -26,6 +26,7 @@ from lossproof.running.loop import played
 from lossproof.running.session import Ended, Live, Session, opened
 from lossproof.running.session_options import DeckOptions, Rules
 from lossproof.running.timing import Clock
+from lossproof.suite.given_options import given
 from lossproof.targets import selection
 from lossproof.targets.target import Target, spec
 
@@ -198,16 +199,7 @@ def _replay(targets: tuple[str, ...], deck: DeckOptions, rules: Rules) -> Replay
 def of(config: pytest.Config) -> Replay:
     """The replay that the command line asks for; collection and the tests share it. Raises :class:`UsageError` for
     options that make no sense."""
-    deck = DeckOptions(
-        size=config.getoption("--lossproof-deck"),
-        seed=config.getoption("--lossproof-seed"),
-        ops=tuple(config.getoption("--lossproof-op")),
-        dtypes=tuple(config.getoption("--lossproof-dtype")),
-        families=tuple(config.getoption("--lossproof-family")),
-        kept=tuple(config.getoption("--lossproof-calls")),
-    )
-    rules = Rules(waivers=tuple(config.getoption("--lossproof-waivers")), strict=config.getoption("--lossproof-strict"))
-    return _replay(tuple(config.getoption("--lossproof-target")), deck, rules)
+    return _replay(tuple(config.getoption("--lossproof-target")), *given(config))
 
 
 def playing(request: pytest.FixtureRequest) -> Replay:
@@ -238,7 +230,7 @@ def parametrize(
         found = items(of(metafunc.config)) if MISTAKE not in stash else {}
     except UsageError as error:
         if not alone(metafunc.config):
-            raise  # in a worker of xdist, the error of a module is the shortest report there is
+            raise  # what only a worker of xdist could find: there the error of a module is the shortest report
         stash[MISTAKE] = str(error)
     metafunc.parametrize(names, list(found.values()), ids=list(found))
 

@@ -21,7 +21,6 @@ _EXAMPLES = {"smoke": 30}
 @pytest.mark.parametrize("op", OPERATIONS)
 def test_explore(op: str, request: pytest.FixtureRequest) -> None:
     """No target is outside its bound on any drawn call."""
-    __tracebackhide__ = True
     missing = what_is_missing()
     if missing:
         pytest.skip(missing)

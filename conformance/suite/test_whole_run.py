@@ -11,7 +11,7 @@ import pytest
 
 from lossproof.records.waivers import fails, verdict
 from lossproof.suite import pytest_session
-from lossproof.suite.outcomes import conclude, reason
+from lossproof.suite.outcomes import conclude, failure, reason
 
 # Of what a target does not offer.
 _REASONS = 3
@@ -34,18 +34,24 @@ def test_conventions(request: pytest.FixtureRequest, implementation: str, subtes
 
     Where the bits of modes differ is a grade: a property of the item, and no failure.
     """
-    __tracebackhide__ = True
     replay = pytest_session.playing(request)
     whole = replay.whole
     mine = {implementation, *(t.name for t in replay.targets.values() if t.implementation == implementation)}
     found = [o for o in whole.conclusions if o.target in mine]
     if not found:
         pytest.skip("the selected cases leave nothing open that could differ")
+    wrong: list[str] = []
     for o in found:
+        text = failure(whole.ended.book, [o], strict=replay.session.strict, place=replay.session.deck.place)
+        if text:
+            wrong.append(text)
+            continue
         with subtests.test(msg=o.id, target=o.target):
             if o.verdict == "convention":
                 request.node.user_properties.append((f"{o.target} {o.id}", o.message))
-            conclude(whole.ended.book, [o], strict=replay.session.strict, place=replay.session.deck.place)
+            conclude(whole.ended.book, [o])
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
     waived = [o for o in found if verdict(o) == "waived"]
     if waived and not any(fails(o) for o in found):
         pytest.xfail(f"{len(waived)} of {len(found)} conventions waived; {reason(whole.ended.book, waived[0])}")
@@ -53,7 +59,6 @@ def test_conventions(request: pytest.FixtureRequest, implementation: str, subtes
 
 def test_judged(request: pytest.FixtureRequest, target: str) -> None:
     """Something was judged of every target: items that are all skipped say nothing of it."""
-    __tracebackhide__ = True
     replay = pytest_session.playing(request)
     if not any(target in names for names in replay.selected.values()):
         pytest.skip(f"no case of {target} is selected")
@@ -64,7 +69,6 @@ def test_judged(request: pytest.FixtureRequest, target: str) -> None:
 
 def test_strict(request: pytest.FixtureRequest) -> None:
     """Under --lossproof-strict: every waiver is matched by something, and no fault went away by itself."""
-    __tracebackhide__ = True
     replay = pytest_session.playing(request)
     if not replay.session.strict:
         pytest.skip("stale waivers and faults that do not happen again fail with --lossproof-strict only")

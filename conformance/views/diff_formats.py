@@ -16,24 +16,25 @@ from lossproof.views.diff_tables import Section, in_one_line, preface, sections
 from lossproof.views.markdown import literal
 
 _NUMBERS = frozenset({"outputs", "bits", "moved"})
+_NAMES = frozenset({"", "target", "op", "dtype", "output"})
 
 
 def print_text(out: Console, diff: Diff, reasons: Sequence[str]) -> None:
     """Print a comparison as tables; what names files and targets is not broken in the middle of a name."""
     for line in preface(diff):
-        out.print(escape(line), soft_wrap=True)
+        out.print(escape(line))
     for section in sections(diff):
         out.print(_table(section))
         for note in section.notes:
-            out.print(escape(f"  {note}"), soft_wrap=True)
+            out.print(escape(f"  {note}"))
     head = f"[bold red]CHANGED[/]: {escape(', '.join(reasons))}" if reasons else "[bold green]OK[/]"
-    out.print(f"{head} ({escape(in_one_line(diff))})", soft_wrap=True)
+    out.print(f"{head} ({escape(in_one_line(diff))})")
 
 
 def _table(section: Section) -> Table:
     table = Table(title=escape(section.title), title_justify="left")
     for name in section.columns:
-        table.add_column(name, justify="right" if name in _NUMBERS else "left", overflow="fold")
+        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=name in _NAMES)
     for row in section.rows:
         table.add_row(*map(escape, row))
     return table

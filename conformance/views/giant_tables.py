@@ -17,6 +17,7 @@ from lossproof.views.terminal import console
 from lossproof.views.time_table import time_table
 
 _COLUMNS = ("target", "case", "op", "dtype", "rows x classes", "output", "verdict", "share", "memory", "grade")
+_NAMES = frozenset({"target", "case", "op", "dtype", "output"})
 
 
 @dataclass
@@ -36,7 +37,7 @@ class GiantTables:
         if not self.quiet:
             table = Table(title="Giant calls", title_justify="left")
             for name in _COLUMNS:
-                table.add_column(name)
+                table.add_column(name, no_wrap=name in _NAMES)
             for o in self.found:
                 case = o.case
                 table.add_row(

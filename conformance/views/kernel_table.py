@@ -34,7 +34,7 @@ def kernel_table(recorded: Mapping[str, SecondsByKernel], names: Mapping[str, st
         return
     table = Table(title=section.title, title_justify="left")
     for column in section.columns:
-        table.add_column(column, justify="right" if column in DTYPES else "left")
+        table.add_column(column, justify="right" if column in DTYPES else "left", no_wrap=column not in DTYPES)
     for row in section.rows:
         table.add_row(*map(escape, row))
     yield table

@@ -88,7 +88,7 @@ def progress(*, quiet: bool = False) -> Iterator[Progress]:
 def _said(out: Console, text: str) -> None:
     # Nobody reads it: that costs no verdict.
     with suppress(OSError):
-        out.print(text, markup=False, soft_wrap=True)
+        out.print(text, markup=False)
 
 
 def _beat(lines: Lines, over: threading.Event) -> None:

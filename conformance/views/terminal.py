@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,29 +16,44 @@ from lossproof.records.waivers import Book
 from lossproof.running.summary import FindingGroup, GroupKey, Summary, behaviours
 from lossproof.running.timing import Clock
 from lossproof.running.withheld import withheld_text
+from lossproof.views.fitted import fitted
 from lossproof.views.kernel_table import kernel_table
 from lossproof.views.shown_names import shown_names
 from lossproof.views.time_table import time_table
 
 GROUPS_SHOWN = 20
+_NO_TERMINAL = 200
 _COLOURS = {"pass": "green", "convention": "green", "waived": "yellow", "suspect": "yellow", "unsupported": "dim"}
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Open a console that wraps nothing off a terminal, where lines are read by programs and logs.
+    """Open a console that breaks no line of text: a terminal wraps by itself, and what it wraps can be copied.
 
-    Colons stand around devices, as in ``tinygrad:cl: 3 fail``, and make no emoji of them.
+    Tables take the width of the terminal, or 200 letters where there is none. Colons stand around devices, as in
+    ``tinygrad:cl: 3 fail``, and make no emoji of them. The variable NO_COLOR leaves no style at all.
     """
-    out = _Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=False)
-    return out if out.is_terminal else _Console(stderr=stderr, highlight=False, emoji=False, width=200)
+    plain = {"color_system": None} if os.environ.get("NO_COLOR") else {}
+    out = _Console(stderr=stderr, highlight=False, emoji=False, **plain)  # type: ignore[arg-type]
+    if not out.file.isatty():
+        out.width = _NO_TERMINAL
+    return out
 
 
 class _Console(Console):
-    """A console that leaves it to the command what a reader who has gone away means for its exit code."""
+    """A console that leaves it to the command what a reader who has gone away means for its exit code, and that fits
+    tables to its width."""
 
     def on_broken_pipe(self) -> None:
         """Raise the BrokenPipeError that is being handled, where rich would end the process with exit code 1."""
         raise
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print texts in lines of any length, and tables in the width that there is."""
+        if len(objects) == 1 and isinstance(objects[0], Table):
+            for part in fitted(self, objects[0], self.width):
+                super().print(part, soft_wrap=True)
+        else:
+            super().print(*objects, **{"soft_wrap": True, **options})
 
 
 def print_run(
@@ -144,8 +160,10 @@ def _conventions(summary: Summary, shown: Mapping[str, str]) -> Iterator[Rendera
         return
     names = sorted({t for by_target in summary.conventions.values() for t in by_target})
     table = Table(title="Conventions shown (specification, section 4)", title_justify="left")
-    for name in ("clause", "op", "output", *(shown.get(n, n) for n in names)):
-        table.add_column(escape(name))
+    for name in ("clause", "op", "output"):
+        table.add_column(name, no_wrap=True)
+    for name in names:
+        table.add_column(escape(shown.get(name, name)))
     for (clause, op, output), by_target in sorted(summary.conventions.items(), key=lambda i: (i[0][0].rjust(2), i[0])):
         if all(how == "bitwise" for by_dtype in by_target.values() for counts in by_dtype.values() for how in counts):
             continue  # a grade that every target has is no news

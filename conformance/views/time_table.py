@@ -21,8 +21,10 @@ def time_table(clock: Clock, names: Mapping[str, str]) -> Iterator[RenderableTyp
     Targets side by side take more wall time together than the run.
     """
     table = Table(title="Time in seconds", title_justify="left")
-    for column in ("", "wall", "processor", ""):
-        table.add_column(column, justify="right" if column else "left")
+    table.add_column("", no_wrap=True)
+    for column in ("wall", "processor"):
+        table.add_column(column, justify="right")
+    table.add_column("")
     for row in time_rows(clock, names):
         table.add_row(*map(escape, row))
     yield table

@@ -124,6 +124,8 @@ def test_a_report_counts_what_was_judged_and_what_was_not() -> None:
     assert "not on offer: " in str(report)
     assert "left out: float64, bfloat16, float16 (not among dtypes)" in str(report)
     assert any(text.startswith("calls of any shape") for text in report.left_out)
+    assert repr(report).startswith(f"<Report of {len(report.observations)} outputs: ")
+    assert len(repr(report)) < 1000, "a summary, not every observation"
 
 
 def rank_four_is_off(x: Array, *, axis: int) -> Array:

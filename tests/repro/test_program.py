@@ -373,7 +373,10 @@ def test_an_issue_has_everything_that_a_maintainer_asks_for(tmp_path: Path) -> N
     for text in ("# gradient of softmax in", "Expected: a value in [", "Observed: `", "Versions: numpy ", "```python"):
         assert text in result.stdout
     assert "p_i (v_i - sum_j p_j v_j)" in result.stdout
-    assert "does not show" in result.stderr
+    assert f"does not show: numpy has pass on vjp of {call.id}" in result.stderr, "the id that was asked for"
+    other = lossproof("repro", "softmax/float32/hot/n2-k4/00000000", "--call", str(path), "--target", "numpy")
+    assert other.exit_code == 2
+    assert f"{path} holds {call.id}, not softmax/float32/hot/n2-k4/00000000" in other.stderr
 
 
 def test_every_output_of_every_op_has_its_formula() -> None:

@@ -49,6 +49,19 @@ def test_a_crooked_target_fails_with_message_and_hint(tmp_path: Path) -> None:
     assert "x the bound" in result.stdout
     assert "Traceback" not in result.stdout
     assert "FAILED" not in "".join(line for line in result.stdout.splitlines() if "numpy-" in line)
+    failed = {line.split()[1] for line in result.stdout.splitlines() if line.startswith("FAILED ")}
+    assert re.search(rf"= {len(failed)} failed", result.stdout), "an item counts once, whatever its cases"
+    assert "hidden" not in result.stdout
+
+
+@pytest.mark.parametrize("option", [("--lossproof-target", "nosuch"), ("--lossproof-deck", "smock")])
+def test_a_mistake_is_one_line_on_several_workers(tmp_path: Path, option: tuple[str, str]) -> None:
+    pytest.importorskip("xdist")
+    result = python(*REPLAY, *option, "-n", "2", cwd=tmp_path)
+    assert result.returncode == 4
+    lines = (result.stdout + result.stderr).strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("ERROR: lossproof: unknown ")
 
 
 def test_waivers_make_expected_failures(tmp_path: Path) -> None:

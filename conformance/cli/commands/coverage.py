@@ -37,6 +37,6 @@ def coverage_command(target: str | None, *, deck: DeckOptions, as_json: bool) ->
         out.print(table)
     empty = list(found.empty())
     for line in empty:
-        out.print(f"empty: {line}", markup=False, soft_wrap=True)
+        out.print(f"empty: {line}", markup=False)
     out.print(f"{len(calls)} calls; {name}: {len(empty)} cells that it must be asked are empty", markup=False)
     return 0

@@ -41,7 +41,8 @@ def script_command(script: str, *, size: str, timeout: float) -> int:
 def _facts(deck: DeckOptions) -> dict[str, Any]:
     """The arguments that make a deck again."""
     filters = {"ops": list(deck.ops), "dtypes": list(deck.dtypes), "families": list(deck.families)}
-    return {"size": deck.size, "seed": deck.seed, **filters}
+    single = {"ids": list(deck.ids), "excluded": list(deck.excluded)}
+    return {"size": deck.size, "seed": deck.seed, **filters, **{name: some for name, some in single.items() if some}}
 
 
 def judge_command(answers: Sequence[str], *, rules: Rules, outputs: OutputOptions) -> int:

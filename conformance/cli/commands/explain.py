@@ -23,7 +23,7 @@ def explain_command(
     out = console()
     try:
         for line in lines(call, chosen, full=full):
-            out.print(escape(line), soft_wrap=True)
+            out.print(escape(line))
     finally:
         selection.close([chosen] if chosen else [])
     return 0

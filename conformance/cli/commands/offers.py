@@ -25,7 +25,7 @@ def offers_command(names: Sequence[str]) -> int:
     here = [t for t in found if isinstance(t, Target)]
     for target in here:
         for line in _lines(target):
-            out.print(escape(line), soft_wrap=True)
+            out.print(escape(line))
     selection.close(here)
     missing = [str(wrong) for wrong in found if isinstance(wrong, UsageError)]
     for line in missing:

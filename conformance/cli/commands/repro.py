@@ -36,9 +36,10 @@ def repro_command(
     place = place.resolved()
     if id and place.call_file is None and is_of_implementation(id):
         chosen = selection.choose_targets([target] if target else [], selection.PROCESSES)
-        search = partial(_apart, id, chosen, target, place)
+        search, asked = partial(_apart, id, chosen, target, place), id
     else:
         call = find_call(id, place)
+        asked = call.id
         names = [target] if target else _recorded(call, place.record) if place.record else []
         chosen = selection.choose_targets(names, selection.PROCESSES)
         options: dict[str, object] = {"deck": place.deck, "seed": place.seed, "call_file": place.call_file}
@@ -52,8 +53,8 @@ def repro_command(
     text = issue(found, waivers.get(found.observation.waiver)) if as_issue else found.text
     _write(text, file)
     if not found.shows:
-        verdict = found.observation.verdict
-        where = f"{found.target.name} has {verdict} on {found.observation.id}"
+        # The call of the program is cut down to one output, which makes another id of it.
+        where = f"{found.target.name} has {found.observation.verdict} on {found.observation.output} of {asked}"
         click.echo(f"lossproof: the defect does not show: {where}", err=True)
     return 0
 

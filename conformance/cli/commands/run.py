@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
 import click
 
+from lossproof.cases.chosen_ids import IdPatterns
 from lossproof.cli.one_arena import take_one_arena
 from lossproof.cli.outputs import new_record, views
 from lossproof.cli.printed_session import told
 from lossproof.cli.shared_options import OutputOptions
 from lossproof.core.errors import UsageError
+from lossproof.records.last_failed import FailureKeeper, LastFailed
 from lossproof.running.loop import schedule, stacked
 from lossproof.running.resume import Resumed, begun
 from lossproof.running.scheduled_run import ScheduledRun
 from lossproof.running.session import Live, opened
 from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.targets import selection
+from lossproof.targets.launch import cache_folder
 from lossproof.views.progress import progress
 
 
@@ -32,6 +36,8 @@ def run_command(
     require: Sequence[str],
     resume: bool,
     scheduler: str = "",
+    last_failed: bool = False,
+    maxfail: int = 0,
 ) -> int:
     """Run, print, and return the exit code."""
     if resume and not outputs.record:
@@ -44,6 +50,9 @@ def run_command(
         new_record(outputs.record, overwrite=outputs.overwrite, hint="finish it with --resume, ")
     if execution.times_kernels is None:
         execution = replace(execution, times_kernels=bool(outputs.record) and deck.is_worth_timing)
+    memory = LastFailed(cache_folder(), os.getcwd(), f"{deck.size} {deck.seed}")
+    if last_failed:
+        deck = _failed_before(deck, memory)
     others = views(outputs, deck.place)
     take_one_arena()
     with contextlib.ExitStack() as stack:
@@ -65,4 +74,17 @@ def run_command(
         if scheduler:
             source = ScheduledRun(scheduler, targets, session.calls, deck, execution, session.source.clock)
             session = replace(session, source=source)
+        others["what failed, for --last-failed,"] = FailureKeeper(memory, lambda some, ids: IdPatterns(some).of(ids))
+        session = replace(session, most_failures=maxfail)
         return told(session, outputs, others, tape, shown)
+
+
+def _failed_before(deck: DeckOptions, memory: LastFailed) -> DeckOptions:
+    """The cases of a deck that failed in the last run of this folder; the deck where none did."""
+    patterns = memory.patterns()
+    found = IdPatterns(patterns).of(call.id for call in deck.calls()) if patterns else []
+    if not found:
+        click.echo("lossproof: nothing of this deck failed in the last run here; everything is judged", err=True)
+        return deck
+    click.echo(f"lossproof: {len(found)} failures of the last run here are judged again", err=True)
+    return replace(deck, ids=(*found,))

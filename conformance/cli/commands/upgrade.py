@@ -98,7 +98,7 @@ class _Half:
         part, verdicts = run.clock.part(names), dict(self.summary.total)
         self.writer.end({"seconds": run.facts["seconds"], "clock": part, "verdicts": verdicts})
         reasons = self.summary.reasons(run.book, strict=False, complete=False)
-        console(stderr=True).print(last_line(self.summary, names, reasons, self.header), soft_wrap=True)
+        console(stderr=True).print(last_line(self.summary, names, reasons, self.header))
 
 
 def upgrade_command(
