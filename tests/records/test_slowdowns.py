@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,18 @@ import pytest
 
 from lossproof.core.observation import Observation
 from lossproof.records import record
-from lossproof.records.slowdowns import FACTOR, FLOOR, SecondsByKernel, best, kernel_times, key, of_clock, slowdowns
+from lossproof.records import slowdowns as module
+from lossproof.records.slowdowns import (
+    FACTOR,
+    FLOOR,
+    KernelTime,
+    SecondsByKernel,
+    best,
+    kernel_times,
+    key,
+    of_clock,
+    slowdowns,
+)
 from tests.support.views import lossproof
 
 WIDE = key("softmax", "float32", (8, 16384))
@@ -145,3 +157,53 @@ def test_a_record_shows_its_times(tmp_path: Path) -> None:
     assert "5 / 10" in shown
     assert "20 / 45" in shown
     assert "Kernels" not in lossproof("show", write(tmp_path / "b.jsonl", None)).output
+
+
+_RIGHT = kernel_times
+
+
+def _upside_down(recorded: SecondsByKernel) -> list[KernelTime]:
+    return [replace(t, copies=1 / t.copies) for t in _RIGHT(recorded)]
+
+
+def _in_seconds(recorded: SecondsByKernel) -> list[KernelTime]:
+    return [replace(t, copies=t.seconds) for t in _RIGHT(recorded)]
+
+
+def _by_own_copies(recorded: SecondsByKernel) -> list[KernelTime]:
+    """Beside the copy that was made for it, however disturbed."""
+    return [t for name, times in recorded.items() for t in _RIGHT({name: times})]
+
+
+def _by_any_copy(recorded: SecondsByKernel) -> list[KernelTime]:
+    """Beside the best copy of whatever bytes."""
+    least = min(times["copy"] for times in recorded.values())
+    return [replace(t, copies=t.seconds / least) for t in _RIGHT(recorded)]
+
+
+def _worst(one: SecondsByKernel, other: SecondsByKernel) -> dict[str, dict[str, float]]:
+    return {name: {k: max(s, other.get(name, {}).get(k, s)) for k, s in times.items()} for name, times in one.items()}
+
+
+# A step of the grade that is wrong, and a test that kills it.
+WRONG: dict[str, tuple[str, object, Callable[[], None]]] = {
+    "ratio-upside-down": ("kernel_times", _upside_down, test_ten_times_slower_is_shown),
+    "seconds-without-a-copy": ("kernel_times", _in_seconds, test_a_slower_machine_makes_nothing_slower),
+    "own-copy-alone": ("kernel_times", _by_own_copies, test_one_disturbed_copy_is_nothing),
+    "copy-of-other-bytes": ("kernel_times", _by_any_copy, test_one_disturbed_copy_is_nothing),
+    "worst-of-two": ("best", _worst, test_the_best_of_two_measurements),
+    "any-factor": ("FACTOR", 1.0, lambda: test_what_noise_does_is_not(2.0)),
+    "no-floor": ("FLOOR", 0.0, test_what_takes_no_time_is_not_slower),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_step_of_the_grade_is_killed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    step, wrong, kills = WRONG[name]
+    # sanity check: what is right passes
+    kills()
+    monkeypatch.setattr(module, step, wrong)
+    # The tests name them as they were imported, too.
+    monkeypatch.setitem(globals(), step, wrong)
+    with pytest.raises((AssertionError, ValueError)):
+        kills()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from lossproof.cases.shard import divided, parse_shard
 from lossproof.core.batch import signature
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
+from lossproof.core.observation import Observation
+from lossproof.running import merge
+from lossproof.running.conclusions import Conclusions
 from lossproof.running.merge import shares
 from tests.support.timeless import timeless_lines
 from tests.support.views import install, lossproof
@@ -60,6 +64,42 @@ def test_the_merged_record_is_that_of_the_whole_run(folder: Path, tmp_path: Path
     head = json.loads(out.read_text().splitlines()[0])
     assert [(s["index"], s["of"]) for s in head["shards"]] == [(i, SHARDS) for i in range(1, SHARDS + 1)]
     assert len(lossproof("diff", str(folder / "whole.jsonl"), str(out)).stdout.splitlines()) == 2
+
+
+def _of_twice(of: Callable[..., list[Observation]]) -> Callable[..., list[Observation]]:
+    return lambda self, target, call: of(self, target, call) * 2
+
+
+def _ends_twice(of: Callable[..., Any]) -> Callable[..., Any]:
+    """What was read of a shard is read again at its end."""
+
+    def take(self: merge._Stream) -> Observation:
+        self.count += 1
+        found: Observation = of(self)
+        return found
+
+    return take
+
+
+def _nothing(of: object) -> Callable[..., Iterator[Observation]]:
+    """The conclusions of shards are taken for those of all."""
+    return lambda self: iter(())
+
+
+# A part of the merge with a wrong step: an observation twice, a count twice, no conclusion from all shards.
+_WRONG: dict[str, tuple[object, str, Callable[..., Any]]] = {
+    "observations-twice": (merge._Stream, "of", _of_twice),
+    "a-shard-counted-twice": (merge._Stream, "take", _ends_twice),
+    "no-conclusions": (Conclusions, "verdicts", _nothing),
+}
+
+
+@pytest.mark.parametrize("name", _WRONG)
+def test_a_wrong_merge_is_killed(name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, part, wrong = _WRONG[name]
+    monkeypatch.setattr(place, part, wrong(getattr(place, part)))
+    with pytest.raises((AssertionError, OSError)):
+        test_the_merged_record_is_that_of_the_whole_run(folder, tmp_path)
 
 
 def test_the_report_is_that_of_the_whole_run(folder: Path, tmp_path: Path) -> None:

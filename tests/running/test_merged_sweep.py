@@ -6,11 +6,16 @@ import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lossproof.cases.sweeps.chunks import chunk_of
 from lossproof.core.case_id import CaseId
+from lossproof.core.observation import Observation
+from lossproof.records.record import Record
+from lossproof.running.sweeping import merged_sweep
+from lossproof.running.timing import Clock
 from tests.support import one_pattern
 from tests.support.timeless import timeless_lines
 from tests.support.views import lossproof
@@ -166,3 +171,58 @@ def test_records_that_do_not_belong_together_are_one_error(folder: Path, tmp_pat
         assert not Path(out).exists(), "nothing is left that would be in the way of the next try"
     old = [changed(folder, tmp_path / f"old{i}.jsonl", headed(suite="0.0.1"), shard=i) for i in range(1, SHARDS + 1)]
     assert "was made by lossproof 0.0.1" in lossproof("merge", *old, "-o", out).stderr
+
+
+def test_the_times_are_those_of_all_shards_once(folder: Path, tmp_path: Path) -> None:
+    def end(path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(path.read_text().splitlines()[-1])["end"]
+        return found
+
+    out = tmp_path / "merged.jsonl"
+    lossproof("merge", *shards(folder), "-o", str(out), "-q")
+    merged, parts = end(out), [end(folder / f"{i}.jsonl") for i in range(1, SHARDS + 1)]
+    assert merged["seconds"] == pytest.approx(sum(part["seconds"] for part in parts))
+    assert merged["clock"]["oracle"] == pytest.approx(sum(part["clock"]["oracle"] for part in parts))
+
+
+def _shard_twice(of: Callable[..., float]) -> Callable[[Sequence[Record], Clock], float]:
+    return lambda shards, clock: of([shards[0], *shards], clock)
+
+
+def _next_shard(of: Callable[..., None]) -> Callable[..., None]:
+    """Each chunk is taken from the shard after the one that has it."""
+
+    def made(self: merged_sweep.MergedSweep, shards: Sequence[Record], chunks: Any, **more: Any) -> None:
+        of(self, [*shards[1:], shards[0]], chunks, **more)
+
+    return made
+
+
+def _twice(of: Callable[..., list[Observation]]) -> Callable[..., list[Observation]]:
+    return lambda self, chunk: of(self, chunk) * 2
+
+
+def _without_the_last(of: Callable[..., list[Observation]]) -> Callable[..., list[Observation]]:
+    return lambda self, chunk: of(self, chunk)[:-1]
+
+
+# A part of the merge with a wrong step, and the test that kills it.
+_WRONG: dict[str, tuple[object, str, Callable[..., Any], Callable[[Path, Path], None]]] = {
+    "times-of-a-shard-twice": (merged_sweep, "told_ends", _shard_twice, test_the_times_are_those_of_all_shards_once),
+    "chunks-twice": (merged_sweep._Chunks, "of", _twice, test_the_merged_record_is_that_of_the_whole_sweep),
+    "chunks-cut": (merged_sweep._Chunks, "of", _without_the_last, test_the_merged_record_is_that_of_the_whole_sweep),
+    "another-shard": (
+        merged_sweep.MergedSweep,
+        "__init__",
+        _next_shard,
+        test_the_merged_record_is_that_of_the_whole_sweep,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _WRONG)
+def test_a_wrong_merge_is_killed(name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, part, wrong, kills = _WRONG[name]
+    monkeypatch.setattr(place, part, wrong(getattr(place, part)))
+    with pytest.raises((AssertionError, OSError)):
+        kills(folder, tmp_path)
