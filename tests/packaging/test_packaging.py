@@ -23,6 +23,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"lossproof": "conformance", "lossproof.adapters": "adapters", "lossproof.golden": "golden"}
+# Documents that the board quotes.
+QUOTED = ("docs/findings.md", "docs/specification.md")
 GENERATED = {"build", "dist", "__pycache__"}
 FRAMEWORKS = ("torch", "tensorflow", "jax", "jaxlib", "optax", "keras", "onnxruntime", "mlx", "paddle", "tinygrad")
 # Keras runs on other frameworks.
@@ -81,7 +83,7 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 
 def test_the_wheel_holds_exactly_the_tree(wheel: Path, tree: Path) -> None:
-    expected = {}
+    expected = {f"lossproof/{name}": (tree / name).read_bytes() for name in QUOTED}
     for package, folder in FOLDERS.items():
         for path in (tree / folder).rglob("*"):
             if path.is_file():
@@ -151,7 +153,7 @@ def test_every_folder_of_modules_is_a_declared_package(tree: Path) -> None:
         for package, folder in FOLDERS.items()
         for path in (tree / folder).rglob("__init__.py")
     }
-    assert set(declared) == found, "[tool.setuptools] packages in pyproject.toml"
+    assert set(declared) == found | {"lossproof.docs"}, "[tool.setuptools] packages in pyproject.toml"
 
 
 def test_the_wheel_says_what_it_needs_and_offers(wheel: Path) -> None:
