@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from lossproof.adapters.protocol import Outcome, Problem, Tensor, UnsupportedPro
 from lossproof.core.call import Call
 from lossproof.targets.plain_function import FunctionAdapter, given_keywords, numpy_dtype
 from lossproof.targets.target import Target
-from tests.mutants.kit.mutant import Mutant
+from tests.mutants.kit.mutant import KnownTarget, Mutant
 from tests.mutants.kit.sharing import fix, shared_steps
 
 # The ids of mutants, and the numbers of the group's calls that each is asked.
@@ -64,12 +65,37 @@ def answer(adapter: FunctionAdapter, problem: Problem) -> Outcome:
         return Outcome(error="internal", message=f"{type(error).__name__}: {error}")
 
 
+@dataclass(frozen=True)
+class OfGiven(KnownTarget):
+    """A control as a target of a check: it is given arrays that are made once for all controls, and asked in short.
+
+    The long way copies all inputs for each, which cannot be written to here, and notes where an exception was raised.
+    """
+
+    given: dict[Problem, Given] = field(default_factory=dict)
+
+    def play(
+        self, problems: Sequence[Problem], *, isolate: bool = False, watch: bool = False, alone: str = ""
+    ) -> Iterator[Outcome]:
+        """One outcome for each problem."""
+        adapter = cast(FunctionAdapter, self.adapter)
+        for p in problems:
+            why = refusal(adapter.name, self.capabilities, p)
+            if why:
+                yield Outcome(error="unsupported", message=why)
+                continue
+            if p not in self.given:
+                self.given[p] = Given(p)
+            yield self.given[p].answer(adapter)
+
+
 class Given:
     """A problem whose arrays are made once, for all who are asked: they are read-only, so that none can change them."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._arrays: dict[str, Any] = {}
+        self._given: dict[Collection[str], Mapping[str, Any]] = {}
         # What a shared step has given to several is one tensor. The array is kept, so that its identity is its own.
         self._tensors: dict[int, tuple[Any, Tensor]] = {}
 
@@ -90,9 +116,7 @@ class Given:
             if why:
                 return Outcome(error="unsupported", message=why)
         try:
-            keywords = given_keywords(
-                adapter.name, self.problem, adapter.options, self._array, numpy_dtype, adapter.fixed
-            )
+            keywords = self._keywords(adapter)
         except UnsupportedProblem as error:
             return Outcome(error="unsupported", message=str(error))
         functions = {"value": adapter.value, "vjp": adapter.grad, **adapter.derivatives}
@@ -111,6 +135,16 @@ class Given:
                     return answer(adapter, self.problem)
                 found[name] = self._tensor(result)
         return sorted_outcome(adapter, found)
+
+    def _keywords(self, adapter: FunctionAdapter) -> Mapping[str, Any]:
+        """Who takes the same options is given the same."""
+        if adapter.fixed:
+            return given_keywords(adapter.name, self.problem, adapter.options, self._array, numpy_dtype, adapter.fixed)
+        known = self._given.get(adapter.options)
+        if known is None:
+            known = given_keywords(adapter.name, self.problem, adapter.options, self._array, numpy_dtype, {})
+            self._given[adapter.options] = known
+        return known
 
     def _tensor(self, result: Any) -> Tensor:
         if id(result) not in self._tensors:

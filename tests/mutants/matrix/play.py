@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lossproof.adapters.protocol import Outcome
+from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.core.call import Call
 from lossproof.core.observation import FAILING
 from lossproof.core.profiles import Declared, default_profile
@@ -19,7 +19,7 @@ from tests.mutants.kit.sharing import shared_steps
 
 from .fast_judging import judged
 from .kill import Kill, Matrix, goes_everywhere, label, reference
-from .outcomes import Asked, depends_on_arguments_alone, forget, outcomes
+from .outcomes import Asked, Given, OfGiven, depends_on_arguments_alone, forget, outcomes
 from .places import Answered
 
 
@@ -61,10 +61,11 @@ def declared(mutant: Mutant, dtype: str) -> Declared:
 def _play_check(check: Check, several: Sequence[Mutant], mutants: Mapping[str, Mutant]) -> Matrix:
     """Relations and error calls judge themselves."""
     exact, heard = Exact(), {}
+    given: dict[Problem, Given] = {}
     with shared_steps():
         for mutant in several:
             if depends_on_arguments_alone(mutant):
-                heard[mutant.id] = play_check(check, mutant.target(), exact)
+                heard[mutant.id] = play_check(check, OfGiven(mutant.adapter(), given=given), exact)
     result = {}
     for mutant in several:
         if mutant.id not in heard:
@@ -78,7 +79,10 @@ def _play_check(check: Check, several: Sequence[Mutant], mutants: Mapping[str, M
             kill.add(Kill(1, int(bad), o.share if bad else 0.0, o.message, Counter([label(check)] if bad else [])))
         kill.killers = [reference(check)] if kill.killed else []
         if mutant.allowed:
-            parent = play_check(check, mutants[mutant.reference].target(), exact)
+            # Asked in the same way, so that messages are alike, too.
+            of = mutants[mutant.reference]
+            asked = OfGiven(of.adapter(), given=given) if depends_on_arguments_alone(mutant) else of.target()
+            parent = play_check(check, asked, exact)
             kill.differing[label(check)] += _unlike(hearing.outcomes, parent.outcomes)
             kill.differing = +kill.differing
         result[mutant.id, check.outline.dtype] = kill
