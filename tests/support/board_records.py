@@ -31,7 +31,7 @@ def header(*targets: str, version: str = "2.13.0", **more: Any) -> dict[str, Any
         "filters": {},
         "targets": {name: {**described, "implementation": name} for name in targets},
         "python": "3.11.7",
-        "platform": "Linux",
+        "platform": "Linux-6.1.0-a-kernel-x86_64-with-glibc2.36",
         "cpu": {"model": "A processor", "machine": "x86_64"},
         "command": ["lossproof", "run", "/home/me/secret"],
         **more,

@@ -56,6 +56,7 @@ def test_no_place_of_the_machine_is_in_it(tmp_path: Path) -> None:
     (made,) = condense(path)
     assert made.name == "torch"
     assert "/home" not in condensed_text(made)
+    assert made.machine["platform"] == "Linux, glibc2.36"
 
 
 def test_it_reads_back_as_it_was_and_keeps_to_the_schema(tmp_path: Path) -> None:

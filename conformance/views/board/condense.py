@@ -107,7 +107,7 @@ def _condensed(
         suite=str(header.get("suite", "")),
         deck=header.get("deck", {}),
         machine={
-            "platform": header.get("platform", ""),
+            "platform": _system(str(header.get("platform", ""))),
             "cpu": cpu.get("model", ""),
             "machine": cpu.get("machine", ""),
             "python": str(facts.get("python", header.get("python", ""))),
@@ -129,6 +129,12 @@ def _condensed(
         not_given=dict(sorted(((reason, n) for (_, reason), n in g.summary.unsupported.items()), key=_most)),
         notes={note: n for (_, note), (n, _) in sorted(g.summary.notes.items())},
     )
+
+
+def _system(platform: str) -> str:
+    """The operating system and its C library; which kernel was built for a machine says nothing of results."""
+    system, _, rest = platform.partition("-")
+    return ", ".join(part for part in (system, rest.rpartition("-with-")[2] if "-with-" in rest else "") if part)
 
 
 def _cell(op: str, dtype: str, c: Cell, passed: float) -> CondensedCell:

@@ -57,7 +57,8 @@ def implementation_values(s: Standing, address: str = "") -> dict[str, Any]:
                 "standing": (stands := cell_standing(cell)),
                 "says": WORDS[stands],
                 "counts": [cell.verdicts.get(v, 0) for v in shown],
-                "share": share_text(cell.share) if stands != ABSENT else "",
+                "share": share_text(cell.share_passed) if stands != ABSENT else "",
+                "beyond": share_text(cell.share) if cell.share > 1 else "",
                 "ulp": ulp_text(cell.ulp) if stands != ABSENT else "",
                 "declared": cell.declared,
                 "met": (cell.met or "none") if cell.declared else "",
@@ -190,11 +191,20 @@ def _shown_finding(c: Condensed, name: str, n: int) -> dict[str, Any]:
         "page": slug(name) if f else "",
         "count": n,
         "story": _markup(inline_html(_first_sentence(f))) if f else "A waiver of that run names it.",
-        "where": ", ".join(key.replace("/", " in ") for key in cells),
+        "where": _by_op(cells),
         "issue": issue,
         "link": issue_link(issue),
         "program": bool(f and f.program),
     }
+
+
+def _by_op(cells: Iterable[str]) -> str:
+    """Name ops, each with its dtypes, of ``op/dtype``."""
+    dtypes: dict[str, list[str]] = {}
+    for key in cells:
+        op, _, dtype = key.partition("/")
+        dtypes.setdefault(op, []).append(dtype)
+    return "; ".join(f"{op} in {', '.join(names)}" for op, names in dtypes.items())
 
 
 def _first_sentence(f: ToldFinding) -> str:
