@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lossproof.functions.gradients import gradcheck
     from lossproof.running.report import Report
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Enclosed",
     "Enclosures",

@@ -1,4 +1,4 @@
-"""The build backend of the project: setuptools, with two things done differently.
+"""The build backend of the project: setuptools, with three things done differently.
 
 A wheel is built in a temporary folder. Setuptools' own ``build/lib`` is kept from build to build, and what was left
 there of a module that has since been moved or deleted would be packed, too.
@@ -8,14 +8,19 @@ side by side with ``adapters/``, ``golden/`` and ``docs/``. Setuptools would ins
 folder of the checkout bears the import name, and type checkers and editors cannot read a hook. Rooms are linked as
 folders, so new modules in them are there at once. ``python tools/backend.py`` makes the links alone, without an
 installation.
+
+A source distribution of the same files has the same bytes where ``SOURCE_DATE_EPOCH`` is set.
 """
 
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import io
 import os
 import shutil
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -58,9 +63,27 @@ def build_sdist(sdist_directory: str, config_settings: Settings = None) -> str:
     listed = ROOT / f"{PACKAGE}.egg-info"
     shutil.rmtree(listed, ignore_errors=True)
     try:
-        return str(_setuptools().build_sdist(sdist_directory, config_settings))
+        name = str(_setuptools().build_sdist(sdist_directory, config_settings))
+        if os.environ.get("SOURCE_DATE_EPOCH"):
+            _pack_again(Path(sdist_directory, name), int(os.environ["SOURCE_DATE_EPOCH"]))
+        return name
     finally:
         shutil.rmtree(listed, ignore_errors=True)
+
+
+def _pack_again(path: Path, seconds: int) -> None:
+    """Write a source distribution again in order, with one date, and without owners."""
+    with tarfile.open(path) as packed:
+        members = [(m, packed.extractfile(m)) for m in packed.getmembers()]
+        texts = {m.name: (m.isdir(), bool(m.mode & 0o100), f.read() if f else b"") for m, f in members}
+    with path.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=seconds) as zipped:
+        with tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as again:
+            for name, (is_folder, is_program, data) in sorted(texts.items()):
+                info = tarfile.TarInfo(name)
+                info.mtime, info.size = seconds, len(data)
+                info.type = tarfile.DIRTYPE if is_folder else tarfile.REGTYPE
+                info.mode = 0o755 if is_folder or is_program else 0o644
+                again.addfile(info, io.BytesIO(data))
 
 
 def build_editable(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from lossproof import __version__
 from lossproof.cases.catalogue import select
 from lossproof.cases.deck import deck_calls
 from lossproof.cases.families import FAMILIES
@@ -194,7 +195,7 @@ def test_mistakes_are_one_line_and_exit_code_2(arguments: tuple[str, ...], messa
 def test_a_framework_that_is_not_installed(crooked: Path) -> None:
     result = lossproof("run", "ghost", *SMOKE)
     assert result.exit_code == 2
-    assert result.stderr.startswith("lossproof 0.1.0: starting ghost; ")
+    assert result.stderr.startswith(f"lossproof {__version__}: starting ghost; ")
     error = without_progress(result.stderr)
     assert error.startswith("lossproof: error: target ghost: no_such_framework is not installed")
     listed = lossproof("targets")

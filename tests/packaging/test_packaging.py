@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+from lossproof import __version__
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"lossproof": "conformance", "lossproof.adapters": "adapters", "lossproof.golden": "golden"}
 # Documents that the board quotes.
@@ -92,7 +94,7 @@ def test_the_wheel_holds_exactly_the_tree(wheel: Path, tree: Path) -> None:
                 )
     # sanity check: the walk has found the tree
     assert {"lossproof/__init__.py", "lossproof/adapters/protocol.py", "lossproof/golden/py.typed"} <= set(expected)
-    info = f"lossproof-{PROJECT['version']}.dist-info/"
+    info = f"lossproof-{__version__}.dist-info/"
     held = {name: data for name, data in contents(wheel).items() if not name.startswith(info)}
     assert sorted(held) == sorted(expected)
     assert held == expected
@@ -122,7 +124,7 @@ def test_an_editable_install_is_a_folder_of_links(tree: Path, tmp_path: Path) ->
     moved.parent.mkdir(parents=True)
     moved.symlink_to("../../conformance/moved")
     files = contents(build("editable", used, tmp_path / "wheel"))
-    info = f"lossproof-{PROJECT['version']}.dist-info"
+    info = f"lossproof-{__version__}.dist-info"
     assert files["__editable__.lossproof.pth"].decode().split() == [str(used / ".dev")]
     assert {f"{info}/METADATA", f"{info}/entry_points.txt", f"{info}/WHEEL", f"{info}/RECORD"} <= set(files)
     assert set(files) == {line.split(",")[0] for line in files[f"{info}/RECORD"].decode().splitlines()}
@@ -158,7 +160,7 @@ def test_every_folder_of_modules_is_a_declared_package(tree: Path) -> None:
 
 def test_the_wheel_says_what_it_needs_and_offers(wheel: Path) -> None:
     files = contents(wheel)
-    info = f"lossproof-{PROJECT['version']}.dist-info/"
+    info = f"lossproof-{__version__}.dist-info/"
     assert {n.removeprefix(info) for n in files if n.startswith(info)} == {
         "METADATA",
         "RECORD",

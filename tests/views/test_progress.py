@@ -9,6 +9,7 @@ from threading import Event
 
 import pytest
 
+from lossproof import __version__
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Capabilities
 from lossproof.cases.catalogue import select
@@ -90,7 +91,7 @@ def test_the_heart_beats_until_it_is_over() -> None:
 def test_the_first_line_says_what_starts_and_the_last_has_the_number_of_the_run() -> None:
     result = lossproof("run", "numpy", *SMALL)
     first, second, *_, last = result.stderr.splitlines()
-    assert first == "lossproof 0.1.0: starting numpy; the smoke deck is drawn"
+    assert first == f"lossproof {__version__}: starting numpy; the smoke deck is drawn"
     assert re.fullmatch(r"\d+ calls for numpy", second)
     (outputs,) = re.findall(r"numpy: (\d+) outputs", result.stdout.splitlines()[-1])
     assert last == f"{outputs}/{outputs} outputs judged, 0 failed"
