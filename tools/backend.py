@@ -76,14 +76,15 @@ def _pack_again(path: Path, seconds: int) -> None:
     with tarfile.open(path) as packed:
         members = [(m, packed.extractfile(m)) for m in packed.getmembers()]
         texts = {m.name: (m.isdir(), bool(m.mode & 0o100), f.read() if f else b"") for m, f in members}
-    with path.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=seconds) as zipped:
-        with tarfile.open(fileobj=zipped, mode="w", format=tarfile.PAX_FORMAT) as again:
-            for name, (is_folder, is_program, data) in sorted(texts.items()):
-                info = tarfile.TarInfo(name)
-                info.mtime, info.size = seconds, len(data)
-                info.type = tarfile.DIRTYPE if is_folder else tarfile.REGTYPE
-                info.mode = 0o755 if is_folder or is_program else 0o644
-                again.addfile(info, io.BytesIO(data))
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w", format=tarfile.PAX_FORMAT) as again:
+        for name, (is_folder, is_program, data) in sorted(texts.items()):
+            info = tarfile.TarInfo(name)
+            info.mtime, info.size = seconds, len(data)
+            info.type = tarfile.DIRTYPE if is_folder else tarfile.REGTYPE
+            info.mode = 0o755 if is_folder or is_program else 0o644
+            again.addfile(info, io.BytesIO(data))
+    path.write_bytes(gzip.compress(tar.getvalue(), mtime=seconds))
 
 
 def build_editable(

@@ -22,7 +22,7 @@ DIST = ROOT / "dist"
 _IN_WHEEL = ("lossproof/py.typed", "lossproof/cli/main.py", "lossproof/adapters/boot.py", "lossproof/golden/spec.json")
 _IN_SDIST = ("pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "docs/index.md", "tests/conftest.py", "tox.ini")
 # Parts of paths that have no business in one.
-_OUT = ("__pycache__", ".pyc", ".jsonl", ".hypothesis", ".dev/", ".manual/", "node_modules", ".egg-info/SOURCES.txt~")
+_OUT = ("__pycache__", ".pyc", ".jsonl", ".hypothesis", ".dev/", ".manual/", "node_modules")
 
 
 def built(folder: Path) -> list[Path]:
@@ -56,7 +56,7 @@ def try_out(path: Path, folder: Path) -> None:
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", path], check=True)
-    start = [python, "-m", "lossproof"]
+    start = [str(python), "-m", "lossproof"]
     subprocess.run([*start, "--version"], cwd=folder, check=True)
     judge = ["run", "numpy", "--require", "numpy", "--deck", "smoke", "--op", "softmax", "--strict", "--quiet"]
     subprocess.run([*start, *judge], cwd=folder, check=True)
