@@ -26,11 +26,21 @@ class Language:
     computed: Lines
     layouts: Callable[[Problem], List[str]] = lambda p: []
 
-    def script(self, p: Problem, name: str, device: str, want: Sequence[str], call: str, imports: Sequence[str]) -> str:
-        """Write the whole program, which prints every output."""
+    def script(
+        self,
+        p: Problem,
+        name: str,
+        device: str,
+        want: Sequence[str],
+        call: str,
+        imports: Sequence[str],
+        package: str = "",
+    ) -> str:
+        """Write the whole program, which prints every output, and the version of the framework or of a package."""
         body = [*self._tensors(p, device), *self.layouts(p), "", *self.computed(p, want, call)]
         body += ['print("%s", %s)' % (output, self.entries % output) for output in want]
-        body.append(source.version(self.module, self.imports[0].split()[1]))
+        version = source.version(self.module, self.imports[0].split()[1])
+        body.append(source.version_of(package) if package else version)
         return source.program(source.title(p, name), [*self.imports, *imports], body)
 
     def _tensors(self, p: Problem, device: str) -> Iterator[str]:

@@ -123,6 +123,11 @@ def version(module: str, name: str) -> str:
     return 'print("%s", %s.__version__)' % (name, module)
 
 
+def version_of(package: str) -> str:
+    """Write the line that prints the version of a package, whose module may have none of its own."""
+    return 'print("%s", __import__("importlib.metadata").metadata.version("%s"))' % (package, package)
+
+
 def title(p: Problem, framework: str) -> str:
     """Write the first line of a script, a comment that says what it computes."""
     return "%s in %s, shape %s, with %s alone." % (p.op, p.dtype, p.x.shape, framework)

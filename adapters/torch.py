@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import functools
-import os
-import platform
 from dataclasses import replace
 from typing import Any, Dict, Iterator, Mapping, Tuple
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (PyTorch's own convention)
 
-from . import processor, torch_devices, torch_kernels, torch_large, torch_modes, torch_source, torch_switches
+from . import (
+    processor,
+    torch_devices,
+    torch_evidence,
+    torch_kernels,
+    torch_large,
+    torch_modes,
+    torch_source,
+    torch_switches,
+)
 from .given import Given, ignored_label
 from .kernel_times import Measure, given_of, of_outputs
 from .protocol import (
@@ -110,19 +116,7 @@ class TorchAdapter:
 
     def describe(self) -> Description:
         """Report versions, threads, the instruction set and the flags that can change bits."""
-        versions = {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
-        facts = {
-            "threads": str(torch.get_num_threads()),
-            "mkldnn": str(torch.backends.mkldnn.is_available()),
-            "deterministic": str(torch.are_deterministic_algorithms_enabled()),
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", ""),
-        }
-        cpu = getattr(torch.backends, "cpu", None)
-        if cpu is not None:
-            facts["cpu"] = cpu.get_cpu_capability()
-        facts["isa"] = processor.of_torch(facts.get("cpu", os.environ.get("ATEN_CPU_CAPABILITY", "")))
-        facts["onednn"] = processor.of_onednn() if torch.backends.mkldnn.is_available() else "off"
-        return Description(versions, {**facts, **processor.limits(), **torch_devices.facts()})
+        return Description(torch_evidence.versions(), torch_evidence.facts())
 
     def capabilities(self) -> Capabilities:
         """Offer everything native, in four dtypes, on the CPU and on the accelerators that are present."""

@@ -1,0 +1,53 @@
+"""Transformers: the loss of causal language models, the one that it is made of, and the trainer's label smoothing."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from .protocol import Problem
+from .torch_losses import Loss, TorchLosses, logits, options, target
+
+_IMPORTS = (
+    "from transformers.loss.loss_utils import ForCausalLMLoss, fixed_cross_entropy",
+    "from transformers.trainer_pt_utils import LabelSmoother",
+)
+# A sum is the sum over one item.
+_MEANS: Mapping[str, Any] = {"reductions": ("sum", "mean")}
+
+
+def _items(p: Problem) -> str:
+    return "num_items_in_batch=%s" % (1 if p.reduction == "sum" else None)
+
+
+def _fixed(p: Problem) -> str:
+    given = options(p, ignore_index="ignore_index")
+    return "fixed_cross_entropy(%s, %s, %s, %s)" % (logits(p, 1), target(p, 1), _items(p), given)
+
+
+def _causal(p: Problem) -> str:
+    ignored = options(p, ignore_index="ignore_index")
+    return "ForCausalLMLoss(x, None, %d, %s, %s, shift_labels=target)" % (p.x.shape[-1], _items(p), ignored)
+
+
+def _last(p: Problem) -> str:
+    return "" if p.axis % p.x.ndim == p.x.ndim - 1 else "its logits have the classes last"
+
+
+def _smoother(p: Problem) -> str:
+    given = options(p, epsilon="label_smoothing", ignore_index="ignore_index")
+    return 'LabelSmoother(%s)({"logits": %s}, target, %s)' % (given, logits(p, -1), _items(p))
+
+
+# What is not float32 is converted to it.
+_FLOAT32: Mapping[str, Any] = {**_MEANS, "dtypes": ("float32", "bfloat16", "float16")}
+
+ADAPTER = TorchLosses(
+    "transformers",
+    "transformers",
+    _IMPORTS,
+    {
+        "causal-lm": Loss(_causal, ("ignore_index",), widens=True, refused=_last, offered=_FLOAT32),
+        "fixed": Loss(_fixed, ("ignore_index",), ("index", "probability"), offered=_MEANS),
+        "label-smoother": Loss(_smoother, ("ignore_index", "label_smoothing"), widens=True, offered=_MEANS),
+    },
+)
