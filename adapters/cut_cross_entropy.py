@@ -28,7 +28,11 @@ _OFFERED: Mapping[str, Any] = {
 }
 # The kernel of Triton computes with 16 bits, on CUDA alone, and does not run in Triton's interpreter.
 _KERNEL: Mapping[str, Any] = {**_OFFERED, "dtypes": ("bfloat16", "float16"), "devices": ("cuda:0",), "online": True}
-_MODES = {"torch-compile": Loss(_call("torch_compile"), ("ignore_index",), widens=True, refused=identity_fails, offered=_OFFERED)}
+_MODES = {
+    "torch-compile": Loss(
+        _call("torch_compile"), ("ignore_index",), widens=True, refused=identity_fails, offered=_OFFERED
+    )
+}
 if torch.cuda.is_available():
     _MODES["cce"] = Loss(_call("cce"), ("ignore_index",), widens=True, refused=identity_fails, offered=_KERNEL)
 ADAPTER = TorchLosses(

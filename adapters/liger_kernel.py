@@ -39,4 +39,6 @@ _OFFERED: Mapping[str, Any] = {
     "compile_cost": "none" if _INTERPRETED else "cheap",
     "devices": ("cpu",) if _INTERPRETED else ("cuda:0",),
 }
-ADAPTER = TorchLosses("liger_kernel", "liger_kernel", _IMPORTS, {"cross-entropy": Loss(_call, _OPTIONS, offered=_OFFERED)})
+ADAPTER = TorchLosses(
+    "liger_kernel", "liger_kernel", _IMPORTS, {"cross-entropy": Loss(_call, _OPTIONS, offered=_OFFERED)}
+)

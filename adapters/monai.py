@@ -15,7 +15,9 @@ def _dice(p: Problem) -> str:
 def _refused(p: Problem) -> str:
     if p.x.ndim < 2:
         return "its logits have a batch axis"
-    return "" if p.has_probability_target or p.x.shape[p.axis] != 1 else "labels of one class are taken for probabilities"
+    return (
+        "" if p.has_probability_target or p.x.shape[p.axis] != 1 else "labels of one class are taken for probabilities"
+    )
 
 
 ADAPTER = TorchLosses(

@@ -18,8 +18,8 @@ _CLASSES = 2048
 
 def identity_fails(p: Problem) -> str:
     """Say why a product with the identity is not the logits, an empty text if it is."""
-    if p.x.shape[p.axis] > _CLASSES:
-        return "an identity of more than %d classes is too large" % _CLASSES
+    if not 0 < p.x.shape[p.axis] <= _CLASSES:
+        return "the identity is one of 1 to %d classes" % _CLASSES
     # 0 times infinity.
     return "" if abs(p.x).max(initial=0.0) < float("inf") else "the identity makes NaN of infinite logits"
 

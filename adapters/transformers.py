@@ -29,7 +29,9 @@ def _causal(p: Problem) -> str:
     return "ForCausalLMLoss(x, None, %d, %s, %s, shift_labels=target)" % (p.x.shape[-1], _items(p), ignored)
 
 
-def _last(p: Problem) -> str:
+def _refused(p: Problem) -> str:
+    if p.x.shape[p.axis] == 0:
+        return "it takes no logits of 0 classes"
     return "" if p.axis % p.x.ndim == p.x.ndim - 1 else "its logits have the classes last"
 
 
@@ -41,13 +43,15 @@ def _smoother(p: Problem) -> str:
 # What is not float32 is converted to it.
 _FLOAT32: Mapping[str, Any] = {**_MEANS, "dtypes": ("float32", "bfloat16", "float16")}
 
+# Of 16 bits it makes float32 after it has rounded to 16 bits; of float64 it sums the smoothing in float32.
+_NARROW: Mapping[str, Any] = {**_MEANS, "dtypes": ("float32",)}
 ADAPTER = TorchLosses(
     "transformers",
     "transformers",
     _IMPORTS,
     {
-        "causal-lm": Loss(_causal, ("ignore_index",), widens=True, refused=_last, offered=_FLOAT32),
+        "causal-lm": Loss(_causal, ("ignore_index",), widens=True, refused=_refused, offered=_FLOAT32),
         "fixed": Loss(_fixed, ("ignore_index",), ("index", "probability"), offered=_MEANS),
-        "label-smoother": Loss(_smoother, ("ignore_index", "label_smoothing"), widens=True, offered=_MEANS),
+        "label-smoother": Loss(_smoother, ("ignore_index", "label_smoothing"), offered=_NARROW),
     },
 )

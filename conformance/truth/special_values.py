@@ -107,7 +107,7 @@ def _cross_entropy_rows(batch: Batch, rows: Rows) -> tuple[F64, Bools, Codes]:
     pos = np.isposinf(batch.x)
     dominated = (_at(rows, ONE_POS) | _at(rows, MANY_POS)) & ~pos
     gone = rows.absent | dominated
-    base = np.where((gone & (rows.c > 0)).any(-1), np.inf, rows.row_loss)
+    base = np.where((gone & (rows.c > 0)).any(-1), np.inf, _held(rows))
     negative = (gone & (rows.c < 0)).any(-1)
     base = np.where(negative, np.where(np.isposinf(base), np.nan, -np.inf), base)
     accept = np.zeros(base.shape, dtype=np.uint8)
@@ -127,6 +127,13 @@ def _cross_entropy_rows(batch: Batch, rows: Rows) -> tuple[F64, Bools, Codes]:
     return base, special, np.where(batch.kept, accept, 0).astype(np.uint8)
 
 
+def _held(rows: Rows) -> F64:
+    """The loss of each row, where float64 cannot hold it the largest number: it is not infinite, and what a mean makes
+    of it may be held."""
+    largest = np.finfo(np.float64).max
+    return np.clip(rows.row_loss, -largest, largest)
+
+
 def _vanishing(batch: Batch, rows: Rows) -> Bools:
     """Entries whose product ``c_j log p_j`` may be 0 or NaN where log p_j = -inf (clause 6)."""
     if batch.q is not None:
@@ -143,7 +150,7 @@ def _loss_value(batch: Batch, rows: Rows, sheet: Sheet, base: F64, special: Bool
     alone = _alone(batch, rows) if batch.op == "cross_entropy" else np.zeros(rows.kind.shape, dtype=bool)
     sheet.put(alone if batch.reduction == "none" else np.asarray((alone | ~batch.kept).all(1))[:, None], 0.0)
     if batch.reduction == "none":
-        sheet.put(special & ((base != rows.row_loss) | (rows.kind >= ONE_POS)), base)
+        sheet.put(special & ((base != _held(rows)) | (rows.kind >= ONE_POS)), base)
         sheet.put(~batch.kept, 0.0)
         sheet.accept |= accept
         sheet.clause[:] = clause

@@ -523,3 +523,22 @@ def test_rows_that_float64_cannot_hold_may_give_nan_where_their_sum_is_finite() 
     assert value.exact.mid[0, 0] == top / 2
     assert value.accept[0, 0] & expected.NAN
     assert value.clause[0, 0] == 7
+
+
+def test_a_mean_of_rows_that_float64_cannot_hold_is_what_the_weights_leave_of_it() -> None:
+    """Weights that are divided by the denominator first are right: the mean of one row is its loss without the weight."""
+    x, weight = np.array([[-1.75e308, -9e307]]), np.array([2.25, 1.0])
+    p = Problem("cross_entropy", "float64", x, np.array([0]), weight, reduction="mean")
+    value = truth([p]).expected["value"]
+    # sanity check: float64 holds the mean, but not the weighted loss of the row
+    assert value.exact.mid[0, 0] == pytest.approx(8.5e307)
+    assert value.accept[0, 0] & expected.PINF
+    none = truth([replace(p, reduction="none")]).expected["value"]
+    assert none.exact.mid[0, 0] == np.inf
+
+
+def test_a_masked_target_is_infinite_where_the_rest_of_its_row_is_beyond_float64() -> None:
+    x, q = np.array([[-np.inf, 1e308, -1e308]]), np.array([[0.25, 0.5, 0.5]])
+    p = Problem("cross_entropy", "float64", x, q, np.array([1.0, 1.0, 4.0]), reduction="none")
+    assert truth([p]).expected["value"].exact.mid[0, 0] == np.inf
+    assert truth([replace(p, weight=np.array([-1.0, 1.0, 4.0]))]).expected["value"].exact.mid[0, 0] == -np.inf
