@@ -24,7 +24,7 @@ def _smoothed(p: Problem) -> str:
 ADAPTER = TorchLosses(
     "fastai",
     "fastai",
-    ("from fastai.losses import CrossEntropyLossFlat, LabelSmoothingCrossEntropyFlat",),
+    ("from fastai.losses import CrossEntropyLossFlat", "from fastai.losses import LabelSmoothingCrossEntropyFlat"),
     {
         "cross-entropy": Loss(_flat, ("weight", "ignore_index", "label_smoothing"), offered=_OFFERED),
         # Its weights do not touch the uniform part, nor do ignored labels: both are other operations.

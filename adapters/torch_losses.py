@@ -5,13 +5,14 @@ An adapter of one library is a table of such calls, one for each of its modes.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib import metadata
 from importlib.util import find_spec
 from typing import Any, Callable, Dict, Mapping, Sequence, Tuple
 
-from . import torch_devices, torch_evidence
+from . import source, torch_devices, torch_evidence
 from .compose import wide
 from .function_source import FRAMEWORKS
 from .given import Given, ignored_label
@@ -122,7 +123,14 @@ class TorchLosses:
         offered = self._capabilities.in_mode(mode).outputs
         want = [name for name in problem.want if name in offered]
         call = self._call(problem, mode)
-        return FRAMEWORKS["torch"].script(problem, self.package, device, want, call, self.imports, self.package)
+        imports = [line for line in self.imports if _is_used(line, call)]
+        return FRAMEWORKS["torch"].script(problem, self.package, device, want, call, imports, self.package)
+
+
+def _is_used(line: str, call: str) -> bool:
+    """Tell whether a call needs a line of imports; those of several names are always there."""
+    found = re.fullmatch(r"(?:from \S+ )?import (\w+)", line)
+    return found is None or bool(source.named([found.group(1)], [call]))
 
 
 @lru_cache(maxsize=None)

@@ -8,7 +8,8 @@ from .protocol import Problem
 from .torch_losses import Loss, TorchLosses, logits, options, target
 
 _IMPORTS = (
-    "from transformers.loss.loss_utils import ForCausalLMLoss, fixed_cross_entropy",
+    "from transformers.loss.loss_utils import ForCausalLMLoss",
+    "from transformers.loss.loss_utils import fixed_cross_entropy",
     "from transformers.trainer_pt_utils import LabelSmoother",
 )
 # A sum is the sum over one item.

@@ -1,0 +1,20 @@
+# lossproof repro cross_entropy/float64/masked/n2-k4-mean/3ccf7245 --target segmentation_models_pytorch --simplify
+"""cross_entropy in float64, shape (1, 2), with segmentation_models_pytorch alone."""
+# Observed with segmentation_models_pytorch 0.6.0, torch 2.13.0+cpu, numpy 2.4.6, python 3.11.7: nan
+import torch
+import importlib.util, sys
+folder = importlib.util.find_spec("segmentation_models_pytorch").submodule_search_locations[0]
+spec = importlib.util.spec_from_file_location("segmentation_models_pytorch_losses", folder + "/losses/__init__.py")
+sys.modules[spec.name] = losses = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(losses)
+
+x = torch.tensor(list(map(float.fromhex, "0x0p+0 -inf".split())), dtype=torch.float64).reshape((1, 2))
+target = torch.tensor([0], dtype=torch.int64).reshape((1,))
+
+value = losses.SoftCrossEntropyLoss(reduction="mean", smooth_factor=0.0, ignore_index=None, dim=-1)(x, target)
+observed = value.tolist()
+exact, allowed = 0.0, 7.771561172383178e-16
+right = abs(observed - exact) <= allowed
+print("value: observed", observed, "exact", exact, "allowed error", allowed)
+print("segmentation_models_pytorch", __import__("importlib.metadata").metadata.version("segmentation_models_pytorch"))
+raise SystemExit(0 if right else 1)
