@@ -526,7 +526,7 @@ def test_rows_that_float64_cannot_hold_may_give_nan_where_their_sum_is_finite() 
 
 
 def test_a_mean_of_rows_that_float64_cannot_hold_is_what_the_weights_leave_of_it() -> None:
-    """Weights that are divided by the denominator first are right: the mean of one row is its loss without the weight."""
+    """Weights that are divided by the denominator first are right: a mean of one row is its loss without a weight."""
     x, weight = np.array([[-1.75e308, -9e307]]), np.array([2.25, 1.0])
     p = Problem("cross_entropy", "float64", x, np.array([0]), weight, reduction="mean")
     value = truth([p]).expected["value"]
