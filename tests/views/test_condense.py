@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 
+from lossproof.cli.commands import history
 from lossproof.core.errors import UsageError
+from lossproof.running.session_options import DeckOptions
+from lossproof.targets import selection
+from lossproof.targets.environments import upgrade_sides
+from lossproof.targets.environments.upgrade_sides import UpgradeSide
 from lossproof.views.board.condense import condense
 from lossproof.views.board.condensed import condensed_files, condensed_text, read_condensed
 from tests.support.board_records import header, observations, write
@@ -160,3 +165,28 @@ def test_what_is_no_file_or_no_json_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="empty holds no condensed record"):
         list(condensed_files([tmp_path / "empty"]))
     assert list(condensed_files([tmp_path])) == [tmp_path / "text.json"]
+
+
+def test_history_judges_releases_and_keeps_what_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Release 1.0 stands for what is installed here; 2.0 cannot be installed."""
+
+    def environment(side: UpgradeSide, *given: Any, **more: Any) -> UpgradeSide:
+        if side.requirements == ("some-numpy==2.0",):
+            raise UsageError("some-numpy==2.0 cannot be installed")
+        assert side.requirements == ("some-numpy==1.0",)
+        return side
+
+    monkeypatch.setattr(selection, "PROCESSES", None)
+    monkeypatch.setattr(upgrade_sides, "with_environment", environment)
+    monkeypatch.setattr(
+        history, "DeckOptions", lambda size: DeckOptions(size=size, ops=("softmax",), dtypes=("float64",))
+    )
+    releases = ("--release", "1.0", "--release", "2.0", "--package", "some-numpy")
+    result = lossproof("history", "numpy", "--records", str(tmp_path), *releases)
+    assert result.exit_code == 2
+    assert "numpy 2.0: some-numpy==2.0 cannot be installed" in result.stderr
+    assert "Releases of numpy" in result.stdout
+    (kept,) = tmp_path.iterdir()
+    found = read_condensed(kept)
+    assert (found.name, found.deck_size, found.complete) == ("numpy", "smoke", True)
+    assert found.cells[-1].verdicts["pass"] > 10
