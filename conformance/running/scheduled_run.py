@@ -1,13 +1,14 @@
 """A run whose targets are judged by the workers of a cluster, one task a target, with the record of any other run.
 
-Each worker draws the deck, starts its target, and judges it by itself. What is said of several targets is said here.
+Each worker draws the deck, starts its target, and judges it by itself. What is said of several targets is said here,
+where no target is started: what a record says of each is what a worker says.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,11 +21,13 @@ from lossproof.core.observation import Observation
 from lossproof.records.waivers import Book
 from lossproof.running.cluster import connected, pinned
 from lossproof.running.conclusions import Conclusions
+from lossproof.running.header import record_header
 from lossproof.running.loop import schedule, stacked
-from lossproof.running.session import opened
-from lossproof.running.session_options import DeckOptions, Execution
+from lossproof.running.session import Session, opened
+from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
+from lossproof.targets.distant import Introduction, introduced
 from lossproof.targets.target import Target
 
 _RETRIES = 1
@@ -42,9 +45,9 @@ class TargetResult:
 
 @dataclass
 class ScheduledRun:
-    """A source: the calls of a ``deck`` are put to targets by the workers at an ``address``."""
+    """A source: the calls of a ``deck`` are put to targets by the workers of a ``client``'s scheduler."""
 
-    address: str
+    client: Any
     targets: Sequence[Target]
     calls: Sequence[Call]
     deck: DeckOptions
@@ -61,8 +64,7 @@ class ScheduledRun:
     def observations(self) -> Generator[Observation]:
         """Every observation in the order of a run, and then the conclusions from all of them. Raises
         :class:`UsageError` where a target does not start, and for a worker with another lossproof."""
-        with closing(connected(self.address)) as client:
-            rest = self._answered(client)
+        rest = self._answered()
         conclusions = Conclusions(self.targets)
         for unit in schedule(self.targets, stacked(self.calls)):
             found = _next(rest[unit.name], unit.ids)
@@ -73,8 +75,9 @@ class ScheduledRun:
                 raise UsageError(f"the worker of {name} has judged another deck, with {left[0].id}; update the cluster")
         yield from conclusions.verdicts()
 
-    def _answered(self, client: Any) -> dict[str, deque[Observation]]:
+    def _answered(self) -> dict[str, deque[Observation]]:
         """What the workers found, by target."""
+        client: Any = self.client
         names = [t.name for t in self.targets]
         asked = (self.deck, self.execution, __version__)
         tasks = [
@@ -105,8 +108,8 @@ class ScheduledRun:
         return book
 
     def close(self) -> None:
-        """End the processes of the targets."""
-        selection.close(self.targets)
+        """Let go of the scheduler."""
+        self.client.close()
 
 
 def _next(rest: deque[Observation], ids: Collection[str]) -> list[Observation]:
@@ -117,12 +120,86 @@ def _next(rest: deque[Observation], ids: Collection[str]) -> list[Observation]:
     return found
 
 
-def judged_anywhere(name: str, deck: DeckOptions, execution: Execution, version: str) -> TargetResult:
-    """Judge a target in the process that this is. Raises :class:`UsageError` where lossproof is another version."""
+def introduced_anywhere(name: str, execution: Execution, version: str) -> tuple[Introduction, ...]:
+    """Introduce the targets of a name (every installed one if it is empty) in the process that this is. Raises
+    :class:`UsageError` where one does not start, and where lossproof is another version."""
+    _check_version(version)
+    return introduced([name] if name else [], execution.processes)
+
+
+def _check_version(version: str) -> None:
     if version != __version__:
         raise UsageError(f"a worker has lossproof {__version__}, expected {version}; update the cluster")
+
+
+def judged_anywhere(name: str, deck: DeckOptions, execution: Execution, version: str) -> TargetResult:
+    """Judge a target in the process that this is. Raises :class:`UsageError` where lossproof is another version."""
+    _check_version(version)
     with closing(opened([name], deck=deck, execution=execution)) as session:
         source = session.source
         # What is said of a whole implementation needs its other modes, too.
         found = [o for o in source.observations() if o.case.family != CONVENTION]
         return TargetResult(found, source.clock.facts(), dict(source.lost))
+
+
+def opened_scheduled(
+    address: str,
+    names: Sequence[str],
+    *,
+    deck: DeckOptions,
+    execution: Execution,
+    rules: Rules,
+    tell: Callable[[str], None] = lambda stage: None,
+) -> Session:
+    """The session of some targets (every one that a worker has if there are no names), which the workers of the
+    scheduler at an address judge. Nothing is started here.
+
+    Close it when it is over. Raises :class:`UsageError` for options that make no sense, where nobody answers at the
+    address, and where a target does not start.
+    """
+    deck.check()
+    selection.target_names(names)
+    tell(f"lossproof {__version__}: workers at {address} start {', '.join(names) or 'what they have'}")
+    client = connected(address)
+    try:
+        tasks = [
+            client.submit(
+                introduced_anywhere,
+                name,
+                execution,
+                __version__,
+                pure=False,
+                retries=_RETRIES,
+                resources=pinned(client, [name] if name not in ("", "all") else []),
+            )
+            for name in dict.fromkeys(names) or [""]
+        ]
+        clock = Clock()
+        with clock.phase("deck"):
+            calls = deck.calls()
+        several = {one.name: one.target() for task in tasks for one in _introductions(task)}
+        targets = list(several.values())
+        tell(f"{len(calls)} calls for {', '.join(several)}")
+        source = ScheduledRun(client, targets, calls, deck, execution, clock)
+        return Session(
+            subjects=targets,
+            calls=calls,
+            deck=deck,
+            book=rules.book(targets, calls),
+            source=source,
+            strict=rules.strict,
+            header=record_header(targets, calls, deck),
+        )
+    except BaseException:
+        client.close()
+        raise
+
+
+def _introductions(task: Any) -> tuple[Introduction, ...]:
+    try:
+        found: tuple[Introduction, ...] = task.result()
+    except UsageError:
+        raise
+    except Exception as error:  # whatever a machine elsewhere may raise
+        raise UsageError(f"no worker says what its targets are: {error}") from error
+    return found

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from lossproof import __version__
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.running import scheduled_run
-from lossproof.running.scheduled_run import TargetResult, judged_anywhere
+from lossproof.running.scheduled_run import TargetResult, introduced_anywhere, judged_anywhere
 from lossproof.running.session_options import DeckOptions, Execution
+from lossproof.targets import selection
 from tests.support.timeless import timeless_lines
 from tests.support.views import lossproof
 
@@ -26,9 +28,13 @@ DECK, IN_PROCESS = DeckOptions(size="smoke", ops=("softmax",), dtypes=("float32"
 SOME = Observation("softmax/float32/ordinary/n1-k2/00000000", "value", "numpy", "pass")
 
 
-def test_its_record_is_that_of_any_other_run(cluster: Any, tmp_path: Path) -> None:
+def test_its_record_is_that_of_any_other_run(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def started(*asked: object) -> list[Any]:
+        raise AssertionError("workers start targets, and nobody else")
+
     here, there = tmp_path / "here.jsonl", tmp_path / "there.jsonl"
     one = lossproof("run", *TARGETS, *SMOKE, "--record", str(here))
+    monkeypatch.setattr(selection, "choose_targets", started)
     other = lossproof("run", *TARGETS, *SMOKE, "--scheduler", cluster.scheduler_address, "--record", str(there))
     expected = timeless(here)
     # sanity check: there are conclusions, failures, and a comparison of modes
@@ -41,9 +47,9 @@ def test_its_record_is_that_of_any_other_run(cluster: Any, tmp_path: Path) -> No
 
 @dataclass
 class Task:
-    work: Callable[[], TargetResult]
+    work: Callable[[], Any]
 
-    def result(self) -> TargetResult:
+    def result(self) -> Any:
         return self.work()
 
 
@@ -54,7 +60,9 @@ class Inline:
     given: Callable[[str, DeckOptions, Execution, str], TargetResult] = judged_anywhere
 
     def submit(self, work: object, *asked: Any, **how: object) -> Task:
-        # sanity check: that is what is put to workers
+        if work is introduced_anywhere:
+            return Task(partial(introduced_anywhere, *asked))
+        # sanity check: nothing else is put to workers
         assert work is judged_anywhere
         return Task(partial(self.given, *asked))
 
@@ -96,8 +104,39 @@ def test_another_deck_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_worker_has_the_same_lossproof() -> None:
-    with pytest.raises(UsageError, match=r"a worker has lossproof .* expected 0\.0\.1; update the cluster"):
-        judged_anywhere("numpy", DECK, IN_PROCESS, "0.0.1")
+    for work in (
+        partial(judged_anywhere, "numpy", DECK, IN_PROCESS, "0.0.1"),
+        partial(introduced_anywhere, "numpy", IN_PROCESS, "0.0.1"),
+    ):
+        with pytest.raises(UsageError, match=r"a worker has lossproof .* expected 0\.0\.1; update the cluster"):
+            work()
+
+
+def test_a_target_that_does_not_start_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scheduled_run, "connected", lambda address: Inline())
+    result = lossproof("run", "nowhere", *SMOKE, "--scheduler", "somewhere")
+    assert (result.exit_code, "unknown target 'nowhere'" in result.stderr) == (2, True)
+
+
+def test_a_cluster_without_a_worker_that_answers_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dead(Inline):
+        def submit(self, work: object, *asked: Any, **how: object) -> Task:
+            def died() -> None:
+                raise OSError("the worker died")
+
+            return Task(died)
+
+    monkeypatch.setattr(scheduled_run, "connected", lambda address: Dead())
+    result = lossproof("run", "numpy", *SMOKE, "--scheduler", "somewhere")
+    assert (result.exit_code, "no worker says what its targets are: the worker died" in result.stderr) == (2, True)
+
+
+def test_a_distant_target_writes_its_programs_here() -> None:
+    (one,) = introduced_anywhere(PLANTED, Execution(), __version__)
+    target = one.target()
+    assert (target.name, target.capabilities) == (PLANTED, one.hello["capabilities"])
+    (numpy,) = introduced_anywhere("numpy", Execution(), __version__)
+    assert "numpy" in numpy.target().script(DECK.calls()[0].problem)
 
 
 @pytest.mark.parametrize("other", [("--resume", "--record", "r.jsonl"), ("--in-process",)])

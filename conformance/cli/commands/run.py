@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypedDict
 
 import click
 
@@ -18,12 +19,19 @@ from lossproof.core.errors import UsageError
 from lossproof.records.last_failed import FailureKeeper, LastFailed
 from lossproof.running.loop import schedule, stacked
 from lossproof.running.resume import Resumed, begun
-from lossproof.running.scheduled_run import ScheduledRun
+from lossproof.running.scheduled_run import opened_scheduled
 from lossproof.running.session import Live, opened
 from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.targets import selection
 from lossproof.targets.launch import cache_folder
 from lossproof.views.progress import progress
+
+
+class _Asked(TypedDict):
+    deck: DeckOptions
+    execution: Execution
+    rules: Rules
+    tell: Callable[[str], None]
 
 
 def run_command(
@@ -57,7 +65,8 @@ def run_command(
     take_one_arena()
     with contextlib.ExitStack() as stack:
         shown = stack.enter_context(progress(quiet=outputs.quiet))
-        opening = opened(target, deck=deck, execution=execution, rules=rules, tell=shown.stage)
+        asked: _Asked = {"deck": deck, "execution": execution, "rules": rules, "tell": shown.stage}
+        opening = opened_scheduled(scheduler, target, **asked) if scheduler else opened(target, **asked)
         session = stack.enter_context(contextlib.closing(opening))
         targets, tape = session.source.targets, None
         absent = selection.missing_targets(require, targets)
@@ -71,9 +80,6 @@ def run_command(
             # sanity check: a session that was opened here runs
             assert isinstance(source, Live)
             source.tape = tape
-        if scheduler:
-            source = ScheduledRun(scheduler, targets, session.calls, deck, execution, session.source.clock)
-            session = replace(session, source=source)
         others["what failed, for --last-failed,"] = FailureKeeper(memory, lambda some, ids: IdPatterns(some).of(ids))
         session = replace(session, most_failures=maxfail)
         return told(session, outputs, others, tape, shown)

@@ -1,0 +1,107 @@
+"""How much faster two workers sweep than one: wall and processor seconds, in pairs.
+
+    python -m benchmarks.sweep_workers [--pairs N] [--workers N] [--target TARGET] [--chunks A-B] [--cluster]
+
+Each pair sweeps the same chunks of ``gaps32`` of softmax with one worker and with so many, by processes of its own or,
+with ``--cluster``, by those of a cluster of dask.distributed on this machine that is there before. What workers need to
+start is measured with one chunk each, and taken off. The wall says what somebody waits, on cores that nobody else uses;
+the processor seconds what the same work costs more when it is divided: as many workers on cores of their own are so
+many times as fast as that leaves them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from lossproof.cases.sweeps.chunks import Chunk, Part, parse_range
+from lossproof.cli.one_arena import take_one_arena
+from lossproof.running.session_options import Execution, Rules
+from lossproof.running.sweeping.scheduled import Scheduled
+from lossproof.running.sweeping.sweep_workers import Workers
+from lossproof.running.timing import Clock
+from lossproof.targets.launch import PROCESSES
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The seconds that a sweep took: of the wall, and of the processors of engine and target."""
+
+    wall: float
+    processor: float
+
+
+def taken(target: str, chunks: list[Chunk], workers: int, address: str) -> Taken:
+    """Sweep chunks, and say what it took. A chunk for each worker comes first, and is not counted."""
+    clock, lost = Clock(), dict[str, str]()
+    shared = (Execution(processes=PROCESSES), Rules(), clock, lost)
+    player: Any = Scheduled(address, [target], *shared) if address else Workers([target], workers, *shared)
+    first, rest = chunks[: 4 * workers], chunks[4 * workers :]
+    start, before = 0.0, 0.0
+    try:
+        for number, _ in enumerate(player.play(iter([*first, *rest])), start=1):
+            if number == len(first):
+                start, before = time.perf_counter(), _processor(clock)
+        end = time.perf_counter()
+    finally:
+        player.close()
+    if lost:
+        raise SystemExit(f"chunks were lost: {lost}")
+    return Taken(end - start, _processor(clock) - before)
+
+
+def _processor(clock: Clock) -> float:
+    return sum(clock.phases.values()) + sum(clock.processor.values())
+
+
+@contextmanager
+def cluster(workers: int, *, wanted: bool) -> Iterator[str]:
+    """The address of a cluster with so many workers on this machine; nothing where none is wanted."""
+    if not wanted:
+        yield ""
+        return
+    distributed = importlib.import_module("distributed")
+    with distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as there:
+        yield there.scheduler_address
+
+
+def main() -> None:
+    """Sweep in pairs, and print each, and the median of their ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--target", default="numpy")
+    parser.add_argument("--chunks", default="992-1023")
+    parser.add_argument("--cluster", action="store_true")
+    options = parser.parse_args()
+    take_one_arena()
+    first, last = parse_range(options.chunks)
+    chunks = Part(kind="gaps32", ops=("softmax",), dtypes=("float32",), first=first, last=last).chunks()
+    ratios: list[tuple[float, float]] = []
+    for number in range(options.pairs):
+        found = []
+        for workers in (1, options.workers):
+            with cluster(workers, wanted=options.cluster) as address:
+                found.append(taken(options.target, list(chunks), workers, address))
+        one, several = found
+        ratio = (one.wall / several.wall, options.workers * one.processor / several.processor)
+        ratios.append(ratio)
+        print(
+            f"pair {number + 1}: wall {one.wall:.1f} and {several.wall:.1f} s, {ratio[0]:.2f} times;"
+            f" processor {one.processor:.1f} and {several.processor:.1f} s, {ratio[1]:.2f} times",
+            flush=True,
+        )
+    middle: Callable[[int], float] = lambda i: statistics.median(r[i] for r in ratios)  # noqa: E731
+    print(
+        f"{options.workers} workers are {middle(0):.2f} times one by the wall, {middle(1):.2f} times by the processor"
+    )
+
+
+if __name__ == "__main__":
+    main()
