@@ -15,7 +15,7 @@ import argparse
 import importlib
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +26,6 @@ from lossproof.running.session_options import Execution, Rules
 from lossproof.running.sweeping.scheduled import Scheduled
 from lossproof.running.sweeping.sweep_workers import Workers
 from lossproof.running.timing import Clock
-from lossproof.targets.launch import PROCESSES
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Taken:
 def taken(target: str, chunks: list[Chunk], workers: int, address: str) -> Taken:
     """Sweep chunks, and say what it took. A chunk for each worker comes first, and is not counted."""
     clock, lost = Clock(), dict[str, str]()
-    shared = (Execution(processes=PROCESSES), Rules(), clock, lost)
+    shared = (Execution(), Rules(), clock, lost)
     player: Any = Scheduled(address, [target], *shared) if address else Workers([target], workers, *shared)
     first, rest = chunks[: 4 * workers], chunks[4 * workers :]
     start, before = 0.0, 0.0
@@ -97,10 +96,8 @@ def main() -> None:
             f" processor {one.processor:.1f} and {several.processor:.1f} s, {ratio[1]:.2f} times",
             flush=True,
         )
-    middle: Callable[[int], float] = lambda i: statistics.median(r[i] for r in ratios)  # noqa: E731
-    print(
-        f"{options.workers} workers are {middle(0):.2f} times one by the wall, {middle(1):.2f} times by the processor"
-    )
+    wall, processor = (statistics.median(several) for several in zip(*ratios, strict=True))
+    print(f"{options.workers} workers are {wall:.2f} times one by the wall, {processor:.2f} times by the processor")
 
 
 if __name__ == "__main__":

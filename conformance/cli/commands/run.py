@@ -27,7 +27,7 @@ from lossproof.targets.launch import cache_folder
 from lossproof.views.progress import progress
 
 
-class _Asked(TypedDict):
+class _Opening(TypedDict):
     deck: DeckOptions
     execution: Execution
     rules: Rules
@@ -65,7 +65,7 @@ def run_command(
     take_one_arena()
     with contextlib.ExitStack() as stack:
         shown = stack.enter_context(progress(quiet=outputs.quiet))
-        asked: _Asked = {"deck": deck, "execution": execution, "rules": rules, "tell": shown.stage}
+        asked: _Opening = {"deck": deck, "execution": execution, "rules": rules, "tell": shown.stage}
         opening = opened_scheduled(scheduler, target, **asked) if scheduler else opened(target, **asked)
         session = stack.enter_context(contextlib.closing(opening))
         targets, tape = session.source.targets, None
