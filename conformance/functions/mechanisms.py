@@ -19,6 +19,7 @@ from lossproof.core.formats import F64, FLOAT32, FLOAT64, FORMATS
 from lossproof.functions.rounded_sums import of_rounded_sums
 from lossproof.functions.sum_mechanisms import of_chunks, plainly
 from lossproof.functions.variant_mechanisms import Instead, instead_of_variant
+from lossproof.truth.asked import narrowed_to
 from lossproof.truth.truth import truth
 
 # Results of larger problems are not computed in other ways, and nothing is looked for in results larger than that.
@@ -51,7 +52,7 @@ def mechanism(p: Problem, output: str, answer: np.ndarray) -> str:
 def _exact(p: Problem, output: str) -> F64 | None:
     """The exact result of an output; None where the problem makes no sense."""
     try:
-        mid: F64 = truth([p]).expected[output].exact.mid[0]
+        mid: F64 = truth(narrowed_to([p], [output])).expected[output].exact.mid[0]
     except (UsageError, ValueError, KeyError, IndexError):
         return None
     return mid

@@ -84,8 +84,9 @@ def judged(
 
 
 def bits(found: dict[tuple[str, str], Observation]) -> dict[tuple[str, str], str]:
-    """Observations as texts, which hold every number to the bit; NaN is equal to itself in them."""
-    return {key: repr(o) for key, o in found.items()}
+    """Observations as texts, which hold every number to the bit; NaN is equal to itself in them. Of the call, which is
+    the same object, it is said whether it is kept."""
+    return {key: f"{o.call is None} {replace(o, call=None)!r}" for key, o in found.items()}
 
 
 def test_a_verdict_does_not_depend_on_the_stack() -> None:

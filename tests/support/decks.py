@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import functools
+from unittest import mock
 
-from lossproof.cases.catalogue import select
+from lossproof.adapters.protocol import DTYPES, OPS
+from lossproof.cases import catalogue
 from lossproof.cases.deck import deck_calls
+from lossproof.cases.deck_part import DeckPart
 from lossproof.core.call import Call
+
+# What is drawn of a deck that nothing filters.
+_EVERYTHING = DeckPart(ops=frozenset(OPS), dtypes=frozenset(DTYPES))
 
 
 @functools.cache
 def whole(deck: str = "default") -> tuple[Call, ...]:
-    """A deck with its checks, in order."""
-    return tuple(select(deck))
+    """A deck with its checks, in order: the calls of :func:`drawn`, where it asks for these, are not drawn again."""
+
+    def once(name: str, part: DeckPart) -> list[Call]:
+        return [*drawn(name)] if part == _EVERYTHING else deck_calls(name, part)
+
+    with mock.patch.object(catalogue, "deck_calls", once):
+        return tuple(catalogue.select(deck))
 
 
 @functools.cache

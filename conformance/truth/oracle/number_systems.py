@@ -6,6 +6,7 @@ computation that shares none of this code.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 
 import numpy as np
@@ -107,7 +108,7 @@ class Balls:
 
     def exact(self, a: F64) -> Num:
         """Exact balls."""
-        return _each(lambda v: arb(float(v)), a)
+        return _each(arb, np.asarray(a, dtype=np.float64))
 
     def exp(self, a: Num) -> Num:
         """Ball exponential."""
@@ -136,7 +137,7 @@ class Balls:
 def _each(f: Any, a: Any) -> Any:
     out = np.empty(np.shape(a), dtype=object)
     flat = out.reshape(-1)
-    for i, v in enumerate(np.ravel(a)):
+    for i, v in enumerate(np.ravel(a).tolist()):
         flat[i] = f(v)
     return out
 
@@ -144,13 +145,13 @@ def _each(f: Any, a: Any) -> Any:
 def enclose(ball: Any) -> tuple[float, float, float]:
     """Turn a ball into ``(mid, low, rad)`` doubles, radius rounded up."""
     mid = float(ball.mid())
-    if np.isinf(mid):
+    if math.isinf(mid):
         return mid, 0.0, 0.0
     rest = ball - arb(mid)
     low = float(rest.mid())
     upper = (rest - arb(low)).abs_upper()
     # Not ``float(upper) == 0``: a remainder may lie below the smallest float64.
-    return mid, low, 0.0 if upper == 0 else float(np.nextafter(float(upper), np.inf))
+    return mid, low, 0.0 if upper == 0 else math.nextafter(float(upper), math.inf)
 
 
 class precision:  # noqa: N801

@@ -6,7 +6,7 @@ for each row besides.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from flint import arb
@@ -22,14 +22,6 @@ _SATURATED, _NOTHING = 20000.0, 1e-300
 _BITS = 128
 
 
-@dataclass(frozen=True)
-class _Capped:
-    """The logits of the op and their derivatives in what is given, balls of the shape of the logits."""
-
-    z: Num
-    slope: Num
-
-
 def transformed(batch: Batch) -> Batch:
     """Return a batch with the logits that the op sees, as the sum of two float64 numbers; ``raw`` are those given.
 
@@ -38,8 +30,9 @@ def transformed(batch: Batch) -> Batch:
     if batch.logit_scale == 1.0 and batch.softcap == 0.0:
         return batch
     with precision(_BITS):
-        balls = _capped(batch.x, batch)
-        parts = np.array([enclose(v) for v in balls.z.ravel()], dtype=np.float64).reshape(*batch.x.shape, 3)
+        parts = np.array([enclose(v) for v in _logits(batch.x, batch).ravel()], dtype=np.float64).reshape(
+            *batch.x.shape, 3
+        )
     finite = np.isfinite(batch.x)
     with np.errstate(invalid="ignore", over="ignore"):
         limit = _limit(batch)
@@ -53,49 +46,72 @@ def _limit(batch: Batch) -> F64:
     return np.where(np.isnan(scaled), np.nan, np.copysign(batch.softcap or np.inf, scaled))
 
 
-def _capped(x: F64, batch: Batch) -> _Capped:
+def _logits(x: F64, batch: Batch) -> Num:
     """The scaled and capped logits; those that are not finite count as 0."""
     scale, cap = arb(batch.logit_scale), arb(batch.softcap)
-    z, slope = np.empty(x.shape, dtype=object), np.empty(x.shape, dtype=object)
-    flat_z, flat_slope = z.reshape(-1), slope.reshape(-1)
-    for i, v in enumerate(np.where(np.isfinite(x), x, 0.0).ravel()):
-        scaled = scale * arb(float(v))
+    z = np.empty(x.shape, dtype=object)
+    flat = z.reshape(-1)
+    for i, v in enumerate(_finite(x)):
+        scaled = scale * arb(v)
         if not batch.softcap:
-            flat_z[i], flat_slope[i] = scaled, scale
+            flat[i] = scaled
             continue
         a = scaled / cap
         if abs(float(a.mid())) > _SATURATED:
-            flat_z[i] = cap * arb(1.0 if a > 0 else -1.0, _NOTHING)
-            flat_slope[i] = arb(0.0, _NOTHING)
+            flat[i] = cap * arb(1.0 if a > 0 else -1.0, _NOTHING)
+        else:
+            flat[i] = cap * a.tanh()
+    return z
+
+
+def _slopes(x: F64, batch: Batch) -> Num:
+    """The derivatives of the scaled and capped logits in those that are given."""
+    scale, cap = arb(batch.logit_scale), arb(batch.softcap)
+    slope = np.empty(x.shape, dtype=object)
+    flat = slope.reshape(-1)
+    for i, v in enumerate(_finite(x)):
+        if not batch.softcap:
+            flat[i] = scale
             continue
-        flat_z[i] = cap * a.tanh()
-        flat_slope[i] = scale / a.cosh() ** 2
-    return _Capped(z, slope)
+        a = scale * arb(v) / cap
+        if abs(float(a.mid())) > _SATURATED:
+            flat[i] = arb(0.0, _NOTHING)
+        else:
+            flat[i] = scale / a.cosh() ** 2
+    return slope
+
+
+def _finite(x: F64) -> list[float]:
+    found: list[float] = np.where(np.isfinite(x), x, 0.0).ravel().tolist()
+    return found
 
 
 def evaluate_variant(s: Balls, batch: Batch, rows: Rows) -> dict[str, Num]:
     """Evaluate the value and the gradient of a variant, by name; ``vjp:other`` as in ``evaluate_outputs``."""
     regular = (rows.kind <= MASKED)[..., None]
     given = batch.x if batch.raw is None else batch.raw
-    capped = _capped(np.where(regular, given, 0.0), batch)
+    given = np.where(regular, given, 0.0)
+    z = _logits(given, batch)
+    # Only the gradient needs them.
+    slopes = z if batch.cot is None else _slopes(given, batch)
     if batch.raw is not None and batch.softcap:
         # An infinite logit is capped like any other, and nothing reaches it.
         infinite = regular & np.isinf(batch.raw)
         exactly = s.exact(np.where(infinite, batch.x, 0.0))
-        capped = _Capped(np.where(infinite, exactly, capped.z), np.where(infinite, arb(0), capped.slope))
-    p, log_p, lse = _probabilities(s, batch, rows, capped.z)
+        z, slopes = np.where(infinite, exactly, z), np.where(infinite, arb(0), slopes)
+    p, log_p, lse = _probabilities(s, batch, rows, z)
     if batch.op == "softmax":
         found = {"value": p}
         if batch.cot is not None:
             v = s.exact(batch.cot)
-            found["vjp"] = capped.slope * (p * (v - s.sum(p * v)))
+            found["vjp"] = slopes * (p * (v - s.sum(p * v)))
     elif batch.op == "log_softmax":
         found = {"value": log_p}
         if batch.cot is not None:
             v = s.exact(batch.cot)
-            found["vjp"] = capped.slope * (v - p * s.sum(v))
+            found["vjp"] = slopes * (v - p * s.sum(v))
     else:
-        found = _loss(s, batch, rows, capped.slope, p, log_p, lse)
+        found = _loss(s, batch, rows, slopes, p, log_p, lse)
     return {name: a for name, a in found.items() if name.split(":")[0] in batch.outputs}
 
 
