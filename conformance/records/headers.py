@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from lossproof.records.recorded_targets import Recorded, recorded_targets
 _PASSED = frozenset({"lossproof", "format", "command", "targets", "shards"})
 # What makes a deck, or the part of it that was run.
 _DECK = ("deck", "filters", "shard")
+# The part of a target string that names one; a command may have such a part in its words.
+_ENVIRONMENT = re.compile(r"^(?!exec:)(?P<name>[^@%]+)@[^%]*")
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,14 @@ def same_deck(before: Record, after: Record) -> bool:
 
 
 def paired(before: Record, after: Record, given: Sequence[str]) -> list[tuple[str, str]]:
-    """Pair the targets to compare: those ``given`` as A=B, or those of the same name.
+    """Pair the targets to compare: those ``given`` as A=B, or those of the same name; where there is none, those that
+    differ in their environment alone, as the two sides of an upgrade do.
 
     Raises :class:`UsageError` for unknown ones, and if there are none.
     """
     mine, other = ([t.name for t in recorded_targets(r)] for r in (before, after))
     if not given:
-        found = [(name, name) for name in mine if name in other]
+        found = [(name, name) for name in mine if name in other] or _but_for_environment(mine, other)
         if not found:
             raise UsageError(
                 f"no target is in both records ({before.path} has {', '.join(mine)}; {after.path} has "
@@ -86,6 +90,14 @@ def paired(before: Record, after: Record, given: Sequence[str]) -> list[tuple[st
         if twice:
             raise UsageError(f"--targets names {twice[0]} twice; compare one pair of it at a time")
     return found
+
+
+def _but_for_environment(mine: Sequence[str], other: Sequence[str]) -> list[tuple[str, str]]:
+    """Pair the targets whose names are the same without ``@ENVIRONMENT``, if all have one partner each."""
+    one, two = ({_ENVIRONMENT.sub(r"\g<name>", name): name for name in side} for side in (mine, other))
+    if one.keys() != two.keys() or len(one) < len(mine) or len(two) < len(other):
+        return []
+    return [(name, two[short]) for short, name in one.items()]
 
 
 def names(before: Record, after: Record, pairs: Sequence[tuple[str, str]]) -> tuple[Names, Names]:

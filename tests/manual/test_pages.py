@@ -50,3 +50,34 @@ def test_the_entry_point_is_that_of_the_adopter() -> None:
     (text,) = [b.text for b in page if b.language == "toml"]
     adopter = tomllib.loads((ROOT / "tests" / "adopter" / "pyproject.toml").read_text(encoding="utf-8"))
     assert tomllib.loads(text)["project"]["entry-points"] == adopter["project"]["entry-points"]
+
+
+@pytest.mark.manual
+def test_kept_records_of_an_upgrade_are_compared_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/upgrade.md: what ``--keep`` writes is what diff and report read."""
+    monkeypatch.setenv("LOSSPROOF_HOME", str(tmp_path / "home"))
+    sides = ("numpy==1.26.4", "numpy==2.4.6", "--deck", "smoke", "--op", "softmax")
+    done = cli("upgrade", *sides, "--keep", "kept", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    records = ("kept/before.jsonl", "kept/after.jsonl")
+    again = cli("diff", *records, folder=tmp_path)
+    assert again.stdout.splitlines()[-1] == done.stdout.splitlines()[-1]
+    page = cli("report", *records, "-o", "changes.html", "--no-programs", folder=tmp_path)
+    assert page.returncode == 0, page.stderr
+    assert (tmp_path / "changes.html").is_file()
+
+
+@pytest.mark.manual
+def test_the_stand_in_for_a_gpu_ends_as_written(tmp_path: Path) -> None:
+    """docs/gpu.md: one failure that is PyTorch's own, and exit code 1."""
+    pytest.importorskip("torch", reason="torch is not installed here")
+    target = f"{ROOT / 'tests' / 'support' / 'sim_device.py'}:ADAPTER:sim"
+    narrow = ("--op", "cross_entropy", "--dtype", "float16", "--deck", "smoke", "--quiet")
+    done = cli("run", target, *narrow, folder=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("FAILED: 1 fail (")
+
+
+def cli(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "lossproof", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

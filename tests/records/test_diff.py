@@ -279,6 +279,20 @@ def test_targets_of_other_names(tmp_path: Path) -> None:
     assert one.exit_code == 0, "two targets of one record"
 
 
+def test_the_two_sides_of_an_upgrade_belong_together(tmp_path: Path) -> None:
+    """What ``lossproof upgrade --keep`` writes names its targets by their environments."""
+    sides = {"a": ("t@t-1.0-8c5ff1%X=1", "u@t-1.0-8c5ff1"), "b": ("u@t-2.0-8a19af", "t@t-2.0-8a19af%X=1")}
+    for path, names in sides.items():
+        write(tmp_path / f"{path}.jsonl", [replace(BASE, target=name) for name in names])
+    a, b = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    found = json.loads(lossproof("diff", str(a), str(b), "--format", "json").stdout)
+    assert found["facts"]["pairs"] == [["t@t-1.0-8c5ff1%X=1", sides["b"][1]], ["u@t-1.0-8c5ff1", "u@t-2.0-8a19af"]]
+    # One that has no partner, or two, is nobody's guess.
+    for several in ("t@x%X=1", "t@x%X=1 u@x v@x", "t@x%X=1 u@x u@y", "exec:t@x%X=1 u@x"):
+        write(b, [replace(BASE, target=name) for name in several.split()])
+        assert "no target is in both records" in lossproof("diff", str(a), str(b)).stderr
+
+
 def test_foreign_files_are_one_clear_line(tmp_path: Path) -> None:
     a = write(tmp_path / "a.jsonl", [BASE])
     foreign = tmp_path / "b.jsonl"
