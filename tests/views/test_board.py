@@ -330,7 +330,7 @@ def test_search_filter_and_choices_work_by_keyboard(browser: Any, site: Path) ->
     assert browser.execute_script(shown) == ["torch-compile"]
     browser.execute_script("document.querySelector('input[name=metric][value=share]').click()")
     cell = "return [...document.querySelectorAll('#torch-compile .cell')].map(c => c.innerText.trim())"
-    assert browser.execute_script(cell) == ["0.3", "\N{EN DASH}"]
+    assert browser.execute_script(cell) == ["0.30", "\N{EN DASH}"]
 
 
 def test_light_and_dark_are_two(browser: Any, site: Path) -> None:

@@ -9,8 +9,8 @@ from lossproof.views.board.condensed import Condensed
 from lossproof.views.board.release_history import bounded_cells, failing
 
 _WIDTH, _LEFT, _RIGHT = 720, 56, 16
-_BARS, _GAP, _SHARES, _BELOW = 120, 44, 120, 34
-_TOP = 22
+_BARS, _GAP, _SHARES, _BELOW = 120, 56, 120, 34
+_TOP = 34
 
 
 def history_svg(releases: Sequence[Condensed]) -> str:
@@ -54,7 +54,7 @@ def _bars(releases: Sequence[Condensed], xs: Sequence[float], step: float) -> It
 def _worst_shares(releases: Sequence[Condensed], xs: Sequence[float]) -> Iterator[str]:
     top = _TOP + _BARS + _GAP
     floor = top + _SHARES
-    yield f'<text class="what" x="0" y="{top - 10}">worst share of the bound, without what deviates</text>'
+    yield f'<text class="what" x="0" y="{top - 20}">worst share of the bound, without what deviates</text>'
     yield _rule(floor, "0") + _rule(top, "1")
     shares = [max((cell.share_passed for cell in bounded_cells(c).values()), default=0.0) for c in releases]
     points = [(x, floor - _SHARES * min(share, 1.0)) for x, share in zip(xs, shares, strict=True)]

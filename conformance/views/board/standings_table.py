@@ -41,7 +41,7 @@ def matrix_rows(board: Board) -> Iterator[dict[str, Any]]:
             "version": s.record.version,
             "beside": [
                 *([mode] if said else []),
-                *([] if s.record.deck_size == "default" else [f"{s.record.deck_size} deck"]),
+                *([] if s.record.deck_size == "default" else [s.record.deck_size]),
             ],
             "standing": s.verdict,
             "says": says,
@@ -51,8 +51,12 @@ def matrix_rows(board: Board) -> Iterator[dict[str, Any]]:
 
 
 def share_text(share: float) -> str:
-    """Return a share of the bound as tables show it."""
-    return f"{share:.3g}" if math.isfinite(share) else "∞"
+    """Return a share of the bound as tables show it, rounded down: what is within the bound never reads as 1."""
+    if not math.isfinite(share):
+        return "∞"
+    if share >= 10:
+        return f"{share:.2g}"
+    return f"{max(math.floor(share * 100) / 100, 0.01):.2f}" if share else "0"
 
 
 def ulp_text(ulp: float) -> str:
