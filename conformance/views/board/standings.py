@@ -33,7 +33,7 @@ WORDS: Mapping[str, str] = {
     FAILS: "fails",
     ABSENT: "not offered",
 }
-_UNSAFE = re.compile(r"[^a-z0-9.]+")
+_UNSAFE = re.compile(r"[^a-z0-9._]+")
 
 
 @dataclass(frozen=True)
