@@ -34,6 +34,7 @@ ON_TORCH = (
 )
 ADAPTERS = (
     *("torch", "tensorflow", "jax", "keras", "numpy", "tinygrad", "onnxruntime", "ncnn", "iree", "tfjs"),
+    *("mlx", "paddle"),
     *ON_TORCH,
 )
 # Packages of kernels: functions are judged of them, no adapter has them, and no waiver.
@@ -43,6 +44,7 @@ PACKAGES = {
     "onnxruntime": ("onnxruntime", "onnxruntime-webgpu", "onnxruntime-gpu"),
     "iree": ("iree-base-compiler",),
     "torch_linear": ("torch",),
+    "paddle": ("paddlepaddle",),
 }
 # What decides whether some of the defects show; frameworks read it when they are imported.
 SWITCHES = ("TF_ENABLE_ONEDNN_OPTS", "JAX_SOFTMAX_CUSTOM_JVP")
@@ -213,7 +215,7 @@ def test_the_script_needs_only_its_framework(section: Section) -> None:
         return
     # Keras needs NumPy, whatever its backend is; ONNX Runtime takes models, which onnx makes.
     besides = {"keras": {section.backend, "numpy"}, "onnxruntime": {"onnx", "numpy"}}
-    needed = besides.get(section.adapter, {"numpy"} if section.adapter in ("tinygrad", "ncnn", "iree") else set())
+    needed = besides.get(section.adapter, {"numpy"} if section.adapter in ("tinygrad", "ncnn", "iree", "mlx", "paddle") else set())
     needed |= {"torch"} if section.adapter in KERNELS else set()
     if section.adapter in ON_TORCH:
         # Some are loaded without the parts of their package that need more.

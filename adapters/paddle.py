@@ -1,0 +1,69 @@
+"""PaddlePaddle: its functional softmaxes and losses, gradients by its autograd."""
+
+from __future__ import annotations
+
+from .given import ignored_label
+from .program_adapter import ProgramAdapter
+from .protocol import Capabilities, Problem, Support, UnsupportedProblem
+
+
+def _loss(p: Problem, mode: str) -> str:
+    """Write the call of a loss. Raises UnsupportedProblem for what Paddle has no option for."""
+    weight = "" if p.weight is None else ", weight=weight"
+    ignored = "" if p.has_probability_target else ", ignore_index=%d" % ignored_label(p)
+    given = 'target%s%s, reduction="%s"' % (weight, ignored, p.reduction)
+    if p.op == "nll_loss":
+        if p.x.ndim < 2 or p.axis % p.x.ndim != 1:
+            raise UnsupportedProblem("paddle's nll_loss takes classes on axis 1 only")
+        return "F.nll_loss(x, %s)" % given
+    if weight and (p.label_smoothing or p.has_probability_target):
+        raise UnsupportedProblem("class weights and smoothed or soft labels are another operation in paddle")
+    if p.ignore_index is not None and p.has_probability_target:
+        raise UnsupportedProblem("paddle ignores labels only")
+    soft = ", soft_label=True" if p.has_probability_target else ""
+    smoothing = ", label_smoothing=%r" % p.label_smoothing if p.label_smoothing else ""
+    # Losses of soft labels keep the class axis, and smoothed labels are soft.
+    kept = ".squeeze(%d)" % p.axis if p.reduction == "none" and (soft or smoothing) else ""
+    return "F.cross_entropy(x, %s, axis=%d%s%s)%s" % (given, p.axis, soft, smoothing, kept)
+
+
+def _refuse(p: Problem, mode: str) -> str:
+    if p.target is None or p.has_probability_target:
+        return ""
+    # Paddle reads where a label says, whether there is memory or not, and weights also of ignored labels.
+    far = 2 * p.x.shape[p.axis]
+    counted = p.target if p.weight is not None else p.target[p.target != p.ignore_index]
+    return "a label far out of range may end the process" if (abs(counted) > far).any() else ""
+
+
+ADAPTER = ProgramAdapter(
+    "paddle",
+    Capabilities(
+        ops={
+            "softmax": Support("native"),
+            "log_softmax": Support("native"),
+            "nll_loss": Support("native", ("index",)),
+            "cross_entropy": Support("native"),
+        },
+        # There are no kernels for 16 bits on the CPU.
+        dtypes=("float64", "float32"),
+    ),
+    imports=(
+        "import paddle",
+        "import paddle.nn.functional as F",
+        "",
+        "def tensor(a):",
+        '    return paddle.to_tensor(a, stop_gradient=a.dtype.kind != "f")',
+    ),
+    functions={
+        "softmax": "F.softmax({x}, axis={axis})",
+        "log_softmax": "F.log_softmax({x}, axis={axis})",
+        "nll_loss": _loss,
+        "cross_entropy": _loss,
+    },
+    derivatives={"vjp": "vjp, = paddle.grad(value, x, cotangent)"},
+    put="tensor({a})",
+    pull="{t}.numpy()",
+    packages=("paddlepaddle",),
+    refuse=_refuse,
+)
