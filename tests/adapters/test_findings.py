@@ -215,7 +215,9 @@ def test_the_script_needs_only_its_framework(section: Section) -> None:
         return
     # Keras needs NumPy, whatever its backend is; ONNX Runtime takes models, which onnx makes.
     besides = {"keras": {section.backend, "numpy"}, "onnxruntime": {"onnx", "numpy"}}
-    needed = besides.get(section.adapter, {"numpy"} if section.adapter in ("tinygrad", "ncnn", "iree", "mlx", "paddle") else set())
+    needed = besides.get(
+        section.adapter, {"numpy"} if section.adapter in ("tinygrad", "ncnn", "iree", "mlx", "paddle") else set()
+    )
     needed |= {"torch"} if section.adapter in KERNELS else set()
     if section.adapter in ON_TORCH:
         # Some are loaded without the parts of their package that need more.
