@@ -18,6 +18,7 @@ from lossproof.adapters import local
 from lossproof.adapters.protocol import Problem
 from lossproof.cases.variant_calls import variant_calls
 from lossproof.core.batch import stack
+from lossproof.core.call import Call
 from lossproof.core.formats import FORMATS
 from lossproof.core.profiles import Declared
 from lossproof.core.variant import varied
@@ -27,7 +28,7 @@ from lossproof.judging.observe import observe
 from lossproof.truth.bounds.error_model import Model
 from lossproof.truth.bounds.variants import scale_and_cap
 from lossproof.truth.oracle.variant_formulas import transformed
-from lossproof.truth.truth import truth
+from lossproof.truth.truth import Truth, truth
 from tests.support.variant_losses import Fused, composed, torch_kit
 
 VARIANTS = (
@@ -173,6 +174,16 @@ def test_the_error_of_scale_and_cap_is_the_derivation_as_written(dtype: str, pro
                 assert np.asarray(got.E)[0, 0, j] == pytest.approx(E_k, rel=1e-9)
 
 
+_TRUTHS: dict[str, Truth] = {}
+
+
+def exact(call: Call) -> Truth:
+    """The truth of a call, computed once for all implementations."""
+    if call.id not in _TRUTHS:
+        _TRUTHS[call.id] = truth([call.problem])
+    return _TRUTHS[call.id]
+
+
 def verdicts(function: Any, v: Variant, calls: list[Any], *, wide: bool, **declared: Any) -> list[Any]:
     """Judge a function's answers to calls."""
     adapter = prepared(function, Declaration(op=calls[0].outline.op, variant=v, **declared)).adapter
@@ -182,7 +193,7 @@ def verdicts(function: Any, v: Variant, calls: list[Any], *, wide: bool, **decla
         with np.errstate(all="ignore"):
             outcome = local.answer(adapter, p, "cpu", "eager")  # type: ignore[arg-type]
         profile = "W" if wide else FORMATS[p.dtype].default_profile
-        found += observe([call], truth([p]), [outcome], "it", Declared(profile))
+        found += observe([call], exact(call), [outcome], "it", Declared(profile))
     return found
 
 
