@@ -4,8 +4,8 @@
 
 Each pair sweeps the same chunks of ``gaps32`` of softmax with one worker and with so many, by processes of its own or,
 with ``--cluster``, by those of a cluster of dask.distributed on this machine that is there before. What workers need to
-start is measured with one chunk each, and taken off. The wall says what somebody waits, on cores that nobody else uses;
-the processor seconds what the same work costs more when it is divided: as many workers on cores of their own are so
+start is not counted. The wall says what somebody waits, on cores that nobody else uses; the processor seconds say what
+the same work costs more when it is divided: as many workers on cores of their own are as
 many times as fast as that leaves them.
 """
 
@@ -30,29 +30,30 @@ from lossproof.running.timing import Clock
 
 @dataclass(frozen=True)
 class Taken:
-    """The seconds that a sweep took: of the wall, and of the processors of engine and target."""
+    """The seconds that a chunk took: of the wall, and of the processors of engine and target."""
 
     wall: float
     processor: float
 
 
 def taken(target: str, chunks: list[Chunk], workers: int, address: str) -> Taken:
-    """Sweep chunks, and say what it took. A chunk for each worker comes first, and is not counted."""
+    """Sweep chunks, and say what each of them took on average. Two for each worker come first, and are not counted."""
     clock, lost = Clock(), dict[str, str]()
     shared = (Execution(), Rules(), clock, lost)
     player: Any = Scheduled(address, [target], *shared) if address else Workers([target], workers, *shared)
-    first, rest = chunks[: 4 * workers], chunks[4 * workers :]
-    start, before = 0.0, 0.0
+    first, rest = chunks[: 2 * workers], chunks[2 * workers :]
     try:
-        for number, _ in enumerate(player.play(iter([*first, *rest])), start=1):
-            if number == len(first):
-                start, before = time.perf_counter(), _processor(clock)
+        for _ in player.play(iter(first)):
+            pass
+        start, before = time.perf_counter(), _processor(clock)
+        for _ in player.play(iter(rest)):
+            pass
         end = time.perf_counter()
     finally:
         player.close()
     if lost:
         raise SystemExit(f"chunks were lost: {lost}")
-    return Taken(end - start, _processor(clock) - before)
+    return Taken((end - start) / len(rest), (_processor(clock) - before) / len(rest))
 
 
 def _processor(clock: Clock) -> float:
@@ -92,8 +93,8 @@ def main() -> None:
         ratio = (one.wall / several.wall, options.workers * one.processor / several.processor)
         ratios.append(ratio)
         print(
-            f"pair {number + 1}: wall {one.wall:.1f} and {several.wall:.1f} s, {ratio[0]:.2f} times;"
-            f" processor {one.processor:.1f} and {several.processor:.1f} s, {ratio[1]:.2f} times",
+            f"pair {number + 1}: wall {one.wall:.2f} and {several.wall:.2f} s, {ratio[0]:.2f} times;"
+            f" processor {one.processor:.2f} and {several.processor:.2f} s, {ratio[1]:.2f} times",
             flush=True,
         )
     wall, processor = (statistics.median(several) for several in zip(*ratios, strict=True))
