@@ -54,6 +54,8 @@ def without_reader(stream: TextIO, listing: Collection[str] = ()) -> TextIO:
         return stream
     at_once = bool(getattr(stream, "write_through", False))
     buffered = io.BufferedWriter(Output(descriptor, listing))
+    # What a terminal's encoding lacks is printed escaped: a traceback would say less.
+    shown = "backslashreplace" if errors == "strict" else errors
     return io.TextIOWrapper(
-        buffered, stream.encoding, errors, line_buffering=stream.isatty() or at_once, write_through=at_once
+        buffered, stream.encoding, shown, line_buffering=stream.isatty() or at_once, write_through=at_once
     )

@@ -29,7 +29,8 @@ class LastFailed:
     deck: str
 
     @property
-    def _path(self) -> Path:
+    def path(self) -> Path:
+        """The file."""
         name = hashlib.sha256(os.path.abspath(self.folder).encode("utf-8", "surrogateescape")).hexdigest()[:16]
         return self.caches / "last-failed" / f"{name}.json"
 
@@ -42,14 +43,14 @@ class LastFailed:
         """Replace them."""
         data = {**self._read(), self.deck: list(dict.fromkeys(patterns))[:_KEPT]}
         with contextlib.suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            draft = self._path.with_suffix(f".{os.getpid()}")
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            draft = self.path.with_suffix(f".{os.getpid()}")
             draft.write_text(json.dumps(data), "utf-8")
-            draft.replace(self._path)
+            draft.replace(self.path)
 
     def _read(self) -> dict[str, Any]:
         try:
-            data = json.loads(self._path.read_text("utf-8"))
+            data = json.loads(self.path.read_text("utf-8"))
         except (OSError, ValueError):
             return {}
         return data if isinstance(data, dict) else {}

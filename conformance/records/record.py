@@ -26,6 +26,7 @@ from lossproof.core.call import FROM_EXPLORATION, Call
 from lossproof.core.case_id import CaseId
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import VERDICTS, Observation
+from lossproof.core.profiles import STRICTNESS
 from lossproof.records.compressed_text import damaged, is_compressed, open_text
 
 FORMAT = 2
@@ -34,7 +35,10 @@ _READ = (1, FORMAT)
 _DEFAULTS = {f.name: f.default for f in fields(Observation) if f.name != "conventions"}
 _FLOATS = ("share", "ulp", "got", "allowed", "seconds")
 _TEXTS = ("id", "output", "target", "verdict")
+_MORE_TEXTS = ("message", "profile", "met", "bits", "waiver", "note", "reduction")
 _COUNTS = ("rows", "classes", "memory")
+# Of a header.
+_OBJECTS = ("deck", "filters", "shard", "withheld", "cpu", "environment", "targets", "sweep")
 _NAMES = frozenset(f.name for f in fields(Observation))
 _LINES_BETWEEN_FLUSHES = 1000
 
@@ -73,8 +77,17 @@ def from_line(data: Mapping[str, Any]) -> Observation:
     for name in _TEXTS:
         if not isinstance(values[name], str):
             raise TypeError(f"{name} is not a text")
+    for name in _MORE_TEXTS:
+        if not isinstance(values.get(name, ""), str):
+            raise TypeError(f"{name} is not a text")
     if values["verdict"] not in VERDICTS:
         raise ValueError(f"unknown verdict {values['verdict']!r}")
+    for name in ("profile", "met"):
+        if values.get(name, "") not in STRICTNESS:
+            raise ValueError(f"unknown error profile {values[name]!r}")
+    shown = values.get("conventions", {})
+    if not isinstance(shown, dict) or not all(isinstance(how, str) for how in shown.values()):
+        raise TypeError("conventions are no texts by clause")
     for name in _FLOATS:
         value = values.get(name)
         if value is not None and type(value) is not float:
@@ -227,6 +240,9 @@ def read_record(path: str | Path) -> Record:
     if header.get("format") not in _READ:
         known = " and ".join(map(str, _READ))
         raise UsageError(f"{path} has record format {header.get('format')!r}; this lossproof reads formats {known}")
+    for name in _OBJECTS:
+        if not isinstance(header.get(name, {}), dict):
+            raise UsageError(f"{path} is not a lossproof record; {name!r} in its header is not an object")
     return Record(path, _renamed(header))
 
 
@@ -281,6 +297,9 @@ def parsed(path: Path, number: int, line: str) -> dict[str, Any] | None:
         data = json.loads(line)
         if not isinstance(data, dict):
             raise ValueError("not an object")
+        if "\\ud" in line.lower():
+            # Half of a pair of surrogates is no text, and could not be printed.
+            json.dumps(data, ensure_ascii=False).encode()
     except ValueError as error:
         if number > 1 and not line.endswith("\n"):
             _warn_cut(path)

@@ -11,6 +11,7 @@ from typing import Any
 from lossproof.adapters.protocol import Outcome
 from lossproof.core.batch import signature
 from lossproof.core.call import Call
+from lossproof.core.errors import UsageError
 from lossproof.targets.target import Target
 
 
@@ -78,15 +79,18 @@ class Clock:
             mine, other = getattr(self, f.name), facts.get(f.name)
             if f.name.startswith("_"):
                 continue
-            if isinstance(mine, str):
-                setattr(self, f.name, mine or other or "")
-            elif isinstance(mine, float | int):
-                setattr(self, f.name, mine + (other or 0))
-            elif f.name == "kernels":
-                # Of several shards, whose machines may differ, the first that timed a target has the word.
-                mine.update({name: times for name, times in (other or {}).items() if name not in mine})
-            elif other:
-                mine.update({name: mine.get(name, 0) + value for name, value in other.items()})
+            try:
+                if isinstance(mine, str):
+                    setattr(self, f.name, mine or other or "")
+                elif isinstance(mine, float | int):
+                    setattr(self, f.name, mine + (other or 0))
+                elif f.name == "kernels":
+                    # Of several shards, whose machines may differ, the first that timed a target has the word.
+                    mine.update({name: times for name, times in (other or {}).items() if name not in mine})
+                elif other:
+                    mine.update({name: mine.get(name, 0) + value for name, value in other.items()})
+            except (AttributeError, TypeError, ValueError):
+                raise UsageError(f"the times at the end of a record are damaged: {f.name} is {other!r}") from None
 
     def add(self, target: str, calls: Iterable[Call], outcomes: Iterable[Outcome]) -> None:
         """Count calls of a target."""

@@ -212,3 +212,39 @@ def test_evidence_holds_flags_and_no_secret() -> None:
         "PATH": "/bin",
     }
     assert set(evidence.flags(given)) == {"OMP_NUM_THREADS", "XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("profile", "Z", "unknown error profile 'Z'"),
+        ("met", "w", "unknown error profile 'w'"),
+        ("profile", 3, "profile is not a text"),
+        ("message", None, "message is not a text"),
+        ("conventions", ["4"], "conventions are no texts by clause"),
+        ("conventions", {"4": 4}, "conventions are no texts by clause"),
+    ],
+)
+def test_a_line_that_no_run_writes_is_refused(field: str, value: object, why: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    with record.Writer(path, HEADER) as writer:
+        writer.write(Observation("softmax/float32/hot/n2-k4/00000001", "value", "numpy", "pass", profile="W"))
+    head, line = path.read_text().splitlines()
+    path.write_text(f"{head}\n{json.dumps({**json.loads(line), field: value})}\n")
+    with pytest.raises(UsageError, match=f"line 2 is not an observation: {why}"):
+        list(record.read_record(path))
+
+
+@pytest.mark.parametrize(("field", "value"), [("deck", None), ("filters", []), ("cpu", "a"), ("shard", 3)])
+def test_a_header_that_no_run_writes_is_refused(field: str, value: object, tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text(json.dumps({"lossproof": "record", "format": 2, field: value}) + "\n")
+    with pytest.raises(UsageError, match=f"'{field}' in its header is not an object"):
+        record.read_record(path)
+
+
+def test_half_a_letter_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"lossproof": "record", "format": 2, "suite": "\\udcff"}\n')
+    with pytest.raises(UsageError, match="line 1 is not a JSON object"):
+        record.read_record(path)

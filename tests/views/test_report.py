@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -25,12 +26,14 @@ from lossproof.core.observation import Observation
 from lossproof.records import record
 from lossproof.records.record import Writer
 from lossproof.records.waivers import verdict
+from lossproof.running.summary import Summary
 from lossproof.targets import selection
 from lossproof.views.html.accuracy import Accuracy
 from lossproof.views.html.collect import LISTED, Collected
 from lossproof.views.html.page import embedded
 from lossproof.views.html.programs import ReproducerTexts
-from tests.support.browser import opened
+from lossproof.views.html.verdict_matrix import columns, matrix
+from tests.support.browser import drawn, opened
 
 pytest.importorskip("jinja2", reason="HTML reports need the extra report")
 pytest.importorskip("plotly", reason="HTML reports need the extra report")
@@ -117,7 +120,10 @@ def test_the_numbers_are_those_of_the_record(page: Path, run_record: Path) -> No
     counts = Counter(verdict(o) for o in observations)
     assert {"fail", "waived", "pass", "convention"} <= counts.keys()
     found = Page(page)
-    assert found.counts == {"outputs": len(observations), **counts}
+    assert found.counts == {
+        "outputs": len(observations) - counts["unsupported"],
+        **{v: n for v, n in counts.items() if n},
+    }
     bounded = [o for o in observations if o.profile and o.got is not None and math.isfinite(o.share)]
     judged = [o for o in bounded if o.verdict != "unsupported"]
     assert sum(c["n"] for c in found.data["accuracy"]) == len(judged)
@@ -368,3 +374,52 @@ def test_a_page_without_growth_has_no_plot_of_memory(page: Path) -> None:
     found = Page(page)
     assert found.data["memory"] == []
     assert "Memory beyond the inputs" not in found.text
+
+
+def test_columns_are_those_of_targets_that_were_run_and_known_deviations_are_marked() -> None:
+    summary = Summary()
+    good = Observation("softmax/float32/hot/n2-k4/00000001", "value", "a", "pass", share=0.5, profile="W", met="W")
+    summary.add(good)
+    summary.add(replace(good, id="softmax/float32/hot/n2-k4/00000002", verdict="fail", share=math.inf, waiver="w"))
+    several = columns(summary, ["a", "b"])
+    assert [c.target for c in several] == ["a"]
+    (row,) = matrix(several)
+    assert (row["cells"][0]["over"], row["cells"][0]["known"]) == (False, True)
+    summary.add(replace(good, id="softmax/float32/hot/n2-k4/00000003", verdict="fail", share=3.0))
+    (row,) = matrix(columns(summary, ["a"]))
+    assert (row["cells"][0]["over"], row["cells"][0]["known"]) == (True, False)
+
+
+def test_a_comparison_has_columns_before_and_after() -> None:
+    before, after = Summary(), Summary()
+    old = Observation("softmax/float32/hot/n2-k4/00000001", "value", "a@old", "pass", share=0.5, profile="W", met="W")
+    before.add(old)
+    after.add(replace(old, target="a", share=0.25))
+    several = columns(after, ["a"], before, [("a@old", "a")])
+    assert [(c.side, c.own) for c in several] == [("before", "a@old"), ("after", "a")]
+    (row,) = matrix(several)
+    assert [cell["worst"] for cell in row["cells"]] == ["0.5 ×", "0.25 ×"]
+
+
+def test_the_top_of_the_page_says_when_with_what_and_where(page: Path, run_record: Path) -> None:
+    text = page.read_text("utf-8")
+    top = text[text.index('<header class="top">') : text.index("<main")]
+    header = record.read_record(run_record).header
+    assert re.search(r"<span>\d{4}-\d\d-\d\d</span>", top)
+    assert f"numpy {header['targets']['numpy']['versions']['numpy']}" in top
+    assert str(header["cpu"]["model"]) in html.unescape(top)
+
+
+def test_the_address_keeps_the_filters(browser: Any, page: Path) -> None:
+    opened(browser, page)
+    choose = "const s = document.querySelector('[data-filter=op]'); s.value = 'softmax';"
+    choose += "s.dispatchEvent(new Event('change'))"
+    browser.execute_script(choose)
+    address = browser.execute_script("return location.href")
+    assert address.endswith("#op=softmax")
+    hits = browser.execute_script("return document.getElementById('hits').value")
+    browser.get("about:blank")
+    browser.get(address)
+    drawn(browser)
+    assert browser.execute_script("return document.querySelector('[data-filter=op]').value") == "softmax"
+    assert browser.execute_script("return document.getElementById('hits').value") == hits

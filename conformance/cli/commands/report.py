@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,7 +60,15 @@ def write_report(
         if second is not None:
             diff = diff_records(str(first), str(second), pairs)
             earlier = Summary().add_all(read_record(first))
-        html = page(Run(record.header, collected, book, record.end(), makers, diff, earlier))
+        html = page(Run(record.header, collected, book, record.end(), makers, diff, earlier, _day(record.path)))
     finally:
         makers.close()
     return put(output, html)
+
+
+def _day(path: Path) -> str:
+    """The day on which a record was last written; nothing where that is not known."""
+    try:
+        return datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC).date().isoformat()
+    except OSError:
+        return ""

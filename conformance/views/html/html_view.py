@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -34,8 +35,9 @@ class HtmlView:
 
     def close(self, run: Ended) -> None:
         """Write the page."""
+        today = datetime.datetime.now(datetime.UTC).date().isoformat()
         programs = ReproducerTexts(run.targets, options=self.options, place=recorded_place(run.header))
         try:
-            put(self.path, page(Run(run.header, self.collected, run.book, run.facts, programs)))
+            put(self.path, page(Run(run.header, self.collected, run.book, run.facts, programs, date=today)))
         finally:
             programs.close()

@@ -75,6 +75,8 @@
 
   function boxes(id, key, floor, axis, shapes) {
     const cells = data.accuracy.filter((c) => wanted(c) && c[key].length);
+    const top = Math.max(1, ...cells.map((c) => Math.ceil(Math.log10(Math.max(floor, c[key][4])))));
+    axis.range = [Math.log10(floor), top + 0.2];
     const traces = data.targets.filter((t) => cells.some((c) => c.target === t)).map((t) => {
       const mine = cells.filter((c) => c.target === t);
       const at = (i) => mine.map((c) => Math.max(floor, c[key][i]));
@@ -118,8 +120,8 @@
   }
 
   function draw() {
-    boxes("plot-share", "share", 1e-4, { title: { text: "share of the bound" }, type: "log", exponentformat: "power", range: [-4, 2] }, [one]);
-    boxes("plot-ulp", "ulp", 0.01, { title: { text: "ulp" }, type: "log", exponentformat: "power", range: [-2, 4] }, []);
+    boxes("plot-share", "share", 1e-4, { title: { text: "share of the bound" }, type: "log", exponentformat: "power" }, [one]);
+    boxes("plot-ulp", "ulp", 0.01, { title: { text: "ulp" }, type: "log", exponentformat: "power" }, []);
     const cells = data.accuracy.filter(wanted);
     const several = data.targets.filter((t) => cells.some((c) => c.target === t));
     const names = data.edges.map((e, i) => (i ? `${(10 ** data.edges[i - 1]).toPrecision(2)} to ${(10 ** e).toPrecision(2)}` : `below ${(10 ** e).toPrecision(2)}`));
@@ -139,7 +141,7 @@
       return { type: "scatter", mode: "lines+markers", name: t, x: ks, y: ks.map((k) => Math.max(1e-4, worst.get(k))),
         marker: { color: colour[t], size: 5 }, line: { width: 1, color: colour[t] }, hovertemplate: "K = %{x}: %{y:.3g}" };
     });
-    Plotly.react("plot-classes", lines, layout({ xaxis: { type: "log", title: { text: "classes K" } }, yaxis: { title: { text: "worst share" }, type: "log", exponentformat: "power", dtick: 1, range: [-2, 2] }, shapes: [one] }), config);
+    Plotly.react("plot-classes", lines, layout({ xaxis: { type: "log", title: { text: "classes K" } }, yaxis: { title: { text: "worst share" }, type: "log", exponentformat: "power", dtick: 1, range: [-4.2, Math.max(1, ...lines.flatMap((l) => l.y.map((y) => Math.ceil(Math.log10(y))))) + 0.2] }, shapes: [one] }), config);
     if ($("plot-map")) map();
     if ($("plot-memory-classes")) {
       memory("plot-memory-classes", "classes", "classes K");
@@ -159,11 +161,31 @@
     draw();
   }
 
+  // The address keeps the filters, behind its #: a copied address shows what its sender saw.
+  function keep() {
+    const chosen = new URLSearchParams(Object.entries(filters).filter(([, v]) => v));
+    const now = location.hash.slice(1);
+    if (String(chosen) || now.includes("=")) history.replaceState(null, "", `#${chosen}`);
+  }
+  function recall() {
+    const hash = location.hash.slice(1);
+    if (!hash.includes("=")) return;
+    const chosen = new URLSearchParams(hash);
+    for (const k of Object.keys(filters)) filters[k] = chosen.get(k) || "";
+    for (const select of document.querySelectorAll("select[data-filter]")) {
+      const k = select.dataset.filter;
+      if (![...select.options].some((o) => o.value === filters[k])) filters[k] = "";
+      select.value = filters[k];
+    }
+    $("search").value = filters.text;
+  }
+
   let queued = false;
   function update() {
     const cards = filterPage();
     limit = STEP;
     const observations = list();
+    keep();
     $("hits").value = `${observations} observations, ${cards} findings`;
     if (!queued) {
       queued = true;
@@ -204,5 +226,7 @@
     root.dataset.theme = dark ? "light" : "dark";
     kept.set(root.dataset.theme);
   });
+  addEventListener("hashchange", () => { if (location.hash.includes("=")) { recall(); update(); } });
+  recall();
   update();
 })();

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -23,10 +22,12 @@ from lossproof.records.slowdowns import of_clock
 from lossproof.records.waivers import Book, verdict
 from lossproof.running.summary import FindingGroup, GroupKey, Summary, behaviours
 from lossproof.running.withheld import withheld_text
+from lossproof.views.board.convention_titles import convention_title
 from lossproof.views.diff_tables import Section, in_one_line, preface, sections
 from lossproof.views.html.accuracy import EDGES
 from lossproof.views.html.collect import Collected, Waived
 from lossproof.views.html.programs import ReproducerTexts
+from lossproof.views.html.verdict_matrix import columns, matrix
 from lossproof.views.kernel_table import kernel_section
 from lossproof.views.prose import issue_link
 from lossproof.views.shown_names import shown_names
@@ -65,7 +66,7 @@ class Run:
 
     It has the ``header`` of its record, what was ``collected``, the waivers in ``book``, what the ``end`` of the record
     says (None if it was cut short), and reproducers. A comparison has the ``diff`` with another run, and the
-    ``earlier`` counts.
+    ``earlier`` counts. ``date`` is the day of the run.
     """
 
     header: Mapping[str, Any]
@@ -75,6 +76,7 @@ class Run:
     programs: ReproducerTexts = field(default_factory=ReproducerTexts)
     diff: Diff | None = None
     earlier: Summary | None = None
+    date: str = ""
 
 
 def lacking() -> list[str]:
@@ -142,11 +144,13 @@ def _values(run: Run) -> dict[str, Any]:
     idle = summary.idle(header.get("targets", {})) if "shard" not in header else []
     nothing = [f"nothing was judged of {name}" for name in idle]
     ranked = summary.ranked(summary.groups)
+    pairs = run.diff.facts.pairs if run.diff else ()
+    shown_columns = columns(summary, targets, run.earlier, pairs)
     compared = f"{run.diff.facts.before} and {run.diff.facts.after}" if run.diff else ""
     heading = f"What changed: {compared}" if run.diff else f"Conformance of {', '.join(header.get('targets', {}))}"
     deck = header.get("deck", {})
     about = [f"deck {deck.get('size')} (version {deck.get('version')}, seed {deck.get('seed')})"]
-    about.append(f"lossproof {header.get('suite')}")
+    about += _circumstances(run)
     about += [] if run.end is not None else ["cut short: the run did not come to its end"]
     about += [f"only {k} {', '.join(v)}" for k, v in header.get("filters", {}).items()]
     about += [text] if (text := withheld_text(header)) else []
@@ -160,7 +164,7 @@ def _values(run: Run) -> dict[str, Any]:
         "status": "; ".join([*([f"{bad} outputs fail"] if bad else []), *nothing]) or "No unexplained failure",
         "about": about,
         "sections": [*_SECTIONS[:1], *([("changes", "Changes")] if run.diff else []), *_SECTIONS[1:]],
-        "total": sum(summary.total.values()),
+        "total": sum(n for v, n in summary.total.items() if v != "unsupported"),
         "counts": [(v, summary.total[v]) for v in VERDICTS if summary.total[v]],
         "names": _NAMES,
         "short": _SHORT,
@@ -169,7 +173,9 @@ def _values(run: Run) -> dict[str, Any]:
         "choices": _choices(run, targets),
         "targets": targets,
         "shown": shown_names(header),
-        "matrix": list(_matrix(summary, targets)),
+        "columns": shown_columns,
+        "not_run": [t for t in targets if t not in {column.target for column in shown_columns}],
+        "matrix": list(matrix(shown_columns)),
         "failures": [_failure(key, group, run.programs) for key, group in ranked[:CARDS]],
         "more_failures": max(0, len(ranked) - CARDS),
         "waivers": [_waiver(name, w, run) for name, w in sorted(run.collected.waived.items())],
@@ -184,6 +190,19 @@ def _values(run: Run) -> dict[str, Any]:
     }
 
 
+def _circumstances(run: Run) -> list[str]:
+    """When, with which versions and on which processor it was run, as far as the record says."""
+    header = run.header
+    versions = {
+        f"{name} {version}"
+        for facts in header.get("targets", {}).values()
+        for name, version in facts.get("versions", {}).items()
+    }
+    processor = str((header.get("cpu") or {}).get("model") or "")
+    suite = f"lossproof {header.get('suite')}"
+    return [text for text in (run.date, ", ".join([suite, *sorted(versions)]), processor) if text]
+
+
 def _targets(run: Run) -> list[str]:
     """The targets of the header, and whatever else observations name."""
     named = [target for target, _, _ in run.collected.summary.cells]
@@ -195,33 +214,6 @@ def _choices(run: Run, targets: Sequence[str]) -> list[tuple[str, list[str]]]:
     shown = [v for v in VERDICTS if run.collected.summary.total[v]]
     ops, dtypes = (list(dict.fromkeys(key[i] for key in cells)) for i in (1, 2))
     return [("target", list(targets)), ("op", ops), ("dtype", dtypes), ("verdict", shown)]
-
-
-def _matrix(summary: Summary, targets: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for op, dtype in sorted({key[1:] for key in summary.cells}):
-        cells = []
-        for target in targets:
-            cell = summary.cells.get((target, op, dtype))
-            counts = [(v, cell.verdicts[v]) for v in VERDICTS if cell.verdicts[v]] if cell else []
-            profile = ""
-            if cell and cell.declared:
-                profile = cell.declared if cell.met == cell.declared else f"{cell.declared}, met {cell.met or 'none'}"
-            cells.append(
-                {
-                    "target": target,
-                    "verdicts": counts,
-                    "total": sum(n for _, n in counts),
-                    "title": ", ".join(f"{n} {v}" for v, n in counts),
-                    "worst": _worst(cell.share) if cell and cell.declared else "",
-                    "over": bool(cell and cell.share > 1),
-                    "profile": profile,
-                }
-            )
-        yield {"op": op, "dtype": dtype, "cells": cells}
-
-
-def _worst(share: float) -> str:
-    return f"{share:.3g} \N{MULTIPLICATION SIGN}" if math.isfinite(share) else "∞"
 
 
 def _failure(key: GroupKey, group: FindingGroup, programs: ReproducerTexts) -> dict[str, Any]:
@@ -268,10 +260,16 @@ def _conventions(summary: Summary) -> Section:
     names = sorted({t for by_target in summary.conventions.values() for t in by_target})
     ordered = sorted(summary.conventions.items(), key=lambda item: (item[0][0].rjust(2), item[0]))
     rows = tuple(
-        (clause, op, output, *(behaviours(by_target[n]) if n in by_target else "" for n in names))
+        (_named(clause), op, output, *(behaviours(by_target[n]) if n in by_target else "" for n in names))
         for (clause, op, output), by_target in ordered
     )
     return Section("", ("clause", "op", "output", *names), rows)
+
+
+def _named(clause: str) -> str:
+    """The number of a clause with its title, or the title of a grade."""
+    title = convention_title(clause)
+    return f"{clause}: {title}" if clause.isdigit() else title
 
 
 def _not_given(summary: Summary) -> Section:
