@@ -9,7 +9,7 @@ from functools import cached_property
 
 from lossproof.adapters.protocol import DTYPES, OPS
 from lossproof.core.call import Call
-from lossproof.core.case_id import nearest
+from lossproof.core.case_id import nearest, parts_of
 from lossproof.core.errors import UsageError
 
 
@@ -29,7 +29,7 @@ class IdPatterns:
 
     def that_mean(self, id: str) -> Iterator[str]:
         """Yield the patterns that mean an id."""
-        parts = id.split("/")
+        parts = parts_of(id)
         yield from self._words.intersection("/".join(parts[i:]) for i in range(len(parts)))
         yield from (glob for glob in self._globs if fnmatchcase(id, glob))
 
@@ -64,7 +64,7 @@ def chosen(calls: Iterable[Call], ids: Sequence[str], excluded: Sequence[str], *
 
 def drawn_for(ids: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The ops and the dtypes that have all that some patterns mean; none, where that may be any."""
-    parts = [pattern.split("/") for pattern in ids]
+    parts = [parts_of(pattern) for pattern in ids]
     if not all(len(p) > 1 and p[0] in OPS and p[1] in DTYPES for p in parts):
         return (), ()
     return tuple(dict.fromkeys(p[0] for p in parts)), tuple(dict.fromkeys(p[1] for p in parts))

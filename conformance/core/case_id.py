@@ -36,6 +36,11 @@ _NAME = re.compile(r"(.+?)-(?=n\d+-k\d|s\d+(?:x\d+)*(?:-|$))")
 _NEAREST = 3
 
 
+def parts_of(text: str) -> list[str]:
+    """Take a text apart that may be an id, the end of one, or a pattern of some."""
+    return text.split("/")
+
+
 class Kind(StrEnum):
     """The kinds of things that have ids."""
 

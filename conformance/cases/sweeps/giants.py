@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lossproof.adapters.protocol import DTYPES, LOSSES, OPS, REDUCTIONS, Giant, Problem
 from lossproof.cases.picker import SeededPicker, bell
 from lossproof.core.call import Call
+from lossproof.core.case_id import parts_of
 from lossproof.core.errors import UsageError
 from lossproof.core.formats import BFLOAT16, F64, FLOAT32, FORMATS
 from lossproof.core.names import known_names
@@ -228,10 +229,11 @@ def _calls(cases: Sequence[str], ops: Sequence[str], dtypes: Sequence[str], limi
 
 def giant_of_id(id: str) -> GiantCall | None:
     """Make the giant call with an id again; None for an id of none."""
-    op, _, rest = id.partition("/")
-    dtype, _, rest = rest.partition("/")
-    name = rest.partition("/")[0].removeprefix(FAMILY)
-    several = _SHAPES.get(name, ())
+    parts = parts_of(id)
+    if len(parts) < 3:
+        return None
+    op, dtype, family = parts[:3]
+    several = _SHAPES.get(family.removeprefix(FAMILY), ())
     if op not in OPS or dtype not in DTYPES or not several:
         return None
     # Of functions growth is asked in a reduction that they take.

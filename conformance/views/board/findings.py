@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from pathlib import PurePosixPath
 
 from lossproof.records.waivers import Waiver, shipped
 
@@ -97,7 +98,7 @@ def _told(text: str, waivers: Mapping[str, Waiver]) -> Iterator[ToldFinding]:
         story = tuple(" ".join(part.split()) for part in section.split("\n- ")[0].split("\n\n") if part.strip())
         mine = tuple(waivers[name] for name in _NAME.findall(facts.get("Waivers", "")) if name in waivers)
         scripts = _NAME.findall(facts.pop("Script", ""))
-        yield ToldFinding(place[1], story, facts, mine, *_program(scripts[0].rpartition("/")[2] if scripts else ""))
+        yield ToldFinding(place[1], story, facts, mine, *_program(PurePosixPath(scripts[0]).name if scripts else ""))
 
 
 def _program(name: str) -> tuple[str, str]:

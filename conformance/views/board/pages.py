@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from lossproof.core.case_id import parts_of
 from lossproof.core.observation import VERDICTS
 from lossproof.views.board.badge import badge_text
 from lossproof.views.board.condensed import Condensed
@@ -202,7 +203,7 @@ def _by_op(cells: Iterable[str]) -> str:
     """Name ops, each with its dtypes, of ``op/dtype``."""
     dtypes: dict[str, list[str]] = {}
     for key in cells:
-        op, _, dtype = key.partition("/")
+        op, dtype = parts_of(key)
         dtypes.setdefault(op, []).append(dtype)
     return "; ".join(f"{op} in {', '.join(names)}" for op, names in dtypes.items())
 

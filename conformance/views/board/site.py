@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lossproof import __version__
@@ -91,7 +91,7 @@ def _renderer(board: Board) -> Any:
 
 def _render(environment: Any, common: Mapping[str, Any], template: str, path: str, title: str, **values: Any) -> str:
     up = "../" * path.count("/")
-    here = path.partition("/")[0] if "/" in path else "board"
+    here = PurePosixPath(path).parts[0] if "/" in path else "board"
     return str(
         environment.get_template(f"{template}.html").render(
             **common, title=f"{title} · lossproof", description=title, up=up, here=here, **values
