@@ -6,7 +6,7 @@ import datetime
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from lossproof.views.shown_names import shown_names
 # What says which machine, checkout or environment a target ran in, and nothing of the target.
 _LOCAL = frozenset({"implementation", "environment", "python", "numpy", "threads"})
 _ENVIRONMENT = re.compile(r"@[^%]+")
+# The folders of an absolute path, as a process that ends may name some in its last words; an address and an id have none.
+_FOLDERS = re.compile(r"(?<![\w/:.])/(?:[\w.+@-]+/)+")
 _FAILURES = 40
 
 
@@ -126,9 +128,23 @@ def _condensed(
         ),
         waived=tuple(_deviation(n, found) for n, found in sorted(g.waived.items())),
         failures=tuple(_failures(g.summary)),
-        not_given=dict(sorted(((reason, n) for (_, reason), n in g.summary.unsupported.items()), key=_most)),
-        notes={note: n for (_, note), (n, _) in sorted(g.summary.notes.items())},
+        not_given=_counted(sorted(((reason, n) for (_, reason), n in g.summary.unsupported.items()), key=_most)),
+        notes=_counted((note, n) for (_, note), (n, _) in sorted(g.summary.notes.items())),
     )
+
+
+def _without_folders(text: str) -> str:
+    """The text with the names of files, and not where they are on the machine that ran."""
+    return _FOLDERS.sub("", text)
+
+
+def _counted(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Counts by text; texts that differ in folders are one."""
+    found: dict[str, int] = {}
+    for text, n in pairs:
+        text = _without_folders(text)
+        found[text] = found.get(text, 0) + n
+    return found
 
 
 def _system(platform: str) -> str:
@@ -171,7 +187,12 @@ def _deviation(name: str, found: Sequence[Observation]) -> DeviationCount:
     first = next((o for o in found if o.case.dtype != ALL), found[0])
     cells = Counter(f"{o.case.op}/{o.case.dtype}" for o in found)
     return DeviationCount(
-        name, len(found), dict(sorted(cells.items())), dict(Counter(o.output for o in found)), first.id, first.message
+        name,
+        len(found),
+        dict(sorted(cells.items())),
+        dict(Counter(o.output for o in found)),
+        first.id,
+        _without_folders(first.message),
     )
 
 
@@ -183,7 +204,15 @@ def _failures(summary: Summary) -> list[UnexplainedFailure]:
         kinds = ", ".join(f"{n} {kind}" for kind, n in group.kinds.most_common())
         made.append(
             UnexplainedFailure(
-                op, dtype, family, output, kinds, group.count, group.given, group.worst.id, group.worst.message
+                op,
+                dtype,
+                family,
+                output,
+                kinds,
+                group.count,
+                group.given,
+                group.worst.id,
+                _without_folders(group.worst.message),
             )
         )
     return made
