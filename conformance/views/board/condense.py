@@ -31,7 +31,7 @@ from lossproof.views.shown_names import shown_names
 # What says which machine, checkout or environment a target ran in, and nothing of the target.
 _LOCAL = frozenset({"implementation", "environment", "python", "numpy", "threads"})
 _ENVIRONMENT = re.compile(r"@[^%]+")
-# The folders of an absolute path, as a process that ends may name some in its last words; an address and an id have none.
+# The folders of an absolute path, as the last words of a process may name some; an address and an id have none.
 _FOLDERS = re.compile(r"(?<![\w/:.])/(?:[\w.+@-]+/)+")
 _FAILURES = 40
 
