@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lossproof.core.clauses import ABSOLUTE, RELATIVE, TAIL
+from lossproof.core.formats import FORMATS
 from lossproof.views.board.badge import badge_text
 from lossproof.views.board.condensed import CondensedCell
 from lossproof.views.board.release_history import failing
@@ -19,7 +20,7 @@ METRICS = (
     ("profile", "profile"),
     ("tail", "tail"),
 )
-SHORT_DTYPES: Mapping[str, str] = {"float64": "f64", "float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+SHORT_DTYPES: Mapping[str, str] = {name: name.replace("float", "f") for name in FORMATS}
 _NOTHING = "\N{EN DASH}"
 _SIGNS = {FAILS: "✗", DEVIATES: "◐"}
 
