@@ -23,6 +23,7 @@ from lossproof.cli import (
     interface_views,
 )
 from lossproof.cli.closed_pipe import CannotPrintError, without_reader
+from lossproof.cli.examples import add_examples
 from lossproof.cli.shared_options import deck_options, execution_options, output_options, rule_options
 from lossproof.core.errors import UsageError
 
@@ -257,6 +258,23 @@ def judge(answers: tuple[str, ...], **options: Any) -> int:
     return judge_command(answers, **options)
 
 
+@cli.command()
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+def completion(shell: str) -> int:
+    """Print the completion of lossproof for SHELL: commands and options, with the tab key.
+
+    The examples below install it for new shells.
+    """
+    from click.shell_completion import get_completion_class
+
+    made = get_completion_class(shell)
+    # sanity check: click knows the shells of the choice
+    assert made is not None
+    script = made(cli, {}, "lossproof", "_LOSSPROOF_COMPLETE")
+    click.echo(script.source_template % script.source_vars())
+    return 0
+
+
 for command in (
     *interface_functions.FUNCTION_COMMANDS,
     interface_gpu.gpu,
@@ -267,6 +285,7 @@ for command in (
     *interface_views.VIEW_COMMANDS,
 ):
     cli.add_command(command)
+add_examples(cli)
 
 
 def main() -> None:

@@ -1,0 +1,64 @@
+"""Help ends with examples that the command line understands, and shells complete what it has."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from lossproof.cli.examples import EXAMPLES
+from lossproof.cli.main import cli
+from tests.support.views import python
+
+SHELLS = {"bash": ("-n",), "zsh": ("-n",), "fish": ("--no-execute",)}
+
+
+def commands(group: click.Group, above: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{above}{name} ")
+        else:
+            yield f"{above}{name}", command
+
+
+def test_every_command_has_examples() -> None:
+    assert EXAMPLES.keys() == dict(commands(cli)).keys()
+
+
+@pytest.mark.parametrize("path", EXAMPLES)
+def test_examples_are_understood_and_shown(path: str) -> None:
+    command = dict(commands(cli))[path]
+    shown = CliRunner().invoke(cli, [*path.split(), "--help"], prog_name="lossproof").stdout
+    lines = [line.strip() for line in shown.splitlines()]
+    for line in EXAMPLES[path]:
+        assert f"lossproof {line}" in lines
+        words = shlex.split(line, comments=True)
+        words = words[: words.index(">")] if ">" in words else words
+        assert words[: len(path.split())] == path.split()
+        command.make_context(path, words[len(path.split()) :])
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_completion_is_a_script_of_its_shell(shell: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["completion", shell], prog_name="lossproof")
+    assert result.exit_code == 0
+    assert f"_LOSSPROOF_COMPLETE={shell}_complete" in result.stdout
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"{shell} is not installed")
+    script = tmp_path / "script"
+    script.write_text(result.stdout)
+    subprocess.run([found, *SHELLS[shell], str(script)], check=True)
+
+
+def test_what_a_shell_asks_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_LOSSPROOF_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "lossproof run --last")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert "plain,--last-failed" in python("-m", "lossproof").stdout.splitlines()
