@@ -123,14 +123,14 @@ class TorchLosses:
         offered = self._capabilities.in_mode(mode).outputs
         want = [name for name in problem.want if name in offered]
         call = self._call(problem, mode)
-        imports = [line for line in self.imports if _is_used(line, call)]
+        imports = [line for line in self.imports if _is_used(line, [call, *self.imports])]
         return FRAMEWORKS["torch"].script(problem, self.package, device, want, call, imports, self.package)
 
 
-def _is_used(line: str, call: str) -> bool:
-    """Tell whether a call needs a line of imports; those of several names are always there."""
+def _is_used(line: str, lines: Sequence[str]) -> bool:
+    """Tell whether lines need one of them that imports a single name; others are always there."""
     found = re.fullmatch(r"(?:from \S+ )?import (\w+)", line)
-    return found is None or bool(source.named([found.group(1)], [call]))
+    return found is None or bool(source.named([found.group(1)], [other for other in lines if other != line]))
 
 
 @lru_cache(maxsize=None)

@@ -22,6 +22,8 @@ from tests.support.forked import run_program
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "golden" / "waivers"
+# Those of kernels of Triton.
+KERNELS = ("liger_kernel", "flash_attn")
 # Losses that libraries have on top of PyTorch, and one of its own that has an adapter of its own.
 ON_TORCH = (
     "transformers",
@@ -31,14 +33,13 @@ ON_TORCH = (
     "torchmetrics",
     "segmentation_models_pytorch",
     "torch_linear",
+    *KERNELS,
 )
 ADAPTERS = (
     *("torch", "tensorflow", "jax", "keras", "numpy", "tinygrad", "onnxruntime", "ncnn", "iree", "tfjs"),
     *("mlx", "paddle"),
     *ON_TORCH,
 )
-# Packages of kernels: functions are judged of them, no adapter has them, and no waiver.
-KERNELS = ("liger-kernel",)
 PACKAGES = {
     "tensorflow": ("tensorflow-cpu", "tensorflow"),
     "onnxruntime": ("onnxruntime", "onnxruntime-webgpu", "onnxruntime-gpu"),
@@ -120,7 +121,7 @@ class Section:
 
     @property
     def adapter(self) -> str:
-        return next((name for name in KERNELS if self.name.startswith(name)), self.name.split("-")[0])
+        return self.name.split("-")[0]
 
     @property
     def seen(self) -> list[str]:
@@ -173,7 +174,7 @@ def in_node(expression: str) -> str | None:
 @pytest.mark.parametrize("section", SECTIONS, ids=named)
 def test_a_section_is_complete(section: Section) -> None:
     assert [f for f in FIELDS if not section.fields.get(f)] == []
-    assert section.adapter in (*ADAPTERS, *KERNELS)
+    assert section.adapter in ADAPTERS
     assert section.seen
     assert section.waivers or "not in the deck" in section.fields["Deck"]
 
@@ -218,16 +219,13 @@ def test_the_script_needs_only_its_framework(section: Section) -> None:
     needed = besides.get(
         section.adapter, {"numpy"} if section.adapter in ("tinygrad", "ncnn", "iree", "mlx", "paddle") else set()
     )
-    needed |= {"torch"} if section.adapter in KERNELS else set()
     if section.adapter in ON_TORCH:
         # Some are loaded without the parts of their package that need more.
         assert set(section.packages) <= {"torch", section.adapter}
         loaded = f'find_spec("{section.adapter}")' in section.script.read_text("utf-8")
         assert loaded or section.adapter in (*section.packages, "torch_linear")
         return
-    assert set(section.packages) - needed == {section.adapter.replace("-", "_")}
-    if section.adapter in KERNELS:
-        return
+    assert set(section.packages) - needed == {section.adapter}
     # Nothing else is set before a framework is imported: scripts are run where it is imported already.
     text = section.script.read_text("utf-8")
     chosen = f'os.environ["KERAS_BACKEND"] = "{section.backend}"\nimport keras\n'
