@@ -44,6 +44,9 @@ def checked_call(data: object, source: str) -> Call:
         validate(call.problem)
     except UsageError as error:
         raise UsageError(f"{source}: {error}") from None
+    except (TypeError, ValueError, AttributeError, OverflowError, IndexError) as error:
+        # A field has a value of another type than any call.
+        raise UsageError(f"{source}: not a call: {type(error).__name__} {error}") from None
     return call
 
 

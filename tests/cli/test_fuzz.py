@@ -10,7 +10,7 @@ import pytest
 from lossproof.core.errors import UsageError
 from tests.support.fuzz import BrokenReaderError, Reader, fuzz, mutated, readers
 
-INPUTS = 12
+INPUTS = 4
 
 
 def test_every_reader_reads_or_refuses(tmp_path: Path) -> None:
