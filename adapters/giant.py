@@ -23,7 +23,9 @@ from .protocol import Adapter, Giant, Problem
 # Elements that are pulled back at once.
 BLOCK = 1 << 22
 # Bytes of each row of a loss: its label, and what is made of it.
-_ROW = 16
+ROW_BYTES = 16
+# Bytes of the entries that are looked at together, as they are pulled back and as float64.
+READ_BYTES = 12 * BLOCK
 _STORED = {"float64": np.float64, "float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
 
 
@@ -100,7 +102,8 @@ def needs(driver: GiantDriver, giant: Giant) -> int:
     """Return the bytes that a giant problem takes at its peak, by the shape and what the driver says of the op."""
     p = giant.problem
     each = driver.bytes_each(p.op, p.dtype, gradient="vjp" in p.want)
-    return int(each * giant.rows * giant.classes) + (_ROW * giant.rows if p.is_loss else 0)
+    logits = giant.rows * giant.classes
+    return int(each * logits) + (ROW_BYTES * giant.rows if p.is_loss else 0) + min(READ_BYTES, 12 * logits)
 
 
 def _refused(error: str, message: str) -> GiantOutcome:
