@@ -15,8 +15,8 @@ from .torch_ops import DTYPES, NAMES
 from .torch_tensors import error_kind
 
 # Tensors of the size of the logits, measured on CPUs (benchmarks/giant_memory.py): the input, the result; for the
-# gradient the cotangent and what
-# comes back; of losses the log-probabilities in place of the result, and their gradient.
+# gradient the cotangent and what comes back; of losses the log-probabilities in place of the result, and their
+# gradient.
 _ARRAYS = {False: 2.1, True: 4.2}
 _NLL = {False: 1.1, True: 2.1}
 # Softmax of long rows in 16 bits has them in float32 meanwhile.
