@@ -14,8 +14,9 @@ ADAPTER = ProgramAdapter(
     ),
     imports=(
         "import autograd.numpy as anp",
-        "from autograd import make_jvp, make_vjp",
-        "from autograd.tracer import getval, isbox",
+        "from autograd import make_jvp",
+        "from autograd import make_vjp",
+        "from autograd.tracer import getval",
         "",
         "def softmax(x, axis):",
         "    e = anp.exp(x - np.max(getval(x), axis=axis, keepdims=True))",
@@ -24,21 +25,20 @@ ADAPTER = ProgramAdapter(
         "def log_softmax(x, axis):",
         "    d = x - np.max(getval(x), axis=axis, keepdims=True)",
         "    return d - anp.log(anp.sum(anp.exp(d), axis=axis, keepdims=True))",
-        "",
-        "def where(c, a, b):  # the gradient of anp.where is float64, that of astype is not",
-        "    return anp.where(c, *(t.astype(t.dtype) if isbox(t) else t for t in (a, b)))",
     ),
     functions={
         "softmax": "softmax({x}, {axis})",
         "log_softmax": "log_softmax({x}, {axis})",
-        **numpy_like("anp", cast="{a}.astype('{t}')", where="where({c}, {a}, {b})"),
+        **numpy_like("anp", cast="{a}.astype('{t}')"),
     },
+    # Gradients of where, mean and max are float64 (docs/findings.md); those who want float32 round them.
     derivatives={
-        "vjp": "vjp = make_vjp(f)(x)[0](cotangent)",
+        "vjp": "vjp = make_vjp(f)(x)[0](cotangent).astype(x.dtype)",
         "jvp": "jvp = make_jvp(f)(x)(tangent)[1]",
-        "hvp": "hvp = make_jvp(lambda x: make_vjp(f)(x)[0](cotangent))(x)(tangent)[1]",
-        "grad_target": "grad_target = make_vjp(lambda q: of_target(x, q))(target)[0](cotangent)",
-        "mixed": "mixed = make_vjp(lambda x: make_vjp(of_target, 1)(x, target)[0](cotangent))(x)[0](target_tangent)",
+        "hvp": "hvp = make_jvp(lambda x: make_vjp(f)(x)[0](cotangent))(x)(tangent)[1].astype(x.dtype)",
+        "grad_target": "grad_target = make_vjp(lambda q: of_target(x, q))(target)[0](cotangent).astype(x.dtype)",
+        "mixed": "of_x = lambda x: make_vjp(of_target, 1)(x, target)[0](cotangent)\n"
+        "mixed = make_vjp(of_x)(x)[0](target_tangent).astype(x.dtype)",
         "jvp_target": "jvp_target = make_jvp(lambda q: of_target(x, q))(target)(target_tangent)[1]",
     },
 )

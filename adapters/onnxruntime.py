@@ -17,19 +17,12 @@ import onnxruntime
 
 from . import source
 from .drivers import vulkan_devices
+from .onnx_models import OPERATORS, OPSETS, kinds_of, model
 from .programs import Programs, metered, seen_by_compiler
 from .protocol import LOSSES, Capabilities, Description, Meter, Problem, Support, Tensor, UnsupportedProblem
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "webgpu": "WebGpuExecutionProvider"}
-_TYPES = {"float64": "double", "float32": "float", "float16": "float16", "int64": "int64", "int32": "int32"}
-_OPERATORS = {
-    "softmax": "Softmax",
-    "log_softmax": "LogSoftmax",
-    "nll_loss": "NegativeLogLikelihoodLoss",
-    "cross_entropy": "SoftmaxCrossEntropyLoss",
-}
-_FUNCTIONS = [("", name) for name in _OPERATORS.values() if name != "Softmax"]
-_HEAD = '<ir_version: 8, opset_import: ["" : 18]>'
+_FUNCTIONS = [("", name) for name in OPERATORS.values() if name != "Softmax"]
 # What WGSL promises of its elementary functions (docs/bounds.md, section 1).
 _SHADER = {"profiles": {(op, "float32"): "S" for op in ("softmax", "log_softmax", "cross_entropy")}}
 
@@ -43,20 +36,20 @@ class OnnxruntimeAdapter:
         onnxruntime.set_default_logger_severity(4)
         self.meter = Meter()
         self._sessions = Programs()
-        how = {op: ("index",) if op in LOSSES else ("index", "probability") for op in _OPERATORS}
+        how = {op: ("index",) if op in LOSSES else ("index", "probability") for op in OPERATORS}
         body = "the body that the ONNX standard gives for the function"
         self._capabilities = Capabilities(
-            ops={op: Support("native", targets, _OPERATORS[op]) for op, targets in how.items()},
+            ops={op: Support("native", targets, OPERATORS[op]) for op, targets in how.items()},
             dtypes=("float64", "float32", "float16"),
             devices=tuple(name for name in _PROVIDERS if _opens(name)),
-            modes=("eager", "expanded"),
+            modes=("eager", "expanded", *OPSETS),
             outputs=("value",),
             compile_cost="cheap",
             # The bodies of the losses gather, and ONNX's indices count from the end where they are negative.
             wraps_negative_labels=True,
             by_mode={
                 "expanded": {
-                    "ops": {op: Support("composed", how[op], body) for op in _OPERATORS if op != "softmax"},
+                    "ops": {op: Support("composed", how[op], body) for op in OPERATORS if op != "softmax"},
                 }
             },
             by_device={"webgpu": _SHADER},
@@ -76,7 +69,7 @@ class OnnxruntimeAdapter:
 
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Run a model of the problem's shapes, made once, on one provider alone."""
-        text, feeds = model(problem, device), _feeds(problem, device)
+        text, feeds = model(problem, mode, _kinds(problem, device)), _feeds(problem, device)
         with metered(self.meter, lambda: self._sessions.made):
             key = (device, mode, text, seen_by_compiler(problem))
             session = self._sessions.get(key, lambda: _session(text, device, expanded=mode == "expanded"))
@@ -95,7 +88,7 @@ class OnnxruntimeAdapter:
         for name, a, entries in source.constants(problem):
             if name in kinds:
                 body.append("%s = np.array(%s, np.%s).reshape(%r)" % (name, entries, kinds[name], a.shape))
-        body += ["", "model = onnx.parser.parse_model('''%s''')" % model(problem, device)]
+        body += ["", "model = onnx.parser.parse_model('''%s''')" % model(problem, mode, _kinds(problem, device))]
         if mode == "expanded":
             body += [
                 "functions = %r" % (_FUNCTIONS,),
@@ -135,35 +128,12 @@ _MESSAGES = (
 )
 
 
-def model(p: Problem, device: str) -> str:
-    """Write the model of a problem in ONNX's own syntax: its tensors bear the names of the problem's arrays.
-
-    Raises UnsupportedProblem for what the operators have no option for.
-    """
-    if p.is_loss and (p.x.ndim < 2 or p.axis % p.x.ndim != 1):
-        raise UnsupportedProblem("ONNX's losses take classes on axis 1 only")
-    if p.label_smoothing:
-        raise UnsupportedProblem("ONNX's losses have no label smoothing")
-    kinds = _kinds(p, device)
-    given = ", ".join("%s%r %s" % (_TYPES.get(kind, kind), list(getattr(p, n).shape), n) for n, kind in kinds.items())
-    if p.is_loss:
-        options = 'reduction="%s"' % p.reduction
-        if p.ignore_index is not None:
-            options += ", ignore_index=%d" % p.ignore_index
-    else:
-        options = "axis=%d" % p.axis
-    result = "%s%r value" % (_TYPES[p.dtype], list(p.shape_of("value")))
-    node = "value = %s<%s>(%s)" % (_OPERATORS[p.op], options, ", ".join(kinds))
-    return "%s\ng (%s) => (%s) { %s }" % (_HEAD, given, result, node)
-
-
 def _kinds(p: Problem, device: str) -> Dict[str, str]:
     """The dtype of each input. The operators take labels of either width; WebGPU has integers of 32 bits."""
-    kinds = {name: p.dtype for name in ("x", "target", "weight") if getattr(p, name) is not None}
-    if "target" in kinds and p.target is not None:
-        narrow = device == "webgpu" and p.target.dtype == np.int64
-        kinds["target"] = "int32" if narrow else p.target.dtype.name
-    return {name: kinds[name] for name in ("x", "target", "weight") if name in kinds}
+    kinds = kinds_of(p)
+    if device == "webgpu" and kinds.get("target") == "int64":
+        kinds["target"] = "int32"
+    return kinds
 
 
 def _feeds(p: Problem, device: str) -> Dict[str, np.ndarray]:
@@ -204,7 +174,7 @@ def _opens(device: str) -> bool:
     """Tell whether a provider is built in, and computes something itself."""
     if _PROVIDERS[device] not in onnxruntime.get_available_providers():
         return False
-    text = "%s\ng (float[2] x) => (float[2] value) { value = Softmax(x) }" % _HEAD
+    text = model(Problem("softmax", "float32", np.zeros(2)), "eager", {"x": "float32"})
     try:
         _session(text, device, expanded=False).run(None, {"x": np.zeros(2, np.float32)})
     except Exception:  # whatever it raises, it is not there

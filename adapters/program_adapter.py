@@ -49,9 +49,9 @@ class ProgramAdapter:
     ``functions``     ``{op: template}``: expressions of ``{x}``, ``{axis}`` and ``{mode}``; for composed losses those
                       of ``traced.numpy_like``. A function of a problem and a mode writes an expression of the tensors
                       ``x``, ``target`` and ``weight``, and raises UnsupportedProblem where the framework has none
-    ``derivatives``   ``{output: line}``: a line assigns the output, of ``f``, a function of ``x``, the ``value`` that
-                      it has returned, the tensors of the problem by their names, and outputs of other lines. One that
-                      assigns ``value``, too, takes the place of the forward pass. Derivatives in the target have
+    ``derivatives``   ``{output: lines}``: they assign the output, of ``f``, a function of ``x``, the ``value`` that
+                      it has returned, the tensors of the problem by their names, and other outputs. Those that assign
+                      ``value``, too, take the place of the forward pass. Derivatives in the target have
                       ``of_target``, a function of ``x`` and ``target``
     ``put``           expression of a tensor of the NumPy array ``{a}``, on the ``{device}``, as ``place`` names it, in
                       the ``{mode}``
@@ -156,7 +156,8 @@ class ProgramAdapter:
         # Not every module has a version of its own.
         first = self._packages[0]
         body.append('print("%s", __import__("importlib.metadata").metadata.version("%s"))' % (first, first))
-        imports = [*self._imports, *(["import ml_dtypes"] if "ml_dtypes." in "\n".join(body) else [])]
+        besides = ["import ml_dtypes"] if "ml_dtypes." in "\n".join(body) else []
+        imports = [self._imports[0], *besides, *self._imports[1:]]
         return source.program(source.title(problem, self.name), imports, body)
 
     def _is_composed(self, op: str) -> bool:
@@ -168,7 +169,7 @@ class ProgramAdapter:
     def _lines(self, p: Problem, mode: str) -> List[str]:
         """Write the functions that are needed, and the lines that compute every output on offer."""
         wanted = self._needed(self._asked(p, mode))
-        lines = [self._derivatives[name] for name in wanted]
+        lines = [line for name in wanted for line in self._derivatives[name].split("\n")]
         if not source.named(["value"], [line.partition("=")[0] for line in lines]):
             lines.insert(0, "value = f(x)")
             if not self._is_composed(p.op) and len(source.named(["f"], lines[1:])) == 0:
@@ -184,7 +185,8 @@ class ProgramAdapter:
         needed = {name for name in names if name in self._derivatives}
         for name in reversed(tuple(TABLE)):
             if name in needed:
-                words = re.findall(r"\w+", self._derivatives[name])
+                # An attribute such as jax.vjp is none, nor is what is called.
+                words = re.findall(r"(?<![.\w])\w+\b(?!\()", self._derivatives[name])
                 needed.update(word for word in words if word in self._derivatives)
         return [name for name in TABLE if name in needed]
 

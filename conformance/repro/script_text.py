@@ -163,14 +163,14 @@ def _ending(f: Finding, expression: str, computed: list[str]) -> Iterator[str]:
         return
     if f.kind == "shape":
         yield from computed
-        yield f"observed = tuple({expression.split('.')[0]}.shape)"
+        yield f"observed = tuple({_tensor(expression)}.shape)"
         yield f"right = observed == {wanted!r}"
         yield f'print("shape of {output}: observed", observed, "expected", {wanted!r})'
         return
     if f.kind == "dtype":
         kind = p.dtype_of(output)
         yield from computed
-        yield f"observed = str({expression.split('.')[0]}.dtype)"
+        yield f"observed = str({_tensor(expression)}.dtype)"
         yield f'right = "{kind}" in observed'
         yield f'print("dtype of {output}: observed", observed, "expected {kind}")'
         return
@@ -187,6 +187,12 @@ def _ending(f: Finding, expression: str, computed: list[str]) -> Iterator[str]:
         yield from lines
     where = f"[{', '.join(map(str, f.entry.index))}]" if f.entry.index else ""
     yield f'print("{output}{where}: observed", observed, "exact", exact, "allowed error", allowed)'
+
+
+def _tensor(expression: str) -> str:
+    """The tensor whose entries an expression lists: what is before its conversion, or the name that it begins with."""
+    before, converted, _ = expression.partition(".astype(")
+    return before if converted else expression.split(".")[0]
 
 
 def _attempt(lines: list[str], verdict: str) -> Iterator[str]:

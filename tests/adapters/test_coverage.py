@@ -9,7 +9,8 @@ import pytest
 from lossproof.adapters.protocol import Capabilities
 from lossproof.cases.coverage.matrix import coverage
 from lossproof.core.call import Call
-from lossproof.targets.target import installed
+from lossproof.core.errors import UsageError
+from lossproof.targets.target import load_adapter
 from tests.support.decks import whole
 
 
@@ -21,10 +22,10 @@ def deck() -> Sequence[Call]:
 # NumPy's is among those of tests/cases/test_coverage.py.
 @pytest.mark.parametrize("name", ["torch", "tensorflow", "jax", "keras"])
 def test_no_cell_is_empty_in_any_mode(deck: Sequence[Call], name: str) -> None:
-    found = {t.adapter.name: t for t in installed()}
-    if name not in found:
-        pytest.skip(f"{name} is not installed here")
-    capabilities = found[name].adapter.capabilities()
+    try:
+        capabilities = load_adapter(name).capabilities()
+    except UsageError as error:
+        pytest.skip(str(error))
     asked: list[Capabilities] = []
     for mode in capabilities.modes:
         given = capabilities.in_mode(mode)

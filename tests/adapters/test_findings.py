@@ -38,8 +38,16 @@ ON_TORCH = (
 ADAPTERS = (
     *("torch", "tensorflow", "jax", "keras", "numpy", "tinygrad", "onnxruntime", "ncnn", "iree", "tfjs"),
     *("mlx", "paddle"),
+    *("autograd", "dask", "onnx", "openvino", "optax", "scipy"),
     *ON_TORCH,
 )
+# Those whose scripts need NumPy, too, for arrays of an exact dtype.
+WITH_NUMPY = (
+    *("tinygrad", "ncnn", "iree", "mlx", "paddle"),
+    *("autograd", "dask", "onnx", "openvino", "scipy"),
+)
+# Those that start threads when they are imported: no process that has them can be forked.
+THREADED = ("onnxruntime", "openvino")
 PACKAGES = {
     "tensorflow": ("tensorflow-cpu", "tensorflow"),
     "onnxruntime": ("onnxruntime", "onnxruntime-webgpu", "onnxruntime-gpu"),
@@ -215,10 +223,8 @@ def test_the_script_needs_only_its_framework(section: Section) -> None:
         assert "@tensorflow/tfjs" in section.packages
         return
     # Keras needs NumPy, whatever its backend is; ONNX Runtime takes models, which onnx makes.
-    besides = {"keras": {section.backend, "numpy"}, "onnxruntime": {"onnx", "numpy"}}
-    needed = besides.get(
-        section.adapter, {"numpy"} if section.adapter in ("tinygrad", "ncnn", "iree", "mlx", "paddle") else set()
-    )
+    besides = {"keras": {section.backend, "numpy"}, "onnxruntime": {"onnx", "numpy"}, "optax": {"jax", "numpy"}}
+    needed = besides.get(section.adapter, {"numpy"} if section.adapter in WITH_NUMPY else set())
     if section.adapter in ON_TORCH:
         # Some are loaded without the parts of their package that need more.
         assert set(section.packages) <= {"torch", section.adapter}
@@ -259,7 +265,8 @@ def run_script(section: Section, **settings: str) -> subprocess.CompletedProcess
         return run_in_node(section)
     told = dict.fromkeys(SWITCHES) | settings
     # Triton's interpreter is chosen before Triton is imported: the script itself does both.
-    packages = () if section.adapter in KERNELS else section.packages
+    alone = {section.adapter, section.backend} & {*KERNELS, *THREADED}
+    packages = () if alone else section.packages
     return run_program(section.script, packages, backend=section.backend, variables=told)
 
 

@@ -85,6 +85,9 @@ def test_outputs_are_those_of_the_lines() -> None:
     # The shapes of this stand-in are its own: only what is run, and in which order, is looked at.
     assert "vjp = cotangent * 2\nhvp = vjp + tangent" in told.script(p, "cpu", "eager")
     assert "def of_target" not in told.script(p, "cpu", "eager")
+    # A function of the name of an output is no output.
+    named = adapter(derivatives={"vjp": "vjp = np.vjp(x)", "jvp": "jvp = vjp(x, np.vjp(x))"})
+    assert "vjp = np" not in named.script(replace(p, only=("jvp",)), "cpu", "eager").replace("jvp = ", "")
     both = adapter(derivatives={"vjp": "value, vjp = f(x), cotangent"})
     script = both.script(PROBLEMS["softmax"], "cpu", "eager")
     assert "value, vjp = f(x), cotangent" in script
