@@ -18,6 +18,7 @@ from packaging.version import InvalidVersion, Version
 
 from lossproof.core.case_id import CaseId, is_of_implementation
 from lossproof.core.command_line import showing_command
+from lossproof.core.errors import UsageError
 from lossproof.core.observation import FAILING, Observation
 from lossproof.records.conditions import Context, Subject, context
 from lossproof.records.waivers import Book, symptom
@@ -97,6 +98,8 @@ def drafts(observations: Callable[[], Iterable[Observation]], targets: Sequence[
         speakers = tuple(
             t.name for t in targets if o.target == (t.implementation if is_of_implementation(o.id) else t.name)
         )
+        if not speakers:
+            raise UsageError(f"{o.id} failed on {o.target}, of which the header of the record says nothing")
         place = _FailureKey(speakers, o.case.group, o.case.mechanism, o.output, kind)
         found.setdefault(place, _Failures()).add(o)
     passed = _passed(observations(), found)

@@ -58,3 +58,11 @@ def test_mutations_change_what_they_say() -> None:
     assert mutated(reader, [("bom", 0.0, 0.0, None)]).startswith(b"\xef\xbb\xbf{")
     assert mutated(reader, [("cut", 0.5, 0.0, None)]) == reader.valid[: len(reader.valid) // 2]
     assert mutated(reader, [("line", 0.0, 0.0, None)]) == b'{"c": 4}\n'
+
+
+def test_a_failure_of_a_target_that_the_header_lacks_is_one_line(tmp_path: Path) -> None:
+    waive = next(r for r in readers(tmp_path) if r.name == "waive")
+    foreign = waive.valid.replace(b'"target":"', b'"target":"other ')
+    assert foreign != waive.valid
+    (tmp_path / "foreign.jsonl").write_bytes(foreign)
+    assert waive.read(tmp_path / "foreign.jsonl") == "refused"
