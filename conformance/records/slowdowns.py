@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lossproof.core.errors import UsageError
+
 COPY = "copy"
 # A kernel is slower if it takes so many times as many copies as before, and at least so many seconds: docs/targets.md
 # has the measurement of what noise does.
@@ -59,8 +61,16 @@ def key(op: str, dtype: str, shape: tuple[int, int]) -> str:
 def kernel_times(recorded: SecondsByKernel) -> list[KernelTime]:
     """Read the times of a target, in order; what has no copy beside it, or took no time, is none.
 
-    A copy of the same bytes is the same whatever is computed beside it: the best of all counts.
+    A copy of the same bytes is the same whatever is computed beside it: the best of all counts. Raises
+    :class:`UsageError` for what is no times of kernels.
     """
+    try:
+        return _kernel_times(recorded)
+    except (AttributeError, TypeError, ValueError, KeyError):
+        raise UsageError("the times of kernels at the end of a record are damaged") from None
+
+
+def _kernel_times(recorded: SecondsByKernel) -> list[KernelTime]:
     parted = [(*_parted(name), times) for name, times in recorded.items()]
     copies: dict[tuple[str, int], float] = {}
     for _, dtype, shape, times in parted:

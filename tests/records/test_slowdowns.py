@@ -6,9 +6,11 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records import record
 from lossproof.records import slowdowns as module
@@ -207,3 +209,9 @@ def test_a_wrong_step_of_the_grade_is_killed(name: str, monkeypatch: pytest.Monk
     monkeypatch.setitem(globals(), step, wrong)
     with pytest.raises((AssertionError, ValueError)):
         kills()
+
+
+@pytest.mark.parametrize("damaged", [3, {"softmax float32 8x4": 3}, {"softmax": {}}, {"a b c": {"copy": 1.0}}])
+def test_damaged_times_are_one_line(damaged: Any) -> None:
+    with pytest.raises(UsageError, match="the times of kernels at the end of a record are damaged"):
+        kernel_times(damaged)
