@@ -364,3 +364,16 @@ def test_axe_finds_nothing(browser: Any, site: Path) -> None:
         browser.execute_script(script.read_text("utf-8"))
         assert browser.execute_async_script(run) == [], f"{page}, {width} pixels, {scheme}"
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_the_board_of_the_day_is_what_its_records_give(tmp_path: Path) -> None:
+    """`lossproof board docs/board/records -o docs/board` writes it again, after new records, waivers or findings."""
+    kept = ROOT / "docs" / "board"
+    assert lossproof("board", str(kept / "records"), "-o", str(tmp_path)).exit_code == 0
+
+    def pages(folder: Path) -> dict[str, bytes]:
+        files = (path for path in folder.rglob("*") if path.is_file() and path.parent.name != "records")
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+    made, there = pages(tmp_path), pages(kept)
+    assert [name for name in sorted(made.keys() | there) if made.get(name) != there.get(name)] == []
