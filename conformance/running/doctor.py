@@ -207,7 +207,9 @@ def _packages() -> Iterator[tuple[str, str]]:
         extras = metadata("lossproof").get_all("Provides-Extra") or []
     except PackageNotFoundError:
         return
-    own = ["", *(e for e in extras if e not in {"all", "dev", *(a.name for a in adapter_packages())})]
+    # In metadata an extra's name has hyphens, whatever it is written with.
+    others = {"all", "dev", *(canonicalize_name(a.name) for a in adapter_packages())}
+    own = ["", *(e for e in extras if canonicalize_name(e) not in others)]
     for r in _requirements():
         if r.marker is None or any(r.marker.evaluate({"extra": extra}) for extra in own):
             yield canonicalize_name(r.name), _version(r.name)

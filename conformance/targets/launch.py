@@ -28,11 +28,13 @@ _GIB = 2**30
 @dataclass(frozen=True)
 class Processes:
     """Limits of targets in processes: how many run at once, seconds that one call may take, bytes of resident memory
-    that a process may have. ``jobs`` 0 is one for each core, ``memory`` 0 half of what the machine has."""
+    that a process may have, seconds that it may take to be ready, which are never fewer than those of a call.
+    ``jobs`` 0 is one for each core, ``memory`` 0 half of what the machine has."""
 
     jobs: int = 0
     timeout: float = TIMEOUT
     memory: int = 0
+    start: float = TIMEOUT
 
     @property
     def side_by_side(self) -> int:

@@ -66,6 +66,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
 
 def test_no_color_leaves_no_style(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     console().print("[bold red]bad[/]")
     assert "\x1b[" in capsys.readouterr().out, "sanity check: there are styles to leave out"
     monkeypatch.setenv("NO_COLOR", "1")

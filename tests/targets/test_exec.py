@@ -105,7 +105,13 @@ def test_a_command_has_no_environment_and_needs_a_process() -> None:
 def test_what_says_no_hello_in_time_is_quoted() -> None:
     text = r"no answer within 0\.2 s; it said no hello, and wrote on standard output 'ready'"
     with pytest.raises(UsageError, match=text):
-        selection.choose_targets(["exec:sh -c 'echo ready; sleep 60'"], Processes(timeout=0.2))
+        selection.choose_targets(["exec:sh -c 'echo ready; sleep 60'"], Processes(timeout=0.2, start=0.2))
+
+
+def test_the_time_of_a_call_is_not_that_of_a_start() -> None:
+    slow = shlex.join(["sh", "-c", f"sleep 1; exec {WORKER.removeprefix('exec:')}"])
+    (target,) = selection.choose_targets([f"exec:{slow}"], Processes(timeout=0.2))
+    selection.close([target])
 
 
 def test_a_command_is_judged_as_its_implementation_is() -> None:
