@@ -34,6 +34,8 @@ FORMAT = 2
 _READ = (1, FORMAT)
 _DEFAULTS = {f.name: f.default for f in fields(Observation) if f.name != "conventions"}
 _FLOATS = ("share", "ulp", "got", "allowed", "seconds")
+# Of an output that was not judged there are none.
+_MAY_LACK = frozenset({"got", "allowed"})
 _TEXTS = ("id", "output", "target", "verdict")
 _MORE_TEXTS = ("message", "profile", "met", "bits", "waiver", "note", "reduction")
 _COUNTS = ("rows", "classes", "memory")
@@ -90,6 +92,8 @@ def from_line(data: Mapping[str, Any]) -> Observation:
         raise TypeError("conventions are no texts by clause")
     for name in _FLOATS:
         value = values.get(name)
+        if value is None and name in values and name not in _MAY_LACK:
+            raise TypeError(f"{name} is no number")
         if value is not None and type(value) is not float:
             values[name] = float(value)
     for name in _COUNTS:

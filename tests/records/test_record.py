@@ -221,6 +221,8 @@ def test_evidence_holds_flags_and_no_secret() -> None:
         ("met", "w", "unknown error profile 'w'"),
         ("profile", 3, "profile is not a text"),
         ("message", None, "message is not a text"),
+        ("share", None, "share is no number"),
+        ("ulp", None, "ulp is no number"),
         ("conventions", ["4"], "conventions are no texts by clause"),
         ("conventions", {"4": 4}, "conventions are no texts by clause"),
     ],
