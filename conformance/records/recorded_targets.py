@@ -44,7 +44,10 @@ def recorded_targets(record: Record) -> list[Recorded]:
     try:
         # sanity check: a mapping of mappings; the header may be anything
         assert isinstance(described, Mapping)
-        return [_target(name, d) for name, d in described.items()]
+        found = [_target(name, d) for name, d in described.items()]
+        # sanity check: texts, which are compared and counted
+        assert all(isinstance(v, str) for t in found for named in (t.versions, t.facts) for v in named.values())
+        return found
     except (AssertionError, AttributeError, KeyError, TypeError, ValueError):
         raise UsageError(f"{record.path} is not a lossproof record; its header does not describe its targets") from None
 

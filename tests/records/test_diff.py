@@ -299,6 +299,10 @@ def test_foreign_files_are_one_clear_line(tmp_path: Path) -> None:
     for content, message in (
         ('{"lossproof":"record","format":1}\n', "its header does not describe its targets"),
         ('{"lossproof":"record","format":1,"targets":{"t":3}}\n', "its header does not describe its targets"),
+        (
+            '{"lossproof":"record","format":1,"targets":{"t":{"adapter":"t","device":"","mode":"","facts":{"cpu":{}}}}}\n',
+            "its header does not describe its targets",
+        ),
         ("hello\n", "is not a lossproof record"),
         (a.read_text().splitlines()[0] + '\n{"id":"a"}\n', "line 2 is not an observation"),
         (a.read_text().splitlines()[0] + "\nxx\n{}\n", "line 2 is not a JSON object"),
