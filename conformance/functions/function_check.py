@@ -15,7 +15,7 @@ from lossproof.functions.diagnosis import diagnosis
 from lossproof.functions.function_session import (
     NOT_EXPLORED,
     can_explore,
-    exploring,
+    explorer,
     live_session,
     quiet,
     started,
@@ -24,6 +24,7 @@ from lossproof.functions.hints import hints
 from lossproof.functions.memory.promise import is_of_memory, not_measured, with_memory
 from lossproof.functions.questions import Questions, asked_calls
 from lossproof.functions.trial_findings import TrialFindings
+from lossproof.running.continued import Continued
 from lossproof.running.report import Report, report
 from lossproof.running.session_options import DeckOptions
 from lossproof.targets import selection
@@ -59,12 +60,13 @@ def _checked(
     deck = DeckOptions(size=asked.deck, seed=asked.seed, ops=(op,), dtypes=dtypes)
     with quiet(found.prints):
         with closing(live_session(target, calls, deck, cache=asked.cache)) as session:
-            first = with_memory(session.source, declared, found)
-            if asked.explore:
-                explored = exploring(first, target, dtypes, declared, asked)
-                judged = _with_what_was_found(report(replace(session, source=explored)), explored.found)
-            else:
-                judged = report(replace(session, source=first))
+            source = with_memory(session.source, declared, found)
+            drawn = explorer(target, dtypes, declared, asked) if asked.explore else None
+            if drawn:
+                source = Continued(source, drawn.observations)
+            judged = report(replace(session, source=source))
+            if drawn:
+                judged = _with_what_was_found(judged, drawn.found)
         if not asked.explore and asked.calls is None:
             left_out.append(NOT_EXPLORED)
     left_out += _narrowed(op, dtypes, found.kinds)

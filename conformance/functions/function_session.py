@@ -29,15 +29,16 @@ from lossproof.functions.trial import Heard
 from lossproof.functions.trial_findings import TrialFindings
 from lossproof.records.waivers import Book, fails
 from lossproof.running import judgement_cache
+from lossproof.running.continued import Continued
 from lossproof.running.header import record_header
-from lossproof.running.session import Ended, Live, Session, Source
+from lossproof.running.session import Ended, Live, Session
 from lossproof.running.session_options import DeckOptions
 from lossproof.running.withheld import EVERYTHING, withheld
 from lossproof.targets.launch import Processes
 from lossproof.targets.target import Target
 
 if TYPE_CHECKING:
-    from lossproof.running.exploration import ThenExplored
+    from lossproof.running.exploration import Explorer
 
 _ASKED_BY = f"the deck {EVERYTHING} asks them"
 NOT_EXPLORED = "calls of any shape and option (explore=1000 draws a thousand)"
@@ -48,13 +49,13 @@ _KEPT = 1000
 @dataclass(frozen=True)
 class FunctionSession:
     """A session of a function, ``notes`` that say in a line each what is asked and what is not, and a context that
-    keeps to itself what the function ``prints``. ``explored`` is its source, if calls are drawn besides."""
+    keeps to itself what the function ``prints``. ``explored`` has what is found if calls are drawn besides."""
 
     session: Session
     notes: tuple[str, ...]
     quiet: Callable[[], AbstractContextManager[Any]]
     target: Target
-    explored: ThenExplored | None = None
+    explored: Explorer | None = None
 
     def close(self) -> None:
         """End its process, if it has one."""
@@ -124,11 +125,11 @@ def function_session(function: Any, declared: Declaration, asked: Questions) -> 
     header = record_header([target], calls, deck) | {ASKED_BY: _ASKED_BY}
     session = live_session(target, calls, deck, cache=asked.cache, header=header)
     session = replace(session, source=with_memory(session.source, declared, found))
-    explored = exploring(session.source, target, found.dtypes, declared, asked) if asked.explore else None
+    explored = explorer(target, found.dtypes, declared, asked) if asked.explore else None
     left += [] if explored else [NOT_EXPLORED]
     notes = (*found.notes, *(f"left out: {line}" for line in left))
     if explored:
-        session = replace(session, source=explored)
+        session = replace(session, source=Continued(session.source, explored.observations))
     return FunctionSession(session, notes, partial(quiet, found.prints), target, explored)
 
 
@@ -141,17 +142,16 @@ def can_explore(asked: Questions) -> None:
         raise UsageError(what_is_missing())
 
 
-def exploring(
-    first: Source, target: Target, dtypes: Sequence[str], declared: Declaration, asked: Questions
-) -> ThenExplored:
-    """Return a source that goes on where another one ends, with calls of a function's op that are drawn."""
-    from lossproof.running.exploration import ThenExplored, explored
+def explorer(target: Target, dtypes: Sequence[str], declared: Declaration, asked: Questions) -> Explorer:
+    """Return who draws calls of a function's op, of any shape and option."""
+    from lossproof.running.exploration import Explorer, explored
 
     def vary(call: Call) -> Call | None:
         return call if declared.variant is None else as_variant(call, declared.variant)
 
-    draw = partial(explored, [target], declared.op, dtypes, examples=asked.explore, seed=asked.seed, vary=vary)
-    return ThenExplored(first, draw)
+    return Explorer(
+        partial(explored, [target], declared.op, dtypes, examples=asked.explore, seed=asked.seed, vary=vary)
+    )
 
 
 def quiet(prints: bool) -> AbstractContextManager[Any]:

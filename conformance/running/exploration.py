@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,10 +17,8 @@ from lossproof.cases.explore.search import CLIMBED, search
 from lossproof.cases.simplify import simpler
 from lossproof.core.call import Call
 from lossproof.core.observation import Observation
-from lossproof.records.waivers import Book, fails, verdict
+from lossproof.records.waivers import fails, verdict
 from lossproof.running.loop import run
-from lossproof.running.session import Source
-from lossproof.running.timing import Clock
 from lossproof.targets.target import Target
 
 Mark = Callable[[Observation], Observation]
@@ -44,48 +42,17 @@ class Exploration:
 
 
 @dataclass
-class ThenExplored:
-    """A source that goes on where another one ends: its targets are explored, and the observations of the call that
-    exploration ``found`` failing follow. Targets that are lost are asked no more."""
+class Explorer:
+    """An explorer, whose exploration begins when its observations are asked for; then it has ``found`` something, or
+    nothing."""
 
-    first: Source
     explore: Callable[[], Exploration]
     found: Exploration = field(default_factory=Exploration)
 
-    @property
-    def targets(self) -> Sequence[Target]:
-        """The targets of the other one."""
-        return self.first.targets
-
-    @property
-    def clock(self) -> Clock:
-        """The clock of the other one."""
-        return self.first.clock
-
-    @property
-    def seconds(self) -> float:
-        """The seconds that it took, so far."""
-        return self.first.seconds
-
-    @property
-    def lost(self) -> Mapping[str, str]:
-        """Why targets were asked no more, by their names."""
-        return self.first.lost
-
-    def observations(self) -> Generator[Observation]:
-        """Every observation of the other one, its conclusions too, and then those of the call that fails."""
-        yield from self.first.observations()
-        if not self.lost:
-            self.found = self.explore()
-            yield from self.found.observations
-
-    def book_in_force(self, book: Book) -> Book:
-        """The book of the other one."""
-        return self.first.book_in_force(book)
-
-    def close(self) -> None:
-        """End the targets."""
-        self.first.close()
+    def observations(self) -> list[Observation]:
+        """Explore, and return the observations of the call that fails, if any does."""
+        self.found = self.explore()
+        return self.found.observations
 
 
 class _Failing(Exception):  # noqa: N818 (what is looked for is no error)

@@ -3,8 +3,7 @@ tensors that are made where it is, and what it took at most is compared."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from lossproof.cases.sweeps.giants import GROWTH_CASES, GROWTH_FAMILY, LIMITS, GiantCall, Limits, giant_call
 from lossproof.core.clauses import MEMORY
@@ -12,53 +11,10 @@ from lossproof.core.formats import FLOAT32
 from lossproof.core.observation import Observation
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.trial_findings import TrialFindings
-from lossproof.records.waivers import Book
+from lossproof.running.continued import Continued
 from lossproof.running.session import Source
 from lossproof.running.sweeping.giant_session import Giants
-from lossproof.running.timing import Clock
 from lossproof.targets.target import Target
-
-
-@dataclass
-class WithMemory:
-    """A source: the observations of another one, and then those of the shapes that memory is measured on."""
-
-    source: Source
-    shapes: Giants
-
-    @property
-    def targets(self) -> Sequence[Target]:
-        """The target."""
-        return self.source.targets
-
-    @property
-    def clock(self) -> Clock:
-        """The clock of both."""
-        return self.source.clock
-
-    @property
-    def seconds(self) -> float:
-        """The seconds that it took, so far."""
-        return self.source.seconds
-
-    @property
-    def lost(self) -> Mapping[str, str]:
-        """Why the target was asked no more."""
-        return self.source.lost
-
-    def observations(self) -> Generator[Observation]:
-        """Every observation of the one, then of the other."""
-        yield from self.source.observations()
-        if not self.lost:
-            yield from self.shapes.observations()
-
-    def book_in_force(self, book: Book) -> Book:
-        """The session's book."""
-        return book
-
-    def close(self) -> None:
-        """End the target."""
-        self.source.close()
 
 
 def with_memory(source: Source, d: Declaration, found: TrialFindings, limits: Limits = LIMITS) -> Source:
@@ -66,7 +22,8 @@ def with_memory(source: Source, d: Declaration, found: TrialFindings, limits: Li
     if not d.memory:
         return source
     calls = memory_calls(source.targets[0], d, found, limits)
-    return WithMemory(source, Giants(source.targets, calls, fresh=False, clock=source.clock))
+    shapes = Giants(source.targets, calls, fresh=False, clock=source.clock)
+    return Continued(source, shapes.observations)
 
 
 def memory_calls(target: Target, d: Declaration, found: TrialFindings, limits: Limits = LIMITS) -> list[GiantCall]:
