@@ -27,6 +27,8 @@ _WORDS = 240
 _PRINTED = 1 << 14
 _QUOTED = 80
 _FAREWELL = 2.0
+# A process that hangs on a machine that is busier than this waits no longer.
+MOST_CROWDED = 8.0
 
 
 class Fault(Exception):  # noqa: N818 (an answer of the process, not a fault of the suite)
@@ -160,7 +162,7 @@ class Process:
             raise Fault("resource", text, self._tail(), alone=first)
         # The import of a framework takes seconds, however short its calls are to be.
         longest = limits.timeout if self.asked else max(limits.timeout, limits.start)
-        if seconds > longest:
+        if seconds > longest and seconds > longest * crowding():
             self.kill()
             raise Fault("timeout", f"no answer within {longest:g} s", self._tail(), alone=first)
         # A child that inherited the pipe keeps it open when the process is gone.
@@ -228,6 +230,16 @@ def last_words(printed: str) -> str:
         lines = [*lines[max(0, fatal - 1) : fatal + 1], *(own or places)[:1]]
     text = " ".join(" ".join(lines).split())
     return text if len(text) <= _WORDS else f"...{text[3 - _WORDS :]}"
+
+
+def crowding() -> float:
+    """Return how many processes there are for a core, by the load of the last minute, at least 1 and at most
+    ``MOST_CROWDED``: the time that a call may take is for a process that has a core to itself."""
+    try:
+        load = os.getloadavg()[0]
+    except OSError:
+        return 1.0
+    return min(max(1.0, load / (os.cpu_count() or 1)), MOST_CROWDED)
 
 
 def resident_memory(pid: int) -> int:

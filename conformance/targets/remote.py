@@ -23,7 +23,7 @@ from lossproof.core.errors import UsageError
 from lossproof.targets.introduced import Introduced
 from lossproof.targets.launch import Launch, Processes
 from lossproof.targets.lost import NotStartingError, TargetLostError
-from lossproof.targets.process import Fault, Process
+from lossproof.targets.process import MOST_CROWDED, Fault, Process
 from lossproof.targets.replies import check_hello, outcome_of
 from lossproof.targets.target import with_variables
 
@@ -180,7 +180,7 @@ class Lane:
         # sanity check: start leaves a process or raises
         assert self._process is not None
         numbers = [next(self._ids) for _ in problems]
-        limit = 2 * self.limits.timeout
+        limit = 2 * MOST_CROWDED * self.limits.timeout
         how = {"watch": watch, "alone": alone, "limit": limit}
         requests = [
             wire.pack({"kind": "evaluate", "id": i, "problem": p, **how})

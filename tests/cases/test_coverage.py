@@ -19,6 +19,7 @@ from lossproof.cases.coverage.matrix import Coverage, coverage, unlimited
 from lossproof.cli.main import cli
 from lossproof.core.call import Call
 from tests.support.decks import whole
+from tests.support.thinned import nightly
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,7 @@ def test_no_cell_is_empty(deck: Sequence[Call], capabilities: Capabilities) -> N
     assert list(coverage(deck, capabilities).empty()) == []
 
 
+@nightly
 def test_another_seed_leaves_no_cell_empty_either() -> None:
     assert list(coverage(select(seed=1), unlimited()).empty()) == []
 

@@ -30,6 +30,7 @@ from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS, validate
 from tests.support.deck_ids import COMMAND, KEPT, differences, order, read
 from tests.support.decks import drawn, whole
+from tests.support.thinned import nightly
 
 PROGRAM = "from tests.support.deck_ids import made; import json; print(json.dumps(made()))"
 ROOT = Path(__file__).parents[2]
@@ -70,7 +71,9 @@ def test_differences_between_decks_name_cases_and_families() -> None:
     assert differences("smoke", old, reversed(old)) == ""
 
 
-@pytest.mark.parametrize("disabled", ["AVX512F AVX512CD AVX512_SKX AVX2 FMA3", "AVX512_SKX"])
+@pytest.mark.parametrize(
+    "disabled", ["AVX512F AVX512CD AVX512_SKX AVX2 FMA3", pytest.param("AVX512_SKX", marks=nightly)]
+)
 def test_cases_do_not_depend_on_cpu_features(disabled: str) -> None:
     # Features that this machine lacks, or that numpy was built to require, only give a warning.
     environment = {**os.environ, "NPY_DISABLE_CPU_FEATURES": disabled}

@@ -21,6 +21,7 @@ from tests.mutants.matrix.verify import Verified, verified
 from tests.spec import table as coverage
 from tests.spec.registry import CLAUSES
 from tests.support.decks import whole
+from tests.support.thinned import WHOLE
 
 MUTANTS = collect()
 WRONG = [m for m in MUTANTS.values() if m.kind == "mutant"]
@@ -28,10 +29,14 @@ CONTROLS = [m for m in MUTANTS.values() if m.kind == "control"]
 RECORD = read()
 
 
+# In the runs of every change a control takes a turn of so many, at night all calls.
+TURNS = 2
+
+
 @pytest.fixture(scope="session")
 def found() -> Verified:
     """One run of everything: truth is shared by all mutants."""
-    return verified(MUTANTS, whole(), RECORD)
+    return verified(MUTANTS, whole(), RECORD, turns=1 if WHOLE else TURNS)
 
 
 @pytest.mark.parametrize("mutant", WRONG, ids=lambda m: m.id)

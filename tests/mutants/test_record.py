@@ -132,6 +132,19 @@ def test_parts_of_the_deck_say_together_what_it_says_in_one_process(record: Reco
     assert sum(kill.judged for (name, _), kill in alone.items() if name == CONTROL.id) >= judged / 2
 
 
+def test_controls_that_take_turns_meet_the_whole_deck_together(deck: list[Call]) -> None:
+    controls = [m for m in MUTANTS.values() if m.kind == "control" and m.op == "softmax"]
+
+    def judged(turns: int) -> list[int]:
+        found = recorded({m.id: m for m in controls}, deck, Record(), processes=1, turns=turns)
+        assert not any(kill.killed for kill in found.values())
+        return [kill.judged for (_, dtype), kill in found.items() if dtype == "float32"]
+
+    alone, taken = judged(1), judged(len(controls))
+    assert max(taken) < max(alone) / 2
+    assert sum(taken) >= 0.8 * max(alone)
+
+
 def test_a_witness_that_ordinary_calls_kill_is_none() -> None:
     found = read()
     family, key = next(iter(found.witnesses.items()))

@@ -17,8 +17,9 @@ from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record, to_line
 from lossproof.running import header
 from lossproof.running.loop import run
-from lossproof.targets import selection
+from lossproof.targets import process, selection
 from lossproof.targets.launch import Launch, Processes
+from lossproof.targets.process import MOST_CROWDED, crowding
 from lossproof.targets.target import spec
 from tests.support.views import lossproof
 
@@ -106,6 +107,28 @@ def test_what_says_no_hello_in_time_is_quoted() -> None:
     text = r"no answer within 0\.2 s; it said no hello, and wrote on standard output 'ready'"
     with pytest.raises(UsageError, match=text):
         selection.choose_targets(["exec:sh -c 'echo ready; sleep 60'"], Processes(timeout=0.2, start=0.2))
+
+
+@pytest.mark.parametrize(("load", "crowded"), [(0.0, 1.0), (2.0, 1.0), (3.0, 1.5), (1e6, MOST_CROWDED), (None, 1.0)])
+def test_three_processes_for_two_cores_have_two_thirds_of_one(
+    load: float | None, crowded: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loads() -> tuple[float, float, float]:
+        if load is None:
+            raise OSError
+        return load, 0.0, 0.0
+
+    monkeypatch.setattr(os, "getloadavg", loads)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert crowding() == crowded
+
+
+def test_a_busy_machine_gives_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    late = shlex.join(["sh", "-c", "sleep 0.6; echo too late; exit 3"])
+    for crowded, said in ((1.0, r"no answer within 0\.2 s"), (MOST_CROWDED, "ended with exit code 3")):
+        monkeypatch.setattr(process, "crowding", lambda crowded=crowded: crowded)
+        with pytest.raises(UsageError, match=said):
+            selection.choose_targets([f"exec:{late}"], Processes(timeout=0.2, start=0.2))
 
 
 def test_the_time_of_a_call_is_not_that_of_a_start() -> None:

@@ -41,6 +41,7 @@ from lossproof.judging.judge import Judged, judge_stack
 from lossproof.truth.bounds.error_model import Model
 from lossproof.truth.truth import Truth, truth
 from tests.support.decks import drawn
+from tests.support.thinned import WHOLE, at_least, thinned
 
 pytestmark = pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
 
@@ -165,9 +166,13 @@ def compared(call: Call, profile: str) -> Iterator[tuple[str, Compared]]:
                     assert not sharp or same(summary[ULP], judged.ulp[0], slack), f"{call.id} {name}: ulp"
 
 
+# One of so many calls is taken where the tests are not whole.
+ONE_OF = 5
+
+
 @cache
 def calls() -> tuple[Call, ...]:
-    return tuple(sample())
+    return tuple(thinned(sample(), to=ONE_OF))
 
 
 @pytest.mark.parametrize("op", ["softmax", "log_softmax", "nll_loss", "cross_entropy"])
@@ -178,14 +183,14 @@ def test_the_pass_says_what_the_arrays_say(op: str) -> None:
             assert not both.differ(), f"{name}: {both.differ()}"
             seen += 1
             regular.add(call.id)
-    assert seen > 3000
+    assert seen > at_least(3000, to=ONE_OF)
     assert len(regular) > 0.4 * sum(c.problem.op == op for c in calls())
 
 
 @pytest.mark.parametrize("op", ["softmax", "log_softmax", "nll_loss", "cross_entropy"])
 def test_the_pass_encloses_what_arb_encloses(op: str) -> None:
     seen = 0
-    for call in [c for c in calls() if c.problem.op == op and c.problem.x.size <= 64][::4]:
+    for call in [c for c in calls() if c.problem.op == op and c.problem.x.size <= 64][:: 4 if WHOLE else 1]:
         p = plain(call.problem)
         exact = truth([p], precision=300)
         batch = exact.batch

@@ -36,14 +36,18 @@ def recorded(
     *,
     processes: int = 0,
     controls: bool = True,
+    turns: int = 1,
     ordinary: Iterable[Key] = (),
 ) -> Matrix:
     """(mutant id, dtype) -> what becomes of it by the calls that are recorded.
 
-    Controls, and mutants that a clause allows, are put to every call, unless ``controls`` is false. Witnesses, and
-    those of ``ordinary``, are put to all ordinary calls; where a mutant need not be killed it is put to one call.
+    Controls, and mutants that a clause allows, are put to every call, unless ``controls`` is false. Of several
+    ``turns`` a control takes one: every group of calls meets some controls, and every control some groups of each
+    kind. Witnesses, and those of ``ordinary``, are put to all ordinary calls; where a mutant need not be killed it is
+    put to one call.
     """
-    jobs = _jobs(mutants, list(calls), record, controls=controls, ordinary={*record.witnesses.values(), *ordinary})
+    everyone = {*record.witnesses.values(), *ordinary}
+    jobs = _jobs(mutants, list(calls), record, controls=controls, turns=turns, ordinary=everyone)
     return merged(in_processes(_play, _parts(jobs), lambda part: sum(map(_cost, part)), processes))
 
 
@@ -74,7 +78,13 @@ def _cost(job: _Job) -> int:
 
 
 def _jobs(
-    mutants: Mapping[str, Mutant], calls: Sequence[Call], record: Record, *, controls: bool, ordinary: set[Key]
+    mutants: Mapping[str, Mutant],
+    calls: Sequence[Call],
+    record: Record,
+    *,
+    controls: bool,
+    turns: int,
+    ordinary: set[Key],
 ) -> list[_Job]:
     everywhere: dict[Key, list[Mutant]] = {}
     by_reference: dict[tuple[str, str, str], dict[str, None]] = {}
@@ -94,12 +104,12 @@ def _jobs(
         if name in mutants:
             witnesses.setdefault((mutants[name].op, dtype), []).append(mutants[name])
     jobs, all_known = [], known(mutants.values())
-    for group in groups(calls):
+    for number, group in enumerate(groups(calls)):
         p = group[0].outline
         place = (p.op, p.dtype)
         asked: dict[str, dict[int, None]] = {}
-        for m in everywhere.get(place, ()) if controls else ():
-            if takes(m, p) and is_put(m, group):
+        for turn, m in enumerate(everywhere.get(place, ()), number) if controls else ():
+            if takes(m, p) and is_put(m, group) and (m.kind != "control" or turn % turns == 0):
                 asked[m.id] = dict.fromkeys(range(len(group)))
         for m in [m for m in below.get(place, ()) if takes(m, p)]:
             asked.setdefault(m.id, {})[0] = None
@@ -128,9 +138,11 @@ class Verified:
     troubles: Mapping[str, str]
 
 
-def verified(mutants: Mapping[str, Mutant], calls: Sequence[Call], record: Record, *, processes: int = 0) -> Verified:
+def verified(
+    mutants: Mapping[str, Mutant], calls: Sequence[Call], record: Record, *, processes: int = 0, turns: int = 1
+) -> Verified:
     """Put the record to the test. For mutants of which it does not hold the whole deck says what is true."""
-    kills = recorded(mutants, calls, record, processes=processes)
+    kills = recorded(mutants, calls, record, processes=processes, turns=turns)
     found = troubles(mutants, record, kills)
     if found:
         kills |= matrix({name: mutants[name] for name in found}, calls, processes=processes)
