@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from lossproof.adapters import local
 from lossproof.adapters.numpy import ADAPTER
 from lossproof.adapters.protocol import Capabilities, Problem
 from lossproof.cases.catalogue import select
@@ -73,6 +75,21 @@ def test_a_problem_fills_its_cells() -> None:
         *(("options", name) for name in ("reduction sum", "index targets", "weights", "ignore_index")),
         *(("options", name) for name in ("labels of int64", "value alone")),
     }
+
+
+def test_who_is_asked_later_is_told_the_same() -> None:
+    """What a call fills is found once, and refusals of labels look at the labels of large calls, too."""
+    calls = select("smoke", ops=["nll_loss"], dtypes=["float32"])
+    fixed = replace(unlimited(), fixed_ignore_index=-100)
+    for capabilities in (unlimited(), fixed, unlimited()):
+        expected = Counter(
+            (cell, p.op, p.dtype)
+            for p in (each.problem for call in calls for each in call.calls)
+            if not local.refusal("", capabilities, p)
+            for cell in set(cells(p))
+        )
+        assert coverage(calls, capabilities).counts == expected
+    assert coverage(calls, fixed).counts.total() < coverage(calls, unlimited()).counts.total()
 
 
 def test_cells_are_distinct_and_every_table_has_some() -> None:

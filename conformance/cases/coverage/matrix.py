@@ -74,11 +74,23 @@ def unlimited(compile_cost: str = "none") -> Capabilities:
 def coverage(calls: Iterable[Call], capabilities: Capabilities) -> Coverage:
     """Count what a deck asks of a target with these capabilities: what it is given and does not refuse."""
     counts: Counter[Asked] = Counter()
+    # Labels and probabilities are looked at by those alone that refuse some.
+    looks = capabilities.normalised_targets or capabilities.fixed_ignore_index is not None
     for call in calls:
         if not local.takes(capabilities, call.tier):
             continue
         for each in call.calls:
-            p = each.problem
+            p = each.problem if looks else each.outline
             if not local.refusal("", capabilities, p):
-                counts.update((cell, p.op, p.dtype) for cell in set(cells(p)))
+                counts.update((cell, p.op, p.dtype) for cell in _filled(each))
     return Coverage(capabilities, counts)
+
+
+# By content: several targets, or modes of one, are asked about one deck, whose large problems are made again each time.
+_FILLED: dict[str, frozenset[CoverageCell]] = {}
+
+
+def _filled(call: Call) -> frozenset[CoverageCell]:
+    if call.content not in _FILLED:
+        _FILLED[call.content] = frozenset(cells(call.problem))
+    return _FILLED[call.content]
