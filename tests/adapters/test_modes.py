@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,21 +20,26 @@ from lossproof.repro.program import reproduce
 from lossproof.running.loop import run
 from lossproof.targets.target import Target, load_adapter
 from tests.adapters.test_adapters import PROBLEMS, assert_scripts_print, is_left_out
+from tests.support.thinned import nightly
 
 INF = math.inf
 # Dear modes answer a few; what they have in common with the others is in the lines that these run through.
 FEW = ("log_softmax-cube", "cross_entropy", "probabilities-smoothed")
 
 
-def modes() -> Iterator[tuple[str, str]]:
+def modes() -> Iterator[Any]:
     for name in ("torch", "tensorflow", "jax"):
         try:
-            yield from ((name, mode) for mode in load_adapter(name).capabilities().modes[1:])
+            c = load_adapter(name).capabilities()
         except UsageError:
             continue
+        for mode in c.modes[1:]:
+            # Minutes, cold, for what the smoke deck asks of them, too.
+            dear = c.in_mode(mode).compile_cost == "dear"
+            yield pytest.param((name, mode), id=f"{name}+{mode}", marks=nightly if dear else ())
 
 
-@pytest.fixture(scope="module", params=list(modes()), ids="+".join)
+@pytest.fixture(scope="module", params=list(modes()))
 def target(request: pytest.FixtureRequest) -> Target:
     name, mode = request.param
     return Target(load_adapter(name), mode)

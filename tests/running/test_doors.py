@@ -20,6 +20,7 @@ from lossproof.records.record import read_record
 from lossproof.records.waivers import fails
 from lossproof.running.detached import FOLLOW
 from tests.support import wrong_adapters as wrong
+from tests.support.thinned import nightly
 from tests.support.views import lossproof, python
 
 WRONG = f"{Path(wrong.__file__)}:"
@@ -169,6 +170,8 @@ def suite(folder: Path, *options: str, asked: tuple[str, ...] = EVERY) -> tuple[
     return found, result.stdout
 
 
+# Two workers find what one does, which the next test tells.
+@nightly
 def test_pytest(expected: Found, tmp_path: Path) -> None:
     found, output = suite(tmp_path, "-k", "not explore")
     assert found == expected, output[-3000:]

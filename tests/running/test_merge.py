@@ -23,6 +23,7 @@ from lossproof.core.observation import Observation
 from lossproof.running import merge
 from lossproof.running.conclusions import Conclusions
 from lossproof.running.merge import shares
+from tests.support.thinned import nightly
 from tests.support.timeless import timeless_lines
 from tests.support.views import install, lossproof
 
@@ -169,7 +170,7 @@ def parts_of(of: int, *names: Any, **filters: Any) -> list[list[Call]]:
     return [select(*names, **filters, division=division, index=i) for i in range(1, of + 1)]
 
 
-@pytest.mark.parametrize("of", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize("of", [1, 2, 3, 7, pytest.param(1000, marks=nightly)])
 def test_each_call_is_in_one_part_as_the_division_says(of: int) -> None:
     whole, division = select("smoke"), divide(of, "smoke")
     expected = shares(whole, division, of)

@@ -26,7 +26,7 @@ def test_a_correct_target_passes_from_any_directory(tmp_path: Path) -> None:
 def test_numpy_may_be_told_to_raise(tmp_path: Path) -> None:
     """By another plugin, or by the project whose tests these run beside."""
     (tmp_path / "strict.py").write_text("import numpy\nnumpy.seterr(all='raise')\n")
-    options = ("-q", "-p", "strict", "--lossproof-target", "numpy", *ONE_EXPLORED)
+    options = ("-q", "-p", "strict", "--lossproof-target", "numpy", "--lossproof-dtype", "float16", *ONE_EXPLORED)
     result = python(*SUITE, *options, path=tmp_path, cwd=tmp_path, compiled=True)
     assert result.returncode == 0, result.stdout[-3000:]
     assert "subtests passed" in result.stdout
