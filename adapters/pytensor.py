@@ -13,10 +13,14 @@ _MODES = {"c": ("FAST_RUN", "pytensor"), "numba": ("NUMBA", "numba"), "jax": ("J
 
 
 def _compiled(p: Problem, mode: str, given: Sequence[str], lines: Sequence[str], outputs: Sequence[str]) -> List[str]:
-    """Write symbols for the arrays, the graph, and the function that is compiled of it."""
+    """Write a function that makes symbols for the arrays, the graph, and what is compiled of it, and call it.
+
+    Symbols have the names of the arrays, which the program still takes: they are the function's own.
+    """
     symbols = ['%s = pt.tensor("%s", dtype="%s", shape=%r)' % (n, n, p.dtype, (None,) * p.x.ndim) for n in given]
     arguments = '[%s], [%s], mode="%s"' % (", ".join(given), ", ".join(outputs), _MODES[mode][0])
-    return [*symbols, *lines, 'program = pytensor.function(%s, on_unused_input="ignore")' % arguments]
+    graph = [*symbols, *lines, 'return pytensor.function(%s, on_unused_input="ignore")' % arguments]
+    return ["def graph():", *("    " + line for line in graph), "", "program = graph()"]
 
 
 ADAPTER = ProgramAdapter(

@@ -38,13 +38,13 @@ ON_TORCH = (
 ADAPTERS = (
     *("torch", "tensorflow", "jax", "keras", "numpy", "tinygrad", "onnxruntime", "ncnn", "iree", "tfjs"),
     *("mlx", "paddle"),
-    *("autograd", "dask", "onnx", "openvino", "optax", "scipy"),
+    *("autograd", "dask", "onnx", "openvino", "optax", "pytensor", "scipy"),
     *ON_TORCH,
 )
 # Those whose scripts need NumPy, too, for arrays of an exact dtype.
 WITH_NUMPY = (
     *("tinygrad", "ncnn", "iree", "mlx", "paddle"),
-    *("autograd", "dask", "onnx", "openvino", "scipy"),
+    *("autograd", "dask", "onnx", "openvino", "pytensor", "scipy"),
 )
 # Those that start threads when they are imported: no process that has them can be forked.
 THREADED = ("onnxruntime", "openvino")

@@ -58,11 +58,11 @@ def test_every_target_of_a_record_is_condensed_into_a_file_of_its_name_and_versi
 
 def test_no_place_of_the_machine_is_in_it(tmp_path: Path) -> None:
     name = "/home/me/kernels/mine.py:ADAPTER@/home/me/env/bin/python"
-    ended = 'ended: File "/home/me/env/lib/x.py", line 3, see https://example.org/a/b and softmax/float32/hot'
+    ended = f'{name} ended: File "/home/me/env/lib/x.py", line 3, see https://example.org/a/b and softmax/float32/hot'
     found = [replace(o, message=ended, note=ended) for o in observations(name, failed=1)]
     (made,) = condense(write(tmp_path / "r.jsonl", header(name), found))
     assert made.name == "torch"
-    said = 'ended: File "x.py", line 3, see https://example.org/a/b and softmax/float32/hot'
+    said = 'torch ended: File "x.py", line 3, see https://example.org/a/b and softmax/float32/hot'
     assert {made.waived[0].message, made.failures[0].message, *made.notes, *made.not_given} == {said}
     assert "/home" not in condensed_text(made)
     assert made.machine["platform"] == "Linux, glibc2.36"

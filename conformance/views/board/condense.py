@@ -79,14 +79,16 @@ def condense(path: str | Path, *, date: str = "", waivers: Sequence[str] = ()) -
     of_implementation: dict[str, list[str]] = defaultdict(list)
     for t in there:
         of_implementation[t.implementation].append(t.name)
+    names = {t.name: _ENVIRONMENT.sub("", shown_names(record.header).get(t.name, t.name)) for t in there}
     for o in record:
         marked = o if o.waiver else book.mark(o)
+        if "@" in marked.message + marked.note:
+            marked = replace(marked, message=_renamed(marked.message, names), note=_renamed(marked.note, names))
         meant = of_implementation.get(o.target, []) if is_of_implementation(o.id) else []
         for name in meant or [o.target]:
             if name in gathered:
                 gathered[name].add(marked if name == marked.target else replace(marked, target=name))
     end = record.end()
-    names = {t.name: _ENVIRONMENT.sub("", shown_names(record.header).get(t.name, t.name)) for t in there}
     return [_condensed(record, t, names[t.name], gathered[t.name], date or _day(record.path), end) for t in there]
 
 
@@ -131,6 +133,13 @@ def _condensed(
         not_given=_counted(sorted(((reason, n) for (_, reason), n in g.summary.unsupported.items()), key=_most)),
         notes=_counted((note, n) for (_, note), (n, _) in sorted(g.summary.notes.items())),
     )
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    """The text with the names that targets have on the board; the longest first, since one may begin another."""
+    for name in sorted(names, key=len, reverse=True):
+        text = text.replace(name, names[name])
+    return text
 
 
 def _without_folders(text: str) -> str:
