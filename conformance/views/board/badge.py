@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
+from lossproof.views.board.release_history import counted
 from lossproof.views.board.standings import CONFORMS, DEVIATES, FAILS, NONCONFORMING, Standing
 
 LABEL = "lossproof"
@@ -15,11 +16,10 @@ _SIZE = 11
 
 def badge_text(s: Standing) -> str:
     """Return what the badge says of a target."""
-    n = len(s.findings)
     if s.verdict == FAILS:
-        return f"{s.failed} unexplained failure{'s' * (s.failed != 1)}"
+        return counted(s.failed, "unexplained failure")
     if s.verdict == DEVIATES:
-        return f"{n} known deviation{'s' * (n != 1)}"
+        return counted(len(s.findings), "known deviation")
     return s.verdict
 
 

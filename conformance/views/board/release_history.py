@@ -32,6 +32,11 @@ class ReleaseChange:
     now: str
 
 
+def counted(n: int, word: str) -> str:
+    """A number with its word, which is told in the plural but for one."""
+    return f"{n:,} {word}{'s' * (n != 1)}"
+
+
 def by_release(records: Iterable[Condensed]) -> dict[str, list[Condensed]]:
     """Order condensed records: targets by name, and each target's releases from the oldest to the newest."""
     found: dict[str, list[Condensed]] = {}
@@ -111,7 +116,7 @@ def _failed_of(cell: CondensedCell) -> str:
 
 
 def _deviations(before: Condensed, after: Condensed) -> Iterator[tuple[str, str, str, str]]:
-    was, now = ({w.name: f"{w.count} outputs" for w in c.waived} for c in (before, after))
+    was, now = ({w.name: counted(w.count, "output") for w in c.waived} for c in (before, after))
     for name in sorted(was.keys() ^ now.keys()):
         yield "known deviation", name, was.get(name, "absent"), now.get(name, "absent")
 
