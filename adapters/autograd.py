@@ -31,14 +31,15 @@ ADAPTER = ProgramAdapter(
         "log_softmax": "log_softmax({x}, {axis})",
         **numpy_like("anp", cast="{a}.astype('{t}')"),
     },
-    # Gradients of where, mean and max are float64 (docs/findings.md); those who want float32 round them.
+    # Derivatives of where, mean and max are float64 (docs/findings.md); those who want float32 round them.
     derivatives={
         "vjp": "vjp = make_vjp(f)(x)[0](cotangent).astype(x.dtype)",
-        "jvp": "jvp = make_jvp(f)(x)(tangent)[1]",
+        "jvp": "jvp = make_jvp(f)(x)(tangent)[1].astype(x.dtype)",
         "hvp": "hvp = make_jvp(lambda x: make_vjp(f)(x)[0](cotangent))(x)(tangent)[1].astype(x.dtype)",
         "grad_target": "grad_target = make_vjp(lambda q: of_target(x, q))(target)[0](cotangent).astype(x.dtype)",
         "mixed": "of_x = lambda x: make_vjp(of_target, 1)(x, target)[0](cotangent)\n"
         "mixed = make_vjp(of_x)(x)[0](target_tangent).astype(x.dtype)",
-        "jvp_target": "jvp_target = make_jvp(lambda q: of_target(x, q))(target)(target_tangent)[1]",
+        "jvp_target": "of_q = lambda q: of_target(x, q)\n"
+        "jvp_target = make_jvp(of_q)(target)(target_tangent)[1].astype(x.dtype)",
     },
 )
