@@ -19,8 +19,11 @@ def _loss(p: Problem, mode: str) -> str:
 def _refuse(p: Problem, mode: str) -> str:
     if p.target is None or p.has_probability_target:
         return ""
-    # MLX reads where a label says, whether there is memory or not.
-    far = 2 * p.x.shape[p.axis]
+    classes = p.x.shape[p.axis]
+    # MLX reads where a label says, whether there is memory or not, and the gradient writes there.
+    if set(p.want) - {"value", "jvp"} and ((p.target >= classes) | (p.target < -classes)).any():
+        return "the gradient of a label out of range writes to memory that is not its own"
+    far = 2 * classes
     return "a label far out of range may end the process" if (abs(p.target) > far).any() else ""
 
 
