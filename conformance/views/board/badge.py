@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
-from lossproof.views.board.release_history import counted
+from lossproof.views.board.release_history import count_text
 from lossproof.views.board.standings import CONFORMS, DEVIATES, FAILS, NONCONFORMING, Standing
 
 LABEL = "lossproof"
@@ -17,9 +17,9 @@ _SIZE = 11
 def badge_text(s: Standing) -> str:
     """Return what the badge says of a target."""
     if s.verdict == FAILS:
-        return counted(s.failed, "unexplained failure")
+        return count_text(s.failed, "unexplained failure")
     if s.verdict == DEVIATES:
-        return counted(len(s.findings), "known deviation")
+        return count_text(len(s.findings), "known deviation")
     return s.verdict
 
 

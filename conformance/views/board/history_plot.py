@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape
 
 from lossproof.views.board.condensed import Condensed
-from lossproof.views.board.release_history import bounded_cells, counted, failing
+from lossproof.views.board.release_history import bounded_cells, count_text, failing
 
 _WIDTH, _LEFT, _RIGHT = 720, 56, 16
 _BARS, _GAP, _SHARES, _BELOW = 120, 56, 120, 34
@@ -19,7 +19,8 @@ def history_svg(releases: Sequence[Condensed]) -> str:
     xs = [_LEFT + step * (i + 0.5) for i in range(len(releases))]
     height = _TOP + _BARS + _GAP + _SHARES + _BELOW
     said = "; ".join(
-        f"{c.version}: {counted(_failed(c), 'failure')}, {counted(_waived(c), 'known deviation')}" for c in releases
+        f"{c.version}: {count_text(_failed(c), 'failure')}, {count_text(_waived(c), 'known deviation')}"
+        for c in releases
     )
     body = "".join([*_bars(releases, xs, step), *_worst_shares(releases, xs), *_versions(releases, xs, height)])
     return (

@@ -12,7 +12,7 @@ from lossproof.views.board.badge import badge_text
 from lossproof.views.board.condensed import Condensed
 from lossproof.views.board.convention_titles import GRADES, convention_title
 from lossproof.views.board.findings import ToldFinding, clause_texts, finding_of_waiver, known_findings
-from lossproof.views.board.release_history import counted
+from lossproof.views.board.release_history import count_text
 from lossproof.views.board.standings import (
     ABSENT,
     WORDS,
@@ -175,9 +175,9 @@ def _lead(s: Standing) -> str:
     offered = sum(cell_standing(cell) != ABSENT for cell in s.cells.values())
     ended = "" if c.complete else " The run was cut short."
     return (
-        f"{counted(s.judged, 'output')} of {counted(c.cases, 'case')} were judged on {c.date}, in "
-        f"{counted(offered, 'combination')} of operation and dtype ({c.deck_size or 'own'} deck). Cases that deviate "
-        f"as a finding says: {c.cases_waived:,}; outputs that fail without an explanation: {s.failed:,}.{ended}"
+        f"{count_text(s.judged, 'output')} of {count_text(c.cases, 'case')} were judged on {c.date}, in "
+        f"{count_text(offered, 'combination')} of operation and dtype ({c.deck_size or 'own'} deck). Cases that "
+        f"deviate as a finding says: {c.cases_waived:,}; outputs that fail without an explanation: {s.failed:,}.{ended}"
     )
 
 

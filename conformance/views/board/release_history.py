@@ -32,7 +32,7 @@ class ReleaseChange:
     now: str
 
 
-def counted(n: int, word: str) -> str:
+def count_text(n: int, word: str) -> str:
     """A number with its word, which is told in the plural but for one."""
     return f"{n:,} {word}{'s' * (n != 1)}"
 
@@ -116,7 +116,7 @@ def _failed_of(cell: CondensedCell) -> str:
 
 
 def _deviations(before: Condensed, after: Condensed) -> Iterator[tuple[str, str, str, str]]:
-    was, now = ({w.name: counted(w.count, "output") for w in c.waived} for c in (before, after))
+    was, now = ({w.name: count_text(w.count, "output") for w in c.waived} for c in (before, after))
     for name in sorted(was.keys() ^ now.keys()):
         yield "known deviation", name, was.get(name, "absent"), now.get(name, "absent")
 

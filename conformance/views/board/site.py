@@ -25,7 +25,7 @@ from lossproof.views.board.pages import (
     finding_values,
     implementation_values,
 )
-from lossproof.views.board.release_history import counted
+from lossproof.views.board.release_history import count_text
 from lossproof.views.board.standings import Board, board_of, slug
 from lossproof.views.board.standings_table import METRICS, SHORT_DTYPES, matrix_rows
 from lossproof.views.html.page import embedded, needed
@@ -87,7 +87,7 @@ def _renderer(board: Board) -> Any:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["counted"] = counted
+    environment.filters["count_text"] = count_text
     return partial(_render, environment, {"date": board.date, "suite": __version__})
 
 
