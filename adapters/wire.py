@@ -97,7 +97,7 @@ class Reader:
         blob = whole[HEAD + n_text : end]
         try:
             message = _decode(json.loads(text.decode("utf-8")), blob)
-        except (ValueError, TypeError, KeyError, IndexError) as error:
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError) as error:
             raise WireError("a frame that cannot be read: %s: %s" % (type(error).__name__, error)) from None
         finally:
             # Nothing is dropped from a buffer that somebody looks into; arrays are copies.

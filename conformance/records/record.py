@@ -273,7 +273,7 @@ def _travelling(path: Path) -> Iterator[str]:
 
 def is_call(data: Mapping[str, Any]) -> bool:
     """Say whether a line holds a call: the id that it is ``of``, and its JSON object."""
-    return "of" in data and "call" in data and "id" not in data
+    return isinstance(data.get("of"), str) and isinstance(data.get("call"), dict) and "id" not in data
 
 
 def _renamed(header: dict[str, Any]) -> dict[str, Any]:

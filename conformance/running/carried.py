@@ -118,7 +118,8 @@ def _unpack(bundle: Path, folder: Path) -> None:
     try:
         with tarfile.open(bundle) as tar:
             for member in tar:
-                file = tar.extractfile(member) if member.name.endswith(SUFFIX) else None
+                # A link is no file that a player writes, and may lead nowhere.
+                file = tar.extractfile(member) if member.isreg() and member.name.endswith(SUFFIX) else None
                 if file is not None:
                     with (folder / Path(member.name).name).open("wb") as copy:
                         shutil.copyfileobj(file, copy)

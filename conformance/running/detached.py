@@ -21,9 +21,12 @@ from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.targets.introduced import Introduced
 from lossproof.targets.launch import adapters_folder
-from lossproof.targets.replies import check_hello
+from lossproof.targets.replies import check_hello, outcome_of
 
 _CHUNK = 1 << 20
+# What each message must have to be made use of.
+_DECK = {"digest": str, "arguments": dict, "requests": int, "version": object, "suite": str}
+_NUMBERED = {"id": int}
 FOLLOW = "made from the answers to other calls, which cannot be asked detached"
 MISSING = "no answer: the file ends before it"
 README = """\
@@ -125,7 +128,7 @@ class AnswerFile(Introduced):
     def _note(self, message: wire.Message, place: int) -> None:
         kind = message["kind"]
         if kind == "failed":
-            raise UsageError(f"{self.path}: the adapter did not import there: {message['message']}")
+            raise UsageError(f"{self.path}: the adapter did not import there: {message.get('message')}")
         if kind == "hello":
             try:
                 check_hello(message)
@@ -133,11 +136,18 @@ class AnswerFile(Introduced):
                 raise UsageError(f"{self.path}: {error}") from None
             self.hello = message
         elif kind == "deck":
-            self.deck = message
+            self.deck = self._checked(message, _DECK)
         elif kind == "outcome":
+            outcome_of(message, self._checked(message, _NUMBERED)["id"])
             self._places[message["id"]] = place
         elif kind == "withheld":
-            self.withheld.add(message["id"])
+            self.withheld.add(self._checked(message, _NUMBERED)["id"])
+
+    def _checked(self, message: wire.Message, fields: Mapping[str, type]) -> wire.Message:
+        for name, type_ in fields.items():
+            if not isinstance(message.get(name), type_):
+                raise wire.WireError(f"its {message['kind']} has no {name} of type {type_.__name__}")
+        return message
 
     def expect(self, calls: Sequence[Call]) -> None:
         """Say which calls the numbers mean. Raises :class:`UsageError` if the answers are to another deck."""

@@ -105,20 +105,27 @@ def complete_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
     with path.open("rb") as file:
         at = start = len(file.readline())
         for line in file:
-            try:
-                data = json.loads(line) if line.endswith(b"\n") else None
-            except ValueError as error:
-                raise UsageError(
-                    f"{path} is not a lossproof record; byte {at} begins no JSON object ({error})"
-                ) from None
+            data = _object(path, at, line) if line.endswith(b"\n") else None
             at += len(line)
             if data is not None and is_call(data):
                 continue
+            if data is not None and isinstance(data.get("id"), str) == ("end" in data):
+                raise UsageError(f"{path} is not a lossproof record; byte {start} begins no observation")
             yield start, data
             if data is None or "end" in data:
                 return
             start = at
     yield start, None
+
+
+def _object(path: Path, at: int, line: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(line)
+        if not isinstance(data, dict):
+            raise ValueError("not an object")
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not a lossproof record; byte {at} begins no JSON object ({error})") from None
+    return data
 
 
 def difference(made: Any, now: Any, name: str) -> str:

@@ -22,6 +22,9 @@ from lossproof.running.session import Live, Session
 from lossproof.running.session_options import DeckOptions, Execution, Rules
 from lossproof.targets.target import Target
 
+# What narrows a deck, as it is written.
+_LISTS = ("ops", "dtypes", "families", "ids", "excluded")
+
 
 def export_command(folder: str, *, deck: DeckOptions, execution: Execution) -> int:
     """Write the folder and say what to do with it."""
@@ -82,10 +85,19 @@ def judge_command(answers: Sequence[str], *, rules: Rules, outputs: OutputOption
 
 def _deck(one: AnswerFile) -> DeckOptions:
     """The deck that a file answers."""
-    try:
-        return DeckOptions(**one.deck["arguments"])
-    except TypeError:
-        raise UsageError(f"{one.path} answers a deck that this lossproof cannot make again; export it again") from None
+    said = one.deck["arguments"]
+    # An answer comes from elsewhere: of this machine's files it may name none.
+    if not set(said) <= set(_LISTS) | {"size", "seed"} or not all(
+        map(_is_list_of_names, (said.get(n, []) for n in _LISTS))
+    ):
+        raise UsageError(f"{one.path} answers a deck that this lossproof cannot make again; export it again")
+    if not isinstance(said.get("size", ""), str) or not isinstance(said.get("seed", 0), int):
+        raise UsageError(f"{one.path} answers a deck of size {said.get('size')!r} and seed {said.get('seed')!r}")
+    return DeckOptions(**said)
+
+
+def _is_list_of_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def targets_of_files(heard: Sequence[AnswerFile]) -> list[Target]:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 from packaging.requirements import InvalidRequirement, Requirement
@@ -240,13 +241,22 @@ def _read(name: str) -> Environment | None:
     """The description of an environment; None if there is none or its creation was not completed."""
     path = _folder(name) / _DESCRIPTION
     try:
-        data = json.loads(path.read_text("utf-8"))
-        lists = {name: tuple(data.get(name, ())) for name in ("requirements", "added")}
-        return Environment(**{**data, **lists})
+        return _environment(json.loads(path.read_text("utf-8")))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, AttributeError, OSError, RecursionError):
         raise UsageError(f"cannot read {path}; delete the environment: lossproof env remove {name}") from None
+
+
+def _environment(data: dict[str, Any]) -> Environment:
+    """An environment of its description. Raises ValueError, TypeError or AttributeError where that is none."""
+    packages = {str(name): str(version) for name, version in data["packages"].items()} if "packages" in data else {}
+    lists = {name: tuple(map(str, data.get(name, ()))) for name in ("requirements", "added")}
+    found = Environment(**{**data, **lists, "packages": packages})
+    # It can be said in one line.
+    if not str(found).isprintable():
+        raise ValueError("a name that cannot be printed")
+    return found
 
 
 def _unknown(name: str) -> str:
