@@ -22,12 +22,17 @@ def patched(path: Path, before: str, after: str) -> bool:
     new = {(a.co_qualname, a.co_firstlineno): b for a, b in pairs}
     found = 0
     for function in gc.get_objects():
-        if isinstance(function, FunctionType) and Path(function.__code__.co_filename).resolve() == path:
-            code = new.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
-            if code is not None and code.co_freevars == function.__code__.co_freevars:
-                function.__code__ = code
-                found += 1
+        if not isinstance(function, FunctionType):
+            continue
+        code = new.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
+        if code is not None and code.co_freevars == function.__code__.co_freevars and _is_of(function, path):
+            function.__code__ = code
+            found += 1
     return found > 0
+
+
+def _is_of(function: FunctionType, path: Path) -> bool:
+    return Path(function.__code__.co_filename).resolve() == path
 
 
 def _runs_at_import(code: CodeType) -> bool:

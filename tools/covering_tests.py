@@ -45,7 +45,8 @@ class Covering:
         found = {test for number in range(first, last + 1) for test in by_line.get(number, ())}
         if not found:
             found = {test for tests in by_line.values() for test in tests}
-        chosen, spent = [], 0.0
+        chosen: list[str] = []
+        spent = 0.0
         for test in sorted(found, key=lambda name: (self.seconds[name], name)):
             spent += self.seconds[test]
             if chosen and spent > most:
