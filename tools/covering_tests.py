@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-from tests.support.processor_time import processor_seconds
-
 # Programs that tests start are measured, too: an interpreter imports this module of any folder on its path.
 _HOOK = "import coverage\ncoverage.process_startup()\n"
 _CONTEXT = "LOSSPROOF_MEASURED_TEST"
@@ -55,6 +53,11 @@ class Covering:
         return chosen
 
 
+def _processor_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 class _Contexts:
     """A pytest plugin that gives each test its context and its time."""
 
@@ -72,11 +75,11 @@ class _Contexts:
         assert measuring is not None
         measuring.switch_context(item.nodeid)
         os.environ[_CONTEXT] = item.nodeid
-        before = processor_seconds()
+        before = _processor_seconds()
         try:
             return (yield)
         finally:
-            self.seconds[item.nodeid] = processor_seconds() - before
+            self.seconds[item.nodeid] = _processor_seconds() - before
             measuring.switch_context(BEFORE)
             os.environ[_CONTEXT] = BEFORE
 

@@ -9,9 +9,7 @@ operators of cosmic-ray (``tools/code_mutants.py``), runs for each the tests of 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import importlib
-import json
 import os
 import re
 import shutil
@@ -27,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 from tools import backend, code_mutants, code_patch, covering_tests
 from tools.code_mutants import CodeMutant
@@ -60,8 +59,6 @@ TESTS = (
 )
 # Processor seconds of tests, unmutated, that a mutant is worth.
 MOST = 8.0
-# Imported once and never mutated: each mutant's process begins with them.
-_PRELOADED = ("hypothesis", "click.testing", "rich.progress", "jinja2", "numba", "plotly", "ml_dtypes", "jsonschema")
 _MARKS = re.compile(r"(<!-- mutation:[^\n]*-->\n).*?(<!-- end -->)", re.S)
 
 
@@ -124,27 +121,66 @@ def mutated(tree: Path, mutant: CodeMutant) -> Iterator[None]:
         os.utime(path, (times.st_atime, times.st_mtime))
 
 
-def run_tests(tree: Path, mutant: CodeMutant, tests: Sequence[str], seconds: float, log: Path) -> str:
-    """Run tests in a fork of this process: ``survived``, ``killed``, or ``hung`` after so many seconds."""
-    pid = os.fork()
-    if pid == 0:
-        code = 70
-        try:
-            code = _in_fork(tree, mutant, tests, log)
-        finally:
-            os._exit(code)
-    end = time.monotonic() + seconds
-    while True:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            break
-        if time.monotonic() > end:
-            _end(pid)
-            os.waitpid(pid, 0)
-            return "hung"
-        time.sleep(0.05)
-    _end(pid)
-    return "survived" if os.waitstatus_to_exitcode(status) == 0 else "killed"
+class Loop:
+    """A pytest plugin that runs, in place of all tests once, those of each mutant in a fork of their own.
+
+    What is imported and collected is so once. ``results`` are those so far.
+    """
+
+    def __init__(self, tree: Path, mutants: Sequence[CodeMutant], covering: covering_tests.Covering, log: Path) -> None:
+        self.tree, self.mutants, self.covering, self.log = tree, mutants, covering, log
+        self.results: list[Result] = []
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Judge the mutants, one after the other."""
+        items = {item.nodeid: item for item in session.items}
+        for mutant in self.mutants:
+            tests = [t for t in self.covering.of(mutant.path, mutant.first, mutant.last, MOST) if t in items]
+            limit = 120 + 40 * sum(self.covering.seconds[t] for t in tests)
+            started = time.monotonic()
+            with mutated(self.tree, mutant):
+                outcome = self._forked(mutant, [items[t] for t in tests], limit) if tests else "survived"
+            self.results.append(Result(mutant, len(tests), outcome, time.monotonic() - started))
+            _show(self.results[-1])
+        return True
+
+    def _forked(self, mutant: CodeMutant, items: Sequence[pytest.Item], seconds: float) -> str:
+        """``survived``, ``killed``, or ``hung`` after so many seconds."""
+        pid = os.fork()
+        if pid == 0:
+            code = 70
+            try:
+                code = self._in_fork(mutant, items)
+            finally:
+                os._exit(code)
+        end = time.monotonic() + seconds
+        while True:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                break
+            if time.monotonic() > end:
+                _end(pid)
+                os.waitpid(pid, 0)
+                return "hung"
+            time.sleep(0.02)
+        _end(pid)
+        return "survived" if os.waitstatus_to_exitcode(status) == 0 else "killed"
+
+    def _in_fork(self, mutant: CodeMutant, items: Sequence[pytest.Item]) -> int:
+        os.setsid()
+        with self.log.open("ab") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        path, before = (self.tree / mutant.path).resolve(), (ROOT / mutant.path).read_text("utf-8")
+        if code_patch.patched(path, before, mutant.text):
+            following = [*items[1:], None]
+            reports = (runtestprotocol(i, log=False, nextitem=n) for i, n in zip(items, following, strict=True))
+            return int(any(report.failed for several in reports for report in several))
+        # It shows at an import: everything is imported again.
+        for name in [n for n in sys.modules if n.partition(".")[0] in ("tests", "lossproof")]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        return int(pytest.main(["-x", "-q", "--tb=line", "-p", "no:cacheprovider", *(i.nodeid for i in items)]))
 
 
 def _end(group: int) -> None:
@@ -152,49 +188,21 @@ def _end(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _in_fork(tree: Path, mutant: CodeMutant, tests: Sequence[str], log: Path) -> int:
-    os.setsid()
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.chdir(tree)
-    os.environ.update(environ(tree))
-    if not code_patch.patched((tree / mutant.path).resolve(), (ROOT / mutant.path).read_text("utf-8"), mutant.text):
-        for name in [n for n in sys.modules if n.partition(".")[0] in ("tests", "lossproof")]:
-            del sys.modules[name]
-        importlib.invalidate_caches()
-    return int(pytest.main(["-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider", *tests]))
-
-
-def _preload(tree: Path) -> None:
-    """Import what tests would, from the tree: each mutant's process begins with it."""
+def judge(
+    tree: Path, mutants: Sequence[CodeMutant], covering: covering_tests.Covering, tests: Sequence[str], log: Path
+) -> list[Result]:
+    """What becomes of each mutant, in this process, which belongs to the tree from then on."""
     sys.dont_write_bytecode = True
     for name in [n for n in sys.modules if n.partition(".")[0] in ("tests", "lossproof")]:
         del sys.modules[name]
     own = (ROOT, ROOT / backend.LINKS.name)
     others = [p for p in sys.path if p and Path(p).resolve() not in own]
-    sys.path[:] = [str(tree / backend.LINKS.name), str(tree), *others, str(ROOT)]
-    paths = [path for part in PARTS for path in modules(part, tree)]
-    names = [p.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for p in paths]
-    for name in (*_PRELOADED, *(f"lossproof{n.removeprefix('conformance')}" for n in names)):
-        with suppress(ImportError):
-            importlib.import_module(name)
-
-
-def judge(tree: Path, mutants: Sequence[CodeMutant], covering: covering_tests.Covering, log: Path) -> Iterator[Result]:
-    """What becomes of each mutant."""
-    _preload(tree)
-    for mutant in mutants:
-        tests = covering.of(mutant.path, mutant.first, mutant.last, MOST)
-        started = time.monotonic()
-        if not tests:
-            yield Result(mutant, 0, "survived", 0.0)
-            continue
-        limit = 120 + 40 * sum(covering.seconds[t] for t in tests)
-        with mutated(tree, mutant):
-            outcome = run_tests(tree, mutant, tests, limit, log)
-        yield Result(mutant, len(tests), outcome, time.monotonic() - started)
+    sys.path[:] = [str(tree / backend.LINKS.name), str(tree), *others]
+    os.environ.update(environ(tree))
+    os.chdir(tree)
+    loop = Loop(tree, mutants, covering, log)
+    pytest.main(["-s", "-q", "-p", "no:cacheprovider", *tests], plugins=[loop])
+    return loop.results
 
 
 def explanation(mutant: CodeMutant) -> str:
@@ -247,24 +255,25 @@ def main() -> int:
     parser.add_argument("--part", choices=[*PARTS], action="append", help="this part alone; may be repeated")
     parser.add_argument("--module", default="", metavar="TEXT", help="only modules with this in their path")
     parser.add_argument(
+        "--tests", action="append", metavar="PATH", help="part of tests/, in place of all that count; may be repeated"
+    )
+    parser.add_argument(
         "--folder", type=Path, required=True, help="for the copy, what is measured and results; may stay"
     )
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.relative_to(ROOT)}")
     options = parser.parse_args()
-    tree, measured = options.folder / "tree", options.folder / "measured"
+    tree, measured = options.folder.resolve() / "tree", options.folder.resolve() / "measured"
     copied(tree)
     parts = options.part or [*PARTS]
     sources = [name for names in PARTS.values() for name in names]
-    covering_tests.measure(tree, measured, sources, [f"tests/{t}" for t in TESTS], environ(tree))
+    tests = [f"tests/{t}" for t in options.tests or TESTS]
+    covering_tests.measure(tree, measured, sources, tests, environ(tree))
     paths = {part: [p for p in modules(part) if options.module in p] for part in parts}
     several = code_mutants.operators()
     places = {part: sum(len(code_mutants.places_of(ROOT, p, several)) for p in paths[part]) for part in parts}
     mutants = code_mutants.sample(ROOT, [p for part in parts for p in paths[part]], options.sample, options.seed)
-    covering, results = covering_tests.read(tree, measured), []
-    for result in judge(tree, mutants, covering, options.folder / "log"):
-        _show(result)
-        results.append(result)
-        (options.folder / "results.json").write_text(json.dumps([dataclasses.asdict(r) for r in results]), "utf-8")
+    covering = covering_tests.read(tree, measured)
+    results = judge(tree, mutants, covering, covering_tests.files(tree, tests), options.folder.resolve() / "log")
     print(table(results, places), end="")
     if options.write:
         said = f"{len(results)} mutants, seed {options.seed}:\n\n{table(results, places)}"

@@ -72,7 +72,7 @@ def from_line(data: Mapping[str, Any]) -> Observation:
     """Read an observation from the line that :func:`to_line` made of it.
 
     Lines of older records have no ``rows``, ``classes`` and ``reduction``; they stay at their defaults. Raises
-    KeyError, TypeError, ValueError or, for a text that is no id, :class:`UsageError` for anything else.
+    KeyError, TypeError, ValueError, OverflowError or, for a text that is no id, :class:`UsageError` for anything else.
     """
     # A newer suite may write more; what this one knows is enough for it.
     values = {k: v for k, v in data.items() if k in _NAMES}
@@ -328,6 +328,6 @@ def observation(path: Path, number: int, data: dict[str, Any]) -> Observation:
     """Read the observation of a parsed line. Raises :class:`UsageError` if it is none."""
     try:
         return from_line(data)
-    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, UsageError) as error:
         text = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise UsageError(f"{path}: line {number} is not an observation: {text}") from None

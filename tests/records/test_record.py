@@ -223,6 +223,8 @@ def test_evidence_holds_flags_and_no_secret() -> None:
         ("message", None, "message is not a text"),
         ("share", None, "share is no number"),
         ("ulp", None, "ulp is no number"),
+        ("share", 10**400, "int too large to convert to float"),
+        ("index", [float("inf")], "cannot convert float infinity to integer"),
         ("conventions", ["4"], "conventions are no texts by clause"),
         ("conventions", {"4": 4}, "conventions are no texts by clause"),
     ],
