@@ -137,8 +137,13 @@ def read(tree: Path, folder: Path) -> Covering:
     for file in data.measured_files():
         found: Mapping[int, Sequence[Any]] = data.contexts_by_lineno(file)
         name = Path(file).resolve().relative_to(tree.resolve()).as_posix()
-        lines[name] = {n: frozenset(c for c in contexts if c in seconds) for n, contexts in found.items()}
+        lines[name] = {n: frozenset(map(_test, contexts)) & seconds.keys() for n, contexts in found.items()}
     return Covering(lines, seconds)
+
+
+def _test(context: str) -> str:
+    """The test of a context: of this process it follows what the configuration says, of another it is that."""
+    return context.removeprefix(f"{BEFORE}|")
 
 
 if __name__ == "__main__":
