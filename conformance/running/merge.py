@@ -26,6 +26,9 @@ from lossproof.running.resume import SAME, difference
 from lossproof.running.timing import Clock
 from lossproof.targets.target import Target
 
+# Seconds that no run takes, and that a float still holds.
+_LONGEST = 1e15
+
 # What a header's deck says of the calls of its shard; of a sweep, whose digest is that of its kind.
 _OF_CALLS = ("digest", "calls")
 _OF_CHUNKS = ("calls",)
@@ -192,11 +195,17 @@ def check_end(record: Record, count: int) -> None:
 
 
 def told_ends(shards: Sequence[Record], clock: Clock) -> float:
-    """Tell a clock what the ends of shards say of theirs, and return the seconds of all."""
-    ends = [record.end() or {} for record in shards]
-    for end in ends:
-        clock.more(end.get("clock", {}))
-    return sum((end.get("seconds", 0.0) for end in ends), 0.0)
+    """Tell a clock what the ends of shards say of theirs, and return the seconds of all. Raises :class:`UsageError`
+    where one of them is damaged."""
+    total = 0.0
+    for record in shards:
+        end = record.end() or {}
+        told, seconds = end.get("clock", {}), end.get("seconds", 0.0)
+        if not isinstance(told, Mapping) or not isinstance(seconds, float | int) or not abs(seconds) <= _LONGEST:
+            raise UsageError(f"{record.path}: the times at its end are damaged")
+        clock.more(told)
+        total += seconds
+    return total
 
 
 @dataclass

@@ -89,7 +89,7 @@ class Clock:
                     mine.update({name: times for name, times in (other or {}).items() if name not in mine})
                 elif other:
                     mine.update({name: mine.get(name, 0) + value for name, value in other.items()})
-            except (AttributeError, TypeError, ValueError):
+            except (AttributeError, TypeError, ValueError, OverflowError):
                 raise UsageError(f"the times at the end of a record are damaged: {f.name} is {other!r}") from None
 
     def add(self, target: str, calls: Iterable[Call], outcomes: Iterable[Outcome]) -> None:

@@ -13,9 +13,12 @@ from lossproof.adapters import wire
 from lossproof.adapters.play import SUFFIX
 from lossproof.adapters.protocol import Capabilities, Description, Outcome, Support
 from lossproof.core.errors import UsageError
+from lossproof.records.record import Record
 from lossproof.running.carried import answer_files
 from lossproof.running.detached import AnswerFile
+from lossproof.running.merge import told_ends
 from lossproof.running.resume import complete_lines
+from lossproof.running.timing import Clock
 from tests.support.views import lossproof
 
 HELLO = {
@@ -142,3 +145,30 @@ def test_a_line_that_is_no_observation_is_one_line(line: bytes, said: str, tmp_p
     path.write_bytes(HEAD + LINE + line + LINE)
     with pytest.raises(UsageError, match=said):
         list(complete_lines(path))
+
+
+def ended(path: Path, seconds: str, clock: str) -> Record:
+    path.write_text(f'{{"lossproof":"record"}}\n{{"end":{{"seconds":{seconds},"clock":{clock}}}}}\n')
+    return Record(path, {})
+
+
+def test_the_times_of_shards_are_those_of_all(tmp_path: Path) -> None:
+    clock = Clock()
+    shards = [ended(tmp_path / f"{n}.jsonl", f"{n}.5", '{"judge":2.0}') for n in (1, 2)]
+    assert told_ends(shards, clock) == 4.0
+    assert clock.judge == 4.0
+
+
+_HUGE = "1" + "0" * 400
+
+
+@pytest.mark.parametrize(
+    ("seconds", "clock"),
+    [
+        *(("1.0", "3"), ("1.0", "[]"), ("null", "{}"), ('"1"', "{}"), (_HUGE, "{}"), ("NaN", "{}")),
+        *(("1.0", '{"judge":"x"}'), ("1.0", f'{{"judge":{_HUGE}}}'), ("1.0", '{"targets":3}')),
+    ],
+)
+def test_times_at_the_end_that_are_none_are_one_line(seconds: str, clock: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="damaged"):
+        told_ends([ended(tmp_path / "r.jsonl", seconds, clock)], Clock())
