@@ -66,13 +66,18 @@ if __name__ == "__main__":
 '''
 
 
+def new_script(path: Path) -> None:
+    """Check the name of a script before its deck is drawn. Raises :class:`UsageError` for a file that is there."""
+    if path.exists():
+        raise UsageError(f"{path} exists; expected the name of a new file")
+
+
 def write_script(path: Path, calls: Sequence[Call], facts: Mapping[str, Any], timeout: float) -> int:
     """Write the script, and return the number of calls that it carries.
 
     ``facts`` are the arguments that make the deck again. Raises :class:`UsageError` for a file that is there already.
     """
-    if path.exists():
-        raise UsageError(f"{path} exists; expected the name of a new file")
+    new_script(path)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "away")
         count = export(folder, calls, facts, timeout)

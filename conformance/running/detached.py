@@ -59,17 +59,25 @@ does it all. Back here:
 """
 
 
+def new_folder(folder: Path) -> None:
+    """Make a folder for a deck, before the deck is drawn. Raises :class:`UsageError` if it is in use."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} exists; expected the name of a new folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write {folder}: {error.strerror or error}") from None
+
+
 def export(folder: Path, calls: Sequence[Call], facts: Mapping[str, Any], timeout: float) -> int:
     """Write the folder that goes to the other machine; the number of calls in it.
 
     ``facts`` are the arguments that make the deck again. Raises :class:`UsageError` if the folder is in use.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} exists; expected the name of a new folder")
+    new_folder(folder)
     numbered = list(enumerate(_asked(calls)))
     numbered.sort(key=lambda item: item[1][1].isolate)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         shutil.copytree(adapters_folder(), folder / "adapters", ignore=shutil.ignore_patterns("__pycache__"))
         (folder / "README.txt").write_text(README, "utf-8")
         with (folder / "deck").open("wb") as file:

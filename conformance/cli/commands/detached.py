@@ -15,8 +15,8 @@ from lossproof.cli.outputs import new_record, views
 from lossproof.cli.printed_session import told
 from lossproof.cli.shared_options import OutputOptions
 from lossproof.core.errors import UsageError
-from lossproof.running.carried import answer_files, write_script
-from lossproof.running.detached import AnswerFile, export
+from lossproof.running.carried import answer_files, new_script, write_script
+from lossproof.running.detached import AnswerFile, export, new_folder
 from lossproof.running.header import record_header
 from lossproof.running.session import Live, Session
 from lossproof.running.session_options import DeckOptions, Execution, Rules
@@ -28,6 +28,7 @@ _LISTS = ("ops", "dtypes", "families", "ids", "excluded")
 
 def export_command(folder: str, *, deck: DeckOptions, execution: Execution) -> int:
     """Write the folder and say what to do with it."""
+    new_folder(Path(folder))
     n = export(Path(folder), deck.calls(), _facts(deck), execution.timeout)
     click.echo(f"{folder}: {n} calls, the adapters, and README.txt with the command that evaluates them")
     return 0
@@ -35,6 +36,7 @@ def export_command(folder: str, *, deck: DeckOptions, execution: Execution) -> i
 
 def script_command(script: str, *, size: str, timeout: float) -> int:
     """Write the script and say what to do with it."""
+    new_script(Path(script))
     deck = DeckOptions(size=size)
     n = write_script(Path(script), deck.calls(), _facts(deck), timeout)
     click.echo(f"{script}: {n} calls and the adapters; there: python {Path(script).name}; here: lossproof judge BUNDLE")
