@@ -48,7 +48,8 @@ def load(value: str) -> Adapter:
     for part in attribute.split("."):
         found = getattr(found, part)
     if not isinstance(found, Adapter):
-        raise TypeError("%s is not an adapter; expected the members of adapters.protocol.Adapter" % value)
+        own = "; lossproof check judges a function" if callable(found) else ""
+        raise TypeError("%s is not an adapter; expected the members of adapters.protocol.Adapter%s" % (value, own))
     return found
 
 

@@ -12,7 +12,11 @@ from lossproof.cli.shared_options import case_options
 
 @click.command()
 @click.argument("id", required=False, metavar="ID")
-@click.option("--target", metavar="TARGET", help="Also the answer and verdict of this target, and a script for it.")
+@click.option(
+    "--target",
+    metavar="TARGET",
+    help="Also the answer and verdict of this target, or of file.py:FUNCTION, and a script for it.",
+)
 @case_options()
 @click.option("--full", is_flag=True, help="All entries of large arrays.")
 def explain(id: str | None, target: str | None, **options: Any) -> int:

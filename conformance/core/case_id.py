@@ -26,6 +26,8 @@ from lossproof.core.clauses import MODES
 from lossproof.core.errors import UsageError
 
 RELATION, ERROR, CONVENTION = "relation", "error", "convention"
+# The family of the call that a function is tried with, which no deck has.
+TRIAL = "trial"
 ALL = "all"
 FORM = "OP/DTYPE/FAMILY/DETAIL/DIGEST"
 CONVENTION_FORM = f"OP/{ALL}/{CONVENTION}/clause-N/OUTPUT, as runs print it"
@@ -155,6 +157,11 @@ def nearest(text: str, known: Iterable[str]) -> str:
 def is_of_implementation(text: str) -> bool:
     """Tell whether an id, or a glob of ids, is about an implementation, all targets together, and bears its name."""
     return _OF_ALL in text
+
+
+def is_of_trial(text: str) -> bool:
+    """Tell whether an id is that of the call that a function is tried with."""
+    return f"/{TRIAL}/" in text
 
 
 def is_of_check(text: str) -> bool:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from lossproof.core.case_id import is_of_implementation
+from lossproof.core.case_id import is_of_implementation, is_of_trial
 
 # What the header of a function's session says of withheld calls, in the place of a command line: no target string names
 # the function.
@@ -36,8 +36,10 @@ def command(verb: str, id: str, target: str, **options: object) -> str:
 def showing_command(id: str, target: str, place: Mapping[str, object]) -> str:
     """Write the command line that shows a case: ``explain``, or ``repro`` for what is said of a whole implementation.
 
-    ``place`` are the options that find the deck of the case.
+    ``place`` are the options that find the deck of the case. The call that a function is tried with is in none.
     """
+    if place.get(_FUNCTION) and is_of_trial(id):
+        return f"{id}: --record FILE keeps it"
     if is_of_implementation(id):
         return id if place.get(_FUNCTION) else command("repro", id, target, **place)
     return command("explain", id, target, **place)

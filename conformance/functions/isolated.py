@@ -16,6 +16,7 @@ from typing import Any
 from lossproof.adapters.giant import GiantDriver
 from lossproof.adapters.protocol import Adapter, Capabilities, Description, Outcome, Problem
 from lossproof.core.call import Call, from_json
+from lossproof.core.case_id import TRIAL
 from lossproof.core.errors import UsageError
 from lossproof.functions.callee import Callee
 from lossproof.functions.declaration import Declaration
@@ -23,7 +24,6 @@ from lossproof.functions.function_adapter import FunctionAsAdapter
 from lossproof.functions.memory.function_giants import giant_driver
 from lossproof.functions.places import loaded, place_of
 from lossproof.functions.prepare import prepared
-from lossproof.functions.trial import TRIAL
 from lossproof.functions.trial_findings import TrialFindings
 from lossproof.targets.launch import Launch, Processes
 from lossproof.targets.lost import NotStartingError

@@ -10,10 +10,10 @@ from lossproof.adapters.protocol import Problem
 from lossproof.cases.catalogue import relation_checks, select, select_variant
 from lossproof.cases.forms.every_option import EVERY_OPTION
 from lossproof.core.call import Call
-from lossproof.core.case_id import ERROR
+from lossproof.core.case_id import ERROR, TRIAL
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.prepare import kept_calls
-from lossproof.functions.trial import TRIAL, with_directions
+from lossproof.functions.trial import with_directions
 from lossproof.functions.trial_findings import TrialFindings
 from lossproof.judging.check import Check
 

@@ -25,8 +25,6 @@ _DIRECTION = np.array([[1.0, -0.5, 0.25, 0.0], [0.5, 1.0, -1.0, 0.125]])
 # Logits of more axes, with the class axis last.
 _CUBE = np.arange(24.0).reshape(2, 3, 4) % 5 / 4
 
-# The family of calls that trials make.
-TRIAL = "trial"
 # A difference over a step of this size tells a derivative from another one, in float32, too.
 _STEP, _ROUGHLY = 2.0**-5, 0.1
 _LONG = 120

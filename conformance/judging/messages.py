@@ -75,6 +75,11 @@ def message(call: Call, o: Observation) -> str:
     )
 
 
+def multiple(share: float, of: str = "the bound") -> str:
+    """Write how far off a result is, as a multiple of what is allowed."""
+    return f"{share:.3g}x {of}" if np.isfinite(share) else f"beyond every multiple of {of}"
+
+
 def told_apart(*numbers: float) -> list[str]:
     """Write numbers with nine digits, or with as many more as tell those that differ apart."""
     for digits in range(_DIGITS, _ALL_DIGITS):

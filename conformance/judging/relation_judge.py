@@ -14,7 +14,7 @@ from lossproof.core.call import detail
 from lossproof.core.formats import F64
 from lossproof.core.observation import Observation, bits_digest
 from lossproof.judging.check import Hearing, Judge, first_unusable
-from lossproof.judging.messages import own_index, told_apart
+from lossproof.judging.messages import multiple, own_index, told_apart
 from lossproof.truth.row_quantities import counted
 
 # One rounding of the judge's own float64 arithmetic.
@@ -154,7 +154,7 @@ def decide(base: Observation, hearing: Hearing, sides: Comparison, first: F64) -
     text = (
         f"{p.op}({p.dtype} {detail(p)}): {hearing.check.name}: {hearing.check.provenance}; {base.output} has "
         f"{left} at [{', '.join(map(str, done.index))}] against {other}, allowed {done.allowed:.3g} "
-        f"(profile {base.profile}), {done.share:.3g}x the sum of the bounds"
+        f"(profile {base.profile}), {multiple(done.share, 'the sum of the bounds')}"
     )
     return replace(done, verdict="fail", message=text, call=hearing.check)
 

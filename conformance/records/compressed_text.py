@@ -22,14 +22,18 @@ def is_compressed(path: str | Path) -> bool:
 
 
 def open_text(path: Path, mode: str) -> IO[str]:
-    """Open a UTF-8 file of lines, ``mode`` r, w or a. Raises OSError, and :class:`UsageError` where zstd is missing."""
+    """Open a UTF-8 file of lines, ``mode`` r, w or a. Raises OSError, and :class:`UsageError` where zstd is missing.
+
+    A byte order mark, as editors on Windows write it, is read over.
+    """
+    encoding = "utf-8-sig" if mode == "r" else "utf-8"
     if path.suffix == ZSTD:
         binary: IO[bytes] = _zstandard(path).open(path, f"{mode}b")
-        return io.TextIOWrapper(binary, encoding="utf-8", newline="\n")
+        return io.TextIOWrapper(binary, encoding=encoding, newline="\n")
     if path.suffix == GZIP:
         # The cast is for the type checker: a GzipFile has what a text layer needs.
-        return io.TextIOWrapper(cast(IO[bytes], gzip.GzipFile(path, f"{mode}b", 6)), encoding="utf-8", newline="\n")
-    return path.open(mode, encoding="utf-8", newline="\n")
+        return io.TextIOWrapper(cast(IO[bytes], gzip.GzipFile(path, f"{mode}b", 6)), encoding=encoding, newline="\n")
+    return path.open(mode, encoding=encoding, newline="\n")
 
 
 def damaged() -> tuple[type[Exception], ...]:

@@ -221,7 +221,7 @@ def shipped(adapters: Iterable[str]) -> list[Waiver]:
 def load_waivers(path: str | Path) -> list[Waiver]:
     """Load the waivers of a user's file. Their adapter is the top-level key ``adapter``, or else the file's name."""
     try:
-        text = Path(path).read_text("utf-8")
+        text = Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read waivers {path}: {getattr(error, 'strerror', None) or error}") from None
     return parse_waivers(text, source=str(path), adapter=Path(path).stem)

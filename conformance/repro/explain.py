@@ -18,6 +18,7 @@ from lossproof.core.observation import Observation
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import default_profile
 from lossproof.judging.check import Check
+from lossproof.judging.messages import multiple
 from lossproof.records.waivers import waivers_in_force
 from lossproof.repro.explain_check import check_lines
 from lossproof.running.loop import run
@@ -68,7 +69,7 @@ def lines(call: Call, target: Target | None, *, full: bool = False) -> Iterator[
         )
     if target is None:
         yield ""
-        yield "Add --target T for its answer, verdict and a script that needs only its framework."
+        yield "Add --target T, or file.py:FUNCTION, for its answer and verdict, and a script without lossproof."
         return
     yield ""
     yield from _script(target, p)
@@ -158,7 +159,9 @@ def _output(
         yield f"  ... {size - len(shown)} more entries (--full)" + (", worst first above" if got is not None else "")
     if o is not None:
         waived = f" (waiver {o.waiver})" if o.waiver else ""
-        yield f"  {o.target}: {o.verdict}{waived}, {o.share:.3g}x the bound, {o.ulp:.3g} ulp" + (
+        figures = f", {multiple(o.share)}" if o.exact is not None else ""
+        figures += f", {o.ulp:.3g} ulp" if figures and np.isfinite(o.ulp) else ""
+        yield f"  {o.target}: {o.verdict}{waived}{figures}" + (
             f", conventions {o.conventions}" if o.conventions else ""
         )
         if o.message:

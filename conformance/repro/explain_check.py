@@ -10,6 +10,7 @@ from lossproof.adapters.protocol import ARRAYS, Problem
 from lossproof.core.call import detail
 from lossproof.core.errors import UsageError
 from lossproof.judging.check import Check
+from lossproof.judging.messages import multiple
 from lossproof.records.waivers import waivers_in_force
 from lossproof.running.loop import run
 from lossproof.targets.target import Target
@@ -31,13 +32,13 @@ def check_lines(check: Check, target: Target | None, show: ShowArray, *, full: b
         yield "Then calls made from these answers."
     yield ""
     if target is None:
-        yield "Add --target T for its verdict and scripts that need only its framework."
+        yield "Add --target T, or file.py:FUNCTION, for its verdict, and scripts without lossproof."
         return
     marks = waivers_in_force([target])
     for raw in run([target], [check]):
         o = marks.mark(raw)
         waived = f" (waiver {o.waiver})" if o.waiver else ""
-        yield f"{o.target}: {o.output} {o.verdict}{waived}, {o.share:.3g}x the bound" + (
+        yield f"{o.target}: {o.output} {o.verdict}{waived}, {multiple(o.share)}" + (
             f", conventions {o.conventions}" if o.conventions else ""
         )
         if o.message:

@@ -86,7 +86,7 @@ def _from_file(path: str) -> Call:
     if path != "-":
         return kept_calls.read_call(path)
     try:
-        data = json.loads(sys.stdin.read())
+        data = json.loads(sys.stdin.read().removeprefix("\ufeff"))
     except ValueError as error:
         raise UsageError(f"cannot read a call from standard input: {error}") from None
     return kept_calls.checked_call(data, "standard input")

@@ -135,7 +135,7 @@ class FunctionAdapter:
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
         """Raise :class:`UsageError`: a program would need the caller's function."""
-        raise UsageError(f"{self.name} is a plain function; call it with the printed inputs")
+        raise UsageError(f"{self.name} is a plain function; call it with the inputs that lossproof explain prints")
 
 
 def of_labels(p: Problem, kind: str, name: str) -> Problem:

@@ -106,6 +106,28 @@ def test_a_wrong_one_is_a_finding() -> None:
     quiet = lossproof("check", "my_functions.py:broken_softmax", "--quiet", *SMALL)
     assert quiet.exit_code == 1
     assert "RuntimeError: not today" in quiet.stdout
+    # The call that a function is tried with is in no deck, where it could be looked up.
+    assert "/n2-k4/46d61727: --record FILE keeps it" in quiet.stdout
+    assert "    lossproof explain" not in quiet.stdout
+
+
+def test_a_function_is_explained_as_a_target_is() -> None:
+    id = "softmax/float32/hot/n2-k4/0dffc6cf"
+    shown = lossproof("explain", id, "--deck", "smoke", "--target", "my_functions.py:broken_softmax")
+    assert shown.exit_code == 0, shown.output
+    assert "RuntimeError: not today" in shown.stdout
+    assert "fail" in shown.stdout
+    right = lossproof("explain", id, "--deck", "smoke", "--target", "my_functions.py:softmax")
+    assert "softmax: pass, " in right.stdout
+    assert "x the bound" in right.stdout
+    # A reproducer would need the function.
+    refused = lossproof("repro", id, "--deck", "smoke", "--target", "my_functions.py:softmax")
+    assert refused.exit_code == 2
+    assert "lossproof explain prints" in refused.stderr
+    # A run judges adapters.
+    refused = lossproof("run", "my_functions.py:softmax", "--deck", "smoke", "--in-process")
+    assert refused.exit_code == 2
+    assert "is not an adapter; expected the members of adapters.protocol.Adapter; lossproof check" in refused.stderr
 
 
 def test_what_the_deck_does_not_show_is_explored(folder: Path) -> None:

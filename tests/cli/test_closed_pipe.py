@@ -74,6 +74,22 @@ def test_no_color_leaves_no_style(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert capsys.readouterr().out == "bad\n"
 
 
+def test_what_the_encoding_lacks_is_printed_escaped(tmp_path: Path) -> None:
+    """Names of files and messages of exceptions may have any letter; the encoding of a terminal may lack it."""
+    path = tmp_path / "größe ∞.jsonl"
+    record_of(path, "pass")
+    run_environment = os.environ | {"PYTHONIOENCODING": "cp1252", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "lossproof"]
+    shown = subprocess.run([*command, "show", str(path)], env=run_environment, capture_output=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert "größe \\u221e.jsonl".encode("cp1252") in shown.stdout
+    missing = [*command, "show", str(tmp_path / "∞.jsonl")]
+    refused = subprocess.run(missing, env=run_environment, capture_output=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.count(b"\n") == 1
+    assert b"\\u221e.jsonl" in refused.stderr
+
+
 def test_no_line_is_broken_where_nobody_watches(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

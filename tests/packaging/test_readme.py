@@ -3,7 +3,10 @@ the adapters."""
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ UPGRADE, REST = README.partition("**A kernel.**")[::2]
 
 
 def test_every_block_is_one_that_is_tested() -> None:
-    """The first and the last are commands of set-up: .ci/run has the last one, tests/manual runs the first."""
+    """The first and the last are commands of set-up: .ci/run has the last one, a clone the first."""
     assert [b.language for b in blocks(README)] == ["sh", "console", "python", "console", "console", "sh"]
 
 
@@ -32,6 +35,32 @@ def test_commands_print_what_it_says(tmp_path: Path) -> None:
 def test_the_upgrade_prints_what_it_says(tmp_path: Path) -> None:
     (command,) = play(UPGRADE, tmp_path)
     assert command.is_as_written, f"README.md: {command}"
+
+
+@pytest.mark.manual
+def test_the_set_up_works_in_a_clone(tmp_path: Path) -> None:
+    """The first block, by someone who has nothing: a new clone, no caches, no settings."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("no repository to clone: these are the sources of a release")
+    set_up = blocks(README)[0].text
+    assert set_up.startswith("python3.11 -m venv .venv && . .venv/bin/activate\n")
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(tmp_path / "clone")], check=True)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "bin").mkdir()
+    # This Python, whatever it is called.
+    (tmp_path / "bin" / "python3.11").symlink_to(os.path.realpath(sys.executable))
+    ours = {"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path / "home")}
+    others = {k: v for k, v in os.environ.items() if not k.startswith(("LOSSPROOF_", "PYTHON", "VIRTUAL_ENV", "XDG_"))}
+    done = subprocess.run(
+        ["bash", "-e", "-c", set_up],
+        cwd=tmp_path / "clone",
+        env=others | ours,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1].startswith("OK (numpy: ")
 
 
 def test_ci_runs_the_command_of_the_readme() -> None:

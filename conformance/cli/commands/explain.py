@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.markup import escape
 
+from lossproof.cli.named_target import started_targets
 from lossproof.repro.explain import lines
 from lossproof.repro.find import CasePlace, find_call
 from lossproof.targets import selection
@@ -19,7 +20,7 @@ def explain_command(
 ) -> int:
     """Print the explanation."""
     call = find_call(id, place)
-    chosen = selection.choose_targets([target], selection.PROCESSES)[0] if target else None
+    chosen = started_targets(target, call.outline.op)[0] if target else None
     out = console()
     try:
         for line in lines(call, chosen, full=full):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from lossproof.cli.named_target import started_targets
 from lossproof.core.call import Call
 from lossproof.core.case_id import CaseId, is_of_check, is_of_implementation
 from lossproof.core.command_line import command
@@ -41,7 +42,8 @@ def repro_command(
         call = find_call(id, place)
         asked = call.id
         names = [target] if target else _recorded(call, place.record) if place.record else []
-        chosen = selection.choose_targets(names, selection.PROCESSES)
+        op = call.outline.op
+        chosen = started_targets(target, op) if target else selection.choose_targets(names, selection.PROCESSES)
         options: dict[str, object] = {"deck": place.deck, "seed": place.seed, "call_file": place.call_file}
         said = target if target != "all" else None
         search = partial(_first, call, chosen, output, options, simplify=simplify, said=said)

@@ -41,7 +41,7 @@ def _requirements(path: Path, above: tuple[Path, ...]) -> Iterator[str]:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines that say something, continued ones as one, each with the number of its end."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read requirements {path}: {getattr(error, 'strerror', None) or error}") from None
     begun = ""

@@ -160,7 +160,7 @@ def condensed_text(c: Condensed) -> str:
 def read_condensed(path: str | Path) -> Condensed:
     """Read a condensed record. Raises :class:`UsageError` that names the file, the field and what was expected."""
     try:
-        data = json.loads(Path(path).read_text("utf-8"))
+        data = json.loads(Path(path).read_text("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
     except ValueError as error:
