@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Mapping
@@ -69,6 +70,9 @@ def find_call(id: str | None, place: CasePlace) -> Call:
         by_id = {o.id: o.call for o in read_record(place.record) if o.keeps_call and o.case.kind is Kind.CALL}
         where = f"the calls of {place.record} that did not pass"
     else:
+        # Of a whole id it is known what part of the deck it is in.
+        with contextlib.suppress(UsageError):
+            return recorded_call(id, None, deck=place.deck, seed=place.seed)
         by_id = {c.id: c for c in select(place.deck, place.seed, (), (), ())}
         where = f"the {place.deck} deck of seed {place.seed}"
     tails = [id] if id in by_id else [i for i in by_id if i.endswith("/" + id)]

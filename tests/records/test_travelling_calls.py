@@ -156,3 +156,11 @@ def test_damaged_numbers_are_one_clear_line(packed: object) -> None:
     data["x"]["zlib"] = packed
     with pytest.raises(UsageError, match="not a call"):
         from_json(data)
+
+
+def test_a_whole_id_is_looked_for_in_its_part_of_the_deck(monkeypatch: pytest.MonkeyPatch) -> None:
+    smoke = select("smoke", ops=["nll_loss"], dtypes=["float16"])
+    monkeypatch.setattr("lossproof.repro.find.select", lambda *_: pytest.fail("the whole deck is drawn"))
+    for call in (next(c for c in smoke if not c.is_check), next(c for c in smoke if c.is_check)):
+        found = find_call(call.id, CasePlace(deck="smoke"))
+        assert (found.id, found.content, found.family, found.tier) == (call.id, call.content, call.family, call.tier)
