@@ -172,12 +172,16 @@ def _mutated(source: str, operator: Operator, occurrence: int) -> str | None:
 
 
 def _unseen(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Where annotations stand, and what is for type checkers alone."""
+    """Where annotations stand, and what is for type checkers alone: protocols, and that dataclasses are frozen."""
     for node in ast.walk(ast.parse(source)):
         for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
             if part is not None:
                 yield (part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        if isinstance(node, ast.keyword) and node.arg == "frozen":
+            yield (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
+        typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        protocol = isinstance(node, ast.ClassDef) and "Protocol" in map(ast.unparse, node.bases)
+        if isinstance(node, ast.If | ast.ClassDef) and (typing or protocol):
             yield (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
 
 

@@ -250,6 +250,12 @@ def test_changes_from_one_release_to_the_next(
     assert all((c.before, c.after) == ("1", "2") for c in found)
 
 
+def test_a_standing_has_the_changes_of_its_releases() -> None:
+    releases = (release("1", waived=(waived("a"),)), release("2"), release("3", waived=(waived("b"),)))
+    changes = Standing("numpy", releases[-1], releases).changes
+    assert [(c.before, c.after, c.where) for c in changes] == [("1", "2", "a"), ("2", "3", "b")]
+
+
 def test_a_grade_is_no_convention() -> None:
     one, other = (ShownConvention("tail", "softmax", "vjp", {"float32": {b: 1}}) for b in ("relative", "absolute"))
     (change,) = release_changes([release("1", conventions=(one,)), release("2", conventions=(other,))])
