@@ -164,7 +164,7 @@ class _Blob:
         for n in shape:
             count *= n
         if kind.kind not in _KINDS or count * kind.itemsize != size or self.at + size > len(self.data):
-            raise ValueError("an array of dtype %s and shape %s in %d bytes" % (dtype, shape, size))
+            raise ValueError("an array of dtype %r and shape %s in %d bytes" % (dtype, shape, size))
         # A copy is aligned, writable and nobody else's, as an adapter may expect.
         found = np.frombuffer(self.data, kind, count, self.at).reshape(shape).copy()
         self.at += size

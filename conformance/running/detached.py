@@ -21,7 +21,7 @@ from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.targets.introduced import Introduced
 from lossproof.targets.launch import adapters_folder
-from lossproof.targets.replies import check_hello, outcome_of
+from lossproof.targets.replies import check_hello, mistyped, outcome_of
 
 _CHUNK = 1 << 20
 # What each message must have to be made use of.
@@ -142,14 +142,21 @@ class AnswerFile(Introduced):
                 check_hello(message)
             except UsageError as error:
                 raise UsageError(f"{self.path}: {error}") from None
+            self._typed(message["capabilities"])
+            self._typed(message["description"])
             self.hello = message
         elif kind == "deck":
             self.deck = self._checked(message, _DECK)
         elif kind == "outcome":
-            outcome_of(message, self._checked(message, _NUMBERED)["id"])
+            self._typed(outcome_of(message, self._checked(message, _NUMBERED)["id"]))
             self._places[message["id"]] = place
         elif kind == "withheld":
             self.withheld.add(self._checked(message, _NUMBERED)["id"])
+
+    def _typed(self, value: Any) -> None:
+        wrong = mistyped(value)
+        if wrong:
+            raise wire.WireError(f"{wrong} is of another type than it should be")
 
     def _checked(self, message: wire.Message, fields: Mapping[str, type]) -> wire.Message:
         for name, type_ in fields.items():

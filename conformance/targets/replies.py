@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import is_dataclass
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -84,3 +86,38 @@ def _check(found: Outcome) -> None:
             raise wire.WireError(f"it has an output {name!r}, none of {', '.join(OUTPUTS)}")
         if not isinstance(tensor, Tensor) or not isinstance(tensor.data, np.ndarray):
             raise wire.WireError(f"its {name} is no Tensor")
+
+
+def mistyped(value: Any) -> str:
+    """Name the first field of a dataclass of the protocol, or of one in it, that holds something of another type than
+    it is declared; empty if there is none. Lists do for tuples, and whole numbers for others."""
+    for name, hint in _hints(value.__class__).items():
+        held = getattr(value, name)
+        if not _fits(held, hint):
+            return f"{type(value).__name__}.{name}"
+        inner = held.values() if isinstance(held, Mapping) else ()
+        found = next(filter(None, map(mistyped, filter(is_dataclass, inner))), "")
+        if found:
+            return found
+    return ""
+
+
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    return get_type_hints(kind)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    kind, parts = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if kind is Union:
+        return any(_fits(value, part) for part in parts)
+    if kind is tuple:
+        each = [parts[0]] * len(value) if isinstance(value, tuple | list) and parts[-1] is ... else parts
+        return isinstance(value, tuple | list) and len(value) == len(each) and all(map(_fits, value, each))
+    if kind is Mapping:
+        return isinstance(value, Mapping) and all(_fits(k, parts[0]) and _fits(v, parts[1]) for k, v in value.items())
+    if hint in (int, float):
+        return isinstance(value, int | hint) and not isinstance(value, bool)
+    return isinstance(value, hint)

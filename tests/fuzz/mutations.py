@@ -242,7 +242,7 @@ def of_tar(inside: Change) -> Change:
                         held = _as_member(member, held, inside, draw)
                     member.size = len(held)
                     tar.addfile(member, io.BytesIO(held))
-        except (OSError, tarfile.TarError, EOFError, zlib.error, ValueError, UnicodeEncodeError):
+        except (OSError, KeyError, tarfile.TarError, EOFError, zlib.error, ValueError):
             return of_bytes(data, draw)
         return new.getvalue()
 

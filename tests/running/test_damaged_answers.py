@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lossproof.adapters import wire
 from lossproof.adapters.play import SUFFIX
-from lossproof.adapters.protocol import Capabilities, Description, Outcome, Support
+from lossproof.adapters.protocol import Capabilities, Description, Outcome, Support, Tensor
 from lossproof.core.errors import UsageError
 from lossproof.records.record import Record
 from lossproof.running.carried import answer_files
@@ -19,15 +21,17 @@ from lossproof.running.detached import AnswerFile
 from lossproof.running.merge import told_ends
 from lossproof.running.resume import complete_lines
 from lossproof.running.timing import Clock
+from lossproof.targets.replies import mistyped
 from tests.support.views import lossproof
 
+CAPABLE = Capabilities(ops={"softmax": Support("native")})
 HELLO = {
     "kind": "hello",
     "wire": wire.VERSION,
     "adapter": "numpy",
     "mode": "eager",
     "device": "cpu",
-    "capabilities": Capabilities(ops={"softmax": Support("native")}),
+    "capabilities": CAPABLE,
     "description": Description({"numpy": "2"}),
 }
 ARGUMENTS = {"size": "smoke", "seed": 0, "ops": ["softmax"], "dtypes": ["float32"], "families": ["hot"]}
@@ -72,6 +76,31 @@ def test_a_message_that_lacks_what_it_is_for_is_one_line(
     with pytest.raises(UsageError, match=said) as caught:
         AnswerFile(written(tmp_path / "a", *messages))
     assert str(tmp_path / "a") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("messages", "field"),
+    [
+        (({**HELLO, "capabilities": replace(CAPABLE, profiles=[])},), "Capabilities.profiles"),  # type: ignore[arg-type]
+        (({**HELLO, "capabilities": replace(CAPABLE, conventions={None: "x"})},), "Capabilities.conventions"),  # type: ignore[dict-item]
+        (({**HELLO, "capabilities": replace(CAPABLE, online=3)},), "Capabilities.online"),  # type: ignore[arg-type]
+        (({**HELLO, "capabilities": replace(CAPABLE, ops={"softmax": Support(how=1)})},), "Support.how"),  # type: ignore[arg-type]
+        (({**HELLO, "description": Description({"numpy": 2})},), "Description.versions"),  # type: ignore[dict-item]
+        ((HELLO, DECK, {**OUTCOME, "outcome": Outcome(message=3)}), "Outcome.message"),  # type: ignore[arg-type]
+        ((HELLO, DECK, {**OUTCOME, "outcome": Outcome(seconds=True)}), "Outcome.seconds"),
+        ((HELLO, DECK, {**OUTCOME, "outcome": Outcome(failures={"vjp": ("x",)})}), "Outcome.failures"),  # type: ignore[dict-item]
+        ((HELLO, DECK, {**OUTCOME, "outcome": Outcome({"vjp": Tensor(np.zeros(1), 3)})}), "Tensor.dtype"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_field_of_another_type_is_one_line(messages: tuple[dict[str, Any], ...], field: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=rf"{field} is of another type than it should be"):
+        AnswerFile(written(tmp_path / "a", *messages))
+
+
+def test_whole_numbers_and_lists_do_where_others_are_asked() -> None:
+    assert mistyped(Outcome(seconds=3, modified=["x"], failures={"vjp": ["a", "b"]})) == ""  # type: ignore[arg-type, dict-item]
+    assert mistyped(CAPABLE) == ""
+    assert mistyped(Outcome({"value": Tensor(np.zeros(1), "float32")})) == ""
 
 
 def test_a_frame_whose_fields_are_no_object_is_one_line(tmp_path: Path) -> None:
