@@ -113,7 +113,7 @@ def framed(text: object, blob: bytes = b"") -> bytes:
         (framed({"map": [["kind", {"is": "Problem", "fields": {"frob": 1, "op": "softmax"}}]]}), "no field frob here"),
         (framed({"map": [["kind", {"is": "Popen", "fields": {}}]]}), "cannot be read: KeyError: 'Popen'"),
         (framed({"map": [["kind", {"array": "|O", "shape": [1], "size": 8}]]}, b"x" * 8), "an array of dtype"),
-        (framed({"map": [["kind", {"array": "<f8", "shape": [9], "size": 72}]]}, b"x" * 8), "an array of dtype <f8"),
+        (framed({"map": [["kind", {"array": "<f8", "shape": [9], "size": 72}]]}, b"x" * 8), "an array of dtype '<f8'"),
         (framed([1]), "no message"),
         (framed({"map": [["kind", "x"]]}) + b"y" * 40, "it begins with"),
         (wire.MAGIC + b"\x00\x00\x00\x03" + b"\x00" * 8 + b"not", "cannot be read"),
