@@ -1,4 +1,5 @@
-"""Start a worker from a plain folder: ``PYTHON -I boot.py ADAPTERS_DIR ADAPTER[%VARIABLE=VALUE...] [options]``.
+"""Start a worker from a plain folder: ``PYTHON -I boot.py ADAPTERS_DIR ADAPTER[%VARIABLE=VALUE...] [options]``, or have
+the cases of another project's tests written: ``--peer NAME`` in the place of the adapter.
 
 The folder with the adapters becomes the package ``lossproof.adapters`` without being on ``sys.path``, where its
 ``numpy.py`` would hide the real one. So an interpreter needs numpy and the framework, and no lossproof. If it has one,
@@ -70,4 +71,5 @@ if __name__ == "__main__":
     os.environ.update(variables)
     check()
     graft(os.path.abspath(sys.argv[1]))
-    importlib.import_module(PARENT + "." + CHILD + ".worker").main(sys.argv[2:], variables)
+    what, given = ("peers", sys.argv[3:]) if sys.argv[2] == "--peer" else ("worker", sys.argv[2:])
+    importlib.import_module(PARENT + "." + CHILD + "." + what).main(given, variables)

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str], variables: Mapping[str, str]) -> None:
     """
     options = _parser().parse_args(arguments)
     before = _Answered(options.after)
-    source, sink = _streams()
+    source, sink = taken_streams()
     faulthandler.enable(sys.stderr)
     value = options.adapter if ":" in options.adapter else "lossproof.adapters.%s:ADAPTER" % options.adapter
     if options.cache:
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _streams() -> Tuple[int, int]:
+def taken_streams() -> Tuple[int, int]:
     """Take standard input and output for the conversation; all else that prints, native code too, goes to stderr."""
     source, sink = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -10,6 +10,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "bisect": ("bisect torch CASE --good 2.9.1 --bad 2.13.0",),
     "board": ("board records/*.json -o site",),
     "cache": ("cache", "cache --clear"),
+    "cases": ("cases onnx", "cases onnx@./venv/bin/python --list"),
     "check": ("check losses.py:my_loss --op cross_entropy", "check losses.py:my_loss --deck full --html report.html"),
     "completion": (
         "completion bash > ~/.local/share/bash-completion/completions/lossproof",
@@ -39,6 +40,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "run torch --deck smoke",
         "run torch jax+jit --record run.jsonl --html report.html",
         "run torch --last-failed --maxfail 1",
+        "run torch --cases onnx",
         "run torch --id 'cross_entropy/float16/*' --exclude '*/relation/*'",
     ),
     "show": ("show run.jsonl", "show run.jsonl --verdict fail --limit 5"),

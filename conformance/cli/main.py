@@ -15,6 +15,7 @@ import click
 from lossproof import __version__
 from lossproof.cli import (
     interface_board,
+    interface_cases,
     interface_functions,
     interface_gpu,
     interface_records,
@@ -88,7 +89,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("target", nargs=-1)
-@deck_options(kept=True, shard=True)
+@deck_options(kept=True, shard=True, cases=True)
 @output_options()
 @click.option("--resume", is_flag=True, help="Finish the record of a run that was cut short, if there is one.")
 @click.option(
@@ -211,9 +212,10 @@ def deck() -> None:
 
 
 @deck.command("list")
-@deck_options()
+@deck_options(cases=True)
 def deck_list(deck: DeckOptions) -> int:
     """Print the ids of a deck, one a line."""
+    deck.check()
     for call in deck.calls():
         click.echo(call.id)
     return 0
@@ -276,6 +278,7 @@ def completion(shell: str) -> int:
 
 
 for command in (
+    *interface_cases.CASE_COMMANDS,
     *interface_functions.FUNCTION_COMMANDS,
     interface_gpu.gpu,
     *interface_sweep.SWEEP_COMMANDS,

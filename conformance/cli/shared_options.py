@@ -34,6 +34,12 @@ _SHARD = click.option(
 _KEPT = click.option(
     "--calls", multiple=True, metavar="PATH", help="Also a kept call, or a folder of them (repeatable)."
 )
+_CASES = click.option(
+    "--cases",
+    default="",
+    metavar="NAME[@ENVIRONMENT]",
+    help="In place of the deck the cases of another project's tests: onnx or opinfo.",
+)
 _JOBS = click.option(
     "--jobs", default=0, type=click.IntRange(min=0), metavar="N", help="Targets at once (0: one a core)."
 )
@@ -136,6 +142,7 @@ def deck_options(
     kept: bool = False,
     chosen: bool = True,
     shard: bool = False,
+    cases: bool = False,
 ) -> Decorator:
     """The options of a deck; the command gets them as ``deck``, a DeckOptions."""
 
@@ -153,8 +160,8 @@ def deck_options(
 
     size = click.option("--deck", default="default", show_default=True, metavar="NAME", help=help)
     options = [size, _SEED, *([_SHARD] if shard else ()), *(_FILTERS if filters else ())]
-    options += [*(_CHOSEN if filters and chosen else ()), *([_KEPT] if kept else ())]
-    return _grouped("deck", options, make, "deck seed shard ops dtypes families ids excluded calls")
+    options += [*(_CHOSEN if filters and chosen else ()), *([_KEPT] if kept else ()), *([_CASES] if cases else ())]
+    return _grouped("deck", options, make, "deck seed shard ops dtypes families ids excluded calls cases")
 
 
 def execution_options(
@@ -212,5 +219,6 @@ def case_options() -> Decorator:
             metavar="FILE",
             help="A call as JSON, as exploration prints it (- for standard input).",
         ),
+        _CASES,
     )
-    return _grouped("place", options, make, "deck seed record call_file")
+    return _grouped("place", options, make, "deck seed record call_file cases")

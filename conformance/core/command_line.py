@@ -52,4 +52,6 @@ def recorded_place(header: Mapping[str, Any]) -> dict[str, object]:
     """
     # Bins of a sweep are found by their ids, whatever the deck.
     facts = {} if "sweep" in header else header.get("deck", {})
-    return {"deck": facts.get("size"), "seed": facts.get("seed"), _FUNCTION: ASKED_BY in header}
+    cases = facts.get("cases")
+    of_peer = {"cases": cases.get("source")} if isinstance(cases, Mapping) else {}
+    return {"deck": facts.get("size"), "seed": facts.get("seed"), **of_peer, _FUNCTION: ASKED_BY in header}

@@ -19,6 +19,7 @@ from lossproof.core.case_id import Kind, is_of_check, nearest
 from lossproof.core.command_line import recorded_place
 from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record
+from lossproof.running.peers.peer_calls import peer_calls
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +27,14 @@ class CasePlace:
     """A place where a case is found by its id: in a deck (its size and seed), or in a ``record``.
 
     The deck of a record is the one that its header names. ``call_file`` holds the case itself, as JSON (``-`` is
-    standard input).
+    standard input). With ``cases``, a source of them, it is one of another project, which its own name means, too.
     """
 
     deck: str = "default"
     seed: int = 0
     record: str | None = None
     call_file: str | None = None
+    cases: str = ""
 
     def resolved(self) -> CasePlace:
         """The place with the deck of its record, if it has one that says what its deck is."""
@@ -69,6 +71,10 @@ def find_call(id: str | None, place: CasePlace) -> Call:
         # What is said of all calls together is a case of none.
         by_id = {o.id: o.call for o in read_record(place.record) if o.keeps_call and o.case.kind is Kind.CALL}
         where = f"the calls of {place.record} that did not pass"
+    elif place.cases:
+        peer = peer_calls(place.cases)
+        by_id, (id,) = {c.id: c for c in peer.calls}, peer.with_ids([id])
+        where = f"the cases of {place.cases}"
     else:
         # Of a whole id it is known what part of the deck it is in.
         with contextlib.suppress(UsageError):

@@ -63,6 +63,11 @@ def record_header(targets: Sequence[Target], calls: Sequence[Call], deck: DeckOp
     shard, left_out = deck.shard, withheld(targets, calls)
     about = {"version": VERSION, "digest": "", "size": deck.size, "seed": deck.seed, **of_calls(calls)}
     kept = {call.id for call in kept_calls.load_calls(deck.kept)}
+    peer = deck.peer
+    if peer is not None:
+        # Nothing makes them again: they travel with the record, as kept calls do.
+        kept |= {call.id for call in calls}
+        about["cases"] = peer.facts
     return {
         "suite": __version__,
         "deck": about | ({"kept": sorted(kept)} if kept else {}),

@@ -281,7 +281,8 @@ def opened(
     deck.check()
     selection.target_names(names)
     started = ", ".join(names) or "every installed target"
-    tell(f"lossproof {__version__}: starting {started}; the {deck.size} deck is drawn")
+    drawn = f"the cases of {deck.cases} are read" if deck.cases else f"the {deck.size} deck is drawn"
+    tell(f"lossproof {__version__}: starting {started}; {drawn}")
     clock = Clock()
     calls, targets = _drawn_and_started(names, deck, execution.processes, clock)
     tell(f"{len(calls)} calls for {', '.join(t.name for t in targets)}")
@@ -293,7 +294,16 @@ def opened(
     cache = judgement_cache.on_this_machine(wanted=execution.cache)
     kernels = deck.kernels if execution.times_kernels else ()
     source = Live(targets, calls, execution.jobs, clock=clock, cache=cache, kernels=kernels)
-    return Session(subjects=targets, calls=calls, deck=deck, book=book, source=source, strict=rules.strict, header=head)
+    return Session(
+        subjects=targets,
+        calls=calls,
+        deck=deck,
+        book=book,
+        source=source,
+        explored=bool(deck.cases),
+        strict=rules.strict,
+        header=head,
+    )
 
 
 def _drawn_and_started(

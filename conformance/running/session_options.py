@@ -12,8 +12,10 @@ from lossproof.cases.catalogue import check_names, divide, select
 from lossproof.cases.chosen_ids import chosen, drawn_for
 from lossproof.cases.shard import UNDIVIDED, Division, Shard
 from lossproof.core.call import Call
+from lossproof.core.errors import UsageError
 from lossproof.records.conditions import Subject
 from lossproof.records.waivers import Book, waivers_in_force
+from lossproof.running.peers.peer_calls import PeerCalls, peer_calls
 from lossproof.targets import selection
 from lossproof.targets.launch import TIMEOUT, Processes
 
@@ -30,7 +32,8 @@ class DeckOptions:
     another deck of that size. ``ops``, ``dtypes`` and ``families`` keep a part of it (all where they are empty),
     ``shard`` the part of it that one of several runs plays. ``kept`` are files of single calls, or folders of them,
     that are put after the deck. ``ids`` are globs, one of which a call has to match, ``excluded`` globs of those that
-    are left out; the last parts of an id do as well.
+    are left out; the last parts of an id do as well. ``cases`` names a source of cases of another project, which take
+    the place of the deck; ``ids`` may then be their own names.
     """
 
     size: str = "default"
@@ -42,15 +45,31 @@ class DeckOptions:
     ids: Sequence[str] = ()
     excluded: Sequence[str] = ()
     shard: Shard = UNDIVIDED
+    cases: str = ""
 
     def check(self) -> None:
         """Look at the names before anything is drawn. Raises :class:`UsageError` for unknown ones."""
-        check_names(self.size, self.ops, self.dtypes, self.families)
+        if not self.cases:
+            check_names(self.size, self.ops, self.dtypes, self.families)
+            return
+        check_names(self.size, self.ops, self.dtypes)
+        if self.size != DeckOptions.size or self.seed or self.shard != UNDIVIDED or self.families:
+            raise UsageError(
+                f"the cases of {self.cases} take the place of a deck; leave out --deck, --seed, --shard and --family"
+            )
+
+    @property
+    def peer(self) -> PeerCalls | None:
+        """The cases of another project that take the place of the deck. Raises :class:`UsageError` where they cannot be
+        read."""
+        return peer_calls(self.cases) if self.cases else None
 
     def calls(self) -> list[Call]:
         """The calls of the shard, in order. Raises :class:`UsageError` for unknown names, and for ids that no call
         has."""
         kept = kept_calls.load_calls(self.kept)
+        if self.peer is not None:
+            return self._of_peer(self.peer, kept)
         division = None if self.shard == UNDIVIDED else self.division(self.shard.of)
         index = self.shard.index
         ops, dtypes = self.ops, self.dtypes
@@ -60,6 +79,18 @@ class DeckOptions:
         more = (call for call in kept if division is None or division.part_of(call) == index)
         calls = kept_calls.along(drawn, more)
         return chosen(calls, self.ids, self.excluded, whole=division is None) if self.ids or self.excluded else calls
+
+    def _of_peer(self, peer: PeerCalls, kept: Sequence[Call]) -> list[Call]:
+        own = [
+            call
+            for call in peer.calls
+            if (not self.ops or call.outline.op in self.ops) and (not self.dtypes or call.outline.dtype in self.dtypes)
+        ]
+        calls = kept_calls.along(own, kept)
+        if not calls:
+            raise UsageError(f"no case of {self.cases} is of that op and dtype; leave out one of the filters")
+        ids, excluded = peer.with_ids(self.ids), peer.with_ids(self.excluded)
+        return chosen(calls, ids, excluded) if ids or excluded else calls
 
     def division(self, of: int) -> Division:
         """The division of the whole deck into so many shards. Raises :class:`UsageError` for unknown names."""
@@ -75,13 +106,14 @@ class DeckOptions:
     @property
     def is_complete(self) -> bool:
         """Say whether a run of this deck plays everything: a waiver that matches nothing then is stale."""
-        return self.size in ("default", "full") and not self.filters and self.shard == UNDIVIDED
+        whole = self.size in ("default", "full") and not self.filters and self.shard == UNDIVIDED
+        return whole and not self.cases
 
     @property
     def is_worth_timing(self) -> bool:
         """Say whether kernels are timed with it unless somebody says otherwise: once for a deck, and not for a few
         calls."""
-        return self.size != "smoke" and not self.families and self.shard.index == 1
+        return self.size != "smoke" and not self.families and self.shard.index == 1 and not self.cases
 
     @property
     def kernels(self) -> list[tuple[str, str]]:
@@ -91,7 +123,7 @@ class DeckOptions:
     @property
     def place(self) -> dict[str, object]:
         """The options of ``lossproof repro`` that find a case of this deck again."""
-        return {"deck": self.size, "seed": self.seed}
+        return {"deck": self.size, "seed": self.seed} | ({"cases": self.cases} if self.cases else {})
 
     @classmethod
     def recorded(cls, header: Mapping[str, Any]) -> DeckOptions:

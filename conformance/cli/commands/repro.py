@@ -44,7 +44,12 @@ def repro_command(
         names = [target] if target else _recorded(call, place.record) if place.record else []
         op = call.outline.op
         chosen = started_targets(target, op) if target else selection.choose_targets(names, selection.PROCESSES)
-        options: dict[str, object] = {"deck": place.deck, "seed": place.seed, "call_file": place.call_file}
+        options: dict[str, object] = {
+            "deck": place.deck,
+            "seed": place.seed,
+            "call_file": place.call_file,
+            "cases": place.cases,
+        }
         said = target if target != "all" else None
         search = partial(_first, call, chosen, output, options, simplify=simplify, said=said)
     try:

@@ -58,7 +58,11 @@ def run_command(
         new_record(outputs.record, overwrite=outputs.overwrite, hint="finish it with --resume, ")
     if execution.times_kernels is None:
         execution = replace(execution, times_kernels=bool(outputs.record) and deck.is_worth_timing)
-    memory = LastFailed(cache_folder(), os.getcwd(), f"{deck.size} {deck.seed}")
+    deck.check()
+    if deck.peer:
+        for line in deck.peer.notes():
+            click.echo(line, err=outputs.as_json or outputs.quiet)
+    memory = LastFailed(cache_folder(), os.getcwd(), deck.cases or f"{deck.size} {deck.seed}")
     if last_failed:
         deck = _failed_before(deck, memory)
     others = views(outputs, deck.place)
