@@ -16,17 +16,6 @@ def _loss(p: Problem, mode: str) -> str:
     return "nn.losses.%s(x, target, %s)" % (p.op, given)
 
 
-def _refuse(p: Problem, mode: str) -> str:
-    if p.target is None or p.has_probability_target:
-        return ""
-    classes = p.x.shape[p.axis]
-    # MLX reads where a label says, whether there is memory or not, and the gradient writes there.
-    if set(p.want) - {"value", "jvp"} and ((p.target >= classes) | (p.target < -classes)).any():
-        return "the gradient of a label out of range writes to memory that is not its own"
-    far = 2 * classes
-    return "a label far out of range may end the process" if (abs(p.target) > far).any() else ""
-
-
 ADAPTER = ProgramAdapter(
     "mlx",
     Capabilities(
@@ -43,19 +32,7 @@ ADAPTER = ProgramAdapter(
         # As all its indexing does.
         wraps_negative_labels=True,
     ),
-    imports=(
-        "import mlx.core as mx",
-        "import mlx.nn as nn",
-        "",
-        "def tensor(a):",
-        '    return mx.array(a.astype(np.float32)).astype(mx.bfloat16) if a.dtype.name == "bfloat16" else mx.array(a)',
-        "",
-        "def numpy(t):",
-        "    if t.dtype != mx.bfloat16:",
-        "        return np.array(t)",
-        "    import ml_dtypes",
-        "    return np.array(t.astype(mx.float32)).astype(ml_dtypes.bfloat16)",
-    ),
+    imports=("import mlx.core as mx", "import mlx.nn as nn"),
     functions={
         "softmax": "mx.softmax({x}, axis={axis})",
         "log_softmax": "nn.log_softmax({x}, axis={axis})",
@@ -71,8 +48,10 @@ ADAPTER = ProgramAdapter(
         "[target_tangent])[1][0]",
         "jvp_target": "jvp_target = mx.jvp(lambda q: of_target(x, q), [target], [target_tangent])[1][0]",
     },
-    put="tensor({a})",
-    pull="numpy({t})",
-    refuse=_refuse,
+    put="mx.array({a})",
+    pull="np.array({t})",
+    bfloat16=("{t}.astype(mx.bfloat16)", "{t}.astype(mx.float32)"),
+    reads_any_label=True,
+    writes_any_label=True,
     errors=(("Label smoothing", "bad_option"), ("reduction", "bad_option")),
 )

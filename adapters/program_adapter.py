@@ -50,18 +50,23 @@ class ProgramAdapter:
                       of ``traced.numpy_like``. A function of a problem and a mode writes an expression of the tensors
                       ``x``, ``target`` and ``weight``, and raises UnsupportedProblem where the framework has none
     ``derivatives``   ``{output: lines}``: they assign the output, of ``f``, a function of ``x``, the ``value`` that
-                      it has returned, the tensors of the problem by their names, and other outputs. Those that assign
-                      ``value``, too, take the place of the forward pass. Derivatives in the target have
+                      it has returned, the tensors of the problem by their names, other outputs, and ``{axis}``. Those
+                      that assign ``value``, too, take the place of the forward pass. Derivatives in the target have
                       ``of_target``, a function of ``x`` and ``target``
     ``put``           expression of a tensor of the NumPy array ``{a}``, on the ``{device}``, as ``place`` names it, in
                       the ``{mode}``
     ``pull``          expression of the NumPy array of the tensor ``{t}``
+    ``bfloat16``      where NumPy's arrays of bfloat16 are no tensors: expressions of the tensor ``{t}`` of float32 in
+                      bfloat16, and of one of bfloat16 in float32. Default: none, they are as any other array
     ``packages``      distributions whose versions are evidence; programs print that of the first. Default: the name
     ``errors``        ``(words, kind)``: a message with these words is of this kind; others go by the exception's type
     ``place``         returns the framework's own name of a device. Default: that of target strings
     ``device_of``     returns the device of a tensor as target strings name it, or an empty text where it has none yet.
                       Default: none, for frameworks without devices
     ``refuse``        says why a problem in a mode is not on offer, in an empty text if it is
+    ``reads_any_label`` whether the framework reads where a label says, whether there is memory or not: problems with
+                      labels far out of range, which may end the process, are not on offer. Default: False
+    ``writes_any_label`` whether gradients write there, too: those of labels out of range are not on offer. Default: no
     ``compiled``      writes lines that define ``program``, a compiled function of arrays that returns outputs, of the
                       lines that compute them. Default: none, lines are run one by one
     ``facts``         returns what else can change bits
@@ -79,11 +84,14 @@ class ProgramAdapter:
         derivatives: Optional[Mapping[str, str]] = None,
         put: str = "{a}",
         pull: str = "np.asarray({t})",
+        bfloat16: Optional[Tuple[str, str]] = None,
         packages: Sequence[str] = (),
         errors: Sequence[Tuple[str, str]] = (),
         place: Optional[Callable[[str], str]] = None,
         device_of: Optional[Callable[[Any], str]] = None,
         refuse: Optional[Callable[[Problem, str], str]] = None,
+        reads_any_label: bool = False,
+        writes_any_label: bool = False,
         compiled: Optional[Compiler] = None,
         facts: Optional[Callable[[], Mapping[str, str]]] = None,
     ) -> None:
@@ -98,6 +106,7 @@ class ProgramAdapter:
         self._imports = ("import numpy as np", *imports)
         self._functions, self._put, self._pull, self._place = functions, put, pull, place or str
         self._packages = tuple(packages) or (name,)
+        self._bfloat16, self._reads_any_label, self._writes_any_label = bfloat16, reads_any_label, writes_any_label
         self._errors, self._device_of, self._refuse = errors, device_of, refuse
         self._compiled, self._facts = compiled, facts
         self._programs = Programs()
@@ -106,7 +115,7 @@ class ProgramAdapter:
 
     def describe(self) -> Description:
         """Report the versions of the packages, and the facts."""
-        versions = {name: metadata.version(name) for name in self._packages}
+        versions = {name: str(eval(_version(name))) for name in self._packages}
         versions.update(numpy=np.__version__, python=platform.python_version())
         return Description(versions, self._facts() if self._facts else {})
 
@@ -117,6 +126,10 @@ class ProgramAdapter:
     def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
         """Run the lines of the script on arrays of the framework, and pull the results back."""
         reason = self._refuse(problem, mode) if self._refuse else ""
+        if self._writes_any_label and set(problem.want) - {"value", "jvp"} and has_label_outside(problem):
+            reason = "the gradient of a label out of range writes to memory that is not its own"
+        if self._reads_any_label and has_far_label(problem):
+            reason = "a label far out of range may end the process"
         if reason:
             raise UnsupportedProblem(reason)
         if self._is_composed(problem.op):
@@ -143,19 +156,20 @@ class ProgramAdapter:
         """Write the lines as a program of the framework alone."""
         body = []
         for name, a, entries in source.constants(problem):
-            kind = _numpy_type(a.dtype.name if a.dtype.kind in "iu" else problem.dtype_of_input(name))
-            array = "np.array(%s, %s).reshape(%r)" % (entries, kind, a.shape)
-            body.append("%s = %s" % (name, self._put.format(a=array, device=self._place(device), mode=mode)))
+            dtype = a.dtype.name if a.dtype.kind in "iu" else problem.dtype_of_input(name)
+            array = "np.array(%s, %s).reshape(%r)" % (entries, _numpy_type(self._carried(dtype)), a.shape)
+            body.append("%s = %s" % (name, self._put_text(array, dtype, device, mode)))
         lines, asked = self._lines(problem, mode), self._asked(problem, mode)
         if self._compiled is not None:
             given = [name for name, _ in source.arrays(problem)]
             lines = self._compiled(problem, mode, given, lines, asked)
             lines += ["", "%s, = program(%s)" % (", ".join(asked), ", ".join(given))]
         body += ["", *lines]
-        body += ['print("%s", %s.astype(float).tolist())' % (name, self._pull.format(t=name)) for name in asked]
+        pulls = [(name, self._pull_text(name, problem.dtype_of(name))) for name in asked]
+        body += ['print("%s", %s.astype(float).tolist())' % pair for pair in pulls]
         # Not every module has a version of its own.
         first = self._packages[0]
-        body.append('print("%s", __import__("importlib.metadata").metadata.version("%s"))' % (first, first))
+        body.append('print("%s", %s)' % (first, _version(first)))
         besides = ["import ml_dtypes"] if "ml_dtypes." in "\n".join(body) else []
         imports = [self._imports[0], *besides, *self._imports[1:]]
         return source.program(source.title(problem, self.name), imports, body)
@@ -169,7 +183,8 @@ class ProgramAdapter:
     def _lines(self, p: Problem, mode: str) -> List[str]:
         """Write the functions that are needed, and the lines that compute every output on offer."""
         wanted = self._needed(self._asked(p, mode))
-        lines = [line for name in wanted for line in self._derivatives[name].split("\n")]
+        # Not formatted: the braces of a dictionary are their own.
+        lines = [line.replace("{axis}", str(p.axis)) for n in wanted for line in self._derivatives[n].split("\n")]
         if not source.named(["value"], [line.partition("=")[0] for line in lines]):
             lines.insert(0, "value = f(x)")
             if not self._is_composed(p.op) and len(source.named(["f"], lines[1:])) == 0:
@@ -213,13 +228,24 @@ class ProgramAdapter:
         a = getattr(p, name)
         if a is None:
             return None
+        dtype = a.dtype.name
         if a.dtype.kind == "f":
-            a = a.astype(_numpy_dtype(p.dtype_of_input(name)))
-        return eval(
-            self._put.format(a="array", device=self._place(device), mode=mode),
-            self._names,
-            {"array": np.asarray(a, order="C")},
-        )
+            dtype = p.dtype_of_input(name)
+            a = a.astype(_numpy_dtype(self._carried(dtype)))
+        return eval(self._put_text("array", dtype, device, mode), self._names, {"array": np.asarray(a, order="C")})
+
+    def _carried(self, dtype: str) -> str:
+        """The dtype of the NumPy array that a tensor of a dtype is made of."""
+        return "float32" if dtype == "bfloat16" and self._bfloat16 else dtype
+
+    def _put_text(self, array: str, dtype: str, device: str, mode: str) -> str:
+        text = self._put.format(a=array, device=self._place(device), mode=mode)
+        return self._bfloat16[0].format(t=text) if self._bfloat16 and dtype == "bfloat16" else text
+
+    def _pull_text(self, tensor: str, dtype: str) -> str:
+        if self._bfloat16 and dtype == "bfloat16":
+            tensor = self._bfloat16[1].format(t=tensor)
+        return self._pull.format(t=tensor)
 
     def _pulled(self, t: Any, device: str) -> Tensor:
         place = "" if self._device_of is None else self._device_of(t)
@@ -229,11 +255,29 @@ class ProgramAdapter:
         return Tensor(a.astype(np.float64), a.dtype.name)
 
     def _array(self, t: Any) -> np.ndarray:
-        found: np.ndarray = eval(self._pull.format(t="tensor"), self._names, {"tensor": t})
-        return found
+        # Frameworks name a dtype in ways of their own: mlx.core.bfloat16.
+        dtype = "bfloat16" if self._bfloat16 and str(t.dtype).endswith("bfloat16") else ""
+        found: np.ndarray = eval(self._pull_text("tensor", dtype), self._names, {"tensor": t})
+        return found.astype(_numpy_dtype(dtype)) if dtype else found
 
     def _bytes(self, t: Any) -> bytes:
         return self._array(t).tobytes()
+
+
+def has_label_outside(p: Problem) -> bool:
+    """Say whether a label is out of range, counted from either end."""
+    if p.target is None or p.has_probability_target:
+        return False
+    classes = p.x.shape[p.axis]
+    return bool(((p.target >= classes) | (p.target < -classes)).any())
+
+
+def has_far_label(p: Problem) -> bool:
+    """Say whether a label that is read, as those of ignored rows are for their weights, is far out of range."""
+    if p.target is None or p.has_probability_target:
+        return False
+    read = p.target if p.weight is not None else p.target[p.target != p.ignore_index]
+    return bool((abs(read) > 2 * p.x.shape[p.axis]).any())
 
 
 def classified(error: Exception, errors: Sequence[Tuple[str, str]] = ()) -> str:
@@ -258,6 +302,15 @@ def jitted(compiler: str) -> Compiler:
         return ["@%s" % compiler, "def program(%s):" % ", ".join(given), *body]
 
     return written
+
+
+def _version(package: str) -> str:
+    """Write an expression of the version of a distribution, or of the module where its builds have other names."""
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return '__import__("%s").__version__' % package
+    return '__import__("importlib.metadata").metadata.version("%s")' % package
 
 
 def _profiles(capabilities: Capabilities, functions: Mapping[str, Function]) -> Dict[Tuple[str, str], str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
@@ -10,140 +10,88 @@ from string import Template
 
 @dataclass(frozen=True)
 class _AdapterText:
-    """The parts of an adapter that differ between frameworks."""
+    """The parts of an adapter that differ between frameworks: texts of ProgramAdapter's arguments."""
 
     package: str
-    imports: str
     dtypes: str
-    kernel: str
-    evaluate: str
-    alias: str
-    shape_errors: str = "(ValueError, IndexError)"
+    imports: tuple[str, ...]
+    softmax: str
+    vjp: tuple[str, ...]
+    options: tuple[str, ...] = ()
     restrictions: str = ""
 
 
 _NUMPY = _AdapterText(
     "numpy",
-    "import numpy as np",
     '("float64", "float32")',
-    '''def softmax(x: Any, axis: int) -> Any:
-    """Stand for the function under test; put yours in its place."""
-    with np.errstate(all="ignore"):
-        e = np.exp(x - x.max(axis=axis, keepdims=True))
-        return e / e.sum(axis=axis, keepdims=True)
-
-
-def softmax_grad(x: Any, cotangent: Any, axis: int) -> Any:
-    """Stand for its gradient."""
-    p = softmax(x, axis)
-    return p * (cotangent - (p * cotangent).sum(axis=axis, keepdims=True))''',
-    """        x = problem.x.astype(problem.dtype)
-        results = {"value": softmax(x, problem.axis)}
-        if problem.cotangent is not None:
-            results["vjp"] = softmax_grad(x, problem.cotangent.astype(problem.dtype), problem.axis)
-        return {name: Tensor(a.astype("float64"), a.dtype.name) for name, a in results.items()}""",
-    "np",
+    (
+        "def softmax(x, axis):",
+        "    e = np.exp(x - x.max(axis=axis, keepdims=True))",
+        "    return e / e.sum(axis=axis, keepdims=True)",
+    ),
+    "softmax({x}, {axis})",
+    ("vjp = value * (cotangent - (value * cotangent).sum(axis={axis}, keepdims=True))",),
 )
 _TORCH = _AdapterText(
     "torch",
-    "import torch",
     '("float64", "float32", "bfloat16", "float16")',
-    '''def softmax(x: Any, axis: int) -> Any:
-    """Stand for the function under test; put yours in its place."""
-    return torch.softmax(x, axis)''',
-    """        dtype = getattr(torch, problem.dtype)
-        # Every number of a problem is one of its dtype: nothing is rounded here.
-        x = torch.tensor(problem.x, dtype=dtype, device=device, requires_grad=problem.cotangent is not None)
-        results = {"value": softmax(x, problem.axis)}
-        if problem.cotangent is not None:
-            cotangent = torch.tensor(problem.cotangent, dtype=dtype, device=device)
-            (results["vjp"],) = torch.autograd.grad(results["value"], x, cotangent)
-        return {
-            name: Tensor(t.detach().cpu().double().numpy(), str(t.dtype).rpartition(".")[2])
-            for name, t in results.items()
-        }""",
-    "torch",
+    ("import torch",),
+    "torch.softmax({x}, {axis})",
+    ("value, of_value = torch.func.vjp(f, x)", "vjp, = of_value(cotangent)"),
+    (
+        """put='torch.tensor({a}, device="{device}")',""",
+        """pull="{t}.cpu().numpy()",""",
+        """# NumPy has no bfloat16 of its own: what makes one of float32, and float32 of one.""",
+        """bfloat16=("{t}.bfloat16()", "{t}.float()"),""",
+        """errors=(("Dimension out of range", "bad_shape"),),""",
+    ),
 )
 _JAX = _AdapterText(
     "jax",
-    "import jax\nimport jax.numpy as jnp\nimport numpy as np",
     '("float32", "bfloat16", "float16")',
-    '''def softmax(x: Any, axis: int) -> Any:
-    """Stand for the function under test; put yours in its place."""
-    return jax.nn.softmax(x, axis=axis)''',
-    """        # Every number of a problem is one of its dtype: nothing is rounded here.
-        x = jnp.asarray(problem.x, dtype=problem.dtype)
-        results = {}
-        results["value"], pull = jax.vjp(lambda x: softmax(x, problem.axis), x)
-        if problem.cotangent is not None:
-            (results["vjp"],) = pull(jnp.asarray(problem.cotangent, dtype=problem.dtype))
-        return {name: Tensor(np.asarray(a).astype("float64"), a.dtype.name) for name, a in results.items()}""",
-    "jax",
+    ("import jax", "import jax.numpy as jnp"),
+    "jax.nn.softmax({x}, axis={axis})",
+    ("value, of_value = jax.vjp(f, x)", "vjp, = of_value(cotangent)"),
+    ("""put="jnp.asarray({a})",""",),
 )
 _TENSORFLOW = _AdapterText(
     "tensorflow",
-    "import tensorflow as tf",
     '("float64", "float32", "bfloat16", "float16")',
-    '''def softmax(x: Any, axis: int) -> Any:
-    """Stand for the function under test; put yours in its place."""
-    return tf.nn.softmax(x, axis=axis)''',
-    """        with tf.device(device), tf.GradientTape() as tape:
-            # Every number of a problem is one of its dtype: nothing is rounded here.
-            x = tf.cast(tf.constant(problem.x), problem.dtype)
-            tape.watch(x)
-            results = {"value": softmax(x, problem.axis)}
-        if problem.cotangent is not None:
-            cotangent = tf.cast(tf.constant(problem.cotangent), problem.dtype)
-            results["vjp"] = tape.gradient(results["value"], x, cotangent)
-        return {name: Tensor(tf.cast(t, "float64").numpy(), t.dtype.name) for name, t in results.items()}""",
-    "tf",
-    shape_errors="(ValueError, IndexError, tf.errors.InvalidArgumentError)",
+    ("import tensorflow as tf",),
+    "tf.nn.softmax({x}, axis={axis})",
+    (
+        "with tf.GradientTape() as tape:",
+        "    tape.watch(x)",
+        "    value = f(x)",
+        "vjp = tape.gradient(value, x, cotangent)",
+    ),
+    (
+        """put="tf.constant({a})",""",
+        """pull="{t}.numpy()",""",
+        """errors=(("InvalidArgument", "bad_shape"), ("must be", "bad_shape")),""",
+    ),
     # Its softmax is computed by a library that takes no more axes.
     restrictions=", ranks=(1, 2, 3, 4, 5)",
 )
 ADAPTER_TEXTS: Mapping[str, _AdapterText] = {p.package: p for p in (_NUMPY, _TORCH, _JAX, _TENSORFLOW)}
 
-_MODULE = Template('''"""The adapter of $name for lossproof: it calls the function under test, and compares nothing."""
+_MODULE = Template('''"""The adapter of $name for lossproof: it tells how the function under test is called."""
 
-from __future__ import annotations
+from lossproof.adapters import Capabilities, ProgramAdapter, Support
 
-from typing import Any
-
-$imports
-
-from lossproof.adapters import Capabilities, Description, Problem, Support, Tensor
-
-
-$kernel
-
-
-class $kind:
-    """One op in a few dtypes; more is declared in ``capabilities`` and computed in ``evaluate``."""
-
-    name = "$name"
-
-    def describe(self) -> Description:
-        """Return the versions that the numbers depend on."""
-        return Description({"$package": $alias.__version__})
-
-    def capabilities(self) -> Capabilities:
-        """Return what is on offer; nothing else is asked."""
-        return Capabilities(ops={"softmax": Support("native")}, dtypes=$dtypes$restrictions)
-
-    def evaluate(self, problem: Problem, device: str, mode: str) -> dict[str, Any]:
-        """Compute the value, and the gradient where there is a cotangent."""
-$evaluate
-
-    def error_kind(self, error: Exception) -> str:
-        """Classify an exception of the function under test."""
-        return "bad_shape" if isinstance(error, $shape_errors) else "internal"
-
-    def script(self, problem: Problem, device: str, mode: str) -> str:
-        """Write a program of the framework alone that evaluates a problem, for bug reports; there is none yet."""
-        raise NotImplementedError
-
-
-ADAPTER = $kind()
+ADAPTER = ProgramAdapter(
+    "$name",
+    # What is on offer; nothing else is asked.
+    Capabilities(ops={"softmax": Support("native")}, dtypes=$dtypes$restrictions),
+    # Every program begins with these lines: the function under test is imported here, and called in the next one.
+    imports=$imports,
+    functions={"softmax": "$softmax"},
+    # The gradient, of f, a function of x, of the value that it has returned, and of the cotangent.
+    derivatives={
+        "vjp": $vjp,
+    },
+$options    packages=("$package",),
+)
 ''')
 _TEST = Template('''"""Judge the adapter: one test for each op, dtype and family of cases."""
 
@@ -209,10 +157,12 @@ python -m pytest
 lossproof run $name
 ```
 
-1. `lossproof_$name.py`: put the function under test in the place of `softmax`.
-2. `capabilities` declares what it offers: ops, dtypes, kinds of targets, devices, modes, layouts, derivatives. The
-   docstrings of `lossproof.adapters.Capabilities` and `Problem` have every field.
-3. `evaluate` computes what a problem asks for, and returns it exactly, with the dtype that the function returned.
+1. `lossproof_$name.py`: import the function under test in `imports`, and call it in `functions`, in the place of the
+   softmax. `{x}` and `{axis}` are the input and the class axis.
+2. `Capabilities` declares what it offers: ops, dtypes, kinds of targets, devices, modes, layouts. Its docstring, and
+   that of `Problem`, has every field; `lossproof.adapters.COMPOSED` adds losses that are made of a log-softmax.
+3. `derivatives` has the lines that compute each derivative. `lossproof.adapters.ProgramAdapter` documents all that can
+   be said so; what cannot is a class with the members of `lossproof.adapters.Adapter`.
 4. Known deviations are `expected_failures` in `test_conformance.py`, each with its reason.
 """)
 
@@ -223,16 +173,14 @@ def package_files(name: str, framework: str) -> dict[str, str]:
     values = {
         "name": name,
         "dashed": name.replace("_", "-"),
-        "kind": "".join(word.capitalize() for word in name.split("_")),
         "package": p.package,
-        "alias": p.alias,
-        "shape_errors": p.shape_errors,
         "framework": "" if framework == "numpy" else f', "{p.package}"',
-        "imports": p.imports,
+        "imports": _tuple(p.imports),
         "dtypes": p.dtypes,
         "restrictions": p.restrictions,
-        "kernel": p.kernel,
-        "evaluate": p.evaluate,
+        "softmax": p.softmax,
+        "vjp": _joined(p.vjp),
+        "options": "".join(f"    {line}\n" for line in p.options),
     }
     return {
         f"lossproof_{name}.py": _MODULE.substitute(values),
@@ -241,6 +189,20 @@ def package_files(name: str, framework: str) -> dict[str, str]:
         ".github/workflows/conformance.yml": _JOB.substitute(values),
         "README.md": _README.substitute(values),
     }
+
+
+def _tuple(lines: Sequence[str]) -> str:
+    """Write lines as a tuple of texts."""
+    if len(lines) == 1:
+        return f'("{lines[0]}",)'
+    return "\n".join(["(", *(f'        "{line}",' for line in lines), "    )"])
+
+
+def _joined(lines: Sequence[str]) -> str:
+    """Write lines as one text."""
+    if len(lines) == 1:
+        return f'"{lines[0]}"'
+    return '\\n"\n        "'.join(['"' + lines[0], *lines[1:]]) + '"'
 
 
 _JAVASCRIPT_README = Template("""# An adapter of $name for lossproof

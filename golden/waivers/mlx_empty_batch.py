@@ -4,21 +4,14 @@
 import numpy as np
 import mlx.core as mx
 import mlx.nn as nn
-def tensor(a):
-    return mx.array(a.astype(np.float32)).astype(mx.bfloat16) if a.dtype.name == "bfloat16" else mx.array(a)
-def numpy(t):
-    if t.dtype != mx.bfloat16:
-        return np.array(t)
-    import ml_dtypes
-    return np.array(t.astype(mx.float32)).astype(ml_dtypes.bfloat16)
-x = tensor(np.array([], np.float32).reshape((0, 4)))
-target = tensor(np.array([], np.int64).reshape((0,)))
-cotangent = tensor(np.array([1.0], np.float32).reshape(()))
+x = mx.array(np.array([], np.float32).reshape((0, 4)))
+target = mx.array(np.array([], np.int64).reshape((0,)))
+cotangent = mx.array(np.array([1.0], np.float32).reshape(()))
 def f(x):
     return nn.losses.cross_entropy(x, target, axis=-1, reduction="sum", label_smoothing=0.0)
 try:
     (value,), (vjp,) = mx.vjp(f, [x], [cotangent])
-    observed = numpy(value).astype(float).tolist()
+    observed = np.array(value).astype(float).tolist()
     right = True
 except Exception as error:
     observed, right = repr(error), False

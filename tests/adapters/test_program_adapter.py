@@ -21,7 +21,7 @@ from tests.adapters.test_adapters import PROBLEMS, assert_scripts_print
 
 ADAPTERS = Path(__file__).resolve().parents[2] / "adapters"
 # Adapters of frameworks with an autodiff of their own, which the short way tells.
-SHORT = ("autograd",)
+SHORT = ("autograd", "mlx", "paddle", "pytensor")
 LINES = 60
 SHIFTED = "{x} - np.max({x}, {axis}, keepdims=True)"
 LOG_SOFTMAX = f"{SHIFTED} - np.log(np.sum(np.exp({SHIFTED}), {{axis}}, keepdims=True))"
@@ -156,6 +156,45 @@ def test_numbers_that_programs_cannot_display_are_written() -> None:
     """A masked class is compared with minus infinity."""
     p = replace(values(("probabilities",))[0], x=np.full((3, 5), -math.inf))
     assert 'float("-inf")' in adapter().script(p, "cpu", "eager")
+
+
+def test_bfloat16_goes_through_float32_where_arrays_of_it_are_no_tensors() -> None:
+    pytest.importorskip("ml_dtypes")
+    carried = {
+        "imports": ("import ml_dtypes", "def put(a):", "    assert a.dtype.name != 'bfloat16'", "    return a"),
+        "put": "put({a})",
+        "bfloat16": ("{t}.astype(ml_dtypes.bfloat16)", "{t}.astype(np.float32)"),
+    }
+    p = replace(values(("softmax",))[0], dtype="bfloat16", x=np.array([[0.0, 1.0, -2.0]]))
+    told = adapter(**carried)
+    out = told.evaluate(p, "cpu", "eager")["value"]
+    plain = adapter(imports=("import ml_dtypes",)).evaluate(p, "cpu", "eager")["value"]
+    assert (out.dtype, plain.dtype) == ("bfloat16", "bfloat16")
+    np.testing.assert_array_equal(out.data, plain.data)
+    script = told.script(p, "cpu", "eager")
+    assert "np.float32).reshape((1, 3))).astype(ml_dtypes.bfloat16)" in script
+    assert "value.astype(np.float32)" in script
+    # A result of another dtype is not made one of it.
+    wide = adapter({"softmax": "{x}.astype(np.float32)"}, **carried).evaluate(p, "cpu", "eager")["value"]
+    assert wide.dtype == "float32"
+
+
+def test_labels_far_away_are_not_put_to_a_framework_that_reads_there() -> None:
+    p = replace(values(("cross_entropy",))[0], ignore_index=1000, weight=None)
+    reading = adapter(reads_any_label=True)
+    near, ignored, far = ([0, 1, 2], [0, 1000, 2], [0, 10**6, 2])
+    verdicts = [answer(reading, replace(p, target=np.array(y)), "cpu", "eager").error for y in (near, ignored, far)]
+    assert verdicts == [None, None, "unsupported"]
+    # Weights of ignored labels are read, too.
+    weighted = replace(p, target=np.array(ignored), weight=np.ones(p.x.shape[1]))
+    assert answer(reading, weighted, "cpu", "eager").error == "unsupported"
+    assert answer(adapter(), replace(p, target=np.array(far)), "cpu", "eager").error == "bad_label"
+
+
+def test_derivatives_may_name_the_axis() -> None:
+    told = adapter(derivatives={"vjp": "vjp = value + {axis}"})
+    p = PROBLEMS["softmax"]
+    assert f"vjp = value + {p.axis}" in told.script(p, "cpu", "eager")
 
 
 @pytest.mark.parametrize("name", SHORT)

@@ -28,7 +28,7 @@ def test_a_new_adapter_passes_its_own_test(framework: str, tmp_path: Path, monke
     if framework != "numpy":
         return
     module = (root / "lossproof_my_kernels.py").read_text()
-    (root / "lossproof_my_kernels.py").write_text(module.replace("(x, problem.axis)}", "(x, problem.axis) * 2}"))
+    (root / "lossproof_my_kernels.py").write_text(module.replace("({x}, {axis})", "({x}, {axis}) * 2"))
     broken = python(*base, "-k", "float32-ordinary", cwd=root)
     assert "value got" in broken.stdout
 
