@@ -160,7 +160,7 @@ def test_numbers_that_programs_cannot_display_are_written() -> None:
 
 def test_bfloat16_goes_through_float32_where_arrays_of_it_are_no_tensors() -> None:
     pytest.importorskip("ml_dtypes")
-    carried = {
+    carried: dict[str, Any] = {
         "imports": ("import ml_dtypes", "def put(a):", "    assert a.dtype.name != 'bfloat16'", "    return a"),
         "put": "put({a})",
         "bfloat16": ("{t}.astype(ml_dtypes.bfloat16)", "{t}.astype(np.float32)"),
