@@ -1,4 +1,4 @@
-"""What losses that are kernels of Triton have in common: they run in its interpreter where there is no GPU."""
+"""The common parts of losses that are kernels of Triton: they run in its interpreter where there is no GPU."""
 
 from __future__ import annotations
 
