@@ -42,7 +42,7 @@ def main(arguments: Sequence[str], variables: Mapping[str, str]) -> None:
     _, sink = taken_streams()
     with os.fdopen(sink, "wb") as out:
         try:
-            source = importlib.import_module("lossproof.adapters.peers_" + name)
+            source = importlib.import_module("%s_%s" % (__name__, name))
             version = metadata.version(source.PACKAGE)
             cases = list(source.cases())
         except Exception as error:  # foreign code: tests of others may need anything
