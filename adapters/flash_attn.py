@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .protocol import Problem
 from .torch_losses import Loss, TorchLosses, logits, options, part
-from .triton_losses import INTERPRETED, INTERPRETED_LINES, OFFERED
+from .torch_triton import INTERPRETED, INTERPRETED_LINES, OFFERED
 
 # The function asks for a device of CUDA, which the interpreter does not need.
 _WITHOUT_CUDA = ("import contextlib, os", *INTERPRETED_LINES, "torch.cuda.device = contextlib.nullcontext")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .protocol import Problem
 from .torch_losses import Loss, TorchLosses, logits, options
-from .triton_losses import INTERPRETED, INTERPRETED_LINES, OFFERED
+from .torch_triton import INTERPRETED, INTERPRETED_LINES, OFFERED
 
 _IMPORTS = (
     "import os",

@@ -1,7 +1,7 @@
 """The cases of other projects' own tests, as problems: ``PYTHON -I boot.py ADAPTERS_DIR --peer NAME`` writes them to
 standard output, in frames.
 
-A source is a module ``peers_NAME`` of this folder with ``PACKAGE``, the distribution that the cases come with, and
+A source is a module of this folder with ``PACKAGE``, the distribution that the cases come with, and
 ``cases``, which yields a :class:`PeerCase` for each. It is read in a process of its own, as adapters are.
 """
 
@@ -17,7 +17,8 @@ from . import wire
 from .protocol import Problem, Tensor
 from .worker import taken_streams
 
-SOURCES = ("onnx", "opinfo")
+# The module of each source.
+SOURCES = {"onnx": "onnx_cases", "opinfo": "torch_cases"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str], variables: Mapping[str, str]) -> None:
     _, sink = taken_streams()
     with os.fdopen(sink, "wb") as out:
         try:
-            source = importlib.import_module("%s_%s" % (__name__, name))
+            source = importlib.import_module("%s.%s" % (__package__, SOURCES[name]))
             version = metadata.version(source.PACKAGE)
             cases = list(source.cases())
         except Exception as error:  # foreign code: tests of others may need anything

@@ -32,7 +32,7 @@ def read_source(text: str) -> PeerSource:
     """Read the cases of ``NAME`` or ``NAME@ENVIRONMENT``. Raises :class:`UsageError` for another name, and where they
     cannot be read there."""
     name, _, place = text.partition("@")
-    known_names("source of cases", [name], SOURCES)
+    known_names("source of cases", [name], list(SOURCES))
     messages = _heard(name, _command(name, place), place)
     head = messages[0]
     if head["kind"] == "failed":
