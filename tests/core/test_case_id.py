@@ -58,7 +58,7 @@ def test_every_id_of_the_deck_reads_back(deck: Sequence[Call]) -> None:
         holds(call)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_every_id_of_an_explored_call_reads_back(data: st.DataObject) -> None:
     holds(data.draw(calls(data.draw(st.sampled_from(OPS)))))
@@ -76,6 +76,7 @@ def test_every_id_that_is_said_at_the_end_of_a_run_reads_back() -> None:
         assert o.case.mechanism == f"{o.case.op}/{ALL}/{CONVENTION}/clause-{o.case.clause}/"
 
 
+@settings(deadline=None)
 @given(op=st.sampled_from(OPS), dtype=PARTS.filter(lambda d: d != ALL), clause=st.integers(1, 99))
 def test_ids_of_whole_runs_read_back(op: str, dtype: str, clause: int) -> None:
     convention = CaseId.of_convention(op, str(clause), "vjp")
@@ -87,6 +88,7 @@ def test_ids_of_whole_runs_read_back(op: str, dtype: str, clause: int) -> None:
     assert not is_of_implementation(str(modes))
 
 
+@settings(deadline=None)
 @given(st.tuples(PARTS, PARTS, PARTS, PARTS, PARTS).filter(lambda p: p[1] != ALL))
 def test_any_five_parts_read_back(parts: tuple[str, ...]) -> None:
     assert CaseId.parse("/".join(parts)) == CaseId(*parts)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lossproof.adapters.numpy import ADAPTER
@@ -37,6 +37,7 @@ def same(a: object, b: object) -> bool:
     return repr(a) == repr(b)
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         Observation,
