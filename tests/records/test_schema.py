@@ -67,7 +67,7 @@ def test_the_schema_names_every_field(records: list[Path]) -> None:
     for path in records:
         header = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
         assert set(header) <= set(defs["header"]["properties"])
-        assert set(header["deck"]) | {"kept"} == set(defs["header"]["properties"]["deck"]["properties"])
+        assert set(header["deck"]) | {"kept", "cases"} == set(defs["header"]["properties"]["deck"]["properties"])
         for target in header["targets"].values():
             assert set(target) <= set(defs["target"]["properties"])
 
