@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ from lossproof.targets.target import Target, load_adapter
 from tests.adapters.test_adapters import PROBLEMS
 from tests.adapters.test_findings import ROOT, SECTIONS, absent, installed, is_here
 from tests.support.planted import ADAPTER as PLANTED
+from tests.support.thinned import nightly
 
 # What shows a finding on any inputs: target, mode and output.
 DEFECTS = {("tensorflow", "forward-over-reverse", "mixed"), ("torch", "reverse-over-forward", "hvp")}
@@ -133,13 +135,16 @@ def without_versions(text: str) -> list[str]:
     return [*lines[:seen], lines[seen].rpartition(": ")[2], *lines[seen + 1 :]]
 
 
-def targets() -> Iterator[tuple[str, str]]:
+def targets() -> Iterator[Any]:
     for name in ("numpy", "torch", "tensorflow", "jax"):
         try:
             c = load_adapter(name).capabilities()
         except UsageError:
             continue
-        yield from ((name, mode) for mode in c.modes if c.in_mode(mode).compile_cost != "dear" or mode == "compile")
+        for mode in c.modes:
+            dear = c.in_mode(mode).compile_cost == "dear"
+            if not dear or mode == "compile":
+                yield pytest.param(name, mode, id=f"{name}-{mode}", marks=nightly if dear else ())
 
 
 @pytest.mark.parametrize(("name", "mode"), list(targets()))
@@ -190,6 +195,7 @@ print(json.dumps(ends))
 """
 
 
+@nightly
 @pytest.mark.skipif(PROCESSES is None, reason="targets have no processes here")
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch", "numpy"])
 def test_every_output_has_a_program_of_keras_on_each_backend(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,6 +228,7 @@ def keras_programs(target: Target) -> Iterator[str]:
             yield found.text
 
 
+@nightly
 def test_an_option_that_keras_refuses_is_refused_where_errors_are_expected(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = next((b for b in ("torch", "jax", "tensorflow") if installed(b)), None)
     if PROCESSES is None or installed("keras") is None or backend is None:
