@@ -34,7 +34,7 @@ def test_without_the_maximum_it_fails_as_shown(tmp_path: Path) -> None:
     assert wrong != PROGRAMS[0]
     done = run(wrong, tmp_path)
     (shown,) = [b.text for b in FUNCTIONS if b.text.startswith("AssertionError")]
-    printed = done.stderr[done.stderr.index("AssertionError") :]
+    printed = done.stderr[done.stderr.index("AssertionError: ") :]
     assert matches(shown, printed), printed
 
 
