@@ -60,7 +60,7 @@ does it all. Back here:
 
 
 def new_folder(folder: Path) -> None:
-    """Make a folder for a deck, before the deck is drawn. Raises :class:`UsageError` if it is in use."""
+    """Make the folder that is to be written. Raises :class:`UsageError` if it is in use or cannot be made."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} exists; expected the name of a new folder")
     try:

@@ -17,6 +17,7 @@ from typing import Any
 from lossproof import __version__
 from lossproof.adapters.play import memory, nvidia_smi
 from lossproof.core.errors import UsageError
+from lossproof.running.detached import new_folder
 from lossproof.running.gpu_steps import GpuStep
 
 SUMMARY = "summary.json"
@@ -43,12 +44,10 @@ def write_bundle(
     The folder gets a record of each step, what it printed, nvidia-smi's text before and after, and ``summary.json``,
     written again after every step. Raises :class:`UsageError` for a folder in use.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} exists; expected the name of a new folder")
+    new_folder(folder)
     done: list[dict[str, Any]] = []
     about = {"suite": __version__, "python": sys.version, "platform": platform.platform(), **facts}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / "nvidia-smi.txt").write_text(nvidia_smi(), "utf-8")
         for number, step in enumerate(steps, 1):
             name = f"{number:02d}-{step.name}"
