@@ -15,11 +15,11 @@ def _loss(p: Problem, mode: str) -> str:
     if p.op == "nll_loss":
         if p.x.ndim < 2 or p.axis % p.x.ndim != 1:
             raise UnsupportedProblem("paddle's nll_loss takes classes on axis 1 only")
+        if p.reduction != "none" and p.target is not None and (p.target.ravel()[1:] == p.ignore_index).any():
+            raise UnsupportedProblem("for each ignored row a 0 is written as far behind the one sum as the row is")
         return "F.nll_loss(x, %s)" % given
-    if weight and (p.label_smoothing or p.has_probability_target):
-        raise UnsupportedProblem("class weights and smoothed or soft labels are another operation in paddle")
-    if p.ignore_index is not None and p.has_probability_target:
-        raise UnsupportedProblem("paddle ignores labels only")
+    if p.has_probability_target and (weight or p.ignore_index is not None) or weight and p.label_smoothing:
+        raise UnsupportedProblem("paddle takes soft labels without weights and ignored rows, smoothed without weights")
     soft = ", soft_label=True" if p.has_probability_target else ""
     smoothing = ", label_smoothing=%r" % p.label_smoothing if p.label_smoothing else ""
     # Losses of soft labels keep the class axis, and smoothed labels are soft.

@@ -4,11 +4,14 @@
 import numpy as np
 import mlx.core as mx
 import mlx.nn as nn
+
 x = mx.array(np.array([], np.float32).reshape((0, 4)))
 target = mx.array(np.array([], np.int64).reshape((0,)))
 cotangent = mx.array(np.array([1.0], np.float32).reshape(()))
+
 def f(x):
     return nn.losses.cross_entropy(x, target, axis=-1, reduction="sum", label_smoothing=0.0)
+
 try:
     (value,), (vjp,) = mx.vjp(f, [x], [cotangent])
     observed = np.array(value).astype(float).tolist()
