@@ -110,7 +110,8 @@ class ProgramAdapter:
         self._errors, self._device_of, self._refuse = errors, device_of, refuse
         self._compiled, self._facts = compiled, facts
         self._programs = Programs()
-        self._names: Dict[str, Any] = {}
+        # Some frameworks ask a function for its module.
+        self._names: Dict[str, Any] = {"__name__": __name__}
         exec("\n".join(self._imports), self._names)
 
     def describe(self) -> Description:
