@@ -18,7 +18,7 @@ def _loss(p: Problem, mode: str) -> str:
         if p.reduction != "none" and p.target is not None and (p.target.ravel()[1:] == p.ignore_index).any():
             raise UnsupportedProblem("for each ignored row a 0 is written as far behind the one sum as the row is")
         return "F.nll_loss(x, %s)" % given
-    if p.has_probability_target and (weight or p.ignore_index is not None) or weight and p.label_smoothing:
+    if (p.has_probability_target and (weight or p.ignore_index is not None)) or (weight and p.label_smoothing):
         raise UnsupportedProblem("paddle takes soft labels without weights and ignored rows, smoothed without weights")
     soft = ", soft_label=True" if p.has_probability_target else ""
     smoothing = ", label_smoothing=%r" % p.label_smoothing if p.label_smoothing else ""
