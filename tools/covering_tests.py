@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -97,7 +98,7 @@ class _Contexts:
 
 
 def measure(tree: Path, folder: Path, sources: Sequence[str], tests: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Run tests of a tree under coverage.py and leave what they ran in a folder."""
+    """Run tests of a tree under coverage.py and leave in a folder what they ran; files that changed since, anew."""
     folder.mkdir(parents=True, exist_ok=True)
     hook = folder / "hook"
     hook.mkdir(exist_ok=True)
@@ -108,7 +109,8 @@ def measure(tree: Path, folder: Path, sources: Sequence[str], tests: Sequence[st
     path = os.pathsep.join([str(hook), environ["PYTHONPATH"]])
     about = {"COVERAGE_PROCESS_START": str(config), _CONTEXT: BEFORE, "PYTHONPATH": path}
     for file in files(tree, tests):
-        times = folder / f"{file.replace('/', '-')}.json"
+        version = hashlib.sha256((tree / file).read_bytes()).hexdigest()[:8]
+        times = folder / f"{file.replace('/', '-')}-{version}.json"
         if not times.exists():
             command = [sys.executable, "-m", "tools.covering_tests", str(times), file]
             subprocess.run(command, cwd=tree, env={**environ, **about}, check=False)

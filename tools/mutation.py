@@ -9,7 +9,9 @@ operators of cosmic-ray (``tools/code_mutants.py``), runs for each the tests of 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib
+import json
 import os
 import re
 import shutil
@@ -77,6 +79,34 @@ class Result:
         return self.outcome != "survived"
 
 
+class Kept:
+    """Results of runs before, in a file: a mutant that a test has seen is not judged again, one that survived is.
+
+    So a run that was cut off goes on, and one after new tests asks for the survivors alone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        rows = map(json.loads, path.read_text("utf-8").splitlines()) if path.exists() else ()
+        self.results = {row.pop("mutant"): row for row in rows}
+
+    def of(self, mutant: CodeMutant) -> Result | None:
+        """What became of a mutant, if one of its tests has seen it."""
+        row = self.results.get(_digest(mutant))
+        result = Result(mutant, **row) if row else None
+        return result if result and result.killed else None
+
+    def keep(self, result: Result) -> None:
+        """Put a result into the file."""
+        about = {"tests": result.tests, "outcome": result.outcome, "seconds": result.seconds}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{json.dumps({'mutant': _digest(result.mutant), **about})}\n")
+
+
+def _digest(mutant: CodeMutant) -> str:
+    return hashlib.sha256(f"{mutant.path}\0{mutant.text}".encode()).hexdigest()
+
+
 def copied(tree: Path) -> None:
     """Copy what git knows, or would add, to a new folder, with links by which it is imported."""
     listed = subprocess.run(
@@ -127,20 +157,28 @@ class Loop:
     What is imported and collected is so once. ``results`` are those so far.
     """
 
-    def __init__(self, tree: Path, mutants: Sequence[CodeMutant], covering: covering_tests.Covering, log: Path) -> None:
-        self.tree, self.mutants, self.covering, self.log = tree, mutants, covering, log
+    def __init__(
+        self, tree: Path, mutants: Sequence[CodeMutant], covering: covering_tests.Covering, folder: Path
+    ) -> None:
+        self.tree, self.mutants, self.covering, self.log = tree, mutants, covering, folder / "log"
+        self.kept = Kept(folder / "results.jsonl")
         self.results: list[Result] = []
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Judge the mutants, one after the other."""
         items = {item.nodeid: item for item in session.items}
         for mutant in self.mutants:
+            before = self.kept.of(mutant)
+            if before:
+                self.results.append(before)
+                continue
             tests = [t for t in self.covering.of(mutant.path, mutant.first, mutant.last, MOST) if t in items]
             limit = 120 + 40 * sum(self.covering.seconds[t] for t in tests)
             started = time.monotonic()
             with mutated(self.tree, mutant):
                 outcome = self._forked(mutant, [items[t] for t in tests], limit) if tests else "survived"
             self.results.append(Result(mutant, len(tests), outcome, time.monotonic() - started))
+            self.kept.keep(self.results[-1])
             _show(self.results[-1])
         return True
 
@@ -189,7 +227,7 @@ def _end(group: int) -> None:
 
 
 def judge(
-    tree: Path, mutants: Sequence[CodeMutant], covering: covering_tests.Covering, tests: Sequence[str], log: Path
+    tree: Path, mutants: Sequence[CodeMutant], covering: covering_tests.Covering, tests: Sequence[str], folder: Path
 ) -> list[Result]:
     """What becomes of each mutant, in this process, which belongs to the tree from then on."""
     sys.dont_write_bytecode = True
@@ -200,7 +238,7 @@ def judge(
     sys.path[:] = [str(tree / backend.LINKS.name), str(tree), *others]
     os.environ.update(environ(tree))
     os.chdir(tree)
-    loop = Loop(tree, mutants, covering, log)
+    loop = Loop(tree, mutants, covering, folder)
     pytest.main(["-s", "-q", "-p", "no:cacheprovider", *tests], plugins=[loop])
     return loop.results
 
@@ -258,7 +296,10 @@ def main() -> int:
         "--tests", action="append", metavar="PATH", help="part of tests/, in place of all that count; may be repeated"
     )
     parser.add_argument(
-        "--folder", type=Path, required=True, help="for the copy, what is measured and results; may stay"
+        "--folder",
+        type=Path,
+        required=True,
+        help="for the copy, what is measured and results; may stay",
     )
     parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.relative_to(ROOT)}")
     options = parser.parse_args()
@@ -273,7 +314,7 @@ def main() -> int:
     places = {part: sum(len(code_mutants.places_of(ROOT, p, several)) for p in paths[part]) for part in parts}
     mutants = code_mutants.sample(ROOT, [p for part in parts for p in paths[part]], options.sample, options.seed)
     covering = covering_tests.read(tree, measured)
-    results = judge(tree, mutants, covering, covering_tests.files(tree, tests), options.folder.resolve() / "log")
+    results = judge(tree, mutants, covering, covering_tests.files(tree, tests), options.folder.resolve())
     print(table(results, places), end="")
     if options.write:
         said = f"{len(results)} mutants, seed {options.seed}:\n\n{table(results, places)}"

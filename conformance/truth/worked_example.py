@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -112,12 +113,15 @@ def json_text() -> str:
     return json.dumps(make(), indent=1) + "\n"
 
 
-def stored() -> dict[str, Any]:
-    """Read the golden file that is installed. Raises :class:`UsageError` if it cannot be read."""
+def stored(path: Path | None = None) -> dict[str, Any]:
+    """Read a golden file, by default the one that is installed. Raises :class:`UsageError` if it cannot be read."""
+    file = path or files("lossproof.golden").joinpath("spec.json")
     try:
-        found: dict[str, Any] = json.loads(files("lossproof.golden").joinpath("spec.json").read_text())
-    except (OSError, ValueError) as error:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"golden/spec.json cannot be read: {error}; reinstall lossproof") from None
+    if not isinstance(found, dict):
+        raise UsageError("golden/spec.json is no table of entries; reinstall lossproof")
     return found
 
 
@@ -125,7 +129,9 @@ def check_published(load: Callable[[], dict[str, Any]] = stored) -> list[str]:
     """Recompute everything and compare: one message for each drift, none if the file is right."""
     found, fresh = load(), make()
     drift = [f"{part} differs" for part in ("provenance", "inputs") if found.get(part) != fresh[part]]
-    entries = found.get("entries", {})
+    entries = found.get("entries")
+    if not isinstance(entries, dict):
+        return [*drift, "entries is no table of names"]
     drift += [f"{name} is not in the specification" for name in sorted(set(entries) - set(fresh["entries"]))]
     for name, entry in fresh["entries"].items():
         if entries.get(name) != entry:

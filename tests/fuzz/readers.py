@@ -26,6 +26,8 @@ from click.testing import CliRunner
 from lossproof.adapters.play import SUFFIX
 from lossproof.adapters.protocol import Problem
 from lossproof.cases import kept_calls
+from lossproof.cases.shard import Shard
+from lossproof.cases.sweeps.chunks import Chunk, Part
 from lossproof.cli.main import cli
 from lossproof.core.call import Call
 from lossproof.core.case_id import Kind
@@ -37,8 +39,11 @@ from lossproof.records.recorded_targets import recorded_targets
 from lossproof.records.waivers import load_waivers
 from lossproof.running.detached import AnswerFile
 from lossproof.running.resume import Resumed
+from lossproof.running.sweeping.swept_before import SweptBefore
+from lossproof.targets import selection
 from lossproof.targets.environments import store
 from lossproof.targets.environments.requirement_files import read_requirements
+from lossproof.truth.worked_example import check_published, stored
 from lossproof.views.board.condensed import read_condensed
 from tests.fuzz import mutations
 from tests.fuzz.mutations import Change
@@ -70,6 +75,7 @@ class Reader:
     often: int = 1
 
 
+_ONE_PATTERN = ROOT / "tests" / "support" / "one_pattern.py"
 _LINES, _JSON, _FRAMES = (mutations.of_json_lines,), (mutations.of_json,), (mutations.of_frames,)
 
 
@@ -174,11 +180,13 @@ def _environment(path: Path) -> None:
 
 def readers(folder: Path) -> list[Reader]:
     """Every reader, with a valid file that lossproof has written in a folder."""
-    return [*_of_records(folder), *_of_answers(folder), *_of_calls(), *_of_the_rest(folder)]
+    return [*_of_records(folder), *_of_sweeps(folder), *_of_answers(folder), *_of_calls(), *_of_the_rest(folder)]
 
 
 def _of_records(folder: Path) -> Iterator[Reader]:
-    record, shards = _a_record(folder), _two_shards(folder)
+    record = _a_record(folder)
+    few = ("--deck", "smoke", "--dtype", "float32", "--family", "hot")
+    shards = _shards(folder, "run", "numpy", few, (0, 0))
     packed = gzip.compress(record, mtime=0)
     inside = (mutations.compressed(mutations.of_json_lines), mutations.compressed(mutations.of_lines))
     whole = read_record(folder / "made.jsonl")
@@ -198,6 +206,22 @@ def _of_records(folder: Path) -> Iterator[Reader]:
     yield Reader("condense", record, command("condense", "FILE", "-o", "NEW"), ".jsonl", _LINES)
     yield Reader("merge", shards[0], merge, ".jsonl", _LINES, shards[1])
     yield Reader("explain", record, command("explain", id, "--record", "FILE"), ".jsonl", _LINES)
+    yield Reader("repro", record, _in_process(command("repro", id, "--record", "FILE")), ".jsonl", _LINES)
+
+
+def _of_sweeps(folder: Path) -> Iterator[Reader]:
+    one, other = _shards(folder, "sweep", f"{_ONE_PATTERN}:WRONG", ("--dtype", "float16", "--chunks", "0-1"), (0, 1))
+    failed = next(o.id for o in read_record(folder / "sweep-2.jsonl") if o.keeps_call)
+    part = Part(kind="gaps16", ops=("softmax",), dtypes=("float16",), first=0, last=1, shard=Shard(2, 2))
+    header = read_record(folder / "sweep-2.jsonl").header
+    merge = command("merge", "VALID", "FILE", "-o", "NEW", "--quiet")
+    yield Reader("sweep to go on with", other, function(_swept(header, part.chunks())), ".jsonl", _LINES, often=_OFTEN)
+    yield Reader("merge of a sweep", other, merge, ".jsonl", _LINES, one)
+    yield Reader("explain of a sweep", other, command("explain", failed, "--record", "FILE"), ".jsonl", _LINES)
+
+
+def _swept(header: Mapping[str, Any], chunks: Sequence[Chunk]) -> Callable[[Path], object]:
+    return lambda path: list(SweptBefore(path, header, chunks).chunks())
 
 
 def _of_answers(folder: Path) -> Iterator[Reader]:
@@ -234,6 +258,10 @@ def _of_the_rest(folder: Path) -> Iterator[Reader]:
     failed = json.dumps({"smoke 0": ["a/b"]}).encode()
     asked = b"# what we have\ntorch==2.0 \\\n    --hash=sha256:0123\nnumpy<2 ; python_version < '3.9'\n"
     toml = (mutations.of_lines, mutations.of_words)
+    golden = (ROOT / "golden" / "spec.json").read_bytes()
+    yield Reader(
+        "golden values", golden, function(lambda p: check_published(lambda: stored(p))), ".json", _JSON, often=_OFTEN
+    )
     yield Reader("waivers", waivers, function(load_waivers), ".toml", toml, often=_OFTEN)
     yield Reader("condensed record", condensed, function(read_condensed), ".json", _JSON, often=_OFTEN)
     yield Reader("board", condensed, command("board", "FILE", "-o", "NEW"), ".json", _JSON)
@@ -275,16 +303,28 @@ def _a_record(folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def _two_shards(folder: Path) -> tuple[bytes, bytes]:
-    paths = [folder / f"shard-{i}.jsonl" for i in (1, 2)]
-    choice = ("--deck", "smoke", "--op", "softmax", "--dtype", "float32", "--family", "hot", "--in-process", "--quiet")
-    for i, path in enumerate(paths, 1):
+def _shards(
+    folder: Path, command: str, target: str, options: Sequence[str], codes: tuple[int, int]
+) -> tuple[bytes, bytes]:
+    """The records of two shards of a run or of a sweep of softmax, which end with these codes."""
+    paths = [folder / f"{command}-{i}.jsonl" for i in (1, 2)]
+    for i, (path, code) in enumerate(zip(paths, codes, strict=True), 1):
         if not path.exists():
-            options = (*choice, "--shard", f"{i}/2", "--record", str(path))
-            result = CliRunner().invoke(cli, ["run", "numpy", *options], prog_name="lossproof")
+            others = ("--op", "softmax", "--in-process", "--quiet", "--shard", f"{i}/2", "--record", str(path))
+            result = CliRunner().invoke(cli, [command, target, *options, *others], prog_name="lossproof")
             # sanity check: a shard
-            assert result.exit_code == 0, result.output
+            assert result.exit_code == code, result.output
     return paths[0].read_bytes(), paths[1].read_bytes()
+
+
+def _in_process(reading: Reading) -> Reading:
+    """A reading that starts targets in this process, as it is done where there is no fork."""
+
+    def read(path: Path) -> str:
+        with mock.patch.object(selection, "PROCESSES", None):
+            return reading(path)
+
+    return read
 
 
 def _some_answers(folder: Path) -> bytes:
