@@ -30,7 +30,7 @@ def read_call(path: str | Path) -> Call:
     """Read the call in a file. Raises :class:`UsageError` if there is none, or one that is not valid."""
     try:
         data = json.loads(Path(path).read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise UsageError(f"cannot read a call from {path}: {getattr(error, 'strerror', None) or error}") from None
     return checked_call(data, str(path))
 

@@ -66,8 +66,10 @@ class CaseId:
     def __post_init__(self) -> None:
         parts = self._parts()
         of_all = self.family == CONVENTION and self.detail.startswith(_CLAUSE)
-        if not all(parts) or any("/" in part for part in parts) or of_all != (self.dtype == ALL):
-            raise _no_id(str(self))
+        text = str(self)
+        # What an id is part of is printed, in one line.
+        if not all(parts) or text.count("/") >= len(parts) or of_all != (self.dtype == ALL) or not text.isprintable():
+            raise _no_id(text)
 
     @classmethod
     def parse(cls, text: str, known: Iterable[str] = ()) -> CaseId:

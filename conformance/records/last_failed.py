@@ -51,7 +51,7 @@ class LastFailed:
     def _read(self) -> dict[str, Any]:
         try:
             data = json.loads(self.path.read_text("utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return data if isinstance(data, dict) else {}
 

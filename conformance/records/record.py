@@ -304,7 +304,7 @@ def parsed(path: Path, number: int, line: str) -> dict[str, Any] | None:
         if "\\ud" in line.lower():
             # Half of a pair of surrogates is no text, and could not be printed.
             json.dumps(data, ensure_ascii=False).encode()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if number > 1 and not line.endswith("\n"):
             _warn_cut(path)
             return None

@@ -249,7 +249,7 @@ def parse_waivers(text: str, *, source: str, adapter: str) -> list[Waiver]:
     """Parse and validate a file. Raises :class:`UsageError` naming file, entry and field."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{source}: not TOML: {error}") from None
     adapter = data.pop("adapter", adapter)
     entries = data.pop("waiver", [])

@@ -97,6 +97,6 @@ def _from_file(path: str) -> Call:
         return kept_calls.read_call(path)
     try:
         data = json.loads(sys.stdin.read().removeprefix("\ufeff"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"cannot read a call from standard input: {error}") from None
     return kept_calls.checked_call(data, "standard input")

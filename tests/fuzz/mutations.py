@@ -32,6 +32,8 @@ VALUES: tuple[Any, ...] = (
 # Words that a file of lines, such as TOML, may have anywhere.
 WORDS = (
     *('"', "'", '"""', "[[waiver]]", "[", "]", "{", "}", "=", "#", "\\", ",", "\n", "\r", "\x00", "\ufeff", "id = [1]"),
+    # More deeply nested than any parser follows.
+    *("[" * 100_000, '{"a":' * 50_000),
     *('op = "softmax"', "seen = 3", "until = 1.0", "2020-01-01", "-r x", "-e .", "--hash=", "; python_version", "inf"),
 )
 _WORD = re.compile(rb"[\w.%+*-]+")
@@ -56,7 +58,9 @@ def of_bytes(data: bytes, draw: Random) -> bytes:
         begun = draw.randrange(len(data) + 1)
         return data[:at] + data[begun : begun + draw.choice((1, 8, 64))] + data[at:]
     if kind == 5 and draw.random() < 0.1:
-        return draw.choice((b"", b"\n", b"\x00", b"{}", b"[]", b"null", b"\xef\xbb\xbf" + data, data + data))
+        return draw.choice(
+            (b"", b"\n", b"\x00", b"{}", b"[]", b"null", b"[" * 100_000, b"\xef\xbb\xbf" + data, data + data)
+        )
     if at == len(data):
         return data + b"\n"
     return data[:at] + bytes([data[at] ^ 1 << draw.randrange(8)]) + data[at + 1 :]

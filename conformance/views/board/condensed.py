@@ -163,7 +163,7 @@ def read_condensed(path: str | Path) -> Condensed:
         data = json.loads(Path(path).read_text("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no condensed record: not JSON: {error}") from None
     if not isinstance(data, dict) or data.get("lossproof") != _MARK:
         raise UsageError(f"{path} is no condensed record; expected a file written by lossproof condense")
@@ -174,6 +174,9 @@ def read_condensed(path: str | Path) -> Condensed:
         datetime.date.fromisoformat(found.date)
     except ValueError:
         raise UsageError(f"{path}: field 'date' is {found.date!r}; expected a day as YYYY-MM-DD") from None
+    for name in ("versions", "facts", "conventions"):
+        if not isinstance(found.target.get(name, {}), dict):
+            raise UsageError(f"{path}: field 'target' has {name}: {found.target[name]!r}; expected an object")
     for cell in found.cells:
         if unknown := set(cell.verdicts) - set(VERDICTS):
             raise UsageError(f"{path}: {cell.op} {cell.dtype} has the unknown verdict {min(unknown)!r}")
