@@ -74,6 +74,8 @@ def giant_outcome_of(reply: wire.Message, number: int) -> GiantOutcome:
     found = reply.get("outcome")
     if reply["kind"] != "giant" or reply.get("id") != number or not isinstance(found, GiantOutcome):
         raise wire.WireError(f"it is {reply['kind']!r} of {reply.get('id')}, not the outcome of request {number}")
+    if not isinstance(found.outcome, Outcome):
+        raise wire.WireError("it has no outcome")
     _check(found.outcome)
     return found
 
@@ -81,6 +83,8 @@ def giant_outcome_of(reply: wire.Message, number: int) -> GiantOutcome:
 def _check(found: Outcome) -> None:
     if found.error is not None and found.error not in _ERRORS:
         raise wire.WireError(f"its error is {found.error!r}, none of {', '.join(_ERRORS)}")
+    if not isinstance(found.outputs, Mapping):
+        raise wire.WireError("its outputs are no map of names to Tensors")
     for name, tensor in found.outputs.items():
         if name not in OUTPUTS:
             raise wire.WireError(f"it has an output {name!r}, none of {', '.join(OUTPUTS)}")

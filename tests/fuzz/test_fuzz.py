@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -37,7 +38,7 @@ def test_a_reader_that_breaks_is_found(tmp_path: Path) -> None:
     def read(path: Path) -> str:
         try:
             return str({"read": "read"}[json.loads(path.read_bytes())["kind"]])
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return "refused"
 
     reader = Reader("careless", b'{"kind": "read"}', read, changes=(mutations.of_json,))
@@ -119,6 +120,20 @@ def test_an_input_is_made_again_from_its_number() -> None:
     made = [mutated(b'{"a": 1}\n', changes, Random(n)) for n in range(50)]
     assert made == [mutated(b'{"a": 1}\n', changes, Random(n)) for n in range(50)]
     assert len(set(made)) > 25
+
+
+@pytest.mark.parametrize("nested", [b"[" * 100_000, b'{"a":' * 100_000])
+@pytest.mark.parametrize("name", ["record", "call", "condensed record", "waivers", "golden values", "environment"])
+def test_what_no_parser_follows_is_refused(several: list[Reader], name: str, nested: bytes, tmp_path: Path) -> None:
+    reader = next(r for r in several if r.name == name)
+    before = reader.valid if name in ("record", "waivers") else b""
+    path = tmp_path / f"nested{reader.suffix}"
+    for ending in (b"", b"\n"):
+        path.write_bytes(before + (b"x = " if name == "waivers" else b"") + nested + ending)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # A record may be cut short anywhere: its last line counts once it is whole.
+            assert reader.read(path) == ("read" if name == "record" and not ending else "refused")
 
 
 def test_a_failure_of_a_target_that_the_header_lacks_is_one_line(several: list[Reader], tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ def without(message: dict[str, Any], *names: str, **more: Any) -> dict[str, Any]
         ((HELLO, DECK, without(OUTCOME, "id")), "its outcome has no id of type int"),
         ((HELLO, DECK, without(OUTCOME, id=[])), "its outcome has no id of type int"),
         ((HELLO, DECK, without(OUTCOME, "outcome")), "it has no outcome"),
+        ((HELLO, DECK, {**OUTCOME, "outcome": Outcome("x")}), "its outputs are no map of names to Tensors"),  # type: ignore[arg-type]
         ((HELLO, DECK, {"kind": "withheld"}), "its withheld has no id of type int"),
         ((HELLO, DECK, {"kind": "failed"}), "the adapter did not import there"),
         ((DECK, OUTCOME), "holds no answers"),

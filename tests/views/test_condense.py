@@ -136,6 +136,7 @@ def test_files_that_are_there_stay(tmp_path: Path) -> None:
         ({"name": ...}, "field 'name' is missing"),
         ({"date": "27.11."}, "field 'date' is '27.11.'; expected a day as YYYY-MM-DD"),
         ({"cells": {}}, "field 'cells' is {}; expected a list"),
+        ({"target": {"conventions": 3}}, "field 'target' has conventions: 3; expected an object"),
         ({"cells": ["x"]}, "cells[0] is 'x'; expected an object"),
         ({"cells": [{"op": "softmax", "dtype": "float32"}]}, "cells[0]: field 'verdicts' is missing"),
         (
