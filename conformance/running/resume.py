@@ -62,7 +62,7 @@ class Resumed:
         self.bytes, line = next(lines)
         for unit in units:
             start, size = self.bytes, 0
-            while line is not None and line.get("target") == unit.name and line["id"] in unit.ids:
+            while line is not None and line.get("target") == unit.name and line.get("id") in unit.ids:
                 size += 1
                 self.bytes, line = next(lines)
             if line is None:

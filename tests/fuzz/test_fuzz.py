@@ -136,6 +136,16 @@ def test_what_no_parser_follows_is_refused(several: list[Reader], name: str, nes
             assert reader.read(path) == ("read" if name == "record" and not ending else "refused")
 
 
+def test_an_end_that_names_a_target_is_no_observation(several: list[Reader], tmp_path: Path) -> None:
+    reader = next(r for r in several if r.name == "record to go on with")
+    header, first, *rest = reader.valid.split(b"\n")
+    ends = json.loads(first)
+    ends["end"] = ends.pop("id")
+    path = tmp_path / "ends.jsonl"
+    path.write_bytes(b"\n".join([header, json.dumps(ends).encode(), *rest]))
+    assert reader.read(path) == "read"
+
+
 def test_a_failure_of_a_target_that_the_header_lacks_is_one_line(several: list[Reader], tmp_path: Path) -> None:
     waive = next(r for r in several if r.name == "waive")
     foreign = waive.valid.replace(b'"target":"', b'"target":"other ')
