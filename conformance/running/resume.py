@@ -62,7 +62,7 @@ class Resumed:
         self.bytes, line = next(lines)
         for unit in units:
             start, size = self.bytes, 0
-            while line is not None and line.get("target") == unit.name and line.get("id") in unit.ids:
+            while line is not None and "end" not in line and line.get("target") == unit.name and line["id"] in unit.ids:
                 size += 1
                 self.bytes, line = next(lines)
             if line is None:
@@ -72,7 +72,7 @@ class Resumed:
             self.sizes.append(size)
             self.count += size
         # What the ledgers say at the end is said again.
-        while line is not None and "id" in line:
+        while line is not None and "end" not in line:
             if CaseId.parse(line["id"]).family != CONVENTION:
                 raise UsageError(f"cannot resume {self.record.path}: it does not follow this run at {line['id']}")
             _, line = next(lines)

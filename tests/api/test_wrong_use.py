@@ -172,7 +172,7 @@ ANSWERS: list[tuple[str, Callable[..., Any], str]] = [
     ("its input", lambda x: x[:], "what is returned is the input itself"),
     ("another each time", drawn, "the same call has another result when it is asked again"),
     ("endless recursion", deep, "RecursionError: maximum recursion depth exceeded"),
-    ("a lambda raises", divides, "ZeroDivisionError: integer division or modulo by zero"),
+    ("a lambda raises", divides, "ZeroDivisionError: "),
     ("raises", raises, "RuntimeError: no kernel for this device"),
     ("raises at length", at_length, "ValueError: expected one thing, got another (at test_wrong_use.py"),
     ("exits", exits, "SystemExit: 3"),

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -136,11 +137,16 @@ def test_what_no_parser_follows_is_refused(several: list[Reader], name: str, nes
             assert reader.read(path) == ("read" if name == "record" and not ending else "refused")
 
 
-def test_an_end_that_names_a_target_is_no_observation(several: list[Reader], tmp_path: Path) -> None:
-    reader = next(r for r in several if r.name == "record to go on with")
+@pytest.mark.parametrize("id", [{}, {"id": 0.5}, {"id": ["x"]}])
+@pytest.mark.parametrize("name", ["record to go on with", "sweep to go on with"])
+def test_an_end_that_names_a_target_is_no_observation(
+    several: list[Reader], name: str, id: dict[str, Any], tmp_path: Path
+) -> None:
+    reader = next(r for r in several if r.name == name)
     header, first, *rest = reader.valid.split(b"\n")
     ends = json.loads(first)
-    ends["end"] = ends.pop("id")
+    del ends["id"]
+    ends |= {"end": {}, **id}
     path = tmp_path / "ends.jsonl"
     path.write_bytes(b"\n".join([header, json.dumps(ends).encode(), *rest]))
     assert reader.read(path) == "read"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,10 +63,9 @@ def test_docstrings_can_be_read_out_of_order(folder: Path) -> None:
 
 def described(kind: type) -> set[str]:
     """The names at the beginning of the rows of a table in a docstring."""
-    text = kind.__doc__ or ""
-    return {
-        name for row in text.splitlines() if row.startswith("    ``") for name in re.findall(r"``(\w+)``", row[:40])
-    }
+    # From 3.13 on the compiler takes the indentation away.
+    text = inspect.cleandoc(kind.__doc__ or "")
+    return {name for row in text.splitlines() if row.startswith("``") for name in re.findall(r"``(\w+)``", row[:36])}
 
 
 TABLES = (

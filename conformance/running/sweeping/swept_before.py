@@ -43,7 +43,7 @@ class SweptBefore:
         self.bytes, line = next(lines)
         for chunk in chunks:
             start, size = self.bytes, 0
-            while line is not None and "id" in line and chunk_of(CaseId.parse(line["id"])) == chunk:
+            while line is not None and "end" not in line and chunk_of(CaseId.parse(line["id"])) == chunk:
                 size += 1
                 self.bytes, line = next(lines)
             if line is None:
@@ -54,7 +54,7 @@ class SweptBefore:
                 break
             self.sizes.append(size)
             self.count += size
-        if line is not None and "id" in line:
+        if line is not None and "end" not in line:
             raise UsageError(f"cannot resume {self._record.path}: it does not follow this sweep at {line['id']}")
         self.done = len(self.sizes) == len(chunks)
 
