@@ -24,6 +24,7 @@ from lossproof.cli import (
     interface_views,
 )
 from lossproof.cli.closed_pipe import CannotPrintError, without_reader
+from lossproof.cli.completed_values import add_completed_values
 from lossproof.cli.examples import add_examples
 from lossproof.cli.shared_options import deck_options, execution_options, output_options, rule_options
 from lossproof.core.errors import UsageError
@@ -263,7 +264,7 @@ def judge(answers: tuple[str, ...], **options: Any) -> int:
 @cli.command()
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
 def completion(shell: str) -> int:
-    """Print the completion of lossproof for SHELL: commands and options, with the tab key.
+    """Print the completion of lossproof for SHELL: commands, options and their values, with the tab key.
 
     The examples below install it for new shells.
     """
@@ -289,6 +290,7 @@ for command in (
 ):
     cli.add_command(command)
 add_examples(cli)
+add_completed_values(cli)
 
 
 def main() -> None:

@@ -14,7 +14,6 @@ from click.testing import CliRunner
 
 from lossproof.cli.examples import EXAMPLES
 from lossproof.cli.main import cli
-from tests.support.views import python
 
 SHELLS = {"bash": ("-n",), "zsh": ("-n",), "fish": ("--no-execute",)}
 
@@ -57,8 +56,27 @@ def test_the_completion_is_a_script_of_its_shell(shell: str, tmp_path: Path) -> 
     subprocess.run([found, *SHELLS[shell], str(script)], check=True)
 
 
-def test_what_a_shell_asks_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("run --last", ["plain,--last-failed"]),
+        ("run num", ["plain,numpy"]),
+        ("run ./my", ["file,./my"]),
+        ("run --deck s", ["plain,smoke"]),
+        ("run --dtype bf", ["plain,bfloat16"]),
+        ("sweep --kind gaps3", ["plain,gaps32"]),
+        ("deck list --op log_", ["plain,log_softmax"]),
+        ("explain ID --target num", ["plain,numpy"]),
+        ("show my", ["file,my"]),
+        ("check my", ["file,my"]),
+        ("check f.py:g --target num", []),
+        ("run --record my", ["file,my"]),
+        ("deck export my", ["dir,my"]),
+    ],
+)
+def test_what_a_shell_asks_is_completed(words: str, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_LOSSPROOF_COMPLETE", "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", "lossproof run --last")
-    monkeypatch.setenv("COMP_CWORD", "2")
-    assert "plain,--last-failed" in python("-m", "lossproof").stdout.splitlines()
+    monkeypatch.setenv("COMP_WORDS", f"lossproof {words}")
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split())))
+    result = CliRunner().invoke(cli, [], prog_name="lossproof")
+    assert [line for line in result.stdout.splitlines() if line] == said
