@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from lossproof.core.case_id import CONVENTION, CaseId, is_of_implementation
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
-from lossproof.core.profiles import met_of
+from lossproof.core.profiles import STRICTNESS, met_of
 from lossproof.records.diff import Pair, Unchanged
 from lossproof.records.headers import Names
 from lossproof.records.record import Record, is_call, observation, parsed, texts, with_call
@@ -31,6 +32,8 @@ _PASS = re.compile(
     r'(?:,"exact":\[[^\]]*\])?(?:,"allowed":[^,]+)?(?:,"profile":"(\w*)")?(?:,"met":"(\w*)")?(?:,"bits":"(\w*)")?'
     r'(?:,"seconds":[^,}]+)?(?:,"rows":\d+)?(?:,"classes":\d+)?(?:,"reduction":"\w*")?\}\n'
 )
+
+_PROFILES = frozenset(STRICTNESS)
 
 LineKey = tuple[str, str, str]
 
@@ -94,12 +97,11 @@ class RecordSide:
         if plain is not None:
             target, case, output = line.key
             share, ulp, profile, met, bits = plain.groups("")
-            try:
+            # What is no number, or no profile, is told below.
+            with suppress(ValueError):
                 accuracy = float(share or 0), float(ulp or 0)
-                return Observation(case, output, target, "pass", *accuracy, profile=profile, met=met, bits=bits)
-            except ValueError:
-                # It is no number: what is wrong with it is said below.
-                pass
+                if {profile, met} <= _PROFILES:
+                    return Observation(case, output, target, "pass", *accuracy, profile=profile, met=met, bits=bits)
         data = parsed(self.record.path, line.number, line.text)
         # sanity check: a line without an end was not given out
         assert data is not None
@@ -192,6 +194,10 @@ def _unchanged(line: Line) -> Unchanged:
     else:
         facts = dict(_MET.findall(line.rest))
     verdict = facts.get("verdict", "")
+    for name in ("profile", "met"):
+        if facts.get(name, "") not in STRICTNESS:
+            wrong = f"unknown error profile {facts[name]!r}"
+            raise UsageError(f"{line.path}: line {line.number} is not an observation: {wrong}")
     return Unchanged(
         target,
         where.op,

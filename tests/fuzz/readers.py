@@ -81,6 +81,8 @@ class Reader:
     often: int = 1
 
 
+# The targets of the two records that differ.
+PAIR = ("--targets", f"{PLANTED}:ADAPTER={PLANTED}:ADAPTER+careful")
 _LINES, _JSON, _FRAMES = (mutations.of_json_lines,), (mutations.of_json,), (mutations.of_frames,)
 
 
@@ -205,7 +207,7 @@ def _of_records(folder: Path) -> Iterator[Reader]:
     units = [_Unit(name, frozenset(o.id for o in whole if o.target == name)) for name in {o.target: 0 for o in whole}]
     id = next(o.id for o in whole if o.keeps_call and o.case.kind is Kind.CALL)
     merge = command("merge", "FILE", "VALID", "-o", "NEW", "--quiet")
-    careful, pair = a_record(folder, "+careful"), ("--targets", f"{PLANTED}:ADAPTER={PLANTED}:ADAPTER+careful")
+    careful = a_record(folder, "+careful")
     yield Reader("record", record, function(_record), ".jsonl", _LINES, often=_OFTEN)
     yield Reader(
         "record to go on with", record, function(_resumed(whole.header, units)), ".jsonl", _LINES, often=_OFTEN
@@ -213,7 +215,7 @@ def _of_records(folder: Path) -> Iterator[Reader]:
     yield Reader("compressed record", packed, function(_record), ".jsonl.gz", inside, often=_OFTEN)
     yield Reader("show", record, command("show", "FILE"), ".jsonl", _LINES)
     yield Reader("show as JSON", record, command("show", "FILE", "--json"), ".jsonl", _LINES)
-    yield Reader("diff after", careful, command("diff", "VALID", "FILE", *pair), ".jsonl", _LINES, record)
+    yield Reader("diff after", careful, command("diff", "VALID", "FILE", *PAIR), ".jsonl", _LINES, record)
     yield Reader("diff before", record, command("diff", "FILE", "VALID", "--format", "json"), ".jsonl", _LINES)
     yield Reader("waive", record, command("waive", "FILE", "--to", "NEW"), ".jsonl", _LINES)
     yield Reader("condense", record, command("condense", "FILE", "-o", "NEW"), ".jsonl", _LINES)

@@ -16,7 +16,8 @@ from lossproof.core.errors import UsageError
 from tests.fuzz import mutations
 from tests.fuzz.__main__ import fuzz
 from tests.fuzz.mutations import Change, mutated
-from tests.fuzz.readers import BrokenReaderError, Reader, function, readers
+from tests.fuzz.readers import PAIR, BrokenReaderError, Reader, function, readers
+from tests.support.views import lossproof
 
 # Of a reader that is a function; one that is a command gets one.
 INPUTS = 10
@@ -150,6 +151,18 @@ def test_an_end_that_names_a_target_is_no_observation(
     path = tmp_path / "ends.jsonl"
     path.write_bytes(b"\n".join([header, json.dumps(ends).encode(), *rest]))
     assert reader.read(path) == "read"
+
+
+@pytest.mark.parametrize("name", ["profile", "met"])
+def test_a_profile_that_is_none_is_refused_by_a_comparison(several: list[Reader], name: str, tmp_path: Path) -> None:
+    reader = next(r for r in several if r.name == "diff after")
+    assert reader.beside is not None
+    for beside, options in ((reader.beside, PAIR), (reader.valid, ())):
+        paths = [tmp_path / f"{side}{reader.suffix}" for side in ("valid", "mutated")]
+        for path, data in zip(paths, (beside, reader.valid), strict=True):
+            path.write_bytes(data.replace(b'"%s":"W"' % name.encode(), b'"%s":"Z"' % name.encode()))
+        result = lossproof("diff", *map(str, paths), *options)
+        assert (result.exit_code, "unknown error profile 'Z'" in result.stderr) == (2, True), result.output
 
 
 def test_a_failure_of_a_target_that_the_header_lacks_is_one_line(several: list[Reader], tmp_path: Path) -> None:
