@@ -67,8 +67,7 @@ class CaseId:
         parts = self._parts()
         of_all = self.family == CONVENTION and self.detail.startswith(_CLAUSE)
         text = str(self)
-        # What an id is part of is printed, in one line.
-        if not all(parts) or text.count("/") >= len(parts) or of_all != (self.dtype == ALL) or not text.isprintable():
+        if not all(parts) or text.count("/") >= len(parts) or of_all != (self.dtype == ALL):
             raise _no_id(text)
 
     @classmethod

@@ -154,7 +154,7 @@ def _near(value: Any, draw: Random) -> Any:
     if isinstance(value, bool) or value is None:
         return not value
     if isinstance(value, int):
-        return draw.choice((value + 1, value - 1, -value, value * 1000, float(value)))
+        return draw.choice((value + 1, value - 1, -value, value * 1000, float(value) if abs(value) < 2**1000 else 0.5))
     if isinstance(value, float):
         return draw.choice((-value, value * 2, value + 1, int(value) if abs(value) < 1e9 else 0))
     if isinstance(value, list):
