@@ -98,7 +98,7 @@ def _number(record: Record) -> tuple[int, int]:
         sweep = record.header.get("sweep")
         shard = record.header["shard"] if sweep is None else sweep["shard"]
         found = parse_shard(shard) if isinstance(shard, str) else Shard(int(shard["index"]), int(shard["of"]))
-    except (KeyError, TypeError, ValueError, UsageError):
+    except (KeyError, TypeError, ValueError, OverflowError, UsageError):
         what = "records of lossproof run --shard I/N, or of lossproof sweep --shard I/N"
         raise UsageError(f"{record.path} is no shard; expected {what}") from None
     return found.index, found.of

@@ -153,6 +153,16 @@ def test_an_end_that_names_a_target_is_no_observation(
     assert reader.read(path) == "read"
 
 
+def test_a_shard_without_a_finite_number_is_refused(several: list[Reader], tmp_path: Path) -> None:
+    merge = next(r for r in several if r.name == "merge")
+    first, newline, rest = merge.valid.partition(b"\n")
+    header = json.loads(first)
+    header["shard"] = {"index": float("inf"), "of": 2}
+    (tmp_path / "valid.jsonl").write_bytes(merge.beside or b"")
+    (tmp_path / "mutated.jsonl").write_bytes(json.dumps(header).encode() + newline + rest)
+    assert merge.read(tmp_path / "mutated.jsonl") == "refused"
+
+
 @pytest.mark.parametrize("name", ["profile", "met"])
 def test_a_profile_that_is_none_is_refused_by_a_comparison(several: list[Reader], name: str, tmp_path: Path) -> None:
     reader = next(r for r in several if r.name == "diff after")
