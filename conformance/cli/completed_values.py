@@ -16,7 +16,7 @@ _PATHS: Mapping[str, str] = {
 }
 
 
-class _Completed(click.ParamType):
+class _Completed(click.types.StringParamType):
     """A text: the beginnings of some ``words`` are completed here, those of a ``path`` by the shell."""
 
     name = "text"
