@@ -103,7 +103,9 @@ def measure(tree: Path, folder: Path, sources: Sequence[str], tests: Sequence[st
     hook = folder / "hook"
     hook.mkdir(exist_ok=True)
     (hook / "sitecustomize.py").write_text(_HOOK, "utf-8")
-    paths = "\n    ".join(str(tree / s) for s in sources)
+    # What is measured are folders: a module by itself is none that coverage.py looks for.
+    folders = dict.fromkeys(tree / s if (tree / s).is_dir() else (tree / s).parent for s in sources)
+    paths = "\n    ".join(map(str, folders))
     config = folder / "config"
     config.write_text(_CONFIG.format(folder=folder, sources=paths, context=_CONTEXT), "utf-8")
     path = os.pathsep.join([str(hook), environ["PYTHONPATH"]])

@@ -57,8 +57,10 @@ TESTS = (
         "cli/test_bisect.py",
     ),
     *("cli/test_upgrade.py", "running/test_detached.py", "running/test_carried.py", "running/test_gpu_steps.py"),
-    *("cli/test_check.py", "cli/test_sweep.py", "cli/test_new_adapter.py"),
+    *("cli/test_check.py", "cli/test_sweep.py", "cli/test_new_adapter.py", "api/test_public_names.py"),
 )
+# What looks at all commands and options, which are made by an import and so run no line in a test of their own.
+OF_OPTIONS = ("tests/api/test_public_names.py", "tests/cli/test_help.py::test_every_option")
 # Processor seconds of tests, unmutated, that a mutant is worth.
 MOST = 8.0
 _MARKS = re.compile(r"(<!-- mutation:[^\n]*-->\n).*?(<!-- end -->)", re.S)
@@ -173,7 +175,9 @@ class Loop:
                 self.results.append(before)
                 continue
             tests = [t for t in self.covering.of(mutant.path, mutant.first, mutant.last, MOST) if t in items]
-            limit = 120 + 40 * sum(self.covering.seconds[t] for t in tests)
+            if part_of(mutant.path) == "command line":
+                tests = list(dict.fromkeys([*(t for t in items if t.startswith(OF_OPTIONS)), *tests]))
+            limit = 120 + 40 * sum(self.covering.seconds.get(t, 0.0) for t in tests)
             started = time.monotonic()
             with mutated(self.tree, mutant):
                 outcome = self._forked(mutant, [items[t] for t in tests], limit) if tests else "survived"

@@ -43,7 +43,14 @@ def condense(records: tuple[str, ...], **options: Any) -> int:
 )
 @click.option("--package", default="", metavar="NAME", help="The distribution, such as tensorflow-cpu.")
 @ENVIRONMENT_OPTIONS
-@click.option("--deck", "size", type=click.Choice(("smoke", "default")), default="smoke", show_default=True)
+@click.option(
+    "--deck",
+    "size",
+    type=click.Choice(("smoke", "default")),
+    default="smoke",
+    show_default=True,
+    help="The deck that each release is put to.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace condensed records that are there.")
 def history(target: str, folder: str, size: str, overwrite: bool, **options: Any) -> int:
     """Say what changed from release to release of TARGET, such as torch or jax+jit.

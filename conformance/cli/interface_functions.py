@@ -15,7 +15,13 @@ _OPTIONS = (
     click.option(
         "--device", default="cpu", show_default=True, metavar="NAME", help="Where tensors are, such as cuda:0."
     ),
-    click.option("--name", "names", multiple=True, metavar="ARGUMENT=NAME", help="Its name of an argument, x=scores."),
+    click.option(
+        "--name",
+        "names",
+        multiple=True,
+        metavar="ARGUMENT=NAME",
+        help="Its name of an argument, x=scores (repeatable).",
+    ),
     click.option("--pick", metavar="INDEX|NAME", help="Which of several results is judged."),
     click.option("--grad", metavar="NAME", help="The function beside it that computes the gradient (NumPy)."),
     click.option(
@@ -46,7 +52,9 @@ _OPTIONS = (
     click.option("--softcap", type=float, metavar="C", help="A variant: its logits are C tanh(x / C)."),
     click.option("--logit-scale", type=float, metavar="FACTOR", help="A variant: logits are multiplied first."),
     click.option("--sample-weight", is_flag=True, help="A variant: each row has a weight."),
-    click.option("--profile", "profiles", multiple=True, metavar="DTYPE=W|F|S|N", help="A declared error profile."),
+    click.option(
+        "--profile", "profiles", multiple=True, metavar="DTYPE=W|F|S|N", help="A declared error profile (repeatable)."
+    ),
     click.option(
         "--convention",
         "conventions",

@@ -45,7 +45,14 @@ def show(record: str, **options: Any) -> int:
 @click.option(
     "--fail-on", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="What makes the exit code 1."
 )
-@click.option("--format", "form", type=click.Choice(DIFF_FORMATS), default=DIFF_FORMATS[0], show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(DIFF_FORMATS),
+    default=DIFF_FORMATS[0],
+    show_default=True,
+    help="How the differences are printed.",
+)
 def diff(before: str, after: str, **options: Any) -> int:
     """Say what changed from record A to record B, case by case.
 

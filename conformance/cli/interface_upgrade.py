@@ -43,7 +43,14 @@ ENVIRONMENT_OPTIONS = several(
 @click.option(
     "--fail-on", type=click.Choice(LEVELS), default=LEVELS[0], show_default=True, help="What makes the exit code 1."
 )
-@click.option("--format", "form", type=click.Choice(DIFF_FORMATS), default=DIFF_FORMATS[0], show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(DIFF_FORMATS),
+    default=DIFF_FORMATS[0],
+    show_default=True,
+    help="How the differences are printed.",
+)
 @click.option("--keep", metavar="FOLDER", help="Keep the two records: before.jsonl and after.jsonl.")
 @OVERWRITE
 @click.option("--html", metavar="FILE", help="Also write the comparison as one HTML page (extra: report).")

@@ -26,6 +26,27 @@ def commands(group: click.Group, above: str = "") -> Iterator[tuple[str, click.C
             yield f"{above}{name}", command
 
 
+def test_every_option_says_what_it_is() -> None:
+    """Its help, the name of its value, and whether it may be given more than once."""
+    several = dict(commands(cli))
+    # sanity check: there are commands
+    assert len(several) > 20
+    wrong: list[str] = []
+    for path, command in several.items():
+        for o in command.params:
+            where = f"{path} {o.opts[0]}"
+            if isinstance(o, click.Argument):
+                continue
+            # sanity check: what is no argument is an option
+            assert isinstance(o, click.Option)
+            said = o.help or ""
+            wrong += [f"{where}: no help"] * (not said.endswith("."))
+            takes_words = not o.is_flag and not isinstance(o.type, click.Choice) and not o.count
+            wrong += [f"{where}: no metavar"] * (takes_words and not o.metavar)
+            wrong += [f"{where}: repeatable"] * (o.multiple != ("repeatable" in said))
+    assert wrong == []
+
+
 def test_every_command_has_examples() -> None:
     assert EXAMPLES.keys() == dict(commands(cli)).keys()
 
