@@ -37,17 +37,17 @@ ON_TORCH = (
 )
 ADAPTERS = (
     *("torch", "tensorflow", "jax", "keras", "numpy", "tinygrad", "onnxruntime", "ncnn", "iree", "tfjs"),
-    *("mlx", "paddle"),
+    *("mindspore", "mlx", "paddle"),
     *("autograd", "dask", "onnx", "openvino", "optax", "pytensor", "scipy"),
     *ON_TORCH,
 )
 # Those whose scripts need NumPy, too, for arrays of an exact dtype.
 WITH_NUMPY = (
-    *("tinygrad", "ncnn", "iree", "mlx", "paddle"),
+    *("tinygrad", "ncnn", "iree", "mindspore", "mlx", "paddle"),
     *("autograd", "dask", "onnx", "openvino", "pytensor", "scipy"),
 )
 # Those that start threads when they are imported: no process that has them can be forked.
-THREADED = ("onnxruntime", "openvino")
+THREADED = ("mindspore", "onnxruntime", "openvino")
 PACKAGES = {
     "tensorflow": ("tensorflow-cpu", "tensorflow"),
     "onnxruntime": ("onnxruntime", "onnxruntime-webgpu", "onnxruntime-gpu"),

@@ -28,7 +28,19 @@ FOLDERS = {"lossproof": "conformance", "lossproof.adapters": "adapters", "losspr
 # Documents that the board quotes.
 QUOTED = ("docs/findings.md", "docs/specification.md")
 GENERATED = {"build", "dist", "__pycache__"}
-FRAMEWORKS = ("torch", "tensorflow", "jax", "jaxlib", "optax", "keras", "onnxruntime", "mlx", "paddle", "tinygrad")
+FRAMEWORKS = (
+    "torch",
+    "tensorflow",
+    "jax",
+    "jaxlib",
+    "optax",
+    "keras",
+    "onnxruntime",
+    "mindspore",
+    "mlx",
+    "paddle",
+    "tinygrad",
+)
 # Keras runs on other frameworks.
 BACKENDS = {"keras": ("tensorflow", "jax", "torch")}
 NEWER_THAN_38 = {"zoneinfo", "graphlib", "tomllib"}
