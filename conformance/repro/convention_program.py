@@ -54,7 +54,7 @@ def apart(id: str, targets: Sequence[Target], calls: Sequence[Call], command: st
     only answers to invalid input differ.
     """
     case = convention(id)
-    asked = [c for c in calls if is_compared(case.clause, c) and c.problem.op == case.op]
+    asked = [c for c in calls if is_compared(case.clause, c) and c.outline.op == case.op]
     by_id, by_name = {c.id: c for c in asked}, {t.name: t for t in targets}
     seen: dict[str, list[Shown]] = {}
     told: Observation | None = None

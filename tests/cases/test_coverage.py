@@ -48,7 +48,7 @@ def test_another_seed_leaves_no_cell_empty_either() -> None:
 
 
 def test_a_missing_call_shows(deck: Sequence[Call]) -> None:
-    rest = [c for c in deck if c.is_check or c.problem.x.ndim != 7 or c.problem.axis not in (2, -5)]
+    rest = [c for c in deck if c.is_check or c.outline.x.ndim != 7 or c.outline.axis not in (2, -5)]
     found = list(coverage(rest, unlimited("dear")).empty())
     assert [line.split(": ")[:2] for line in found if line.startswith("axes")] == [["axes", "rank 7, axis 2"]]
     assert {f"axes: rank 7, axis 2: {op} in float16" for op in unlimited().ops} <= set(

@@ -131,7 +131,7 @@ def failures(adapter: NumpyAdapter, some: list[Check]) -> list[Observation]:
 def test_the_mutant_of_relation(relations: list[Check], name: str) -> None:
     some = of(relations, name)
     assert some
-    wanted = {(c.problem.op, c.problem.dtype) for c in some}
+    wanted = {(c.outline.op, c.outline.dtype) for c in some}
     found = failures(MUTANTS[name], some)
     killed = {(o.case.op, o.case.dtype) for o in found}
     # Logits near 0 hide some of these mistakes; every op must show them in some dtype.
@@ -168,7 +168,7 @@ def test_all_relations_have_instances_in_every_op_and_dtype(relations: list[Chec
     seen = {"layout" if c.name.startswith("layout-") else c.name for c in relations}
     assert seen == set(RELATIONS)
     for name, relation in RELATIONS.items():
-        pairs = {(c.problem.op, c.problem.dtype) for c in of(relations, name)}
+        pairs = {(c.outline.op, c.outline.dtype) for c in of(relations, name)}
         assert len(pairs) == 4 * len(relation.ops), (name, sorted(pairs))
 
 
@@ -176,7 +176,7 @@ def test_ids_have_the_form_of_calls_and_are_unique(relations: list[Check]) -> No
     assert len({c.id for c in relations}) == len(relations)
     for c in relations:
         op, dtype, family, _, tail = c.id.split("/")
-        assert (op, dtype, family, tail) == (c.problem.op, c.problem.dtype, RELATION, c.digest)
+        assert (op, dtype, family, tail) == (c.outline.op, c.outline.dtype, RELATION, c.digest)
 
 
 def test_relations_are_deterministic_and_filters_keep_them(relations: list[Check]) -> None:
@@ -197,7 +197,7 @@ def test_everything_in_order_values_first(deck: str) -> None:
 
 
 def test_relations_that_change_shapes_are_free(relations: list[Check]) -> None:
-    reshaping = [c for c in relations if len({call.problem.x.shape for call in c.calls}) > 1]
+    reshaping = [c for c in relations if len({call.outline.x.shape for call in c.calls}) > 1]
     assert reshaping
     for c in reshaping:
         assert c.tier == "free", c.id
@@ -215,7 +215,7 @@ def test_determinism_and_batch_invariance_are_grades(relations: list[Check]) -> 
         return {**out, "value": replace(out["value"], data=np.where(data, moved, 0.0) if toggle[0] % 2 else data)}
 
     # Without nll_loss: where it is not weighted a result is one of its inputs, and no rounding is allowed.
-    wide = [c for c in relations if c.problem.dtype == "float32" and c.problem.op != "nll_loss"]
+    wide = [c for c in relations if c.outline.dtype == "float32" and c.outline.op != "nll_loss"]
     some = [c for c in wide if c.name in ("repetition", "row-alone")]
     given = [o for o in run([Target(Wrong(after=ulp))], some) if o.output == "value" and "/all/" not in o.id]
     shown = {k: v for o in given for k, v in o.conventions.items()}
@@ -248,7 +248,7 @@ def test_purity_of_plain_functions(relations: list[Check]) -> None:
     # An ordinary call shows it already, and is the only one that is asked.
     report = check_implementation(greedy, op="softmax", dtypes=["float32"], deck="smoke")
     assert ["greedy modified its input x" in o.message for o in report.failures] == [True]
-    some = [c for c in of(relations, "purity") if (c.problem.op, c.problem.dtype) == ("softmax", "float32")]
+    some = [c for c in of(relations, "purity") if (c.outline.op, c.outline.dtype) == ("softmax", "float32")]
     found = [o for o in run([Target(FunctionAdapter("greedy", "softmax", greedy))], some) if "/purity-" in o.id]
     assert found
     assert all(o.verdict == "fail" and "greedy modified its input x" in o.message for o in found)

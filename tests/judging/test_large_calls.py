@@ -64,7 +64,7 @@ def test_what_is_observed_in_blocks_is_what_is_observed_of_the_whole() -> None:
     """To the bit: verdict, share, entry, conventions, the profile that is met, and the digest of the answer."""
     verdicts: set[str] = set()
     apart = 0
-    for call in thinned(sample(), to=5):
+    for call in thinned(sample(), to=12):
         exact = truth([call.problem])
         for outcome in answers(call):
             whole = observe([call], exact, [outcome], "numpy", DECLARED)
@@ -76,7 +76,7 @@ def test_what_is_observed_in_blocks_is_what_is_observed_of_the_whole() -> None:
             verdicts |= {o.verdict for o in blocks}
             apart += len(blocks)
     assert verdicts >= {"pass", "fail", "convention"}
-    assert apart > at_least(300, to=5)
+    assert apart > at_least(300, to=12)
 
 
 def test_calls_whose_rows_share_a_result_have_no_blocks() -> None:

@@ -151,7 +151,7 @@ def _verdicts(several: list[Found]) -> dict[tuple[str, str], tuple[bool, dict[st
 def test_a_whole_run_of_the_engine_fails_as_often(name: str, deck: list[Call]) -> None:
     """Relations and error calls included."""
     mutant = MUTANTS[name]
-    calls = [c for c in deck if takes(mutant, c.problem)]
+    calls = [c for c in deck if takes(mutant, c.outline)]
     lean = matrix({name: mutant}, deck, processes=1, every_call=True)
     failing = [o for o in run([mutant.target()], calls) if o.verdict in FAILING]
     assert sum(kill.failing for kill in lean.values()) == len(failing)

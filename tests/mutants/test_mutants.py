@@ -30,7 +30,7 @@ RECORD = read()
 
 
 # In the runs of every change a control takes a turn of so many, at night all calls.
-TURNS = 2
+TURNS = 4
 
 
 @pytest.fixture(scope="session")

@@ -200,7 +200,7 @@ def test_parts_of_the_default_deck_are_those_of_the_whole(filters: dict[str, Any
 
 def test_no_program_is_in_two_parts() -> None:
     """Checks are where the programs are that they have in common with the deck, as long as that is a fair share."""
-    seen = [{signature(p.problem) for c in part for p in c.calls} for part in parts_of(4, dtypes=["float16"])]
+    seen = [{signature(p.outline) for c in part for p in c.calls} for part in parts_of(4, dtypes=["float16"])]
     drawn = [{signature(c.outline) for c in part if not c.is_check} for part in parts_of(4, dtypes=["float16"])]
     assert sum(map(len, drawn)) == len(set().union(*drawn))
     twice = sum(map(len, seen)) - len(set().union(*seen))

@@ -42,9 +42,9 @@ def recorded(
     """(mutant id, dtype) -> what becomes of it by the calls that are recorded.
 
     Controls, and mutants that a clause allows, are put to every call, unless ``controls`` is false. Of several
-    ``turns`` a control takes one: every group of calls meets some controls, and every control some groups of each
-    kind. Witnesses, and those of ``ordinary``, are put to all ordinary calls; where a mutant need not be killed it is
-    put to one call.
+    ``turns`` each takes one: every group of calls meets some of them, and each of them some groups of every kind.
+    Witnesses, and those of ``ordinary``, are put to all ordinary calls; where a mutant need not be killed it is put to
+    one call.
     """
     everyone = {*record.witnesses.values(), *ordinary}
     jobs = _jobs(mutants, list(calls), record, controls=controls, turns=turns, ordinary=everyone)
@@ -109,7 +109,7 @@ def _jobs(
         place = (p.op, p.dtype)
         asked: dict[str, dict[int, None]] = {}
         for turn, m in enumerate(everywhere.get(place, ()), number) if controls else ():
-            if takes(m, p) and is_put(m, group) and (m.kind != "control" or turn % turns == 0):
+            if takes(m, p) and is_put(m, group) and turn % turns == 0:
                 asked[m.id] = dict.fromkeys(range(len(group)))
         for m in [m for m in below.get(place, ()) if takes(m, p)]:
             asked.setdefault(m.id, {})[0] = None
