@@ -46,7 +46,7 @@ def mechanism(p: Problem, output: str, answer: np.ndarray) -> str:
         found = of_rounded_sums(p, output, got, right)
         if found or p.x.size > _LARGE:
             return found
-        return _not_finite(p, got, right) or _recognised(p, output, got, right) or _digits(p, got, right)
+        return _not_finite(p, output, got, right) or _recognised(p, output, got, right) or _digits(p, got, right)
 
 
 def _exact(p: Problem, output: str) -> F64 | None:
@@ -58,14 +58,17 @@ def _exact(p: Problem, output: str) -> F64 | None:
     return mid
 
 
-def _not_finite(p: Problem, got: F64, right: F64) -> str:
+def _not_finite(p: Problem, output: str, got: F64, right: F64) -> str:
     """Of NaN or an infinity where a number is right: what has left the range."""
     broken = np.isfinite(right) & ~np.isfinite(got)
     seen = FORMATS[p.dtype].round(p.x * p.scale) * p.logit_scale
     seen = p.softcap * np.tanh(seen / p.softcap) if p.softcap else seen
     finite = seen[np.isfinite(seen)]
-    if not broken.any() or not finite.size or p.op == "nll_loss":
+    if not broken.any() or not finite.size:
         return ""
+    masked = _masked_by_a_factor(p, output, got, broken)
+    if masked or p.op == "nll_loss":
+        return masked
     fmt = FORMATS[p.dtype]
     if p.is_loss and np.sum(finite.max() - finite) > fmt.max:
         # So far apart, that a sum of right results may overflow, too: of rows, or over classes with label smoothing.
@@ -91,6 +94,31 @@ def _not_finite(p: Problem, got: F64, right: F64) -> str:
     spread = finite.max() - finite.min()
     if p.op != "softmax" and spread > -math.log(fmt.min_subnormal):
         return f"a probability underflows to 0 (logits differ by {spread:.6g}) before its logarithm is taken"
+    return ""
+
+
+def _masked_by_a_factor(p: Problem, output: str, got: F64, broken: np.ndarray) -> str:
+    """Of rows that are not to count, and are NaN: those whose own result is no number, which a factor of 0 keeps."""
+    if not p.is_loss or p.has_probability_target or p.target is None or p.ignore_index is None:
+        return ""
+    ignored = (p.target == p.ignore_index).reshape(-1)
+    if not ignored.any() or not np.isnan(got[broken]).all():
+        return ""
+    # Labels that ignored rows are given for the while.
+    k = p.x.shape[p.axis]
+    for label in dict.fromkeys((0, int(np.clip(p.ignore_index, 0, k - 1)), k - 1)):
+        target = np.where(p.target == p.ignore_index, label, p.target)
+        rows = replace(p, target=target, ignore_index=None, reduction="none", cotangent=np.ones(p.target.shape))
+        own = _exact(rows, output)
+        if own is None:
+            return ""
+        lost = ignored & ~np.isfinite(own.reshape(ignored.size, -1)).all(axis=1)
+        rows_of_got = broken.reshape(ignored.size, -1).any(axis=1) if broken.size >= ignored.size > 1 else None
+        if lost.any() and (rows_of_got is None or np.array_equal(rows_of_got, lost)):
+            return (
+                f"the {TABLE[output].words} of an ignored row, which is no finite number with a label in its place, is "
+                "multiplied by 0, and that is NaN; ignored rows are to be left out with where, before the product"
+            )
     return ""
 
 
@@ -285,7 +313,8 @@ def _digits(p: Problem, got: F64, right: F64) -> str:
     """Of an answer that has the right first digits: where the others may have gone."""
     finite = np.abs(p.x[np.isfinite(p.x)])
     usable = np.isfinite(got) & np.isfinite(right)
-    if not finite.size or not usable.any():
+    # Where NaN or an infinity stands for a number, no digits are what is wrong.
+    if not finite.size or not usable.any() or (np.isfinite(right) & ~np.isfinite(got)).any():
         return ""
     error, top, fmt = _distance(got, right, usable), float(finite.max()), FORMATS[p.dtype]
     axis = p.axis % p.x.ndim

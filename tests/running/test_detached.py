@@ -17,6 +17,7 @@ from lossproof.cases.catalogue import select
 from lossproof.core.recipe import Recipe
 from lossproof.running.detached import FOLLOW
 from tests.support.faulty import MAGIC
+from tests.support.thinned import nightly
 from tests.support.views import lossproof
 from tests.targets.test_faults import CULPRIT
 from tests.targets.test_worker import old_interpreter
@@ -114,7 +115,7 @@ def test_the_readme_gives_the_command(exported: Path) -> None:
     assert "PYTHON -I adapters/boot.py adapters ADAPTER --after answers < deck >> answers" in text
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.61803, 0.999])
+@pytest.mark.parametrize("share", [0.61803, *(pytest.param(share, marks=nightly) for share in (0.0, 0.3, 0.999))])
 def test_answers_that_are_cut_short_are_finished(share: float, exported: Path, answered: Path, tmp_path: Path) -> None:
     data = answered.read_bytes()
     begun = data.index(wire.MAGIC, data.index(wire.MAGIC, 1) + 1)
@@ -134,7 +135,7 @@ def test_answers_that_are_cut_short_are_finished(share: float, exported: Path, a
     assert answers.stat().st_size == size
 
 
-@pytest.mark.parametrize("fault", ["segv", "spin", "_exit"])
+@pytest.mark.parametrize("fault", ["segv", "spin", pytest.param("_exit", marks=nightly)])
 def test_a_call_that_ends_two_processes_is_passed_over(fault: str, tmp_path: Path) -> None:
     deck, answers = tmp_path / "deck", tmp_path / "answers"
     folder = tmp_path / "away"

@@ -178,6 +178,7 @@ def test_pytest_in_two_workers(expected: Found, tmp_path: Path) -> None:
     assert found == of(expected, FEW), output[-3000:]
 
 
+@nightly
 def test_a_part_of_the_suite_speaks_of_that_part(expected: Found, tmp_path: Path) -> None:
     """Without float16, its deviation from the other dtypes is not seen; what is left still shows the declared one."""
     found, output = suite(tmp_path, "-k", "not explore and not float16", asked=CONTRADICTING)

@@ -56,7 +56,7 @@ def site(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder / "site"
 
 
-CUTS = [0, 30, "0.0", "0.01", "0.4", "0.777", "0.999", "1.0"]
+CUTS = [0, "0.0", "0.4", "1.0", *(pytest.param(cut, marks=nightly) for cut in (30, "0.01", "0.777", "0.999"))]
 
 
 @pytest.mark.parametrize("cut", CUTS)

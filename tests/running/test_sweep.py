@@ -39,6 +39,7 @@ from lossproof.running.timing import Clock
 from lossproof.targets.target import Target, parse_target
 from tests.support import one_pattern
 from tests.support.one_pattern import GAP, OnePattern
+from tests.support.thinned import nightly
 from tests.support.timeless import timeless_lines
 from tests.support.views import lossproof
 
@@ -225,7 +226,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("cut", [0.0, 0.5, 0.7777, 0.999, 1.0])
+@pytest.mark.parametrize("cut", [0.7777, 1.0, *(pytest.param(cut, marks=nightly) for cut in (0.0, 0.5, 0.999))])
 def test_a_record_cut_anywhere_is_completed(cut: float, whole: Path, tmp_path: Path) -> None:
     data = whole.read_bytes()
     head = data.index(b"\n") + 1

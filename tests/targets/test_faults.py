@@ -37,6 +37,7 @@ from lossproof.targets.launch import Processes
 from lossproof.targets.process import Process
 from lossproof.targets.target import Target
 from tests.support.faulty import MAGIC
+from tests.support.thinned import nightly
 from tests.support.views import lossproof, without_progress
 
 NAME = f"{Path(__file__).parents[1] / 'support' / 'faulty.py'}:ADAPTER"
@@ -107,7 +108,11 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+# Of those that end alike one is put to the test in every run.
+OTHERS = {"fpe", "abort", "kill", "spin", "strayed"}
+
+
+@pytest.mark.parametrize("fault", [pytest.param(f, marks=nightly if f in OTHERS else ()) for f in FAULTS])
 def test_a_fault_costs_one_call(fault: str, start, quiet: list[Observation]) -> None:  # type: ignore[no-untyped-def]
     verdict, text = FAULTS[fault]
     found = observed(start(fault))
