@@ -219,3 +219,26 @@ def test_it_is_what_an_explanation_says_where_no_mechanism_is_known() -> None:
         assert ONLINE in first or F in first, report
         declared: dict[str, Any] = {"online": True} if ONLINE in first else {"error_profiles": {"float32": "F"}}
         check_implementation(imprecise, **given, **declared).raise_on_failure()
+
+
+@pytest.mark.parametrize("op", ["cross_entropy", "nll_loss"])
+@pytest.mark.parametrize("reduction", ["none", "mean"])
+def test_ignored_rows_that_are_multiplied_by_0_are_named(op: str, reduction: str) -> None:
+    words = "the value of an ignored row, which is no finite number with a label in its place, is multiplied by 0"
+    x = np.array([[-np.inf, 0.5, 0.25], [0.0, 0.5, 0.25]])
+    p = Problem(op, "float64", x, target=np.array([7, 1]), ignore_index=7, reduction=reduction)
+    right = -float(x[1, 1] if op == "nll_loss" else x[1, 1] - np.log(np.exp(x[1]).sum()))
+    answer = np.array([np.nan, right]) if reduction == "none" else np.array(np.nan)
+    assert words in mechanism(p, "value", answer)
+    # With a number there, or where another row is NaN, it is something else.
+    assert words not in mechanism(replace(p, x=np.abs(np.where(np.isinf(x), 0.0, x))), "value", answer)
+    if reduction == "none":
+        assert words not in mechanism(p, "value", np.array([0.0, np.nan]))
+
+
+def test_a_nan_beside_right_numbers_is_no_lost_digit() -> None:
+    x = np.array([[90.0, 90.5], [90.0, 90.25]])
+    p = Problem("cross_entropy", "float64", x, target=np.array([0, 1]), reduction="none")
+    value = np.log(np.exp(x - 90).sum(axis=1)) + 90 - x[[0, 1], [0, 1]]
+    assert "has lost these digits" in mechanism(p, "value", value + np.array([2e-14, 0]))
+    assert "has lost these digits" not in mechanism(p, "value", np.array([value[0] + 2e-14, np.nan]))

@@ -6,6 +6,7 @@ millions of rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -164,7 +165,7 @@ def _fused(x: Array, factor: np.float32, shift: Array) -> Array:
 @shared
 def _flash_p(x: Array) -> Array:
     """Blocks with a running maximum of ``x log2(e)``, as it is rounded, and a fused product in every exponent."""
-    factor = np.float32(np.log2(np.e))
+    factor = np.float32(np.log2(math.e))
     m, s = np.full_like(x[..., :1], -np.inf), np.zeros_like(x[..., :1])
     for start in range(0, x.shape[-1], _BLOCK):
         part = x[..., start : start + _BLOCK]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -48,7 +49,7 @@ def _half(x: Array, scale: Array) -> Array:
 
 def _folded(x: Array, scale: Array) -> Array:
     """In powers of two, with the factor in theirs: ``x c - max(x c)`` of rounded products."""
-    c = (scale * x.dtype.type(np.log2(np.e))).astype(x.dtype)
+    c = (scale * x.dtype.type(np.log2(math.e))).astype(x.dtype)
     return ((x * c - row_max(x * c)) * x.dtype.type(np.log(2.0))).astype(x.dtype)
 
 
