@@ -164,7 +164,8 @@ def _of_machine(s: State) -> Iterator[Complaint]:
 def _of_adapters(s: State) -> Iterator[Complaint]:
     for adapter in s.adapters:
         wrong = [text for text in adapter.lacking if "is needed" in text]
-        if wrong:
+        # Nobody who has not installed a framework wants what it needs.
+        if wrong == list(adapter.lacking) != []:
             yield Complaint(True, f"{adapter.name}: {', '.join(wrong)}", f"pip install 'lossproof[{adapter.name}]'")
     for target in s.started:
         if target.error:
@@ -203,16 +204,8 @@ _SWITCHES = {
 def _packages() -> Iterator[tuple[str, str]]:
     """Each distribution that lossproof requires or that an extra brings, frameworks apart, with the version that is
     installed."""
-    try:
-        extras = metadata("lossproof").get_all("Provides-Extra") or []
-    except PackageNotFoundError:
-        return
-    # In metadata an extra's name has hyphens, whatever it is written with.
-    others = {"all", "dev", *(canonicalize_name(a.name) for a in adapter_packages())}
-    own = ["", *(e for e in extras if canonicalize_name(e) not in others)]
     for r in _requirements():
-        if r.marker is None or any(r.marker.evaluate({"extra": extra}) for extra in own):
-            yield canonicalize_name(r.name), _version(r.name)
+        yield canonicalize_name(r.name), _version(r.name)
 
 
 def _unmet(packages: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
@@ -223,10 +216,18 @@ def _unmet(packages: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
 
 
 def _requirements() -> list[Requirement]:
+    """What lossproof and its extras require. What a framework's extra requires is looked at where its adapter is: one
+    framework may want a release of NumPy that another refuses."""
     try:
-        return [r for text in requires("lossproof") or () if (r := Requirement(text)).name != "lossproof"]
+        extras = metadata("lossproof").get_all("Provides-Extra") or []
+        every = [Requirement(text) for text in requires("lossproof") or ()]
     except PackageNotFoundError:
         return []
+    # In metadata an extra's name has hyphens, whatever it is written with.
+    others = {"all", "dev", *(canonicalize_name(a.name) for a in adapter_packages())}
+    own = ["", *(e for e in extras if canonicalize_name(e) not in others)]
+    asked = [r for r in every if r.marker is None or any(r.marker.evaluate({"extra": extra}) for extra in own)]
+    return [r for r in asked if canonicalize_name(r.name) != "lossproof"]
 
 
 def _version(name: str) -> str:

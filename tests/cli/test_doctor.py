@@ -77,6 +77,12 @@ SICK: list[tuple[dict[str, Any], bool, str]] = [
 def test_nothing_is_wrong_where_all_is_well() -> None:
     assert complaints(HEALTHY) == []
     assert complaints(replace(HEALTHY, flags={"NVIDIA_TF32_OVERRIDE": "0"}, memory=0, command="")) == []
+    of_another = "numpy 2.4.6 is installed, numpy<2 is needed"
+    absent = AdapterPackages("mindspore", {}, ("mindspore is not installed", of_another))
+    assert complaints(replace(HEALTHY, adapters=[*HEALTHY.adapters, absent])) == []
+    partly = AdapterPackages("mindspore", {"mindspore": "2.10.0"}, (of_another,))
+    (found,) = complaints(replace(HEALTHY, adapters=[*HEALTHY.adapters, partly]))
+    assert found.is_problem and of_another in found.text
 
 
 @pytest.mark.parametrize(("changed", "is_problem", "said"), SICK, ids=[said[:40] for _, _, said in SICK])
