@@ -143,11 +143,12 @@ class Book:
             found.setdefault(target.implementation, []).append(self._by_target[target.name])
         return found
 
-    def mark(self, o: Observation, *, explored: bool = False) -> Observation:
+    def mark(self, o: Observation, *, explored: bool = False, partial: bool = False) -> Observation:
         """Mark an observation with the name of the waiver that speaks of it, if any.
 
-        ``explored`` says that its call was drawn. What is said of the conventions of an implementation is about all its
-        targets.
+        ``explored`` says that its call was drawn, ``partial`` that a part of the deck was put. What is said of the
+        conventions of an implementation is about all its targets, and after a part no news if it is good: what
+        contradicts them may be in another.
         """
         self.answered.setdefault(o.target, set()).add(o.id)
         if o.verdict != "unsupported":
@@ -160,7 +161,8 @@ class Book:
             if kind == w.symptom and w.matches(o, where, explored=explored):
                 self.waived[w.name] = self.waived.get(w.name, 0) + 1
                 return replace(o, waiver=w.name)
-            news = w.expect == "all" and not explored and o.verdict in ("pass", "convention", "suspect")
+            heard = not (explored or (partial and is_of_implementation(o.id)))
+            news = w.expect == "all" and heard and o.verdict in ("pass", "convention", "suspect")
             if news and w.matches(o, where):
                 self.passed[w.name] = self.passed.get(w.name, 0) + 1
                 return replace(o, waiver=w.name)

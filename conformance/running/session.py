@@ -165,9 +165,8 @@ class Session:
 
         Raises :class:`UsageError` if a record has it marked with another one.
         """
-        o = self.source.book_in_force(self.book).mark(
-            replace(raw, waiver="") if raw.waiver else raw, explored=self.explored
-        )
+        plain, partial = replace(raw, waiver="") if raw.waiver else raw, not self.is_complete
+        o = self.source.book_in_force(self.book).mark(plain, explored=self.explored, partial=partial)
         if raw.waiver and raw.waiver != o.waiver:
             raise UsageError(f"the record has a waiver {raw.waiver!r} on {o.id}; give this command the same --waivers")
         return o

@@ -233,6 +233,20 @@ def test_an_unexpected_pass_needs_expect_all() -> None:
     assert (marked.verdict, verdict(marked)) == ("pass", "unexpected_pass")
 
 
+def test_good_conventions_of_a_part_of_the_deck_are_no_news() -> None:
+    waivers = parse_waivers(
+        entry("expect = 'all'").replace("cross_entropy/float16/*", "softmax/all/convention/*"),
+        source="f.toml",
+        adapter="numpy",
+    )
+    convention = replace(FAIL, id="softmax/all/convention/clause-4/value", verdict="pass")
+    for partial, shown in ((False, "unexpected_pass"), (True, "pass")):
+        assert verdict(Book(waivers, [TARGET]).mark(convention, partial=partial)) == shown
+        assert verdict(book("expect = 'all'").mark(replace(FAIL, verdict="pass"), partial=partial)) == "unexpected_pass"
+    bad = replace(convention, verdict="fail")
+    assert verdict(Book(waivers, [TARGET]).mark(bad, partial=True)) == "waived"
+
+
 def test_staleness_asks_whether_the_waiver_applies_here() -> None:
     assert [w.name for w in book().stale()] == ["n"]
     assert book("when = 'numpy<1.0'").stale() == []

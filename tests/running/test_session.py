@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
+from lossproof.adapters.numpy import ADAPTER
+from lossproof.cases.shard import parse_shard
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
-from lossproof.records.waivers import Book
+from lossproof.records.waivers import Book, parse_waivers
 from lossproof.running.report import report
 from lossproof.running.session import Ended, Session
 from lossproof.running.session_options import DeckOptions
@@ -74,6 +76,23 @@ def test_every_sink_hears_of_everything_and_of_the_end() -> None:
 def test_what_is_missing_is_a_reason_to_fail() -> None:
     ended = session(RIGHT, shortfalls=["2 calls without an answer"]).play()
     assert (ended.reasons, ended.complete) == (["2 calls without an answer"], False)
+
+
+@pytest.mark.parametrize(("part", "reasons"), [("1/1", ["unexpected pass of waiver known"]), ("1/3", [])])
+def test_a_shard_does_not_know_that_conventions_hold(part: str, reasons: list[str]) -> None:
+    """What contradicts them may be in another; the merged record tells."""
+    target = Target(ADAPTER)
+    waivers = parse_waivers(
+        f"[[waiver]]\nname = 'known'\ncases = 'softmax/all/convention/*'\nsymptom = 'error'\nreason = 'r'\n"
+        f"issue = 'i'\nexpect = 'all'\nseen = '{target.describe().versions['numpy']}'\n",
+        source="known.toml",
+        adapter="numpy",
+    )
+    deck, agreed = DeckOptions(shard=parse_shard(part)), replace(RIGHT, id="softmax/all/convention/clause-4/value")
+    source = Told([replace(agreed, target=target.implementation)])
+    book = Book(waivers, [target])
+    played = Session(subjects=[target], calls=[], deck=deck, book=book, source=source, strict=True).play()
+    assert [reason for reason in played.reasons if "unexpected" in reason] == reasons
 
 
 def test_an_interrupt_ends_a_session_without_facts() -> None:

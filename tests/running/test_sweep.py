@@ -92,7 +92,7 @@ def test_what_a_waiver_speaks_of_is_not_looked_for() -> None:
     target = Target(OnePattern())
 
     class Known(Book):
-        def mark(self, o: Observation, *, explored: bool = False) -> Observation:
+        def mark(self, o: Observation, *, explored: bool = False, partial: bool = False) -> Observation:
             return replace(o, waiver="known") if o.verdict == "fail" else o
 
     assert not any(is_smallest(o.case.family) for o in ChunkPlayer([target], Known([], [target])).play(CHUNK))
