@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
@@ -10,6 +11,20 @@ from contextlib import suppress
 from typing import TextIO
 
 import click
+
+# How errors of an encoding are handled where Python escapes bytes of names of files, as in the locale C.
+_ESCAPED = "lossproof-escaped"
+
+
+def _escaped(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Write bytes that Python has escaped as they were, and anything else that the encoding lacks escaped."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
+codecs.register_error(_ESCAPED, _escaped)
 
 
 class CannotPrintError(OSError):
@@ -55,7 +70,7 @@ def without_reader(stream: TextIO, listing: Collection[str] = ()) -> TextIO:
     at_once = bool(getattr(stream, "write_through", False))
     buffered = io.BufferedWriter(Output(descriptor, listing))
     # What a terminal's encoding lacks is printed escaped: a traceback would say less.
-    shown = "backslashreplace" if errors == "strict" else errors
+    shown = {"strict": "backslashreplace", "surrogateescape": _ESCAPED}.get(errors or "", errors)
     return io.TextIOWrapper(
         buffered, stream.encoding, shown, line_buffering=stream.isatty() or at_once, write_through=at_once
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lossproof.core.case_id import CONVENTION, Kind
+from lossproof.core.json_text import parsed_json
 from lossproof.core.observation import Observation
 from lossproof.records.waivers import fails
 
@@ -50,8 +51,8 @@ class LastFailed:
 
     def _read(self) -> dict[str, Any]:
         try:
-            data = json.loads(self.path.read_text("utf-8"))
-        except (OSError, ValueError, RecursionError):
+            data = parsed_json(self.path.read_bytes())
+        except (OSError, ValueError):
             return {}
         return data if isinstance(data, dict) else {}
 

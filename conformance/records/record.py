@@ -25,6 +25,7 @@ from typing import IO, Any, Self
 from lossproof.core.call import FROM_EXPLORATION, Call
 from lossproof.core.case_id import CaseId
 from lossproof.core.errors import UsageError
+from lossproof.core.json_text import parsed_json, whole_text
 from lossproof.core.observation import VERDICTS, Observation
 from lossproof.core.profiles import STRICTNESS
 from lossproof.records.compressed_text import damaged, is_compressed, open_text
@@ -53,7 +54,8 @@ def to_line(o: Observation) -> dict[str, Any]:
         # Most fields are at their defaults, and most others are texts. -0.0 equals 0.0, and is another number.
         if value is default or (value == default and str(value) == str(default)):
             continue
-        out[name] = value if type(value) is str else json_ready(json_of(value) if name == "call" else value)
+        plain = type(value) is str and value.isascii()
+        out[name] = value if plain else json_ready(json_of(value) if name == "call" else value)
     if o.conventions:
         out["conventions"] = json_ready(o.conventions)
     return out
@@ -112,11 +114,13 @@ def from_line(data: Mapping[str, Any]) -> Observation:
 
 
 def json_ready(value: Any) -> Any:
-    """Convert a value to what JSON can hold: non-finite floats become texts, tuples lists."""
+    """Convert a value to what JSON can hold and a file, too: non-finite floats become texts, tuples lists."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
+    if isinstance(value, str):
+        return whole_text(value)
     if isinstance(value, Mapping):
-        return {str(k): json_ready(v) for k, v in value.items()}
+        return {whole_text(str(k)): json_ready(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [json_ready(v) for v in value]
     return value
@@ -298,13 +302,10 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
 def parsed(path: Path, number: int, line: str) -> dict[str, Any] | None:
     """Parse the JSON object of a line; None for a last line that is cut short, with a warning."""
     try:
-        data = json.loads(line)
+        data = parsed_json(line)
         if not isinstance(data, dict):
             raise ValueError("not an object")
-        if "\\ud" in line.lower():
-            # Half of a pair of surrogates is no text, and could not be printed.
-            json.dumps(data, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         if number > 1 and not line.endswith("\n"):
             _warn_cut(path)
             return None

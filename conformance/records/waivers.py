@@ -31,6 +31,9 @@ EXPECTS = ("all", "some")
 SYMPTOMS = ("inaccurate", "nonfinite", "finite", "error", "memory")
 _REQUIRED = ("name", "cases", "symptom", "reason", "issue", "seen")
 _LISTS = ("cases", "explored", "seen")
+# Longer than any id, the longest of which have a hundred characters. What a glob costs grows with the square of its
+# length where brackets in it are not closed.
+_LONGEST_GLOB = 1000
 
 
 @dataclass(frozen=True)
@@ -280,6 +283,10 @@ def _entry(entry: Mapping[str, Any], i: int, source: str, adapter: str) -> Waive
             if "/" not in glob or re.search(r"\s", glob):
                 raise UsageError(
                     f"{where}: field {key!r} has {glob!r}; expected a glob of ids such as cross_entropy/float16/*"
+                )
+            if len(glob) > _LONGEST_GLOB:
+                raise UsageError(
+                    f"{where}: field {key!r} has a glob of {len(glob)} characters; expected at most {_LONGEST_GLOB}"
                 )
     for key, conditions in (("when", [w.when]), ("seen", w.seen), ("until", [w.until])):
         for value in conditions:

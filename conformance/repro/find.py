@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from lossproof.core.call import Call
 from lossproof.core.case_id import Kind, is_of_check, nearest
 from lossproof.core.command_line import recorded_place
 from lossproof.core.errors import UsageError
+from lossproof.core.json_text import parsed_json
 from lossproof.records.record import read_record
 from lossproof.running.peers.peer_calls import peer_calls
 
@@ -96,7 +96,7 @@ def _from_file(path: str) -> Call:
     if path != "-":
         return kept_calls.read_call(path)
     try:
-        data = json.loads(sys.stdin.read().removeprefix("\ufeff"))
-    except (ValueError, RecursionError) as error:
+        data = parsed_json(sys.stdin.read().removeprefix("\ufeff"))
+    except ValueError as error:
         raise UsageError(f"cannot read a call from standard input: {error}") from None
     return kept_calls.checked_call(data, "standard input")

@@ -11,6 +11,7 @@ import click
 
 from lossproof.core.command_line import command, recorded_place
 from lossproof.core.errors import UsageError
+from lossproof.core.json_text import whole_text
 from lossproof.core.observation import VERDICTS, Observation
 from lossproof.running.session import Ended
 from lossproof.views.markdown import literal
@@ -47,7 +48,7 @@ class GithubView:
         else:
             try:
                 with Path(self.path).open("a", encoding="utf-8") as file:
-                    file.write(text)
+                    file.write(whole_text(text))
             except OSError as error:
                 raise UsageError(f"cannot write the summary {self.path}: {error.strerror or error}") from None
         for line in commands(run):

@@ -74,6 +74,18 @@ def test_no_color_leaves_no_style(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert capsys.readouterr().out == "bad\n"
 
 
+@pytest.mark.parametrize(("errors", "shown"), [("strict", b"\\udcff \\ud800"), ("surrogateescape", b"\xff \\ud800")])
+def test_half_a_surrogate_pair_is_printed_escaped(errors: str, shown: bytes) -> None:
+    """In the locale C, Python reads a byte that is no UTF-8 as half a pair, and writes that as the byte again."""
+    program = (
+        "import sys; from lossproof.cli.closed_pipe import without_reader; "
+        "print('\\udcff \\ud800', file=without_reader(sys.stdout), flush=True)"
+    )
+    env = os.environ | {"PYTHONIOENCODING": f"utf-8:{errors}"}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, check=False)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, shown, b"")
+
+
 def test_what_the_encoding_lacks_is_printed_escaped(tmp_path: Path) -> None:
     """Names of files and messages of exceptions may have any letter; the encoding of a terminal may lack it."""
     path = tmp_path / "größe ∞.jsonl"

@@ -1,8 +1,8 @@
 """Mutate valid files for every reader and say what became of them; README.md of the tests has more.
 
 ``python -m tests.fuzz --inputs 1000000`` reads that many files, several times as many with a function as with a
-command, and prints how many were read and how many refused. A file that breaks its reader is kept, once for each place
-where one breaks, and its traceback is printed; the exit code is 1 then.
+command, and prints how many were read and how many refused. A file that breaks its reader, or keeps it busy for long,
+is kept, once for each place where one breaks, and its traceback is printed; the exit code is 1 then.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from random import Random
 from time import process_time
 
 from tests.fuzz.mutations import mutated
-from tests.fuzz.readers import Reader, readers
+from tests.fuzz.readers import BrokenReaderError, Reader, readers
 
 # Between the seeds of two readers, and of two runs: more inputs than either has.
 _APART = 10**9
+# Seconds of processor time that no reader takes for a small file.
+LONGEST = 5.0
 
 
 def fuzz(reader: Reader, folder: Path, inputs: int, start: int) -> tuple[Counter[str], dict[str, tuple[bytes, str]]]:
@@ -39,10 +41,14 @@ def fuzz(reader: Reader, folder: Path, inputs: int, start: int) -> tuple[Counter
     for number in range(inputs):
         data = mutated(reader.valid, reader.changes, Random(start + number))
         path.write_bytes(data)
+        begun = process_time()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                counts[reader.read(path)] += 1
+                outcome = reader.read(path)
+            if process_time() - begun > LONGEST:
+                raise BrokenReaderError(f"{outcome} after {process_time() - begun:.0f} s")
+            counts[outcome] += 1
         except Exception as error:
             counts["broken"] += 1
             place = traceback.extract_tb(error.__traceback__)[-1]

@@ -65,6 +65,12 @@ def test_what_is_no_line_is_found(said: str, tmp_path: Path) -> None:
     assert BrokenReaderError.__name__ in broken["BrokenReaderError at read"][1]
 
 
+def test_a_reader_that_is_slow_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tests.fuzz.__main__.LONGEST", 0.0)
+    _, broken = fuzz(Reader("slow", b"x", function(lambda path: sum(path.read_bytes() * 10_000))), tmp_path, 2, 0)
+    assert list(broken) == ["BrokenReaderError at fuzz"]
+
+
 def seen(change: Change, data: bytes, times: int = 400) -> set[bytes]:
     """What a mutation makes of a file."""
     return {change(data, Random(n)) for n in range(times)}
@@ -136,6 +142,17 @@ def test_what_no_parser_follows_is_refused(several: list[Reader], name: str, nes
             warnings.simplefilter("ignore")
             # A record may be cut short anywhere: its last line counts once it is whole.
             assert reader.read(path) == ("read" if name == "record" and not ending else "refused")
+
+
+@pytest.mark.parametrize("name", ["record", "show as JSON", "diff before", "condensed record", "board"])
+def test_half_a_surrogate_pair_is_refused(several: list[Reader], name: str, tmp_path: Path) -> None:
+    reader = next(r for r in several if r.name == name)
+    (tmp_path / f"valid{reader.suffix}").write_bytes(reader.beside or reader.valid)
+    path = tmp_path / f"half{reader.suffix}"
+    halves = (rb"\ud800", rb"\uDCFF", rb"\udc00\ud800", b"\xed\xa0\x80")
+    for text in (rb"\ud83d\ude00", "\U0001f600".encode(), *halves):
+        path.write_bytes(reader.valid.replace(b"{", b'{"more":"%s",' % text, 1))
+        assert reader.read(path) == ("refused" if text in halves else "read")
 
 
 @pytest.mark.parametrize("id", [{}, {"id": 0.5}, {"id": ["x"]}])

@@ -157,6 +157,11 @@ def test_conditions_that_cannot_be_read_say_so(condition: str) -> None:
         (entry("reproducer = 3"), "field 'reproducer' is 3; expected a string"),
         (entry().replace('"cross_entropy/float16/*"', "[]"), "field 'cases' is missing or empty"),
         (entry().replace('"cross_entropy/float16/*"', "'everything'"), "field 'cases' has 'everything'"),
+        # fnmatch would look for the end of each bracket as far as there is text: minutes for this one
+        (
+            entry("explored = 'softmax/%s'" % ("[" * 100_000)),
+            "'explored' has a glob of 100008 characters; expected at most",
+        ),
         (entry().replace('"inaccurate"', "'crash'"), "field 'symptom' is 'crash'"),
     ],
 )

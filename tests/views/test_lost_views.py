@@ -213,3 +213,24 @@ def test_a_view_is_no_part_of_the_session(monkeypatch: pytest.MonkeyPatch, tmp_p
 
     monkeypatch.setattr(JunitView, "close", interrupted)
     assert lossproof("run", RIGHT, *PART, "--junit", str(tmp_path / "r.xml")).exit_code == 130
+
+
+def test_half_a_surrogate_pair_in_a_message_loses_nothing(tmp_path: Path) -> None:
+    """Python has names of files that are no UTF-8 in this way, and exceptions quote them."""
+    function = tmp_path / "lost.py"
+    function.write_text('def softmax(x, *, axis):\n    raise OSError("no \\udcff \\ud800 here")\n')
+    kept, page, junit, summary = (tmp_path / name for name in ("r.jsonl", "r.html", "r.xml", "s.md"))
+    views = ("--record", str(kept), "--html", str(page), "--junit", str(junit))
+    command = [sys.executable, "-m", "lossproof", "check", f"{function}:softmax", "--dtype", "float32", *views]
+    env = os.environ | {"GITHUB_STEP_SUMMARY": str(summary), "PYTHONIOENCODING": "utf-8:surrogateescape"}
+    done = subprocess.run(command, env=env, capture_output=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert b"is lost" not in done.stderr
+    assert b"OSError: no \xff \\ud800 here" in done.stdout
+    assert r"OSError: no \udcff \ud800 here" in page.read_text("utf-8")
+    assert r"OSError: no \udcff \ud800 here" in summary.read_text("utf-8")
+    assert "OSError: no ? ? here" in junit.read_text("utf-8")
+    found = next(o.message for o in record.read_record(kept) if o.message)
+    assert r"OSError: no \udcff \ud800 here" in found
+    for name, into in (("show", ()), ("report", ("-o", str(tmp_path / "a.html"))), ("condense", ("-o", str(tmp_path)))):
+        assert lossproof(name, str(kept), *into).exit_code == 0

@@ -13,6 +13,7 @@ from lossproof.core.call import Call
 from lossproof.core.case_id import CaseId, is_of_check, is_of_implementation
 from lossproof.core.command_line import command
 from lossproof.core.errors import UsageError
+from lossproof.core.json_text import whole_text
 from lossproof.records.record import read_record
 from lossproof.records.waivers import shipped
 from lossproof.repro.bug_report import issue
@@ -135,6 +136,6 @@ def _write(text: str, file: str | None) -> None:
         click.echo(text, nl=False)
         return
     try:
-        Path(file).write_text(text, "utf-8")
+        Path(file).write_text(whole_text(text), "utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror or error}") from None

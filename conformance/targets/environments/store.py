@@ -24,6 +24,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from lossproof.core.errors import UsageError
+from lossproof.core.json_text import parsed_json
 from lossproof.targets.environments import installers, interpreters, probe
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -241,10 +242,10 @@ def _read(name: str) -> Environment | None:
     """The description of an environment; None if there is none or its creation was not completed."""
     path = _folder(name) / _DESCRIPTION
     try:
-        return _environment(json.loads(path.read_text("utf-8")))
+        return _environment(parsed_json(path.read_bytes()))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError, AttributeError, OSError, RecursionError):
+    except (ValueError, TypeError, AttributeError, OSError):
         raise UsageError(f"cannot read {path}; delete the environment: lossproof env remove {name}") from None
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lossproof.core.errors import UsageError
+from lossproof.core.json_text import parsed_json
 from lossproof.core.observation import VERDICTS
 from lossproof.records.record import json_ready
 
@@ -160,10 +161,10 @@ def condensed_text(c: Condensed) -> str:
 def read_condensed(path: str | Path) -> Condensed:
     """Read a condensed record. Raises :class:`UsageError` that names the file, the field and what was expected."""
     try:
-        data = json.loads(Path(path).read_text("utf-8-sig"))
+        data = parsed_json(Path(path).read_text("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} is no condensed record: not JSON: {error}") from None
     if not isinstance(data, dict) or data.get("lossproof") != _MARK:
         raise UsageError(f"{path} is no condensed record; expected a file written by lossproof condense")

@@ -11,6 +11,7 @@ from typing import Any
 
 from lossproof import __version__
 from lossproof.core.errors import UsageError
+from lossproof.core.json_text import whole_text
 from lossproof.views.board.badge import badge_svg, badge_text
 from lossproof.views.board.board_json import board_object
 from lossproof.views.board.condensed import Condensed
@@ -74,7 +75,7 @@ def write_board(records: Iterable[Condensed], folder: str | Path, *, address: st
         for name, text in files.items():
             path = there / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8", newline="\n")
+            path.write_text(whole_text(text), "utf-8", newline="\n")
     except OSError as error:
         raise UsageError(f"cannot write into {folder}: {error.strerror or error}") from None
     return [there / name for name in files]

@@ -15,6 +15,7 @@ from typing import Any
 from lossproof import __version__
 from lossproof.cases.families import FAMILIES
 from lossproof.core.errors import UsageError
+from lossproof.core.json_text import whole_text
 from lossproof.core.observation import FAILING, VERDICTS, Observation
 from lossproof.records.diff import Diff
 from lossproof.records.record import json_ready
@@ -92,7 +93,7 @@ def needed() -> None:
 
 def put(output: str | Path, html: str) -> int:
     """Write a page and return its size in bytes. Raises :class:`UsageError` where it cannot be written."""
-    data = html.encode()
+    data = whole_text(html).encode()
     try:
         Path(output).write_bytes(data)
     except OSError as error:
