@@ -7,21 +7,10 @@ from typing import Any, Mapping
 import torch.nn.functional
 
 from .protocol import Problem
-from .torch_losses import Loss, TorchLosses, logits, options
+from .torch_losses import Loss, TorchLosses, identity_fails, logits, options
 
 if not hasattr(torch.nn.functional, "linear_cross_entropy"):
     raise ImportError("torch.nn.functional.linear_cross_entropy came with torch 2.13", name="torch")
-
-# The identity has as many rows and columns as there are classes.
-_CLASSES = 2048
-
-
-def identity_fails(p: Problem) -> str:
-    """Say why a product with the identity is not the logits, an empty text if it is."""
-    if not 0 < p.x.shape[p.axis] <= _CLASSES:
-        return "the identity is one of 1 to %d classes" % _CLASSES
-    # 0 times infinity.
-    return "" if abs(p.x).max(initial=0.0) < float("inf") else "the identity makes NaN of infinite logits"
 
 
 def _call(more: str) -> Any:

@@ -20,6 +20,8 @@ from .protocol import ARRAYS, OUTPUTS, REDUCTIONS, Capabilities, Description, Pr
 from .torch_tensors import OFFERED_LAYOUTS, computed, derive, error_kind
 
 Text = Callable[[Problem], str]
+# The identity has as many rows and columns as there are classes.
+_CLASSES = 2048
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,14 @@ def options(p: Problem, **names: str) -> str:
         "reduction": '"%s"' % p.reduction,
     }
     return ", ".join("%s=%s" % (name, values[option]) for name, option in names.items())
+
+
+def identity_fails(p: Problem) -> str:
+    """Say why a product with the identity is not the logits, an empty text if it is."""
+    if not 0 < p.x.shape[p.axis] <= _CLASSES:
+        return "the identity is one of 1 to %d classes" % _CLASSES
+    # 0 times infinity.
+    return "" if abs(p.x).max(initial=0.0) < float("inf") else "the identity makes NaN of infinite logits"
 
 
 def part(package: str, place: str) -> Tuple[str, ...]:

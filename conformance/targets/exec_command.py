@@ -28,7 +28,7 @@ COMMAND_FORM = re.compile(
 )
 
 # Programs that come with lossproof, by the names of their targets: what starts each, and its file.
-_PROGRAMS = {"tfjs": ("node", "javascript/tfjs.mjs")}
+_PROGRAMS = {name: ("node", f"javascript/{name}.mjs") for name in ("tfjs", "onnxruntime_node", "onnxruntime_web")}
 
 
 def own_programs() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -33,10 +34,23 @@ ON_TORCH = (
     "torchmetrics",
     "segmentation_models_pytorch",
     "torch_linear",
+    "fairseq2",
     *KERNELS,
 )
+# What programs for Node take: the package that is judged first, then backends and the driver of browsers.
+JAVASCRIPT = {
+    "tfjs": (
+        "@tensorflow/tfjs",
+        "@tensorflow/tfjs-backend-wasm",
+        "@tensorflow/tfjs-backend-webgpu",
+        "playwright-core",
+    ),
+    "onnxruntime_node": ("onnxruntime-node",),
+    "onnxruntime_web": ("onnxruntime-web",),
+}
 ADAPTERS = (
-    *("torch", "tensorflow", "jax", "keras", "numpy", "tinygrad", "onnxruntime", "ncnn", "iree", "tfjs"),
+    *("torch", "tensorflow", "jax", "keras", "numpy", "tinygrad", "onnxruntime", "ncnn", "iree"),
+    *JAVASCRIPT,
     *("mindspore", "mlx", "paddle"),
     *("autograd", "dask", "onnx", "openvino", "optax", "pytensor", "scipy"),
     *ON_TORCH,
@@ -57,13 +71,6 @@ PACKAGES = {
 }
 # What decides whether some of the defects show; frameworks read it when they are imported.
 SWITCHES = ("TF_ENABLE_ONEDNN_OPTS", "JAX_SOFTMAX_CUSTOM_JVP")
-# What TensorFlow.js takes, with the driver of browsers.
-JAVASCRIPT = (
-    "@tensorflow/tfjs",
-    "@tensorflow/tfjs-backend-wasm",
-    "@tensorflow/tfjs-backend-webgpu",
-    "playwright-core",
-)
 FIELDS = ("Exact", "Observed", "Versions", "Clause", "Script", "Upstream", "Deck")
 WAIVERS = shipped(ADAPTERS)
 
@@ -160,8 +167,8 @@ def named(section: Section) -> str:
 
 
 def installed(adapter: str) -> str | None:
-    if adapter == "tfjs":
-        return in_node("require('@tensorflow/tfjs/package.json').version")
+    if adapter in JAVASCRIPT:
+        return version_in_node(JAVASCRIPT[adapter][0])
     for package in PACKAGES.get(adapter, (adapter,)):
         try:
             return Version(version(package)).public
@@ -171,12 +178,23 @@ def installed(adapter: str) -> str | None:
 
 
 @cache
-def in_node(expression: str) -> str | None:
-    """The value of an expression of JavaScript where Node finds its packages; None if there is none."""
+def package_json(name: str) -> Path | None:
+    """The package.json of a package where Node finds its packages; None if there is none."""
     if shutil.which("node") is None:
         return None
-    done = subprocess.run(["node", "-p", expression], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else None
+    # Not every package exports it: it is above its main file.
+    done = subprocess.run(["node", "-p", f"require.resolve('{name}')"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return None
+    above = next(
+        p for p in Path(done.stdout.strip()).parents if p.parts[-name.count("/") - 1 :] == tuple(name.split("/"))
+    )
+    return above / "package.json"
+
+
+def version_in_node(name: str) -> str | None:
+    place = package_json(name)
+    return None if place is None else str(json.loads(place.read_text("utf-8"))["version"])
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=named)
@@ -198,8 +216,9 @@ def test_a_waiver_agrees_with_its_section(waiver: Waiver) -> None:
     (section,) = [s for s in SECTIONS if waiver.name in s.waivers]
     # The heading is the name of the first waiver: the anchor that readers are sent to.
     assert section.waivers[0] == section.name
-    # What PyTorch's own loss does, a library does that calls it.
-    assert section.adapter == waiver.adapter or (section.adapter == "torch" and waiver.adapter in ON_TORCH)
+    # What PyTorch's own loss does, a library does that calls it; ONNX Runtime's kernels are the same for JavaScript.
+    above = {"torch": ON_TORCH, "onnxruntime": ("onnxruntime_node", "onnxruntime_web")}.get(section.adapter, ())
+    assert waiver.adapter in (section.adapter, *above)
     # Where a waiver holds on one device alone, the versions may be some of the section's.
     together = {of_section(v) for w in WAIVERS if w.name in section.waivers for v in w.seen}
     assert {of_section(v) for v in waiver.seen} <= set(section.seen) == together
@@ -219,8 +238,8 @@ def test_every_script_is_told_of_and_short() -> None:
 def test_the_script_needs_only_its_framework(section: Section) -> None:
     if section.is_javascript:
         # The backends and the browser are packages of their own.
-        assert set(section.packages) <= {*JAVASCRIPT, "node"}
-        assert "@tensorflow/tfjs" in section.packages
+        assert set(section.packages) <= {*JAVASCRIPT[section.adapter], "node"}
+        assert JAVASCRIPT[section.adapter][0] in section.packages
         return
     # Keras needs NumPy, whatever its backend is; ONNX Runtime takes models, which onnx makes.
     besides = {"keras": {section.backend, "numpy"}, "onnxruntime": {"onnx", "numpy"}, "optax": {"jax", "numpy"}}
@@ -272,12 +291,14 @@ def run_script(section: Section, **settings: str) -> subprocess.CompletedProcess
 
 def run_in_node(section: Section) -> subprocess.CompletedProcess[str]:
     """Run a script with the packages that Node finds from here."""
-    place = in_node("require('path').resolve(require.resolve('@tensorflow/tfjs/package.json'), '../../..')")
+    name = JAVASCRIPT[section.adapter][0]
+    found = package_json(name)
     # sanity check: the package is there
-    assert place is not None
+    assert found is not None
+    place = found.parents[name.count("/") + 1]
     if "playwright-core" in section.packages and shutil.which("chromium") is None:
         pytest.skip("there is no chromium")
-    variables = {**os.environ, "NODE_PATH": place, "CHROMIUM": shutil.which("chromium") or ""}
+    variables = {**os.environ, "NODE_PATH": str(place), "CHROMIUM": shutil.which("chromium") or ""}
     return subprocess.run(["node", str(section.script)], capture_output=True, text=True, check=False, env=variables)
 
 

@@ -77,12 +77,15 @@ def test_the_table_is_that_of_the_adapters() -> None:
 
 def test_a_new_adapter_is_in_the_table(tmp_path: Path) -> None:
     (tmp_path / "adapters" / "javascript").mkdir(parents=True)
-    (tmp_path / "adapters" / "javascript" / "tfjs.mjs").write_text("// A program. More.\n", encoding="utf-8")
+    programs = ("tfjs", "onnxruntime_node", "onnxruntime_web")
+    for name in programs:
+        (tmp_path / "adapters" / "javascript" / f"{name}.mjs").write_text("// A program. More.\n", encoding="utf-8")
     (tmp_path / "adapters" / "new.py").write_text('"""New: its ``loss`` | more\nof it. Rest.\n"""\n', encoding="utf-8")
     project = '[project]\n[project.optional-dependencies]\nnew = []\n[project.entry-points."lossproof.adapters"]\n'
     (tmp_path / "pyproject.toml").write_text(project + 'new = "lossproof.adapters.new:ADAPTER"\n', encoding="utf-8")
     rows = implementations.table(tmp_path).splitlines()[2:]
-    assert rows == ["| `new` | New: its `loss` \\| more of it | `.[new]` |", "| `tfjs` | A program |  |"]
+    told = [f"| `{name}` | A program |  |" for name in programs]
+    assert rows == ["| `new` | New: its `loss` \\| more of it | `.[new]` |", *told]
 
 
 def test_it_is_short() -> None:
