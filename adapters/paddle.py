@@ -18,13 +18,20 @@ def _loss(p: Problem, mode: str) -> str:
         if p.reduction != "none" and p.target is not None and (p.target.ravel()[1:] == p.ignore_index).any():
             raise UnsupportedProblem("for each ignored row a 0 is written as far behind the one sum as the row is")
         return "F.nll_loss(x, %s)" % given
-    if (p.has_probability_target and (weight or p.ignore_index is not None)) or (weight and p.label_smoothing):
-        raise UnsupportedProblem("paddle takes soft labels without weights and ignored rows, smoothed without weights")
+    if weight and (p.has_probability_target or p.label_smoothing):
+        raise UnsupportedProblem("paddle's weights of soft labels and of smoothed ones are another operation")
+    if p.has_probability_target and p.ignore_index is not None:
+        raise UnsupportedProblem("paddle ignores labels only")
     soft = ", soft_label=True" if p.has_probability_target else ""
     smoothing = ", label_smoothing=%r" % p.label_smoothing if p.label_smoothing else ""
     # Losses of soft labels keep the class axis, and smoothed labels are soft.
     kept = ".squeeze(%d)" % p.axis if p.reduction == "none" and (soft or smoothing) else ""
     return "F.cross_entropy(x, %s, axis=%d%s%s)%s" % (given, p.axis, soft, smoothing, kept)
+
+
+def _refused(p: Problem, mode: str) -> str:
+    """Say what takes minutes, an empty text for all else."""
+    return "its time is quadratic in the classes" if p.op == "log_softmax" and p.x.shape[p.axis] > 2**16 else ""
 
 
 ADAPTER = ProgramAdapter(
@@ -56,5 +63,6 @@ ADAPTER = ProgramAdapter(
     put="tensor({a})",
     pull="{t}.numpy()",
     packages=("paddlepaddle",),
+    refuse=_refused,
     reads_any_label=True,
 )

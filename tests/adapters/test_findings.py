@@ -52,13 +52,13 @@ ADAPTERS = (
     *("torch", "tensorflow", "jax", "keras", "numpy", "tinygrad", "onnxruntime", "ncnn", "iree"),
     *JAVASCRIPT,
     *("mindspore", "mlx", "paddle"),
-    *("autograd", "dask", "onnx", "openvino", "optax", "pytensor", "scipy"),
+    *("autograd", "dask", "onnx", "openvino", "optax", "pytensor", "scipy", "ggml"),
     *ON_TORCH,
 )
 # Those whose scripts need NumPy, too, for arrays of an exact dtype.
 WITH_NUMPY = (
     *("tinygrad", "ncnn", "iree", "mindspore", "mlx", "paddle"),
-    *("autograd", "dask", "onnx", "openvino", "pytensor", "scipy"),
+    *("autograd", "dask", "onnx", "openvino", "pytensor", "scipy", "ggml"),
 )
 # Those that start threads when they are imported: no process that has them can be forked.
 THREADED = ("mindspore", "onnxruntime", "openvino")
@@ -68,6 +68,7 @@ PACKAGES = {
     "iree": ("iree-base-compiler",),
     "torch_linear": ("torch",),
     "paddle": ("paddlepaddle",),
+    "ggml": ("ggml-python",),
 }
 # What decides whether some of the defects show; frameworks read it when they are imported.
 SWITCHES = ("TF_ENABLE_ONEDNN_OPTS", "JAX_SOFTMAX_CUSTOM_JVP")

@@ -21,7 +21,7 @@ from tests.adapters.test_adapters import PROBLEMS, assert_scripts_print
 
 ADAPTERS = Path(__file__).resolve().parents[2] / "adapters"
 # Adapters of frameworks with an autodiff of their own, which the short way tells.
-SHORT = ("autograd", "mindspore", "mlx", "paddle", "pytensor")
+SHORT = ("autograd", "mindspore", "mlx", "pytensor")
 LINES = 60
 SHIFTED = "{x} - np.max({x}, {axis}, keepdims=True)"
 LOG_SOFTMAX = f"{SHIFTED} - np.log(np.sum(np.exp({SHIFTED}), {{axis}}, keepdims=True))"

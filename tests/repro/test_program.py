@@ -45,9 +45,9 @@ DEFECTS = {("tensorflow", "forward-over-reverse", "mixed"), ("torch", "reverse-o
 # that reads memory is another number each time. Where an adapter rounds, or a
 # row has two conventions, the deck has none.
 BY_HAND = {
-    *("mindspore_second_derivative", "paddle_no_classes", "paddle_nll_ignored_rows"),
+    *("mindspore_second_derivative", "paddle_no_classes", "paddle_nll_ignored_rows", "paddle_log_softmax_quadratic"),
     *("tensorflow_determinism_convention", "iree_vulkan_column_softmax"),
-    *("autograd_mean_gradient", "openvino_infinity_mixed", "optax_infinity_mixed"),
+    *("autograd_mean_gradient", "openvino_infinity_mixed", "optax_infinity_mixed", "ggml_strides_of_one"),
 }
 BUILT = functools.cache(catalogue.select)
 PROCESSES = selection.PROCESSES
