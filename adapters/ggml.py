@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
+import ggml
+
 from .program_adapter import ProgramAdapter
 from .protocol import Capabilities, Description, Problem, Support
 
@@ -67,7 +69,7 @@ class GgmlAdapter:
     def __init__(self) -> None:
         supports = {"softmax": Support("native"), "cross_entropy": Support("native", ("probability",))}
         texts = {"softmax": _SOFTMAX, "cross_entropy": _LOSS}
-        shared = {"dtypes": ("float32",), "ranks": (1, 2, 3, 4), "reductions": ("mean",)}
+        shared: Dict[str, Any] = {"dtypes": ("float32",), "ranks": (1, 2, 3, 4), "reductions": ("mean",)}
         self._by_op = {
             op: ProgramAdapter(
                 "ggml",
@@ -85,8 +87,6 @@ class GgmlAdapter:
 
     def describe(self) -> Description:
         """Report the versions of the binding, and of ggml in it."""
-        import ggml
-
         described = self._by_op["softmax"].describe()
         return Description(described.versions, {"ggml": ggml.ggml_version().decode()})
 
