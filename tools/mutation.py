@@ -51,6 +51,7 @@ TESTS = (
     *("records", "views", "targets/test_environments.py", "targets/test_packages.py", "cli/test_commands.py"),
     *(
         "cli/test_help.py",
+        "cli/test_details.py",
         "cli/test_selecting.py",
         "cli/test_doctor.py",
         "cli/test_closed_pipe.py",

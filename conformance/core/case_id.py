@@ -67,7 +67,9 @@ class CaseId:
         parts = self._parts()
         of_all = self.family == CONVENTION and self.detail.startswith(_CLAUSE)
         text = str(self)
-        if not all(parts) or text.count("/") >= len(parts) or of_all != (self.dtype == ALL):
+        # A message that has an id in it is a line.
+        wrong = text.count("/") >= len(parts) or "\n" in text
+        if not all(parts) or wrong or of_all != (self.dtype == ALL):
             raise _no_id(text)
 
     @classmethod

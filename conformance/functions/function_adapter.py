@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lossproof.adapters.outputs import TABLE
 from lossproof.adapters.protocol import ARRAYS, Capabilities, Support
 from lossproof.functions.argument_names import ArgumentNames, parameters_of
 from lossproof.functions.callee import Callee
@@ -82,12 +83,18 @@ def adapter_of(
         names=names,
         offered=capabilities,
         options=offer.options,
-        derivatives={name: _in_own_words(f, names) for name, f in d.given.items()},
+        derivatives={name: _in_own_words(f, names) for name, f in _asked(d.given, offer).items()},
         fixed=fixed,
         pick=d.pick,
         labels=_labels(d, framework),
         defaults=frozenset(d.defaults),
     )
+
+
+def _asked(derivatives: Mapping[str, Function], offer: Offer) -> dict[str, Function]:
+    """Those of some functions whose outputs are on offer."""
+    wanted = {TABLE[name].repeats or name for name in offer.outputs}
+    return {name: f for name, f in derivatives.items() if name in wanted}
 
 
 def _in_own_words(derivative: Function, names: ArgumentNames) -> Function:
@@ -130,12 +137,12 @@ def _of_numpy(
         who.name,
         d.op,
         who.call if as_it_is else value,
-        None if d.grad is None else _in_own_words(d.grad, names),
+        None if d.grad is None or "vjp" not in _asked(d.given, offer) else _in_own_words(d.grad, names),
         tuple(offer.dtypes),
         offer.options,
         tuple(offer.kinds),
         d.error_profiles,
-        {name: _in_own_words(f, names) for name, f in d.derivatives.items()},
+        {name: _in_own_words(f, names) for name, f in _asked(d.derivatives, offer).items()},
         d.online,
         d.mean,
         d.normalised_targets,

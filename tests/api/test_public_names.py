@@ -60,7 +60,7 @@ def members(value: type) -> Iterator[str]:
 
 
 def commands(command: click.Command, path: str) -> Iterator[str]:
-    """One line for each command, with its arguments and options."""
+    """One line for each command, with its arguments and options, and one for each of these that says what it takes."""
     if isinstance(command, click.Group):
         for name, inner in sorted(command.commands.items()):
             yield from commands(inner, f"{path} {name}")
@@ -68,6 +68,24 @@ def commands(command: click.Command, path: str) -> Iterator[str]:
         arguments = [p.human_readable_name for p in command.params if isinstance(p, click.Argument)]
         options = sorted("/".join(p.opts) for p in command.params if isinstance(p, click.Option))
         yield " ".join([path, *arguments, *options])
+        yield from (f"  {line}" for line in sorted(map(taken, command.params)))
+
+
+def taken(parameter: click.Parameter) -> str:
+    """What an argument or an option takes, how often, and what stands for it where it is not given."""
+    names = "/".join([*parameter.opts, *parameter.secondary_opts])
+    kind = parameter.type.__class__.__name__ if isinstance(parameter.type, click.Path) else str(parameter.type)
+    facts = {name: value for name, value in vars(parameter.type).items() if isinstance(parameter.type, click.Path)}
+    said = [kind, *(name for name, value in sorted(facts.items()) if value is True)]
+    said += [f"nargs {parameter.nargs}"] * (parameter.nargs != 1) + ["required"] * parameter.required
+    if isinstance(parameter, click.Option):
+        flags = {"flag": parameter.is_flag, "counted": parameter.count, "hidden": parameter.hidden}
+        said += [name for name, holds in {**flags, "repeatable": parameter.multiple}.items() if holds]
+        said += [f"for {parameter.flag_value}"] * isinstance(parameter.flag_value, str)
+        default = parameter.to_info_dict()["default"]
+        if default not in (None, ()) and default is not False:
+            said.append(f"default {default!r}" + ", which help shows" * bool(parameter.show_default))
+    return f"{names}: {', '.join(said)}"
 
 
 def written() -> str:

@@ -34,7 +34,7 @@ def test_a_new_adapter_passes_its_own_test(framework: str, tmp_path: Path, monke
 
 
 def test_the_package_is_found_by_its_entry_point(tmp_path: Path) -> None:
-    lossproof("new-adapter", "mine", "--folder", str(tmp_path / "there"))
+    assert lossproof("new-adapter", "mine", "--folder", str(tmp_path / "there")).exit_code == 0
     project = tomllib.loads((tmp_path / "there/pyproject.toml").read_text())["project"]
     assert project["entry-points"]["lossproof.adapters"] == {"mine": "lossproof_mine:ADAPTER"}
     names = {path.relative_to(tmp_path / "there").as_posix() for path in (tmp_path / "there").rglob("*.*")}

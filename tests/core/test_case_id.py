@@ -98,7 +98,7 @@ def test_any_five_parts_read_back(parts: tuple[str, ...]) -> None:
     "text",
     [
         *("", "softmax", "softmax/float32/hot/n2-k4", "softmax/float32/hot/n2-k4/0/1", "softmax//hot/n2-k4/0"),
-        *("softmax/float32/hot/n2-k4/", "/float32/hot/n2-k4/0"),
+        *("softmax/float32/hot/n2-k4/", "/float32/hot/n2-k4/0", "softmax/float32/hot\n/n2-k4/0", "a/b/c/d/e\n"),
         *("softmax/all/hot/n2-k4/0", "softmax/float32/convention/clause-4/value", "softmax/all/convention/modes/all"),
     ],
 )

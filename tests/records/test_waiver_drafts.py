@@ -112,7 +112,8 @@ def test_conditions_are_those_of_the_targets_that_fail(
     found = entries(write(tmp_path / "r.jsonl", *several))
     assert [e["when"] for e in found] == expected
     assert [e["seen"] for e in found] == [["0.9" if "0.9" in when else "1.0"] for when in expected]
-    assert len({e["name"] for e in found}) == len(found)
+    first = str(found[0]["name"])
+    assert [e["name"] for e in found] == [first, *(f"{first}-{n}" for n in range(2, len(found) + 1))]
 
 
 def test_symptoms_and_outputs_are_apart(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> str:
         (site / folder.name).symlink_to(folder)
     python = str(place / "bin" / "python")
     # sanity check: the engine is not there
-    assert subprocess.run([python, "-c", "import lossproof"], capture_output=True, check=False).returncode == 1
+    assert subprocess.run([python, "-I", "-c", "import lossproof"], capture_output=True, check=False).returncode == 1
     return python
 
 

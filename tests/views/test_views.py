@@ -105,7 +105,8 @@ def test_the_github_summary_is_appended_to(tmp_path: Path) -> None:
     assert "### Failures" in text
     assert "| softmax | float32 |" in text
     errors = [line for line in result.stderr.splitlines() if line.startswith("::error ")]
-    assert 1 < len(errors) <= ANNOTATIONS
+    # GitHub shows ten of a step.
+    assert 1 < len(errors) <= ANNOTATIONS == 10
     assert "::error" not in result.stdout
 
 

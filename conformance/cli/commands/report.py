@@ -40,7 +40,7 @@ def write_report(
     *,
     pairs: Sequence[str] = (),
     waivers: Sequence[str] = (),
-    programs: bool = True,
+    programs: bool,
 ) -> int:
     """Write the page of a record, or of a ``second`` one compared with the first, and return its size in bytes.
 

@@ -138,7 +138,7 @@ def upgrade_command(
 
             files = (halves[0].path, halves[1].path)
             try:
-                write_report(comparison.html, *files, pairs=matched, waivers=rules.waivers)
+                write_report(comparison.html, *files, pairs=matched, waivers=rules.waivers, programs=True)
             except Exception as error:  # the page is no part of the verdict
                 click.echo(f"lossproof: the page {comparison.html} is lost: {why(error)}", err=True)
     diff = replace(diff, facts=replace(diff.facts, before=both[0].label, after=both[1].label))
