@@ -299,6 +299,9 @@ def run_in_node(section: Section) -> subprocess.CompletedProcess[str]:
     place = found.parents[name.count("/") + 1]
     if "playwright-core" in section.packages and shutil.which("chromium") is None:
         pytest.skip("there is no chromium")
+    missing = [package for package in section.packages if package != "node" and package_json(package) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed")
     variables = {**os.environ, "NODE_PATH": str(place), "CHROMIUM": shutil.which("chromium") or ""}
     return subprocess.run(["node", str(section.script)], capture_output=True, text=True, check=False, env=variables)
 

@@ -172,8 +172,11 @@ def test_what_is_no_file_or_no_json_is_named(tmp_path: Path) -> None:
     assert list(condensed_files([tmp_path])) == [tmp_path / "text.json"]
 
 
-def test_history_judges_releases_and_keeps_what_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Release 1.0 stands for what is installed here; 2.0 cannot be installed."""
+@pytest.mark.parametrize("target", ["numpy", "numpy+eager"])
+def test_history_judges_releases_and_keeps_what_it_can(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Release 1.0 stands for what is installed here; 2.0 cannot be installed. A mode stays in the name."""
 
     def environment(side: UpgradeSide, *given: Any, **more: Any) -> UpgradeSide:
         if side.requirements == ("some-numpy==2.0",):
@@ -187,11 +190,11 @@ def test_history_judges_releases_and_keeps_what_it_can(tmp_path: Path, monkeypat
         history, "DeckOptions", lambda size: DeckOptions(size=size, ops=("softmax",), dtypes=("float64",))
     )
     releases = ("--release", "1.0", "--release", "2.0", "--package", "some-numpy")
-    result = lossproof("history", "numpy", "--records", str(tmp_path), *releases)
+    result = lossproof("history", target, "--records", str(tmp_path), *releases)
     assert result.exit_code == 2
-    assert "numpy 2.0: some-numpy==2.0 cannot be installed" in result.stderr
-    assert "Releases of numpy" in result.stdout
+    assert f"{target} 2.0: some-numpy==2.0 cannot be installed" in result.stderr
+    assert f"Releases of {target}" in result.stdout
     (kept,) = tmp_path.iterdir()
     found = read_condensed(kept)
-    assert (found.name, found.deck_size, found.complete) == ("numpy", "smoke", True)
+    assert (found.name, found.deck_size, found.complete) == (target, "smoke", True)
     assert found.cells[-1].verdicts["pass"] > 10

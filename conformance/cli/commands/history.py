@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -83,7 +83,9 @@ def _judged(target: str, version: str, new: NewReleases, size: str) -> list[Cond
         writer = stack.enter_context(Writer(path, session.header))
         if session.play(shown, RecordSink(writer)).facts is None:
             raise click.Abort
-        return condense(path, date=datetime.datetime.now(datetime.UTC).date().isoformat())
+        made = condense(path, date=datetime.datetime.now(datetime.UTC).date().isoformat())
+    # Where the mode is the first of those that are there, as backends of Keras may be, a target string leaves it out.
+    return [replace(c, name=target) for c in made]
 
 
 def _print(releases: Sequence[Condensed]) -> None:
