@@ -128,8 +128,10 @@ def function(called: Callable[[Path], object]) -> Reading:
         try:
             called(path)
         except UsageError as error:
-            if not str(error).strip() or not str(error).isprintable():
-                raise BrokenReaderError(f"no line: {str(error)!r}") from error
+            # The command makes one line of several.
+            said = str(error).replace("\n", " ")
+            if not said.strip() or not said.isprintable():
+                raise BrokenReaderError(f"no line: {said!r}") from error
             return "refused"
         return "read"
 

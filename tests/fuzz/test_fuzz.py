@@ -54,11 +54,15 @@ def test_a_reader_that_breaks_is_found(tmp_path: Path) -> None:
     assert json.loads(file).get("kind") != "read"
 
 
-@pytest.mark.parametrize("said", ["", " ", "two\nlines"])
+@pytest.mark.parametrize("said", ["", " \n", "\x1b[2J"])
 def test_what_is_no_line_is_found(said: str, tmp_path: Path) -> None:
+    class RawError(UsageError):
+        def __str__(self) -> str:
+            return said
+
     def read(path: Path) -> None:
         if path.read_bytes() != b"x":
-            raise UsageError(said)
+            raise RawError
 
     _, broken = fuzz(Reader("silent", b"x", function(read)), tmp_path, 50, 0)
     assert list(broken) == ["BrokenReaderError at read"]
