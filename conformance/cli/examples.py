@@ -14,7 +14,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "check": ("check losses.py:my_loss --op cross_entropy", "check losses.py:my_loss --deck full --html report.html"),
     "completion": (
         "completion bash > ~/.local/share/bash-completion/completions/lossproof",
-        "completion zsh > ~/.zfunc/_lossproof  # a folder of fpath, before compinit",
+        "completion zsh > ~/.zfunc/_lossproof",
         "completion fish > ~/.config/fish/completions/lossproof.fish",
     ),
     "condense": ("condense record.jsonl -o records",),

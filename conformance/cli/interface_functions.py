@@ -47,7 +47,12 @@ _OPTIONS = (
     click.option("--wraps-negative-labels", is_flag=True, help="Labels below 0 count from the end, as indices do."),
     click.option("--zeroes-unknown-labels", is_flag=True, help="A label out of range contributes nothing."),
     click.option("--result-dtype", metavar="NAME", help="The dtype of results, wider than that of the logits."),
-    click.option("--mean", default="mean", metavar="NAME", help="What its mean is: mean_over_rows, mean_over_kept."),
+    click.option(
+        "--mean",
+        default="mean",
+        metavar="NAME",
+        help="What its mean is: mean (the default), mean_over_rows or mean_over_kept.",
+    ),
     click.option("--z-loss", type=float, metavar="FACTOR", help="A variant: squared log-sum-exps are added."),
     click.option("--softcap", type=float, metavar="C", help="A variant: its logits are C tanh(x / C)."),
     click.option("--logit-scale", type=float, metavar="FACTOR", help="A variant: logits are multiplied first."),

@@ -59,11 +59,14 @@ def diff(before: str, after: str, **options: Any) -> int:
     Three levels of what may make the exit code 1, each with all of those before it:
 
     \b
-    regression  a worse verdict, unless it is waived in B; another convention where
-                the specification wants one choice; a lower grade or error profile;
-                a case of the same deck that is gone
-    convention  another choice that the specification leaves to each call (clauses
-                7, 9 and 12, an error or NaN in clause 13); another way to fail
+    regression  a worse verdict, unless it is waived in B;
+                another convention where the specification
+                wants one choice; a lower grade or error
+                profile; a case of the same deck that is gone
+    convention  another choice that the specification
+                leaves to each call (clauses 7, 9 and 12, an
+                error or NaN in clause 13); another way to
+                fail
     bits        any result that differs in a bit
     """
     from lossproof.cli.commands.diff import diff_command

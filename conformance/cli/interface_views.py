@@ -57,7 +57,12 @@ def repro(id: str | None, **options: Any) -> int:
 @click.option(
     "--waivers", multiple=True, metavar="FILE", help="Known deviations, on top of the shipped ones (repeatable)."
 )
-@click.option("--programs/--no-programs", default=True, help="Start the targets of failures to write reproducers.")
+@click.option(
+    "--programs/--no-programs",
+    default=True,
+    show_default=True,
+    help="Start the targets of failures to write reproducers.",
+)
 def report(records: tuple[str, ...], **options: Any) -> int:
     """Write a RECORD as one HTML page that needs no network; of two records, what changed from the first to the second.
 
@@ -69,7 +74,7 @@ def report(records: tuple[str, ...], **options: Any) -> int:
 
 
 @click.command()
-@click.option("--start/--no-start", default=True, help="Start every target whose packages are here.")
+@click.option("--start/--no-start", default=True, show_default=True, help="Start every target whose packages are here.")
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object.")
 def doctor(start: bool, as_json: bool) -> int:
     """Print what results depend on here, and what is wrong with it: versions, devices, flags, threads, caches.

@@ -266,7 +266,7 @@ def judge(answers: tuple[str, ...], **options: Any) -> int:
 def completion(shell: str) -> int:
     """Print the completion of lossproof for SHELL: commands, options and their values, with the tab key.
 
-    The examples below install it for new shells.
+    The examples below install it for new shells; ~/.zfunc has to be in fpath before compinit is called.
     """
     from click.shell_completion import get_completion_class
 

@@ -47,6 +47,16 @@ def test_every_option_says_what_it_is() -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("width", [60, 80])
+def test_help_fits_its_terminal(width: int) -> None:
+    """But for examples, which are pasted."""
+    wide: list[str] = []
+    for path, command in commands(cli):
+        said = click.Context(command, info_name=path, terminal_width=width, max_content_width=width).get_help()
+        wide += [f"{path}: {line}" for line in said.partition("\n  Examples:")[0].splitlines() if len(line) > width]
+    assert wide == []
+
+
 def test_every_command_has_examples() -> None:
     assert EXAMPLES.keys() == dict(commands(cli)).keys()
 
