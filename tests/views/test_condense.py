@@ -134,6 +134,18 @@ def test_files_that_are_there_stay(tmp_path: Path) -> None:
         ({"cases": None}, "field 'cases' is None; expected a whole number"),
         ({"cases": True}, "field 'cases' is True; expected a whole number"),
         ({"name": ...}, "field 'name' is missing"),
+        (
+            {"cells": [{"op": "softmax", "dtype": "float32", "verdicts": {}, "share": 10**400}]},
+            "cells[0]: field 'share' is a whole number that no float holds",
+        ),
+        (
+            {"conventions": [{"clause": "4", "op": "softmax", "output": "value", "shown": {"float32": 3}}]},
+            "counts under 'shown' have 'float32': 3; expected an object with counts",
+        ),
+        (
+            {"conventions": [{"clause": "4", "op": "softmax", "output": "value", "shown": {"shown": {"nan": {}}}}]},
+            "counts under 'shown shown' have 'nan': {}; expected whole numbers",
+        ),
         ({"date": "27.11."}, "field 'date' is '27.11.'; expected a day as YYYY-MM-DD"),
         ({"cells": {}}, "field 'cells' is {}; expected a list"),
         ({"target": {"conventions": 3}}, "field 'target' has conventions: 3; expected an object"),

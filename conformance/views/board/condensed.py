@@ -21,6 +21,8 @@ from lossproof.records.record import json_ready
 _FORMAT = 1
 _SUFFIX = ".json"
 _MARK = "condensed"
+# The field of a convention that has counts for each dtype.
+_BY_DTYPE = "shown"
 # More than this part of the cases is waived: nonconforming, not supported.
 MOST_WAIVED = 0.2
 _USUAL_DECK = "default"
@@ -210,16 +212,20 @@ def _read(kind: type[Any], data: object, where: str) -> Any:
 def _number(value: float | str, where: str) -> float:
     if isinstance(value, str) and value not in ("inf", "-inf", "nan"):
         raise UsageError(f"{where} is {value!r}; expected a number")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise UsageError(f"{where} is a whole number that no float holds") from None
 
 
 def _counts(value: Mapping[str, Any], name: str, where: str) -> None:
-    """Raise unless there are whole numbers at the ends of a mapping, or of a mapping of mappings."""
+    """Raise unless a mapping has whole numbers, that of behaviours by dtype a mapping of these for each."""
     for key, n in value.items():
-        if isinstance(n, dict) and name == "shown":
-            _counts(n, key, where)
-        elif not isinstance(n, int) or isinstance(n, bool):
-            raise UsageError(f"{where}: counts under {name!r} have {key!r}: {n!r}; expected whole numbers")
+        if name == _BY_DTYPE and isinstance(n, dict):
+            _counts(n, f"{name} {key}", where)
+        elif name == _BY_DTYPE or not isinstance(n, int) or isinstance(n, bool):
+            wanted = "an object with counts" if name == _BY_DTYPE else "whole numbers"
+            raise UsageError(f"{where}: counts under {name!r} have {key!r}: {n!r}; expected {wanted}")
 
 
 def _object(value: Any) -> dict[str, Any]:
