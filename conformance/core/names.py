@@ -12,6 +12,10 @@ def known_names(what: str, given: Iterable[str], known: Sequence[str]) -> None:
     """Raise :class:`UsageError` for the first unknown name, with the nearest known one."""
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UsageError(f"unknown {what} {name!r}; {hint}expected one of {', '.join(known)}")
+            raise UsageError(f"unknown {what} {name!r}; {meant(name, known)}expected one of {', '.join(known)}")
+
+
+def meant(name: str, known: Sequence[str]) -> str:
+    """Ask whether a known name like an unknown one was meant; nothing where none is like it."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}? " if near else ""

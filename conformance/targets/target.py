@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from lossproof.adapters import kernel_times, local
 from lossproof.adapters.protocol import Adapter, Capabilities, Description, Outcome, Problem
 from lossproof.core.errors import UsageError
+from lossproof.core.names import meant
 from lossproof.core.profiles import Declared, default_profile
 from lossproof.targets import exec_command
 from lossproof.targets.exec_command import SCHEME
@@ -262,8 +263,9 @@ def spec(text: str) -> Spec:
         exec_command.check_program(text, exec_command.words(command), environment(given["variables"]))
         return Spec(text, value=command, **given)
     if found is None:
-        names = ", ".join([*known(), *exec_command.own_programs()])
-        raise UsageError(f"unknown target {name!r}; expected one of {names}, file.py:ATTRIBUTE, or exec:COMMAND")
+        names = [*known(), *exec_command.own_programs()]
+        expected = f"{meant(name, names)}expected one of {', '.join(names)}"
+        raise UsageError(f"unknown target {name!r}; {expected}, file.py:ATTRIBUTE, or exec:COMMAND")
     return Spec(text, value=found.value, **given)
 
 

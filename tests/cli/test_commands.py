@@ -161,6 +161,7 @@ def test_a_required_target_that_is_missing_fails_at_once() -> None:
     ("arguments", "message"),
     [
         (("run", "nosuch"), "unknown target 'nosuch'; expected one of "),
+        (("run", "nunpy"), "unknown target 'nunpy'; did you mean numpy\\? expected one of "),
         (("run", "num py"), "cannot read target 'num py'"),
         (("run", "numpy+jit", *SMOKE), "numpy has no mode 'jit'"),
         (("run", "numpy:cuda:0", *SMOKE), "no device 'cuda:0' here"),
