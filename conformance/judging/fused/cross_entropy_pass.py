@@ -79,7 +79,7 @@ def judge_cross_entropy_rows(
     c, c_size, minus_c = np.empty(k), np.empty(k), np.empty(k)
     p_twice, p_low, log_p_twice, log_p_low = np.empty(k), np.zeros(k), np.empty(k), np.zeros(k)
     c_twice, c_low = np.empty(k), np.zeros(k)
-    T_softmax, T_lsm, G0, bound = np.empty(k), np.empty(k), np.empty(k), np.empty(k)
+    T_lsm, G0, bound = np.empty(k), np.empty(k), np.empty(k)
     vjp, vjp_low, radius = np.empty(k), np.zeros(k), np.empty(k)
     exact, size, row, sums = np.empty(k), np.empty(k), np.empty(4), np.empty(SUMS)
     no_q = np.zeros(1)
@@ -110,7 +110,7 @@ def judge_cross_entropy_rows(
                 # Clause 6 speaks of absent classes that have a part in the loss, or a part of 0.
                 if is_kept and x[b, n, j] == -np.inf and (with_q or j == y_n or eps[b] != 0):
                     beside = False
-            if not beside or row[SPREAD] >= fmt[4] or not loss_sizes < fmt[5] or not share < fmt[5]:
+            if not beside or row[SPREAD] >= fmt[3] or not loss_sizes < fmt[4] or not share < fmt[4]:
                 regular[b] = False
                 break
             result, result_low = sums[LOSS], 0.0
@@ -148,7 +148,7 @@ def judge_cross_entropy_rows(
                 M = table[m]
                 T_row = 0.0
                 if is_kept:
-                    softmax_errors(M, d, p, log_p, row, T_softmax, T_lsm, G0)
+                    softmax_errors(M, d, p, log_p, row, True, bound, T_lsm, G0)
                     T_row = row_error(M, kind, y_n, q_n, w[b], eps[b], c_size, log_p, T_lsm, sums)
                     if with_vjp:
                         gradient_bound(

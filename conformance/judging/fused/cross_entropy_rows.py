@@ -149,8 +149,9 @@ def gradient_bound(
     g, W, size = abs(scale), abs(denominator), abs(row[Q])
     per = 1 / ((1 - rho) * W) if W > 0 else 0.0
     for j in range(p.shape[0]):
-        p_exp_G0 = largest_probability(p[j], log_p[j], G0[j])
-        inner = size * probability_error(p[j], log_p[j], G0[j]) + p_exp_G0 * of_Q + of_c * c_size[j]
+        error = probability_error(p[j], log_p[j], G0[j])
+        p_exp_G0 = largest_probability(p[j], log_p[j], G0[j], error)
+        inner = size * error + p_exp_G0 * of_Q + of_c * c_size[j]
         unscaled = abs(row[Q] * p[j] - c[j]) + inner
         bound = g * (inner + r * unscaled + M.tau * (row[QA] + _lost(y, q, w, eps, c_size, j) + p[j] * row[F]))
         used = c_size[j] != 0

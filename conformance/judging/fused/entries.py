@@ -17,8 +17,21 @@ SUMMARY_FIELDS = 12
 # A summary of no entries: all of them are right.
 EMPTY = np.zeros(SUMMARY_FIELDS)
 EMPTY[[OK, ACCURATE]], EMPTY[RANK] = 1.0, -1.0
+_SMALL = 2.0**-6
+# Below it a probability may have lost digits, which its logarithm still has.
+_FADING = 1e-290
+# The bits of a float64's exponent.
+_EXPONENT = 0x7FF0000000000000
 # Failing entries rank before all others, as in ``judge.judge_stack``.
 _FAILING = 1e6
+
+
+@compiled
+def expm1(a: float) -> float:
+    """exp(a) - 1 of a number that is at least 0: for small ones the series, whose rest is below a rounding."""
+    if a < _SMALL:
+        return a * (1.0 + a * (1 / 2 + a * (1 / 6 + a * (1 / 24 + a * (1 / 120 + a * (1 / 720 + a / 5040))))))
+    return math.expm1(a)
 
 
 @compiled
@@ -30,13 +43,15 @@ def probability_error(p: float, log_p: float, G: float) -> float:
     if p == 0 and log_p == 0:
         return 0.0
     if G < 1.0:
-        return p * math.expm1(G)
+        return p * expm1(G)
     return max(math.exp(min(log_p + G, EXP_CAP)) - p, 0.0)
 
 
 @compiled
-def largest_probability(p: float, log_p: float, G: float) -> float:
-    """``p exp(G)``, the largest computed probability: 0 for an absent class."""
+def largest_probability(p: float, log_p: float, G: float, error: float) -> float:
+    """``p exp(G)``, the largest computed probability, where ``error`` is ``p (exp(G) - 1)``: 0 for an absent class."""
+    if p > _FADING:
+        return p + error
     return 0.0 if p == 0 and log_p == 0 else math.exp(min(log_p + G, EXP_CAP))
 
 
@@ -63,9 +78,9 @@ def compare_entry(
 ) -> None:
     """Judge one finite entry as ``judge.judge_stack`` does, and take it into the summary.
 
-    ``fmt`` has the format's largest number, its roundoff, its precision and the exponent of its smallest spacing.
+    ``fmt`` has the format's largest number, its roundoff and its smallest spacing.
     """
-    largest, u, precision, floor = fmt[0], fmt[1], fmt[2], fmt[3]
+    largest, u, smallest = fmt[0], fmt[1], fmt[2]
     error = abs((got - mid) - low)
     inside = error + rad <= allowed
     ok = inside
@@ -85,11 +100,11 @@ def compare_entry(
     else:
         share = 0.0 if error == 0 else np.inf
     if math.isfinite(got):
-        spacing = floor
-        if mid != 0:
-            _, exponent = math.frexp(mid)
-            spacing = max(exponent - precision, floor)
-        summary[ULP] = max(summary[ULP], error / math.ldexp(1.0, int(spacing)))
+        # The power of two at or below |mid|, without a call.
+        power = np.int64(np.float64(mid).view(np.int64) & _EXPONENT).view(np.float64)
+        spacing = max(power * (2.0 * u), smallest)
+        if error > summary[ULP] * spacing:
+            summary[ULP] = error / spacing
     elif not ok:
         summary[ULP] = np.inf
     rank = share if ok else max(share, 1.0) + _FAILING

@@ -59,7 +59,7 @@ def judge_nll_rows(
             loss = -w_y * x[b, n, label] if is_kept else 0.0
             S_rows += abs(loss)
             g = abs(row_scale[b, n])
-            if not S_rows < fmt[5] or not g * max(1.0, size) < fmt[5]:
+            if not S_rows < fmt[4] or not g * max(1.0, size) < fmt[4]:
                 regular[b] = False
                 break
             result, result_low = loss, 0.0

@@ -114,7 +114,7 @@ def table_of(models: tuple[Model, ...], n: int, k: int) -> NDArray[Any]:
 def _limits(batch: Batch) -> F64:
     fmt = batch.fmt
     own = fmt.max * (1 - 2 * fmt.u)
-    return np.array([fmt.max, fmt.u, fmt.precision, fmt.emin - fmt.precision + 1, own, partial_limit(batch)])
+    return np.array([fmt.max, fmt.u, 2.0 ** (fmt.emin - fmt.precision + 1), own, partial_limit(batch)])
 
 
 def _given(a: F64 | None, ndim: int) -> F64:

@@ -69,8 +69,11 @@ def analyse_row_twice(x: Any, first: int, p: Any, p_low: Any, log_p: Any, log_p_
 
 
 @compiled
-def softmax_errors(M: Any, d: Any, p: Any, log_p: Any, row: Any, T_softmax: Any, T_lsm: Any, G0: Any) -> None:
-    """Fill in the errors T_softmax, T_lsm and G0 of a row under a model (docs/bounds.md, sections 3, 4 and 6)."""
+def softmax_errors(
+    M: Any, d: Any, p: Any, log_p: Any, row: Any, log: bool, T_softmax: Any, T_lsm: Any, G0: Any
+) -> None:
+    """Fill in the errors of a row under a model (docs/bounds.md, sections 3, 4 and 6): T_softmax, or of ``log``-softmax
+    T_lsm and G0."""
     k, log_s = p.shape[0], row[LOG_S]
     fading, edge, weighted = 0, -math.log(2.0 * M.tau_i / M.u_i), 0.0
     for j in range(k):
@@ -94,10 +97,12 @@ def softmax_errors(M: Any, d: Any, p: Any, log_p: Any, row: Any, T_softmax: Any,
         A = M.c_d * M.t_i * size + M.e_exp + A_s + M.quotient + rounded
         C = M.u_i * size + sum_error + log_error
         inner = C * (1 + M.u_i) + M.u_i * y + M.tau
-        T_lsm[j] = inner + M.u_o * (y + C) if public else inner
-        other = inner + M.e_exp + again * y + again * inner
-        T_softmax[j] = probability_error(p[j], log_p[j], max(A, other + public)) + M.tau
-        G0[j] = max(A, T_lsm[j] + M.e_exp + again * y + again * T_lsm[j])
+        if log:
+            T_lsm[j] = inner + M.u_o * (y + C) if public else inner
+            G0[j] = max(A, T_lsm[j] + M.e_exp + again * y + again * T_lsm[j])
+        else:
+            other = inner + M.e_exp + again * y + again * inner
+            T_softmax[j] = probability_error(p[j], log_p[j], max(A, other + public)) + M.tau
 
 
 @compiled

@@ -84,7 +84,7 @@ def judge_softmax_rows(
             if with_vjp:
                 for j in range(k):
                     spread += abs(v[b, n, j])
-            if row[SPREAD] >= fmt[4] or spread * (1.0 if log else 2.0) >= fmt[5]:
+            if row[SPREAD] >= fmt[3] or spread * (1.0 if log else 2.0) >= fmt[4]:
                 regular[b] = False
                 break
             if twice:
@@ -105,7 +105,7 @@ def judge_softmax_rows(
             own = relative_error(table[models - 1], d, p, row[LOG_S], False)
             for m in range(models - 1):
                 M = table[m]
-                softmax_errors(M, d, p, log_p, row, T_softmax, T_lsm, G0)
+                softmax_errors(M, d, p, log_p, row, log, T_softmax, T_lsm, G0)
                 if with_vjp and log:
                     log_softmax_vjp_bound(M, p, log_p, v[b, n], G0, bound)
                 elif with_vjp:

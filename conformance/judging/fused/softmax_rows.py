@@ -86,8 +86,11 @@ def log_softmax_vjp_bound(M: Any, p: Any, log_p: Any, v: Any, G0: Any, out: Any)
     e_V = math.expm1(M.h_k * M.t_s + extra) * sizes
     more, k = math.exp(extra), 3 * M.u_i + (M.u_o if M.sixteen else 0.0)
     for j in range(p.shape[0]):
-        p_exp_G = largest_probability(p[j], log_p[j], G0[j]) * more
-        inner = V * probability_error(p[j], log_p[j], G0[j] + extra) + p_exp_G * e_V
+        error = probability_error(p[j], log_p[j], G0[j])
+        p_exp_G = largest_probability(p[j], log_p[j], G0[j], error) * more
+        if extra > 0:
+            error = probability_error(p[j], log_p[j], G0[j] + extra)
+        inner = V * error + p_exp_G * e_V
         # (A4): where sum v cancels, what an underflowed p multiplies is its error e_V.
         out[j] = inner + k * (abs(v[j]) + p_exp_G * (V + e_V)) + M.tau * (2 + V + e_V)
 
