@@ -27,7 +27,7 @@ _FAILING = 1e6
 
 
 @compiled
-def expm1(a: float) -> float:
+def expm1_scalar(a: float) -> float:
     """exp(a) - 1 of a number that is at least 0: for small ones the series, whose rest is below a rounding."""
     if a < _SMALL:
         return a * (1.0 + a * (1 / 2 + a * (1 / 6 + a * (1 / 24 + a * (1 / 120 + a * (1 / 720 + a / 5040))))))
@@ -43,7 +43,7 @@ def probability_error(p: float, log_p: float, G: float) -> float:
     if p == 0 and log_p == 0:
         return 0.0
     if G < 1.0:
-        return p * expm1(G)
+        return p * expm1_scalar(G)
     return max(math.exp(min(log_p + G, EXP_CAP)) - p, 0.0)
 
 
