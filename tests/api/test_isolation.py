@@ -72,7 +72,7 @@ def test_it(check):
 """
 
 
-@pytest.mark.parametrize("name", ["segfault", "hang"])
+@pytest.mark.parametrize("name", ["segfault", pytest.param("hang", marks=nightly)])
 def test_it_costs_the_test(name: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
     monkeypatch.setenv("LOSSPROOF_COMPILED", "0")

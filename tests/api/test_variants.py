@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from lossproof import Report, UsageError, Variant, check_implementation, enclose, gradcheck
 from lossproof.cases.variant_calls import variant_calls
 from lossproof.core.case_id import RELATION
+from tests.support.thinned import nightly
 from tests.support.variant_losses import MISTAKES, Fused, composed, jax_kit, torch_kit
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed here")
@@ -169,6 +170,7 @@ def _relations(report: Report) -> dict[str, list[str]]:
     return found
 
 
+@nightly
 def test_relations_that_hold_whatever_is_added_are_asked() -> None:
     f = Fused(EVERYTHING)
     given: dict[str, Any] = {"framework": "numpy", "grad": f.grad, "deck": "default"}
@@ -285,6 +287,7 @@ def test_weights_of_rows_need_an_argument() -> None:
         checked(loss, Variant(sample_weight=True))
 
 
+@nightly
 def test_the_command_line_judges_a_variant(tmp_path: Path) -> None:
     from lossproof.cli.main import cli
 

@@ -26,6 +26,7 @@ from lossproof.running.loop import run
 from lossproof.targets.plain_function import FunctionAdapter
 from lossproof.targets.target import Target, parse_target
 from tests.support.decks import drawn, whole
+from tests.support.thinned import nightly
 
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "jax")
 Outputs = dict[str, Tensor]
@@ -179,6 +180,7 @@ def test_ids_have_the_form_of_calls_and_are_unique(relations: list[Check]) -> No
         assert (op, dtype, family, tail) == (c.outline.op, c.outline.dtype, RELATION, c.digest)
 
 
+@nightly
 def test_relations_are_deterministic_and_filters_keep_them(relations: list[Check]) -> None:
     assert [c.id for c in relation_checks(deck_calls())] == [c.id for c in relations]
     few = select(families=["relation"], ops=["softmax"], dtypes=["float16"])
@@ -186,7 +188,7 @@ def test_relations_are_deterministic_and_filters_keep_them(relations: list[Check
     assert digest(whole()) != digest(drawn())
 
 
-@pytest.mark.parametrize("deck", DECKS)
+@pytest.mark.parametrize("deck", [pytest.param(deck, marks=nightly if deck == "full" else ()) for deck in DECKS])
 def test_everything_in_order_values_first(deck: str) -> None:
     found = whole(deck)
     values = [*drawn(deck), *(clause_calls() if deck != "smoke" else ())]

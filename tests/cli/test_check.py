@@ -14,6 +14,7 @@ from lossproof.cli.interface_functions import check
 from lossproof.core.errors import UsageError
 from lossproof.functions.declaration import Declaration
 from lossproof.functions.found_function import op_of
+from tests.support.thinned import nightly
 from tests.support.views import lossproof
 
 FILE = """
@@ -153,7 +154,9 @@ def test_what_the_deck_does_not_show_is_explored(folder: Path) -> None:
     assert "explore is -1; expected a number of calls, or 0 for none" in refused.stderr
 
 
-@pytest.mark.parametrize(("name", "verdict"), [("crashing", "crash"), ("endless", "timeout")])
+@pytest.mark.parametrize(
+    ("name", "verdict"), [("crashing", "crash"), pytest.param("endless", "timeout", marks=nightly)]
+)
 def test_what_ends_a_process_costs_a_call(name: str, verdict: str, folder: Path) -> None:
     options = ("--rank", "2", "--timeout", "1", "--no-errors", "--json", "--record", "r.jsonl", *SMALL)
     result = lossproof("check", f"my_functions.py:{name}_softmax", *options)

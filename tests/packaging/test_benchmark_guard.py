@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import guard, startup
+from tests.support.thinned import nightly
 
 
 @pytest.fixture
@@ -117,6 +118,7 @@ def ran(measured: Measured, repository: Path, monkeypatch: pytest.MonkeyPatch) -
     return guard.main()
 
 
+@nightly
 def test_this_tree_is_measured() -> None:
     """In a process of its own: the program knows the interfaces, and every piece takes time."""
     here = startup.links(guard.ROOT)

@@ -19,6 +19,7 @@ from lossproof.repro.convention_program import apart
 from lossproof.targets import selection
 from lossproof.targets.target import Target
 from tests.repro.test_program import executed
+from tests.support.thinned import nightly
 
 CASE = "softmax/all/convention/clause-4/value"
 # What float32 gives for a row with one +inf: the limit. All other rows are those of every dtype.
@@ -123,7 +124,7 @@ def test_answers_to_invalid_input_are_for_explain() -> None:
         apart("softmax/all/convention/clause-10/value", [Target(Torn())], calls, "c")
 
 
-@pytest.mark.parametrize("adapter", [NumpyAdapter(), Moded()])
+@pytest.mark.parametrize("adapter", [pytest.param(NumpyAdapter(), marks=nightly), Moded()])
 def test_the_command_looks_in_all_modes_where_one_alone_agrees(
     adapter: NumpyAdapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from lossproof.adapters.protocol import Capabilities, Problem, Support
 from lossproof.cases.catalogue import select
 from lossproof.running.detached import FOLLOW
 from tests.support.killed import named
+from tests.support.thinned import nightly
 from tests.support.views import lossproof
 from tests.targets.test_worker import old_interpreter
 
@@ -116,6 +117,7 @@ def test_an_old_interpreter_with_numpy_will_do(script: Path, tmp_path: Path) -> 
     judged(bundle, tmp_path)
 
 
+@nightly
 def test_a_worker_that_is_killed_once_costs_nothing(
     script: Path, run_here: list[dict[str, Any]], tmp_path: Path
 ) -> None:

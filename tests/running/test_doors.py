@@ -173,6 +173,7 @@ def test_pytest(expected: Found, tmp_path: Path) -> None:
     assert found == expected, output[-3000:]
 
 
+@nightly
 def test_pytest_in_two_workers(expected: Found, tmp_path: Path) -> None:
     found, output = suite(tmp_path, "-k", "not explore", "-n", "2", asked=FEW)
     assert found == of(expected, FEW), output[-3000:]
@@ -194,7 +195,9 @@ def test_an_item_alone_stands_for_the_whole_deck(expected: Found, tmp_path: Path
     ]
 
 
-@pytest.mark.parametrize("name", ["INACCURATE", "APART_IN_DTYPES", "DECLARING+other"])
+@pytest.mark.parametrize(
+    "name", [*(pytest.param(name, marks=nightly) for name in ("INACCURATE", "APART_IN_DTYPES")), "DECLARING+other"]
+)
 def test_upgrade(name: str, expected: Found, tmp_path: Path) -> None:
     """The side with the wrong adapter; modes of one side that contradict each other are not asked there."""
     lossproof("upgrade", WRONG + "RIGHT", WRONG + name, *DECK, "--keep", str(tmp_path))

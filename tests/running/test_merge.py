@@ -198,6 +198,7 @@ def test_parts_of_the_default_deck_are_those_of_the_whole(filters: dict[str, Any
         assert [(c.id, c.tier) for c in part] == [(c.id, c.tier) for c in same]
 
 
+@nightly
 def test_no_program_is_in_two_parts() -> None:
     """Checks are where the programs are that they have in common with the deck, as long as that is a fair share."""
     seen = [{signature(p.outline) for c in part for p in c.calls} for part in parts_of(4, dtypes=["float16"])]

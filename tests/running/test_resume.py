@@ -148,7 +148,7 @@ def test_differences_are_named() -> None:
     assert difference({}, {"a": 1}, "x") == "x.a was null and is 1"
 
 
-@pytest.mark.parametrize("observations", [pytest.param(1, marks=nightly), 60, pytest.param(170, marks=nightly)])
+@pytest.mark.parametrize("observations", [pytest.param(n, marks=nightly) for n in (1, 60, 170)])
 def test_a_killed_run_is_completed(observations: int, whole_of_workers: Path, tmp_path: Path, site: Path) -> None:
     """SIGKILL, for the engine alone: its workers notice."""
     path = tmp_path / "r.jsonl"

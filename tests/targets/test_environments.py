@@ -23,6 +23,7 @@ from click.testing import CliRunner, Result
 from lossproof.cli.main import cli
 from lossproof.core.errors import UsageError
 from lossproof.targets.environments import installers, interpreters, probe, store
+from tests.support.thinned import nightly
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # A uv that installs every wheel of WHEELS, says what it was asked for, and hangs if it is told to.
@@ -365,7 +366,7 @@ def test_an_environment_whose_python_is_gone_says_so(uv: Path, box: Path) -> Non
         store.interpreter(f"@{box / 'gone'}")
 
 
-@pytest.mark.parametrize("installer", ["pip", "uv"])
+@pytest.mark.parametrize("installer", [pytest.param("pip", marks=nightly), "uv"])
 def test_the_real_installers_work_without_a_network(box: Path, installer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if installer == "uv":
         real = shutil.which("uv", path=os.pathsep.join([os.path.dirname(sys.executable), os.defpath]))

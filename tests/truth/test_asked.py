@@ -14,6 +14,7 @@ from lossproof.running.loop import groups
 from lossproof.truth.asked import narrowed_to
 from lossproof.truth.truth import Truth, truth
 from tests.support.decks import drawn
+from tests.support.thinned import at_least, thinned
 
 ELEMENTS = 1 << 8
 
@@ -43,7 +44,7 @@ def bits(exact: Truth, name: str) -> list[bytes]:
 @np.errstate(all="ignore")
 def test_what_else_is_asked_changes_no_bit() -> None:
     compared = 0
-    for calls in stacks():
+    for calls in thinned(stacks(), to=4):
         problems = [call.problem for call in calls]
         whole = truth(problems)
         want = problems[0].want
@@ -55,7 +56,7 @@ def test_what_else_is_asked_changes_no_bit() -> None:
             for name in part.expected:
                 assert bits(part, name) == bits(whole, name), (calls[0].id, name, outputs)
                 compared += 1
-    assert compared > 2000
+    assert compared > at_least(2000, to=4)
 
 
 def test_everything_is_left_as_it_is() -> None:

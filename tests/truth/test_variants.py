@@ -29,6 +29,7 @@ from lossproof.truth.bounds.error_model import Model
 from lossproof.truth.bounds.variants import scale_and_cap
 from lossproof.truth.oracle.variant_formulas import transformed
 from lossproof.truth.truth import Truth, truth
+from tests.support.thinned import nightly
 from tests.support.variant_losses import Fused, composed, torch_kit
 
 VARIANTS = (
@@ -215,6 +216,7 @@ def _without_factor(grad: Any) -> Any:
     return lambda x, cotangent, *, axis=-1: grad(x, cotangent, axis=axis) / 1.5
 
 
+@nightly
 def test_softmax_and_log_softmax_have_scale_and_cap() -> None:
     v = Variant(softcap=4.0, logit_scale=1.5)
 
@@ -247,6 +249,7 @@ def test_softmax_and_log_softmax_have_scale_and_cap() -> None:
         assert sum(o.verdict == "fail" for o in wrong) > 50
 
 
+@nightly
 def test_factors_below_the_normal_range_may_be_rounded_to_it() -> None:
     # 3e-8 in float16 is 2^-24 or 0, and so far off that nothing else is seen.
     for v in (Variant(z_loss=3e-8, sample_weight=True), Variant(logit_scale=1.1e-5, softcap=1.0, z_loss=0.5)):

@@ -18,6 +18,7 @@ from lossproof.running.session import Ended
 from lossproof.views.html import html_view, programs
 from lossproof.views.junit import JunitView
 from tests.support import wrong_adapters as wrong
+from tests.support.thinned import nightly
 from tests.support.views import lossproof
 
 RIGHT, WRONG = f"{wrong.__file__}:RIGHT", f"{wrong.__file__}:ROUNDING_LABELS_DOWN"
@@ -29,7 +30,7 @@ FULL = Path("/dev/full")
 on_linux = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
 
 
-@pytest.mark.parametrize("seed", ["0", "3"])
+@pytest.mark.parametrize("seed", ["0", pytest.param("3", marks=nightly)])
 def test_labels_that_are_taken_for_others_get_their_page(seed: str, tmp_path: Path) -> None:
     """Cases of invalid input are none of a single valid call: their programs are those of the deck."""
     kept, page, junit = tmp_path / "r.jsonl", tmp_path / "r.html", tmp_path / "r.xml"
@@ -102,7 +103,7 @@ def test_a_full_disk_costs_the_file(option: str) -> None:
 
 
 @on_linux
-@pytest.mark.parametrize("options", [(), ("--json",), ("--quiet",)])
+@pytest.mark.parametrize("options", [(), *(pytest.param(x, marks=nightly) for x in (("--json",), ("--quiet",)))])
 @pytest.mark.parametrize(("target", "code"), [(RIGHT, 0), (WRONG, 1)])
 def test_where_nothing_can_be_printed_the_exit_code_stands(target: str, code: int, options: tuple[str, ...]) -> None:
     with FULL.open("w") as full:
