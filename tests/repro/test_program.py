@@ -145,7 +145,9 @@ def targets() -> Iterator[Any]:
         for mode in c.modes:
             dear = c.in_mode(mode).compile_cost == "dear"
             if not dear or mode == "compile":
-                yield pytest.param(name, mode, id=f"{name}-{mode}", marks=nightly if dear else ())
+                # What a mode adds to a program is a line or two; of most it is seen at night.
+                late = dear or mode not in c.modes[:2]
+                yield pytest.param(name, mode, id=f"{name}-{mode}", marks=nightly if late else ())
 
 
 @pytest.mark.parametrize(("name", "mode"), list(targets()))

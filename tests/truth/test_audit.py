@@ -21,7 +21,7 @@ from lossproof.truth.oracle.number_systems import precision
 from lossproof.truth.row_quantities import Rows, analyse
 from tests.support.thinned import WHOLE
 
-# A tenth of a batch may be rows that no enclosure is used for; at night 20 000 entries of every family and dtype remain.
+# A tenth of a batch may be rows that no enclosure is used for; at night 20 000 entries of each family and dtype stay.
 ENOUGH = 22_500 if WHOLE else 7_500
 SHAPES = ((37, 13), (60, 2), (7, 130), (1100, 2), (400, 1))
 SOFTMAX = (Signature("softmax"), Signature("log_softmax"))
