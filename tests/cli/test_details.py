@@ -264,6 +264,12 @@ def test_quantiles_go_from_the_least_to_the_worst() -> None:
     assert spread.facts()["ulp"] == [0.0, 2.0, 4.0, 6.0, 8.0]
 
 
+def test_drafts_without_faults_are_a_success(tmp_path: Path) -> None:
+    a_record(tmp_path / "r.jsonl")
+    result = lossproof("waive", str(tmp_path / "r.jsonl"))
+    assert (result.exit_code, result.stdout.count("[[waiver]]")) == (0, 1), result.output
+
+
 def test_targets_are_listed_with_success() -> None:
     assert lossproof("targets").exit_code == 0
     assert selection.PROCESSES is not None
