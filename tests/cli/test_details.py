@@ -264,6 +264,12 @@ def test_quantiles_go_from_the_least_to_the_worst() -> None:
     assert spread.facts()["ulp"] == [0.0, 2.0, 4.0, 6.0, 8.0]
 
 
+@pytest.mark.parametrize("options", [("--workers", "2"), ("--in-process",)])
+def test_a_sweep_has_a_scheduler_or_workers_of_its_own(options: tuple[str, ...]) -> None:
+    result = lossproof("sweep", "numpy", "--scheduler", "local", *options)
+    assert (result.exit_code, result.stderr.count("leave out")) == (2, 1), result.output
+
+
 def test_drafts_without_faults_are_a_success(tmp_path: Path) -> None:
     a_record(tmp_path / "r.jsonl")
     result = lossproof("waive", str(tmp_path / "r.jsonl"))
