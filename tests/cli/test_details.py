@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gzip
+import json
 import sqlite3
 import warnings
 from dataclasses import replace
@@ -228,6 +229,15 @@ def test_what_a_function_warns_of_is_no_news(tmp_path: Path, monkeypatch: pytest
     assert result.exit_code == 0, result.output
     assert [str(w.message) for w in heard if "row" in str(w.message)] == []
     assert {o.output for o in read_record(tmp_path / "r") if o.verdict == "pass"} == {"value"}
+
+
+def test_what_explains_a_finding_is_no_part_of_its_summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "loud.py").write_text(LOUD.replace("x - x.max(axis=axis, keepdims=True)", "x"))
+    monkeypatch.chdir(tmp_path)
+    few = ("--dtype", "float32", "--deck", "smoke", "--rank", "2", "--no-errors")
+    result = lossproof("check", "loud.py:softmax", *few, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["ok"]) == (1, False), result.output
+    assert "the maximum of the row is not subtracted before exp" in result.stderr
 
 
 def test_a_program_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
