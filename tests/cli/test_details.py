@@ -16,9 +16,10 @@ import pytest
 
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Capabilities, Description
-from lossproof.cli.commands import detached, giant, offers, repro, run, soak
+from lossproof.cli.commands import check, detached, giant, offers, repro, run, soak, upgrade
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
+from lossproof.functions.declaration import Declaration
 from lossproof.judging.fused import compiler
 from lossproof.records import judgement_store
 from lossproof.records.record import Writer, read_record
@@ -240,6 +241,45 @@ def test_what_explains_a_finding_is_no_part_of_its_summary(tmp_path: Path, monke
     assert "the maximum of the row is not subtracted before exp" in result.stderr
 
 
+@pytest.mark.parametrize(("options", "differentiated"), [((), True), (("--no-autodiff",), False)])
+def test_derivatives_of_the_framework_are_left_out_where_that_is_said(
+    options: tuple[str, ...], differentiated: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared: list[bool] = []
+
+    def session(_: object, declaration: Declaration, asked: object) -> None:
+        declared.append(declaration.autodiff)
+        raise StoppedError("as far as it need")
+
+    (tmp_path / "loud.py").write_text(LOUD)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(check, "function_session", session)
+    assert lossproof("check", "loud.py:softmax", *options).exit_code == 2
+    assert declared == [differentiated]
+
+
+@pytest.mark.parametrize(
+    ("options", "timed"), [((), True), (("--deck", "smoke"), False), (("--no-kernel-times",), False)]
+)
+def test_kernels_are_timed_for_an_upgrade(
+    options: tuple[str, ...], timed: bool, noted: Noted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = maker(tmp_path, monkeypatch)
+    monkeypatch.setattr(upgrade, "opened", noted)
+    both = ("released==1", "released==2", "--target", made.target, "--op", "softmax", "--dtype", "float16")
+    assert lossproof("upgrade", *both, *options).exit_code == 2
+    assert noted.given["execution"].times_kernels is timed
+
+
+def test_the_folder_of_an_upgrade_is_made_with_those_above_it(tmp_path: Path) -> None:
+    with upgrade._folder(str(tmp_path / "a" / "b")) as made:
+        assert made.is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError) as caught, upgrade._folder(str(tmp_path / "file" / "b")):
+        pass
+    assert str(caught.value) == f"cannot make the folder {tmp_path / 'file' / 'b'}: Not a directory"
+
+
 def test_a_program_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     place = tmp_path / "none" / "program.py"
     with pytest.raises(UsageError) as caught:
@@ -284,6 +324,7 @@ def test_drafts_without_faults_are_a_success(tmp_path: Path) -> None:
     a_record(tmp_path / "r.jsonl")
     result = lossproof("waive", str(tmp_path / "r.jsonl"))
     assert (result.exit_code, result.stdout.count("[[waiver]]")) == (0, 1), result.output
+    assert result.stdout == result.stdout.rstrip("\n") + "\n"
 
 
 def test_targets_are_listed_with_success() -> None:
