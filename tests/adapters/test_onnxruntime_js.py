@@ -56,7 +56,7 @@ def told(p: Problem) -> str:
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_a_model_is_that_of_the_adapter_in_python(name: str) -> None:
     onnx = pytest.importorskip("onnx")
-    parser = pytest.importorskip("onnx.parser")
+    parser, printer = pytest.importorskip("onnx.parser"), pytest.importorskip("onnx.printer")
     p = PROBLEMS[name]
     module = json.dumps(str(FOLDER / "onnx_model.mjs"))
     text = node(
@@ -65,7 +65,8 @@ def test_a_model_is_that_of_the_adapter_in_python(name: str) -> None:
     made = onnx.load_from_string(base64.b64decode(text))
     onnx.checker.check_model(made, full_check=True)
     expected = parser.parse_model(model(replace(p, axis=1 if p.axis == 1 else 2), "eager", kinds_of(p)))
-    assert made == expected
+    # The syntax of ONNX has no shape of a scalar: ``[]`` is one that is not known.
+    assert printer.to_text(made) == printer.to_text(expected).replace("[] value", " value")
 
 
 @pytest.mark.parametrize(
