@@ -1,5 +1,5 @@
 """Install what the lane gpu-software runs on: software devices for OpenCL, Vulkan, WebGL and WebGPU, by apt where one
-is root, and TensorFlow.js by npm where there is one.
+is root, TensorFlow.js and ONNX Runtime for JavaScript by npm where there is one.
 
 Then the smoke deck runs on each of them, and tests that need them; a line says which device is not there.
 """
@@ -24,7 +24,7 @@ OPENCL = Path("/etc/OpenCL/vendors/pocl.icd")
 NPM = ("install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--fetch-retries=1")
 PACKAGES_OF_NODE = (
     *("@tensorflow/tfjs@4.22.0", "@tensorflow/tfjs-backend-wasm@4.22.0", "@tensorflow/tfjs-backend-webgpu@4.22.0"),
-    "playwright-core@1.65.1",
+    *("onnxruntime-node@1.30.0", "onnxruntime-web@1.30.0", "playwright-core@1.65.1"),
 )
 
 SMOKE = ("run", "--deck", "smoke", "--strict")
@@ -52,29 +52,36 @@ RUNS = (
 )
 # Where the adapters compute, and whether the scripts of findings show what is told of them.
 FILES = (
-    *(f"tests/adapters/test_{name}.py" for name in ("software_devices", "tfjs", "findings")),
+    *(f"tests/adapters/test_{name}.py" for name in ("software_devices", "tfjs", "onnxruntime_js", "findings")),
     "tests/running/test_gpu_rehearsal.py",
 )
 TESTS = ("pytest", *FILES, "-k", "software or tinygrad or onnxruntime or ncnn or iree or tfjs or jax")
 
 
-def install_tfjs(folder: Path) -> list[Run]:
-    """Install TensorFlow.js in a folder, unless ``NODE_PATH`` names it, and return its runs; none, and a line, where
-    that is not possible. A run has one backend: what they make of special values differs."""
-    devices = ("webgl", "webgpu")
+def install_programs(folder: Path) -> list[Run]:
+    """Install what programs for Node take in a folder, unless ``NODE_PATH`` names it, and return their runs; none, and a
+    line, where that is not possible. A run has one backend: what they make of special values differs."""
     place = os.environ.get("NODE_PATH")
     if place is None:
         lacking = [name for name in ("node", "npm") if shutil.which(name) is None]
         if lacking:
-            print(f"gpu-software: skipped TensorFlow.js: there is no {' and no '.join(lacking)}", flush=True)
+            print(f"gpu-software: skipped programs for Node: there is no {' and no '.join(lacking)}", flush=True)
             return []
         folder.mkdir(parents=True, exist_ok=True)
         done = subprocess.run(["npm", *NPM, "--prefix", str(folder), *PACKAGES_OF_NODE], check=False)
         if done.returncode:
-            print("gpu-software: skipped TensorFlow.js: npm installs nothing here", flush=True)
+            print("gpu-software: skipped programs for Node: npm installs nothing here", flush=True)
             return []
         place = str(folder / "node_modules")
-    return [Run(SWIFTSHADER, {"NODE_PATH": place}, (f"tfjs+browser:{name}",), name) for name in devices]
+    found = {"NODE_PATH": place}
+    pages = [
+        ("tfjs+browser:webgl", "webgl"),
+        ("tfjs+browser:webgpu", "webgpu"),
+        ("onnxruntime_web+browser:webgpu", "webgpu"),
+    ]
+    runs = [Run(SWIFTSHADER, found, (target,), device) for target, device in pages]
+    vulkan = on_vulkan(SWIFTSHADER, "webgpu", "onnxruntime_node:webgpu")
+    return [*runs, vulkan._replace(variables={**vulkan.variables, **found})]
 
 
 def install() -> None:
@@ -91,8 +98,8 @@ def install() -> None:
 def main() -> int:
     """Install, then run the smoke deck on each device that is there, and tests. Returns 1 if one fails."""
     install()
-    failed, tfjs = 0, install_tfjs(Path(sys.prefix, "tfjs"))
-    for run in (*RUNS, *tfjs):
+    failed, programs = 0, install_programs(Path(sys.prefix, "programs"))
+    for run in (*RUNS, *programs):
         if not run.file.exists():
             print(f"gpu-software: skipped {' '.join(run.targets)}: there is no {run.file}", flush=True)
             continue
@@ -100,7 +107,11 @@ def main() -> int:
         print("gpu-software:", " ".join(command[1:]), flush=True)
         failed |= subprocess.run(command, env={**os.environ, **run.variables}, check=False).returncode
     if SWIFTSHADER.exists():
-        environment = {**os.environ, "VK_ICD_FILENAMES": str(SWIFTSHADER), **(tfjs[0].variables if tfjs else {})}
+        environment = {
+            **os.environ,
+            "VK_ICD_FILENAMES": str(SWIFTSHADER),
+            **(programs[0].variables if programs else {}),
+        }
         failed |= subprocess.run([sys.executable, "-m", *TESTS], env=environment, check=False).returncode
     return 1 if failed else 0
 

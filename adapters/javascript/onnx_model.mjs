@@ -40,14 +40,13 @@ export function kindsOf(problem) {
   return Object.fromEntries(names.map((name) => [name, own(problem[name])]));
 }
 
-/** The model of a problem. Throws a Refusal for what the operators have no option for. */
-export function modelOf(problem) {
+/** The model of a problem with inputs of these dtypes. Throws a Refusal for what the operators have no option for. */
+export function modelOf(problem, kinds = kindsOf(problem)) {
   const { op, x, axis: given = -1, reduction = "mean", ignore_index: ignore } = problem;
   const isLoss = op === "nll_loss" || op === "cross_entropy", rank = x.shape.length;
   const axis = given < 0 ? given + rank : given;
   if (isLoss && (rank < 2 || axis !== 1)) throw new Refusal("unsupported", "ONNX's losses take classes on axis 1 only");
   if (problem.label_smoothing) throw new Refusal("unsupported", "ONNX's losses have no label smoothing");
-  const kinds = kindsOf(problem);
   const attributes = isLoss ? [message([1, "reduction"], [4, reduction], [20, STRING])] : [message([1, "axis"], [3, axis], [20, INT])];
   if (isLoss && ignore !== undefined) attributes.push(message([1, "ignore_index"], [3, ignore], [20, INT]));
   const rows = x.shape.filter((_, i) => i !== axis);

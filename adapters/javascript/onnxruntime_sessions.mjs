@@ -1,14 +1,13 @@
 // What the packages of ONNX Runtime for JavaScript have in common: sessions of models with one node, and their tensors.
-import { createRequire } from "node:module";
-import { join } from "node:path";
-
 import { kindsOf, modelOf } from "./onnx_model.mjs";
 import { Refusal, serve, tensor } from "./wire.mjs";
 
-const KEPT = 256;
-const require = createRequire(join(process.cwd(), "_"));
+export const KEPT = 256;
+// What WGSL promises of its elementary functions (docs/bounds.md, section 1).
+export const SHADERS = { profiles: new Map(["softmax", "log_softmax", "cross_entropy"].map((op) => [[op, "float32"], "S"])) };
 // An exception by the words of ONNX Runtime's messages, as adapters/onnxruntime.py has them.
 const MESSAGES = [
+  [/assigned to the default CPU EP|the device does not support it/, "unsupported"],
   [/NOT_IMPLEMENTED|Could not find an implementation/, "unsupported"],
   [/out of data bounds|must be within the inclusive range|out of bounds|Out of range value in index/, "bad_label"],
   [/reduction/, "bad_option"],
@@ -47,66 +46,67 @@ function numbersOf(result) {
   return type === "float16" && data instanceof Uint16Array ? Float64Array.from(data, halfNumber) : Float64Array.from(data);
 }
 
-function load(name) {
-  let path;
-  try {
-    path = require.resolve(name);
-  } catch {
-    throw new Error(`${name} is not found from ${process.cwd()}: npm install --ignore-scripts ${name}, and run there or set NODE_PATH to its node_modules`);
-  }
-  return require(path);
-}
-
-/** Serve one of the packages: { name, package, device, prepare }, the last of which gets what the package exports, and
- *  returns facts. */
-export async function serveRuntime({ name, package: from, device, prepare = () => ({}) }) {
+/** A model run on a provider, with inputs as [name, dtype, data, shape]: a function that keeps its sessions. It uses nothing
+ *  around it but what it is given, so that a page can have its text. */
+export function runner(ort, provider, kept) {
   const sessions = new Map();
-  let ort;
-  const sessionOf = async (model) => {
-    const key = model.toString("base64");
-    let session = sessions.get(key);
-    sessions.delete(key);
-    session ??= await ort.InferenceSession.create(new Uint8Array(model), { executionProviders: [device], logSeverityLevel: 4 });
-    sessions.set(key, session);
-    if (sessions.size > KEPT) {
+  // A node that the provider has no kernel for would run on the CPU, without a word.
+  const elsewhere = ["cpu", "wasm"].includes(provider) ? {} : { extra: { session: { disable_cpu_ep_fallback: "1" } } };
+  return async (model, inputs) => {
+    let session = sessions.get(model);
+    sessions.delete(model);
+    const bytes = session ?? Uint8Array.from(atob(model), (c) => c.charCodeAt(0));
+    session ??= await ort.InferenceSession.create(bytes, { executionProviders: [provider], logSeverityLevel: 4, ...elsewhere });
+    sessions.set(model, session);
+    if (sessions.size > kept) {
       const [[oldest, unused]] = sessions;
       sessions.delete(oldest);
       await unused.release();
     }
-    return session;
+    const { value } = await session.run(Object.fromEntries(inputs.map(([name, kind, data, shape]) => [name, new ort.Tensor(kind, data, shape)])));
+    return { type: value.type, dims: value.dims, data: value.data };
   };
-  const native = (note, ...targets) => ({ how: "native", targets, note });
+}
+
+/** Serve one of the packages: `connect(device, mode)` resolves to { versions, facts, run } with a runner; `offered` are
+ *  further fields of its capabilities. */
+export async function serveRuntime({ name, devices, offered = {}, connect }) {
+  let run;
+  const native = (note) => ({ how: "native", targets: ["index"], note });
   await serve({
     name,
     capabilities: {
       ops: {
-        softmax: native("Softmax", "index"),
-        log_softmax: native("LogSoftmax", "index"),
-        nll_loss: native("NegativeLogLikelihoodLoss", "index"),
-        cross_entropy: native("SoftmaxCrossEntropyLoss", "index"),
+        softmax: native("Softmax"),
+        log_softmax: native("LogSoftmax"),
+        nll_loss: native("NegativeLogLikelihoodLoss"),
+        cross_entropy: native("SoftmaxCrossEntropyLoss"),
       },
       dtypes: ["float64", "float32", "float16"],
-      devices: [device],
+      devices,
       modes: ["eager"],
       outputs: ["value"],
       compile_cost: "cheap",
       // The bodies of the losses gather, and ONNX's indices count from the end where they are negative.
       wraps_negative_labels: true,
+      ...offered,
     },
-    open() {
-      ort = load(from);
-      ort.env.logLevel = "fatal";
-      const facts = prepare(ort);
-      return { versions: { [name]: ort.env.versions[from.split("-").at(-1)], node: process.versions.node }, facts };
+    async open(device, mode) {
+      const { versions, facts, run: connected } = await connect(device, mode);
+      run = connected;
+      return { versions: { ...versions, node: process.versions.node }, facts };
     },
-    async evaluate(problem) {
-      const feeds = Object.entries(kindsOf(problem)).map(([key, kind]) => {
-        const { data, shape } = problem[key];
-        return [key, new ort.Tensor(kind, ENTRIES[kind](data), shape)];
-      });
-      const model = modelOf(problem);
+    async evaluate(problem, device) {
+      const kinds = kindsOf(problem);
+      // WebGPU has integers of 32 bits.
+      if (device === "webgpu" && kinds.target === "int64") {
+        if (problem.target.data.some((label) => BigInt.asIntN(32, label) !== label)) throw new Refusal("unsupported", "a label needs 64 bits, which WebGPU has not");
+        kinds.target = "int32";
+      }
+      const inputs = Object.entries(kinds).map(([key, kind]) => [key, kind, ENTRIES[kind](problem[key].data), problem[key].shape]);
+      const model = modelOf(problem, kinds).toString("base64");
       try {
-        const { value } = await (await sessionOf(model)).run(Object.fromEntries(feeds));
+        const value = await run(model, inputs);
         return { value: tensor(numbersOf(value), value.dims, value.type) };
       } catch (error) {
         const text = String(error.message ?? error);

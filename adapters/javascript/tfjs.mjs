@@ -1,35 +1,15 @@
 // TensorFlow.js: in Node on the backends cpu and wasm, in a browser without a window on webgl and webgpu.
 // Packages are those that Node finds from the folder in which it runs, or in NODE_PATH.
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { find as findIn, openPage, require, versionOf } from "./browser.mjs";
 import * as ops from "./tfjs_ops.mjs";
 import { Refusal, serve, tensor, wants } from "./wire.mjs";
 
 const PACKAGES = "@tensorflow/tfjs @tensorflow/tfjs-backend-wasm @tensorflow/tfjs-backend-webgpu playwright-core";
-const BROWSERS = ["chromium", "chromium-browser", "google-chrome"];
-// SwiftShader stands in where there is no GPU. Variables: LOSSPROOF_CHROMIUM is the browser, LOSSPROOF_CHROMIUM_FLAGS
-// are flags in the place of these.
-const FLAGS = "--use-angle=swiftshader --enable-unsafe-swiftshader --enable-unsafe-webgpu --use-webgpu-adapter=swiftshader --enable-features=Vulkan";
-const require = createRequire(join(process.cwd(), "_"));
-
-function find(name) {
-  try {
-    return require.resolve(name);
-  } catch {
-    throw new Error(`${name} is not found from ${process.cwd()}: npm install --ignore-scripts ${PACKAGES}, and run there or set NODE_PATH to its node_modules`);
-  }
-}
-
-/** The version of a package, from the package.json above its main file. */
-function versionOf(name) {
-  let folder = dirname(find(name));
-  while (!folder.endsWith(name)) folder = dirname(folder);
-  return JSON.parse(readFileSync(join(folder, "package.json"), "utf8")).version;
-}
+const find = (name) => findIn(name, PACKAGES);
 
 let compute;
 
@@ -46,28 +26,8 @@ async function inNode(backend) {
   return { versions, facts };
 }
 
-function browserPath() {
-  const named = process.env.LOSSPROOF_CHROMIUM;
-  if (named) return named;
-  for (const name of BROWSERS) {
-    try {
-      return execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();
-    } catch {
-      continue;
-    }
-  }
-  throw new Error(`there is no ${BROWSERS.join(", ")} on PATH; name a browser in LOSSPROOF_CHROMIUM`);
-}
-
 async function inBrowser(backend) {
-  const { chromium } = require(find("playwright-core"));
-  const flags = (process.env.LOSSPROOF_CHROMIUM_FLAGS ?? FLAGS).split(" ").filter((flag) => flag);
-  const browser = await chromium.launch({ executablePath: browserPath(), args: ["--no-sandbox", ...flags] });
-  const page = await browser.newPage();
-  page.on("crash", () => process.exit(70));
-  // WebGPU is for secure contexts, which localhost is; nobody serves it.
-  await page.route("**/*", (route) => route.fulfill({ contentType: "text/html", body: "<title>lossproof</title>" }));
-  await page.goto("http://localhost/");
+  const { page, browser, flags } = await openPage(PACKAGES);
   await page.addScriptTag({ path: join(dirname(find("@tensorflow/tfjs")), "tf.min.js") });
   if (backend === "webgpu") {
     await page.addScriptTag({ path: join(dirname(find("@tensorflow/tfjs-backend-webgpu")), "tf-backend-webgpu.min.js") });
@@ -81,7 +41,7 @@ async function inBrowser(backend) {
     window.unpacked = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
   });
   const facts = await page.evaluate((name) => window.chosen(window.tf, name), backend);
-  const versions = { tfjs: versionOf("@tensorflow/tfjs"), chromium: browser.version() };
+  const versions = { tfjs: versionOf("@tensorflow/tfjs"), chromium: browser };
   const packed = (a) => a && { shape: a.shape, data: Buffer.from(a.data.buffer, a.data.byteOffset, a.data.byteLength).toString("base64") };
   compute = async (problem) => {
     const { x, target, weight, cotangent } = problem;
@@ -100,7 +60,7 @@ async function inBrowser(backend) {
     for (const a of Object.values(found.out)) a.data = new Float32Array(Uint8Array.from(Buffer.from(a.data, "base64")).buffer);
     return found.out;
   };
-  return { versions, facts: { ...facts, flags: flags.join(" ") } };
+  return { versions, facts: { ...facts, flags } };
 }
 
 /** An exception of TensorFlow.js by its words. */

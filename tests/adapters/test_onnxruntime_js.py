@@ -120,6 +120,22 @@ def test_ordinary_calls_are_right(target: Target) -> None:
     assert not [o for o in found if o.verdict in ("crash", "timeout", "error")]
 
 
+@pytest.mark.parametrize("name", ["onnxruntime_node:webgpu", "onnxruntime_web+browser"])
+def test_on_webgpu_what_has_no_kernel_is_unsupported(name: str) -> None:
+    try:
+        (target,) = selection.choose_targets([name], LIMITS)
+    except UsageError as error:
+        pytest.skip(str(error))
+    calls = select("smoke", ops=["softmax", "log_softmax"], dtypes=["float32"], families=["ordinary"])
+    found = list(run([target], [replace(c, tier="core") for c in calls]))
+    selection.close([target])
+    verdicts = {(o.case.op, o.verdict) for o in found if o.output == "value"}
+    assert ("softmax", "pass") in verdicts
+    # Its CPU would answer.
+    assert ("log_softmax", "unsupported") in verdicts
+    assert ("log_softmax", "pass") not in verdicts
+
+
 @pytest.mark.parametrize("name", ["onnxruntime_node", "onnxruntime_web"])
 def test_without_its_package_it_says_what_to_install(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
