@@ -59,8 +59,8 @@ TESTS = ("pytest", *FILES, "-k", "software or tinygrad or onnxruntime or ncnn or
 
 
 def install_programs(folder: Path) -> list[Run]:
-    """Install what programs for Node take in a folder, unless ``NODE_PATH`` names it, and return their runs; none, and a
-    line, where that is not possible. A run has one backend: what they make of special values differs."""
+    """Install what programs for Node take in a folder, unless ``NODE_PATH`` names it, and return their runs; none, and
+    a line, where that is not possible. A run has one backend: what they make of special values differs."""
     place = os.environ.get("NODE_PATH")
     if place is None:
         lacking = [name for name in ("node", "npm") if shutil.which(name) is None]
