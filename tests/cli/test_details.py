@@ -114,6 +114,8 @@ def test_the_doctor_counts_memory_in_gib(monkeypatch: pytest.MonkeyPatch) -> Non
     said = lossproof("doctor").stdout
     assert "4 cores, 16 GiB of memory" in said
     assert "folder of caches: /caches, 40.0 GiB free" in said
+    monkeypatch.setattr("lossproof.cli.commands.doctor.look", lambda start: replace(HEALTHY, memory=2**30))
+    assert lossproof("doctor").stdout.splitlines()[-1] == "1 problem"
 
 
 @pytest.mark.parametrize("mean", ["mean", "mean_over_rows"])
