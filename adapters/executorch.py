@@ -1,0 +1,106 @@
+"""ExecuTorch: PyTorch's functions, exported for each shape and run by the kernels that ExecuTorch has for the CPU.
+
+Values alone: a program on a device computes no gradients. The losses are what PyTorch's exporter makes of them, products
+of ExecuTorch's own log-softmax and of its kernels that gather and reduce.
+"""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from typing import Any, Dict, Tuple
+
+import torch
+from executorch.exir import EdgeCompileConfig, to_edge
+from executorch.runtime import Runtime, Verification
+
+from . import compose
+from .programs import Programs, metered, seen_by_compiler
+from .protocol import Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
+from .torch_ops import function, placed, pulled
+from .torch_tensors import error_kind
+
+_HOW = "PyTorch's function, exported and lowered to ExecuTorch's operators"
+_TARGETS = ("index", "probability")
+
+
+class _Called(torch.nn.Module):
+    """A module that calls a function: the exporter takes modules."""
+
+    def __init__(self, call: Any) -> None:
+        super().__init__()
+        self.call = call
+
+    def forward(self, *tensors: Any) -> Any:
+        return self.call(*tensors)
+
+
+class ExecutorchAdapter:
+    """Programs of one function each."""
+
+    name = "executorch"
+
+    def __init__(self) -> None:
+        self.meter = Meter()
+        self._programs = Programs()
+        self._runtime = Runtime.get()
+        self._capabilities = Capabilities(
+            ops={
+                "softmax": Support("native"),
+                "log_softmax": Support("native"),
+                "nll_loss": Support("composed", ("index",), _HOW),
+                "cross_entropy": Support("composed", _TARGETS, _HOW),
+            },
+            outputs=("value",),
+            compile_cost="cheap",
+        )
+
+    def describe(self) -> Description:
+        """Report the versions of ExecuTorch and of PyTorch, whose exporter it takes."""
+        versions = {name: metadata.version(name) for name in ("executorch", "torch", "numpy")}
+        return Description({**versions, "python": platform.python_version()})
+
+    def capabilities(self) -> Capabilities:
+        """Offer values on the CPU."""
+        return self._capabilities
+
+    def evaluate(self, problem: Problem, device: str, mode: str) -> Dict[str, Any]:
+        """Run the program of a problem, made once for its shapes and options."""
+        if problem.dtype == "float64" and problem.op in ("log_softmax", "cross_entropy"):
+            raise UnsupportedProblem("ExecuTorch's log-softmax has no float64")
+        given = placed(problem, device)
+        tensors = tuple(t for t in (given.x, given.target, given.weight) if t is not None)
+        with metered(self.meter, lambda: self._programs.made):
+            key = (seen_by_compiler(problem), problem.ignore_index, problem.label_smoothing)
+            method = self._programs.get(key, lambda: self._lowered(problem, tensors))
+            try:
+                (value,) = method.execute(list(tensors))
+            except RuntimeError:
+                # Kernels that refuse a label say nothing but a number.
+                compose.check_labels(problem)
+                raise
+        return {"value": pulled(value)}
+
+    def _lowered(self, p: Problem, tensors: Tuple[Any, ...]) -> Any:
+        f, ignore = function(p), -100 if p.ignore_index is None else p.ignore_index
+
+        def call(x: Any, *others: Any) -> Any:
+            rest = list(others)
+            target = rest.pop(0) if p.target is not None else None
+            return f(x, target, rest.pop(0) if p.weight is not None else None, ignore)
+
+        exported = torch.export.export(_Called(call), tensors)
+        made = to_edge(exported, compile_config=EdgeCompileConfig(_check_ir_validity=False)).to_executorch()
+        program = self._runtime.load_program(made.buffer, verification=Verification.Minimal)
+        return program.load_method("forward")
+
+    def error_kind(self, error: Exception) -> str:
+        """Classify an exception as PyTorch's are, whose exporter refuses what it would refuse itself."""
+        return error_kind(error)
+
+    def script(self, problem: Problem, device: str, mode: str) -> str:
+        """Raise NotImplementedError: the steps of exporting are no computation that a script could show."""
+        raise NotImplementedError("the adapter executorch writes no programs")
+
+
+ADAPTER = ExecutorchAdapter()
