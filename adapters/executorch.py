@@ -1,12 +1,13 @@
 """ExecuTorch: PyTorch's functions, exported for each shape and run by the kernels that ExecuTorch has for the CPU.
 
-Values alone: a program on a device computes no gradients. The losses are what PyTorch's exporter makes of them, products
-of ExecuTorch's own log-softmax and of its kernels that gather and reduce.
+Values alone: a program on a device computes no gradients. The losses are what PyTorch's exporter makes of them, of
+ExecuTorch's own log-softmax and of its kernels that gather and reduce.
 """
 
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from importlib import metadata
 from typing import Any, Dict, Tuple
 
@@ -14,17 +15,22 @@ import torch
 from executorch.exir import EdgeCompileConfig, to_edge
 from executorch.runtime import Runtime, Verification
 
-from . import compose
+from . import compose, source, torch_source
+from .given import ignored_label
 from .programs import Programs, metered, seen_by_compiler
 from .protocol import Capabilities, Description, Meter, Problem, Support, UnsupportedProblem
 from .torch_ops import function, placed, pulled
 from .torch_tensors import error_kind
 
 _HOW = "PyTorch's function, exported and lowered to ExecuTorch's operators"
+_IMPORTS = (
+    "from executorch.exir import EdgeCompileConfig, to_edge",
+    "from executorch.runtime import Runtime, Verification",
+)
 _TARGETS = ("index", "probability")
 
 
-class _Called(torch.nn.Module):
+class _Called(torch.nn.Module):  # type: ignore[misc]
     """A module that calls a function: the exporter takes modules."""
 
     def __init__(self, call: Any) -> None:
@@ -71,8 +77,8 @@ class ExecutorchAdapter:
         given = placed(problem, device)
         tensors = tuple(t for t in (given.x, given.target, given.weight) if t is not None)
         with metered(self.meter, lambda: self._programs.made):
-            key = (seen_by_compiler(problem), problem.ignore_index, problem.label_smoothing)
-            method = self._programs.get(key, lambda: self._lowered(problem, tensors))
+            key = (seen_by_compiler(problem), ignored_label(problem), problem.label_smoothing)
+            method = self._programs.get(key, lambda: self._lowered(problem, tensors))[0]
             try:
                 (value,) = method.execute(list(tensors))
             except RuntimeError:
@@ -82,7 +88,7 @@ class ExecutorchAdapter:
         return {"value": pulled(value)}
 
     def _lowered(self, p: Problem, tensors: Tuple[Any, ...]) -> Any:
-        f, ignore = function(p), -100 if p.ignore_index is None else p.ignore_index
+        f, ignore = function(p), ignored_label(p)
 
         def call(x: Any, *others: Any) -> Any:
             rest = list(others)
@@ -92,15 +98,27 @@ class ExecutorchAdapter:
         exported = torch.export.export(_Called(call), tensors)
         made = to_edge(exported, compile_config=EdgeCompileConfig(_check_ir_validity=False)).to_executorch()
         program = self._runtime.load_program(made.buffer, verification=Verification.Minimal)
-        return program.load_method("forward")
+        # A method reads the program's bytes, and neither keeps the other (pytorch/executorch#10725).
+        return program.load_method("forward"), program, made
 
     def error_kind(self, error: Exception) -> str:
         """Classify an exception as PyTorch's are, whose exporter refuses what it would refuse itself."""
-        return error_kind(error)
+        is_label = isinstance(error, IndexError) and str(error).startswith("label ")
+        return "bad_label" if is_label else error_kind(error)
 
     def script(self, problem: Problem, device: str, mode: str) -> str:
-        """Raise NotImplementedError: the steps of exporting are no computation that a script could show."""
-        raise NotImplementedError("the adapter executorch writes no programs")
+        """Write the same steps as a program of PyTorch and ExecuTorch."""
+        p = replace(problem, cotangent=None, tangent=None, target_tangent=None)
+        given = ", ".join(name for name in ("x", "target", "weight") if getattr(p, name) is not None)
+        body = [*torch_source.tensors(p, device), "", "class Called(torch.nn.Module):"]
+        body += ["    def forward(self, %s):" % given, "        return %s" % torch_source.call(p), "", ""]
+        body += ["exported = torch.export.export(Called(), (%s,))" % given]
+        body += ["made = to_edge(exported, compile_config=EdgeCompileConfig(_check_ir_validity=False)).to_executorch()"]
+        body += ["program = Runtime.get().load_program(made.buffer, verification=Verification.Minimal)"]
+        body += ['(value,) = program.load_method("forward").execute([%s])' % given]
+        body += ['print("value", value.tolist())', source.version_of("executorch")]
+        imports = [*torch_source.imports(body), *_IMPORTS]
+        return source.program(source.title(p, "torch and executorch"), imports, body)
 
 
 ADAPTER = ExecutorchAdapter()

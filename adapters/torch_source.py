@@ -56,10 +56,11 @@ _SAID = {
 def _function(p: Problem) -> List[str]:
     scaled = [] if p.scale == 1.0 else ["    x = x * %r" % p.scale]
     head = "def f(x, target):" if p.is_loss else "def f(x, target=None):"
-    return [head, *scaled, "    return %s" % _call(p), "", ""]
+    return [head, *scaled, "    return %s" % call(p), "", ""]
 
 
-def _call(p: Problem) -> str:
+def call(p: Problem) -> str:
+    """Write the expression of a value: the call of PyTorch's function."""
     if not p.is_loss:
         kind = "" if p.out_dtype is None else ", dtype=torch.%s" % p.out_dtype
         return "F.%s(x, dim=%d%s)" % (p.op, p.axis, kind)

@@ -27,6 +27,7 @@ FOLDER = ROOT / "golden" / "waivers"
 KERNELS = ("liger_kernel", "flash_attn")
 # Losses that libraries have on top of PyTorch, and one of its own that has an adapter of its own.
 ON_TORCH = (
+    "executorch",
     "transformers",
     "timm",
     "fastai",
