@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 from dataclasses import replace
 from importlib import metadata
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, List, Tuple
 
 import torch
 from executorch.exir import EdgeCompileConfig, to_edge
@@ -74,8 +74,8 @@ class ExecutorchAdapter:
         """Run the program of a problem, made once for its shapes and options."""
         if problem.dtype == "float64" and problem.op in ("log_softmax", "cross_entropy"):
             raise UnsupportedProblem("ExecuTorch's log-softmax has no float64")
-        given = placed(problem, device)
-        tensors = tuple(t for t in (given.x, given.target, given.weight) if t is not None)
+        g = placed(problem, device)
+        tensors = tuple(getattr(g, name) for name in _given(problem))
         with metered(self.meter, lambda: self._programs.made):
             key = (seen_by_compiler(problem), ignored_label(problem), problem.label_smoothing)
             method = self._programs.get(key, lambda: self._lowered(problem, tensors))[0]
@@ -90,10 +90,9 @@ class ExecutorchAdapter:
     def _lowered(self, p: Problem, tensors: Tuple[Any, ...]) -> Any:
         f, ignore = function(p), ignored_label(p)
 
-        def call(x: Any, *others: Any) -> Any:
-            rest = list(others)
-            target = rest.pop(0) if p.target is not None else None
-            return f(x, target, rest.pop(0) if p.weight is not None else None, ignore)
+        def call(*arguments: Any) -> Any:
+            g = dict(zip(_given(p), arguments))
+            return f(g["x"], g.get("target"), g.get("weight"), ignore)
 
         exported = torch.export.export(_Called(call), tensors)
         made = to_edge(exported, compile_config=EdgeCompileConfig(_check_ir_validity=False)).to_executorch()
@@ -109,7 +108,7 @@ class ExecutorchAdapter:
     def script(self, problem: Problem, device: str, mode: str) -> str:
         """Write the same steps as a program of PyTorch and ExecuTorch."""
         p = replace(problem, cotangent=None, tangent=None, target_tangent=None)
-        given = ", ".join(name for name in ("x", "target", "weight") if getattr(p, name) is not None)
+        given = ", ".join(_given(p))
         body = [*torch_source.tensors(p, device), "", "class Called(torch.nn.Module):"]
         body += ["    def forward(self, %s):" % given, "        return %s" % torch_source.call(p), "", ""]
         body += ["exported = torch.export.export(Called(), (%s,))" % given]
@@ -119,6 +118,11 @@ class ExecutorchAdapter:
         body += ['print("value", value.tolist())', source.version_of("executorch")]
         imports = [*torch_source.imports(body), *_IMPORTS]
         return source.program(source.title(p, "torch and executorch"), imports, body)
+
+
+def _given(p: Problem) -> List[str]:
+    """Name the arrays that a program takes, in their order."""
+    return [name for name in ("x", "target", "weight") if getattr(p, name) is not None]
 
 
 ADAPTER = ExecutorchAdapter()
