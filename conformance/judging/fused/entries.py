@@ -18,8 +18,8 @@ SUMMARY_FIELDS = 12
 EMPTY = np.zeros(SUMMARY_FIELDS)
 EMPTY[[OK, ACCURATE]], EMPTY[RANK] = 1.0, -1.0
 _SMALL = 2.0**-6
-# Below it a probability may have lost digits, which its logarithm still has.
-_FADING = 1e-290
+# A probability that is no normal number has lost digits, which its logarithm still has.
+_FADING = float(np.finfo(np.float64).smallest_normal)
 # The bits of a float64's exponent.
 _EXPONENT = 0x7FF0000000000000
 # Failing entries rank before all others, as in ``judge.judge_stack``.
