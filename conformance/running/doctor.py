@@ -165,7 +165,7 @@ def _of_adapters(s: State) -> Iterator[Complaint]:
     for adapter in s.adapters:
         wrong = [text for text in adapter.lacking if "is needed" in text]
         # Nobody who has not installed a framework wants what it needs.
-        if wrong == list(adapter.lacking) != []:
+        if wrong and len(wrong) == len(adapter.lacking):
             yield Complaint(True, f"{adapter.name}: {', '.join(wrong)}", f"pip install 'lossproof[{adapter.name}]'")
     for target in s.started:
         if target.error:
