@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lossproof.core.call import Call, from_json
 from lossproof.core.errors import UsageError
+from lossproof.core.json_text import parsed_json
 from lossproof.core.operations import validate
 
 
@@ -29,8 +30,8 @@ def save(call: Call, folder: str | Path) -> Path:
 def read_call(path: str | Path) -> Call:
     """Read the call in a file. Raises :class:`UsageError` if there is none, or one that is not valid."""
     try:
-        data = json.loads(Path(path).read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        data = parsed_json(Path(path).read_text("utf-8-sig"))
+    except (OSError, ValueError) as error:
         raise UsageError(f"cannot read a call from {path}: {getattr(error, 'strerror', None) or error}") from None
     return checked_call(data, str(path))
 

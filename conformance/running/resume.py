@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from lossproof.core.case_id import CONVENTION, CaseId
 from lossproof.core.errors import UsageError
+from lossproof.core.json_text import parsed_json
 from lossproof.core.observation import Observation
 from lossproof.records.compressed_text import is_compressed
 from lossproof.records.headers import differences
@@ -120,10 +121,10 @@ def complete_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
 
 def _object(path: Path, at: int, line: bytes) -> dict[str, Any]:
     try:
-        data = json.loads(line)
+        data = parsed_json(line)
         if not isinstance(data, dict):
             raise ValueError("not an object")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} is not a lossproof record; byte {at} begins no JSON object ({error})") from None
     return data
 

@@ -13,6 +13,7 @@ import numpy as np
 from flint import arb, ctx
 
 from lossproof.core.errors import UsageError
+from lossproof.core.json_text import parsed_json
 from lossproof.truth.oracle.in_balls import PRECISIONS, exactly
 
 BallList = list[Any]
@@ -117,8 +118,8 @@ def stored(path: Path | None = None) -> dict[str, Any]:
     """Read a golden file, by default the one that is installed. Raises :class:`UsageError` if it cannot be read."""
     file = path or files("lossproof.golden").joinpath("spec.json")
     try:
-        found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        found = parsed_json(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise UsageError(f"golden/spec.json cannot be read: {error}; reinstall lossproof") from None
     if not isinstance(found, dict):
         raise UsageError("golden/spec.json is no table of entries; reinstall lossproof")
