@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .given import ignored_label
 from .program_adapter import ProgramAdapter
 from .protocol import Capabilities, Problem, Support, UnsupportedProblem
+from .source import loss_options
 
 
 def _loss(p: Problem, mode: str) -> str:
@@ -13,12 +13,8 @@ def _loss(p: Problem, mode: str) -> str:
         raise UnsupportedProblem("mindspore's losses take classes on axis 1 only")
     if p.ignore_index is not None and p.has_probability_target:
         raise UnsupportedProblem("mindspore ignores labels only")
-    given = "" if p.weight is None else ", weight"
-    given += "" if p.has_probability_target else ", ignore_index=%d" % ignored_label(p)
-    given += ', reduction="%s"' % p.reduction
-    if p.op == "cross_entropy":
-        given += ", label_smoothing=%r" % p.label_smoothing
-    return "ops.%s(x, target%s)" % (p.op, given)
+    smoothing = ", label_smoothing=%r" % p.label_smoothing if p.op == "cross_entropy" else ""
+    return "ops.%s(x, target, %s%s)" % (p.op, loss_options(p), smoothing)
 
 
 ADAPTER = ProgramAdapter(

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from .given import ignored_label
 from .program_adapter import ProgramAdapter
 from .protocol import Capabilities, Problem, Support, UnsupportedProblem
+from .source import loss_options
 
 
 def _loss(p: Problem, mode: str) -> str:
     """Write the call of a loss. Raises UnsupportedProblem for what Paddle has no option for."""
-    weight = "" if p.weight is None else ", weight=weight"
-    ignored = "" if p.has_probability_target else ", ignore_index=%d" % ignored_label(p)
-    given = 'target%s%s, reduction="%s"' % (weight, ignored, p.reduction)
+    given = "target, " + loss_options(p)
     if p.op == "nll_loss":
         if p.x.ndim < 2 or p.axis % p.x.ndim != 1:
             raise UnsupportedProblem("paddle's nll_loss takes classes on axis 1 only")
         if p.reduction != "none" and p.target is not None and (p.target.ravel()[1:] == p.ignore_index).any():
             raise UnsupportedProblem("for each ignored row a 0 is written as far behind the one sum as the row is")
         return "F.nll_loss(x, %s)" % given
-    if weight and (p.has_probability_target or p.label_smoothing):
+    if p.weight is not None and (p.has_probability_target or p.label_smoothing):
         raise UnsupportedProblem("paddle's weights of soft labels and of smoothed ones are another operation")
     if p.has_probability_target and p.ignore_index is not None:
         raise UnsupportedProblem("paddle ignores labels only")

@@ -15,6 +15,7 @@ from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, 
 
 import numpy as np
 
+from .given import ignored_label
 from .protocol import ARRAYS, Problem
 
 UNPACKER = [
@@ -116,6 +117,13 @@ def named(names: Sequence[str], lines: Sequence[str]) -> List[str]:
     """Return those of the names that the lines speak of."""
     text = "\n".join(lines)
     return [name for name in names if re.search(r"\b%s\b" % name, text)]
+
+
+def loss_options(p: Problem) -> str:
+    """Write the options that losses have under PyTorch's names elsewhere, too; probabilities have no ignored label."""
+    given = [] if p.weight is None else ["weight=weight"]
+    given += [] if p.has_probability_target else ["ignore_index=%d" % ignored_label(p)]
+    return ", ".join([*given, 'reduction="%s"' % p.reduction])
 
 
 def version(module: str, name: str) -> str:
