@@ -5,7 +5,8 @@ import { Refusal, serve, tensor } from "./wire.mjs";
 export const KEPT = 256;
 // What WGSL promises of its elementary functions (docs/bounds.md, section 1).
 export const SHADERS = { profiles: new Map(["softmax", "log_softmax", "cross_entropy"].map((op) => [[op, "float32"], "S"])) };
-// An exception by the words of ONNX Runtime's messages, as adapters/onnxruntime.py has them.
+// An exception by the words of ONNX Runtime's messages. Those that adapters/onnxruntime.py has mean the same there, which a
+// test compares: the program of another language reads no table of Python's. WebAssembly and JavaScript add some.
 const MESSAGES = [
   [/assigned to the default CPU EP|the device does not support it/, "unsupported"],
   [/NOT_IMPLEMENTED|Could not find an implementation/, "unsupported"],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 from lossproof.adapters import wire
+from lossproof.targets.launch import adapters_folder
 from tests.support.views import lossproof
 
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
@@ -115,3 +118,17 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         result = lossproof("new-adapter", "mine", *arguments, "--folder", str(tmp_path / "there"))
         assert result.exit_code == 2
         assert message in result.stderr
+
+
+def test_words_of_onnxruntime_are_of_the_same_kind_in_both_languages() -> None:
+    """The adapter in Python is read, not imported: it needs ONNX Runtime, and the words do not."""
+    module = ast.parse((adapters_folder() / "onnxruntime.py").read_text("utf-8"))
+    values = [n.value for n in module.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "_MESSAGES"]
+    told = ast.literal_eval(values[0])
+    text = (adapters_folder() / "javascript" / "onnxruntime_sessions.mjs").read_text("utf-8")
+    rows = re.findall(r'^  \[/(.+)/(i?), "(\w+)"\],$', text, re.M)
+    assert len(told) >= 10
+    assert {kind for _, _, kind in rows} >= {kind for _, kind in told}
+    for words, kind in told:
+        found = (k for pattern, flag, k in rows if re.search(pattern, words, re.I if flag else 0))
+        assert next(found, "internal") == kind, words
