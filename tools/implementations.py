@@ -1,17 +1,21 @@
-"""The table of implementations in README.md, from what adapters say of themselves: entry points, extras, docstrings.
+"""The tables of implementations in README.md, from what adapters say of themselves: entry points, extras, docstrings.
 
-``python -m tools.implementations`` writes it. Nothing is imported, so it takes no framework.
+Those that the board of the day calls nonconforming have a table of their own. ``python -m tools.implementations``
+writes both. Nothing is imported, so it takes no framework.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import re
+import textwrap
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lossproof.targets.exec_command import own_programs
+from lossproof.views.board.standings import NONCONFORMING
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -38,17 +42,38 @@ def first_sentence(text: str) -> str:
     return first.replace("``", "`").replace("|", "\\|")
 
 
-def table(root: Path = ROOT) -> str:
-    """The rows in Markdown."""
-    rows = ["| target | what is judged | comes with |", "|---|---|---|"]
-    for name, said, extra in declared(root):
-        rows.append(f"| `{name}` | {said} | {f'`.[{extra}]`' if extra else ''} |")
-    return "\n".join(rows) + "\n"
+def nonconforming(root: Path = ROOT) -> list[str]:
+    """The targets, modes and devices that the board of the day calls nonconforming, in its order."""
+    board = json.loads((root / "docs" / "board" / "board.json").read_text(encoding="utf-8"))
+    return [i["name"] for i in board["implementations"] if i["standing"] == NONCONFORMING]
+
+
+def tables(root: Path = ROOT) -> str:
+    """The rows in Markdown, and what is nonconforming apart from them."""
+    known, others = list(declared(root)), nonconforming(root)
+    apart = [row for row in known if row[0] in others]
+    of_modes = [f"`{name}`" for name in others if name not in [row[0] for row in apart]]
+    text = _rows(row for row in known if row not in apart)
+    if others:
+        text += "\nThese are judged, but *nonconforming*: more than a fifth of their cases are "
+        text += "[known deviations](docs/findings.md).\n"
+    if apart:
+        text += "\n" + _rows(apart)
+    if of_modes:
+        said = f"So are these modes and devices of the others: {', '.join(of_modes)}."
+        text += "\n" + textwrap.fill(said, 120, break_on_hyphens=False) + "\n"
+    return text
+
+
+def _rows(rows: Iterable[tuple[str, str, str]]) -> str:
+    """A table in Markdown."""
+    lines = [f"| `{name}` | {said} | {f'`.[{extra}]`' if extra else ''} |" for name, said, extra in rows]
+    return "\n".join(["| target | what is judged | comes with |", "|---|---|---|", *lines]) + "\n"
 
 
 def renewed(text: str, root: Path = ROOT) -> str:
-    """A page with the table of today between its marks."""
-    return _PART.sub(lambda m: m[1] + table(root) + m[2], text)
+    """A page with the tables of today between its marks."""
+    return _PART.sub(lambda m: m[1] + tables(root) + m[2], text)
 
 
 if __name__ == "__main__":

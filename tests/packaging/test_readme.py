@@ -3,6 +3,7 @@ the adapters."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -69,7 +70,7 @@ def test_ci_runs_the_command_of_the_readme() -> None:
     assert re.search(rf"^{re.escape(command)} ", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.M)
 
 
-def test_the_table_is_that_of_the_adapters() -> None:
+def test_the_tables_are_those_of_the_adapters() -> None:
     # sanity check: the table has adapters
     assert len(list(implementations.declared())) >= 10
     assert implementations.renewed(README) == README, f"renew it with {implementations.COMMAND}"
@@ -83,9 +84,23 @@ def test_a_new_adapter_is_in_the_table(tmp_path: Path) -> None:
     (tmp_path / "adapters" / "new.py").write_text('"""New: its ``loss`` | more\nof it. Rest.\n"""\n', encoding="utf-8")
     project = '[project]\n[project.optional-dependencies]\nnew = []\n[project.entry-points."lossproof.adapters"]\n'
     (tmp_path / "pyproject.toml").write_text(project + 'new = "lossproof.adapters.new:ADAPTER"\n', encoding="utf-8")
-    rows = implementations.table(tmp_path).splitlines()[2:]
-    told = [f"| `{name}` | A program |  |" for name in programs]
-    assert rows == ["| `new` | New: its `loss` \\| more of it | `.[new]` |", *told]
+    told = [
+        "| `new` | New: its `loss` \\| more of it | `.[new]` |",
+        *(f"| `{name}` | A program |  |" for name in programs),
+    ]
+    head = ["| target | what is judged | comes with |", "|---|---|---|"]
+    board = tmp_path / "docs" / "board" / "board.json"
+    board.parent.mkdir(parents=True)
+    standings = {"new": "conforms", "tfjs": "deviates"}
+    board.write_text(json.dumps({"implementations": [{"name": n, "standing": s} for n, s in standings.items()]}))
+    assert implementations.tables(tmp_path).splitlines() == [*head, *told]
+    standings |= {"tfjs": "nonconforming", "new+mode": "nonconforming"}
+    board.write_text(json.dumps({"implementations": [{"name": n, "standing": s} for n, s in standings.items()]}))
+    supported, said, apart, modes = implementations.tables(tmp_path).split("\n\n")
+    assert supported.splitlines() == [*head, *(row for row in told if "tfjs" not in row)]
+    assert "nonconforming" in said
+    assert apart.splitlines() == [*head, *(row for row in told if "tfjs" in row)]
+    assert modes == "So are these modes and devices of the others: `new+mode`.\n"
 
 
 def test_it_is_short() -> None:
