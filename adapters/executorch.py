@@ -12,8 +12,8 @@ from importlib import metadata
 from typing import Any, Dict, List, Tuple
 
 import torch
-from executorch.exir import EdgeCompileConfig, to_edge
-from executorch.runtime import Runtime, Verification
+from executorch.exir import to_edge
+from executorch.runtime import Runtime
 
 from . import compose, source, torch_source
 from .given import ignored_label
@@ -23,10 +23,7 @@ from .torch_ops import function, placed, pulled
 from .torch_tensors import error_kind
 
 _HOW = "PyTorch's function, exported and lowered to ExecuTorch's operators"
-_IMPORTS = (
-    "from executorch.exir import EdgeCompileConfig, to_edge",
-    "from executorch.runtime import Runtime, Verification",
-)
+_IMPORTS = ("from executorch.exir import to_edge", "from executorch.runtime import Runtime")
 _TARGETS = ("index", "probability")
 
 
@@ -95,8 +92,8 @@ class ExecutorchAdapter:
             return f(g["x"], g.get("target"), g.get("weight"), ignore)
 
         exported = torch.export.export(_Called(call), tensors)
-        made = to_edge(exported, compile_config=EdgeCompileConfig(_check_ir_validity=False)).to_executorch()
-        program = self._runtime.load_program(made.buffer, verification=Verification.Minimal)
+        made = to_edge(exported).to_executorch()
+        program = self._runtime.load_program(made.buffer)
         # A method reads the program's bytes, and neither keeps the other (pytorch/executorch#10725).
         return program.load_method("forward"), program, made
 
@@ -112,8 +109,7 @@ class ExecutorchAdapter:
         body = [*torch_source.tensors(p, device), "", "class Called(torch.nn.Module):"]
         body += ["    def forward(self, %s):" % given, "        return %s" % torch_source.call(p), "", ""]
         body += ["exported = torch.export.export(Called(), (%s,))" % given]
-        body += ["made = to_edge(exported, compile_config=EdgeCompileConfig(_check_ir_validity=False)).to_executorch()"]
-        body += ["program = Runtime.get().load_program(made.buffer, verification=Verification.Minimal)"]
+        body += ["made = to_edge(exported).to_executorch()", "program = Runtime.get().load_program(made.buffer)"]
         body += ['(value,) = program.load_method("forward").execute([%s])' % given]
         body += ['print("value", value.tolist())', source.version_of("executorch")]
         imports = [*torch_source.imports(body), *_IMPORTS]
