@@ -99,7 +99,13 @@ def executed(text: str) -> tuple[str, object]:
 WRITTEN = sorted({s.script for s in SECTIONS if s.script.stem not in BY_HAND and not s.is_javascript})
 
 
-@pytest.mark.parametrize("path", WRITTEN, ids=lambda p: p.stem)
+# A third of a minute each: they try many calls of many classes before they have a short one.
+_DEAR = ("torch_float16_denominator", "jax_float16_softmax_gradient")
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, id=p.stem, marks=nightly if p.stem in _DEAR else ()) for p in WRITTEN]
+)
 def test_the_scripts_of_findings_are_written_by_the_command(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Started
 ) -> None:
