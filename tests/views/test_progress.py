@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from io import StringIO
 from itertools import pairwise
 from threading import Event
 
 import pytest
+from rich.console import Console
 
 from lossproof import __version__
 from lossproof.adapters.numpy import NumpyAdapter
@@ -16,9 +18,11 @@ from lossproof.cases.catalogue import select
 from lossproof.core.case_id import CONVENTION
 from lossproof.core.observation import Observation
 from lossproof.records.waivers import Book
-from lossproof.running.session import Live, Session
+from lossproof.running.session import Ended, Live, Session
 from lossproof.running.session_options import DeckOptions
+from lossproof.running.summary import Summary
 from lossproof.targets.target import Target
+from lossproof.views import progress
 from lossproof.views.progress import Lines, _beat
 from tests.support.views import lossproof
 
@@ -96,6 +100,39 @@ def test_the_first_line_says_what_starts_and_the_last_has_the_number_of_the_run(
     (outputs,) = re.findall(r"numpy: (\d+) outputs", result.stdout.splitlines()[-1])
     assert last == f"{outputs}/{outputs} outputs judged, 0 failed"
     assert lossproof("run", "numpy", *SMALL, "--quiet").stderr == ""
+
+
+def test_on_a_terminal_a_bar_shows_what_is_judged_and_is_gone_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    written = StringIO()
+    screen = Console(file=written, force_terminal=True, width=100, color_system="standard", legacy_windows=False)
+    monkeypatch.setattr(progress, "console", lambda *, stderr: screen if stderr else None)
+
+    def line() -> str:
+        bar.bar.refresh()
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|━|╺|╸", "", written.getvalue().rpartition("\r")[2]).strip()
+
+    with progress.progress() as bar:
+        assert isinstance(bar, progress._LiveBar)
+        bar.stage("starting [numpy]")
+        assert re.match(r"starting \[numpy\] +0/\? ", line())
+        bar.expect(2)
+        bar.add(PASSED)
+        assert re.match(r"numpy softmax float32 +1/2 +0:00:0", line())
+        bar.add(replace(PASSED, verdict="fail"))
+        assert re.match(r"numpy softmax float32 +2/2 1 failed 0:00:0", line())
+        # Conclusions are none of what was expected, and of checks fewer may come than that.
+        bar.add(PASSED)
+        assert " 3/3 1 failed " in line()
+        bar.expect(9)
+        assert " 3/9 1 failed " in line()
+        before = len(written.getvalue())
+        bar.close(Ended({}, Summary(), Book([], []), [], None))
+        # What is shown last is what was judged; then the cursor is back, and the line is erased before tables come.
+        after = written.getvalue()[before:]
+        assert " 3/3 " in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", after)
+        assert "\x1b[?25h" in after
+        assert re.search(r"\x1b\[2K\W*$", after)
 
 
 class Dear(NumpyAdapter):
