@@ -6,10 +6,14 @@ little else: no import of the engine, no fixture, no hook that runs per test.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 # What is wrong with the options, found while the suite is collected. Raised there it would be an error of a module.
 MISTAKE = pytest.StashKey[str]()
+# What a worker of pytest-xdist found, and the name under which it sends that.
+_TOLD, _SAID = pytest.StashKey[str](), "lossproof_mistake"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,8 +75,32 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"lossproof: {error}") from None
 
 
-def pytest_collection_modifyitems(config: pytest.Config) -> None:
-    """End the session in one line and exit code 4 if the suite's options make no sense."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """End the session in one line and exit code 4 if the suite's options make no sense, such as a target that is not
+    installed. A worker of pytest-xdist, whose error would be that of a module, is left without tests and says why."""
     mistake = config.stash.get(MISTAKE, "")
-    if mistake:
+    if mistake and hasattr(config, "workeroutput"):
+        config.workeroutput[_SAID] = mistake
+        items[:] = []
+    elif mistake:
         raise pytest.UsageError(f"lossproof: {mistake}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take from a worker what is wrong with the options."""
+    mistake = getattr(node, "workeroutput", {}).get(_SAID)
+    if mistake:
+        node.config.stash[_TOLD] = mistake
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End with the exit code of a mistake also where workers found it."""
+    if _TOLD in session.config.stash:
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what workers found to be wrong with the options."""
+    if _TOLD in config.stash:
+        terminalreporter.write_line(f"ERROR: lossproof: {config.stash[_TOLD]}", red=True)

@@ -229,8 +229,6 @@ def parametrize(
     try:
         found = items(of(metafunc.config)) if MISTAKE not in stash else {}
     except UsageError as error:
-        if not alone(metafunc.config):
-            raise  # what only a worker of xdist could find: there the error of a module is the shortest report
         stash[MISTAKE] = str(error)
     metafunc.parametrize(names, list(found.values()), ids=list(found))
 

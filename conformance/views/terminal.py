@@ -125,7 +125,7 @@ def _failures(
         return
     ranked = summary.ranked(groups)
     count = sum(g.count for g in groups.values())
-    yield f"[bold]{title}[/]: {count} in {len(groups)} groups, worst first"
+    yield f"[bold]{title}[/]: {count} in {len(groups)} group{'s' * (len(groups) != 1)}, worst first"
     for (target, op, dtype, family, output), group in ranked[:GROUPS_SHOWN]:
         # sanity check: a group has at least one member
         assert group.worst is not None

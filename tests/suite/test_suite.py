@@ -68,6 +68,18 @@ def test_a_mistake_is_one_line_on_several_workers(tmp_path: Path, option: tuple[
     assert lines[0].startswith("ERROR: lossproof: unknown ")
 
 
+def test_a_target_that_is_not_installed_is_one_line_on_several_workers(tmp_path: Path) -> None:
+    """Only a worker can find that out, and none of its tests runs."""
+    pytest.importorskip("xdist")
+    site = install(tmp_path / "site")
+    result = python(*SUITE, "-q", "--lossproof-target", "ghost", "-n", "2", path=site, cwd=tmp_path)
+    assert result.returncode == 4, result.stdout
+    said = [line for line in (result.stdout + result.stderr).splitlines() if "ghost" in line]
+    assert len(said) == 1
+    assert said[0].startswith("ERROR: lossproof: target ghost: ")
+    assert "failed" not in result.stdout
+
+
 def test_waivers_make_expected_failures(tmp_path: Path) -> None:
     site = install(tmp_path / "site")
     (tmp_path / "w.toml").write_text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -9,6 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+_AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+_RUN_AXE = (
+    "const done = arguments[arguments.length - 1];"
+    "axe.run({preload: false}).then(r => done(r.violations.map(v => `${v.id}: ${v.nodes[0].target}`)))"
+)
 
 
 def chromium() -> Iterator[Any]:
@@ -45,3 +52,21 @@ def drawn(browser: Any) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("the page was not drawn")
+
+
+def keeps_from_reading(browser: Any, page: Path, *, width: int, scheme: str) -> list[str]:
+    """Say what axe-core finds to keep people from reading a page, in a window of this width, light or dark; skip
+    without axe-core."""
+    script = Path(os.environ.get("AXE_CORE", _AXE))
+    if not script.is_file():
+        pytest.skip("no axe-core (npm install axe-core, or the path of its axe.min.js in AXE_CORE)")
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    try:
+        opened(browser, page, width=width)
+        browser.execute_script("document.querySelectorAll('details').forEach(d => { d.open = true })")
+        browser.execute_script(script.read_text("utf-8"))
+        found: list[str] = browser.execute_async_script(_RUN_AXE)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    return found

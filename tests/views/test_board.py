@@ -26,7 +26,7 @@ from lossproof.views.board.site import board_files, write_board
 from lossproof.views.board.standings import board_of
 from lossproof.views.prose import inline_html
 from tests.support.board_records import header, observations, write
-from tests.support.browser import opened
+from tests.support.browser import keeps_from_reading, opened
 from tests.support.views import lossproof
 from tools import board_releases
 
@@ -350,21 +350,10 @@ def test_light_and_dark_are_two(browser: Any, site: Path) -> None:
 
 
 def test_axe_finds_nothing(browser: Any, site: Path) -> None:
-    script = Path(os.environ.get("AXE_CORE", ROOT / "node_modules" / "axe-core" / "axe.min.js"))
-    if not script.is_file():
-        pytest.skip("no axe-core (npm install axe-core, or the path of its axe.min.js in AXE_CORE)")
-    run = (
-        "const done = arguments[arguments.length - 1];"
-        "axe.run({preload: false}).then(r => done(r.violations.map(v => `${v.id}: ${v.nodes[0].target}`)))"
-    )
     names = ("index", "implementations/torch", "conventions/clause-4", "conventions/index", "findings/index")
     for scheme, width, page in product(("light", "dark"), (1400, 390), names):
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        opened(browser, site / f"{page}.html", width=width)
-        browser.execute_script(script.read_text("utf-8"))
-        assert browser.execute_async_script(run) == [], f"{page}, {width} pixels, {scheme}"
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        found = keeps_from_reading(browser, site / f"{page}.html", width=width, scheme=scheme)
+        assert found == [], f"{page}, {width} pixels, {scheme}"
 
 
 def test_the_board_of_the_day_is_what_its_records_give(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from lossproof.views.html.collect import LISTED, Collected
 from lossproof.views.html.page import embedded
 from lossproof.views.html.programs import ReproducerTexts
 from lossproof.views.html.verdict_matrix import columns, matrix
-from tests.support.browser import drawn, opened
+from tests.support.browser import drawn, keeps_from_reading, opened
 
 pytest.importorskip("jinja2", reason="HTML reports need the extra report")
 pytest.importorskip("plotly", reason="HTML reports need the extra report")
@@ -333,6 +334,16 @@ def test_light_and_dark(browser: Any, page: Path) -> None:
     assert browser.execute_script(colour) == seen["light"]
     browser.execute_script("try { localStorage.clear() } catch {}")
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_axe_finds_nothing(browser: Any, page: Path, run_record: Path, tmp_path: Path) -> None:
+    """On a page with findings, on one without, and on that of a comparison."""
+    good, pair = tmp_path / "good.html", tmp_path / "pair.html"
+    before = str(run_record.with_name("numpy.jsonl"))
+    for records, out in (((before,), good), ((before, str(run_record)), pair)):
+        assert lossproof("report", *records, "-o", str(out), "--no-programs").exit_code == 0
+    for scheme, width, file in product(("light", "dark"), (1280, 390), (page, good, pair)):
+        assert keeps_from_reading(browser, file, width=width, scheme=scheme) == [], f"{file.name}, {width}, {scheme}"
 
 
 def test_a_phone_does_not_scroll_sideways(browser: Any, page: Path) -> None:

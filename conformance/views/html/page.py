@@ -105,14 +105,16 @@ def page(run: Run) -> str:
     """Fill in the template and return the HTML. Raises :class:`UsageError` without the packages that it takes."""
     needed()
     from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
     from plotly.offline import get_plotlyjs
 
     plotting, script = get_plotlyjs(), _part("page.js")
     # sanity check: nothing in the scripts ends them early
     assert "</script" not in plotting.lower() + script.lower()
-    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(_part("page.html"))
-    return template.render(
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    # What is listed between bars has no spaces where a line could end.
+    environment.filters["breaking"] = lambda text: escape(text).replace("|", Markup("|<wbr>"))
+    return environment.from_string(_part("page.html")).render(
         **_values(run),
         style=Markup(_part("page.css")),
         data=Markup(embedded(_data(run))),
