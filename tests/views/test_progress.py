@@ -108,24 +108,24 @@ def test_on_a_terminal_a_bar_shows_what_is_judged_and_is_gone_in_the_end(monkeyp
     screen = Console(file=written, force_terminal=True, width=100, color_system="standard", legacy_windows=False)
     monkeypatch.setattr(progress, "console", lambda *, stderr: screen if stderr else None)
 
-    def line() -> str:
+    def line(bar: progress._LiveBar) -> str:
         bar.bar.refresh()
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|━|╺|╸", "", written.getvalue().rpartition("\r")[2]).strip()
 
     with progress.progress() as bar:
         assert isinstance(bar, progress._LiveBar)
         bar.stage("starting [numpy]")
-        assert re.match(r"starting \[numpy\] +0/\? ", line())
+        assert re.match(r"starting \[numpy\] +0/\? ", line(bar))
         bar.expect(2)
         bar.add(PASSED)
-        assert re.match(r"numpy softmax float32 +1/2 +0:00:0", line())
+        assert re.match(r"numpy softmax float32 +1/2 +0:00:0", line(bar))
         bar.add(replace(PASSED, verdict="fail"))
-        assert re.match(r"numpy softmax float32 +2/2 1 failed 0:00:0", line())
+        assert re.match(r"numpy softmax float32 +2/2 1 failed 0:00:0", line(bar))
         # Conclusions are none of what was expected, and of checks fewer may come than that.
         bar.add(PASSED)
-        assert " 3/3 1 failed " in line()
+        assert " 3/3 1 failed " in line(bar)
         bar.expect(9)
-        assert " 3/9 1 failed " in line()
+        assert " 3/9 1 failed " in line(bar)
         before = len(written.getvalue())
         bar.close(Ended({}, Summary(), Book([], []), [], None))
         # What is shown last is what was judged; then the cursor is back, and the line is erased before tables come.

@@ -412,6 +412,21 @@ def test_a_comparison_has_columns_before_and_after() -> None:
     assert [cell["worst"].split()[0] for cell in row["cells"]] == ["0.5", "0.25"]
 
 
+def test_what_is_concluded_of_an_adapter_is_in_the_columns_of_its_targets() -> None:
+    summary = Summary()
+    good = Observation("softmax/float32/hot/n2-k4/00000001", "value", "a@x", "pass", share=0.5, profile="W", met="W")
+    concluded = replace(good, id="softmax/all/convention/clause-4/value", target="a", profile="", met="")
+    for o in (good, replace(good, target="b"), concluded, replace(concluded, target="b")):
+        summary.add(o)
+    several = columns(summary, ["a@x", "b", "a"], adapters={"a@x": "a", "b": "b"})
+    assert [c.target for c in several] == ["a@x", "b"]
+    assert [[cell["total"] for cell in row["cells"]] for row in matrix(several)] == [[1, 1], [1, 1]]
+    # With a target of the adapter's name it is that one's.
+    both = columns(summary, ["a@x", "b", "a"], adapters={"a@x": "a", "b": "b", "a": "a"})
+    assert [c.target for c in both] == ["a@x", "b", "a"]
+    assert [cell["total"] for cell in next(iter(matrix(both)))["cells"]] == [0, 1, 1]
+
+
 def test_the_top_of_the_page_says_when_with_what_and_where(page: Path, run_record: Path) -> None:
     text = page.read_text("utf-8")
     top = text[text.index('<header class="top">') : text.index("<main")]

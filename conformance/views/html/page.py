@@ -148,7 +148,8 @@ def _values(run: Run) -> dict[str, Any]:
     nothing = [f"nothing was judged of {name}" for name in idle]
     ranked = summary.ranked(summary.groups)
     pairs = run.diff.facts.pairs if run.diff else ()
-    shown_columns = columns(summary, targets, run.earlier, pairs)
+    adapters = {t: str(facts.get("adapter", t)) for t, facts in header.get("targets", {}).items()}
+    shown_columns = columns(summary, targets, run.earlier, pairs, adapters)
     compared = f"{run.diff.facts.before} and {run.diff.facts.after}" if run.diff else ""
     heading = f"What changed: {compared}" if run.diff else f"Conformance of {', '.join(header.get('targets', {}))}"
     deck = header.get("deck", {})
@@ -177,7 +178,7 @@ def _values(run: Run) -> dict[str, Any]:
         "targets": targets,
         "shown": shown_names(header),
         "columns": shown_columns,
-        "not_run": [t for t in targets if t not in {column.target for column in shown_columns}],
+        "not_run": [t for t in adapters if t not in {column.target for column in shown_columns}],
         "matrix": list(matrix(shown_columns)),
         "failures": [_failure(key, group, run.programs) for key, group in ranked[:CARDS]],
         "more_failures": max(0, len(ranked) - CARDS),
