@@ -58,6 +58,17 @@ def test_another_device_conforms_and_is_in_the_record(framework: str, tmp_path: 
     assert {name.removesuffix(":0") for name in seen} == set(TARGETS[framework])
 
 
+def test_the_stand_in_for_a_gpu_ends_as_written() -> None:
+    """docs/gpu.md: one failure, PyTorch's own, and exit code 1; the other families of the smoke deck conform."""
+    page = (HERE.parents[1] / "docs" / "gpu.md").read_text("utf-8")
+    assert "ends with exit code 1 and one failure, a sum in\n  float16 that overflows" in page
+    part = ("--deck", "smoke", "--op", "cross_entropy", "--dtype", "float16", "--family", "scaled_overflow")
+    done = lossproof("torch", "run", TARGETS["torch"][0], *part, "--quiet")
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("FAILED: 1 fail (")
+    assert "value got inf at []" in done.stdout
+
+
 @pytest.mark.parametrize("framework", WRONG)
 def test_results_on_another_device_than_asked_for_fail(framework: str) -> None:
     done = lossproof(framework, "run", WRONG[framework], *SOME, "--op", "softmax")

@@ -67,3 +67,36 @@ def test_what_is_no_command_is_seen() -> None:
     assert wrong("lossproof run numpy --record x.jsonl --seed 3") == ""
     page = "    lossproof a\n\n`lossproof b`\n\n```sh\nx && lossproof c && y\n```\n```console\n$ lossproof d | e\n```\n"
     assert list(written(page)) == ["lossproof c ", "lossproof d ", "lossproof a", "lossproof b"]
+
+
+def from_an_index(text: str) -> list[str]:
+    """The lines that install lossproof by its name alone, which an index would have to have."""
+    found = []
+    for line in text.splitlines():
+        value = re.match(r"\s*(?:#\s*)?(?:LOSSPROOF|lossproof): (.*)", line)
+        installed = re.search(r"\bpip3? install ([^&;#]*)", line)
+        words = re.sub(r"[\"'`]", " ", (value or installed or [""] * 2)[1]).split()
+        named = [i for i, word in enumerate(words) if re.fullmatch(r"lossproof(\[.*\])?([=<>~!].*)?", word)]
+        found += [line for i in named if words[i + 1 : i + 2] != ["@"]]
+    return found
+
+
+def test_what_no_index_has_is_installed_from_where_it_is() -> None:
+    pages = [*PAGES, *sorted((ROOT / "docs" / "ci").glob("*.yml")), *sorted((ROOT / "examples").rglob("*.md"))]
+    assert {page.name: found for page in pages if (found := from_an_index(page.read_text("utf-8")))} == {}
+
+
+@pytest.mark.parametrize(
+    "line", ["pip install lossproof", "  run: pip install 'lossproof[report]==0.2.0' x", "LOSSPROOF: lossproof"]
+)
+def test_an_install_from_an_index_is_seen(line: str) -> None:
+    assert from_an_index(line) == [line]
+
+
+def test_installs_from_elsewhere_are_none() -> None:
+    for line in (
+        "pip install '.[fast]'",
+        'pip install "$LOSSPROOF"',
+        "lossproof: lossproof[report] @ git+https://a/b@T",
+    ):
+        assert from_an_index(line) == []
