@@ -28,7 +28,7 @@ class Column:
     adapter: str = ""
 
     def cell(self, op: str, dtype: str) -> Cell | None:
-        """What was judged of an op in a dtype."""
+        """Return the cell of an op and a dtype; None where nothing was judged."""
         return self.cells.get((self.own, op, dtype)) or self.cells.get((self.adapter, op, dtype))
 
 
