@@ -15,9 +15,10 @@ from lossproof.cases.deck import DECKS, deck_calls
 from lossproof.cases.deck_part import DRAWN, DeckPart, Strand
 from lossproof.cases.error_cases import error_checks
 from lossproof.cases.families import FAMILIES
+from lossproof.cases.known_calls import KnownCalls, Memory, WrongMemoryError
 from lossproof.cases.relation import Relation
 from lossproof.cases.relations import RELATIONS
-from lossproof.cases.shard import Census, Division, Related, divided
+from lossproof.cases.shard import Census, Division, Only, Related, divided
 from lossproof.cases.variant_calls import variant_calls
 from lossproof.core.batch import signature
 from lossproof.core.call import Call
@@ -41,12 +42,15 @@ def select(
     *,
     division: Division | None = None,
     index: int = 1,
+    memory: Memory | None = None,
 ) -> list[Call]:
     """Select what is put to targets: drawn calls, calls made by hand, relations, error calls.
 
     ``families`` are names of the deck's families, ``golden``, ``relation`` and ``error``; an empty filter keeps all.
     Of a ``division`` (see :func:`divide`) the part ``index`` is made, in the order of the whole, and nothing else is
-    drawn. Raises :class:`UsageError` for an unknown name, with the nearest known one, and for filters that leave
+    drawn. Of large calls that a ``memory`` knows no numbers are drawn before they are asked for.
+
+    Raises :class:`UsageError` for an unknown name, with the nearest known one, and for filters that leave
     nothing.
     """
     check_names(deck, ops, dtypes, families)
@@ -57,7 +61,7 @@ def select(
     found: list[Call] = []
     drawn: list[Call] = []
     if part.families:
-        drawn = deck_calls(deck, part)
+        drawn = deck_calls(deck, part) if memory is None else _remembered(deck, part, memory)
         found += [*drawn, *(clause_calls(part) if not smoke else ())]
     if not families or RELATION in families:
         related = Related(_in_smoke(pairs, whole) if smoke else pairs)
@@ -70,6 +74,23 @@ def select(
     if not found and division is None:
         raise _nothing(deck)
     return [call.at_tier("core") for call in found] if DECKS[deck].to_all else found
+
+
+def _remembered(deck: str, part: DeckPart, memory: Memory) -> list[Call]:
+    """The calls of a part of a deck, with what the memory has of it; what it has not it is told."""
+    filters = [sorted(part.ops), sorted(part.dtypes), sorted(part.families)]
+    strands = sorted(part.strands.strands) if isinstance(part.strands, Only) else []
+    name = f"{deck} deck, seed {part.seed}, {filters}, {strands}"
+    known = KnownCalls.read(memory.recall(name))
+    try:
+        calls = deck_calls(deck, replace(part, known=known))
+    except WrongMemoryError as error:
+        memory.distrust(f"{name}: {error}")
+        known = KnownCalls()
+        calls = deck_calls(deck, replace(part, known=known))
+    if known.is_new:
+        memory.remember(name, known.text)
+    return calls
 
 
 def select_variant(

@@ -198,7 +198,9 @@ def _family_calls(place: _Place, part: DeckPart, *, every: int) -> Iterator[Call
         ):
             tier = _affordable(place, order)
             key = (f.name, shape, signature.key)
-            call = drawn(partial(family_call, part, f, signature, shape=shape, dtype=place.dtype, key=key, tier=tier))
+            call = drawn(
+                part, partial(family_call, part, f, signature, shape=shape, dtype=place.dtype, key=key, tier=tier)
+            )
             yield call.at_tier(_same_program(call))
 
 

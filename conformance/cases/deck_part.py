@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from lossproof.adapters.protocol import DTYPES, OPS, Problem
 from lossproof.cases.families import FAMILIES
+from lossproof.cases.known_calls import KnownCalls
 from lossproof.cases.picker import SeededPicker
 
 # The version of the deck: another one draws other calls. Records hold it, and a digest of the ids besides.
@@ -43,7 +44,7 @@ class Strands(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class DeckPart:
     """The seed of a deck's draws, and the ops, dtypes, families and strands that are kept of it; by default the whole
-    deck.
+    deck. Of calls that are ``known`` no numbers are drawn.
 
     What is drawn for a call depends on the seed and the call alone: a part holds the very calls that the whole has.
     """
@@ -53,6 +54,7 @@ class DeckPart:
     dtypes: Collection[str] = DTYPES
     families: Collection[str] = DRAWN
     strands: Strands | None = None
+    known: KnownCalls | None = field(default=None, compare=False, repr=False)
 
     def keeps(self, op: str, family: str, dtype: str, shape: tuple[int, ...], axis: int = -1) -> bool:
         """Say whether a call is in this part, before it is drawn."""

@@ -17,16 +17,21 @@ from lossproof.core.recipe import Recipe, outline_of, size
 _LARGE = 1 << 15
 
 
-def drawn(make: Callable[[], Call]) -> Call:
-    """Return the call that ``make`` makes, the same one each time.
+def drawn(part: DeckPart, make: Callable[[], Call]) -> Call:
+    """Return the call that ``make`` makes of a part of a deck, the same one each time.
 
     What it holds of a large problem is its outline, and how to make it again.
     """
+    if part.known is not None:
+        return part.known.drawn(make, _is_held)
     call = make()
-    p = call.problem
-    if size(p) < _LARGE:
+    if _is_held(call):
         return call
-    return replace(call, source=Recipe(lambda: make().problem, outline_of(p), call.content))
+    return replace(call, source=Recipe(lambda: make().problem, outline_of(call.problem), call.content))
+
+
+def _is_held(call: Call) -> bool:
+    return size(call.problem) < _LARGE
 
 
 def family_call(

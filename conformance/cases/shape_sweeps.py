@@ -54,7 +54,7 @@ def sweep_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
         f, k = FAMILIES[name], shape[signature.axis]
         if f.needs(math.prod(shape) // k, k) and part.keeps(signature.op, name, dtype, shape, signature.axis):
             key, tier = ("sweep", name, shape, signature.key), _tier(signature, shape, dtype)
-            yield drawn(partial(family_call, part, f, signature, shape=shape, dtype=dtype, key=key, tier=tier))
+            yield drawn(part, partial(family_call, part, f, signature, shape=shape, dtype=dtype, key=key, tier=tier))
     yield from (call for call in _empty(dtype) if part.has(call.outline, call.family))
 
 

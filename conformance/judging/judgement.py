@@ -85,6 +85,10 @@ class Keys:
         self._engine = engine
         self._declarations: dict[str, bytes] = {}
 
+    def of_name(self, name: str) -> bytes:
+        """The key of what is no judgement, and has a name."""
+        return hashlib.sha256(self._engine + name.encode()).digest()
+
     def of_call(self, call: Call) -> bytes:
         """The part of a key that is the call's; all targets share it."""
         h = hashlib.sha256(self._engine)

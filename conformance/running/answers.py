@@ -15,7 +15,7 @@ from lossproof.running.slots import Slots
 from lossproof.targets.target import Target
 
 # Bytes of answers that may wait for the judge.
-MOST_WAITING = 1 << 25
+MOST_WAITING = 1 << 23
 _SMALL = 1 << 12
 
 

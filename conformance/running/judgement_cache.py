@@ -48,7 +48,8 @@ class Kept:
 class JudgementCache:
     """A store of judgements for one run; ``seed`` chooses the sample that is judged again.
 
-    ``taken`` counts the observations that came from the store, ``again`` the judgements of it that were made again.
+    ``taken`` counts the observations that came from the store, ``again`` the judgements of it that were made again;
+    ``trouble`` says what is wrong with what it has of decks.
     """
 
     store: JudgementStore
@@ -56,6 +57,7 @@ class JudgementCache:
     seed: int = field(default_factory=lambda: secrets.randbits(64))
     taken: int = 0
     again: int = 0
+    trouble: str = ""
     _distrusted: bool = False
 
     def get(self, keys: Sequence[bytes]) -> dict[bytes, Kept]:
@@ -83,6 +85,20 @@ class JudgementCache:
             f"the cache of judgements is wrong: {wrong} when the same answer is judged again; "
             "clear it with lossproof cache --clear, and report this"
         )
+
+    def recall(self, name: str) -> str:
+        """Return the text that is remembered under a name, of a deck and its large calls; empty where there is none."""
+        key = self.keys.of_name(name)
+        return "" if self._distrusted else self.store.get([key]).get(key, "")
+
+    def remember(self, name: str, text: str) -> None:
+        """Keep a text under a name."""
+        self.store.put(self.keys.of_name(name), text)
+
+    def distrust(self, trouble: str) -> None:
+        """Hear that what was recalled is wrong. Nothing is taken from the store any more."""
+        self._distrusted = True
+        self.trouble = f"the cache of decks is wrong: {trouble}; clear it with lossproof cache --clear, and report this"
 
     def flush(self) -> None:
         """Write what was judged, so that other processes find it."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from lossproof import __version__
+from lossproof.cases.known_calls import Memory
 from lossproof.cases.shard import UNDIVIDED, Shard
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
@@ -282,15 +283,16 @@ def opened(
     started = ", ".join(names) or "every installed target"
     drawn = f"the cases of {deck.cases} are read" if deck.cases else f"the {deck.size} deck is drawn"
     tell(f"lossproof {__version__}: starting {started}; {drawn}")
-    clock = Clock()
-    calls, targets = _drawn_and_started(names, deck, execution.processes, clock)
+    clock, cache = Clock(), judgement_cache.on_this_machine(wanted=execution.cache)
+    calls, targets = _drawn_and_started(names, deck, execution.processes, clock, cache)
+    if cache is not None and cache.trouble:
+        tell(cache.trouble)
     tell(f"{len(calls)} calls for {', '.join(t.name for t in targets)}")
     try:
         book, head = rules.book(targets, calls), record_header(targets, calls, deck)
     except BaseException:
         selection.close(targets)
         raise
-    cache = judgement_cache.on_this_machine(wanted=execution.cache)
     kernels = deck.kernels if execution.times_kernels else ()
     source = Live(targets, calls, execution.jobs, clock=clock, cache=cache, kernels=kernels)
     return Session(
@@ -306,18 +308,18 @@ def opened(
 
 
 def _drawn_and_started(
-    names: Sequence[str], deck: DeckOptions, processes: Processes | None, clock: Clock
+    names: Sequence[str], deck: DeckOptions, processes: Processes | None, clock: Clock, memory: Memory | None
 ) -> tuple[list[Call], list[Target]]:
     """The calls and the targets: processes start while the deck is drawn."""
     if processes is None:
         with clock.phase("deck"):
-            calls = deck.calls()
+            calls = deck.calls(memory)
         return calls, selection.choose_targets(names)
     with ThreadPoolExecutor(1) as pool:
         started = pool.submit(selection.choose_targets, names, processes)
         try:
             with clock.phase("deck"):
-                calls = deck.calls()
+                calls = deck.calls(memory)
         except BaseException:
             if started.exception() is None:
                 selection.close(started.result())

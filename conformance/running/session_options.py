@@ -10,6 +10,7 @@ from lossproof.adapters.protocol import DTYPES, OPS
 from lossproof.cases import kept_calls
 from lossproof.cases.catalogue import check_names, divide, select
 from lossproof.cases.chosen_ids import chosen, drawn_for
+from lossproof.cases.known_calls import Memory
 from lossproof.cases.shard import UNDIVIDED, Division, Shard
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
@@ -64,9 +65,11 @@ class DeckOptions:
         read."""
         return peer_calls(self.cases) if self.cases else None
 
-    def calls(self) -> list[Call]:
-        """The calls of the shard, in order. Raises :class:`UsageError` for unknown names, and for ids that no call
-        has."""
+    def calls(self, memory: Memory | None = None) -> list[Call]:
+        """The calls of the shard, in order; a ``memory`` saves drawing the numbers of large ones.
+
+        Raises :class:`UsageError` for unknown names, and for ids that no call has.
+        """
         kept = kept_calls.load_calls(self.kept)
         if self.peer is not None:
             return self._of_peer(self.peer, kept)
@@ -75,7 +78,7 @@ class DeckOptions:
         ops, dtypes = self.ops, self.dtypes
         if not ops and not dtypes and not kept and division is None:
             ops, dtypes = drawn_for(self.ids)
-        drawn = select(self.size, self.seed, ops, dtypes, self.families, division=division, index=index)
+        drawn = select(self.size, self.seed, ops, dtypes, self.families, division=division, index=index, memory=memory)
         more = (call for call in kept if division is None or division.part_of(call) == index)
         calls = kept_calls.along(drawn, more)
         return chosen(calls, self.ids, self.excluded, whole=division is None) if self.ids or self.excluded else calls

@@ -348,3 +348,22 @@ def test_the_verdict_of_a_run_does_not_hang_on_the_store(tmp_path: Path) -> None
     broken = cache(tmp_path)
     assert broken.store.trouble
     assert observed(Off(), broken, FEW) == plain
+
+
+def test_what_is_remembered_of_decks_is_the_engine_s_own(tmp_path: Path) -> None:
+    one = cache(tmp_path)
+    one.remember("the deck", "a text")
+    assert one.recall("the deck") == "a text"
+    assert one.recall("another deck") == ""
+    one.flush()
+    assert cache(tmp_path).recall("the deck") == "a text"
+    assert cache(tmp_path, engine=b"another").recall("the deck") == ""
+
+
+def test_after_a_wrong_deck_nothing_is_taken(tmp_path: Path) -> None:
+    one = cache(tmp_path)
+    one.put(b"key", "text")
+    one.distrust("of call 3 it has A, and drawn is B")
+    assert one.get([b"key"]) == {}
+    assert "of call 3" in one.trouble
+    assert "lossproof cache --clear" in one.trouble

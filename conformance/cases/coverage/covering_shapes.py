@@ -138,7 +138,7 @@ def covering_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
                         key=("covering", name, place.shape, signature.key, gradient),
                         tier=tier if gradient or len(wanted) == 1 else "full",
                     )
-                    yield drawn(partial(_with_last_label, make, gradient=gradient))
+                    yield drawn(part, partial(_with_last_label, make, gradient=gradient))
 
 
 def _empty(dtype: str, part: DeckPart) -> Iterator[Call]:
@@ -164,7 +164,7 @@ def _special(dtype: str, part: DeckPart) -> Iterator[Call]:
             if (op != "nll_loss" or f.log_probs) and part.keeps(op, name, dtype, _TWO_TILES, place.axis):
                 key = ("covering", name, _TWO_TILES, signature.key)
                 make = partial(family_call, part, f, signature, shape=_TWO_TILES, dtype=dtype, key=key, tier="free")
-                yield drawn(partial(_with_last_label, make))
+                yield drawn(part, partial(_with_last_label, make))
 
 
 def _elsewhere(op: str, turn: int, dtype: str, place: CoveringPlace, part: DeckPart) -> Iterator[Call]:
@@ -179,7 +179,7 @@ def _elsewhere(op: str, turn: int, dtype: str, place: CoveringPlace, part: DeckP
     signature = _signature(op, turn, few)
     if part.keeps(op, _PLAIN, dtype, shape, axis):
         key, f = ("covering", _PLAIN, shape, signature.key), FAMILIES[_PLAIN]
-        yield drawn(partial(family_call, part, f, signature, shape=shape, dtype=dtype, key=key, tier="free"))
+        yield drawn(part, partial(family_call, part, f, signature, shape=shape, dtype=dtype, key=key, tier="free"))
 
 
 def _with_last_label(make: Callable[[], Call], *, gradient: bool = True) -> Call:

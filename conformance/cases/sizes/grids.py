@@ -58,7 +58,7 @@ def grid_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
     # With a gradient in one format; values in one of 16 bits, if its range has their sum.
     asked = dtype == WHOLE_IN or (FORMATS[dtype].is_narrow and FORMATS[dtype].max > 2 * _IMAGE)
     if asked and part.keeps("nll_loss", _LOSS_FAMILY, dtype, (1, 2, _IMAGE), 1):
-        yield drawn(partial(_image, part, dtype))
+        yield drawn(part, partial(_image, part, dtype))
 
 
 def rows_of_a_block(k: int) -> int:
@@ -79,7 +79,7 @@ def _bytes(dtype: str) -> int:
 def _rows(part: DeckPart, dtype: str, op: str, shape: tuple[int, ...], says: str, *, axis: int = -1) -> Iterator[Call]:
     """One call, if the part keeps it."""
     if part.keeps(op, _FAMILY, dtype, shape, axis):
-        yield drawn(partial(_row_call, part, dtype, op, shape, says, axis))
+        yield drawn(part, partial(_row_call, part, dtype, op, shape, says, axis))
 
 
 def _row_call(part: DeckPart, dtype: str, op: str, shape: tuple[int, ...], says: str, axis: int) -> Call:

@@ -39,24 +39,26 @@ def tall_batch_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
             alone = n == _TALLEST[-1] and (i + turn) % 2 == 1
             shape = (n, 3 if n in _TALL else 2)
             if part.keeps(op, _FAMILY, dtype, shape):
-                yield drawn(partial(_call, part, dtype, op, shape, reduction, "tall batch", gradient=not alone))
+                yield drawn(part, partial(_call, part, dtype, op, shape, reduction, "tall batch", gradient=not alone))
         if op not in LOSSES:
             continue
         for j, n in enumerate(_PADDED):
             reduction = "none" if (i + j + turn) % 4 == 0 else "mean"
             dense = (j + turn) % 3 == 0
             if part.keeps(op, _FAMILY, dtype, (n, 3)):
-                yield drawn(partial(_call, part, dtype, op, (n, 3), reduction, "padded batch", probabilities=dense))
+                yield drawn(
+                    part, partial(_call, part, dtype, op, (n, 3), reduction, "padded batch", probabilities=dense)
+                )
         for step in _STEPS:
             for reduction in ("mean", "sum"):
                 if part.keeps(op, _FAMILY, dtype, _STEPPED):
-                    yield drawn(partial(_stepped, part, dtype, op, step, reduction))
+                    yield drawn(part, partial(_stepped, part, dtype, op, step, reduction))
         # A kernel that adds samples of one position up one by one in the format stops counting at 2^precision.
         fmt = FORMATS[dtype]
         for k, reduction in ((2, "mean"), (2, "sum"), (3, "mean")) if fmt.is_narrow else ():
             n = max(_SAMPLES, 2 ** (fmt.precision + 1))
             if part.keeps(op, _FAMILY, dtype, (n, k, 1), axis=1):
-                yield drawn(partial(_call, part, dtype, op, (n, k, 1), reduction, "samples of one position"))
+                yield drawn(part, partial(_call, part, dtype, op, (n, k, 1), reduction, "samples of one position"))
 
 
 def _stepped(part: DeckPart, dtype: str, op: str, step: int, reduction: str) -> Call:

@@ -132,7 +132,7 @@ def _drawn(
 ) -> Iterator[Call]:
     """One call, if the part keeps it."""
     if part.keeps(op, family, dtype, shape):
-        yield drawn(partial(_call, part, dtype, op, family, shape, logits, says, **options))
+        yield drawn(part, partial(_call, part, dtype, op, family, shape, logits, says, **options))
 
 
 def _call(
