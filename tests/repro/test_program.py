@@ -49,6 +49,9 @@ BY_HAND = {
     *("tensorflow_determinism_convention", "iree_vulkan_column_softmax"),
     *("autograd_mean_gradient", "openvino_infinity_mixed", "optax_infinity_mixed", "ggml_strides_of_one"),
 }
+# What OpenVINO rounds differs between processors, and with it what is left of inputs that are simplified: another one
+# writes another program of the same defect.
+BY_PROCESSOR = {"keras_openvino_float64", "keras_openvino_truncates"}
 BUILT = functools.cache(catalogue.select)
 PROCESSES = selection.PROCESSES
 CHOOSE, CLOSE = selection.choose_targets, selection.close
@@ -132,6 +135,9 @@ def test_the_scripts_of_findings_are_written_by_the_command(
     assert result.exit_code == 0, result.output
     assert "does not show" not in result.output
     made = (tmp_path / "again.py").read_text("utf-8")
+    if path.stem in BY_PROCESSOR:
+        assert subprocess.run([sys.executable, tmp_path / "again.py"], check=False).returncode == 1
+        return
     # The builds of a release have names, and its companions versions, of their own.
     assert without_versions(made) == without_versions(text)
 
