@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -52,16 +54,40 @@ def test_the_entry_point_is_that_of_the_adopter() -> None:
     assert tomllib.loads(text)["project"]["entry-points"] == adopter["project"]["entry-points"]
 
 
+UPGRADE = (ROOT / "docs" / "upgrade.md").read_text(encoding="utf-8")
+# The row of NumPy in its table: the sides, and how many outputs each of them has.
+_ROW = re.compile(r"^\| `(numpy==\S+) (numpy==\S+)` \| [^|]*, (\d+ \d+) outputs on each side \|", re.M)
+
+
+def row_of_numpy() -> tuple[str, str, int]:
+    (row,) = _ROW.findall(UPGRADE)
+    return row[0], row[1], int(row[2].replace(" ", ""))
+
+
+def test_pages_say_how_many_outputs_the_deck_has() -> None:
+    """The board of the day has judged the same deck, whose outputs do not depend on the processor."""
+    several = json.loads((ROOT / "docs" / "board" / "board.json").read_text("utf-8"))["implementations"]
+    (outputs,) = (r["outputs"] for r in several if r["name"] == "numpy" and r["deck"] == "default")
+    assert row_of_numpy()[2] == outputs
+    hour = (ROOT / "docs" / "first-hour.md").read_text("utf-8")
+    assert f"{outputs:,} outputs".replace(",", " ") in hour
+
+
 @pytest.mark.manual
 def test_kept_records_of_an_upgrade_are_compared_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """docs/upgrade.md: what ``--keep`` writes is what diff and report read."""
+    """docs/upgrade.md: what ``--keep`` writes is what diff and report read, and NumPy's row of the table holds: all is
+    within the bound. How many results differ in bits depends on the processor."""
     monkeypatch.setenv("LOSSPROOF_HOME", str(tmp_path / "home"))
-    sides = ("numpy==1.26.4", "numpy==2.4.6", "--deck", "smoke", "--op", "softmax")
-    done = cli("upgrade", *sides, "--keep", "kept", folder=tmp_path)
+    before, after, outputs = row_of_numpy()
+    done = cli("upgrade", before, after, "--keep", "kept", folder=tmp_path)
     assert done.returncode == 0, done.stderr
+    last = done.stdout.splitlines()[-1]
+    same, other = re.findall(r"compared, (\d+) unchanged, (\d+) differ in bits\)$", last)[0]
+    assert last.startswith(f"OK ({outputs} outputs compared, ")
+    assert int(same) + int(other) == outputs
     records = ("kept/before.jsonl", "kept/after.jsonl")
     again = cli("diff", *records, folder=tmp_path)
-    assert again.stdout.splitlines()[-1] == done.stdout.splitlines()[-1]
+    assert again.stdout.splitlines()[-1] == last
     page = cli("report", *records, "-o", "changes.html", "--no-programs", folder=tmp_path)
     assert page.returncode == 0, page.stderr
     assert (tmp_path / "changes.html").is_file()

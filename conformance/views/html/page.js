@@ -186,7 +186,8 @@
     limit = STEP;
     const observations = list();
     keep();
-    $("hits").value = `${observations} observations, ${cards} findings`;
+    const several = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+    $("hits").value = `${several(observations, "observation")}, ${several(cards, "finding")}`;
     if (!queued) {
       queued = true;
       requestAnimationFrame(() => setTimeout(() => { queued = false; plot(); }));

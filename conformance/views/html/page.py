@@ -165,7 +165,8 @@ def _values(run: Run) -> dict[str, Any]:
         "classes_known": run.collected.accuracy.classes_known,
         "swept": bool(run.collected.errors.worst),
         "grown": bool(run.collected.memory.taken),
-        "status": "; ".join([*([f"{bad} outputs fail"] if bad else []), *nothing]) or "No unexplained failure",
+        "status": "; ".join([*([f"{bad} output{'s fail' if bad > 1 else ' fails'}"] if bad else []), *nothing])
+        or "No unexplained failure",
         "about": about,
         "sections": [*_SECTIONS[:1], *([("changes", "Changes")] if run.diff else []), *_SECTIONS[1:]],
         "total": sum(n for v, n in summary.total.items() if v != "unsupported"),
@@ -192,6 +193,10 @@ def _values(run: Run) -> dict[str, Any]:
         "kernels": kernel_section(of_clock(run.end), shown_names(header)),
         "suite": __version__,
     }
+
+
+def _failed(count: int) -> str:
+    return f"{count} outputs fail" if count > 1 else "1 output fails"
 
 
 def _circumstances(run: Run) -> list[str]:
