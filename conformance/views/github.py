@@ -14,7 +14,8 @@ from lossproof.core.errors import UsageError
 from lossproof.core.json_text import whole_text
 from lossproof.core.observation import VERDICTS, Observation
 from lossproof.running.session import Ended
-from lossproof.views.markdown import literal
+from lossproof.views.circumstances import asked, circumstances
+from lossproof.views.markdown import code, literal
 from lossproof.views.shown_names import shown_names
 
 # GitHub shows ten annotations of a step.
@@ -65,6 +66,9 @@ def job_summary(run: Ended) -> Iterator[str]:
     yield ""
     counts = ", ".join(f"{s.total[v]} {literal(v)}" for v in VERDICTS if s.total[v])
     yield f"{literal(names)}: {sum(s.total.values())} outputs: {counts}"
+    if run.header.get("suite"):
+        yield ""
+        yield literal("; ".join([asked(run.header), *circumstances(run.header)]))
     shown = [v for v in VERDICTS if s.total[v]]
     yield ""
     yield _row(["target", "op", "dtype", *shown, "worst share", "profile"])
@@ -83,10 +87,12 @@ def job_summary(run: Ended) -> Iterator[str]:
             # sanity check: a group has at least one member
             assert group.worst is not None
             where = literal(f"{target} {op} {dtype} {family} {output}")
-            yield f"- **{where}**: {group.count} of {group.given}. {literal(group.worst.message)}"
-            yield f"  {literal(command('repro', group.worst.id, target, **recorded_place(run.header)))}"
+            # A line of its own for what is copied.
+            yield f"- **{where}**: {group.count} of {group.given}. {literal(group.worst.message)}\\"
+            yield f"  {code(command('repro', group.worst.id, target, **recorded_place(run.header)))}"
         if len(ranked) > GROUPS:
-            yield f"- ... and {len(ranked) - GROUPS} more groups"
+            more = len(ranked) - GROUPS
+            yield f"- ... and {more} more group{'s' * (more != 1)}"
     if run.book.waived:
         yield ""
         yield "### Known deviations"

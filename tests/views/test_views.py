@@ -23,6 +23,7 @@ from lossproof.running.session import Ended
 from lossproof.running.summary import Summary
 from lossproof.views.github import ANNOTATIONS, commands, job_summary
 from lossproof.views.junit import MESSAGES, JunitView
+from lossproof.views.markdown import code
 from lossproof.views.terminal import console
 from tests.support.views import python
 
@@ -104,6 +105,7 @@ def test_the_github_summary_is_appended_to(tmp_path: Path) -> None:
     assert text.startswith("before\n## lossproof: ")
     assert "### Failures" in text
     assert "| softmax | float32 |" in text
+    assert re.search(r"^deck smoke \(version \d+, seed 0\); lossproof \S+, .*numpy \S+", text, re.M)
     errors = [line for line in result.stderr.splitlines() if line.startswith("::error ")]
     # GitHub shows ten of a step.
     assert 1 < len(errors) <= ANNOTATIONS == 10
@@ -130,8 +132,18 @@ def test_a_target_s_words_are_neither_commands_nor_markup() -> None:
         assert "100%25" in line
     text = "\n".join(job_summary(run))
     assert "<b>" not in text.replace("\\<b\\>", "")
-    assert "`" not in text.replace("\\`", "")
+    # Code is the command of each group alone.
+    spans = re.findall(r"^  `([^`\n]+)`$", text, re.MULTILINE)
+    assert spans
+    assert all(span.startswith("lossproof repro softmax/") for span in spans)
+    assert text.replace("\\`", "").count("`") == 2 * len(spans)
     assert not re.search("^::", text, re.MULTILINE)
+
+
+def test_code_is_in_more_backticks_than_it_has() -> None:
+    assert code("a b") == "`a b`"
+    assert code("a ``b`` `c` d") == "```a ``b`` `c` d```"
+    assert code("`a`\nb") == "`` `a` b ``"
 
 
 def test_json_is_all_of_standard_output() -> None:

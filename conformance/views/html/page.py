@@ -24,6 +24,7 @@ from lossproof.records.waivers import Book, verdict
 from lossproof.running.summary import FindingGroup, GroupKey, Summary, behaviours
 from lossproof.running.withheld import withheld_text
 from lossproof.views.board.convention_titles import convention_title
+from lossproof.views.circumstances import asked, circumstances
 from lossproof.views.diff_tables import Section, in_one_line, preface, sections
 from lossproof.views.html.accuracy import EDGES
 from lossproof.views.html.collect import Collected, Waived
@@ -152,9 +153,7 @@ def _values(run: Run) -> dict[str, Any]:
     shown_columns = columns(summary, targets, run.earlier, pairs, adapters)
     compared = f"{run.diff.facts.before} and {run.diff.facts.after}" if run.diff else ""
     heading = f"What changed: {compared}" if run.diff else f"Conformance of {', '.join(header.get('targets', {}))}"
-    deck = header.get("deck", {})
-    about = [f"deck {deck.get('size')} (version {deck.get('version')}, seed {deck.get('seed')})"]
-    about += _circumstances(run)
+    about = [asked(header), *([run.date] if run.date else []), *circumstances(header)]
     about += [] if run.end is not None else ["cut short: the run did not come to its end"]
     about += [f"only {k} {', '.join(v)}" for k, v in header.get("filters", {}).items()]
     about += [text] if (text := withheld_text(header)) else []
@@ -197,19 +196,6 @@ def _values(run: Run) -> dict[str, Any]:
 
 def _failed(count: int) -> str:
     return f"{count} outputs fail" if count > 1 else "1 output fails"
-
-
-def _circumstances(run: Run) -> list[str]:
-    """When, with which versions and on which processor it was run, as far as the record says."""
-    header = run.header
-    versions = {
-        f"{name} {version}"
-        for facts in header.get("targets", {}).values()
-        for name, version in facts.get("versions", {}).items()
-    }
-    processor = str((header.get("cpu") or {}).get("model") or "")
-    suite = f"lossproof {header.get('suite')}"
-    return [text for text in (run.date, ", ".join([suite, *sorted(versions)]), processor) if text]
 
 
 def _targets(run: Run) -> list[str]:
