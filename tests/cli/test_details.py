@@ -10,13 +10,14 @@ import sqlite3
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Capabilities, Description
-from lossproof.cli.commands import check, detached, giant, offers, repro, run, soak, upgrade
+from lossproof.cli.commands import cases, check, detached, giant, offers, repro, run, soak, upgrade
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.functions.declaration import Declaration
@@ -332,3 +333,11 @@ def test_drafts_without_faults_are_a_success(tmp_path: Path) -> None:
 def test_targets_are_listed_with_success() -> None:
     assert lossproof("targets").exit_code == 0
     assert selection.PROCESSES is not None
+
+
+def test_cases_without_answers_judge_a_target_and_are_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = SimpleNamespace(named={"one": "id"}, notes=lambda: ["1 case"], answers={}, calls=[])
+    monkeypatch.setattr(cases, "peer_calls", lambda source: peer)
+    listed, told = lossproof("cases", "opinfo", "--list"), lossproof("cases", "opinfo")
+    assert (listed.exit_code, listed.stdout, told.exit_code, told.stdout) == (0, "one  id\n", 0, "1 case\n")
+    assert "without answers; lossproof run TARGET --cases opinfo judges" in told.stderr
