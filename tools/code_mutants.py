@@ -42,6 +42,12 @@ class CodeMutant:
     operator: str
     text: str
 
+    def shows_at_import(self, root: Path) -> bool:
+        """Whether its lines are run by an import: those of no function's body."""
+        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+        nodes = [n for n in ast.walk(ast.parse((root / self.path).read_text("utf-8"))) if isinstance(n, functions)]
+        return not any(n.body[0].lineno <= self.first <= (n.end_lineno or 0) for n in nodes)
+
     def change(self, root: Path) -> str:
         """The lines that go, after ``-``, and those that come, after ``+``."""
         old = (root / self.path).read_text("utf-8").splitlines()

@@ -35,14 +35,14 @@ class Covering:
     lines: Mapping[str, Mapping[int, frozenset[str]]]
     seconds: Mapping[str, float]
 
-    def of(self, path: str, first: int, last: int, most: float) -> list[str]:
+    def of(self, path: str, first: int, last: int, most: float, *, imported: bool = False) -> list[str]:
         """The tests that run one of some lines of a module, cheap ones first, until they take ``most`` seconds.
 
-        Lines that only an import runs are any test's that runs something else of the module.
+        Lines that only an import runs, or that are ``imported``, are any test's that runs something else of the module.
         """
         by_line = self.lines.get(path, {})
         found = {test for number in range(first, last + 1) for test in by_line.get(number, ())}
-        if not found:
+        if imported or not found:
             found = {test for tests in by_line.values() for test in tests}
         chosen: list[str] = []
         spent = 0.0

@@ -175,7 +175,9 @@ class Loop:
             if before:
                 self.results.append(before)
                 continue
-            tests = [t for t in self.covering.of(mutant.path, mutant.first, mutant.last, MOST) if t in items]
+            imported = mutant.shows_at_import(ROOT)
+            covering = self.covering.of(mutant.path, mutant.first, mutant.last, MOST, imported=imported)
+            tests = [t for t in covering if t in items]
             if part_of(mutant.path) == "command line":
                 tests = list(dict.fromkeys([*(t for t in items if t.startswith(OF_OPTIONS)), *tests]))
             limit = 120 + 40 * sum(self.covering.seconds.get(t, 0.0) for t in tests)

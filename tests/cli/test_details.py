@@ -90,7 +90,9 @@ def test_the_cache_says_how_much_of_it_there_is(tmp_path: Path, monkeypatch: pyt
     store_ = judgement_store.JudgementStore(tmp_path / "judgements.sqlite")
     store_.put(b"sixteen bytes ok", "verdict")
     store_.close()
-    said = lossproof("cache").stdout
+    shown = lossproof("cache")
+    assert shown.exit_code == 0
+    said = shown.stdout
     assert f"judgements of 1 answers, 0.0 of at most {judgement_store.MOST_BYTES // MIB} MiB, the oldest used" in said
     compiled = compiler.folders() / "any"
     compiled.mkdir(parents=True)
@@ -328,6 +330,11 @@ def test_drafts_without_faults_are_a_success(tmp_path: Path) -> None:
     result = lossproof("waive", str(tmp_path / "r.jsonl"))
     assert (result.exit_code, result.stdout.count("[[waiver]]")) == (0, 1), result.output
     assert result.stdout == result.stdout.rstrip("\n") + "\n"
+    assert result.stderr == "lossproof: 1 entry for 2 failures; each waits for its reason and its issue\n"
+    with Writer(tmp_path / "none.jsonl", {"deck": {"size": "smoke"}, "targets": {"numpy": TARGET}}) as writer:
+        writer.end({})
+    nothing = lossproof("waive", str(tmp_path / "none.jsonl")).stderr
+    assert nothing == "lossproof: no failure that a waiver could speak of, and none does\n"
 
 
 def test_targets_are_listed_with_success() -> None:

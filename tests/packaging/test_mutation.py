@@ -78,6 +78,8 @@ def test_the_cheapest_tests_of_a_line_come_first_and_few_that_are_dear() -> None
     assert covering.of("a.py", 3, 4, most=8.0) == ["cheap", "other"]
     assert covering.of("a.py", 9, 9, most=100.0) == ["cheap", "other", "dear"], "what only an import runs"
     assert covering.of("b.py", 1, 1, most=100.0) == []
+    assert covering.of("a.py", 4, 4, most=100.0) == ["other"]
+    assert covering.of("a.py", 4, 4, most=100.0, imported=True) == ["cheap", "other", "dear"]
 
 
 def test_explained_survivors_are_of_lines_that_are_there() -> None:
@@ -92,9 +94,19 @@ def test_explained_survivors_are_of_lines_that_are_there() -> None:
 def test_mutants_compile_and_change_what_is_seen() -> None:
     code_mutants = pytest.importorskip("tools.code_mutants", reason="needs cosmic-ray", exc_type=ImportError)
     found = code_mutants.sample(ROOT, ["conformance/records/filters.py"], 12, 0)
-    assert len({(m.first, m.operator) for m in found}) == 12
+    assert len({m.text for m in found}) == 12
     assert found == code_mutants.sample(ROOT, ["conformance/records/filters.py"], 12, 0)
     for mutant in found:
         compile(mutant.text, mutant.path, "exec")
         assert mutant.change(ROOT)
         assert "Sequence" not in mutant.change(ROOT), "an annotation"
+
+
+def test_what_an_import_runs_is_told_from_the_body_of_a_function(tmp_path: Path) -> None:
+    code_mutants = pytest.importorskip("tools.code_mutants", reason="needs cosmic-ray", exc_type=ImportError)
+    (tmp_path / "some.py").write_text(BEFORE)
+    lines = {"LIMIT = 3": True, "@decorated": True, "return lambda": False, "n=1": True, "self.n = n": False}
+    for text, imported in lines.items():
+        (number,) = [i for i, line in enumerate(BEFORE.splitlines(), 1) if text in line]
+        mutant = code_mutants.CodeMutant("some.py", number, number, "", "")
+        assert mutant.shows_at_import(tmp_path) is imported, text

@@ -46,7 +46,7 @@ def _said(found: Drafts, to: str | None) -> str:
         text = "no failure that a waiver could speak of, and none does"
     else:
         where = f" in {to}" if to else ""
-        text = (
-            f"{len(found.drafts)} entries for {found.failures} failures{where}; each waits for its reason and its issue"
-        )
+        entries = f"{len(found.drafts)} {'entry' if len(found.drafts) == 1 else 'entries'}"
+        failures = f"{found.failures} failure{'s' * (found.failures != 1)}"
+        text = f"{entries} for {failures}{where}; each waits for its reason and its issue"
     return f"lossproof: {text}" + (f"; {found.faults} faults that no waiver may hide" if found.faults else "")
