@@ -50,6 +50,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 TESTS = (
     *("records", "views", "targets/test_environments.py", "targets/test_packages.py", "cli/test_commands.py"),
     *(
+        "cli/test_cases.py",
         "cli/test_help.py",
         "cli/test_details.py",
         "cli/test_selecting.py",
@@ -282,6 +283,19 @@ def table(results: Sequence[Result], places: Mapping[str, int]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def run_was(options: argparse.Namespace, results: Sequence[Result], covering: covering_tests.Covering) -> str:
+    """What was run, in a sentence that stands over its table."""
+    only = [*(f"--part '{p}'" for p in options.part or ()), *([f"--module {options.module}"] if options.module else [])]
+    only += [f"--tests {t}" for t in options.tests or ()]
+    command = " ".join(["python -m tools.mutation", f"--sample {options.sample} --seed {options.seed}", *only])
+    operators = len({r.mutant.operator for r in results})
+    several = len({t.partition("::")[0] for t in covering.seconds})
+    return (
+        f"`{command}` of {time.strftime('%Y-%m-%d')}: {len(results)} mutants by {operators} operators, put to "
+        f"{len(covering.seconds)} tests in {several} files."
+    )
+
+
 def _show(result: Result) -> None:
     m = result.mutant
     print(
@@ -324,7 +338,7 @@ def main() -> int:
     results = judge(tree, mutants, covering, covering_tests.files(tree, tests), options.folder.resolve())
     print(table(results, places), end="")
     if options.write:
-        said = f"{len(results)} mutants, seed {options.seed}:\n\n{table(results, places)}"
+        said = f"{run_was(options, results, covering)}\n\n{table(results, places)}"
         PAGE.write_text(_MARKS.sub(lambda m: m[1] + said + m[2], PAGE.read_text("utf-8")), "utf-8")
     return int(any(not r.killed and not explanation(r.mutant) for r in results))
 

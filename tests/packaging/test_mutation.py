@@ -93,9 +93,9 @@ def test_explained_survivors_are_of_lines_that_are_there() -> None:
 
 def test_mutants_compile_and_change_what_is_seen() -> None:
     code_mutants = pytest.importorskip("tools.code_mutants", reason="needs cosmic-ray", exc_type=ImportError)
-    found = code_mutants.sample(ROOT, ["conformance/records/filters.py"], 12, 0)
-    assert len({m.text for m in found}) == 12
-    assert found == code_mutants.sample(ROOT, ["conformance/records/filters.py"], 12, 0)
+    found = code_mutants.sample(ROOT, ["conformance/records/filters.py"], 9, 0)
+    assert len({m.text for m in found}) == 9
+    assert found == code_mutants.sample(ROOT, ["conformance/records/filters.py"], 9, 0)
     for mutant in found:
         compile(mutant.text, mutant.path, "exec")
         assert mutant.change(ROOT)

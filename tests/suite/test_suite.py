@@ -72,7 +72,7 @@ def test_a_target_that_is_not_installed_is_one_line_on_several_workers(tmp_path:
     """Only a worker can find that out, and none of its tests runs."""
     pytest.importorskip("xdist")
     site = install(tmp_path / "site")
-    result = python(*SUITE, "-q", "--lossproof-target", "ghost", "-n", "2", path=site, cwd=tmp_path)
+    result = python(*REPLAY, "-q", "--lossproof-target", "ghost", "-n", "2", path=site, cwd=tmp_path)
     assert result.returncode == 4, result.stdout
     said = [line for line in (result.stdout + result.stderr).splitlines() if "ghost" in line]
     assert len(said) == 1
