@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
@@ -24,8 +24,11 @@ _LENGTHS = struct.Struct(">IQ")
 _GREETING = 400
 HEAD = len(MAGIC) + _LENGTHS.size
 _CLASSES = {c.__name__: c for c in (Capabilities, Description, Giant, GiantOutcome, Outcome, Problem, Support, Tensor)}
+# Their fields, in order, with what these are by default.
+_FIELDS = {name: {f.name: f.default for f in fields(c)} for name, c in _CLASSES.items()}
 # Numbers and truth values; never objects.
 _KINDS = "fiub"
+_TO_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 Message = Dict[str, Any]
 
 
@@ -36,7 +39,7 @@ class WireError(Exception):
 def pack(message: Message) -> bytes:
     """Encode a message as a frame. Raises :class:`WireError` for a value that has no encoding."""
     arrays: List[np.ndarray] = []
-    text = json.dumps(_encode(message, arrays), allow_nan=False, separators=(",", ":")).encode("utf-8")
+    text = _TO_JSON.encode(_encode(message, arrays)).encode("utf-8")
     blobs = [np.ascontiguousarray(a) for a in arrays]
     size = sum(a.nbytes for a in blobs)
     # The bytes of an array may be gigabytes: they are copied once.
@@ -136,20 +139,23 @@ def _encode(value: Any, arrays: List[np.ndarray]) -> Any:
     name = type(value).__name__
     if _CLASSES.get(name) is not type(value):
         raise WireError("a value of type %s has no encoding" % name)
-    given = {f.name: getattr(value, f.name) for f in fields(value)}
-    if isinstance(value, Tensor):
-        # What an array library gives for no axes at all may be a number.
-        given["data"] = np.asarray(value.data)
-    # Defaults stay at home: a field that is not used need not be known on the other side.
-    used = {f.name: given[f.name] for f in fields(value) if not _is_default(given[f.name], f)}
-    return {"is": name, "fields": {k: _encode(v, arrays) for k, v in used.items()}}
+    used = {}
+    for field, default in _FIELDS[name].items():
+        given = getattr(value, field)
+        if isinstance(value, Tensor) and field == "data":
+            # What an array library gives for no axes at all may be a number.
+            given = np.asarray(given)
+        # Defaults stay at home: a field that is not used need not be known on the other side.
+        if not _is_default(given, default):
+            used[field] = _encode(given, arrays)
+    return {"is": name, "fields": used}
 
 
-def _is_default(value: Any, f: Any) -> bool:
-    if f.default is MISSING or isinstance(value, np.ndarray):
-        return False
+def _is_default(value: Any, default: Any) -> bool:
+    if value is default:
+        return True
     # -0.0 equals 0.0, and is another number.
-    return type(value) is type(f.default) and value == f.default and str(value) == str(f.default)
+    return type(value) is type(default) and bool(value == default) and str(value) == str(default)
 
 
 class _Blob:
@@ -190,7 +196,7 @@ def _decoded(value: Any, blob: _Blob) -> Any:
         return {_decoded(k, blob): _decoded(v, blob) for k, v in value["map"]}
     known = _CLASSES[value["is"]]
     given = {k: _decoded(v, blob) for k, v in value["fields"].items()}
-    unknown = sorted(set(given) - {f.name for f in fields(known)})
+    unknown = sorted(given.keys() - _FIELDS[value["is"]].keys())
     if unknown:
         names = ", ".join(unknown)
         raise ValueError("%s has no field %s here: the two sides are of different versions" % (known.__name__, names))
