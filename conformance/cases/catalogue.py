@@ -90,6 +90,7 @@ def _remembered(deck: str, part: DeckPart, memory: Memory) -> list[Call]:
         calls = deck_calls(deck, replace(part, known=known))
     if known.is_new:
         memory.remember(name, known.text)
+    memory.count(known.taken)
     return calls
 
 

@@ -38,6 +38,10 @@ class Memory(Protocol):
         """Keep a text."""
         ...
 
+    def count(self, calls: int) -> None:
+        """Hear how many calls were known by what was recalled."""
+        ...
+
     def distrust(self, trouble: str) -> None:
         """Hear that what was recalled is wrong."""
         ...
@@ -49,11 +53,15 @@ class WrongMemoryError(Exception):
 
 @dataclass
 class KnownCalls:
-    """The large calls of one part of a deck, as JSON texts by their places, of which some are checked, by ``seed``."""
+    """The large calls of one part of a deck, as JSON texts by their places, of which some are checked, by ``seed``.
+
+    ``taken`` counts those that were not drawn.
+    """
 
     texts: dict[int, str] = field(default_factory=dict)
     seed: int = field(default_factory=lambda: secrets.randbits(64))
     is_new: bool = False
+    taken: int = 0
     _place: int = 0
 
     @classmethod
@@ -73,6 +81,7 @@ class KnownCalls:
         known = self.texts.get(place)
         is_checked = (place + self.seed) % COMPARED == 0
         if known is not None and not is_checked:
+            self.taken += 1
             return call_of(known, make)
         call = make()
         text = None if holds(call) else text_of(call)

@@ -49,7 +49,7 @@ class JudgementCache:
     """A store of judgements for one run; ``seed`` chooses the sample that is judged again.
 
     ``taken`` counts the observations that came from the store, ``again`` the judgements of it that were made again;
-    ``trouble`` says what is wrong with what it has of decks.
+    ``known`` counts the calls of decks that were not drawn, ``trouble`` says what is wrong with what it has of decks.
     """
 
     store: JudgementStore
@@ -57,6 +57,7 @@ class JudgementCache:
     seed: int = field(default_factory=lambda: secrets.randbits(64))
     taken: int = 0
     again: int = 0
+    known: int = 0
     trouble: str = ""
     _distrusted: bool = False
 
@@ -94,6 +95,10 @@ class JudgementCache:
     def remember(self, name: str, text: str) -> None:
         """Keep a text under a name."""
         self.store.put(self.keys.of_name(name), text)
+
+    def count(self, calls: int) -> None:
+        """Hear how many calls of a deck were known by what was recalled."""
+        self.known += calls
 
     def distrust(self, trouble: str) -> None:
         """Hear that what was recalled is wrong. Nothing is taken from the store any more."""

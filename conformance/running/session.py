@@ -251,6 +251,7 @@ class Live:
             self.clock.close(self.targets)
             if self.cache is not None:
                 self.clock.cached, self.clock.checked = self.cache.taken, self.cache.again
+                self.clock.known = self.cache.known
                 self.cache.flush()
 
     def book_in_force(self, book: Book) -> Book:

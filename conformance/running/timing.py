@@ -26,9 +26,10 @@ class Clock:
     the targets, which threads do meanwhile.
 
     ``cached`` counts the observations that came from the cache of judgements, ``checked`` the judgements of it that
-    were made again. ``programs`` counts what was compiled, where the adapter counts; ``restarts`` how often its
-    processes were started again. ``uncompiled`` says why the judge did without a compiler, if it did. ``kernels`` are
-    the times of each target's kernels, see :mod:`lossproof.records.slowdowns`.
+    were made again, ``known`` the calls of the deck whose likeness came from there. ``programs`` counts what was
+    compiled, where the adapter counts; ``restarts`` how often its processes were started again. ``uncompiled`` says why
+    the judge did without a compiler, if it did. ``kernels`` are the times of each target's kernels, see
+    :mod:`lossproof.records.slowdowns`.
     """
 
     targets: dict[str, float] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Clock:
     record: float = 0.0
     cached: int = 0
     checked: int = 0
+    known: int = 0
     uncompiled: str = ""
     kernels: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     _seen: set[object] = field(default_factory=set, repr=False)

@@ -48,7 +48,8 @@ def time_rows(clock: Clock, names: Mapping[str, str]) -> Iterator[TimeRow]:
             parts.append(f"{clock.restarts[name]} restarts")
         yield names.get(name, name), f"{start + seconds:.1f}", _known(clock.processor, name), ", ".join(parts)
     for phase in _PHASES:
-        yield phase, f"{getattr(clock, phase):.1f}", _known(clock.phases, phase), ""
+        remark = f"{clock.known} large calls were known (lossproof cache)" if phase == "deck" and clock.known else ""
+        yield phase, f"{getattr(clock, phase):.1f}", _known(clock.phases, phase), remark
     yield "asking", "", _known(clock.phases, "asking"), "requests and answers, while the engine does something else"
     yield "waiting", f"{clock.waiting:.1f}", "", "for targets"
 
