@@ -338,5 +338,6 @@ def test_drafts_without_faults_are_a_success(tmp_path: Path) -> None:
 
 
 def test_targets_are_listed_with_success() -> None:
-    assert lossproof("targets").exit_code == 0
+    result = lossproof("targets")
+    assert (result.exit_code, "\ntfjs: a program; lossproof targets tfjs says" in result.stdout) == (0, True)
     assert selection.PROCESSES is not None

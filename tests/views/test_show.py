@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,18 @@ def test_unknown_waivers_are_named(run: tuple[str, str], tmp_path: Path) -> None
         for o in read:
             writer.write(o if o.verdict != "fail" else record.from_line(to_line(o) | {"waiver": "mine"}))
     assert "mine: " in lossproof("show", str(path)).stdout
+
+
+def test_a_part_of_a_record_calls_no_waiver_stale(run: tuple[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    torch = {"adapter": "torch", "device": "cpu", "mode": "eager", "versions": {"torch": "2.13.0"}}
+    read = record.read_record(run[0])
+    with record.Writer(path, {**read.header, "targets": {"torch": torch}}) as writer:
+        writer.write(replace(next(iter(read)), target="torch"))
+        writer.end({})
+    said = lossproof("show", str(path), "--op", "softmax").stdout
+    assert "1 of 1 observations" in said
+    assert "stale" not in said
 
 
 @pytest.mark.parametrize(
