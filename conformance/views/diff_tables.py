@@ -20,6 +20,15 @@ _TITLES = {
     "gone": "Gone cases",
     "new": "New cases",
 }
+# What one of them is called.
+_ONE = {
+    "regression": "regression",
+    "convention": "changed convention",
+    "behaviour": "changed error behaviour",
+    "fix": "fix",
+    "gone": "gone case",
+    "new": "new case",
+}
 
 
 @dataclass(frozen=True)
@@ -62,11 +71,13 @@ def preface(diff: Diff) -> list[str]:
 
 def in_one_line(diff: Diff) -> str:
     """Sum up the comparison in one line."""
-    counts = [f"{diff.counts[kind]} {_TITLES[kind].lower()}" for kind in _TITLES if diff.counts.get(kind)]
+    counts = [
+        f"{n} {_TITLES[kind].lower() if n > 1 else _ONE[kind]}" for kind in _TITLES if (n := diff.counts.get(kind))
+    ]
     if diff.bits:
-        counts.append(f"{diff.bits} differ in bits")
+        counts.append(f"{diff.bits} differ{'s' * (diff.bits == 1)} in bits")
     if diff.slower:
-        counts.append(f"{len(diff.slower)} slower kernels")
+        counts.append(f"{len(diff.slower)} slower kernel{'s' * (len(diff.slower) > 1)}")
     return f"{diff.compared} outputs compared, {diff.unchanged} unchanged" + "".join(f", {c}" for c in counts)
 
 
@@ -81,7 +92,7 @@ def _changes(diff: Diff, kind: str) -> Iterator[Section]:
     notes = [f"{g.first.target} {g.first.id}: {g.first.message or g.first.output}" for g in groups[:ROWS]]
     if len(groups) > ROWS:
         notes.append(f"... and {len(groups) - ROWS} more groups; --format json has them all")
-    title = f"{_TITLES[kind]}: {diff.counts[kind]} in {len(groups)} groups"
+    title = f"{_TITLES[kind]}: {diff.counts[kind]} in {len(groups)} group{'s' * (len(groups) > 1)}"
     yield Section(title, columns + states, rows, tuple(notes) if not one_sided or len(groups) > ROWS else ())
 
 

@@ -125,7 +125,7 @@ def test_a_comparison_shows_what_became_slower_and_fails_nothing(tmp_path: Path)
     assert shown.exit_code == 0
     assert "Kernels that became slower" in shown.output
     assert "10.0 times" in shown.output
-    assert "1 slower kernels" in shown.output.splitlines()[-1]
+    assert "1 slower kernel" in shown.output.splitlines()[-1]
     assert (
         "| t | softmax | float32 | 8x16384 | vjp |" in lossproof("diff", before, after, "--format", "markdown").output
     )

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -22,15 +21,12 @@ from lossproof.records import record
 from lossproof.records.waivers import Book, verdict
 from lossproof.running.session import Ended
 from lossproof.running.summary import Summary
-from lossproof.views.giant_tables import GiantTables
 from lossproof.views.github import ANNOTATIONS, commands, job_summary
 from lossproof.views.junit import MESSAGES, JunitView
 from lossproof.views.markdown import code
 from lossproof.views.terminal import console
 from tests.support.views import python
 
-# Verdicts of giant calls with the shares that are shown: none of what has not answered.
-SHOWN = (("pass", "0.25"), ("fail", "2"), ("crash", ""))
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--deck", "smoke", "--op", "softmax", "--in-process")
@@ -247,20 +243,3 @@ def test_the_examples_use_options_that_there_are(name: str) -> None:
         given = set(re.findall(r"(?<!\w)--?[a-z-]+(?= )", line.partition(f"lossproof {command}")[2].partition("||")[0]))
         assert given <= known | {"-o"}, given - known
     assert os.linesep in text
-
-
-@pytest.mark.parametrize("quiet", [False, True])
-def test_giant_calls_are_listed_and_their_failures_told(quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    id = "cross_entropy/float32/giant-growth/n17-k4-mean/00000001"
-    good = Observation(id, "value", "numpy", "pass", share=0.25, rows=17, classes=4, conventions={"memory": "O(N)"})
-    bad = replace(good, verdict="fail", share=2.0, message="[too] far")
-    lost = replace(good, verdict="crash", share=2.0, message="gone")
-    tables = GiantTables(quiet)
-    for o in (good, bad, lost):
-        tables.add(o)
-    tables.close(ended(good, bad, lost))
-    said = capsys.readouterr().out.splitlines()
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in said if "17 x 4" in line]
-    shown = [["numpy", "growth", "cross_entropy", "float32", "17 x 4", "value", v, s, "", "O(N)"] for v, s in SHOWN]
-    assert rows == ([] if quiet else shown)
-    assert [line for line in said if line.startswith("  numpy: ")] == ["  numpy: [too] far", "  numpy: gone"]
