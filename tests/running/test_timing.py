@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.cases.deck import deck_calls
 from lossproof.cases.deck_part import DeckPart
+from lossproof.running.session import opened
+from lossproof.running.session_options import DeckOptions, Execution
 from lossproof.running.timing import Clock
 from lossproof.targets import selection
 from lossproof.targets.launch import Processes
@@ -125,3 +129,18 @@ def test_processor_seconds_of_a_target_are_those_of_its_processes() -> None:
     # What has ended counts.
     assert target.player.processor_seconds() == pytest.approx(asked, abs=1.0)
     assert processor_seconds(2**22 + 1) == 0.0
+
+
+def test_a_run_says_how_much_of_its_deck_was_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The second one draws none of the large calls but those that are compared."""
+    monkeypatch.setenv("LOSSPROOF_CACHE", str(tmp_path))
+    monkeypatch.delenv("LOSSPROOF_NO_CACHE", raising=False)
+    deck = DeckOptions(ops=["nll_loss"], dtypes=["float16"], families=["last_class"])
+    remarks = []
+    for _ in range(2):
+        session = opened(["numpy"], deck=deck, execution=Execution(in_process=True))
+        session.play()
+        session.close()
+        remarks.append({row[0]: row[3] for row in time_rows(session.source.clock, {})}["deck"])
+    assert remarks[0] == ""
+    assert re.fullmatch(r"[1-9][0-9]* large calls were known \(lossproof cache\)", remarks[1])
