@@ -158,7 +158,7 @@ def mutated(tree: Path, mutant: CodeMutant) -> Iterator[None]:
 class Loop:
     """A pytest plugin that runs, in place of all tests once, those of each mutant in a fork of their own.
 
-    What is imported and collected is so once. ``results`` are those so far.
+    What is imported and collected is so once. ``results`` are those so far, ``tests`` those that mutants are put to.
     """
 
     def __init__(
@@ -167,10 +167,12 @@ class Loop:
         self.tree, self.mutants, self.covering, self.log = tree, mutants, covering, folder / "log"
         self.kept = Kept(folder / "results.jsonl")
         self.results: list[Result] = []
+        self.tests: Sequence[str] = ()
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Judge the mutants, one after the other."""
         items = {item.nodeid: item for item in session.items}
+        self.tests = [name for name in items if name in self.covering.seconds]
         for mutant in self.mutants:
             before = self.kept.of(mutant)
             if before:
@@ -236,8 +238,8 @@ def _end(group: int) -> None:
 
 def judge(
     tree: Path, mutants: Sequence[CodeMutant], covering: covering_tests.Covering, tests: Sequence[str], folder: Path
-) -> list[Result]:
-    """What becomes of each mutant, in this process, which belongs to the tree from then on."""
+) -> Loop:
+    """The loop that has judged each mutant, in this process, which belongs to the tree from then on."""
     sys.dont_write_bytecode = True
     for name in [n for n in sys.modules if n.partition(".")[0] in ("tests", "lossproof")]:
         del sys.modules[name]
@@ -248,7 +250,7 @@ def judge(
     os.chdir(tree)
     loop = Loop(tree, mutants, covering, folder)
     pytest.main(["-s", "-q", "-p", "no:cacheprovider", *tests], plugins=[loop])
-    return loop.results
+    return loop
 
 
 def explanation(mutant: CodeMutant) -> str:
@@ -283,16 +285,16 @@ def table(results: Sequence[Result], places: Mapping[str, int]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def run_was(options: argparse.Namespace, results: Sequence[Result], covering: covering_tests.Covering) -> str:
+def run_was(options: argparse.Namespace, loop: Loop) -> str:
     """What was run, in a sentence that stands over its table."""
     only = [*(f"--part '{p}'" for p in options.part or ()), *([f"--module {options.module}"] if options.module else [])]
     only += [f"--tests {t}" for t in options.tests or ()]
     command = " ".join(["python -m tools.mutation", f"--sample {options.sample} --seed {options.seed}", *only])
-    operators = len({r.mutant.operator for r in results})
-    several = len({t.partition("::")[0] for t in covering.seconds})
+    operators = len({r.mutant.operator for r in loop.results})
+    several = len({t.partition("::")[0] for t in loop.tests})
     return (
-        f"`{command}` of {time.strftime('%Y-%m-%d')}: {len(results)} mutants by {operators} operators, put to "
-        f"{len(covering.seconds)} tests in {several} files."
+        f"`{command}` of {time.strftime('%Y-%m-%d')}: {len(loop.results)} mutants by {operators} operators, put "
+        f"to {len(loop.tests)} tests in {several} files."
     )
 
 
@@ -335,10 +337,11 @@ def main() -> int:
     places = {part: sum(len(code_mutants.places_of(ROOT, p, several)) for p in paths[part]) for part in parts}
     mutants = code_mutants.sample(ROOT, [p for part in parts for p in paths[part]], options.sample, options.seed)
     covering = covering_tests.read(tree, measured)
-    results = judge(tree, mutants, covering, covering_tests.files(tree, tests), options.folder.resolve())
+    loop = judge(tree, mutants, covering, covering_tests.files(tree, tests), options.folder.resolve())
+    results = loop.results
     print(table(results, places), end="")
     if options.write:
-        said = f"{run_was(options, results, covering)}\n\n{table(results, places)}"
+        said = f"{run_was(options, loop)}\n\n{table(results, places)}"
         PAGE.write_text(_MARKS.sub(lambda m: m[1] + said + m[2], PAGE.read_text("utf-8")), "utf-8")
     return int(any(not r.killed and not explanation(r.mutant) for r in results))
 
