@@ -37,6 +37,13 @@ def check_hello(hello: wire.Message) -> None:
     for name, kind in needed.items():
         if not isinstance(hello.get(name), kind):
             raise UsageError(f"its hello has no {name} of type {kind.__name__}; {_PROTOCOL}")
+    if not hello["adapter"]:
+        raise UsageError(f"its hello has an adapter without a name; {_PROTOCOL}")
+    variables = hello.get("variables", {})
+    if not isinstance(variables, Mapping) or not all(
+        isinstance(text, str) for pair in variables.items() for text in pair
+    ):
+        raise UsageError(f"its hello has variables that are no map of texts; {_PROTOCOL}")
     wrong = _wrong_capabilities(hello["capabilities"])
     if wrong:
         raise UsageError(f"its capabilities are wrong: {wrong}; {_PROTOCOL}")

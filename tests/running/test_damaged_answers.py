@@ -67,6 +67,9 @@ def without(message: dict[str, Any], *names: str, **more: Any) -> dict[str, Any]
         ((HELLO, DECK, {**OUTCOME, "outcome": Outcome("x")}), "its outputs are no map of names to Tensors"),  # type: ignore[arg-type]
         ((HELLO, DECK, {"kind": "withheld"}), "its withheld has no id of type int"),
         ((HELLO, DECK, {"kind": "failed"}), "the adapter did not import there"),
+        ((without(HELLO, adapter=""), DECK), "its hello has an adapter without a name"),
+        ((without(HELLO, variables="OMP"), DECK), "its hello has variables that are no map of texts"),
+        ((without(HELLO, variables={"OMP": 1}), DECK), "its hello has variables that are no map of texts"),
         ((DECK, OUTCOME), "holds no answers"),
         ((HELLO, OUTCOME), "holds no answers"),
     ],
