@@ -199,7 +199,7 @@ class Session:
         reasons = [*self.shortfalls, *lost, *summary.reasons(self.book, strict=self.strict, complete=complete)]
         # One shard of several may have nothing for a target; the merged record tells.
         if stopped:
-            reasons.append(f"stopped at the limit of {self.most_failures} failures")
+            reasons.append(f"stopped at the limit of {self.most_failures} failure{'s' * (self.most_failures > 1)}")
         if self.deck.shard == UNDIVIDED and not cut:
             reasons += [f"nothing was judged of {name}" for name in summary.idle(t.name for t in self.subjects)]
         told = None if cut else facts

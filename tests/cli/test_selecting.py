@@ -99,6 +99,8 @@ def test_a_run_stops_at_the_limit_of_failures(tmp_path: Path) -> None:
     cut = record.read_record(path)
     assert sum(o.verdict == "fail" for o in cut) == 2
     assert cut.end() is None
+    first = lossproof("run", "crooked", *SMALL, "--maxfail", "1", "--quiet")
+    assert "stopped at the limit of 1 failure (crooked: " in first.stdout
     whole = lossproof("run", "crooked", *SMALL, "--record", path, "--resume")
     assert whole.exit_code == 1
     assert record.read_record(path).end() is not None
