@@ -17,7 +17,7 @@ from lossproof.core.observation import Observation, bits_digest
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import STRICTNESS, Declared
 from lossproof.judging.fused.entries import ACCURATE, ALLOWED, GRADED, LOW, MID, OK, RAD, SHARE, ULP, UNDECIDED, WORST
-from lossproof.judging.fused.regular_calls import OUTPUTS, Summaries, judge_regular
+from lossproof.judging.fused.regular_calls import OUTPUTS, Summaries, is_for_the_pass, judge_regular
 from lossproof.judging.messages import message, own_index
 from lossproof.judging.observe import GRADED_TERMS
 from lossproof.judging.row_blocks import LARGE
@@ -44,6 +44,9 @@ def observe_regular(calls: Sequence[Call], several: Sequence[Answers]) -> list[d
     are not among them. The targets have one ``mean``.
     """
     found: list[dict[Key, Observation]] = [{} for _ in several]
+    # Those that the pass does not judge take nothing from the others.
+    places = [t for t, a in enumerate(several) if is_for_the_pass(a.declared)]
+    several = [several[t] for t in places]
     asked = sorted({(i, name) for a in several for i, name in a.open if name in OUTPUTS})
     if not asked:
         return found
@@ -63,7 +66,7 @@ def observe_regular(calls: Sequence[Call], several: Sequence[Answers]) -> list[d
                 if (i, name) in a.open:
                     o = _observed(calls[i], name, a, of_target, answers[name][t, place], place, a.outcomes[i])
                     if o is not None:
-                        found[t][i, name] = o
+                        found[places[t]][i, name] = o
     return found
 
 

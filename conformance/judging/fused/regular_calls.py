@@ -60,8 +60,7 @@ def judge_regular(
     ``answers`` hold arrays by output, the targets first and then the batch's layout. ``random`` adds the model of
     randomly ordered terms; without ``met`` they are judged by the declared profiles alone.
     """
-    # Of profile S a logarithm near 0 has an error of its own, which the rows here do not have.
-    if not _is_simple(batch) or any(one.profile == "S" for one in declared):
+    if not _is_simple(batch) or not all(map(is_for_the_pass, declared)):
         return None
     question = _question(batch.fmt.name, tuple(declared), random, met)
     size = (len(declared), len(OUTPUTS), batch.x.shape[0], len(question.models), 1)
@@ -75,6 +74,12 @@ def judge_regular(
         else:
             _softmax(batch, question, answers, found, regular)
     return Summaries(found, question.models, question.asked, regular)
+
+
+def is_for_the_pass(declared: Declared) -> bool:
+    """Say whether the pass judges answers under a declaration: of profile S a logarithm near 0 has an error of its own,
+    which the rows here do not have."""
+    return declared.profile != "S"
 
 
 def _is_simple(batch: Batch) -> bool:

@@ -91,7 +91,8 @@ def test_what_does_not_pass_stays_open() -> None:
 
 
 def test_neighbours_and_other_targets_change_nothing() -> None:
-    """To the bit: alone, in the stack, in the stack shuffled, and beside another target of another profile."""
+    """To the bit: alone, in the stack, in the stack shuffled, and beside other targets of other profiles, also of one
+    that the pass does not judge."""
     seen = 0
     for calls in sample()[:60]:
         outcomes = [answer(c, off=0.0) for c in calls]
@@ -100,13 +101,15 @@ def test_neighbours_and_other_targets_change_nothing() -> None:
         random.Random(len(calls)).shuffle(order)
         mixed = [calls[i] for i in order]
         usable = {(i, name) for i, o in enumerate(outcomes) for name in o.outputs}
-        beside = observe_regular(
+        by_arrays, _, beside = observe_regular(
             mixed,
             [
+                Answers("native", Declared("S"), [outcomes[i] for i in order], usable),
                 Answers("other", Declared("W"), [answer(c, off=2.0**-30) for c in mixed], usable),
                 Answers("numpy", Declared("N"), [outcomes[i] for i in order], usable),
             ],
-        )[1]
+        )
+        assert by_arrays == {}
         assert {mixed[i].id + name: repr(replace(o, seconds=0)) for (i, name), o in beside.items()} == {
             key: repr(replace(o, seconds=0)) for key, o in together.items()
         }
