@@ -52,7 +52,11 @@ def _of(entry: EntryPoint) -> AdapterPackages:
 def _requirements(entry: EntryPoint) -> list[Requirement]:
     """What the adapter's package requires for it: by the extra of the adapter's name, or else the package of that name,
     or else everything."""
-    every = [Requirement(text) for text in (entry.dist.requires if entry.dist else None) or ()]
+    try:
+        every = [Requirement(text) for text in (entry.dist.requires if entry.dist else None) or ()]
+    except (OSError, TypeError):
+        # Of a package that is being installed or removed, or half of it: which of the two depends on who reads it.
+        every = []
     always = [r for r in every if r.marker is None or r.marker.evaluate({"extra": ""})]
     extra = [r for r in every if r.marker is not None and r.marker.evaluate({"extra": entry.name}) and r not in always]
     named = [r for r in always if canonicalize_name(r.name) == canonicalize_name(entry.name)]

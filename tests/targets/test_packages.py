@@ -53,6 +53,17 @@ def test_another_build_of_the_framework_will_do(install: Install, tmp_path: Path
     assert str(found("frame")) == "frame: frame 2.2"
 
 
+@pytest.mark.parametrize("reader", ["importlib.metadata", "importlib_metadata"])
+def test_half_of_a_package_is_no_matter(install: Install, tmp_path: Path, reader: str) -> None:
+    """Others have the entry points of a package that has lost its metadata, or has none yet; some libraries read them
+    with the backport, for the whole process."""
+    pytest.importorskip(reader)
+    install("its_package", "1.0", "Requires-Dist: other", adapter="frame")
+    assert found("frame").lacking == ["other is not installed"]
+    (tmp_path / "its_package-1.0.dist-info" / "METADATA").unlink()
+    assert found("frame").lacking == []
+
+
 def test_a_build_of_another_name_will_do(install: Install, tmp_path: Path) -> None:
     install("its_package", "1.0", "Provides-Extra: frame", 'Requires-Dist: frame>=2; extra == "frame"', adapter="frame")
     assert found("frame").lacking == ["frame is not installed"]
