@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,11 +20,8 @@ from lossproof.core.recipe import Recipe
 
 # Of so many known calls one is drawn all the same, and compared.
 COMPARED = 100
-_OF_CALL = ("family", "provenance", "random_order", "tier")
-_OF_PROBLEM = (
-    *("op", "dtype", "axis", "reduction", "ignore_index", "label_smoothing", "wrt_target", "layout", "laid"),
-    *("out_dtype", "repeat_backward", "omit", "scale", "z_loss", "softcap", "logit_scale", "only"),
-)
+_OF_CALL = tuple(f.name for f in fields(Call) if f.name != "source")
+_OF_PROBLEM = tuple(f.name for f in fields(Problem) if f.name not in ARRAYS)
 
 
 class Memory(Protocol):
