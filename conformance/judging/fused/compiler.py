@@ -7,16 +7,15 @@ import functools
 import hashlib
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from string import hexdigits
-from types import FunctionType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar
 
+from lossproof.judging.fused import machine_code
 from lossproof.targets.launch import cache_folder
 
 P = ParamSpec("P")
@@ -25,10 +24,14 @@ R = TypeVar("R")
 SWITCH = "LOSSPROOF_COMPILED"
 # Where compiled loops take what they call from.
 _ROOMS = ("core", "truth", "judging")
+# What the judge calls: their machine code is kept.
+LOOPS = ("judge_softmax_rows", "judge_cross_entropy_rows", "judge_nll_rows")
 # Folders of compiled loops that are kept: several versions on one machine do not compile in turns.
 _KEPT = 8
 # Of a digest of the sources, in hexadecimal.
 _DIGITS = 16
+# Machine code lives as long as what has compiled it.
+_ALIVE: list[Any] = []
 
 
 @cache
@@ -42,6 +45,8 @@ def missing() -> str:
     """Say why loops are not compiled here; empty if they are."""
     if os.environ.get(SWITCH, "1") == "0":
         return f"{SWITCH}=0"
+    if kept():
+        return ""
     try:
         import_module("numba")
     except ImportError as error:
@@ -50,22 +55,59 @@ def missing() -> str:
     return ""
 
 
-def compiled(f: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function of scalars and arrays when it is first called, and keep the result on disk.
-
-    IEEE arithmetic as written: no reassociation, no fused multiply-add. Without a compiler it stays a Python function.
-    """
-    if not is_available():
-        return f
-    numba: Any = import_module("numba")
+@cache
+def kept() -> Mapping[str, int]:
+    """The addresses of all loops, by name, where their machine code is kept; nothing where any of it is not."""
     try:
-        with _kept_in(numba.config, folder()):
-            made: Callable[P, R] = numba.njit(cache=True, error_model="numpy")(_at_home(f))
-        _name_by_key(made._cache._cache_file)  # type: ignore[attr-defined]
-    except (RuntimeError, OSError):
-        # No folder to write to: it is compiled in every run.
-        made = numba.njit(error_model="numpy")(f)
+        return machine_code.link(folder(), LOOPS)
+    except OSError:
+        return {}
+
+
+def compiled(f: Callable[P, R]) -> Callable[P, R]:
+    """Compile what a loop calls, a function of scalars and arrays, when a loop is compiled that calls it.
+
+    IEEE arithmetic as written: no reassociation, no fused multiply-add. Without a compiler, and where the machine code
+    of the loops is kept, it stays a Python function.
+    """
+    if not is_available() or kept():
+        return f
+    made: Callable[P, R] = import_module("numba").njit(error_model="numpy")(f)
     return made
+
+
+def loop(*signature: machine_code.Parameter) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Make a function of numbers and arrays a loop that is compiled when it is first called, and kept on disk.
+
+    ``signature`` is what it takes, parameter for parameter; it makes no arrays. Without a compiler it stays a Python
+    function.
+    """
+
+    def of(f: Callable[P, None]) -> Callable[P, None]:
+        # sanity check: what is linked together is kept together
+        assert f.__name__ in LOOPS
+
+        @cache
+        def ready() -> Callable[P, None]:
+            if not is_available():
+                return f
+            known = kept() or machine_code.link(folder(), (f.__name__,))
+            if known:
+                return machine_code.caller(known[f.__name__], signature)
+            made = machine_code.compile_loop(compiled(f), signature)
+            _ALIVE.append(made)
+            # No folder to write to: it is compiled in every run.
+            with contextlib.suppress(OSError):
+                machine_code.keep(folder(), f.__name__, made)
+            return machine_code.caller(made.address, signature)
+
+        @functools.wraps(f)
+        def call(*arguments: P.args, **named: P.kwargs) -> None:
+            ready()(*arguments, **named)
+
+        return call
+
+    return of
 
 
 def folders() -> Path:
@@ -77,9 +119,8 @@ def folders() -> Path:
 def folder() -> Path:
     """The folder for what is compiled from the sources as they are.
 
-    Numba asks only whether the file of a function has changed, not what that function calls from other files. Folders
-    of other sources that nobody has used for longest are deleted; those of compilers of frameworks, which lie beside
-    them, are not. Raises OSError where it cannot be made.
+    Folders of other sources that nobody has used for longest are deleted; those of compilers of frameworks, which lie
+    beside them, are not. Raises OSError where it cannot be made.
     """
     root, h = Path(str(files("lossproof"))), hashlib.sha256()
     for path in sorted(p for room in _ROOMS for p in (root / room).rglob("*.py")):
@@ -96,66 +137,8 @@ def folder() -> Path:
     return made
 
 
-def _at_home(f: Callable[P, R]) -> Callable[P, R]:
-    """Return a function of the package as if its file were a copy of it beside what is kept; any other as it is.
-
-    Numba finds what it has kept by the place and the time of a function's file. Several installations of the same
-    sources on one machine so compile once. Raises OSError where the copy cannot be made.
-    """
-    # sanity check: what can be compiled is a Python function
-    assert isinstance(f, FunctionType)
-    try:
-        place = Path(f.__code__.co_filename).relative_to(str(files("lossproof")))
-    except ValueError:
-        return f
-    copy = folder() / "sources" / place
-    if not copy.exists():
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=copy.parent, suffix=".tmp", delete=False) as new:
-            new.write(Path(f.__code__.co_filename).read_bytes())
-        # Another process may write the same: it has the same time, whoever is last.
-        os.utime(new.name, (0, 0))
-        os.replace(new.name, copy)
-    code = f.__code__.replace(co_filename=str(copy))
-    moved = FunctionType(code, f.__globals__, f.__name__, f.__defaults__, f.__closure__)
-    moved.__kwdefaults__ = f.__kwdefaults__
-    functools.update_wrapper(moved, f)
-    del moved.__dict__["__wrapped__"]
-    return cast(Callable[P, R], moved)
-
-
-def _name_by_key(file: Any) -> None:
-    """Make what keeps the compiled variants of one function name each by what it is compiled for, not by a number.
-
-    Two processes that compile different variants at one time would give both the same number, and later ones would be
-    handed the wrong of the two. With names that tell variants apart what is lost is a note in the index: it is compiled
-    once more.
-    """
-
-    def save(key: Any, data: Any) -> None:
-        variants = file._load_index()
-        number = int(hashlib.sha256(repr(key).encode()).hexdigest()[:_DIGITS], 16)
-        variants[key] = file._data_name(number)
-        # Data first: what the index names is there.
-        file._save_data(variants[key], data)
-        file._save_index(variants)
-
-    file.save = save
-
-
 def forget() -> int:
     """Delete what was compiled, of all versions; the bytes that it had."""
     size = sum(path.stat().st_size for path in folders().rglob("*") if path.is_file())
     shutil.rmtree(folders(), ignore_errors=True)
     return size
-
-
-@contextlib.contextmanager
-def _kept_in(config: Any, place: Path) -> Iterator[None]:
-    # Numba's own setting, which other code in this process may use, too.
-    before = config.CACHE_DIR
-    config.CACHE_DIR = str(place)
-    try:
-        yield
-    finally:
-        config.CACHE_DIR = before

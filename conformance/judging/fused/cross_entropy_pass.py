@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossproof.judging.fused import double_double_scalars as dd
-from lossproof.judging.fused.compiler import compiled
+from lossproof.judging.fused.compiler import loop
 from lossproof.judging.fused.cross_entropy_rows import (
     HARD,
     LOSS,
@@ -26,6 +26,8 @@ from lossproof.judging.fused.cross_entropy_rows import (
     sum_row,
 )
 from lossproof.judging.fused.entries import compare_entry, grade, is_masked_or_finite, rounded_up
+from lossproof.judging.fused.machine_code import BOOL, F8, I8
+from lossproof.judging.fused.model_table import MODEL
 from lossproof.judging.fused.row_terms import (
     FIRST,
     LOG_S,
@@ -39,7 +41,33 @@ from lossproof.judging.fused.softmax_rows import small_vjp
 from lossproof.truth.tail import CONFIDENT
 
 
-@compiled
+@loop(
+    int,
+    int,
+    bool,
+    bool,
+    (MODEL, 1),
+    (F8, 1),
+    (F8, 3),
+    (I8, 2),
+    (F8, 3),
+    (F8, 2),
+    (BOOL, 2),
+    (F8, 1),
+    (F8, 2),
+    (F8, 2),
+    (F8, 2),
+    (F8, 1),
+    (F8, 2),
+    (F8, 3),
+    (F8, 4),
+    (BOOL, 2),
+    (I8, 1),
+    (F8, 2),
+    (F8, 2),
+    (F8, 5),
+    (BOOL, 1),
+)
 def judge_cross_entropy_rows(
     kind: int,
     reduction: int,
@@ -62,6 +90,8 @@ def judge_cross_entropy_rows(
     vjps: Any,
     asked: Any,
     declared: Any,
+    work: Any,
+    block: Any,
     summary: Any,
     regular: Any,
 ) -> None:
@@ -70,20 +100,17 @@ def judge_cross_entropy_rows(
     As ``softmax_pass.judge_softmax_rows``, and ``kind`` and ``reduction`` are those of ``cross_entropy_rows``;
     ``y`` (B, N) labels, -1 where ``q`` (B, N, K) has probabilities; ``w`` (B, K), ``kept`` and ``counted`` (B, N),
     ``eps`` (B,), ``cot`` (B, N) or (B, 1) or nothing (0, 0), ``row_scale`` (B, N), ``denominator`` (B,), ``rho``
-    (M, B). ``values`` are (T, B, N) or (T, B, 1).
+    (M, B). ``values`` are (T, B, N) or (T, B, 1), ``work`` (LOSS_ROWS, K) zeros.
     """
     b_all, n_all, k = x.shape
     targets, models = asked.shape
     with_vjp, with_q = cot.shape[0] > 0, q.shape[0] > 0
-    d, p, log_p = np.empty(k), np.empty(k), np.empty(k)
-    c, c_size, minus_c = np.empty(k), np.empty(k), np.empty(k)
-    p_twice, p_low, log_p_twice, log_p_low = np.empty(k), np.zeros(k), np.empty(k), np.zeros(k)
-    c_twice, c_low = np.empty(k), np.zeros(k)
-    T_lsm, G0, bound = np.empty(k), np.empty(k), np.empty(k)
-    vjp, vjp_low, radius = np.empty(k), np.zeros(k), np.empty(k)
-    exact, size, row, sums = np.empty(k), np.empty(k), np.empty(4), np.empty(SUMS)
-    no_q = np.zeros(1)
-    T_rows, farthest, all_confident = np.empty(models), np.empty(models), np.empty(models)
+    d, p, log_p, p_twice, p_low, log_p_twice, log_p_low = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
+    c, c_size, minus_c, c_twice, c_low = work[7], work[8], work[9], work[10], work[11]
+    T_lsm, G0, bound, radius = work[12], work[13], work[14], work[15]
+    vjp, vjp_low, exact, size = work[16], work[17], work[18], work[19]
+    row, sums, no_q = block[3], block[4, :SUMS], block[8, :1]
+    T_rows, farthest, all_confident = block[5, :models], block[6, :models], block[7, :models]
     for b in range(b_all):
         T_rows[:], farthest[:], all_confident[:] = 0.0, 0.0, 1.0
         S_rows, losses, loss_sizes = 0.0, 0.0, 0.0
@@ -115,7 +142,7 @@ def judge_cross_entropy_rows(
                 break
             result, result_low = sums[LOSS], 0.0
             if twice and is_kept:
-                analyse_row_twice(x[b, n], int(row[FIRST]), p_twice, p_low, log_p_twice, log_p_low)
+                analyse_row_twice(x[b, n], int(row[FIRST]), p_twice, p_low, log_p_twice, log_p_low, block)
                 coefficients_twice(y_n, q_n, w[b], eps[b], kind == SMOOTHED, c_twice, c_low)
                 result, Q_twice, Q_low = 0.0, 0.0, 0.0
                 for j in range(k):

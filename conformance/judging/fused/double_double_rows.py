@@ -3,25 +3,23 @@ the lanes of the processor."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
-
-import numpy as np
 
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
 from lossproof.truth.oracle.double_double import SQUARINGS
 
-_BLOCK = 256
-
 
 @compiled
-def exp_row(a: Any, a_low: Any, out: Any, out_low: Any) -> None:
-    """Fill in the exponentials of numbers that are at most 0: ``exp_scalar``, bit for bit."""
-    k, r, r_low = np.empty(_BLOCK), np.empty(_BLOCK), np.empty(_BLOCK)
-    for start in range(0, a.shape[0], _BLOCK):
-        end = min(a.shape[0], start + _BLOCK)
-        _exp_block(a[start:end], a_low[start:end], out[start:end], out_low[start:end], k, r, r_low)
+def exp_row(a: Any, a_low: Any, out: Any, out_low: Any, block: Any) -> None:
+    """Fill in the exponentials of numbers that are at most 0: ``exp_scalar``, bit for bit.
+
+    ``block`` (3, a block's size) is worked in.
+    """
+    size = block.shape[1]
+    for start in range(0, a.shape[0], size):
+        end = min(a.shape[0], start + size)
+        _exp_block(a[start:end], a_low[start:end], out[start:end], out_low[start:end], block[0], block[1], block[2])
 
 
 @compiled
@@ -41,5 +39,4 @@ def _exp_block(a: Any, a_low: Any, out: Any, out_low: Any, k: Any, r: Any, r_low
             out[j], out_low[j] = dd.add(2.0 * s, 2.0 * s_low, p, p_low)
     for j in range(a.shape[0]):
         s, s_low = dd.add(out[j], out_low[j], 1.0, 0.0)
-        shift = int(k[j])
-        out[j], out_low[j] = math.ldexp(s, shift), math.ldexp(s_low, shift)
+        out[j], out_low[j] = dd.scaled_down(s, k[j]), dd.scaled_down(s_low, k[j])

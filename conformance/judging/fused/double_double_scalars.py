@@ -22,6 +22,8 @@ TERMS = len(INVERSE_FACTORIALS)
 _TAIL_HIGH, _TAIL_LOW = float(LN2_TAIL.hi), float(LN2_TAIL.lo)
 _DOWN = 2.0**-SQUARINGS
 _LOWEST = -1100.0
+# Of float64: the bias of its exponent, and the digits beside it.
+_BIAS, _DIGITS = 1023, 52
 _INVERSE_LN2 = 1.4426950408889634
 
 
@@ -73,6 +75,14 @@ def reduce_argument(a: float, a_low: float) -> tuple[float, float, float]:
 
 
 @compiled
+def scaled_down(a: float, k: float) -> float:
+    """``a 2^k`` of a k from -1600 to 0, rounded once: half of the powers leave a normal number, the rest may not."""
+    half = int(k) // 2
+    first, second = np.int64((half + _BIAS) << _DIGITS), np.int64((int(k) - half + _BIAS) << _DIGITS)
+    return (a * first.view(np.float64)) * second.view(np.float64)
+
+
+@compiled
 def exp_scalar(a: float, a_low: float) -> tuple[float, float]:
     """The exponential of a number that is at most 0 (or small)."""
     k, r, r_low = reduce_argument(a, a_low)
@@ -84,8 +94,7 @@ def exp_scalar(a: float, a_low: float) -> tuple[float, float]:
         p, p_low = multiply(s, s_low, s, s_low)
         s, s_low = add(2.0 * s, 2.0 * s_low, p, p_low)
     s, s_low = add(s, s_low, 1.0, 0.0)
-    shift = int(k)
-    return math.ldexp(s, shift), math.ldexp(s_low, shift)
+    return scaled_down(s, k), scaled_down(s_low, k)
 
 
 @compiled

@@ -17,6 +17,8 @@ SUMMARY_FIELDS = 12
 # A summary of no entries: all of them are right.
 EMPTY = np.zeros(SUMMARY_FIELDS)
 EMPTY[[OK, ACCURATE]], EMPTY[RANK] = 1.0, -1.0
+# What the passes work in: rows of K zeros, for softmax and for losses, and some rows that are no longer than a block.
+SOFTMAX_ROWS, LOSS_ROWS, BLOCK_SHAPE = 17, 20, (9, 256)
 _SMALL = 2.0**-6
 # A probability that is no normal number has lost digits, which its logarithm still has.
 _FADING = float(np.finfo(np.float64).smallest_normal)

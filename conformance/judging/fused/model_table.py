@@ -37,7 +37,8 @@ _FIELDS = (
     "sums_min_normal",
     "round_up",
 )
-_ROW = np.dtype([(name, np.float64) for name in _FIELDS])
+# The dtype of a row.
+MODEL = np.dtype([(name, np.float64) for name in _FIELDS])
 
 
 def model_table(models: Sequence[Model], n: int, k: int) -> NDArray[Any]:
@@ -48,7 +49,7 @@ def model_table(models: Sequence[Model], n: int, k: int) -> NDArray[Any]:
     adds in the order of classes and rows, term by term, and not in pairs as the arrays do. The others have the names
     of :class:`Model` and of the bounds.
     """
-    table = np.zeros(len(models), dtype=_ROW)
+    table = np.zeros(len(models), dtype=MODEL)
     for row, model in zip(table, models, strict=True):
         row["u_o"], row["u_s"], row["u_i"] = model.u_o, model.u_s, model.u_i
         row["t_s"], row["t_i"], row["L_o"] = t(model.u_s), t(model.u_i), log_loss(model.u_o)

@@ -5,15 +5,36 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from lossproof.judging.fused import double_double_scalars as dd
-from lossproof.judging.fused.compiler import compiled
+from lossproof.judging.fused.compiler import loop
 from lossproof.judging.fused.cross_entropy_rows import MEAN, NONE, reduced_error
 from lossproof.judging.fused.entries import compare_entry, is_masked_or_finite, rounded_up
+from lossproof.judging.fused.machine_code import BOOL, F8, I8
+from lossproof.judging.fused.model_table import MODEL
 
 
-@compiled
+@loop(
+    int,
+    bool,
+    bool,
+    (MODEL, 1),
+    (F8, 1),
+    (F8, 3),
+    (I8, 2),
+    (F8, 2),
+    (BOOL, 2),
+    (F8, 2),
+    (F8, 2),
+    (F8, 2),
+    (F8, 1),
+    (F8, 2),
+    (F8, 3),
+    (F8, 4),
+    (BOOL, 2),
+    (F8, 2),
+    (F8, 5),
+    (BOOL, 1),
+)
 def judge_nll_rows(
     reduction: int,
     weighted: bool,
@@ -32,6 +53,7 @@ def judge_nll_rows(
     values: Any,
     vjps: Any,
     asked: Any,
+    block: Any,
     summary: Any,
     regular: Any,
 ) -> None:
@@ -42,7 +64,7 @@ def judge_nll_rows(
     b_all, n_all, k = x.shape
     targets, models = asked.shape
     with_vjp = cot.shape[0] > 0
-    T_rows = np.empty(models)
+    T_rows = block[5, :models]
     for b in range(b_all):
         T_rows[:] = 0.0
         S_rows, losses, total, total_low, W, W_low = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0

@@ -15,7 +15,7 @@ from lossproof.core.formats import F64, FLOAT64, FORMATS
 from lossproof.core.profiles import Declared
 from lossproof.judging.fused.cross_entropy_pass import judge_cross_entropy_rows
 from lossproof.judging.fused.cross_entropy_rows import HARD, MEAN, NONE, SMOOTHED, SOFT, SUM
-from lossproof.judging.fused.entries import EMPTY
+from lossproof.judging.fused.entries import BLOCK_SHAPE, EMPTY, LOSS_ROWS, SOFTMAX_ROWS
 from lossproof.judging.fused.model_table import model_table
 from lossproof.judging.fused.nll_pass import judge_nll_rows
 from lossproof.judging.fused.softmax_pass import judge_softmax_rows
@@ -123,14 +123,8 @@ def _limits(batch: Batch) -> F64:
 
 
 def _given(a: F64 | None, ndim: int) -> F64:
-    """An array as the kernels are compiled for; one without entries for none.
-
-    Compilers tell arrays that cannot be written to from others: of an input some come as the one and some as the other,
-    and each mixture would be compiled for itself.
-    """
-    found = (_NOTHING[ndim] if a is None else np.ascontiguousarray(a)).view()
-    found.flags.writeable = False
-    return found
+    """An array as the loops are compiled for; one without entries for none."""
+    return _NOTHING[ndim] if a is None else np.ascontiguousarray(a)
 
 
 def _cotangent(batch: Batch, ndim: int) -> F64:
@@ -149,6 +143,8 @@ def _softmax(batch: Batch, question: _Question, answers: Mapping[str, F64], foun
         _given(answers.get("vjp"), 4),
         question.asked,
         question.declared,
+        np.zeros((SOFTMAX_ROWS, batch.k)),
+        np.empty(BLOCK_SHAPE),
         found,
         regular,
     )
@@ -195,6 +191,7 @@ def _losses(batch: Batch, question: _Question, answers: Mapping[str, F64], found
             *later,
             vjps,
             question.asked,
+            np.empty(BLOCK_SHAPE),
             found,
             regular,
         )
@@ -216,6 +213,8 @@ def _losses(batch: Batch, question: _Question, answers: Mapping[str, F64], found
         vjps,
         question.asked,
         question.declared,
+        np.zeros((LOSS_ROWS, batch.k)),
+        np.empty(BLOCK_SHAPE),
         found,
         regular,
     )

@@ -47,12 +47,15 @@ def analyse_row(x: Any, d: Any, p: Any, log_p: Any, row: Any) -> None:
 
 
 @compiled
-def analyse_row_twice(x: Any, first: int, p: Any, p_low: Any, log_p: Any, log_p_low: Any) -> None:
-    """p and log p of a row in double-double, as ``truth.oracle.formulas`` has them; 0 where the logit is -inf."""
+def analyse_row_twice(x: Any, first: int, p: Any, p_low: Any, log_p: Any, log_p_low: Any, block: Any) -> None:
+    """p and log p of a row in double-double, as ``truth.oracle.formulas`` has them; 0 where the logit is -inf.
+
+    ``block`` is what ``exp_row`` works in.
+    """
     k, largest = x.shape[0], x[first]
     for j in range(k):
         log_p[j], log_p_low[j] = (0.0, 0.0) if x[j] == -np.inf else dd.two_sum(x[j], -largest)
-    exp_row(log_p, log_p_low, p, p_low)
+    exp_row(log_p, log_p_low, p, p_low, block)
     rest, rest_low = 0.0, 0.0
     for j in range(k):
         if x[j] == -np.inf:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lossproof.judging.fused.compiler import compiled
+from lossproof.judging.fused.compiler import loop
 from lossproof.judging.fused.entries import (
     compare_entry,
     compare_infinite,
@@ -14,6 +14,8 @@ from lossproof.judging.fused.entries import (
     is_masked_or_finite,
     rounded_up,
 )
+from lossproof.judging.fused.machine_code import BOOL, F8, I8
+from lossproof.judging.fused.model_table import MODEL
 from lossproof.judging.fused.row_terms import (
     FIRST,
     LOG_S,
@@ -36,7 +38,22 @@ from lossproof.judging.fused.softmax_rows import (
 from lossproof.truth.tail import CONFIDENT
 
 
-@compiled
+@loop(
+    bool,
+    bool,
+    (MODEL, 1),
+    (F8, 1),
+    (F8, 3),
+    (F8, 3),
+    (F8, 4),
+    (F8, 4),
+    (BOOL, 2),
+    (I8, 1),
+    (F8, 2),
+    (F8, 2),
+    (F8, 5),
+    (BOOL, 1),
+)
 def judge_softmax_rows(
     log: bool,
     twice: bool,
@@ -48,6 +65,8 @@ def judge_softmax_rows(
     vjps: Any,
     asked: Any,
     declared: Any,
+    work: Any,
+    block: Any,
     summary: Any,
     regular: Any,
 ) -> None:
@@ -61,19 +80,16 @@ def judge_softmax_rows(
     ``values``, ``vjps`` (T, B, N, K) answers of the targets, or nothing (0, 0, 0, 0)
     ``asked``    (T, M) under which models a target is judged: each but the first and the last is asked by one
     ``declared`` (T,) which model a target declares
+    ``work``     (SOFTMAX_ROWS, K) zeros, ``block`` BLOCK_SHAPE: what is worked in
     ``summary``  (T, 2, B, M, SUMMARY_FIELDS)
     ``regular``  (B,) problems without any clause of section 4
     """
     b_all, n_all, k = x.shape
     targets, models = asked.shape
     with_vjp = v.shape[0] > 0
-    d, p, log_p = np.empty(k), np.empty(k), np.empty(k)
-    p_low, log_p_low = np.zeros(k), np.zeros(k)
-    T_softmax, T_lsm, G0 = np.empty(k), np.empty(k), np.empty(k)
-    vjp, vjp_low = np.empty(k), np.zeros(k)
-    radius, vjp_radius, bound = np.empty(k), np.empty(k), np.empty(k)
-    p_twice, log_p_twice = np.empty(k), np.empty(k)
-    exact, size, row = np.empty(k), np.empty(k), np.empty(4)
+    d, p, log_p, p_low, log_p_low, p_twice, log_p_twice = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
+    T_softmax, T_lsm, G0, bound, radius, vjp_radius = work[7], work[8], work[9], work[10], work[11], work[12]
+    vjp, vjp_low, exact, size, row = work[13], work[14], work[15], work[16], block[3]
     for b in range(b_all):
         for n in range(n_all):
             if not is_masked_or_finite(x[b, n]):
@@ -88,7 +104,7 @@ def judge_softmax_rows(
                 regular[b] = False
                 break
             if twice:
-                analyse_row_twice(x[b, n], int(row[FIRST]), p_twice, p_low, log_p_twice, log_p_low)
+                analyse_row_twice(x[b, n], int(row[FIRST]), p_twice, p_low, log_p_twice, log_p_low, block)
                 result, result_low = (log_p_twice, log_p_low) if log else (p_twice, p_low)
             else:
                 result, result_low = (log_p, log_p_low) if log else (p, p_low)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from lossproof.judging.fused import compiler
+from lossproof.judging.fused import compiler, machine_code
 
 RUN = ("run", "numpy", "--deck", "smoke", "--op", "softmax", "--dtype", "float32", "--no-cache")
 REFUSES = "Numba needs NumPy 2.5 or less"
 
 
-def run(**environment: str) -> str:
+def run(*, command: Sequence[str] = RUN, **environment: str) -> str:
     path = os.pathsep.join([environment.pop("FIRST", ""), *sys.path]).strip(os.pathsep)
     done = subprocess.run(
-        [sys.executable, "-m", "lossproof", *RUN],
+        [sys.executable, "-m", "lossproof", *command],
         env={**os.environ, "PYTHONPATH": path, "COLUMNS": "200", **environment},
         capture_output=True,
         text=True,
@@ -53,25 +57,127 @@ def test_no_numba(tmp_path: Path) -> None:
     assert "not compiled, and so slower: numba is not installed" in run(FIRST=str(tmp_path))
 
 
-def test_a_folder_that_cannot_be_written_is_no_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Numba refuses to keep what it compiles where it has no folder for that."""
-    if compiler.missing():
-        pytest.skip(compiler.missing())
-    numba = pytest.importorskip("numba")
-    made = numba.njit
+KIND = (bool, (machine_code.F8, 1), (machine_code.F8, 2), (machine_code.BOOL, 1))
+NAME = "judge_nll_rows"
 
-    def refusing(*functions: object, cache: bool = False, **options: object) -> object:
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return made(*functions, **options)
 
-    monkeypatch.setattr(numba, "njit", refusing)
+def sum_rows(negative: bool, factors: Any, x: Any, positive: Any) -> None:
+    """Fill in whether the sums of rows are positive, and the sums for the first factor of each."""
+    for n in range(x.shape[0]):
+        for j in range(1, x.shape[1]):
+            x[n, 0] += x[n, j]
+        x[n, 0] *= -factors[0] if negative else factors[0]
+        positive[n] = x[n, 0] > 0
 
-    @compiler.compiled
-    def double(a: float) -> float:
-        return 2 * a
 
-    assert double(1.5) == 3
+def rows() -> tuple[Any, ...]:
+    return True, np.array([2.0]), np.array([[1.0, -3.0, 5.0], [-1.0, -2.0, -4.0]]), np.zeros(2, dtype=bool)
+
+
+def check(loop: Any) -> None:
+    negative, factors, x, positive = rows()
+    loop(negative, factors, x, positive)
+    assert x[:, 0].tolist() == [-6.0, 14.0]
+    assert positive.tolist() == [False, True]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where nothing is kept yet."""
+    monkeypatch.setattr(compiler, "folder", lambda: tmp_path)
+    monkeypatch.setattr(compiler, "kept", dict)
+    monkeypatch.setattr(sum_rows, "__name__", NAME)
+    return tmp_path
+
+
+@pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
+def test_a_loop_is_linked_without_its_compiler_where_its_machine_code_is_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check(compiler.loop(*KIND)(sum_rows))
+    assert len(list(folder.iterdir())) == 1
+
+    def refused(*_: object) -> None:
+        raise AssertionError("compiled again")
+
+    monkeypatch.setattr(machine_code, "compile_loop", refused)
+    check(compiler.loop(*KIND)(sum_rows))
+    # Nothing is linked unless all of it can be.
+    assert set(machine_code.link(folder, [NAME])) == {NAME}
+    assert not machine_code.link(folder, [NAME, "judge_softmax_rows"])
+
+
+@pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:-1],
+        lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:],
+        # What it says of itself is right, but it is no machine code.
+        lambda content: hashlib.sha256(b"f\nno code").digest() + b"f\nno code",
+    ],
+    ids=["empty", "shorter", "another bit", "something else"],
+)
+def test_machine_code_that_is_damaged_is_made_again(folder: Path, damage: Callable[[bytes], bytes]) -> None:
+    check(compiler.loop(*KIND)(sum_rows))
+    (file,) = folder.iterdir()
+    content = file.read_bytes()
+    file.write_bytes(damage(content))
+    assert not machine_code.link(folder, [NAME])
+    check(compiler.loop(*KIND)(sum_rows))
+    assert machine_code.link(folder, [NAME])
+
+
+@pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
+def test_a_folder_that_cannot_be_written_is_no_matter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: object) -> None:
+        raise PermissionError("no room")
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refused)
+    check(compiler.loop(*KIND)(sum_rows))
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
+@pytest.mark.parametrize("broken", [1, 2, 3])
+def test_a_loop_is_not_given_what_it_was_not_compiled_for(folder: Path, broken: int) -> None:
+    loop = compiler.loop(*KIND)(sum_rows)
+    given = list(rows())
+    given[broken] = given[broken].astype(np.float32) if broken < 3 else given[broken].astype(np.int64)
+    with pytest.raises(AssertionError):
+        loop(*given)
+    given = list(rows())
+    given[2] = np.asfortranarray(given[2])
+    with pytest.raises(AssertionError):
+        loop(*given)
+
+
+@pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
+def test_what_another_processor_or_compiler_has_made_is_not_linked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor what was made under other settings of the compiler; and without a known release nothing is."""
+
+    def key() -> str:
+        machine_code.processor_and_compiler.cache_clear()
+        return machine_code.processor_and_compiler()
+
+    llvm = pytest.importorskip("llvmlite.binding")
+    keys = [key()]
+    with monkeypatch.context() as patch:
+        patch.setattr(llvm, "get_host_cpu_name", lambda: "another")
+        keys.append(key())
+    with monkeypatch.context() as patch:
+        patch.setenv("NUMBA_OPT", "1")
+        keys.append(key())
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "__version__", "9.9.9")
+        keys.append(key())
+    with monkeypatch.context() as patch:
+        patch.setattr(machine_code, "find_spec", lambda name: None)
+        assert not key()
+    assert key() == keys[0]
+    assert len(set(keys)) == len(keys)
+    assert all(keys)
 
 
 @pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
@@ -103,14 +209,10 @@ def test_what_is_compiled_is_kept_for_the_sources_as_they_are(tmp_path: Path, mo
     assert [p.is_dir() for p in found] == [k != 1 for k in range(compiler._KEPT + 1)]
     assert programs.is_dir()
 
-    @compiler.compiled
-    def double(a: float) -> float:
-        return 2 * a
-
-    before = pytest.importorskip("numba").config.CACHE_DIR
-    assert double(1.5) == 3
-    assert list(found[-1].rglob("*.nbi"))
-    assert before == pytest.importorskip("numba").config.CACHE_DIR
+    monkeypatch.setattr(sum_rows, "__name__", NAME)
+    monkeypatch.setattr(compiler, "kept", dict)
+    check(compiler.loop(*KIND)(sum_rows))
+    assert [p.name.split("-")[0] for p in found[-1].iterdir()] == [NAME]
     assert compiler.forget() > 0
     assert not compiler.folders().exists()
     compiler.folder.cache_clear()
@@ -120,15 +222,15 @@ def test_what_is_compiled_is_kept_for_the_sources_as_they_are(tmp_path: Path, mo
 def test_two_installations_compile_once(tmp_path: Path) -> None:
     """What is kept belongs to the sources, wherever they are installed and whenever."""
     kept = tmp_path / "cache"
-    before: set[Path] = set()
+    names = []
     for k, place in enumerate(("one", "another")):
         installed = tmp_path / place / "lossproof"
         shutil.copytree(str(files("lossproof")), installed, symlinks=False)
         for path in installed.rglob("*.py"):
             os.utime(path, (k, k))
         program = (
-            "from lossproof.judging.fused import double_double_scalars as scalars; "
-            "print(scalars.__file__, *scalars.two_sum(1.0, 2.0**-60))"
+            "from lossproof.judging.fused import compiler, machine_code; "
+            "print(compiler.__file__, compiler.folder() / machine_code.processor_and_compiler())"
         )
         done = subprocess.run(
             [sys.executable, "-c", program],
@@ -140,33 +242,21 @@ def test_two_installations_compile_once(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         # sanity check: it is that installation
         assert done.stdout.startswith(str(installed))
-        assert done.stdout.endswith(f" 1.0 {2.0**-60}\n")
-        now = set(kept.rglob("*.nbc"))
-        assert now
-        assert not before or now == before
-        before = now
+        names.append(done.stdout.split()[-1])
+    assert names[0] == names[1]
 
 
 @pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
-def test_processes_that_compile_variants_at_one_time_do_not_mix_them_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each has read an index in which neither is, as of two that are compiled at the same moment."""
-    monkeypatch.setenv("LOSSPROOF_CACHE", str(tmp_path))
-    compiler.folder.cache_clear()
-
-    def double(x: float) -> float:
-        return x + x
-
-    files_of = []
-    for _ in range(2):
-        made: Any = compiler.compiled(double)
-        kept = made._cache._cache_file
-        monkeypatch.setattr(kept, "_load_index", dict)
-        files_of.append(kept)
-    compiler.folder.cache_clear()
-    for kept, variant in zip(files_of, ("of floats", "of integers"), strict=True):
-        kept.save((variant, "this processor"), variant)
-    variants = type(kept)._load_index(kept)
-    assert [kept._load_data(name) for name in variants.values()] == [variant for variant, _ in variants]
-    assert len(list(tmp_path.rglob("*.nbc"))) == 2
+def test_a_run_that_finds_machine_code_does_not_import_the_compiler() -> None:
+    program = "import sys; from lossproof.judging.fused import compiler, regular_calls; print('numba' in sys.modules)"
+    if not compiler.kept():
+        run(command=RUN[:4])
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "False\n"
