@@ -1,4 +1,8 @@
-"""Coverage of the adapters that are installed: in every mode no cell of the matrix is empty that it allows."""
+"""Coverage of the adapters that are installed: in every mode no cell of the matrix is empty that it allows.
+
+At night: what every change is asked is the same of capabilities without limits, whatever it costs to compile
+(tests/cases/test_coverage.py), and a deck takes seconds to be made.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.targets.target import load_adapter
 from tests.support.decks import whole
+from tests.support.thinned import nightly
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +25,7 @@ def deck() -> Sequence[Call]:
 
 
 # NumPy's is among those of tests/cases/test_coverage.py.
+@nightly
 @pytest.mark.parametrize("name", ["torch", "tensorflow", "jax", "keras"])
 def test_no_cell_is_empty_in_any_mode(deck: Sequence[Call], name: str) -> None:
     try:

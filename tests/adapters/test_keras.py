@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lossproof.adapters.protocol import Problem, UnsupportedProblem
+from tests.adapters.test_findings import SWITCHES
+from tests.support.forked import run_program
 
 LABELS = Problem("cross_entropy", "float64", np.array([[0.1, -1.7, 3.3]]), np.array([1]), reduction="none")
 OLDER = """
@@ -41,9 +42,11 @@ def backend() -> str:
     return found
 
 
-def test_a_release_whose_losses_take_no_dtype_is_told_it_by_floatx() -> None:
-    program = OLDER.replace("MODE", repr(backend()))
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+def test_a_release_whose_losses_take_no_dtype_is_told_it_by_floatx(tmp_path: Path) -> None:
+    mode = backend()
+    (tmp_path / "older.py").write_text(OLDER.replace("MODE", repr(mode)), "utf-8")
+    # As scripts of findings have it, so that the process is there already that has imported both.
+    done = run_program(tmp_path / "older.py", ("keras", mode), backend=mode, variables=dict.fromkeys(SWITCHES))
     assert done.returncode == 0, done.stderr
     values, scripts, floatx = json.loads(done.stdout.splitlines()[-1])
     assert values[0] == values[1]

@@ -15,6 +15,7 @@ from lossproof import Report, check_implementation
 from lossproof.adapters.protocol import Problem
 from lossproof.core.call import Call
 from lossproof.core.import_lines import callable_text
+from tests.support.thinned import WHOLE, nightly
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed here")
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed here")
@@ -55,11 +56,17 @@ MISTAKES = {
 def test_a_mistake_is_named(mistake: str, words: str) -> None:
     from tests.support.torch_losses import loss
 
-    # Ignored rows of a mean are not in the smoke deck.
-    deck = "default" if mistake == "ignored counted" else "smoke"
-    report = checked(loss(mistake), ranks=(2,), deck=deck, max_classes=64)
+    # Ignored rows of a mean are not in the smoke deck. At night they are found in the default one.
+    part: dict[str, Any] = {"deck": "default"} if WHOLE else {"calls": [a_mean(ignore_index=1)]}
+    report = checked(loss(mistake), ranks=(2,), max_classes=64, **(part if mistake == "ignored counted" else {}))
     assert not report.ok
     assert words in report.diagnosis, report.diagnosis
+
+
+def a_mean(**options: Any) -> Call:
+    x, labels = np.array([[0.5, 1.0, -2.0], [3.0, 0.25, 1.5], [1.0, 2.0, 3.0]]), np.array([0, 1, 2])
+    p = Problem("cross_entropy", "float32", x, labels, cotangent=np.ones(()), **options)
+    return Call(p, "mine")
 
 
 @needs_torch
@@ -136,6 +143,21 @@ def test_a_function_on_arrays_in_a_file_that_imports_torch(tmp_path: Path, monke
 
 
 @needs_torch
+def test_a_function_in_a_process_of_its_own_is_asked_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from tests.support.torch_losses import crashing
+
+    # In this process it would not answer.
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", None)
+    report = checked(crashing, isolate=True, autodiff=False, calls=[of_rows(2)])
+    assert "asked of crashing: torch tensors" in report.asked[0]
+    assert [o.verdict for o in report.observations if o.output == "value"] == ["pass"]
+
+
+# Five processes that import PyTorch; of NumPy's crashes every change is asked (test_isolation.py).
+@nightly
+@needs_torch
 def test_a_crash_costs_its_call() -> None:
     """Each crash costs a process, which imports PyTorch: of a call that nothing makes simpler there are few."""
     from tests.support.torch_losses import crashing
@@ -195,11 +217,12 @@ def test_a_custom_vjp_of_jax() -> None:
         loss.defvjp(forward, backward)
         return loss
 
-    given: dict[str, Any] = {"targets": ["index"], "ranks": (2,)}
+    given: dict[str, Any] = {"targets": ["index"], "ranks": (2,)} | ({} if WHOLE else {"reductions": ["mean"]})
     right = checked(made(divides=True), **given)
     right.raise_on_failure()
     assert "asked of loss: jax tensors" in right.asked[0]
-    wrong = checked(made(divides=False), **given)
+    # One call is enough to be wrong about; at night it is found among those of the deck.
+    wrong = checked(made(divides=False), **given, calls=None if WHOLE else [a_mean()])
     assert "lacks the mean's denominator" in wrong.diagnosis
 
 

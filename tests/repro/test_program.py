@@ -35,20 +35,12 @@ from lossproof.repro.program import reproduce
 from lossproof.targets import selection
 from lossproof.targets.target import Target, load_adapter
 from tests.adapters.test_adapters import PROBLEMS
-from tests.adapters.test_findings import ROOT, SECTIONS, absent, installed, is_here
+from tests.adapters.test_findings import BY_HAND, ROOT, RUN, SECTIONS, Section, absent, installed, is_here
 from tests.support.planted import ADAPTER as PLANTED
-from tests.support.thinned import nightly
+from tests.support.thinned import WHOLE, nightly
 
 # What shows a finding on any inputs: target, mode and output.
 DEFECTS = {("tensorflow", "forward-over-reverse", "mixed"), ("torch", "reverse-over-forward", "hvp")}
-# What no program of the command shows: a switch of the whole process, turned between two calls. What a program shows
-# that reads memory is another number each time. Where an adapter rounds, or a
-# row has two conventions, the deck has none.
-BY_HAND = {
-    *("mindspore_second_derivative", "paddle_no_classes", "paddle_nll_ignored_rows", "paddle_log_softmax_quadratic"),
-    *("tensorflow_determinism_convention", "iree_vulkan_column_softmax"),
-    *("autograd_mean_gradient", "openvino_infinity_mixed", "optax_infinity_mixed", "ggml_strides_of_one"),
-}
 # What OpenVINO rounds differs between processors, and with it what is left of inputs that are simplified: another one
 # writes another program of the same defect.
 BY_PROCESSOR = {"keras_openvino_float64", "keras_openvino_truncates"}
@@ -98,25 +90,18 @@ def executed(text: str) -> tuple[str, object]:
     return printed.getvalue(), end.value.code
 
 
-# Those in JavaScript are written by hand, too: the command writes Python.
-WRITTEN = sorted({s.script for s in SECTIONS if s.script.stem not in BY_HAND and not s.is_javascript})
-
-
-# 19 and 13 processor seconds, the dearest of all.
-_DEAR = ("torch_float16_denominator", "jax_float16_softmax_gradient")
-
-
 @pytest.mark.parametrize(
-    "path", [pytest.param(p, id=p.stem, marks=nightly if p.stem in _DEAR else ()) for p in WRITTEN]
+    "section",
+    [pytest.param(s, id=s.script.stem, marks=nightly if s in RUN else ()) for s in SECTIONS if s not in BY_HAND],
 )
 def test_the_scripts_of_findings_are_written_by_the_command(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Started
+    section: Section, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: Started
 ) -> None:
     """The first line is the command; run again it writes the same file, in the versions of the finding."""
+    path = section.script
     text = path.read_text("utf-8")
     command = shlex.split(text.partition("\n")[0].removeprefix("# "))
     assert command[:2] == ["lossproof", "repro"]
-    section = next(s for s in SECTIONS if s.script == path)
     if installed(section.adapter) not in section.seen:
         pytest.skip(f"{section.adapter} {', '.join(section.seen)} is not installed")
     if absent(section):
@@ -166,11 +151,14 @@ def targets() -> Iterator[Any]:
 def test_every_output_has_a_short_program_that_is_right_about_it(name: str, mode: str) -> None:
     target = Target(load_adapter(name), mode)
     few = target.capabilities.compile_cost != "none"
-    chosen = (
+    chosen: tuple[str, ...] = (
         ("softmax", "log_softmax-cube", "probabilities")
         if few
         else ("softmax", "log_softmax-cube", "nll_loss", "probabilities")
     )
+    if few and not WHOLE:
+        # Each output of each is compiled. What a mode adds to a program, a short one has, too.
+        chosen = ("softmax", "probabilities") if mode == target.capabilities.modes[0] else ("softmax",)
     seen, most = set(), 0
     for problem in chosen:
         p = PROBLEMS[problem]
