@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="package")
+# As long as a file: workers without work use a processor, too.
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """Two workers of dask.distributed on this machine."""
     pytest.importorskip("distributed", reason="distributed is not installed (pip install 'lossproof[cluster]')")

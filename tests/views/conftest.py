@@ -1,4 +1,4 @@
-"""One browser for all pages."""
+"""One browser for all pages of a file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from tests.support.browser import chromium
 
 
-@pytest.fixture(scope="session")
+# As long as a file: what has an open page uses a processor also while other files are tested.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     yield from chromium()
