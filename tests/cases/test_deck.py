@@ -30,7 +30,7 @@ from lossproof.core.formats import FORMATS
 from lossproof.core.operations import OPERATIONS, validate
 from tests.support.deck_ids import COMMAND, KEPT, differences, order, read
 from tests.support.decks import drawn, whole
-from tests.support.thinned import nightly
+from tests.support.thinned import WHOLE, nightly
 
 PROGRAM = "from tests.support.deck_ids import made; import json; print(json.dumps(made()))"
 ROOT = Path(__file__).parents[2]
@@ -39,7 +39,11 @@ Decks = dict[str, Sequence[Call]]
 
 @pytest.fixture(scope="module")
 def decks() -> Decks:
-    return {name: drawn(name) for name in DECKS}
+    return {name: drawn(name) for name in DECKS if WHOLE or name in KEPT}
+
+
+# A deck with the cases of another one is that one (tests/running/test_left_out.py).
+EACH = pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in KEPT else nightly) for name in DECKS])
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -92,7 +96,7 @@ def test_another_seed_gives_another_deck(decks: Decks) -> None:
     assert digest(deck_calls("smoke", DeckPart(seed=1))) != digest(decks["smoke"])
 
 
-@pytest.mark.parametrize("name", DECKS)
+@EACH
 def test_budgets(decks: Decks, name: str) -> None:
     calls, budget = decks[name], DECKS[name].budget
     compiled = [c for c in calls if c.tier in ("core", "full")]
@@ -178,7 +182,7 @@ def test_four_shapes_with_the_worked_example_among_them() -> None:
     assert (2, 4) in MENU
 
 
-@pytest.mark.parametrize("name", DECKS)
+@EACH
 def test_calls_are_valid_and_ids_unique(decks: Decks, name: str) -> None:
     calls = decks[name]
     for call in calls:

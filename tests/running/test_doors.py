@@ -106,9 +106,7 @@ def test_detached(expected: Found, tmp_path: Path) -> None:
     files = [evaluated(folder, name) for name in MOST]
     assert lossproof("judge", *map(str, files), "-q", "--record", str(record)).exit_code == 1
     follow = {o.id for o in read_record(record) if o.message == FOLLOW}
-    asked = {
-        key: {(id, output) for id, output in some if id not in follow} for key, some in of(expected, MOST).items()
-    }
+    asked = {key: {(id, output) for id, output in some if id not in follow} for key, some in of(expected, MOST).items()}
     # A file of answers does not say where the adapter was; its own name does.
     assert by_adapter(failing(record)) == by_adapter(asked)
 

@@ -26,11 +26,11 @@ from lossproof.running.judgement_cache import JudgementCache
 from lossproof.running.loop import run
 from lossproof.targets.target import Target
 from lossproof.truth.truth import Truth, truth
-from tests.support.thinned import WHOLE
+from tests.support.thinned import WHOLE, thinned
 
-CALLS = select("smoke")
+CALLS = thinned(select("smoke"), to=3)
 # Where it does not matter what is judged: of two ops, with relations and errors.
-FEW = select("smoke", ops=("softmax", "nll_loss"), dtypes=("float32",))
+FEW = thinned(select("smoke", ops=("softmax", "nll_loss"), dtypes=("float32",)), to=2)
 ENGINE = b"engine"
 
 

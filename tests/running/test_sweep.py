@@ -39,7 +39,7 @@ from lossproof.running.timing import Clock
 from lossproof.targets.target import Target, parse_target
 from tests.support import one_pattern
 from tests.support.one_pattern import GAP, OnePattern
-from tests.support.thinned import nightly
+from tests.support.thinned import WHOLE, nightly
 from tests.support.timeless import timeless_lines
 from tests.support.views import lossproof
 
@@ -47,7 +47,7 @@ timeless = partial(timeless_lines, without=("command", "environment"))
 HERE = f"{one_pattern.__file__}:"
 # The chunk with the gap of the wrong adapter.
 CHUNK = Chunk("gaps16", "softmax", "float16", 1)
-PART = Part(kind="gaps16", ops=("softmax",), dtypes=("float16",), first=1, last=3)
+PART = Part(kind="gaps16", ops=("softmax",), dtypes=("float16",), first=1, last=3 if WHOLE else 2)
 _MOST = 65_535
 IN_PROCESS = Execution(in_process=True)
 
@@ -240,7 +240,7 @@ def test_a_record_cut_anywhere_is_completed(cut: float, whole: Path, tmp_path: P
 
 def test_a_sweep_whose_time_was_up_is_gone_on_with(whole: Path, tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    assert recorded(path, f"{HERE}WRONG", seconds=1e-9).unbegun == 3
+    assert recorded(path, f"{HERE}WRONG", seconds=1e-9).unbegun == PART.last
     assert len(timeless(path)) == 2
     assert recorded(path, f"{HERE}WRONG", resume=True).unbegun == 0
     assert timeless(path) == timeless(whole)
@@ -254,7 +254,8 @@ def test_workers_give_what_one_process_gives(whole: Path, tmp_path: Path) -> Non
 def test_a_killed_sweep_is_completed(tmp_path: Path) -> None:
     """SIGKILL, for the coordinator alone: its workers notice."""
     whole, path = tmp_path / "whole.jsonl", tmp_path / "r.jsonl"
-    command = ("sweep", f"{HERE}WRONG", "--op", "softmax", "--dtype", "float16", "--chunks", "1-3", "-q")
+    chunks = f"{PART.first}-{PART.last}"
+    command = ("sweep", f"{HERE}WRONG", "--op", "softmax", "--dtype", "float16", "--chunks", chunks, "-q")
     arguments = (*command, "--workers", "2", "-o", str(path), "--resume")
     assert lossproof(*command, "-o", str(whole)).exit_code == 1
     process = subprocess.Popen([sys.executable, "-m", "lossproof", *arguments], stdout=subprocess.DEVNULL)

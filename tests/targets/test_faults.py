@@ -31,13 +31,13 @@ from lossproof.running.session import Live, Session
 from lossproof.running.session_options import DeckOptions
 from lossproof.running.summary import Summary
 from lossproof.running.timing import Clock
-from lossproof.targets import selection
+from lossproof.targets import remote, selection
 from lossproof.targets import target as target_module
 from lossproof.targets.launch import Processes
 from lossproof.targets.process import Process
 from lossproof.targets.target import Target
 from tests.support.faulty import MAGIC
-from tests.support.thinned import nightly
+from tests.support.thinned import WHOLE, nightly
 from tests.support.views import lossproof, without_progress
 
 NAME = f"{Path(__file__).parents[1] / 'support' / 'faulty.py'}:ADAPTER"
@@ -208,6 +208,18 @@ def test_what_dies_at_its_start_is_not_passed_over(monkeypatch: pytest.MonkeyPat
         selection.choose_targets([], LIMITS)
 
 
+# After so many faults in a row nothing of the kind is asked any more. Each costs processes; how many is counted to is
+# the same code.
+IN_A_ROW = remote._MOST_FAULTS if WHOLE else 4
+
+
+@pytest.fixture
+def few_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert remote._MOST_ON_END == 2 * remote._MOST_FAULTS == 40
+    monkeypatch.setattr(remote, "_MOST_FAULTS", IN_A_ROW)
+    monkeypatch.setattr(remote, "_MOST_ON_END", 2 * IN_A_ROW)
+
+
 def lost(target: Target, calls: list[Call]) -> tuple[list[Observation], list[str]]:
     """What a target that is lost answered to single calls, and the reasons of its session."""
     source = Live([target], calls)
@@ -224,62 +236,72 @@ def asked(found: list[Observation]) -> set[str]:
     return {o.id for o in found if "not asked: " not in o.message}
 
 
+@pytest.mark.usefixtures("few_faults")
 def test_a_worker_that_answers_nothing_is_asked_no_more(start) -> None:  # type: ignore[no-untyped-def]
     target = start("always")
     found, reasons = lost(target, EVERYTHING)
     assert {o.verdict for o in found} == {"crash"}
-    assert len(asked(found)) == 20
+    assert len(asked(found)) == IN_A_ROW
     assert len({o.id for o in found}) < 40
-    text = "was lost: not asked: the last 20 calls ended like this: the process died of SIGABRT"
+    text = f"was lost: not asked: the last {IN_A_ROW} calls ended like this: the process died of SIGABRT"
     assert [text in reason for reason in reasons].count(True) == 1
-    assert target.adapter.restarts <= 21
+    assert target.adapter.restarts <= IN_A_ROW + 1
 
 
+@pytest.mark.usefixtures("few_faults")
 def test_a_worker_that_answers_no_more_is_asked_no_more(start) -> None:  # type: ignore[no-untyped-def]
-    """Twenty calls of one op and then twenty of another one, without an answer in between."""
+    """As many calls of one op and then as many of another one, without an answer in between."""
     target = start("all but softmax")
     calls = sorted(EVERYTHING, key=lambda c: OPS.index(c.problem.op))
     found, reasons = lost(target, calls)
     answered = {o.id for o in found if o.verdict != "crash"}
     assert answered == {c.id for c in calls if c.problem.op == "softmax"}
-    given_up = [o for o in found if "not asked: the last 20 calls of log_softmax in float32" in o.message]
+    given_up = [o for o in found if f"not asked: the last {IN_A_ROW} calls of log_softmax in float32" in o.message]
     assert {o.case.op for o in given_up} == {"log_softmax"}
-    assert len(asked(found) - answered) == 40
+    assert len(asked(found) - answered) == 2 * IN_A_ROW
     assert len({o.id for o in found}) < len(calls)
-    assert any("was lost: not asked: the last 40 calls ended like this" in reason for reason in reasons)
-    assert target.adapter.restarts <= 41
+    said = f"was lost: not asked: the last {2 * IN_A_ROW} calls ended like this"
+    assert any(said in reason for reason in reasons)
+    assert target.adapter.restarts <= 2 * IN_A_ROW + 1
 
 
+@pytest.mark.usefixtures("few_faults")
 def test_an_op_that_answers_nothing_is_given_up_and_no_other(start) -> None:  # type: ignore[no-untyped-def]
     """A release whose kernel of one op for one dtype always dies is judged in everything else."""
     target = start("kernel")
     calls = deck_calls("smoke", DeckPart(ops=["softmax", "log_softmax"], dtypes=["float32", "float16"]))
+    # Something is answered first, and something of its op is asked afterwards.
+    calls.sort(key=lambda c: (c.problem.op, c.problem.dtype != "float32"))
     found = [o for o in observed(target, calls) if "/all/" not in o.id]
     crashed = [o for o in found if o.verdict == "crash"]
     assert {(o.case.op, o.case.dtype) for o in crashed} == {("softmax", "float32")}
     assert [o.verdict for o in found if o.id.startswith("softmax/float32/")] == ["crash"] * len(crashed)
-    assert any("not asked: the last 20 calls of softmax in float32 ended like this" in o.message for o in crashed)
-    assert target.adapter.restarts <= 21
+    said = f"not asked: the last {IN_A_ROW} calls of softmax in float32 ended like this"
+    assert any(said in o.message for o in crashed)
+    assert target.adapter.restarts <= IN_A_ROW + 1
 
 
+@pytest.mark.usefixtures("few_faults")
 def test_answers_that_end_their_process_are_no_faults(start) -> None:  # type: ignore[no-untyped-def]
     """However many there are, the next call is asked: what it gets is a fresh process."""
     target = start("always asserted")
-    found = [o for o in observed(target, DECK[:24]) if "/all/" not in o.id]
-    assert {o.id for o in found} == {c.id for c in DECK[:24]}
+    calls = DECK[: IN_A_ROW + 4]
+    found = [o for o in observed(target, calls) if "/all/" not in o.id]
+    assert {o.id for o in found} == {c.id for c in calls}
     assert {o.verdict for o in found} == {"fail"}
     assert all("raised bad_label: RuntimeError: device-side assert triggered" in o.message for o in found)
     assert not any(o.note for o in found)
-    assert target.adapter.restarts == 23
+    assert target.adapter.restarts == len(calls) - 1
 
 
+@pytest.mark.usefixtures("few_faults")
 def test_who_always_loses_its_process_is_given_up(start) -> None:  # type: ignore[no-untyped-def]
     target = start("always strayed")
     found, _ = lost(target, EVERYTHING)
     assert {o.verdict for o in found} == {"crash"}
-    assert len(asked(found)) == 20
+    assert len(asked(found)) == IN_A_ROW
     # A call that was alone in its process is not asked again.
-    assert target.adapter.restarts <= 21
+    assert target.adapter.restarts <= IN_A_ROW + 1
 
 
 def test_an_adapter_that_raises_at_import_is_a_usage_error(start) -> None:  # type: ignore[no-untyped-def]

@@ -29,12 +29,15 @@ from lossproof.running.loop import run
 from lossproof.targets import selection
 from lossproof.targets.launch import Launch, Processes, adapters_folder, cache_folder, environment
 from lossproof.targets.target import Target, parse_target, spec
+from tests.support.thinned import WHOLE
 from tests.support.views import install, python
 
 HERE = Path(__file__).parents[1] / "support"
 FAULTY = f"{HERE / 'faulty.py'}:ADAPTER"
 PROCESSES = Processes(timeout=900)
-SMOKE = select("smoke", ops=["softmax", "cross_entropy"], dtypes=["float32"])
+# Of the losses, of which there are many, one of eight.
+_BOTH = select("smoke", ops=["softmax", "cross_entropy"], dtypes=["float32"])
+SMOKE = [call for i, call in enumerate(_BOTH) if WHOLE or call.case.op == "softmax" or i % 8 == 0]
 
 
 # What travels

@@ -19,6 +19,7 @@ from lossproof.truth.row_quantities import analyse
 from lossproof.truth.truth import truth
 from tests.support import independent
 from tests.support.independent import Interval, exp, log
+from tests.support.thinned import at_least, thinned
 
 SHAPES = (((2, 3), -1), ((1, 1), -1), ((3, 2), 0), ((2, 3, 2), 1))
 SCALES = {
@@ -136,13 +137,15 @@ def cores(p: Problem, *precisions: int) -> list[Core]:
 @pytest.mark.parametrize("dtype", SCALES)
 def test_every_oracle_contains_the_independent_value(dtype: str) -> None:
     count = 0
-    for number, (sig, (shape, axis)) in enumerate(itertools.product(SIGNATURES, SHAPES)):
-        scale = SCALES[dtype][number % len(SCALES[dtype])]
+    # Of four shapes each signature has one or two, and each shape and scale many signatures.
+    some = thinned(enumerate(itertools.product(SIGNATURES, SHAPES)), to=3)
+    for place, (number, (sig, (shape, axis))) in enumerate(some):
+        scale = SCALES[dtype][place % len(SCALES[dtype])]
         p = make(dtype, sig, shape, axis, scale, seed=number)
         fast = truth([p]).expected
         count += check(p, {name: e.exact for name, e in fast.items()})
         count += check(p, cores(p, 128)[0])
-    assert count > 2000
+    assert count > at_least(2000, to=3)
 
 
 @pytest.mark.parametrize("dtype", SCALES)

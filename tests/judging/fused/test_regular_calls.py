@@ -41,7 +41,7 @@ from lossproof.judging.judge import Judged, judge_stack
 from lossproof.truth.bounds.error_model import Model
 from lossproof.truth.truth import Truth, truth
 from tests.support.decks import drawn
-from tests.support.thinned import at_least, thinned
+from tests.support.thinned import WHOLE, at_least, thinned
 
 pytestmark = pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
 
@@ -167,7 +167,7 @@ def compared(call: Call, profile: str) -> Iterator[tuple[str, Compared]]:
 
 
 # One of so many calls is taken where the tests are not whole.
-ONE_OF = 12
+ONE_OF = 36
 
 
 @cache
@@ -191,7 +191,7 @@ def test_the_pass_says_what_the_arrays_say(op: str) -> None:
 @pytest.mark.parametrize("op", ["softmax", "log_softmax", "nll_loss", "cross_entropy"])
 def test_the_pass_encloses_what_arb_encloses(op: str) -> None:
     seen = 0
-    for call in [c for c in calls() if c.outline.op == op and c.problem.x.size <= 64][::4]:
+    for call in [c for c in calls() if c.outline.op == op and c.problem.x.size <= 64][:: 4 if WHOLE else 12]:
         p = plain(call.problem)
         exact = truth([p], precision=300)
         batch = exact.batch
@@ -214,7 +214,7 @@ def test_the_pass_encloses_what_arb_encloses(op: str) -> None:
                 off = abs((summary[MID] - mid[(0, *at)]) + (summary[LOW] - low[(0, *at)]))
                 assert off <= summary[RAD] + rad[(0, *at)], f"{call.id} {name} {at}"
                 seen += 1
-    assert seen > 300
+    assert seen > at_least(300, to=3)
 
 
 FIELDS = [
