@@ -16,6 +16,7 @@ from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.drawn import drawn
 from lossproof.core.call import Call
 from lossproof.core.recipe import Recipe
+from tests.support.thinned import WHOLE
 
 PART: Mapping[str, Any] = {"ops": ["softmax"], "dtypes": ["float16"]}
 
@@ -87,6 +88,8 @@ def test_each_part_of_a_deck_is_known_apart(unsampled: None) -> None:
         {"division": division, "index": 1},
         {"division": division, "index": 2},
     ]
+    # The first, which nothing divides, is that of the test before.
+    parts = parts[0 if WHOLE else 1 :]
     for _ in range(2):
         for part in parts:
             assert described(select(**PART, **part, memory=notes)) == described(select(**PART, **part))

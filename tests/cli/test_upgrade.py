@@ -61,7 +61,8 @@ def test_records_are_what_two_runs_write(tmp_path: Path) -> None:
 
 
 def test_environments_are_made_of_requirements_and_kept(made: Maker) -> None:
-    arguments = ("upgrade", "released==2", "released==3", "--target", made.target, "--with", "other<2", *SMOKE)
+    part = (*SMOKE, "--family", "ordinary")
+    arguments = ("upgrade", "released==2", "released==3", "--target", made.target, "--with", "other<2", *part)
     result = lossproof(*arguments)
     assert result.exit_code == 1, result.output
     assert sorted(made.asked) == [("released==2", "other<2"), ("released==3", "other<2")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,12 @@ def test_the_right_one_passes() -> None:
     assert [o.verdict for o in alone.observations] == ["pass", "pass"]
 
 
+@functools.cache
+def reported(defect: str) -> Report:
+    """What is said of a kernel with a defect, on the calls that show it."""
+    return judged(Kernel(defect), [IGNORED] if defect == "ignored_counted" else None)
+
+
 # What the explanation of the first failure says of each.
 WORDS = {
     "no_max": "the maximum of the row is not subtracted before exp",
@@ -63,24 +70,24 @@ WORDS = {
 
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_the_mechanism_of_a_defect_is_named(defect: str) -> None:
-    report = judged(Kernel(defect), [IGNORED] if defect == "ignored_counted" else None)
+    report = reported(defect)
     assert WORDS[defect] in report.diagnosis.partition("\n")[0]
 
 
 @pytest.mark.parametrize(("defect", "output"), DEFECTS.items())
 def test_a_defect_fails_where_it_shows(defect: str, output: str) -> None:
-    failures = judged(Kernel(defect), [IGNORED] if defect == "ignored_counted" else None).failures
+    failures = reported(defect).failures
     assert output in {o.output for o in failures}
     # The defect is one of numbers: nothing is refused or raises.
     assert all(o.got is not None for o in failures), [o.message for o in failures]
 
 
 def test_overflow_without_the_maximum_is_named_by_its_families() -> None:
-    assert {o.case.family for o in judged(Kernel("no_max")).failures} >= {"offset"}
+    assert {o.case.family for o in reported("no_max").failures} >= {"offset"}
 
 
 def test_a_gradient_without_the_denominator_fails_in_means_alone() -> None:
-    failures = judged(Kernel("sum_gradient")).failures
+    failures = reported("sum_gradient").failures
     assert failures
     assert all(o.output == "vjp" and "-mean" in o.id for o in failures if o.case.family != "relation")
 

@@ -24,12 +24,13 @@ from tests.mutants.matrix.places import Answered, Found
 from tests.mutants.matrix.play import declared
 from tests.mutants.matrix.registry import collect
 from tests.mutants.matrix.search import matrix
+from tests.support.thinned import WHOLE
 
 MUTANTS = collect()
-# One in so many of all mutants and controls, whatever there is: about forty.
-_ONE_IN = 19
+# One in so many of all mutants and controls, whatever there is: about forty, or fourteen.
+_ONE_IN = 19 if WHOLE else 57
 # Calls among which one is put to all controls.
-_EVERY = 5
+_EVERY = 5 if WHOLE else 10
 SOME = list(MUTANTS)[::_ONE_IN]
 NAMED = [
     "upstream cross_entropy: one-hot times log-probabilities",

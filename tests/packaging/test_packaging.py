@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from lossproof import __version__
+from tests.support.thinned import nightly
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"lossproof": "conformance", "lossproof.adapters": "adapters", "lossproof.golden": "golden"}
@@ -189,12 +190,29 @@ def test_the_wheel_says_what_it_needs_and_offers(wheel: Path) -> None:
     assert not set(required) & set(FRAMEWORKS), "a plain install brings no framework"
 
 
-def test_the_sdist_builds_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def source(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    unpacked = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path / "unpacked", filter="data")
-    (source,) = (tmp_path / "unpacked").iterdir()
+        archive.extractall(unpacked, filter="data")
+    (source,) = unpacked.iterdir()
+    return source
+
+
+def test_the_sdist_has_what_it_is_built_and_tested_with(source: Path, tree: Path) -> None:
     for name in ("tox.ini", "LICENSE", "README.md", "tools/backend.py", "tests/packaging/test_packaging.py", ".ci/run"):
         assert (source / name).is_file(), f"the sdist lacks {name}"
+    for folder in FOLDERS.values():
+        packed, there = (
+            {p.relative_to(root): p.read_bytes() for p in (root / folder).rglob("*") if p.is_file()}
+            for root in (source, tree)
+        )
+        assert packed == there, f"{folder}/ of the sdist is another one"
+
+
+# With every change tox builds the wheel that it tests of an sdist.
+@nightly
+def test_the_sdist_builds_the_same_wheel(source: Path, wheel: Path, tmp_path: Path) -> None:
     assert contents(build("wheel", source, tmp_path / "again")) == contents(wheel)
 
 
@@ -352,7 +370,7 @@ def test_the_plugin_costs_other_projects_nothing() -> None:
 
 
 def test_the_suite_is_found_by_its_import_name(tmp_path: Path) -> None:
-    options = ("--lossproof-target", "numpy", "--lossproof-deck", "smoke")
+    options = ("--lossproof-target", "numpy", "--lossproof-deck", "smoke", "--lossproof-op", "softmax")
     arguments = (
         "-m",
         "pytest",
@@ -386,6 +404,7 @@ def test_an_adapter_from_outside_the_tree_is_found_and_judged(adopted: Path, tmp
     listed = python("-m", "lossproof", "targets", path=adopted, cwd=tmp_path)
     assert listed.returncode == 0, listed.stdout + listed.stderr
     assert "adopter" in listed.stdout
-    done = python("-m", "lossproof", "run", "adopter", "--deck", "smoke", path=adopted, cwd=tmp_path)
+    some = ("--deck", "smoke", "--op", "softmax", "--dtype", "float32")
+    done = python("-m", "lossproof", "run", "adopter", *some, path=adopted, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "adopter" in done.stdout

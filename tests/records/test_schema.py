@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from lossproof.cli.main import cli
 from lossproof.core.observation import VERDICTS, Observation
 from lossproof.running.timing import Clock
-from tests.support.thinned import thinned
+from tests.support.thinned import WHOLE, thinned
 from tests.support.views import install
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,12 +37,13 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     deck = ("--deck", "smoke")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder / "site"))
-        run("run", "numpy", "crooked", *deck, "--record", str(folder / "whole.jsonl"))
+        some = () if WHOLE else ("--op", "softmax", "--op", "nll_loss", "--dtype", "float32")
+        run("run", "numpy", "crooked", *deck, *some, "--record", str(folder / "whole.jsonl"))
         parts = [str(folder / f"{i}.jsonl") for i in (1, 2)]
         for i, path in enumerate(parts, 1):
             run("run", "numpy", "--op", "softmax", *deck, "--shard", f"{i}/2", "--record", path, "--in-process")
         run("merge", *parts, "--output", str(folder / "merged.jsonl"))
-        run("upgrade", "numpy", "crooked", *deck, "--op", "softmax", "--keep", str(folder))
+        run("upgrade", "numpy", "crooked", *deck, "--op", "softmax", "--dtype", "float32", "--keep", str(folder))
     return [folder / f"{name}.jsonl" for name in ("whole", "1", "2", "merged", "before", "after")]
 
 

@@ -115,7 +115,8 @@ def test_the_report_is_that_of_the_whole_run(folder: Path, tmp_path: Path) -> No
 
 
 def test_the_bits_of_modes_are_compared_over_all_shards(tmp_path: Path) -> None:
-    several = (PLANTED, f"{PLANTED}+careful", "--deck", "smoke", "--op", "softmax", "--dtype", "float32", "--quiet")
+    deck = ("--deck", "smoke", "--op", "softmax", "--dtype", "float32", "--quiet", "--in-process")
+    several = (PLANTED, f"{PLANTED}+careful", *deck)
     whole, out, *parts = (str(tmp_path / f"{name}.jsonl") for name in ("whole", "out", "1", "2"))
     lossproof("run", *several, "--record", whole)
     for i, part in enumerate(parts, 1):

@@ -389,7 +389,7 @@ def test_mistakes_are_one_line(text: str, message: str) -> None:
 
 def test_an_installed_adapter_is_found_by_its_worker(tmp_path: Path) -> None:
     site = install(tmp_path / "site")
-    some = ("--deck", "smoke", "--op", "softmax")
+    some = ("--deck", "smoke", "--op", "softmax", "--dtype", "float32")
     result = python("-m", "lossproof", "run", "crooked", "numpy", *some, path=site, cwd=tmp_path)
     assert result.returncode == 1
     assert "FAILED" in result.stdout.splitlines()[-1]
@@ -415,7 +415,7 @@ def test_a_file_is_a_target_and_its_neighbours_are_importable(tmp_path: Path) ->
         "    name = 'mine'\n"
         "ADAPTER = Mine()\n"
     )
-    arguments = ("run", "mine.py:ADAPTER", "--deck", "smoke", "--op", "softmax")
+    arguments = ("run", "mine.py:ADAPTER", "--deck", "smoke", "--op", "softmax", "--dtype", "float32")
     result = subprocess.run(
         [str(Path(sys.executable).with_name("lossproof")), *arguments],
         cwd=tmp_path,
@@ -435,7 +435,8 @@ def test_no_framework_is_imported_by_the_engine(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from lossproof.cli.main import cli\n"
-        "code = cli(['run', 'probe.py:ADAPTER', '--deck', 'smoke', '--op', 'softmax'], standalone_mode=False)\n"
+        "deck = ['--deck', 'smoke', '--op', 'softmax', '--dtype', 'float32']\n"
+        "code = cli(['run', 'probe.py:ADAPTER', *deck], standalone_mode=False)\n"
         "assert code == 0\n"
         "assert not {'framework', 'probe', 'lossproof.adapters.numpy'} & set(sys.modules)\n"
     )

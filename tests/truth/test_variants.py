@@ -29,7 +29,7 @@ from lossproof.truth.bounds.error_model import Model
 from lossproof.truth.bounds.variants import scale_and_cap
 from lossproof.truth.oracle.variant_formulas import transformed
 from lossproof.truth.truth import Truth, truth
-from tests.support.thinned import nightly
+from tests.support.thinned import at_least, nightly, thinned
 from tests.support.variant_losses import Fused, composed, torch_kit
 
 VARIANTS = (
@@ -97,7 +97,7 @@ def problems() -> Iterator[Problem]:
 
 def test_values_and_gradients_are_those_of_decimal_arithmetic() -> None:
     seen = 0
-    for p in problems():
+    for p in thinned(problems(), to=3):
         exact = truth([p], precision=256).expected
         with localcontext() as context:
             context.prec = 90
@@ -130,7 +130,7 @@ def test_values_and_gradients_are_those_of_decimal_arithmetic() -> None:
                 candidates += [] if other is None else [Decimal(other.mid[at])]
                 assert min(abs(c - right) for c in candidates) <= Decimal(10) ** -28 + abs(right) * Decimal(10) ** -28
                 seen += 1
-    assert seen > 400
+    assert seen > at_least(400, to=3)
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
