@@ -6,13 +6,16 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lossproof.adapters.protocol import Capabilities, Support
+from lossproof.cli.commands import gpu
 from lossproof.core.errors import UsageError
 from lossproof.running.gpu_bundle import Steps, write_bundle
 from lossproof.running.gpu_steps import GpuStep, chosen_devices, gpu_steps
+from tests.support.thinned import WHOLE
 from tests.support.views import lossproof
 
 LOST = f"{Path(__file__).parents[1] / 'support' / 'lost_card.py'}:ADAPTER"
@@ -56,8 +59,14 @@ def test_smoke_of_every_device_comes_first_and_what_compiles_last() -> None:
     assert [s.targets for s in gpu_steps({"tfjs": BROWSER}, {"tfjs": ["webgl"]}, "smoke")] == [("tfjs+browser:webgl",)]
 
 
-def test_the_command_writes_a_bundle(tmp_path: Path) -> None:
+def test_the_command_writes_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = tmp_path / "bundle"
+
+    def of_a_part(*, options: tuple[str, ...], **how: Any) -> Steps:
+        # The command has no filters.
+        return Steps(options=(*options, *(() if WHOLE else ("--op", "softmax", "--dtype", "float32"))), **how)
+
+    monkeypatch.setattr(gpu, "Steps", of_a_part)
     result = lossproof("gpu", "numpy", "--device", "cpu", "--deck", "smoke", "--bundle", str(bundle))
     assert result.exit_code == 0, result.output
     summary = json.loads((bundle / "summary.json").read_text())

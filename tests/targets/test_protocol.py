@@ -29,7 +29,7 @@ from tests.support.thinned import thinned
 
 SCHEMA = json.loads(wire_schema.FILE.read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-CALLS = thinned(select("smoke", ops=["softmax", "cross_entropy"], dtypes=["float32"]), to=4)
+CALLS = thinned(select("smoke", ops=["softmax", "cross_entropy"], dtypes=["float32"]), to=10)
 PAGE = wire_schema.FILE.with_name("adapter-protocol.md").read_text(encoding="utf-8")
 
 
