@@ -26,6 +26,8 @@ from typing import NoReturn
 _GUARD = 1800
 # What the server alone is told: the program has to say it again.
 _SERVER_ONLY = ("KERAS_BACKEND",)
+# What a framework imports when some of its functions are first called: two seconds and more, in each program.
+_IMPORTED_LATER = {"torch": ("torch._dynamo",)}
 
 
 def run_program(
@@ -82,7 +84,7 @@ def _server(packages: tuple[str, ...], variables: tuple[tuple[str, str], ...]) -
 
 def serve(packages: Sequence[str]) -> None:
     """Import packages, then run each program that a line of standard input names, and write its exit code."""
-    for name in packages:
+    for name in (*packages, *_IMPORTED_LATER.get(packages[0], ())):
         import_module(name)
     for name in _SERVER_ONLY:
         os.environ.pop(name, None)
