@@ -71,8 +71,9 @@ class Process:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
-        os.set_blocking(self._in, False)
-        os.set_blocking(self._out, False)
+        for pipe in (self._in, self._out):
+            os.set_blocking(pipe, False)
+            _widen(pipe)
 
     def hello(self) -> wire.Message:
         """Wait for the message that the worker sends when its framework is there. Raises :class:`Fault` where none
@@ -217,6 +218,13 @@ class Process:
             assert stream is not None
             with contextlib.suppress(OSError):
                 stream.close()
+
+
+def _widen(pipe: int) -> None:
+    """Make room in a pipe, where the system has a size for it: a large array goes through in fewer turns."""
+    # Other systems have no such setting, and this one lends no user more than so much of them all.
+    with contextlib.suppress(OSError, AttributeError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _CHUNK)
 
 
 def last_words(printed: str) -> str:
