@@ -66,7 +66,7 @@ from lossproof.truth.tail import CONFIDENT
     (F8, 2),
     (F8, 2),
     (F8, 5),
-    (BOOL, 1),
+    (BOOL, 2),
 )
 def judge_cross_entropy_rows(
     kind: int,
@@ -104,7 +104,7 @@ def judge_cross_entropy_rows(
     """
     b_all, n_all, k = x.shape
     targets, models = asked.shape
-    with_vjp, with_q = cot.shape[0] > 0, q.shape[0] > 0
+    with_value, with_vjp, with_q = values.shape[0] > 0, cot.shape[0] > 0 and vjps.shape[0] > 0, q.shape[0] > 0
     d, p, log_p, p_twice, p_low, log_p_twice, log_p_low = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
     c, c_size, minus_c, c_twice, c_low = work[7], work[8], work[9], work[10], work[11]
     T_lsm, G0, bound, radius = work[12], work[13], work[14], work[15]
@@ -122,7 +122,7 @@ def judge_cross_entropy_rows(
             is_kept, y_n = kept[b, n], y[b, n]
             q_n = q[b, n] if with_q else no_q
             if not is_masked_or_finite(x[b, n]):
-                regular[b] = False
+                regular[:, b] = False
                 break
             analyse_row(x[b, n], d, p, log_p, row)
             if is_kept:
@@ -137,9 +137,11 @@ def judge_cross_entropy_rows(
                 # Clause 6 speaks of absent classes that have a part in the loss, or a part of 0.
                 if is_kept and x[b, n, j] == -np.inf and (with_q or j == y_n or eps[b] != 0):
                     beside = False
-            if not beside or row[SPREAD] >= fmt[3] or not loss_sizes < fmt[4] or not share < fmt[4]:
-                regular[b] = False
+            if not beside or row[SPREAD] >= fmt[3] or not loss_sizes < fmt[4]:
+                regular[:, b] = False
                 break
+            if not share < fmt[4]:
+                regular[1, b] = False
             result, result_low = sums[LOSS], 0.0
             if twice and is_kept:
                 analyse_row_twice(x[b, n], int(row[FIRST]), p_twice, p_low, log_p_twice, log_p_low, block)
@@ -217,7 +219,7 @@ def judge_cross_entropy_rows(
                     if not asked[t, m]:
                         continue
                     graded = confident and is_kept and declared[t] == m
-                    if reduction == NONE:
+                    if reduction == NONE and with_value:
                         s, got = summary[t, 0, b, m], values[t, b, n]
                         if is_kept:
                             allowed = rounded_up(M, T_row)
@@ -238,7 +240,7 @@ def judge_cross_entropy_rows(
                         compare_entry(s, n * k + j, got, vjp[j], vjp_low[j], radius[j], allowed, fmt)
                         if graded:
                             grade(s, M, got, exact[j], size[j] * (rel + own), allowed)
-        if reduction == NONE or not regular[b]:
+        if reduction == NONE or not with_value or not regular[0, b]:
             continue
         if not twice:
             total = losses / denominator[b] if reduction == MEAN else losses

@@ -33,7 +33,7 @@ from lossproof.judging.fused.model_table import MODEL
     (BOOL, 2),
     (F8, 2),
     (F8, 5),
-    (BOOL, 1),
+    (BOOL, 2),
 )
 def judge_nll_rows(
     reduction: int,
@@ -63,7 +63,7 @@ def judge_nll_rows(
     """
     b_all, n_all, k = x.shape
     targets, models = asked.shape
-    with_vjp = cot.shape[0] > 0
+    with_value, with_vjp = values.shape[0] > 0, cot.shape[0] > 0 and vjps.shape[0] > 0
     T_rows = block[5, :models]
     for b in range(b_all):
         T_rows[:] = 0.0
@@ -74,16 +74,18 @@ def judge_nll_rows(
             is_kept, label = kept[b, n], y[b, n]
             # What is beside the label is no matter in a kept row, and the label none in another.
             if not (math.isfinite(x[b, n, label]) if is_kept else is_masked_or_finite(x[b, n])):
-                regular[b] = False
+                regular[:, b] = False
                 break
             w_y = w[b, label] if is_kept else 0.0
             size = abs(w_y)
             loss = -w_y * x[b, n, label] if is_kept else 0.0
             S_rows += abs(loss)
             g = abs(row_scale[b, n])
-            if not S_rows < fmt[4] or not g * max(1.0, size) < fmt[4]:
-                regular[b] = False
+            if not S_rows < fmt[4]:
+                regular[:, b] = False
                 break
+            if not g * max(1.0, size) < fmt[4]:
+                regular[1, b] = False
             result, result_low = loss, 0.0
             slope, slope_low = -row_scale[b, n] * w_y, 0.0
             if twice and is_kept:
@@ -115,7 +117,7 @@ def judge_nll_rows(
                 for t in range(targets):
                     if not asked[t, m]:
                         continue
-                    if reduction == NONE:
+                    if reduction == NONE and with_value:
                         compare_entry(
                             summary[t, 0, b, m], n, values[t, b, n], result, result_low, row_radius, T_row, fmt
                         )
@@ -128,7 +130,7 @@ def judge_nll_rows(
                             compare_entry(summary[t, 1, b, m], n * k + j, got, slope, slope_low, radius, bound, fmt)
                         else:
                             compare_entry(summary[t, 1, b, m], n * k + j, got, 0.0, 0.0, 0.0, 0.0, fmt)
-        if reduction == NONE or not regular[b]:
+        if reduction == NONE or not with_value or not regular[0, b]:
             continue
         if not twice:
             total = losses / denominator[b] if reduction == MEAN else losses

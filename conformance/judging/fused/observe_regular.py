@@ -24,6 +24,9 @@ from lossproof.judging.row_blocks import LARGE
 from lossproof.truth.oracle.enclosure import outward
 
 Key = tuple[int, str]
+# Bytes of answers that are judged in one pass: of large calls that is fewer targets at once, for each of which the rest
+# is computed again.
+_MOST_TOGETHER = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -52,21 +55,22 @@ def observe_regular(calls: Sequence[Call], several: Sequence[Answers]) -> list[d
         return found
     names, numbers = {name for _, name in asked}, sorted({i for i, _ in asked})
     batch = stack([_plain(solved_by(calls[i].problem, several[0].declared.mean), names) for i in numbers])
-    answers = {name: _answers(name, calls, several, numbers) for name in names}
     graded = max(batch.k, batch.n) >= GRADED_TERMS and any(calls[i].random_order for i in numbers)
-    summaries = judge_regular(batch, answers, [a.declared for a in several], random=graded)
-    if summaries is None:
-        return found
-    for t, a in enumerate(several):
-        of_target = _OfTarget.of(summaries, t, a.declared.profile)
-        for place, i in enumerate(numbers):
-            if not summaries.regular[place]:
-                continue
-            for name in names:
-                if (i, name) in a.open:
-                    o = _observed(calls[i], name, a, of_target, answers[name][t, place], place, a.outcomes[i])
-                    if o is not None:
-                        found[places[t]][i, name] = o
+    step = max(1, _MOST_TOGETHER // (len(names) * batch.x.nbytes + 1))
+    for start in range(0, len(several), step):
+        some = several[start : start + step]
+        answers = {name: _answers(name, calls, some, numbers) for name in names if _is_open(name, some)}
+        summaries = judge_regular(batch, answers, [a.declared for a in some], random=graded)
+        if summaries is None:
+            break
+        for t, a in enumerate(some):
+            of_target = _OfTarget.of(summaries, t, a.declared.profile)
+            for place, i in enumerate(numbers):
+                for n, name in enumerate(OUTPUTS):
+                    if (i, name) in a.open and summaries.regular[n, place]:
+                        o = _observed(calls[i], name, a, of_target, answers[name][t, place], place, a.outcomes[i])
+                        if o is not None:
+                            found[places[start + t]][i, name] = o
     return found
 
 
@@ -76,6 +80,10 @@ def _plain(p: Problem, names: Collection[str]) -> Problem:
         return p
     cotangent = p.cotangent if "vjp" in names else None
     return replace(p, cotangent=cotangent, tangent=None, target_tangent=None, wrt_target=False, repeat_backward=False)
+
+
+def _is_open(name: str, several: Sequence[Answers]) -> bool:
+    return any(name == other for a in several for _, other in a.open)
 
 
 def _answers(name: str, calls: Sequence[Call], several: Sequence[Answers], numbers: Sequence[int]) -> F64:

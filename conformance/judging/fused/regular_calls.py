@@ -33,8 +33,8 @@ _NOTHING = {n: np.zeros((0,) * n) for n in (2, 3, 4)}
 class Summaries:
     """The summaries of a pass: ``found`` is (T, 2, B, M, SUMMARY_FIELDS), of the value and the VJP under every model.
 
-    ``models`` are these, ``asked`` (T, M) says by which of them a target is judged, and ``regular`` (B,) of which
-    problems it holds.
+    ``models`` are these, ``asked`` (T, M) says by which of them a target is judged, and ``regular`` (2, B) of which
+    problems it holds, for each of the two: what the VJP depends on alone is no matter to the value.
     """
 
     found: F64
@@ -65,9 +65,10 @@ def judge_regular(
     question = _question(batch.fmt.name, tuple(declared), random, met)
     size = (len(declared), len(OUTPUTS), batch.x.shape[0], len(question.models), 1)
     found = np.tile(EMPTY, size)
-    regular = np.ones(batch.x.shape[0], dtype=bool)
+    regular = np.ones((len(OUTPUTS), batch.x.shape[0]), dtype=bool)
     if batch.fmt.precision >= FLOAT64.precision:
-        regular &= in_double_double.suitable(batch)
+        regular[0] = in_double_double.suitable(replace(batch, cot=None))
+        regular[1] = in_double_double.suitable(batch)
     with np.errstate(all="ignore"):
         if batch.is_loss:
             _losses(batch, question, answers, found, regular)
@@ -155,7 +156,7 @@ def _losses(batch: Batch, question: _Question, answers: Mapping[str, F64], found
     denominator, row_scale = scales(batch)
     regular &= batch.kept.any(axis=1)
     if batch.op == "cross_entropy" and batch.q is not None:
-        regular &= ~either_gradient(batch).any(axis=1)
+        regular[1] &= ~either_gradient(batch).any(axis=1)
     if batch.reduction == "mean":
         weights = np.abs(share).sum(axis=1)
         regular &= (weights > 0) & (weights < partial_limit(batch))

@@ -52,7 +52,7 @@ from lossproof.truth.tail import CONFIDENT
     (F8, 2),
     (F8, 2),
     (F8, 5),
-    (BOOL, 1),
+    (BOOL, 2),
 )
 def judge_softmax_rows(
     log: bool,
@@ -82,27 +82,29 @@ def judge_softmax_rows(
     ``declared`` (T,) which model a target declares
     ``work``     (SOFTMAX_ROWS, K) zeros, ``block`` BLOCK_SHAPE: what is worked in
     ``summary``  (T, 2, B, M, SUMMARY_FIELDS)
-    ``regular``  (B,) problems without any clause of section 4
+    ``regular``  (2, B) of which problems the value, and the VJP, is without any clause of section 4
     """
     b_all, n_all, k = x.shape
     targets, models = asked.shape
-    with_vjp = v.shape[0] > 0
+    with_value, with_vjp = values.shape[0] > 0, v.shape[0] > 0 and vjps.shape[0] > 0
     d, p, log_p, p_low, log_p_low, p_twice, log_p_twice = work[0], work[1], work[2], work[3], work[4], work[5], work[6]
     T_softmax, T_lsm, G0, bound, radius, vjp_radius = work[7], work[8], work[9], work[10], work[11], work[12]
     vjp, vjp_low, exact, size, row = work[13], work[14], work[15], work[16], block[3]
     for b in range(b_all):
         for n in range(n_all):
             if not is_masked_or_finite(x[b, n]):
-                regular[b] = False
+                regular[:, b] = False
                 break
             analyse_row(x[b, n], d, p, log_p, row)
             spread = 0.0
             if with_vjp:
                 for j in range(k):
                     spread += abs(v[b, n, j])
-            if row[SPREAD] >= fmt[3] or spread * (1.0 if log else 2.0) >= fmt[4]:
-                regular[b] = False
+            if row[SPREAD] >= fmt[3]:
+                regular[:, b] = False
                 break
+            if spread * (1.0 if log else 2.0) >= fmt[4]:
+                regular[1, b] = False
             if twice:
                 analyse_row_twice(x[b, n], int(row[FIRST]), p_twice, p_low, log_p_twice, log_p_low, block)
                 result, result_low = (log_p_twice, log_p_low) if log else (p_twice, p_low)
@@ -143,7 +145,7 @@ def judge_softmax_rows(
                     if not asked[t, m]:
                         continue
                     s, graded = summary[t, 0, b, m], confident and declared[t] == m
-                    for j in range(k):
+                    for j in range(k if with_value else 0):
                         got = values[t, b, n, j]
                         if x[b, n, j] == -np.inf:
                             if log:

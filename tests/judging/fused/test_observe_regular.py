@@ -8,6 +8,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from lossproof.adapters import local
@@ -17,6 +18,7 @@ from lossproof.core.call import Call
 from lossproof.core.observation import Observation
 from lossproof.core.profiles import Declared
 from lossproof.judging.fused import compiler
+from lossproof.judging.fused import observe_regular as module
 from lossproof.judging.fused.observe_regular import Answers, observe_regular
 from lossproof.judging.observe import observe
 from lossproof.running.loop import groups
@@ -119,6 +121,56 @@ def test_neighbours_and_other_targets_change_nothing() -> None:
                 assert repr(o) == repr(together[call.id + name])
                 seen += 1
     assert seen > at_least(100, to=3)
+
+
+def test_large_answers_are_judged_some_targets_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And to the bit as all together, whoever is asked what."""
+    seen = 0
+    for calls in sample()[5:40]:
+        right, other = ([answer(c, off=off) for c in calls] for off in (0.0, 2.0**-30))
+        several = [
+            Answers("value", Declared("N"), right, {(i, "value") for i, _ in enumerate(calls)}),
+            Answers("vjp", Declared("W"), right, {(i, "vjp") for i, o in enumerate(right) if "vjp" in o.outputs}),
+            Answers("both", Declared("N"), other, {(i, name) for i, o in enumerate(other) for name in o.outputs}),
+            Answers("none", Declared("N"), right, ()),
+        ]
+        together = observe_regular(calls, several)
+        assert together[3] == {}
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "_MOST_TOGETHER", 1)
+            assert repr(observe_regular(calls, several)) == repr(together)
+        for one, found in zip(several, together, strict=True):
+            assert repr(observe_regular(calls, [one])) == repr([found])
+        seen += sum(map(len, together))
+    assert seen > 200
+
+
+@pytest.mark.parametrize("op", ["softmax", "log_softmax", "nll_loss", "cross_entropy"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_cotangent_that_is_too_large_is_no_matter_to_the_value(op: str, dtype: str) -> None:
+    """Whether somebody else is asked for the VJP changes no digit of a value: both are judged in the pass."""
+    regular = (g[0] for g in sample() if len(g) == 1 and g[0].problem.cotangent is not None)
+    found = 0
+    for call in regular:
+        p = call.problem
+        # sanity check: the calls have cotangents
+        assert p.cotangent is not None
+        if (p.op, p.dtype) != (op, dtype) or not p.cotangent.size:
+            continue
+        largest = np.finfo(np.float64 if dtype == "float64" else np.float32).max
+        call = call.with_problem(replace(p, cotangent=np.full_like(p.cotangent, largest)))
+        outcome = answer(call, off=0.0)
+        (alone,) = observe_regular([call], [Answers("numpy", Declared("N"), [outcome], {(0, "value")})])
+        beside, _ = observe_regular(
+            [call],
+            [
+                Answers("numpy", Declared("N"), [outcome], {(0, "value")}),
+                Answers("other", Declared("N"), [outcome], {(0, "value"), (0, "vjp")}),
+            ],
+        )
+        assert repr(alone) == repr(beside)
+        found += bool(alone)
+    assert found > 0
 
 
 def test_most_of_the_deck_is_regular() -> None:

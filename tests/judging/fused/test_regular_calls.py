@@ -140,7 +140,7 @@ def compared(call: Call, profile: str) -> Iterator[tuple[str, Compared]]:
     random = np.random.default_rng(batch.n * batch.k)
     for got in answers(exact, random):
         found = passed(batch, got, profile)
-        if not found.regular[0]:
+        if not found.regular.all():
             return
         for name in OUTPUTS:
             e = exact.expected[name]
@@ -204,7 +204,7 @@ def test_the_pass_encloses_what_arb_encloses(op: str) -> None:
                 got = {n: exact.expected[n].exact.mid.copy() for n in OUTPUTS}
                 got[name][(0, *at)] = np.nan
                 found = passed(batch, got, batch.fmt.default_profile)
-                if not found.regular[0]:
+                if not found.regular.all():
                     break
                 summary = found.found[0, OUTPUTS.index(name), 0, 1]
                 assert summary[WORST] == np.ravel_multi_index(at, mid.shape[1:])

@@ -133,7 +133,7 @@ class _Pass:
             return None
         places = {(m.profile, m.online): n for n, m in list(enumerate(summaries.models))[1:-1]}
         models = {who: places[d.profile, d.online] for who, d in zip(them, of_each, strict=True)}
-        regular = {i: n for i, n in rows.items() if summaries.regular[n]}
+        regular = {i: n for i, n in rows.items() if summaries.regular[:, n].all()}
         return cls(calls, answers, regular, columns, summaries.found, models)
 
     def said_between(self, declared: Declared, i: int, name: str) -> Found | None:
