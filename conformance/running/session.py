@@ -20,6 +20,7 @@ from lossproof.cases.shard import UNDIVIDED, Shard
 from lossproof.core.call import Call
 from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
+from lossproof.judging.fused import compiler
 from lossproof.records.conditions import Subject
 from lossproof.records.waivers import Book, fails
 from lossproof.running import judgement_cache
@@ -289,6 +290,8 @@ def opened(
     if cache is not None and cache.trouble:
         tell(cache.trouble)
     tell(f"{len(calls)} calls for {', '.join(t.name for t in targets)}")
+    if compiler.is_still_to_compile():
+        tell("the judge is compiled first, once for this version: some twenty seconds")
     try:
         book, head = rules.book(targets, calls), record_header(targets, calls, deck)
     except BaseException:

@@ -90,6 +90,5 @@ def lossproof(*arguments: str) -> Any:
 
 def without_progress(stderr: str) -> str:
     """What a command has said on standard error besides the lines that say how far it is."""
-    return re.sub(
-        r"^(lossproof \S+: starting .*|\d+ calls for .*|\d+/\d+ outputs judged, .*)\n", "", stderr, flags=re.M
-    )
+    lines = r"lossproof \S+: starting |\d+ calls for |the judge is compiled |\d+/\d+ outputs judged, "
+    return re.sub(rf"^({lines}).*\n", "", stderr, flags=re.M)

@@ -17,6 +17,7 @@ from lossproof.adapters.protocol import Capabilities
 from lossproof.cases.catalogue import select
 from lossproof.core.case_id import CONVENTION
 from lossproof.core.observation import Observation
+from lossproof.judging.fused import compiler
 from lossproof.records.waivers import Book
 from lossproof.running.session import Ended, Live, Session
 from lossproof.running.session_options import DeckOptions
@@ -95,12 +96,23 @@ def test_the_heart_beats_until_it_is_over() -> None:
 def test_the_first_line_says_what_starts_and_the_last_has_the_number_of_the_run() -> None:
     result = lossproof("run", "numpy", *SMALL)
     # Without what a busy machine says again, with the seconds so far.
-    first, second, *_, last = [line for line in result.stderr.splitlines() if not re.search(r"\(\d+ s[,)]", line)]
+    said = [line for line in result.stderr.splitlines() if not re.search(r"\(\d+ s[,)]", line)]
+    first, second, *_, last = said
     assert first == f"lossproof {__version__}: starting numpy; the smoke deck is drawn"
     assert re.fullmatch(r"\d+ calls for numpy", second)
     (outputs,) = re.findall(r"numpy: (\d+) outputs", result.stdout.splitlines()[-1])
     assert last == f"{outputs}/{outputs} outputs judged, 0 failed"
     assert lossproof("run", "numpy", *SMALL, "--quiet").stderr == ""
+
+
+@pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
+def test_a_run_that_compiles_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nothing is judged for long, and nobody knows why."""
+    told = "the judge is compiled first, once for this version: some twenty seconds"
+    monkeypatch.setattr(compiler, "is_still_to_compile", lambda: False)
+    assert told not in lossproof("run", "numpy", *SMALL).stderr
+    monkeypatch.setattr(compiler, "is_still_to_compile", lambda: True)
+    assert told in lossproof("run", "numpy", *SMALL).stderr
 
 
 def test_on_a_terminal_a_bar_shows_what_is_judged_and_is_gone_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

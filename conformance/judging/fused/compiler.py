@@ -30,8 +30,8 @@ LOOPS = ("judge_softmax_rows", "judge_cross_entropy_rows", "judge_nll_rows")
 _KEPT = 8
 # Of a digest of the sources, in hexadecimal.
 _DIGITS = 16
-# Machine code lives as long as what has compiled it.
-_ALIVE: list[Any] = []
+# What is compiled in this process, by name: machine code lives as long as what has compiled it.
+_ALIVE: dict[str, Any] = {}
 
 
 @cache
@@ -62,6 +62,15 @@ def kept() -> Mapping[str, int]:
         return machine_code.link(folder(), LOOPS)
     except OSError:
         return {}
+
+
+def is_still_to_compile() -> bool:
+    """Say whether a loop is neither kept nor compiled in this process, and so will take its time when it is called."""
+    if missing() or kept():
+        return False
+    with contextlib.suppress(OSError):
+        return any(not (name in _ALIVE or machine_code.is_kept(folder(), name)) for name in LOOPS)
+    return True
 
 
 def compiled(f: Callable[P, R]) -> Callable[P, R]:
@@ -95,7 +104,7 @@ def loop(*signature: machine_code.Parameter) -> Callable[[Callable[P, None]], Ca
             if known:
                 return machine_code.caller(known[f.__name__], signature)
             made = machine_code.compile_loop(compiled(f), signature)
-            _ALIVE.append(made)
+            _ALIVE[f.__name__] = made
             # No folder to write to: it is compiled in every run.
             with contextlib.suppress(OSError):
                 machine_code.keep(folder(), f.__name__, made)

@@ -102,6 +102,11 @@ def test_a_loop_is_linked_without_its_compiler_where_its_machine_code_is_kept(
 
     monkeypatch.setattr(machine_code, "compile_loop", refused)
     check(compiler.loop(*KIND)(sum_rows))
+    monkeypatch.setattr(compiler, "_ALIVE", {})
+    assert compiler.is_still_to_compile()
+    for name in compiler.LOOPS:
+        machine_code._file(folder, name).touch()
+    assert not compiler.is_still_to_compile()
     # Nothing is linked unless all of it can be.
     assert set(machine_code.link(folder, [NAME])) == {NAME}
     assert not machine_code.link(folder, [NAME, "judge_softmax_rows"])
