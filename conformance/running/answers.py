@@ -79,8 +79,29 @@ class Direct:
         """Nothing is under way."""
 
 
+class Room:
+    """The room for answers that wait for the judge, shared by the targets of a run: ``most`` bytes.
+
+    Each may have an equal part of it. The answers to one large group may be more than all of it: while it is full only
+    those ask on for whose answers the judge waits.
+    """
+
+    def __init__(self, most: int, targets: int) -> None:
+        self.changed = threading.Condition()
+        self._most, self._part, self._taken = most, most // max(1, targets), 0
+
+    def take(self, size: int) -> None:
+        """Take so many bytes; negative ones give them back. Whoever calls holds ``changed``."""
+        self._taken += size
+        self.changed.notify_all()
+
+    def is_left(self, mine: int) -> bool:
+        """Say whether somebody whose answers take ``mine`` bytes may have more."""
+        return mine < self._part and self._taken < self._most
+
+
 class Ahead:
-    """Asks in a thread of its own, until ``most`` bytes of answers wait, while it holds one of the ``slots``.
+    """Asks in a thread of its own while there is ``room`` for answers, and while it holds one of the ``slots``.
 
     Groups come with their places in the run, by which targets take turns.
     """
@@ -90,25 +111,28 @@ class Ahead:
         target: Target,
         groups: Sequence[tuple[int, CallGroup]],
         slots: Slots | None = None,
-        most: int = MOST_WAITING,
+        room: Room | None = None,
     ) -> None:
-        self._target, self._groups, self._most = target, groups, most
-        self._slots = slots or Slots(1)
+        self._target, self._groups = target, groups
+        self._slots, self._room = slots or Slots(1), room or Room(MOST_WAITING, 1)
         self._ready: deque[tuple[CallGroup, GroupAnswers | BaseException]] = deque()
-        self._waiting, self._asking, self._stopped = 0, False, False
-        self._changed = threading.Condition()
+        self._waiting, self._asking, self._wanted, self._stopped = 0, False, False, False
+        self._changed = self._room.changed
         self._thread = threading.Thread(target=self._run, name=target.name, daemon=True)
         self._thread.start()
 
     def take(self, group: CallGroup) -> GroupAnswers:
         """Wait for the thread's answers to a group; an exception of the thread is raised here."""
         with self._changed:
+            self._wanted = True
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._ready)
+            self._wanted = False
             found, answers = self._ready.popleft()
             if isinstance(answers, BaseException):
                 raise answers
             self._waiting -= answers.size
-            self._changed.notify_all()
+            self._room.take(-answers.size)
         # sanity check: both sides go through the same groups
         assert found is group
         return answers
@@ -142,7 +166,10 @@ class Ahead:
                     self._changed.notify_all()
                     return
                 self._waiting += answers.size
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: self._stopped or self._waiting < self._most)
+                self._room.take(answers.size)
+                self._changed.wait_for(self._may_ask)
                 if self._stopped:
                     return
+
+    def _may_ask(self) -> bool:
+        return self._stopped or self._room.is_left(self._waiting) or (self._wanted and not self._ready)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from lossproof.core.batch import signature
 from lossproof.core.call import Call
 from lossproof.core.observation import Observation
-from lossproof.running.answers import MOST_WAITING, Ahead, CallGroup, Direct, Feed, GroupAnswers
+from lossproof.running.answers import MOST_WAITING, Ahead, CallGroup, Direct, Feed, GroupAnswers, Room
 from lossproof.running.conclusions import Conclusions
 from lossproof.running.group_judge import judged
 from lossproof.running.judgement_cache import JudgementCache
@@ -109,18 +109,17 @@ def played(
     units, done = schedule(targets, several), len(tape.sizes) if tape else 0
     yield from zip(units, tape.units() if tape else (), strict=False)
     with ExitStack() as stack:
-        slots = Slots(jobs or cores())
-        most = MOST_WAITING // max(1, len(targets))
-        feeds = {t.name: stack.enter_context(closing(_feed(t, units[done:], slots, most))) for t in targets}
+        slots, room = Slots(jobs or cores()), Room(MOST_WAITING, len(targets))
+        feeds = {t.name: stack.enter_context(closing(_feed(t, units[done:], slots, room))) for t in targets}
         for group, same in itertools.groupby(units[done:], key=lambda unit: unit.group):
             yield from _group(group, [unit for unit in same if unit.name not in lost], feeds, clock, lost, cache)
 
 
-def _feed(target: Target, units: Sequence[Unit], slots: Slots, most: int) -> Feed:
+def _feed(target: Target, units: Sequence[Unit], slots: Slots, room: Room) -> Feed:
     if target.player is None:
         return Direct(target)
     return Ahead(
-        target, [(place, unit.group) for place, unit in enumerate(units) if unit.target is target], slots, most
+        target, [(place, unit.group) for place, unit in enumerate(units) if unit.target is target], slots, room
     )
 
 

@@ -15,7 +15,7 @@ from lossproof.adapters.protocol import Outcome, Problem, Tensor
 from lossproof.cases.deck import deck_calls
 from lossproof.cases.deck_part import DeckPart
 from lossproof.running import answers, loop
-from lossproof.running.answers import Ahead, CallGroup
+from lossproof.running.answers import Ahead, CallGroup, Room
 from lossproof.running.loop import groups
 from lossproof.running.slots import Slots
 from lossproof.targets.target import Player, Target
@@ -81,7 +81,7 @@ def settled(player: Elsewhere) -> int:
 def test_answers_wait_within_the_memory_that_they_have() -> None:
     player = Elsewhere()
     assert isinstance(player, Player)
-    ahead = Ahead(Target(player), PLACED, most=3 * answers._SMALL)
+    ahead = Ahead(Target(player), PLACED, room=Room(3 * answers._SMALL, 1))
     # sanity check: there is more to ask for than may wait
     assert len(GROUPS) > 10
     assert settled(player) <= 4
@@ -104,6 +104,28 @@ def test_targets_share_the_memory_for_answers_that_wait(monkeypatch: pytest.Monk
     next(seen)
     assert max(settled(p) for p in players) <= 1 + 3 + 1
     seen.close()  # type: ignore[attr-defined]
+
+
+def test_answers_that_fill_the_memory_keep_others_from_asking_on() -> None:
+    """They are asked when the judge waits for them, and it never waits in vain."""
+    players = [Elsewhere() for _ in range(3)]
+    room = Room(3 * answers._SMALL // 2, 3)
+    feeds = [Ahead(Target(p), PLACED, Slots(3), room) for p in players]
+    # Every one may ask a first time, and all of these together are more than there is room for.
+    assert [settled(p) for p in players] == [1, 1, 1]
+    feeds[0].take(GROUPS[0])
+    assert [settled(p) for p in players] == [1, 1, 1]
+    feeds[0].take(GROUPS[1])
+    assert [settled(p) for p in players] == [2, 1, 1]
+    for feed in feeds[1:]:
+        feed.take(GROUPS[0])
+        feed.take(GROUPS[1])
+    for group in GROUPS[2:]:
+        for feed in feeds:
+            feed.take(group)
+    for feed in feeds:
+        feed.close()
+    assert [p.asked for p in players] == [len(GROUPS)] * 3
 
 
 def test_an_exception_while_asking_ahead_reaches_the_judge() -> None:
