@@ -149,13 +149,11 @@ def test_large_answers_are_judged_some_targets_at_a_time(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_cotangent_that_is_too_large_is_no_matter_to_the_value(op: str, dtype: str) -> None:
     """Whether somebody else is asked for the VJP changes no digit of a value: both are judged in the pass."""
-    regular = (g[0] for g in sample() if len(g) == 1 and g[0].problem.cotangent is not None)
+    own = (c for c in drawn() if (c.outline.op, c.outline.dtype) == (op, dtype) and c.outline.x.size <= 64)
     found = 0
-    for call in regular:
+    for call in own:
         p = call.problem
-        # sanity check: the calls have cotangents
-        assert p.cotangent is not None
-        if (p.op, p.dtype) != (op, dtype) or not p.cotangent.size:
+        if p.cotangent is None or not p.cotangent.size:
             continue
         largest = np.finfo(np.float64 if dtype == "float64" else np.float32).max
         call = call.with_problem(replace(p, cotangent=np.full_like(p.cotangent, largest)))
@@ -170,7 +168,9 @@ def test_a_cotangent_that_is_too_large_is_no_matter_to_the_value(op: str, dtype:
         )
         assert repr(alone) == repr(beside)
         found += bool(alone)
-    assert found > 0
+        if found == 3:
+            break
+    assert found == 3
 
 
 def test_most_of_the_deck_is_regular() -> None:
