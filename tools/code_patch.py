@@ -22,7 +22,8 @@ def patched(path: Path, before: str, after: str) -> bool:
     new = {(a.co_qualname, a.co_firstlineno): b for a, b in pairs}
     found = 0
     for function in gc.get_objects():
-        if not isinstance(function, FunctionType):
+        # A proxy of something that is gone has a type, and nothing else that may be asked for.
+        if type(function) is not FunctionType:
             continue
         code = new.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
         if code is not None and code.co_freevars == function.__code__.co_freevars and _is_of(function, path):

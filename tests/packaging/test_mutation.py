@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 import tomllib
+import weakref
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,19 @@ def test_code_that_is_imported_becomes_its_mutant(
     for n in (1, 9):
         assert module.small(n) == meant["small"](n)  # type: ignore[operator]
         assert module.Some(n).twice == meant["Some"](n).twice  # type: ignore[operator]
+
+
+def test_proxies_of_what_is_gone_are_no_matter(tmp_path: Path) -> None:
+    """The garbage collector knows of them, and they refuse to be looked at."""
+
+    class Gone: ...
+
+    proxy = weakref.proxy(Gone())
+    gc.collect()
+    # sanity check
+    with pytest.raises(ReferenceError):
+        isinstance(proxy, str)
+    assert not code_patch.patched(tmp_path / "module.py", BEFORE, BEFORE.replace("2 * i", "3 * i"))
 
 
 def test_the_cheapest_tests_of_a_line_come_first_and_few_that_are_dear() -> None:

@@ -65,11 +65,12 @@ def kept() -> Mapping[str, int]:
 
 
 def is_still_to_compile() -> bool:
-    """Say whether a loop is neither kept nor compiled in this process, and so will take its time when it is called."""
+    """Say whether a loop is neither kept so that it can be linked nor compiled in this process: it will take its time
+    when it is called."""
     if missing() or kept():
         return False
     with contextlib.suppress(OSError):
-        return any(not (name in _ALIVE or machine_code.is_kept(folder(), name)) for name in LOOPS)
+        return any(not (name in _ALIVE or machine_code.link(folder(), (name,))) for name in LOOPS)
     return True
 
 

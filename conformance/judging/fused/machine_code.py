@@ -81,11 +81,6 @@ def link(folder: Path, names: Sequence[str]) -> Mapping[str, int]:
     return found
 
 
-def is_kept(folder: Path, name: str) -> bool:
-    """Say whether there is machine code of a loop, whatever it is worth."""
-    return _file(folder, name).is_file()
-
-
 def compile_loop(f: Callable[..., None], signature: Parameters) -> Any:
     """Compile a loop, all of whose callees are compiled functions, as a C function: of the address of a row of int64,
     which are its numbers and the shapes of its arrays in the order of its parameters, and of those of its arrays."""
