@@ -48,11 +48,12 @@ def missing() -> str:
     if kept():
         return ""
     try:
-        import_module("numba")
+        numba: Any = import_module("numba")
     except ImportError as error:
         # It may be there and refuse a newer NumPy.
         return "numba is not installed" if error.name == "numba" else str(error)
-    return ""
+    # Its own switch, with which it hands back what it is given.
+    return "NUMBA_DISABLE_JIT=1" if numba.config.DISABLE_JIT else ""
 
 
 @cache

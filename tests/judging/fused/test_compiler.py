@@ -44,6 +44,12 @@ def test_switched_off() -> None:
     assert "not compiled, and so slower: LOSSPROOF_COMPILED=0" in run(LOSSPROOF_COMPILED="0")
 
 
+@pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
+def test_switched_off_by_the_compiler_s_own_switch() -> None:
+    """Which people set to see into functions of their own."""
+    assert "not compiled, and so slower: NUMBA_DISABLE_JIT=1" in run(NUMBA_DISABLE_JIT="1")
+
+
 def test_a_numba_that_refuses_to_be_imported(tmp_path: Path) -> None:
     """As it does beside a NumPy that is too new for it: with its own words, and no traceback."""
     (tmp_path / "numba.py").write_text(f"raise ImportError({REFUSES!r})\n", encoding="utf-8")
