@@ -127,10 +127,12 @@ def test_a_loop_is_linked_without_its_compiler_where_its_machine_code_is_kept(
         lambda content: b"",
         lambda content: content[:-1],
         lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:],
+        # It is an object as before: nothing but the checksum says that it is another one.
+        lambda content: content[: len(content) // 3] + b"?" + content[len(content) // 3 + 1 :],
         # What it says of itself is right, but it is no machine code.
         lambda content: hashlib.sha256(b"f\nno code").digest() + b"f\nno code",
     ],
-    ids=["empty", "shorter", "another bit", "something else"],
+    ids=["empty", "shorter", "another bit", "another instruction", "something else"],
 )
 def test_machine_code_that_is_damaged_is_made_again(folder: Path, damage: Callable[[bytes], bytes]) -> None:
     check(compiler.loop(*KIND)(sum_rows))
