@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossproof.cases.sweeps.chunks import Chunk, Part, parse_range
-from lossproof.cli.one_arena import take_one_arena
+from lossproof.cli.malloc_options import spare_memory
 from lossproof.running.session_options import Execution, Rules
 from lossproof.running.sweeping.scheduled import Scheduled
 from lossproof.running.sweeping.sweep_workers import Workers
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--chunks", default="992-1023")
     parser.add_argument("--cluster", action="store_true")
     options = parser.parse_args()
-    take_one_arena()
+    spare_memory()
     first, last = parse_range(options.chunks)
     chunks = Part(kind="gaps32", ops=("softmax",), dtypes=("float32",), first=first, last=last).chunks()
     ratios: list[tuple[float, float]] = []

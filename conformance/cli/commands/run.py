@@ -11,7 +11,7 @@ from typing import TypedDict
 import click
 
 from lossproof.cases.chosen_ids import IdPatterns
-from lossproof.cli.one_arena import take_one_arena
+from lossproof.cli.malloc_options import spare_memory
 from lossproof.cli.outputs import new_record, views
 from lossproof.cli.printed_session import told
 from lossproof.cli.shared_options import OutputOptions
@@ -66,7 +66,7 @@ def run_command(
     if last_failed:
         deck = _failed_before(deck, memory)
     others = views(outputs, deck.place)
-    take_one_arena()
+    spare_memory()
     with contextlib.ExitStack() as stack:
         shown = stack.enter_context(progress(quiet=outputs.quiet))
         asked: _Opening = {"deck": deck, "execution": execution, "rules": rules, "tell": shown.stage}

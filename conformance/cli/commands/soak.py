@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from lossproof.cli.kept_rows import views_and_locator
-from lossproof.cli.one_arena import take_one_arena
+from lossproof.cli.malloc_options import spare_memory
 from lossproof.cli.outputs import new_record
 from lossproof.cli.printed_session import told
 from lossproof.cli.shared_options import OutputOptions
@@ -31,7 +31,7 @@ def soak_command(
     """Soak, print, and return the exit code."""
     new_record(outputs.record, overwrite=outputs.overwrite)
     others, place = views_and_locator(outputs, keep)
-    take_one_arena()
+    spare_memory()
     with contextlib.ExitStack() as stack:
         shown = stack.enter_context(progress(quiet=outputs.quiet))
         opening = opened_soak(

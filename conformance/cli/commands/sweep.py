@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lossproof.cases.shard import UNDIVIDED, parse_shard
 from lossproof.cases.sweeps.chunks import Part, parse_range
 from lossproof.cli.kept_rows import views_and_locator
-from lossproof.cli.one_arena import take_one_arena
+from lossproof.cli.malloc_options import spare_memory
 from lossproof.cli.outputs import new_record
 from lossproof.cli.printed_session import told
 from lossproof.cli.shared_options import OutputOptions
@@ -59,7 +59,7 @@ def sweep_command(
         shard=parse_shard(shard) if shard else UNDIVIDED,
     )
     others, place = views_and_locator(outputs, keep)
-    take_one_arena()
+    spare_memory()
     with contextlib.ExitStack() as stack:
         shown = stack.enter_context(progress(quiet=outputs.quiet))
         opening = opened_sweep(
