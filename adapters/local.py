@@ -7,13 +7,14 @@ import importlib.util
 import os
 import sys
 import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Tuple
 
 import numpy as np
 
 from .normalised import sums_to_one
 from .protocol import (
+    ARRAYS,
     ERROR_KINDS,
     REDUCTIONS,
     Adapter,
@@ -153,7 +154,7 @@ def answer(
     # Who writes into its inputs must not change those of the next target.
     given = _private(problem)
     meter = getattr(adapter, "meter", Meter())
-    before = replace(meter)
+    programs, seconds = meter.programs, meter.seconds
     start = time.perf_counter()
     with watching(watch) as tensors:
         outcome = _evaluated(adapter, given, device, mode)
@@ -164,8 +165,8 @@ def answer(
     return replace(
         outcome,
         seconds=time.perf_counter() - start,
-        programs=meter.programs - before.programs,
-        compile_seconds=meter.seconds - before.seconds,
+        programs=meter.programs - programs,
+        compile_seconds=meter.seconds - seconds,
         modified=_written(problem, given, tensors) if watch and outcome.error is None else (),
     )
 
@@ -233,7 +234,7 @@ def said(error: BaseException) -> str:
 
 
 def _arrays(p: Problem) -> List[Tuple[str, np.ndarray]]:
-    named = ((f.name, getattr(p, f.name)) for f in fields(p))
+    named = ((name, getattr(p, name)) for name in ARRAYS)
     return [(name, a) for name, a in named if isinstance(a, np.ndarray)]
 
 

@@ -22,6 +22,8 @@ MAGIC = b"lossproof\x00\x01\n"
 _LENGTHS = struct.Struct(">IQ")
 # So much of what comes before the first frame is kept to be shown.
 _GREETING = 400
+# Bytes that are read at once: of a short message, for which no memory has to be asked of the system, and of a long one.
+_SHORT_READ, _LONG_READ = 1 << 16, 1 << 20
 HEAD = len(MAGIC) + _LENGTHS.size
 _CLASSES = {c.__name__: c for c in (Capabilities, Description, Giant, GiantOutcome, Outcome, Problem, Support, Tensor)}
 # Their fields, in order, with what these are by default.
@@ -45,6 +47,11 @@ def pack(message: Message) -> bytes:
     # The bytes of an array may be gigabytes: they are copied once.
     parts = [a.reshape(-1).view(np.uint8).data for a in blobs if a.size]
     return b"".join([MAGIC, _LENGTHS.pack(len(text), size), text, *parts])
+
+
+def read_size(last: int) -> int:
+    """Return how many bytes to read at once where ``last`` came before: what fills a short read is a long message."""
+    return _LONG_READ if last >= _SHORT_READ else _SHORT_READ
 
 
 class Reader:
@@ -90,7 +97,7 @@ class Reader:
             self._begun = True
         if len(buffer) < HEAD:
             return None
-        if buffer[: len(MAGIC)] != MAGIC:
+        if not buffer.startswith(MAGIC):
             raise WireError("not a frame of lossproof: it begins with %r" % bytes(buffer[: len(MAGIC)]))
         n_text, n_blob = _LENGTHS.unpack(bytes(buffer[len(MAGIC) : HEAD]))
         end = HEAD + n_text + n_blob
@@ -119,7 +126,7 @@ class Reader:
 
 
 def _encode(value: Any, arrays: List[np.ndarray]) -> Any:
-    if value is None or isinstance(value, (bool, str)):
+    if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, (int, np.integer)):
         return int(value)
@@ -134,7 +141,8 @@ def _encode(value: Any, arrays: List[np.ndarray]) -> Any:
         return {"tuple": [_encode(v, arrays) for v in value]}
     if isinstance(value, list):
         return [_encode(v, arrays) for v in value]
-    if isinstance(value, Mapping):
+    # The check of a mere Mapping is slow.
+    if isinstance(value, (dict, Mapping)):
         return {"map": [[_encode(k, arrays), _encode(v, arrays)] for k, v in value.items()]}
     name = type(value).__name__
     if _CLASSES.get(name) is not type(value):
@@ -142,18 +150,18 @@ def _encode(value: Any, arrays: List[np.ndarray]) -> Any:
     used = {}
     for field, default in _FIELDS[name].items():
         given = getattr(value, field)
+        # Defaults stay at home: a field that is not used need not be known on the other side. Most are the very object.
+        if given is default:
+            continue
         if isinstance(value, Tensor) and field == "data":
             # What an array library gives for no axes at all may be a number.
             given = np.asarray(given)
-        # Defaults stay at home: a field that is not used need not be known on the other side.
         if not _is_default(given, default):
             used[field] = _encode(given, arrays)
     return {"is": name, "fields": used}
 
 
 def _is_default(value: Any, default: Any) -> bool:
-    if value is default:
-        return True
     # -0.0 equals 0.0, and is another number.
     return type(value) is type(default) and bool(value == default) and str(value) == str(default)
 
@@ -196,8 +204,7 @@ def _decoded(value: Any, blob: _Blob) -> Any:
         return {_decoded(k, blob): _decoded(v, blob) for k, v in value["map"]}
     known = _CLASSES[value["is"]]
     given = {k: _decoded(v, blob) for k, v in value["fields"].items()}
-    unknown = sorted(given.keys() - _FIELDS[value["is"]].keys())
-    if unknown:
-        names = ", ".join(unknown)
+    if not given.keys() <= _FIELDS[value["is"]].keys():
+        names = ", ".join(sorted(given.keys() - _FIELDS[value["is"]].keys()))
         raise ValueError("%s has no field %s here: the two sides are of different versions" % (known.__name__, names))
     return known(**given)

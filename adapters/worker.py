@@ -93,9 +93,9 @@ def _leave(code: int = 0) -> NoReturn:
 
 
 def _messages(source: int) -> Iterator[Message]:
-    reader = wire.Reader()
+    reader, data = wire.Reader(), b""
     while True:
-        data = os.read(source, _CHUNK)
+        data = os.read(source, wire.read_size(len(data)))
         if not data:
             return
         reader.feed(data)

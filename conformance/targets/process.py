@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import re
-import selectors
+import select
 import signal
 import subprocess
 import tempfile
@@ -53,7 +53,7 @@ class Process:
     def __init__(self, launch: Launch, limits: Processes) -> None:
         self.limits = limits
         self.asked = 0
-        self._heard = 0
+        self._heard = self._came = 0
         self._reader = wire.Reader()
         self._stderr = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (it lives as long as the process)
         fcntl.fcntl(self._stderr, fcntl.F_SETFL, fcntl.fcntl(self._stderr, fcntl.F_GETFL) | os.O_APPEND)
@@ -98,33 +98,35 @@ class Process:
         out, wanted, first = memoryview(b"".join(requests)), len(requests), self.asked == 0
         self.asked += len(requests) if out else 0
         began = looked = time.monotonic()
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._out, selectors.EVENT_READ)
-            if out:
-                selector.register(self._in, selectors.EVENT_WRITE)
-            try:
-                while wanted:
-                    ready = {key.fd for key, _ in selector.select(_TICK)}
-                    if self._in in ready:
-                        out, began = self._write(out), time.monotonic()
-                        if not out:
-                            selector.unregister(self._in)
-                    if self._out in ready:
-                        more = self._read()
-                        for message in self._messages(first):
-                            wanted, first, began = wanted - 1, False, time.monotonic()
-                            self._heard = self._printed()
-                            yield message
-                        if wanted and not more:
-                            raise self._ended(first)
-                    now = time.monotonic()
-                    if wanted and now - looked > _TICK:
-                        looked = now
-                        self._watch(now - began, first)
-            finally:
-                if wanted:
-                    # Replies that nobody takes now would be taken for others later.
-                    self.kill()
+        ready = select.poll()
+        ready.register(self._out, select.POLLIN)
+        # There is room for most requests, and nobody has to say so.
+        out = self._write(out)
+        if out:
+            ready.register(self._in, select.POLLOUT)
+        try:
+            while wanted:
+                ends = [end for end, _ in ready.poll(1000 * _TICK)]
+                if self._in in ends:
+                    out, began = self._write(out), time.monotonic()
+                    if not out:
+                        ready.unregister(self._in)
+                if self._out in ends:
+                    more = self._read()
+                    for message in self._messages(first):
+                        wanted, first, began = wanted - 1, False, time.monotonic()
+                        self._heard = self._printed()
+                        yield message
+                    if wanted and not more:
+                        raise self._ended(first)
+                now = time.monotonic()
+                if wanted and now - looked > _TICK:
+                    looked = now
+                    self._watch(now - began, first)
+        finally:
+            if wanted:
+                # Replies that nobody takes now would be taken for others later.
+                self.kill()
 
     def _messages(self, first: bool) -> Iterator[wire.Message]:
         try:
@@ -134,7 +136,7 @@ class Process:
 
     def _write(self, out: memoryview) -> memoryview:
         try:
-            return out[os.write(self._in, out[:_CHUNK]) :]
+            return out[os.write(self._in, out[:_CHUNK]) :] if out else out
         except BlockingIOError:
             return out
         except BrokenPipeError:
@@ -143,9 +145,10 @@ class Process:
 
     def _read(self) -> bool:
         try:
-            data = os.read(self._out, _CHUNK)
+            data = os.read(self._out, wire.read_size(self._came))
         except BlockingIOError:
             return True
+        self._came = len(data)
         self._reader.feed(data)
         return bool(data)
 
@@ -171,9 +174,9 @@ class Process:
             raise self._ended(first)
 
     def _readable(self) -> bool:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._out, selectors.EVENT_READ)
-            return bool(selector.select(0))
+        ready = select.poll()
+        ready.register(self._out, select.POLLIN)
+        return bool(ready.poll(0))
 
     def _ended(self, first: bool) -> Fault:
         try:
