@@ -21,7 +21,7 @@ from lossproof.records.judgement_store import JudgementStore
 from lossproof.running import header, judgement_cache
 from lossproof.targets import launch, selection
 from lossproof.targets.environments import store
-from lossproof.targets.packages import AdapterPackages, adapter_packages
+from lossproof.targets.packages import AdapterPackages, adapter_packages, is_wanted, parsed_requirement
 from lossproof.targets.target import Target, spec
 
 _GIB = 2**30
@@ -220,13 +220,13 @@ def _requirements() -> list[Requirement]:
     framework may want a release of NumPy that another refuses."""
     try:
         extras = metadata("lossproof").get_all("Provides-Extra") or []
-        every = [Requirement(text) for text in requires("lossproof") or ()]
+        every = requires("lossproof") or []
     except PackageNotFoundError:
         return []
     # In metadata an extra's name has hyphens, whatever it is written with.
     others = {"all", "dev", *(canonicalize_name(a.name) for a in adapter_packages())}
     own = ["", *(e for e in extras if canonicalize_name(e) not in others)]
-    asked = [r for r in every if r.marker is None or any(r.marker.evaluate({"extra": extra}) for extra in own)]
+    asked = [parsed_requirement(text) for text in every if any(is_wanted(text, extra) for extra in own)]
     return [r for r in asked if canonicalize_name(r.name) != "lossproof"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, version
 from importlib.util import find_spec
 
@@ -53,14 +54,28 @@ def _requirements(entry: EntryPoint) -> list[Requirement]:
     """What the adapter's package requires for it: by the extra of the adapter's name, or else the package of that name,
     or else everything."""
     try:
-        every = [Requirement(text) for text in (entry.dist.requires if entry.dist else None) or ()]
+        every = [*((entry.dist.requires if entry.dist else None) or ())]
     except (OSError, TypeError):
         # Of a package that is being installed or removed, or half of it: which of the two depends on who reads it.
         every = []
-    always = [r for r in every if r.marker is None or r.marker.evaluate({"extra": ""})]
-    extra = [r for r in every if r.marker is not None and r.marker.evaluate({"extra": entry.name}) and r not in always]
+    always = [parsed_requirement(text) for text in every if is_wanted(text, "")]
+    extra = [parsed_requirement(text) for text in every if is_wanted(text, entry.name) and not is_wanted(text, "")]
     named = [r for r in always if canonicalize_name(r.name) == canonicalize_name(entry.name)]
     return extra or named or [r for r in always if canonicalize_name(r.name) != _OURS]
+
+
+# A package with many adapters is asked what it requires for each of them.
+@cache
+def parsed_requirement(text: str) -> Requirement:
+    """Return a requirement as it is written in metadata."""
+    return Requirement(text)
+
+
+@cache
+def is_wanted(text: str, extra: str) -> bool:
+    """Return whether a requirement is one of this interpreter with an extra, or with none."""
+    marker = parsed_requirement(text).marker
+    return marker is None or marker.evaluate({"extra": extra})
 
 
 def _found(r: Requirement, name: str) -> tuple[str, str] | None:
