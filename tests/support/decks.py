@@ -15,10 +15,19 @@ from lossproof.core.call import Call
 _EVERYTHING = DeckPart(ops=frozenset(OPS), dtypes=frozenset(DTYPES))
 
 
-@functools.cache
 def whole(deck: str = "default") -> tuple[Call, ...]:
     """A deck with its checks, in order: the calls of :func:`drawn`, where it asks for these, are not drawn again."""
+    return _whole(deck)
 
+
+def drawn(deck: str = "default") -> tuple[Call, ...]:
+    """The drawn calls of a deck, in order."""
+    return _drawn(deck)
+
+
+# For a cache a deck that is named and one that is not would be two.
+@functools.cache
+def _whole(deck: str) -> tuple[Call, ...]:
     def once(name: str, part: DeckPart) -> list[Call]:
         return [*drawn(name)] if part == _EVERYTHING else deck_calls(name, part)
 
@@ -27,6 +36,5 @@ def whole(deck: str = "default") -> tuple[Call, ...]:
 
 
 @functools.cache
-def drawn(deck: str = "default") -> tuple[Call, ...]:
-    """The drawn calls of a deck, in order."""
+def _drawn(deck: str) -> tuple[Call, ...]:
     return tuple(deck_calls(deck))
