@@ -26,6 +26,7 @@ def transposed_grad(x: Any, cotangent: Any, *, axis: int) -> Any:
     return -softmax_grad(x, cotangent, axis=axis)
 
 
+pytestmark = pytest.mark.usefixtures("few_smaller_inputs")
 X, V = np.array([[0.5, 1.0, -2.0]]), np.array([[1.0, 0.0, 0.25]])
 DECK: Any = {"op": "softmax", "deck": "smoke", "dtypes": ("float32",)}
 

@@ -12,6 +12,8 @@ from tests.support import crashing_losses
 from tests.support.thinned import nightly
 
 pytest_plugins = ["pytester"]
+# In the search for the smallest input each call that fails costs a process.
+pytestmark = pytest.mark.usefixtures("few_smaller_inputs")
 
 # Each function, its verdict, and what is said of it.
 ENDS = {

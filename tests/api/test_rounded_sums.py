@@ -15,6 +15,7 @@ from lossproof.core.formats import FLOAT16
 from lossproof.functions.mechanisms import mechanism
 
 Array = np.ndarray[Any, Any]
+pytestmark = pytest.mark.usefixtures("few_smaller_inputs")
 ADDED_UP = "is added up in float16: each addition is rounded to it; expected a sum in float32"
 BEYOND = "beyond the range of float16, which ends at 65504: rounded to it, it is infinite; it is to stay in float32"
 THROUGH = "the gradient passes through the maximum, too"

@@ -25,8 +25,8 @@ def test_a_right_target_passes() -> None:
 
 
 def test_options_choose_what_the_command_line_does() -> None:
-    report = lossproof.run("numpy", deck="smoke", families=["ordinary"], seed=1)
-    other = lossproof.run("numpy", deck="smoke", families=["ordinary"], in_process=True)
+    report = lossproof.run("numpy", deck="smoke", ops=["softmax"], families=["ordinary"], seed=1)
+    other = lossproof.run("numpy", deck="smoke", ops=["softmax"], families=["ordinary"], in_process=True)
     assert {o.case.family for o in report.observations if o.call is None} >= {"ordinary"}
     assert {o.id for o in report.observations} != {o.id for o in other.observations}
 

@@ -15,11 +15,12 @@ from click.testing import CliRunner
 from lossproof import Report, UsageError, Variant, check_implementation, enclose, gradcheck
 from lossproof.cases.variant_calls import variant_calls
 from lossproof.core.case_id import RELATION
-from tests.support.thinned import at_least, nightly
+from tests.support.thinned import WHOLE, at_least, nightly
 from tests.support.variant_losses import MISTAKES, Fused, composed, jax_kit, torch_kit
 
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed here")
 needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed here")
+pytestmark = pytest.mark.usefixtures("few_smaller_inputs")
 EVERYTHING = Variant(z_loss=0.01, softcap=20.0, logit_scale=0.7, sample_weight=True)
 
 
@@ -193,7 +194,9 @@ def test_a_variant_that_overwrites_its_logits_is_noticed() -> None:
 def test_calls_of_any_shape_are_drawn_of_a_variant() -> None:
     pytest.importorskip("hypothesis")
     f = Fused(EVERYTHING)
-    report = checked(f.value, EVERYTHING, grad=f.grad, framework="numpy", explore=at_least(50, to=2))
+    # Large calls take as long as many small ones.
+    few: dict[str, Any] = {} if WHOLE else {"max_classes": 16}
+    report = checked(f.value, EVERYTHING, grad=f.grad, framework="numpy", explore=at_least(50, to=2), **few)
     report.raise_on_failure()
     assert report.explored >= at_least(50, to=2)
 
@@ -202,7 +205,7 @@ def test_calls_of_any_shape_are_drawn_of_a_variant() -> None:
         found = f.value(x, target, **given)
         return found * found.dtype.type(1.5) if x.ndim > 3 else found
 
-    wrong = checked(many_axes_are_off, EVERYTHING, framework="numpy", explore=300)
+    wrong = checked(many_axes_are_off, EVERYTHING, framework="numpy", explore=at_least(300, to=3), **few)
     found = wrong.failures[-1]
     assert f"exploration found {found.id}" in wrong.reasons
     assert "-by0.7-cap20-z0.01-sw/" in found.id

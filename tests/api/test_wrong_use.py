@@ -15,6 +15,7 @@ import pytest
 from lossproof import Report, UsageError, check_implementation
 
 Array = np.ndarray[Any, Any]
+pytestmark = pytest.mark.usefixtures("few_smaller_inputs")
 
 
 def softmax(x: Array, axis: int = -1) -> Array:

@@ -27,6 +27,7 @@ from lossproof.truth.truth import truth
 CALLS = {dtype: list(wider_output_calls(dtype, WHOLE_DECK)) for dtype in FORMATS}
 ALL = [c for calls in CALLS.values() for c in calls]
 Array = np.ndarray
+pytestmark = pytest.mark.usefixtures("few_smaller_inputs")
 Convert = Callable[[Array, Any], Array]
 
 

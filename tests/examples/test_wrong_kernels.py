@@ -13,6 +13,7 @@ from lossproof.adapters.protocol import Problem
 from lossproof.core.call import Call
 from tests.examples.wrong_kernels import DEFECTS, Kernel, forgets_the_maximum
 
+pytestmark = pytest.mark.usefixtures("few_smaller_inputs")
 # The smoke deck has no ignored rows without weights or a third axis.
 IGNORED = Call(
     Problem(

@@ -13,6 +13,7 @@ from tests.support import opencl, webgpu
 
 from . import sources
 
+pytestmark = pytest.mark.usefixtures("few_smaller_inputs")
 Rows = Callable[[Any], Any]
 
 
