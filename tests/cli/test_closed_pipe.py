@@ -12,6 +12,7 @@ import pytest
 from lossproof.core.observation import Observation
 from lossproof.records.record import Writer
 from lossproof.views.terminal import console
+from tests.support.thinned import nightly
 from tests.support.views import python
 
 TARGET = {"adapter": "numpy", "device": "cpu", "mode": "eager", "versions": {"numpy": "2.4.0"}}
@@ -46,7 +47,7 @@ def test_a_listing_without_a_reader_is_no_finding(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize(("after", "code"), [("pass", 0), ("fail", 1)])
+@pytest.mark.parametrize(("after", "code"), [pytest.param("pass", 0, marks=nightly), ("fail", 1)])
 def test_a_verdict_stands_without_a_reader(tmp_path: Path, after: str, code: int) -> None:
     before, later = record_of(tmp_path / "a.jsonl", "pass"), record_of(tmp_path / "b.jsonl", after)
     done = without_reader("-m", "lossproof", "diff", before, later)

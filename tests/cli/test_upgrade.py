@@ -19,6 +19,7 @@ from tests.support.views import lossproof
 
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
 SMOKE = ("--deck", "smoke", "--op", "softmax", "--dtype", "float32")
+FEW = (*SMOKE, "--family", "ordinary")
 
 
 @pytest.fixture
@@ -45,11 +46,11 @@ def test_a_planted_pair_gives_the_kills_of_the_mutant_and_no_others(tmp_path: Pa
 
 
 def test_records_are_what_two_runs_write(tmp_path: Path) -> None:
-    result = lossproof("upgrade", "numpy", f"numpy@{sys.executable}", *SMOKE, "--keep", str(tmp_path))
+    result = lossproof("upgrade", "numpy", f"numpy@{sys.executable}", *FEW, "--keep", str(tmp_path))
     assert result.exit_code == 0, result.stdout
     assert result.stdout.splitlines()[-1].startswith("OK (")
     alone = tmp_path / "alone.jsonl"
-    lossproof("run", "numpy", *SMOKE, "--quiet", "--record", str(alone))
+    lossproof("run", "numpy", *FEW, "--in-process", "--quiet", "--record", str(alone))
     for name, target in (("before", "numpy"), ("after", f"numpy@{sys.executable}")):
         kept = record.read_record(tmp_path / f"{name}.jsonl")
         assert list(kept.header["targets"]) == [target]
@@ -61,8 +62,7 @@ def test_records_are_what_two_runs_write(tmp_path: Path) -> None:
 
 
 def test_environments_are_made_of_requirements_and_kept(made: Maker) -> None:
-    part = (*SMOKE, "--family", "ordinary")
-    arguments = ("upgrade", "released==2", "released==3", "--target", made.target, "--with", "other<2", *part)
+    arguments = ("upgrade", "released==2", "released==3", "--target", made.target, "--with", "other<2", *FEW)
     result = lossproof(*arguments)
     assert result.exit_code == 1, result.output
     assert sorted(made.asked) == [("released==2", "other<2"), ("released==3", "other<2")]
@@ -82,7 +82,7 @@ def test_requirement_files_and_environments_that_are_there(made: Maker, tmp_path
     old = tmp_path / "old.txt"
     old.write_text("released==2\nother==1 # companion\n")
     made.create("new", ["released==3"])
-    result = lossproof("upgrade", "--from", str(old), f"{made.target}@new", *SMOKE, "--target", made.target)
+    result = lossproof("upgrade", "--from", str(old), f"{made.target}@new", *FEW, "--target", made.target)
     assert result.exit_code == 1, result.output
     assert made.asked == [("released==3",), ("released==2", "other==1")]
     assert f"{old} and {made.target}@new: " in result.stdout
@@ -94,7 +94,7 @@ def test_waived_failures_do_not_fail_an_upgrade(made: Maker, tmp_path: Path) -> 
         "adapter = 'released'\n[[waiver]]\nname = 'known'\ncases = 'softmax/*'\nsymptom = 'inaccurate'\n"
         "reason = 'r'\nissue = 'i'\nseen = '3'\n"
     )
-    chosen = ("--family", "ordinary", *SMOKE, "--target", made.target)
+    chosen = (*FEW, "--target", made.target)
     arguments = ("upgrade", "released==2", "released==3", *chosen, "--format", "json")
     assert lossproof(*arguments).exit_code == 1
     result = lossproof(*arguments, "--waivers", str(file))
@@ -224,7 +224,7 @@ def test_mistakes_are_one_clear_line(tmp_path: Path, made: Maker) -> None:
         (("numpy", f"numpy@{sys.executable}", "--keep", file("")), "cannot make the folder"),
         (("numpy", f"{file_of_numpy(tmp_path)}:ADAPTER"), "both sides have adapters that are called numpy"),
     ):
-        result = lossproof("upgrade", *arguments, *SMOKE)
+        result = lossproof("upgrade", *arguments, *FEW)
         assert result.exit_code == 2, arguments
         assert message in result.stderr.splitlines()[-1], result.stderr
 
@@ -250,7 +250,9 @@ def test_two_releases_of_numpy_differ_as_their_scripts_show(tmp_path: Path) -> N
 def test_an_upgrade_is_also_a_page(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
     page = tmp_path / "upgrade.html"
-    result = lossproof("upgrade", "numpy", PLANTED, *SMOKE, "--html", str(page))
+    result = lossproof(
+        "upgrade", "numpy", PLANTED, *SMOKE, "--family", "near_overflow", "--family", "dominating", "--html", str(page)
+    )
     assert result.exit_code == 1
     text = page.read_text("utf-8")
     assert "Regressions" in text

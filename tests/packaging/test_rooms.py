@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def imported(path: Path, names: Mapping[str, Path]) -> Iterator[str]:
                     yield inner
 
 
+@cache
 def graph(root: Path) -> dict[str, set[str]]:
     names = modules(root)
     return {name: set(imported(path, names)) - {name} for name, path in names.items()}

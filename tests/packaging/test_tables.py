@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,17 +41,20 @@ FORMAT_MODULES = {
 }
 
 
+@cache
+def strings_of(path: Path) -> frozenset[str]:
+    """The strings that a module has."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return frozenset(n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str))
+
+
 def spelt(root: Path, names: Collection[str]) -> dict[str, set[str]]:
     """The modules under a folder that spell one of the names as a string of its own."""
     found: dict[str, set[str]] = {}
     for path in sorted(root.rglob("*.py")):
-        strings = {
-            node.value
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        }
+        strings = strings_of(path)
         if strings & set(names):
-            found[path.relative_to(root).as_posix()] = strings & set(names)
+            found[path.relative_to(root).as_posix()] = {*names} & strings
     return found
 
 
@@ -109,6 +113,21 @@ def lossproof(where: Path, *arguments: str) -> list[str]:
     return python(where, "-m", "lossproof", *arguments)
 
 
+# Commands in one process, and the derivatives that a function may have.
+SEVERAL = """
+import json, sys
+from click.testing import CliRunner
+from lossproof.cli.main import cli
+from lossproof.targets.plain_function import DERIVATIVES
+
+for arguments in json.loads(sys.argv[1]):
+    result = CliRunner().invoke(cli, arguments, prog_name="lossproof")
+    assert result.exit_code == 0, result.output
+    print(result.stdout)
+print(*DERIVATIVES)
+"""
+
+
 # The negated gradient of softmax: its entry, its formula, its bound, and the adapter that offers it.
 ENTRY = """        Output(
             name="negated",
@@ -139,7 +158,7 @@ NEGATED = {
     ),
 }
 SMOKE = ("--deck", "smoke")
-ASKED = ("numpy", *SMOKE, "--op", "softmax", "--dtype", "float32", "--family", "ordinary")
+ASKED = ("numpy", *SMOKE, "--in-process", "--op", "softmax", "--dtype", "float32", "--family", "ordinary")
 
 
 @pytest.fixture(autouse=True)
@@ -157,12 +176,12 @@ def test_an_output_is_an_entry_a_formula_a_bound_and_an_adapter(tmp_path: Path) 
     assert found
     assert {o["verdict"] for o in found} == {"pass"}
     case = ("--target", "numpy", *SMOKE, found[0]["id"])
-    assert any("negated" in line for line in lossproof(where, "explain", *case))
-    report = lossproof(where, "repro", *case, "--output", "negated", "--issue")
-    assert "# negated gradient of softmax in float32 is right" in report
-    assert any("`-p_i (v_i - sum_j p_j v_j)`" in line for line in report)
-    program = "from lossproof.targets.plain_function import DERIVATIVES; print(*DERIVATIVES)"
-    assert "negated" in python(where, "-c", program)[0].split()
+    commands = [("explain", *case), ("repro", *case, "--output", "negated", "--issue")]
+    *printed, derivatives = python(where, "-c", SEVERAL, json.dumps(commands))
+    at = printed.index("# negated gradient of softmax in float32 is right")
+    assert any("negated" in line for line in printed[:at])
+    assert any("`-p_i (v_i - sum_j p_j v_j)`" in line for line in printed[at:])
+    assert "negated" in derivatives.split()
 
 
 def test_an_output_with_a_wrong_formula_fails(tmp_path: Path) -> None:
@@ -204,10 +223,12 @@ ADAPTER = Nineteen()
 def test_a_format_is_an_entry_and_an_adapter(tmp_path: Path) -> None:
     where = engine(tmp_path, NINETEEN)
     (tmp_path / "nineteen.py").write_text(ADAPTER, encoding="utf-8")
-    for op in ("softmax", "cross_entropy"):
-        asked = ("nineteen.py:ADAPTER", "--op", op, "--dtype", "float19", "--family", "confident", "--family", "offset")
-        lossproof(where, "run", *asked, "--record", f"{op}.jsonl")
-        record = Path(where, f"{op}.jsonl").read_text(encoding="utf-8")
-        verdicts = [line["verdict"] for line in map(json.loads, record.splitlines()) if "verdict" in line]
+    ops = ("softmax", "cross_entropy")
+    asked = ("--op", ops[0], "--op", ops[1], "--dtype", "float19", "--family", "confident", "--family", "offset")
+    lossproof(where, "run", "nineteen.py:ADAPTER", *asked, "--record", "record.jsonl")
+    record = Path(where, "record.jsonl").read_text(encoding="utf-8")
+    found = [line for line in map(json.loads, record.splitlines()) if "verdict" in line]
+    for op in ops:
+        verdicts = [line["verdict"] for line in found if line["id"].startswith(f"{op}/")]
         assert verdicts.count("pass") > 20
         assert set(verdicts) <= {"pass", "convention"}

@@ -22,7 +22,7 @@ from lossproof.records.pairs import Line, joined
 from tests.support.views import lossproof
 
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
-SMOKE = ("--deck", "smoke", "--op", "softmax", "--op", "log_softmax")
+SMOKE = ("--deck", "smoke", "--op", "softmax", "--op", "log_softmax", "--dtype", "float32", "--in-process")
 BASE = Observation("softmax/float32/ordinary/n1-k2/00000000", "value", "t", "pass", share=0.5, ulp=1.0)
 BASE = replace(BASE, profile="W", met="W", bits="0" * 16, seconds=0.1)
 FAIL = replace(BASE, verdict="fail", got=1.0, exact=(2.0, 2.0), share=9.0, met="", message="wrong")

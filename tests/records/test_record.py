@@ -25,6 +25,7 @@ from lossproof.running import header as evidence
 from lossproof.running.loop import run
 from lossproof.running.session_options import DeckOptions
 from lossproof.targets.target import Target
+from tests.support.thinned import at_least
 from tests.support.views import lossproof
 
 BASE = Observation("softmax/float32/ordinary/n1-k2/0", "value", "numpy", "pass")
@@ -37,7 +38,7 @@ def same(a: object, b: object) -> bool:
     return repr(a) == repr(b)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=at_least(100, to=4))
 @given(
     st.builds(
         Observation,

@@ -38,10 +38,23 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(folder / "site"))
         some = () if WHOLE else ("--op", "softmax", "--op", "nll_loss", "--dtype", "float32")
-        run("run", "numpy", "crooked", *deck, *some, "--record", str(folder / "whole.jsonl"))
+        run("run", "numpy", "crooked", *deck, *some, "--in-process", "--record", str(folder / "whole.jsonl"))
         parts = [str(folder / f"{i}.jsonl") for i in (1, 2)]
         for i, path in enumerate(parts, 1):
-            run("run", "numpy", "--op", "softmax", *deck, "--shard", f"{i}/2", "--record", path, "--in-process")
+            run(
+                "run",
+                "numpy",
+                "--op",
+                "softmax",
+                "--dtype",
+                "float32",
+                *deck,
+                "--shard",
+                f"{i}/2",
+                "--record",
+                path,
+                "--in-process",
+            )
         run("merge", *parts, "--output", str(folder / "merged.jsonl"))
         run("upgrade", "numpy", "crooked", *deck, "--op", "softmax", "--dtype", "float32", "--keep", str(folder))
     return [folder / f"{name}.jsonl" for name in ("whole", "1", "2", "merged", "before", "after")]

@@ -19,6 +19,7 @@ from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records import record
 from lossproof.repro.find import CasePlace, find_call
+from tests.support.thinned import nightly
 from tests.support.views import install, lossproof
 
 SMOKE = ("--deck", "smoke", "--op", "softmax")
@@ -119,7 +120,7 @@ def test_what_the_deck_does_not_have_is_said(tmp_path: Path) -> None:
         find_call(WIDE.id, CasePlace(record=str(path)))
 
 
-@pytest.mark.parametrize("share", [0.2, 0.9, 0.96, 0.98, 0.99, 1.0])
+@pytest.mark.parametrize("share", [0.2, 0.96, 1.0, *(pytest.param(x, marks=nightly) for x in (0.9, 0.98, 0.99))])
 def test_a_record_with_a_travelling_call_is_finished(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:

@@ -15,7 +15,18 @@ from lossproof.records import record
 from tests.support.views import lossproof
 
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
-SMOKE = (PLANTED, f"{PLANTED}+careful", "--deck", "smoke", "--op", "softmax", "--quiet")
+SMOKE = (
+    PLANTED,
+    f"{PLANTED}+careful",
+    "--deck",
+    "smoke",
+    "--op",
+    "softmax",
+    "--dtype",
+    "float32",
+    "--in-process",
+    "--quiet",
+)
 FAIL = Observation("softmax/float32/a/n1-k2/1", "value", "t", "fail", share=9.0, got=1.0, exact=(2.0, 2.0), message="m")
 PASS = replace(FAIL, id="softmax/float32/a/n1-k3/2", verdict="pass")
 

@@ -28,13 +28,13 @@ from tests.support.thinned import nightly
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # A uv that installs every wheel of WHEELS, says what it was asked for, and hangs if it is told to.
 UV = """\
-#!{python}
-import glob, json, os, subprocess, sys, time
+#!{python} -IS
+import glob, json, os, sys, time, venv, zipfile
 
 with open({log!r}, "a") as log:
     print(json.dumps(sys.argv[1:]), file=log)
 if sys.argv[1] == "venv":
-    sys.exit(subprocess.call([sys.argv[4], "-m", "venv", "--without-pip", sys.argv[5]]))
+    sys.exit(venv.create(sys.argv[5], symlinks=True))
 if sys.argv[1] == "pip":
     if os.path.exists({hang!r}):
         time.sleep(900)
@@ -45,7 +45,7 @@ if sys.argv[1] == "pip":
     for wheel in glob.glob({wheels!r} + "/*.whl"):
         if "/packaging-" in wheel and "packaging" not in sys.argv:
             continue
-        subprocess.check_call([sys.executable, "-m", "zipfile", "-e", wheel, site])
+        zipfile.ZipFile(wheel).extractall(site)
 else:
     print({pythons!r})
 """
@@ -88,8 +88,10 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def uv(box: Path) -> Path:
-    """The stand-in for uv on PATH; the file that it keeps its arguments in."""
+def uv(box: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The stand-in for uv on PATH; the file that it keeps its arguments in. What is configured for pip is asked of pip
+    where a process of its own makes an environment, and where uv is the real one."""
+    monkeypatch.setattr(installers, "pip_settings", lambda: {"no-index": "1"})
     paths = {name: str(box / name) for name in ("log", "hang", "wheels", "pythons")}
     executable(box / "bin" / "uv", UV.format(python=sys.executable, **paths))
     return box / "log"

@@ -25,7 +25,11 @@ RIGHT, WRONG = f"{wrong.__file__}:RIGHT", f"{wrong.__file__}:ROUNDING_LABELS_DOW
 IN_WORKERS = ("--deck", "smoke", "--op", "nll_loss", "--dtype", "float32")
 # Where the target answers makes no difference to what is written.
 PART = (*IN_WORKERS, "--in-process")
+# What is right is written alike of few calls.
+FEW = ("--family", "ordinary")
 FULL = Path("/dev/full")
+# To load what is compiled takes longer than to judge a few calls by arrays.
+BY_ARRAYS = os.environ | {"LOSSPROOF_COMPILED": "0"}
 
 on_linux = pytest.mark.skipif(not FULL.exists(), reason="there is no /dev/full here")
 
@@ -77,7 +81,7 @@ def test_a_view_that_fails_costs_itself(
 
 def test_a_view_that_fails_at_once_is_told_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(JunitView, "add", broken)
-    result = lossproof("run", RIGHT, *PART, "--junit", str(tmp_path / "r.xml"))
+    result = lossproof("run", RIGHT, *PART, *FEW, "--junit", str(tmp_path / "r.xml"))
     assert result.exit_code == 0
     assert result.output.count("is lost") == 1
 
@@ -94,8 +98,8 @@ def test_a_program_that_fails_costs_no_page(monkeypatch: pytest.MonkeyPatch, tmp
 @on_linux
 @pytest.mark.parametrize("option", ["--record", "--html", "--junit"])
 def test_a_full_disk_costs_the_file(option: str) -> None:
-    for target, code in ((RIGHT, 0), (WRONG, 1)):
-        result = lossproof("run", target, *PART, option, str(FULL))
+    for target, code, part in ((RIGHT, 0, FEW), (WRONG, 1, ("--family", "error"))):
+        result = lossproof("run", target, *PART, *(() if WHOLE else part), option, str(FULL))
         assert result.exit_code == code
         lines = [line for line in result.output.splitlines() if "is lost" in line]
         assert len(lines) == 1
@@ -112,6 +116,7 @@ def test_where_nothing_can_be_printed_the_exit_code_stands(target: str, code: in
             [sys.executable, "-m", "lossproof", "run", target, *PART, *options],
             stdout=full,
             stderr=subprocess.PIPE,
+            env=BY_ARRAYS,
             text=True,
             check=False,
             timeout=1800,
@@ -126,7 +131,8 @@ def test_a_reader_who_goes_away_changes_no_exit_code(target: str, code: int) -> 
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "lossproof", "run", target, *IN_WORKERS],
+        [sys.executable, "-m", "lossproof", "run", target, *IN_WORKERS, *FEW],
+        env=BY_ARRAYS,
         stdout=writing,
         stderr=subprocess.PIPE,
         text=True,
@@ -145,14 +151,14 @@ def test_a_read_only_folder_costs_the_record(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(record, "open_text", refused)
     path = tmp_path / "r.jsonl"
-    result = lossproof("run", RIGHT, *PART, "--record", str(path))
+    result = lossproof("run", RIGHT, *PART, *FEW, "--record", str(path))
     assert result.exit_code == 0
     assert f"lossproof: the record {path} is lost: Permission denied\n" in result.output
 
 
 def test_a_record_is_not_overwritten_by_accident(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    run = ("run", RIGHT, *PART, "--record", str(path))
+    run = ("run", RIGHT, *PART, *FEW, "--record", str(path))
     path.touch()
     assert lossproof(*run).exit_code == 0, "there was nothing in it"
     first = path.read_bytes()
@@ -172,11 +178,11 @@ def test_a_record_is_not_overwritten_by_accident(tmp_path: Path) -> None:
 def test_other_commands_overwrite_no_record_either(command: str, tmp_path: Path) -> None:
     shards, other = [str(tmp_path / f"{i}.jsonl") for i in (1, 2)], tmp_path / "before.jsonl"
     for i, shard in enumerate(shards, 1):
-        assert lossproof("run", RIGHT, *PART, "--shard", f"{i}/2", "--record", shard).exit_code == 0
+        assert lossproof("run", RIGHT, *PART, *FEW, "--shard", f"{i}/2", "--record", shard).exit_code == 0
     other.write_text("something\n")
     words = {
         "merge": ("merge", *shards, "-o", str(other)),
-        "upgrade": ("upgrade", RIGHT, WRONG, *IN_WORKERS, "--keep", str(tmp_path)),
+        "upgrade": ("upgrade", RIGHT, WRONG, *IN_WORKERS, *FEW, "--keep", str(tmp_path)),
     }[command]
     result = lossproof(*words)
     assert result.exit_code == 2
@@ -214,7 +220,7 @@ def test_a_view_is_no_part_of_the_session(monkeypatch: pytest.MonkeyPatch, tmp_p
         raise KeyboardInterrupt
 
     monkeypatch.setattr(JunitView, "close", interrupted)
-    assert lossproof("run", RIGHT, *PART, "--junit", str(tmp_path / "r.xml")).exit_code == 130
+    assert lossproof("run", RIGHT, *PART, *FEW, "--junit", str(tmp_path / "r.xml")).exit_code == 130
 
 
 def test_half_a_surrogate_pair_in_a_message_loses_nothing(tmp_path: Path) -> None:
@@ -223,8 +229,19 @@ def test_half_a_surrogate_pair_in_a_message_loses_nothing(tmp_path: Path) -> Non
     function.write_text('def softmax(x, *, axis):\n    raise OSError("no \\udcff \\ud800 here")\n')
     kept, page, junit, summary = (tmp_path / name for name in ("r.jsonl", "r.html", "r.xml", "s.md"))
     views = ("--record", str(kept), "--html", str(page), "--junit", str(junit))
-    command = [sys.executable, "-m", "lossproof", "check", f"{function}:softmax", "--dtype", "float32", *views]
-    env = os.environ | {"GITHUB_STEP_SUMMARY": str(summary), "PYTHONIOENCODING": "utf-8:surrogateescape"}
+    command = [
+        sys.executable,
+        "-m",
+        "lossproof",
+        "check",
+        f"{function}:softmax",
+        "--deck",
+        "smoke",
+        "--dtype",
+        "float32",
+        *views,
+    ]
+    env = BY_ARRAYS | {"GITHUB_STEP_SUMMARY": str(summary), "PYTHONIOENCODING": "utf-8:surrogateescape"}
     done = subprocess.run(command, env=env, capture_output=True, check=False)
     assert done.returncode == 1, done.stderr
     assert b"is lost" not in done.stderr

@@ -29,13 +29,14 @@ from lossproof.records.record import Writer
 from lossproof.records.waivers import verdict
 from lossproof.running.summary import Summary
 from lossproof.targets import selection
+from lossproof.views.html import collect
 from lossproof.views.html.accuracy import Accuracy
-from lossproof.views.html.collect import LISTED, Collected
+from lossproof.views.html.collect import Collected
 from lossproof.views.html.page import embedded
 from lossproof.views.html.programs import ReproducerTexts
 from lossproof.views.html.verdict_matrix import columns, matrix
 from tests.support.browser import drawn, keeps_from_reading, opened
-from tests.support.thinned import WHOLE
+from tests.support.thinned import WHOLE, at_least
 
 pytest.importorskip("jinja2", reason="HTML reports need the extra report")
 pytest.importorskip("plotly", reason="HTML reports need the extra report")
@@ -93,7 +94,7 @@ def run_record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A record with passes, conventions, failures, waived failures and hostile texts."""
     folder = tmp_path_factory.mktemp("record")
     path = folder / "numpy.jsonl"
-    some = () if WHOLE else ("--exclude", "cross_entropy/*/error/*", "--exclude", "nll_loss/*/error/*")
+    some = () if WHOLE else ("--exclude", "*/error/*", "--exclude", "*/bfloat16/*", "--exclude", "*/float64/*")
     result = lossproof("run", "numpy", "--deck", "smoke", *some, "--in-process", "--record", str(path))
     assert result.exit_code == 0, result.output
     made = record.read_record(path)
@@ -248,7 +249,7 @@ def test_a_record_without_classes_says_so(page: Path, run_record: Path, tmp_path
     assert not any(cell["classes"] for cell in found.data["accuracy"])
 
 
-def test_memory_does_not_grow_with_the_record() -> None:
+def test_memory_does_not_grow_with_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
     """But for the errors themselves, 16 bytes an observation, the failures that are listed, and ids taken apart, of
     which so many are kept."""
 
@@ -270,7 +271,10 @@ def test_memory_does_not_grow_with_the_record() -> None:
         assert len(collected.listed) + collected.unlisted == -(-n // 3)
         return most
 
-    n = 3 * LISTED
+    # How many are listed is the same code.
+    listed = at_least(collect.LISTED, to=6)
+    monkeypatch.setattr(collect, "LISTED", listed)
+    n = 3 * listed
     peak(2 * n)
     assert peak(2 * n) - peak(n) < 64 * n
 

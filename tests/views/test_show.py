@@ -13,7 +13,7 @@ from lossproof.records import record
 from lossproof.records.record import to_line
 from tests.support.views import install, lossproof
 
-SMOKE = ("--deck", "smoke", "--op", "softmax", "--op", "nll_loss", "--exclude", "nll_loss/*/error/*")
+SMOKE = ("--deck", "smoke", "--op", "softmax", "--op", "nll_loss", "--exclude", "nll_loss/*/error/*", "--in-process")
 
 
 @pytest.fixture(scope="module")

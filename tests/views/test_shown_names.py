@@ -39,7 +39,7 @@ def test_two_of_one_name_keep_their_places() -> None:
 
 def test_tables_of_runs_records_and_pages(tmp_path: Path) -> None:
     kept, page = tmp_path / "r.jsonl", tmp_path / "r.html"
-    part = ("--deck", "smoke", "--op", "softmax", "--dtype", "float32")
+    part = ("--deck", "smoke", "--op", "softmax", "--dtype", "float32", "--family", "ordinary", "--in-process")
     ran = lossproof("run", WRONG, *part, "--record", str(kept), "--html", str(page))
     shown = lossproof("show", str(kept))
     for text in (ran.stdout, shown.stdout):

@@ -25,11 +25,12 @@ from lossproof.views.github import ANNOTATIONS, commands, job_summary
 from lossproof.views.junit import MESSAGES, JunitView
 from lossproof.views.markdown import code
 from lossproof.views.terminal import console
+from tests.support.thinned import nightly
 from tests.support.views import python
 
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = ("--deck", "smoke", "--op", "softmax", "--in-process")
+SMALL = ("--deck", "smoke", "--op", "softmax", "--dtype", "float32", "--in-process")
 HOSTILE = "]]> \x00\x1b[31m & <b> 100%\n::error::x | `y`"
 
 
@@ -184,7 +185,13 @@ def test_a_file_that_cannot_be_written_is_one_line(option: str, tmp_path: Path) 
     assert "Traceback" not in result.output
 
 
-@pytest.mark.parametrize("setting", [{"NO_COLOR": "1"}, {"CI": "true", "FORCE_COLOR": "1"}, {"TERM": "dumb"}])
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"CI": "true", "FORCE_COLOR": "1"},
+        *(pytest.param(s, marks=nightly) for s in ({"NO_COLOR": "1"}, {"TERM": "dumb"})),
+    ],
+)
 def test_without_a_terminal_nothing_is_live(setting: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in setting.items():
         monkeypatch.setenv(name, value)
