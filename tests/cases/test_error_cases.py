@@ -20,6 +20,7 @@ from lossproof.records.record import from_line, to_line
 from lossproof.records.waivers import verdict, waivers_in_force
 from lossproof.running.loop import run
 from lossproof.targets.target import Target, parse_target
+from tests.support.thinned import nightly
 from tests.support.wrong_adapters import CARELESS
 
 Outputs = dict[str, Tensor]
@@ -136,15 +137,20 @@ def failed(adapter: NumpyAdapter, some: Iterable[Check]) -> set[str]:
     return {o.id for o in run([Target(adapter)], some) if o.verdict in FAILING}
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda c: f"clause-{c.name}-{c.problem.op}")
-def test_every_case_kills_and_numpy_passes_clause(check: Check) -> None:
-    given = [o for o in run([parse_target("numpy")], [check]) if "/all/" not in o.id]
-    assert {o.verdict for o in given} <= {"pass", "convention"}, given[0].message
+def test_numpy_passes_every_case() -> None:
+    given = [o for o in run([parse_target("numpy")], CHECKS) if "/all/" not in o.id]
+    assert not [o.message for o in given if o.verdict not in ("pass", "convention")]
+    assert {o.id for o in given} == {c.id for c in CHECKS}
+
+
+def test_every_case_kills() -> None:
     crude = {"0.375": filled(0.375), "another shape": filled(0.0, 1), "refusal": Odd(refusing)}
-    assert any(failed(adapter, [check]) for adapter in crude.values())
+    killed: set[str] = set().union(*(failed(adapter, CHECKS) for adapter in crude.values()))
+    assert not [f"clause {c.name} of {c.problem.op}" for c in CHECKS if c.id not in killed]
 
 
-@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
+# NumPy is asked all of them where the default deck is put to it; here those of one dtype more than above.
+@pytest.mark.parametrize("dtype", [*(pytest.param(d, marks=nightly) for d in ("float64", "bfloat16")), "float16"])
 def test_numpy_passes_every_clause(dtype: str) -> None:
     some = error_checks(DeckPart(dtypes=[dtype]))
     found = list(run([parse_target("numpy")], some))

@@ -17,10 +17,11 @@ from tests.fuzz import mutations
 from tests.fuzz.__main__ import fuzz
 from tests.fuzz.mutations import Change, mutated
 from tests.fuzz.readers import PAIR, BrokenReaderError, Reader, function, readers
+from tests.support.thinned import at_least
 from tests.support.views import lossproof
 
 # Of a reader that is a function; one that is a command gets one.
-INPUTS = 10
+INPUTS = at_least(10, to=2)
 
 
 @pytest.fixture(scope="module")
