@@ -18,6 +18,7 @@ from tests.mutants.matrix.kill import Kill, unexpected, weak
 from tests.mutants.matrix.record import Record, chosen, read, text, troubles, witness_troubles
 from tests.mutants.matrix.registry import collect
 from tests.mutants.matrix.verify import recorded, renewed, verified
+from tests.support.thinned import WHOLE
 
 MUTANTS = collect()
 MUTANT = MUTANTS["upstream log_softmax: x - lse"]
@@ -27,9 +28,16 @@ CONVENTION = MUTANTS["clause softmax: limit at +inf in float16 only"]
 
 
 @pytest.fixture(scope="module")
-def deck() -> list[Call]:
+def every_size() -> list[Call]:
     families = {"ordinary", "offset", "all_negative", "positive_infinity"}
-    calls = [c for c in select(ops=["softmax", "log_softmax"]) if c.family in families and c.outline.x.size < 1000]
+    calls = select(ops=["softmax", "log_softmax"], families=families)
+    return [c for c in calls if c.outline.x.size < 1000]
+
+
+@pytest.fixture(scope="module")
+def deck(every_size: list[Call]) -> list[Call]:
+    # What is wrong shows in the smallest calls, but in bfloat16 in few of them.
+    calls = [c for c in every_size if WHOLE or c.outline.x.size < 100 or c.outline.dtype == "bfloat16"]
     # sanity check: small calls of every format are there
     assert {c.outline.dtype for c in calls} == set(CONTROL.dtypes)
     return calls
@@ -132,11 +140,12 @@ def test_parts_of_the_deck_say_together_what_it_says_in_one_process(record: Reco
     assert sum(kill.judged for (name, _), kill in alone.items() if name == CONTROL.id) >= judged / 2
 
 
-def test_controls_that_take_turns_meet_the_whole_deck_together(deck: list[Call]) -> None:
-    controls = [m for m in MUTANTS.values() if m.kind == "control" and m.op == "softmax"]
+def test_controls_that_take_turns_meet_the_whole_deck_together(every_size: list[Call]) -> None:
+    controls = [m for m in MUTANTS.values() if m.kind == "control" and m.op == "softmax" and "float32" in m.dtypes]
+    calls = [c for c in every_size if c.outline.op == "softmax" and c.outline.dtype == "float32"]
 
     def judged(turns: int) -> list[int]:
-        found = recorded({m.id: m for m in controls}, deck, Record(), processes=1, turns=turns)
+        found = recorded({m.id: m for m in controls}, calls, Record(), processes=1, turns=turns)
         assert not any(kill.killed for kill in found.values())
         return [kill.judged for (_, dtype), kill in found.items() if dtype == "float32"]
 

@@ -107,8 +107,9 @@ class Implementation:
 
 
 class _Declaring(NumpyAdapter):
-    def __init__(self, declares: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, declares: Mapping[str, Any]) -> None:
         super().__init__()
+        self.name = name
         # What NumPy intends is not what every stated answer shows.
         self._capabilities = replace(self._capabilities, conventions={}, **declares)
 
@@ -131,10 +132,14 @@ class Spoken(Target):
             yield Outcome({name: Tensor(a, p.dtype) for name, a in rounded.items()})
 
 
-def answered(example: Example, dtype: str, answer: Answer) -> list[Observation]:
-    """What the engine says to an answer."""
-    target = Spoken(_Declaring(example.declares), answer=answer)
-    return [o for o in run([target], [example.make(dtype)]) if o.verdict != "unsupported"]
+def answered(example: Example, dtype: str, answers: Sequence[Answer]) -> list[list[Observation]]:
+    """What the engine says to each of some answers, against one truth."""
+    targets = [Spoken(_Declaring(f"answer{n}", example.declares), answer=a) for n, a in enumerate(answers)]
+    found: dict[str, list[Observation]] = {t.name: [] for t in targets}
+    for o in run(targets, [example.make(dtype)]):
+        if o.verdict != "unsupported":
+            found[o.target].append(o)
+    return [*found.values()]
 
 
 def failing(
