@@ -77,7 +77,7 @@ def test_every_id_that_is_said_at_the_end_of_a_run_reads_back() -> None:
         assert o.case.mechanism == f"{o.case.op}/{ALL}/{CONVENTION}/clause-{o.case.clause}/"
 
 
-@settings(deadline=None)
+@settings(max_examples=at_least(100, to=4), deadline=None)
 @given(op=st.sampled_from(OPS), dtype=PARTS.filter(lambda d: d != ALL), clause=st.integers(1, 99))
 def test_ids_of_whole_runs_read_back(op: str, dtype: str, clause: int) -> None:
     convention = CaseId.of_convention(op, str(clause), "vjp")
@@ -89,7 +89,7 @@ def test_ids_of_whole_runs_read_back(op: str, dtype: str, clause: int) -> None:
     assert not is_of_implementation(str(modes))
 
 
-@settings(deadline=None)
+@settings(max_examples=at_least(100, to=4), deadline=None)
 @given(st.tuples(PARTS, PARTS, PARTS, PARTS, PARTS).filter(lambda p: p[1] != ALL))
 def test_any_five_parts_read_back(parts: tuple[str, ...]) -> None:
     assert CaseId.parse("/".join(parts)) == CaseId(*parts)

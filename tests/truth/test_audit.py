@@ -22,9 +22,9 @@ from lossproof.truth.row_quantities import Rows, analyse
 from tests.support.thinned import WHOLE, at_least
 
 # A tenth of a batch may be rows that no enclosure is used for; at night 20 000 entries of each family and dtype stay.
-ENOUGH = 22_500 if WHOLE else 3_000
+ENOUGH = 22_500 if WHOLE else 1_500
 _WHOLE_SHAPES = ((37, 13), (60, 2), (7, 130), (1100, 2), (400, 1))
-SHAPES = _WHOLE_SHAPES if WHOLE else ((13, 13), (20, 2), (3, 130), (1100, 2), (150, 1))
+SHAPES = _WHOLE_SHAPES if WHOLE else ((7, 13), (20, 2), (2, 70), (300, 2), (30, 1))
 SOFTMAX = (Signature("softmax"), Signature("log_softmax"))
 NLL = tuple(
     Signature("nll_loss", reduction, uses)
@@ -48,7 +48,7 @@ LOSSES = tuple(
 
 def batches(f: Family, dtype: str) -> list[Batch]:
     """One batch for each signature, in the shapes that the family takes in turn, with at least ENOUGH elements."""
-    shapes = [shape for shape in SHAPES if f.needs(*shape)]
+    shapes = [shape for shape in SHAPES if f.needs(*shape)] or [s for s in _WHOLE_SHAPES if f.needs(*s)]
     found, count, turn = [], 0, 0
     while count < ENOUGH:
         for sig in (*SOFTMAX, *NLL, *LOSSES):
@@ -151,7 +151,7 @@ def test_the_logits_are_the_exact_products(dtype: str) -> None:
 def test_radii_hold_for_awkward_options(dtype: str) -> None:
     fmt, checked = FORMATS[dtype], 0
     top = min(fmt.max, 1e30)
-    for seed in range(at_least(40, to=2)):
+    for seed in range(at_least(40, to=4)):
         rng = np.random.default_rng([7, seed])
         n, k = (5, 7) if seed % 2 else (9, 3)
         x = fmt.round(rng.normal(size=(n, k)) * rng.choice([0.1, 3.0, 40.0, 1000.0]))
@@ -170,7 +170,7 @@ def test_radii_hold_for_awkward_options(dtype: str) -> None:
         v = fmt.round(rng.normal(size=(n, k)) * rng.choice([1.0, top / 64]))
         checked += audit(stack([Problem("softmax", dtype, x, cotangent=v)]))
         checked += audit(stack([Problem("log_softmax", dtype, x, cotangent=v)]))
-    assert checked > at_least(5000, to=2)
+    assert checked > at_least(5000, to=4)
 
 
 def test_the_audit_can_fail() -> None:
