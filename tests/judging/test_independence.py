@@ -93,7 +93,7 @@ def bits(found: dict[tuple[str, str], Observation]) -> dict[tuple[str, str], str
 def test_a_verdict_does_not_depend_on_the_stack() -> None:
     """Neither of a right answer nor of a wrong one. A truth is computed once for all of them, of each stack."""
     seen = dict.fromkeys((right, off, unscaled), 0)
-    for calls in thinned(sample(), to=10):
+    for calls in thinned(sample(), to=25):
         shuffled = list(calls)
         random.Random(len(calls)).shuffle(shuffled)
         stacks = [calls, shuffled, *([call] for call in calls)]
@@ -108,7 +108,7 @@ def test_a_verdict_does_not_depend_on_the_stack() -> None:
                 assert one == {key: together[key] for key in one}
                 seen[answer] += len(one)
     # sanity check: the loops are not empty
-    assert min(seen.values()) > at_least(1000, to=10)
+    assert min(seen.values()) > at_least(1000, to=25)
 
 
 def test_the_wrong_gradient_fails_beside_targets_of_any_sum() -> None:

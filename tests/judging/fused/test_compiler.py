@@ -18,7 +18,7 @@ import pytest
 
 from lossproof.judging.fused import compiler, machine_code
 
-RUN = ("run", "numpy", "--deck", "smoke", "--op", "softmax", "--dtype", "float32", "--no-cache")
+RUN = ("run", "numpy", "--deck", "smoke", "--op", "softmax", "--dtype", "float32", "--no-cache", "--in-process")
 REFUSES = "Numba needs NumPy 2.5 or less"
 
 
@@ -96,12 +96,31 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The machine code of the loop, which is compiled once."""
+    place = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler, "folder", lambda: place)
+        patch.setattr(compiler, "kept", dict)
+        patch.setattr(sum_rows, "__name__", NAME)
+        check(compiler.loop(*KIND)(sum_rows))
+    (file,) = place.iterdir()
+    return file
+
+
+@pytest.fixture
+def kept(made: Path, folder: Path) -> Path:
+    """Where it is kept."""
+    return Path(shutil.copy(made, folder))
+
+
 @pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
 def test_a_loop_is_linked_without_its_compiler_where_its_machine_code_is_kept(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    kept: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check(compiler.loop(*KIND)(sum_rows))
-    assert len(list(folder.iterdir())) == 1
+    # sanity check: it was compiled, and nothing else
+    assert list(folder.iterdir()) == [kept]
 
     def refused(*_: object) -> None:
         raise AssertionError("compiled again")
@@ -134,11 +153,10 @@ def test_a_loop_is_linked_without_its_compiler_where_its_machine_code_is_kept(
     ],
     ids=["empty", "shorter", "another bit", "another instruction", "something else"],
 )
-def test_machine_code_that_is_damaged_is_made_again(folder: Path, damage: Callable[[bytes], bytes]) -> None:
-    check(compiler.loop(*KIND)(sum_rows))
-    (file,) = folder.iterdir()
-    content = file.read_bytes()
-    file.write_bytes(damage(content))
+def test_machine_code_that_is_damaged_is_made_again(kept: Path, folder: Path, damage: Callable[[bytes], bytes]) -> None:
+    # sanity check: as it is, it is linked
+    assert machine_code.link(folder, [NAME])
+    kept.write_bytes(damage(kept.read_bytes()))
     assert not machine_code.link(folder, [NAME])
     check(compiler.loop(*KIND)(sum_rows))
     assert machine_code.link(folder, [NAME])
@@ -156,7 +174,8 @@ def test_a_folder_that_cannot_be_written_is_no_matter(folder: Path, monkeypatch:
 
 @pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
 @pytest.mark.parametrize("broken", [1, 2, 3])
-def test_a_loop_is_not_given_what_it_was_not_compiled_for(folder: Path, broken: int) -> None:
+@pytest.mark.usefixtures("kept")
+def test_a_loop_is_not_given_what_it_was_not_compiled_for(broken: int) -> None:
     loop = compiler.loop(*KIND)(sum_rows)
     given = list(rows())
     given[broken] = given[broken].astype(np.float32) if broken < 3 else given[broken].astype(np.int64)
