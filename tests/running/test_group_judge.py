@@ -40,7 +40,7 @@ _ORDINARY = select("default", families=("ordinary",), dtypes=("float32",))
 _SMALL = [c for c in _ORDINARY if c.outline.x.size < 100]
 # One in so many of all, and one call of each op and set of outputs.
 _EACH = {(c.case.op, tuple(c.outputs)): c.id for c in _SMALL}.values()
-_SOME = {*_EACH, *(c.id for c in thinned(_SMALL, to=5))}
+_SOME = {*_EACH, *(c.id for c in thinned(_SMALL, to=12))}
 CALLS = [c for c in _SMALL if c.id in _SOME]
 
 

@@ -81,7 +81,19 @@ def test_report(record: Path, tmp_path: Path) -> None:
 
 
 def test_pytest(tmp_path: Path) -> None:
-    words = ("-m", "pytest", "-p", "no:cacheprovider", "-q", "--pyargs", "lossproof.suite", "-k", "not explore")
+    words = (
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:hypothesispytest",
+        "-q",
+        "--pyargs",
+        "lossproof.suite",
+        "-k",
+        "not explore",
+    )
     part = [word.replace("--", "--lossproof-") for word in PART]
     result = python(*words, "--lossproof-target", REFUSING, "--lossproof-target", RIGHT, *part, cwd=tmp_path)
     assert result.returncode == 1, result.stdout

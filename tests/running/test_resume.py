@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from lossproof.running.resume import difference
-from tests.support.thinned import nightly
+from tests.support.thinned import WHOLE, nightly
 from tests.support.timeless import timeless_lines
 from tests.support.views import install, lossproof, without_progress
 
 timeless = partial(timeless_lines, without=("command", "environment"))
-IN_WORKERS = ("--deck", "smoke", "--op", "softmax", "--op", "nll_loss", "--exclude", "nll_loss/*/error/*")
+_SOME = ("--op", "softmax", "--op", "nll_loss", "--exclude", "nll_loss/*/error/*")
+IN_WORKERS = ("--deck", "smoke", *_SOME, *(() if WHOLE else ("--dtype", "float16")))
 # To start workers takes longer than what they are asked, and a record is cut in the same way.
 SMOKE = (*IN_WORKERS, "--in-process")
 TARGETS = ("numpy", "crooked")
@@ -101,7 +102,7 @@ def test_a_complete_record_is_left_alone(whole: Path) -> None:
     [
         (("numpy", *SMOKE), "targets.crooked was {"),
         ((*TARGETS, *SMOKE, "--seed", "1"), "deck.digest was "),
-        ((*TARGETS, *SMOKE, "--dtype", "float32"), "deck.digest was "),
+        ((*TARGETS, *SMOKE, "--dtype", "float32", "--dtype", "float64"), "deck.digest was "),
         ((*TARGETS, *IN_WORKERS), "targets.numpy.python was "),
     ],
 )

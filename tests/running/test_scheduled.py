@@ -14,9 +14,14 @@ from lossproof.core.errors import UsageError
 from lossproof.running.session_options import Rules
 from lossproof.running.sweeping.scheduled import Scheduled
 from lossproof.running.timing import Clock
-from tests.running.test_sweep import CHUNK, HERE, IN_PROCESS, PART, played
+from lossproof.targets import selection
+from tests.running.test_sweep import CHUNK, HERE, IN_PROCESS, PART, played, timeless
 from tests.support.one_pattern import OnePattern
 from tests.support.views import lossproof
+
+PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
+TARGETS = ("numpy", PLANTED, f"{PLANTED}+careful")
+SMOKE = ("--deck", "smoke", "--op", "softmax", "--dtype", "float32", "--dtype", "float16", "--quiet")
 
 
 def scheduled(cluster: Any, name: str, lost: dict[str, str]) -> Scheduled:
@@ -37,6 +42,23 @@ def test_chunks_come_in_order_and_once(cluster: Any) -> None:
     assert [(o.id, o.output, o.bits) for several in found for o in several] == [
         (o.id, o.output, o.bits) for o in straight
     ]
+
+
+def test_a_run_has_the_record_of_any_other_run(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def started(*asked: object) -> list[Any]:
+        raise AssertionError("workers start targets, and nobody else")
+
+    here, there = tmp_path / "here.jsonl", tmp_path / "there.jsonl"
+    one = lossproof("run", *TARGETS, *SMOKE, "--record", str(here))
+    monkeypatch.setattr(selection, "choose_targets", started)
+    other = lossproof("run", *TARGETS, *SMOKE, "--scheduler", cluster.scheduler_address, "--record", str(there))
+    expected = timeless(here)
+    # sanity check: there are conclusions, failures, and a comparison of modes
+    assert [o for o in expected[1:-1] if "/convention/" in o["id"]]
+    assert [o for o in expected[1:-1] if "/convention/modes/" in o["id"]]
+    assert [o for o in expected[1:-1] if o["verdict"] == "fail"]
+    assert timeless(there) == expected
+    assert (one.exit_code, one.stdout) == (other.exit_code, other.stdout)
 
 
 def test_a_worker_that_dies_costs_its_chunk_another_try(

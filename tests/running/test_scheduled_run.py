@@ -1,4 +1,5 @@
-"""A run on the workers of a cluster has the record of any other run."""
+"""A run on the workers of a cluster says what goes wrong there, in a line. Its record is looked at beside the cluster's
+other tests, in ``test_scheduled.py``."""
 
 from __future__ import annotations
 
@@ -16,33 +17,13 @@ from lossproof.core.observation import Observation
 from lossproof.running import scheduled_run
 from lossproof.running.scheduled_run import TargetResult, introduced_anywhere, judged_anywhere
 from lossproof.running.session_options import DeckOptions, Execution
-from lossproof.targets import selection
-from tests.support.timeless import timeless_lines
 from tests.support.views import lossproof
 
-timeless = partial(timeless_lines, without=("command", "environment"))
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
 SMOKE = ("--deck", "smoke", "--op", "softmax", "--dtype", "float32", "--dtype", "float16", "--quiet")
-TARGETS = ("numpy", PLANTED, f"{PLANTED}+careful")
+TARGETS = ("numpy", PLANTED)
 DECK, IN_PROCESS = DeckOptions(size="smoke", ops=("softmax",), dtypes=("float32",)), Execution(in_process=True)
 SOME = Observation("softmax/float32/ordinary/n1-k2/00000000", "value", "numpy", "pass")
-
-
-def test_its_record_is_that_of_any_other_run(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def started(*asked: object) -> list[Any]:
-        raise AssertionError("workers start targets, and nobody else")
-
-    here, there = tmp_path / "here.jsonl", tmp_path / "there.jsonl"
-    one = lossproof("run", *TARGETS, *SMOKE, "--record", str(here))
-    monkeypatch.setattr(selection, "choose_targets", started)
-    other = lossproof("run", *TARGETS, *SMOKE, "--scheduler", cluster.scheduler_address, "--record", str(there))
-    expected = timeless(here)
-    # sanity check: there are conclusions, failures, and a comparison of modes
-    assert [o for o in expected[1:-1] if "/convention/" in o["id"]]
-    assert [o for o in expected[1:-1] if "/convention/modes/" in o["id"]]
-    assert [o for o in expected[1:-1] if o["verdict"] == "fail"]
-    assert timeless(there) == expected
-    assert (one.exit_code, one.stdout) == (other.exit_code, other.stdout)
 
 
 @dataclass
@@ -74,7 +55,7 @@ class Inline:
 
 def run_of(monkeypatch: pytest.MonkeyPatch, *given: Callable[..., TargetResult]) -> Any:
     monkeypatch.setattr(scheduled_run, "connected", lambda address: Inline(*given))
-    return lossproof("run", *TARGETS[:2], *SMOKE, "--no-cache", "--scheduler", "somewhere")
+    return lossproof("run", *TARGETS, *SMOKE, "--no-cache", "--scheduler", "somewhere")
 
 
 def test_a_target_that_no_worker_judges_is_lost_and_the_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,25 +113,28 @@ def test_adapters_and_targets_are_checked_too(pytester: pytest.Pytester) -> None
     result.stdout.fnmatch_lines_random([f"PASSED *::TestThem::test_it[[]{name}[]]" for name in names])
 
 
-@pytest.mark.parametrize(
-    ("which", "more", "message"),
-    [
-        ("[3]", "", "expected a function, a module or a loss; got int 3"),
-        ("[]", "", "there is nothing to check"),
-        ("'softmax'", "", "expected a list of functions"),
-        ("[(softmax, 3)]", "", "a tuple of another kind than"),
-        ("['nosuch']", "", "unknown target 'nosuch'"),
-        ("[softmax]", ", axis=1", "unknown argument 'axis'"),
-        ("[(softmax, {'op': 'softmin'})]", "", "unknown op 'softmin'"),
-        ("[softmax]", ", expected_failures={'*': ''}", "expected_failures has no reason for"),
-    ],
-)
-def test_mistakes_are_said_while_tests_are_collected(
-    pytester: pytest.Pytester, which: str, more: str, message: str
-) -> None:
-    result = outcome(pytester, file(which, more))
-    assert result.parseoutcomes() == {"errors": 1}
-    assert f"UsageError: {message}" in result.stdout.str().replace("lossproof.core.errors.", "")
+MISTAKES = [
+    ("[3]", "", "expected a function, a module or a loss; got int 3"),
+    ("[]", "", "there is nothing to check"),
+    ("'softmax'", "", "expected a list of functions"),
+    ("[(softmax, 3)]", "", "a tuple of another kind than"),
+    ("['nosuch']", "", "unknown target 'nosuch'"),
+    ("[softmax]", ", axis=1", "unknown argument 'axis'"),
+    ("[(softmax, {'op': 'softmin'})]", "", "unknown op 'softmin'"),
+    ("[softmax]", ", expected_failures={'*': ''}", "expected_failures has no reason for"),
+]
+
+
+def test_mistakes_are_said_while_tests_are_collected(pytester: pytest.Pytester) -> None:
+    """Each in a file of its own, of one run: each run imports the engine anew."""
+    pytester.makepyfile(**{f"test_{n}": file(which, more) for n, (which, more, _) in enumerate(MISTAKES)})
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:randomly")
+    assert result.parseoutcomes() == {"errors": len(MISTAKES)}
+    _, *said = result.stdout.str().replace("lossproof.core.errors.", "").split("ERROR collecting ")
+    assert len(said) == len(MISTAKES)
+    for n, (text, (_, _, message)) in enumerate(zip(said, MISTAKES, strict=True)):
+        assert text.startswith(f"test_{n}.py")
+        assert f"UsageError: {message}" in text
 
 
 def test_the_op_has_to_be_said(pytester: pytest.Pytester) -> None:
