@@ -117,7 +117,7 @@ def drawn(several: int) -> list[Call]:
 
 
 def test_explored_and_kept_calls(tmp_path: Path) -> None:
-    for call in drawn(at_least(20, to=2)):
+    for call in drawn(at_least(20, to=4)):
         assert back(recorded(call, tmp_path)).to_json() == call.to_json()
         again = kept_calls.read_call(kept_calls.save(call, tmp_path / "kept"))
         assert back(recorded(again, tmp_path)).id == call.id

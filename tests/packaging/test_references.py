@@ -38,17 +38,27 @@ def sources() -> Iterator[Path]:
         yield from (p for p in sorted((ROOT / folder).rglob("*.py")) if p != Path(__file__).resolve())
 
 
+@cache
+def lines_of(path: Path) -> tuple[tuple[str, str], ...]:
+    where = path.relative_to(ROOT).as_posix()
+    return tuple((f"{where}:{n}", line) for n, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1))
+
+
 def lines(several: Iterator[Path]) -> Iterator[tuple[str, str]]:
     """Each line with its place."""
     for path in several:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            yield f"{path.relative_to(ROOT).as_posix()}:{number}", line
+        yield from lines_of(path)
 
 
 def alternatives(path: str) -> Iterator[str]:
     """``a/{b,c}.py`` stands for two paths."""
     parts = [part.split(",") for part in re.split(r"[{}]", path)]
     yield from ("".join(chosen) for chosen in itertools.product(*parts))
+
+
+@cache
+def is_there(path: str) -> bool:
+    return any(ROOT.glob(path))
 
 
 def missing(text: str) -> list[str]:
@@ -58,7 +68,7 @@ def missing(text: str) -> list[str]:
         path = match[1]
         # A path with a field of a format string is one of many, and so is one with NAME.
         if "NAME" not in path and path not in INVENTED and not FIELDS.search(text[match.start() :].split(" ")[0]):
-            found += [p for p in alternatives(path) if not any(ROOT.glob(p.rstrip("/")))]
+            found += [p for p in alternatives(path) if not is_there(p.rstrip("/"))]
     return found
 
 

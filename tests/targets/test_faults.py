@@ -111,7 +111,7 @@ FAULTS = {
 # What is quoted of what a process that dies of a signal has written.
 LAST_WORDS = ("its last words: ", "Segmentation fault", "faulty.py")
 # Of those that end alike one is put to the test in every run.
-OTHERS = {"fpe", "abort", "kill", "spin", "strayed", "_exit"}
+OTHERS = {"fpe", "abort", "kill", "spin", "strayed", "_exit", "asserted"}
 
 
 @pytest.mark.parametrize("fault", [pytest.param(f, marks=nightly if f in OTHERS else ()) for f in FAULTS])
