@@ -25,10 +25,12 @@ from lossproof.functions.memory.function_giants import giant_driver
 from lossproof.functions.places import loaded, place_of
 from lossproof.functions.prepare import prepared
 from lossproof.functions.trial_findings import TrialFindings
+from lossproof.targets.lane import NotImportableError
 from lossproof.targets.launch import Launch, Processes
 from lossproof.targets.lost import NotStartingError
-from lossproof.targets.remote import NotImportableError, Remote
-from lossproof.targets.target import Player, Target
+from lossproof.targets.player import Player
+from lossproof.targets.remote import Remote
+from lossproof.targets.target import Target
 
 VARIABLE = "LOSSPROOF_FUNCTION"
 _HERE = f"{__name__}:ADAPTER"

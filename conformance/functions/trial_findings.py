@@ -33,7 +33,7 @@ from lossproof.functions.trial import (
     with_directions,
 )
 from lossproof.targets.plain_function import NUMPY_DTYPES
-from lossproof.targets.target import Player
+from lossproof.targets.player import Player
 
 # Derivatives that a function has of itself if its framework has them; a gradient has to be there.
 _OPTIONAL = tuple(name for name in TABLE if name not in OF_ONE_PASS)

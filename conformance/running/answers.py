@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from lossproof.adapters.protocol import Outcome
 from lossproof.core.call import Call
 from lossproof.judging.check import Check, Exact, Hearing, play
 from lossproof.running.slots import Slots
+from lossproof.targets.player import LastPlayer
 from lossproof.targets.target import Target
 
 # Bytes of answers that may wait for the judge.
@@ -30,6 +30,11 @@ class CallGroup:
         """The tier of all its calls."""
         return self.calls[0].tier
 
+    @property
+    def isolate(self) -> bool:
+        """Say whether it may crash a process."""
+        return self.calls[0].isolate
+
 
 @dataclass(frozen=True)
 class GroupAnswers:
@@ -42,6 +47,9 @@ class GroupAnswers:
     def size(self) -> int:
         """Bytes, roughly."""
         return _SMALL + sum(t.data.nbytes for o in self.outcomes for t in o.outputs.values())
+
+
+Placed: TypeAlias = tuple[int, CallGroup]
 
 
 class Feed(Protocol):
@@ -100,23 +108,40 @@ class Room:
         return mine < self._part and self._taken < self._most
 
 
+def isolated_last(several: Sequence[Placed]) -> tuple[list[Placed], list[Placed]]:
+    """Split groups into those that are asked first, and those that may crash a process: in this order the process of
+    the others does for them, and no second one has to import a framework.
+
+    Checks alone are put off or moved forward, whose answers are small and may wait. Where anything else comes after the
+    first one that may crash, all keep their places.
+    """
+    first = next((i for i, (_, group) in enumerate(several) if group.isolate), len(several))
+    rest = several[first:]
+    if not all(group.calls[0].is_check for _, group in rest):
+        return [*several], []
+    return [*several[:first], *(p for p in rest if not p[1].isolate)], [p for p in rest if p[1].isolate]
+
+
 class Ahead:
     """Asks in a thread of its own while there is ``room`` for answers, and while it holds one of the ``slots``.
 
-    Groups come with their places in the run, by which targets take turns.
+    Groups come with their places in the run, by which targets take turns. Those that may crash a process are asked last
+    (:func:`isolated_last`), but for the judge, who takes them in the order of the run.
     """
 
     def __init__(
         self,
         target: Target,
-        groups: Sequence[tuple[int, CallGroup]],
+        groups: Sequence[Placed],
         slots: Slots | None = None,
         room: Room | None = None,
     ) -> None:
         self._target, self._groups = target, groups
         self._slots, self._room = slots or Slots(1), room or Room(MOST_WAITING, 1)
-        self._ready: deque[tuple[CallGroup, GroupAnswers | BaseException]] = deque()
-        self._waiting, self._asking, self._wanted, self._stopped = 0, False, False, False
+        self._ready: dict[CallGroup, GroupAnswers] = {}
+        self._wanted: CallGroup | None = None
+        self._error: BaseException | None = None
+        self._waiting, self._asking, self._stopped = 0, False, False
         self._changed = self._room.changed
         self._thread = threading.Thread(target=self._run, name=target.name, daemon=True)
         self._thread.start()
@@ -124,17 +149,17 @@ class Ahead:
     def take(self, group: CallGroup) -> GroupAnswers:
         """Wait for the thread's answers to a group; an exception of the thread is raised here."""
         with self._changed:
-            self._wanted = True
+            self._wanted = group
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._ready)
-            self._wanted = False
-            found, answers = self._ready.popleft()
-            if isinstance(answers, BaseException):
-                raise answers
+            self._changed.wait_for(lambda: group in self._ready or self._error)
+            self._wanted = None
+            if group not in self._ready:
+                # sanity check: it ends for one of the two
+                assert self._error is not None
+                raise self._error
+            answers = self._ready.pop(group)
             self._waiting -= answers.size
             self._room.take(-answers.size)
-        # sanity check: both sides go through the same groups
-        assert found is group
         return answers
 
     def close(self) -> None:
@@ -149,27 +174,38 @@ class Ahead:
         self._thread.join()
 
     def _run(self) -> None:
-        for place, group in self._groups:
+        first, isolated = isolated_last(self._groups)
+        if self._asked(first) and isolated:
+            if isinstance(self._target.player, LastPlayer):
+                self._target.player.isolate_from_here()
+            self._asked(isolated)
+
+    def _asked(self, several: Iterable[Placed]) -> bool:
+        """Ask groups; say whether others may be asked after them."""
+        for place, group in several:
             with self._slots.turn(place, lambda: self._stopped) as is_mine:
                 with self._changed:
                     self._asking = is_mine and not self._stopped
                 if not self._asking:
-                    return
+                    return False
+                answers: GroupAnswers | None = None
                 try:
-                    answers: GroupAnswers | BaseException = ask_group(self._target, group)
+                    answers = ask_group(self._target, group)
                 except BaseException as error:  # it belongs to whoever waits for the answers
-                    answers = error
+                    self._error = error
             with self._changed:
                 self._asking = False
-                self._ready.append((group, answers))
-                if isinstance(answers, BaseException):
+                if answers is None:
                     self._changed.notify_all()
-                    return
+                    return False
+                self._ready[group] = answers
                 self._waiting += answers.size
                 self._room.take(answers.size)
                 self._changed.wait_for(self._may_ask)
                 if self._stopped:
-                    return
+                    return False
+        return True
 
     def _may_ask(self) -> bool:
-        return self._stopped or self._room.is_left(self._waiting) or (self._wanted and not self._ready)
+        is_missed = self._wanted is not None and self._wanted not in self._ready
+        return self._stopped or self._room.is_left(self._waiting) or is_missed

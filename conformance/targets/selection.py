@@ -114,7 +114,8 @@ def _caught(make: Callable[[Spec], Target], s: Spec) -> TargetOrError:
 
 def _elsewhere(s: Spec, processes: Processes) -> Target:
     # POSIX only, and not needed by who stays in one process.
-    from lossproof.targets.remote import NotImportableError, Remote
+    from lossproof.targets.lane import NotImportableError
+    from lossproof.targets.remote import Remote
     from lossproof.targets.replies import elsewhere
 
     remote = Remote(s.name, Launch(s.value, s.mode, s.device, s.environment, s.variables), processes)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, cast
 
 from lossproof.adapters import kernel_times, local
 from lossproof.adapters.protocol import Adapter, Capabilities, Description, Outcome, Problem
@@ -18,6 +18,7 @@ from lossproof.core.profiles import Declared, default_profile
 from lossproof.targets import exec_command
 from lossproof.targets.exec_command import SCHEME
 from lossproof.targets.launch import ONE_THREAD, environment
+from lossproof.targets.player import Player, TimedPlayer
 
 GROUP = "lossproof.adapters"
 _FORM = "NAME[+MODE][:DEVICE][@ENVIRONMENT][%VARIABLE=VALUE...]"
@@ -31,69 +32,6 @@ _SPEC = re.compile(
     r"(\+(?P<mode>[\w-]+))?(:(?P<device>[a-z]+(:\d+)?))?(@(?P<environment>[^%]+))?(?P<variables>%.*)?"
 )
 _VARIABLE = re.compile(r"[A-Za-z_]\w*")
-
-
-@runtime_checkable
-class Player(Protocol):
-    """A player is an adapter that is elsewhere and answers problems itself: in its own process, or in a file."""
-
-    @property
-    def name(self) -> str:
-        """The first part of a target string."""
-        ...
-
-    def describe(self) -> Description:
-        """Return versions and build facts of the framework."""
-        ...
-
-    def capabilities(self) -> Capabilities:
-        """Return the ops, dtypes, devices and modes on offer."""
-        ...
-
-    def evidence(self) -> dict[str, Any]:
-        """Return what else the results depend on: the interpreter, threads."""
-        ...
-
-    def script(self, problem: Problem) -> str:
-        """Return a program of the framework alone that evaluates the problem."""
-        ...
-
-    def outcomes(
-        self, problems: Sequence[Problem], *, isolate: bool, watch: bool, alone: str = ""
-    ) -> Iterator[Outcome]:
-        """Yield one outcome for each problem, in order."""
-        ...
-
-    @property
-    def start_seconds(self) -> float | None:
-        """The seconds until its processes were ready; None where it has none."""
-        ...
-
-    def processor_seconds(self) -> float | None:
-        """Return the processor seconds that its processes have taken; None where it has none or nothing says so."""
-        ...
-
-    @property
-    def restarts(self) -> int:
-        """The number of processes that had to be started again."""
-        ...
-
-    def interrupt(self) -> None:
-        """End, from another thread, the calls that are under way."""
-        ...
-
-    def close(self) -> None:
-        """End its processes and close its files."""
-        ...
-
-
-@runtime_checkable
-class TimedPlayer(Protocol):
-    """A timed player also tells how long kernels take where it is."""
-
-    def kernel_times(self, op: str, dtype: str, shape: tuple[int, int]) -> dict[str, float]:
-        """Return seconds by name, as :func:`lossproof.adapters.kernel_times.kernel_times` does."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,17 @@ from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import Outcome, Problem, Tensor
 from lossproof.cases.deck import deck_calls
 from lossproof.cases.deck_part import DeckPart
+from lossproof.cases.error_cases import error_checks
 from lossproof.running import answers, loop
 from lossproof.running.answers import Ahead, CallGroup, Room
 from lossproof.running.loop import groups
 from lossproof.running.slots import Slots
-from lossproof.targets.target import Player, Target
+from lossproof.targets import lane
+from lossproof.targets.launch import Launch, Processes
+from lossproof.targets.player import Player
+from lossproof.targets.process import Process
+from lossproof.targets.selection import choose_targets, close
+from lossproof.targets.target import Target
 
 GROUPS = [CallGroup(tuple(g)) for g in groups(deck_calls("smoke", DeckPart(dtypes=["float32"])))]
 PLACED = list(enumerate(GROUPS))
@@ -134,6 +140,76 @@ def test_an_exception_while_asking_ahead_reaches_the_judge() -> None:
     with pytest.raises(RuntimeError, match="out of order"):
         ahead.take(GROUPS[1])
     ahead.close()
+
+
+class Last(Elsewhere):
+    """A player that notes what is isolated, and what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[object] = []
+
+    def isolate_from_here(self) -> None:
+        self.heard.append("from here")
+
+    def outcomes(
+        self, problems: Sequence[Problem], *, isolate: bool, watch: bool, alone: str = ""
+    ) -> Iterator[Outcome]:
+        self.heard.append(isolate)
+        return super().outcomes(problems, isolate=isolate, watch=watch, alone=alone)
+
+
+CHECKS = [CallGroup((check,)) for check in error_checks(DeckPart(ops=["cross_entropy"], dtypes=["float32"]))]
+
+
+def heard(several: Sequence[CallGroup]) -> list[object]:
+    """What a player hears while its answers are taken in the order of the run: each is that of its group."""
+    player = Last()
+    ahead = Ahead(Target(player), list(enumerate(several)), room=Room(2 * answers._SMALL, 1))
+    for group in several:
+        hearing = ahead.take(group).hearing
+        assert hearing is None or hearing.calls[0].problem is group.calls[0].problem
+    ahead.close()
+    return player.heard
+
+
+def test_what_may_crash_is_asked_last_and_taken_in_its_place() -> None:
+    found = heard([*GROUPS[:3], *CHECKS])
+    at = found.index("from here")
+    # sanity check: some of what may crash came before others
+    assert sorted(g.isolate for g in CHECKS) != [g.isolate for g in CHECKS]
+    assert found[:at].count(False) == at > 3
+    assert found[at + 1 :].count(True) == len(found) - at - 1 > 10
+
+
+def test_what_may_be_large_is_not_put_forward() -> None:
+    """Its answers would wait for the judge."""
+    found = heard([*CHECKS, *GROUPS[:3]])
+    assert "from here" not in found
+    assert found == [*(g.isolate for g in CHECKS), *[False] * 3]
+
+
+def test_nobody_is_told_of_isolated_calls_that_there_are_not() -> None:
+    assert heard(GROUPS[:3]) == [False] * 3
+
+
+def test_a_target_needs_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Process] = []
+
+    def counted(launch: Launch, limits: Processes) -> Process:
+        started.append(Process(launch, limits))
+        return started[-1]
+
+    monkeypatch.setattr(lane, "Process", counted)
+    calls = [call for group in [*GROUPS[:3], *CHECKS] for call in group.calls]
+    targets = choose_targets(["numpy"], Processes())
+    try:
+        found = list(loop.run(targets, calls))
+        assert [t.player.restarts for t in targets if t.player is not None] == [0]
+    finally:
+        close(targets)
+    assert len(started) == 1
+    assert {o.verdict for o in found} <= {"pass", "convention"}
 
 
 def test_closing_interrupts_what_is_under_way() -> None:

@@ -31,7 +31,7 @@ from lossproof.running.session import Live, Session
 from lossproof.running.session_options import DeckOptions
 from lossproof.running.summary import Summary
 from lossproof.running.timing import Clock
-from lossproof.targets import remote, selection
+from lossproof.targets import lane, selection
 from lossproof.targets import target as target_module
 from lossproof.targets.launch import Processes
 from lossproof.targets.process import Process
@@ -167,6 +167,21 @@ def test_isolated_calls_corrupt_nobody(start, monkeypatch: pytest.MonkeyPatch) -
     assert [to_line(o) for o in found] == [to_line(o) for o in clean]
 
 
+def test_an_isolated_call_that_ends_the_process_of_the_others_costs_itself(start) -> None:  # type: ignore[no-untyped-def]
+    """It comes after them, and is asked again in a process of its own; so are those after it."""
+    checks = [c for c in error_checks(DeckPart(ops=["nll_loss"], dtypes=["float32"])) if c.isolate][:3]
+    deadly = replace(checks[1], source=replace(CULPRIT.problem, cotangent=None), name="deadly")
+    target, clock = start("segv"), Clock()
+    found = observed(target, [*CALLS[:5], checks[0], deadly, checks[2]], clock)
+    clean = observed(start(""), [*CALLS[:5], checks[0], checks[2]])
+    (crashed,) = [o for o in found if o.id == deadly.id]
+    assert (crashed.verdict, "the process died of SIGSEGV" in crashed.message) == ("error", True)
+    assert [to_line(o) for o in found if o.id != deadly.id] == [to_line(o) for o in clean]
+    clock.close([target])
+    # The others' process, that of the second try, and that of the last call.
+    assert clock.restarts == {target.name: 2}
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
@@ -210,14 +225,14 @@ def test_what_dies_at_its_start_is_not_passed_over(monkeypatch: pytest.MonkeyPat
 
 # After so many faults in a row nothing of the kind is asked any more. Each costs processes; how many is counted to is
 # the same code.
-IN_A_ROW = remote._MOST_FAULTS if WHOLE else 2
+IN_A_ROW = lane._MOST_FAULTS if WHOLE else 2
 
 
 @pytest.fixture
 def few_faults(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert remote._MOST_ON_END == 2 * remote._MOST_FAULTS == 40
-    monkeypatch.setattr(remote, "_MOST_FAULTS", IN_A_ROW)
-    monkeypatch.setattr(remote, "_MOST_ON_END", 2 * IN_A_ROW)
+    assert lane._MOST_ON_END == 2 * lane._MOST_FAULTS == 40
+    monkeypatch.setattr(lane, "_MOST_FAULTS", IN_A_ROW)
+    monkeypatch.setattr(lane, "_MOST_ON_END", 2 * IN_A_ROW)
 
 
 def lost(target: Target, calls: list[Call]) -> tuple[list[Observation], list[str]]:
