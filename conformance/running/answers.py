@@ -175,9 +175,10 @@ class Ahead:
 
     def _run(self) -> None:
         first, isolated = isolated_last(self._groups)
+        player: object = self._target.player
         if self._asked(first) and isolated:
-            if isinstance(self._target.player, LastPlayer):
-                self._target.player.isolate_from_here()
+            if isinstance(player, LastPlayer):
+                player.isolate_from_here()
             self._asked(isolated)
 
     def _asked(self, several: Iterable[Placed]) -> bool:
