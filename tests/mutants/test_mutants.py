@@ -30,7 +30,7 @@ RECORD = read()
 
 
 # In the runs of every change a control takes a turn of so many, at night all calls.
-TURNS = 24
+TURNS = 48
 
 
 @pytest.fixture(scope="session")

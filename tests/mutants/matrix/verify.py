@@ -20,6 +20,8 @@ from .search import is_put, known, matrix
 
 # Parts that the jobs are divided into; with a few for each process the last one to end is short.
 _PARTS = 100
+# So many times as often it is the turn of a mutant that a clause allows.
+_OFTENER = 2
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def recorded(
     """(mutant id, dtype) -> what becomes of it by the calls that are recorded.
 
     Controls, and mutants that a clause allows, are put to every call, unless ``controls`` is false. Of several
-    ``turns`` each takes one: every group of calls meets some of them, and each of them some groups of every kind.
+    ``turns`` each takes one, and those that are allowed a few: what differs of them from their parents is looked for.
     Witnesses, and those of ``ordinary``, are put to all ordinary calls; where a mutant need not be killed it is put to
     one call.
     """
@@ -109,7 +111,7 @@ def _jobs(
         place = (p.op, p.dtype)
         asked: dict[str, dict[int, None]] = {}
         for turn, m in enumerate(everywhere.get(place, ()), number) if controls else ():
-            if takes(m, p) and is_put(m, group) and turn % turns == 0:
+            if takes(m, p) and is_put(m, group) and turn % (-(-turns // _OFTENER) if m.allowed else turns) == 0:
                 asked[m.id] = dict.fromkeys(range(len(group)))
         for m in [m for m in below.get(place, ()) if takes(m, p)]:
             asked.setdefault(m.id, {})[0] = None
