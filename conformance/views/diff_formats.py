@@ -12,8 +12,9 @@ from rich.table import Table
 
 from lossproof.records.diff import Diff
 from lossproof.records.record import json_ready
-from lossproof.views.diff_tables import Section, in_one_line, preface, sections
+from lossproof.views.diff_tables import in_one_line, preface, sections
 from lossproof.views.markdown import literal
+from lossproof.views.section import Section
 
 _NUMBERS = frozenset({"outputs", "bits", "moved"})
 _NAMES = frozenset({"", "target", "op", "dtype", "output"})

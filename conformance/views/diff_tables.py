@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from lossproof.records.changes import Change
 from lossproof.records.diff import ChangeGroup, Diff, Shift
+from lossproof.views.section import Section
 
 ROWS = 20
 _SHOWN_OF_A_VALUE = 60
@@ -29,16 +29,6 @@ _ONE = {
     "gone": "gone case",
     "new": "new case",
 }
-
-
-@dataclass(frozen=True)
-class Section:
-    """A section is a titled table. ``notes`` come below it."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
 
 
 def sections(diff: Diff) -> Iterator[Section]:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from lossproof.adapters.protocol import DTYPES
 from lossproof.records.slowdowns import SecondsByKernel, kernel_times
-from lossproof.views.diff_tables import Section
+from lossproof.views.section import Section
 
 _TITLE = "Kernels: value / value and gradient, in times of a copy of the logits"
 

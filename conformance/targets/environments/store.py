@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from lossproof.core.errors import UsageError
@@ -208,6 +207,9 @@ def _is_installed(folder: Path, release: str) -> bool:
 
 def requirement(text: str) -> str:
     """Return a requirement in normal form, or the absolute path of a file to install."""
+    # Its parser takes a tenth of the imports of a run, which asks for none.
+    from packaging.requirements import InvalidRequirement, Requirement
+
     try:
         return str(Requirement(text))
     except InvalidRequirement as error:
@@ -220,6 +222,8 @@ def requirement(text: str) -> str:
 
 def distribution(requirement: str) -> str:
     """Return the distribution that a requirement, in normal form, asks for."""
+    from packaging.requirements import Requirement
+
     return Path(requirement).name.split("-")[0] if os.sep in requirement else Requirement(requirement).name
 
 

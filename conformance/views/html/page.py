@@ -25,13 +25,14 @@ from lossproof.running.summary import FindingGroup, GroupKey, Summary, behaviour
 from lossproof.running.withheld import withheld_text
 from lossproof.views.board.convention_titles import convention_title
 from lossproof.views.circumstances import asked, circumstances
-from lossproof.views.diff_tables import Section, in_one_line, preface, sections
+from lossproof.views.diff_tables import in_one_line, preface, sections
 from lossproof.views.html.accuracy import EDGES
 from lossproof.views.html.collect import Collected, Waived
 from lossproof.views.html.programs import ReproducerTexts
 from lossproof.views.html.verdict_matrix import columns, matrix
 from lossproof.views.kernel_table import kernel_section
 from lossproof.views.prose import issue_link
+from lossproof.views.section import Section
 from lossproof.views.shown_names import shown_names
 
 # Groups of failures that get a card; the list has the others.
