@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 from lossproof.adapters import drivers
 from lossproof.adapters.protocol import ProcessLost
 from lossproof.cli.main import cli
-from tests.support.thinned import WHOLE
+from tests.support.thinned import WHOLE, nightly
 
 HERE = Path(__file__).parents[1] / "support"
 SETTINGS = {
@@ -39,10 +39,11 @@ WRONG = {
     "tensorflow": f"{HERE / 'misplaced.py'}:TENSORFLOW:cpu:1",
     "torch": f"{HERE / 'misplaced.py'}:TORCH:sim",
 }
-# The calls of one family have every array between them: labels, probabilities, weights, cotangents, tangents. Those of
+# The calls of one family and shape have every array between them: labels, probabilities, weights, cotangents. Those of
 # the others, for which most is compiled, are asked at night.
 FAMILIES = ("hot", "masked", "ordinary") if WHOLE else ("hot",)
-SOME = ("--deck", "smoke", "--dtype", "float32", *(part for name in FAMILIES for part in ("--family", name)))
+SHAPE = () if WHOLE else ("--id", "*/n2-k4*")
+SOME = ("--deck", "smoke", "--dtype", "float32", *SHAPE, *(part for name in FAMILIES for part in ("--family", name)))
 HOW = () if WHOLE else ("--in-process",)
 
 
@@ -79,6 +80,8 @@ def test_another_device_conforms_and_is_in_the_record(framework: str, tmp_path: 
     assert {name.removesuffix(":0") for name in seen} == set(targets)
 
 
+@nightly
+@pytest.mark.of("torch")
 def test_the_stand_in_for_a_gpu_ends_as_written() -> None:
     """docs/gpu.md: one failure, PyTorch's own, and exit code 1; the other families of the smoke deck conform."""
     page = (HERE.parents[1] / "docs" / "gpu.md").read_text("utf-8")
@@ -128,6 +131,7 @@ def broken(text: str) -> Callable[[object], None]:
     return synchronize
 
 
+@pytest.mark.of("torch")
 @pytest.mark.parametrize(("text", "kind"), [(ASSERTED, "bad_label"), (STRAYED, "crash")])
 def test_a_call_that_ends_its_context_is_the_last_of_its_process(
     text: str, kind: str, monkeypatch: pytest.MonkeyPatch
@@ -153,6 +157,7 @@ def test_a_call_that_ends_its_context_is_the_last_of_its_process(
     assert later.value.kind == "crash"
 
 
+@pytest.mark.of("torch")
 def test_an_exception_that_leaves_the_context_passes_through(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
     from lossproof.adapters.torch_devices import watched

@@ -56,6 +56,7 @@ def test_a_release_whose_losses_take_no_dtype_is_told_it_by_floatx(tmp_path: Pat
     assert [', dtype="float64"' in text for text in scripts] == [True, False]
 
 
+@pytest.mark.of("tensorflow")
 def test_smoothing_of_probabilities_is_left_to_keras() -> None:
     pytest.importorskip("tensorflow")
     from lossproof.adapters.tensorflow_modes import unsmoothed
@@ -67,6 +68,7 @@ def test_smoothing_of_probabilities_is_left_to_keras() -> None:
             unsmoothed(composed)
 
 
+@pytest.mark.of("tensorflow")
 def test_a_mean_is_the_framework_s_own() -> None:
     """TensorFlow's forward mode makes NaN of an infinite loss that is divided; of one that it averages it does not."""
     pytest.importorskip("tensorflow")

@@ -18,6 +18,8 @@ from lossproof.running.loop import run
 from lossproof.targets.target import Target
 from tests.adapters.test_adapters import PROBLEMS
 
+pytestmark = pytest.mark.of("torch")
+
 MANY = 20_000
 ROWS = [name for name, p in PROBLEMS.items() if p.x.ndim > 1 and (not p.is_loss or p.reduction == "none")]
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from lossproof.adapters import processor
 from lossproof.adapters.numpy import ADAPTER
 from lossproof.running.header import cpu, flags
+from tests.adapters.test_findings import SWITCHES
+from tests.support.forked import run_program
 from tests.support.thinned import nightly
 
 # In the order of processor.NAMES.
@@ -160,47 +161,50 @@ print(json.dumps([dict(load_adapter(NAME).describe().facts), processor.of_tensor
 """
 
 
-def facts(name: str, **settings: str) -> tuple[dict[str, str], str]:
+def facts(folder: Path, name: str, **settings: str) -> tuple[dict[str, str], str]:
     if importlib.util.find_spec(name) is None:
         pytest.skip(f"{name} is not installed")
     known = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "TF_ENABLE_ONEDNN_OPTS", "ATEN_CPU_CAPABILITY", "XLA_FLAGS")
-    environment = {k: v for k, v in os.environ.items() if k not in known} | settings
-    program = SHOW.replace("NAME", repr(name))
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    program = folder / "show.py"
+    program.write_text(SHOW.replace("NAME", repr(name)), "utf-8")
+    # What starts NumPy or JAX costs no more than a server would.
+    packages = (name,) if name in ("tensorflow", "torch") else ()
+    done = run_program(program, packages, variables=dict.fromkeys((*SWITCHES, *known)) | settings)
+    assert done.returncode == 0, done.stderr
     found, rule = json.loads(done.stdout.splitlines()[-1])
     return found, rule
 
 
-# Each starts TensorFlow: together two of them say of both switches that they are read, and of oneDNN that it is off.
+# A limit starts TensorFlow once more; the others ask processes that scripts of findings have started.
 @pytest.mark.parametrize(
     "settings",
     [
-        pytest.param("", marks=nightly),
+        "",
         "TF_ENABLE_ONEDNN_OPTS=0",
-        pytest.param("TF_ENABLE_ONEDNN_OPTS=1", marks=nightly),
+        "TF_ENABLE_ONEDNN_OPTS=1",
         pytest.param("ONEDNN_MAX_CPU_ISA=AVX2", marks=nightly),
-        "TF_ENABLE_ONEDNN_OPTS=1 ONEDNN_MAX_CPU_ISA=AVX2",
+        pytest.param("TF_ENABLE_ONEDNN_OPTS=1 ONEDNN_MAX_CPU_ISA=AVX2", marks=nightly),
     ],
 )
-def test_tensorflow_says_what_the_rule_says(settings: str) -> None:
-    found, rule = facts("tensorflow", **dict(s.split("=") for s in settings.split()))
+def test_tensorflow_says_what_the_rule_says(settings: str, tmp_path: Path) -> None:
+    found, rule = facts(tmp_path, "tensorflow", **dict(s.split("=") for s in settings.split()))
     assert found["onednn"] == (rule or found["onednn"])
     assert found["isa"] == processor.features()
     assert found.get("limits", "") == "".join(s for s in settings.split() if "MAX" in s)
 
 
-def test_pytorch_says_what_it_was_told() -> None:
-    found, _ = facts("torch", ATEN_CPU_CAPABILITY="default")
+def test_pytorch_says_what_it_was_told(tmp_path: Path) -> None:
+    found, _ = facts(tmp_path, "torch", ATEN_CPU_CAPABILITY="default")
     assert not {"avx2", "avx512f", "sve"} & set(found["isa"].split())
     assert found["limits"] == "ATEN_CPU_CAPABILITY=default"
 
 
-def test_jax_says_what_it_was_told() -> None:
-    found, _ = facts("jax", XLA_FLAGS="--xla_cpu_max_isa=AVX")
+def test_jax_says_what_it_was_told(tmp_path: Path) -> None:
+    found, _ = facts(tmp_path, "jax", XLA_FLAGS="--xla_cpu_max_isa=AVX")
     assert not {"avx2", "avx512f"} & set(found["isa"].split())
     assert found["limits"] == "--xla_cpu_max_isa=AVX"
 
 
-def test_numpy_says_what_was_disabled() -> None:
-    found, _ = facts("numpy", NPY_DISABLE_CPU_FEATURES="AVX512F AVX512_SKX X86_V4")
+def test_numpy_says_what_was_disabled(tmp_path: Path) -> None:
+    found, _ = facts(tmp_path, "numpy", NPY_DISABLE_CPU_FEATURES="AVX512F AVX512_SKX X86_V4")
     assert "avx512f" not in found["isa"].split()

@@ -79,6 +79,7 @@ def test_mistakes_are_one_clear_line(given: Any, message: str) -> None:
         gradcheck(softmax, **{"op": "softmax", "grad": softmax_grad, **given})
 
 
+@pytest.mark.of("torch")
 def test_a_framework_differentiates_its_own_functions() -> None:
     torch = pytest.importorskip("torch")
     f = torch.nn.functional

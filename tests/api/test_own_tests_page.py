@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 
 from lossproof import enclose
+from tests.support.frameworks import needs
 from tests.support.views import lossproof
 
 pytest_plugins = ["pytester"]
@@ -17,14 +17,13 @@ pytest_plugins = ["pytester"]
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "own-tests.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", PAGE, re.M | re.S)
 PROGRAMS = [text for language, text in BLOCKS if language == "python"]
-needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed here")
 
 
 def test_every_block_is_run_by_a_test() -> None:
     assert [language for language, _ in BLOCKS] == ["python", "text", "python", "python", "sh"]
 
 
-@needs_torch
+@needs("torch")
 @pytest.mark.parametrize("text", PROGRAMS, ids=[re.findall(r"def (test_\w+)", text)[0] for text in PROGRAMS])
 def test_a_block_is_a_file_of_tests_that_pass(text: str, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_block=text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import itertools
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ from click.testing import CliRunner
 from lossproof import Report, UsageError, Variant, check_implementation, enclose, gradcheck
 from lossproof.cases.variant_calls import variant_calls
 from lossproof.core.case_id import RELATION
+from tests.support.frameworks import needs
 from tests.support.thinned import WHOLE, at_least, nightly
 from tests.support.variant_losses import MISTAKES, Fused, composed, jax_kit, torch_kit
 
-needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed here")
-needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed here")
 pytestmark = pytest.mark.usefixtures("few_smaller_inputs")
 EVERYTHING = Variant(z_loss=0.01, softcap=20.0, logit_scale=0.7, sample_weight=True)
 
@@ -29,7 +27,7 @@ def checked(function: Any, variant: Variant, **given: Any) -> Report:
     return check_implementation(function, op="cross_entropy", variant=variant, **arguments)
 
 
-@needs_torch
+@needs("torch")
 def test_a_right_loss_of_torch_passes() -> None:
     report = checked(composed(torch_kit(), EVERYTHING), EVERYTHING, dtypes=("float32", "bfloat16"))
     report.raise_on_failure()
@@ -39,7 +37,7 @@ def test_a_right_loss_of_torch_passes() -> None:
     assert "sample_weight (its argument) (docs/variants.md)" in asked
 
 
-@needs_jax
+@needs("jax")
 def test_a_right_loss_of_jax_passes() -> None:
     v = Variant(z_loss=1e-4, softcap=30.0)
     report = checked(composed(jax_kit(), v), v, dtypes=("float32",), ranks=(2,))
@@ -47,7 +45,7 @@ def test_a_right_loss_of_jax_passes() -> None:
     assert report.judged >= 20
 
 
-@needs_torch
+@needs("torch")
 @pytest.mark.parametrize(("mistake", "words"), MISTAKES.items(), ids=MISTAKES)
 def test_a_mistake_is_named(mistake: str, words: str) -> None:
     v = Variant(z_loss=0.01) if mistake == "no maximum" else EVERYTHING
@@ -185,7 +183,7 @@ def test_relations_that_hold_whatever_is_added_are_asked() -> None:
     assert {o.conventions.get("determinism") for o in drifting.observations if "/repetition-" in o.id} != {"same bits"}
 
 
-@needs_torch
+@needs("torch")
 def test_a_variant_that_overwrites_its_logits_is_noticed() -> None:
     report = checked(_overwritten(composed(torch_kit(), EVERYTHING)), EVERYTHING, framework="torch")
     assert any("modified its input x" in o.message for o in report.failures)
@@ -233,7 +231,7 @@ def test_inputs_of_a_callers_own_are_enclosed() -> None:
         enclose("cross_entropy", x, y, variant=v, sample_weight=np.array([1, 2, 3], np.float32))
 
 
-@needs_torch
+@needs("torch")
 def test_gradients_are_checked_alone_and_on_own_inputs() -> None:
     v = Variant(softcap=3.0)
     inputs = (np.array([[1.0, 5.0, -2.0]], np.float32), np.array([1]))

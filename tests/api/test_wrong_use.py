@@ -209,6 +209,7 @@ OF_TENSORS: list[tuple[str, Callable[[Any, Any], Any], str]] = [
 ]
 
 
+@pytest.mark.of("torch")
 @pytest.mark.parametrize(("result", "words"), [row[1:] for row in OF_TENSORS], ids=[row[0] for row in OF_TENSORS])
 def test_a_tensor_that_is_no_result_is_said_in_a_line(result: Callable[[Any, Any], Any], words: str) -> None:
     torch = pytest.importorskip("torch")

@@ -28,6 +28,8 @@ _GUARD = 1800
 _SERVER_ONLY = ("KERAS_BACKEND",)
 # What a framework imports when some of its functions are first called: two seconds and more, in each program.
 _IMPORTED_LATER = {"torch": ("torch._dynamo",)}
+# As it was before a framework was imported here, which writes into it: that would ask for a server of its own.
+_ENVIRONMENT = dict(os.environ)
 
 
 def run_program(
@@ -39,7 +41,7 @@ def run_program(
 ) -> subprocess.CompletedProcess[str]:
     """Run a program that imports ``packages``, Keras on a ``backend``, with ``arguments`` and ``variables``: those that
     are None are not set."""
-    given = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | dict(variables or {})
+    given = {k: v for k, v in _ENVIRONMENT.items() if not k.startswith("PYTEST_")} | dict(variables or {})
     told = {k: v for k, v in given.items() if v is not None}
     if not packages or sys.platform != "linux":
         command = [sys.executable, str(path), *arguments]
