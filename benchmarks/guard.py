@@ -85,7 +85,7 @@ try:
         found[name] *= 1000 / len(select("smoke"))
     for op, dtype in PIECES:
         judged(op, dtype, [(512, 64)])
-        judged(op, dtype, [(2 + i % 5, 3 + i % 7) for i in range(40)])
+        judged(op, dtype, [(2 + i % 5, 3 + i % 7) for i in range(20)])
 except ImportError as error:
     found["error"] = str(error)
 print(json.dumps(found))

@@ -49,8 +49,8 @@ def target(request: pytest.FixtureRequest) -> Target:
 def problems(target: Target) -> dict[str, Problem]:
     c = target.capabilities
     all_of_them = c.compile_cost == "none" or (WHOLE and c.compile_cost != "dear")
-    few = [name for name in FEW if PROBLEMS[name].op in c.ops][: None if WHOLE else 2]
-    chosen = {name: p for name, p in PROBLEMS.items() if p.op in c.ops and (all_of_them or name in few)}
+    several = [name for name in FEW if PROBLEMS[name].op in c.ops][: None if WHOLE else 2]
+    chosen = {name: p for name, p in PROBLEMS.items() if p.op in c.ops and (all_of_them or name in several)}
     if target.mode == "where":
         # The derivatives of log_softmax are others where a class is left out than where its logit is -inf.
         few = {"cotangent": None, "tangent": None}

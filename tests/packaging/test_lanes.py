@@ -77,7 +77,7 @@ RUN = "tests/adapters/test_large.py"
     ],
 )
 def test_what_no_lane_runs_is_a_failure(test: Asked, reason: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frameworks.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     found = frameworks.lost(test, reason)  # type: ignore[arg-type]
     assert words in found
     assert bool(found) == bool(words)

@@ -38,7 +38,7 @@ def needs(framework: str) -> Callable[[Test], Test]:
     skipped = pytest.mark.skipif(absent, reason=f"{framework} is not installed here")
 
     def decorate(test: Test) -> Test:
-        return getattr(pytest.mark, MARK)(framework)(skipped(test))  # type: ignore[no-any-return]
+        return getattr(pytest.mark, MARK)(framework)(skipped(test))
 
     return decorate
 
