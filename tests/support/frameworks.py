@@ -13,7 +13,7 @@ import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
@@ -21,7 +21,7 @@ Test = TypeVar("Test", bound=Callable[..., Any])
 
 OPTION = "--only-of"
 MARK = "of"
-# Those that have a lane.
+# Those that a lane has.
 FRAMEWORKS = ("torch", "tensorflow", "jax", "keras")
 _SETTINGS = Path(__file__).parents[2] / "tox.ini"
 
@@ -61,11 +61,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in gone]
 
 
+class Lane(NamedTuple):
+    """What a lane is told: names of frameworks, and files and folders of tests, of a change and of a night."""
+
+    names: tuple[str, ...]
+    files: tuple[str, ...]
+
+    def runs(self, item: pytest.Item) -> bool:
+        """Whether a test is one of its own, and in its files."""
+        return any(says(item, name) for name in self.names) and self.has(item)
+
+    def has(self, item: pytest.Item) -> bool:
+        """Whether a test is in its files."""
+        return item.nodeid.partition("::")[0].startswith(self.files)
+
+
 @functools.cache
-def files(framework: str, settings: Path = _SETTINGS) -> tuple[str, ...]:
-    """The files and folders of tests that lanes of a framework run, with every change or at night."""
-    lines = re.findall(rf"^ *(?:{framework}-!?more|more): pytest (.+)$", settings.read_text("utf-8"), re.M)
-    return tuple(word for line in lines for word in line.split() if word.startswith("tests/"))
+def lanes(settings: Path = _SETTINGS) -> dict[str, Lane]:
+    """The lanes of tox.ini that are told names, by their own."""
+    text = settings.read_text("utf-8")
+    found = {}
+    for lane, names in re.findall(rf"^ *(\w+)-!more: pytest .*{OPTION} ([\w,]+) ", text, re.M):
+        lines = re.findall(rf"^ *(?:{lane}-!?more|more): pytest (.+)$", text, re.M)
+        words = [word for line in lines for word in line.split() if word.startswith("tests/")]
+        found[lane] = Lane(tuple(names.split(",")), tuple(words))
+    return found
 
 
 def missing(reason: str) -> str:
@@ -78,16 +98,12 @@ def missing(reason: str) -> str:
 def lost(item: pytest.Item, reason: str) -> str:
     """What is wrong with a test that was skipped for a reason; an empty text where a lane runs it."""
     name = missing(reason)
-    # Keras has no lane of its own.
-    lanes = FRAMEWORKS[:-1] if name == "keras" else (name,)
-    if not name:
+    able = [lane for lane in lanes().values() if name in lane.names]
+    if not name or any(lane.runs(item) for lane in able):
         return ""
-    if not says(item, name):
+    if any(lane.has(item) for lane in able):
         return f"skipped for want of {name}, but lanes that have it leave it out: @pytest.mark.{MARK}({name!r})"
-    here = item.nodeid.partition("::")[0]
-    if not any(here.startswith(path) for lane in lanes for path in files(lane)):
-        return f"skipped for want of {name}, and no lane of tox.ini that has it runs {here}"
-    return ""
+    return f"skipped for want of {name}, and no lane of tox.ini that has it runs {item.nodeid.partition('::')[0]}"
 
 
 @pytest.hookimpl(wrapper=True)
