@@ -73,6 +73,8 @@ RUN = "tests/adapters/test_large.py"
         (Asked(f"{RUN}::test_right[keras]"), "keras is not installed", ""),
         # The lane of JAX has Keras, too, and runs what is of either.
         (Asked(f"{RUN}::test_right[keras-mean]"), "jax is not installed", ""),
+        # At night no test of a file is left out.
+        (Asked("tests/api/test_variants.py::test_right"), "torch is not installed here", ""),
         (Asked(f"{RUN}::test_right"), "torch_linear is not installed", ""),
         (Asked(f"{RUN}::test_right"), "target tfjs: @tensorflow/tfjs is not found", ""),
         (Asked(f"{RUN}::test_right"), "a part of it is tested", ""),

@@ -66,14 +66,19 @@ class Lane(NamedTuple):
 
     names: tuple[str, ...]
     files: tuple[str, ...]
-
-    def runs(self, item: pytest.Item) -> bool:
-        """Whether a test is one of its own, and in its files."""
-        return any(says(item, name) for name in self.names) and self.has(item)
+    night: tuple[str, ...]
 
     def has(self, item: pytest.Item) -> bool:
-        """Whether a test is in its files."""
-        return item.nodeid.partition("::")[0].startswith(self.files)
+        """Whether a test is in the files of a change."""
+        return _file(item).startswith(self.files)
+
+    def runs(self, item: pytest.Item) -> bool:
+        """Whether a test is run with a change, or, where it is in no file of those, at night, which leaves none out."""
+        return any(says(item, name) for name in self.names) if self.has(item) else _file(item).startswith(self.night)
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
 
 
 @functools.cache
@@ -81,10 +86,10 @@ def lanes(settings: Path = _SETTINGS) -> dict[str, Lane]:
     """The lanes of tox.ini that are told names, by their own."""
     text = settings.read_text("utf-8")
     found = {}
-    for lane, names in re.findall(rf"^ *(\w+)-!more: pytest .*{OPTION} ([\w,]+) ", text, re.M):
-        lines = re.findall(rf"^ *(?:{lane}-!?more|more): pytest (.+)$", text, re.M)
-        words = [word for line in lines for word in line.split() if word.startswith("tests/")]
-        found[lane] = Lane(tuple(names.split(",")), tuple(words))
+    for lane, names, rest in re.findall(rf"^ *(\w+)-!more: pytest .*{OPTION} ([\w,]+) (.+)$", text, re.M):
+        late = re.findall(rf"^ *(?:{lane}-more|more): pytest (.+)$", text, re.M)
+        several = [[word for word in line.split() if word.startswith("tests/")] for line in (rest, " ".join(late))]
+        found[lane] = Lane(tuple(names.split(",")), *(tuple(words) for words in several))
     return found
 
 
@@ -103,7 +108,7 @@ def lost(item: pytest.Item, reason: str) -> str:
         return ""
     if any(lane.has(item) for lane in able):
         return f"skipped for want of {name}, but lanes that have it leave it out: @pytest.mark.{MARK}({name!r})"
-    return f"skipped for want of {name}, and no lane of tox.ini that has it runs {item.nodeid.partition('::')[0]}"
+    return f"skipped for want of {name}, and no lane of tox.ini that has it runs {_file(item)}"
 
 
 @pytest.hookimpl(wrapper=True)
