@@ -69,7 +69,7 @@ RUN = "tests/adapters/test_large.py"
         (Asked(f"{RUN}::test_right", "torch"), "could not import 'torch': No module named 'torch'", ""),
         (Asked(f"{RUN}::test_right[torch+vmap]"), "torch is not installed here", ""),
         (Asked(f"{RUN}::test_right[jax]"), "torch is not installed here", "leave it out"),
-        (Asked("tests/core/test_new.py::test_torch"), "torch is not installed here", "no lane of tox.ini"),
+        (Asked("tests/core/test_case_id.py::test_torch"), "torch is not installed here", "no lane of tox.ini"),
         (Asked(f"{RUN}::test_right[keras]"), "keras is not installed", ""),
         # The lane of JAX has Keras, too, and runs what is of either.
         (Asked(f"{RUN}::test_right[keras-mean]"), "jax is not installed", ""),
