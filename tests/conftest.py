@@ -11,7 +11,7 @@ from tests.support.thinned import WHOLE
 
 os.environ.setdefault(OFF, "1")
 
-pytest_plugins = ["tests.support.processor_time", "tests.support.frameworks"]
+pytest_plugins = ["tests.support.processor_time", "tests.support.frameworks", "tests.support.one_worker"]
 
 
 @pytest.fixture
