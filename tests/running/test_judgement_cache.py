@@ -28,7 +28,7 @@ from lossproof.targets.target import Target
 from lossproof.truth.truth import Truth, truth
 from tests.support.thinned import WHOLE, thinned
 
-CALLS = thinned(select("smoke", dtypes=DTYPES if WHOLE else ("float32", "float16")), to=4)
+CALLS = thinned(select("smoke", dtypes=DTYPES if WHOLE else ("float32", "float16")), to=4 if WHOLE else 8)
 # Where it does not matter what is judged: of two ops, with relations and errors.
 FEW = thinned(select("smoke", ops=("softmax", "nll_loss"), dtypes=("float32",)), to=5)
 ENGINE = b"engine"

@@ -17,6 +17,7 @@ from lossproof.running.timing import Clock
 from lossproof.targets import selection
 from tests.running.test_sweep import CHUNK, HERE, IN_PROCESS, PART, played, timeless
 from tests.support.one_pattern import OnePattern
+from tests.support.thinned import nightly
 from tests.support.views import lossproof
 
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
@@ -28,6 +29,8 @@ def scheduled(cluster: Any, name: str, lost: dict[str, str]) -> Scheduled:
     return Scheduled(cluster.scheduler_address, [f"{HERE}{name}"], IN_PROCESS, Rules(), Clock(), lost)
 
 
+# The record of a run has its parts in order; the one that dies compares a chunk with that of a process.
+@nightly
 def test_chunks_come_in_order_and_once(cluster: Any) -> None:
     lost: dict[str, str] = {}
     chunks = PART.chunks()

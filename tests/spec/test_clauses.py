@@ -22,7 +22,7 @@ from .trial import answered, control, failing, shown
 EACH = pytest.mark.parametrize("clause", CLAUSES.values(), ids=lambda c: c.id)
 CONTROLS = [m for m in collect().values() if m.kind == "control"]
 # A mutant, or a control, is put to one of so many of the clauses that are not its own where the tests are not whole.
-TURNS = 48
+TURNS = 96
 JUDGED = [c for c in CLAUSES.values() if c.mutants and not c.spared]
 
 

@@ -146,7 +146,9 @@ def test_the_op_has_to_be_said(pytester: pytest.Pytester) -> None:
 
 def test_workers_and_time_limits_change_nothing(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(test_losses=file("[softmax, naive]"))
-    options: list[Any] = ["-p", "no:cacheprovider", "-q", "-k", "ordinary or dominating or answers"]
+    # Hypothesis's plugin takes a second in each process.
+    options: list[Any] = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-q"]
+    options += ["-k", "ordinary or dominating or answers"]
     options += ["-n", "2"] if importlib.util.find_spec("xdist") else []
     options += ["--timeout", "300"] if importlib.util.find_spec("pytest_timeout") else []
     result = pytester.runpytest_subprocess(*options)
