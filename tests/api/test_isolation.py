@@ -44,9 +44,9 @@ def checked(name: str) -> Report:
     )
 
 
-# Whatever ends a process by itself ends it in one way for the engine.
+# Whatever ends a process by itself ends it in one way for the engine, as the first of the next test.
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=nightly if name in ("leave", "abort") else ()) for name in ENDS]
+    "name", [pytest.param(name, marks=nightly if name in ("segfault", "leave", "abort") else ()) for name in ENDS]
 )
 def test_it_costs_the_call(name: str) -> None:
     verdict, words = ENDS[name]

@@ -11,6 +11,7 @@ import pytest
 
 from lossproof import check_implementation
 from lossproof.adapters.protocol import Problem
+from lossproof.cases.catalogue import select
 from lossproof.core.formats import FLOAT16
 from lossproof.functions.mechanisms import mechanism
 
@@ -119,9 +120,13 @@ def test_what_is_wrong_otherwise_is_not_put_down_to_a_sum() -> None:
 
 
 def test_every_mechanism_of_a_function_is_said() -> None:
+    deck = select("default", ops=["softmax"], dtypes=["float16"])
+    # What fails, and each tenth of the others.
+    known = ("s1x17x24-", "n1-k70000")
+    some = [c for i, c in enumerate(deck) if not c.is_check and (i % 10 == 0 or c.case.detail.startswith(known))]
     with np.errstate(all="ignore"):
         report = check_implementation(
-            softmax, op="softmax", grad=gradient, dtypes=("float16",), errors=False, cache=False
+            softmax, op="softmax", grad=gradient, dtypes=("float16",), calls=some, errors=False, cache=False
         )
     # What is right in float32 is wrong in float16: NumPy adds up in the dtype of the input along all axes but one.
     assert {o.case.detail.partition("-")[0] for o in report.failures} >= {"s1x17x24", "n1"}
