@@ -40,7 +40,7 @@ _DEAR = replace(unlimited("dear"), outputs=("value", "vjp", "grad_target"))
 
 @pytest.mark.parametrize(
     "capabilities",
-    [unlimited(), unlimited("cheap"), _DEAR, ADAPTER.capabilities()],
+    [unlimited(), pytest.param(unlimited("cheap"), marks=nightly), _DEAR, ADAPTER.capabilities()],
     ids=["none", "cheap", "dear", "numpy"],
 )
 def test_no_cell_is_empty(deck: Sequence[Call], capabilities: Capabilities) -> None:

@@ -14,6 +14,7 @@ from lossproof.core.errors import UsageError
 from lossproof.records.bisection import first_change
 from lossproof.targets.environments import interpreters, releases
 from tests.support.stand_ins import NO_NETWORK, Maker, maker
+from tests.support.thinned import nightly
 from tests.support.views import lossproof
 
 CASE = next(c.id for c in select("smoke", ops=["softmax"], families=["ordinary"]))
@@ -88,9 +89,7 @@ def test_a_release_that_is_not_there_is_said(made: Maker) -> None:
     assert result.stdout.splitlines()[-1] == "or one of those in between, which could not be asked: 3"
 
 
-def test_mistakes_are_one_clear_line(made: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(made.home))
+def test_mistakes_are_one_clear_line(made: Maker) -> None:
     ends = ("--good", "1", "--bad", "2", "--deck", "smoke")
     package = ("--package", "released", "--versions", "1")
     for arguments, message in (
@@ -102,11 +101,23 @@ def test_mistakes_are_one_clear_line(made: Maker, monkeypatch: pytest.MonkeyPatc
         ((made.target, CASE, *package, "--good", "1", "--bad", "1.0", "--deck", "smoke"), "expected two releases"),
         ((made.target, CASE, *package, *ends), "1 and 2 answer the same: value pass"),
         ((made.target, CASE, *package, *ends, "--output", "hvp"), "has no output hvp; expected one of value, vjp"),
-        ((made.target, CASE, *ends, "--package", "no-such"), "pip has no list of the releases of no-such"),
     ):
         result = lossproof("bisect", *arguments)
         assert result.exit_code == 2, arguments
         assert message in result.stderr.splitlines()[-1], result.stderr
+
+
+@pytest.mark.parametrize("asked", [False, pytest.param(True, marks=nightly)], ids=["a stand-in", "pip"])
+def test_a_package_that_pip_does_not_know_is_said(asked: bool, made: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(made.home))
+    if not asked:
+        said = subprocess.CompletedProcess([""], 1, "", "ERROR: No matching distribution found for no-such\n")
+        monkeypatch.setattr(subprocess, "run", lambda *_, **__: said)
+    ends = ("--good", "1", "--bad", "2", "--deck", "smoke")
+    result = lossproof("bisect", made.target, CASE, *ends, "--package", "no-such")
+    assert result.exit_code == 2
+    assert "pip has no list of the releases of no-such" in result.stderr.splitlines()[-1], result.stderr
 
 
 def test_releases_are_those_that_pip_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,7 +208,6 @@ def test_mistakes_are_one_clear_line(tmp_path: Path, made: Maker) -> None:
         (("numpy", "?"), "cannot read '?'; expected a requirement such as"),
         (("numpy", "numpy"), "one of these targets is there twice; expected two sides that differ"),
         (("released==1", "released==1", "--target", "numpy"), "one of these targets is there twice"),
-        (("numpy", f"numpy@{sys.executable}", "--target", "numpy", "--target", "numpy+eager"), "is there twice"),
         (("numpy", f"numpy@{sys.executable}", "--target", "numpy@x"), "--target numpy@x has an environment"),
         (("numpy", f"numpy@{sys.executable}", "--target", "nimpy"), "unknown target 'nimpy'"),
         (("released==1", "released==2", "--target", "numpy", "--waivers", "/no/w.toml"), "cannot read waivers"),

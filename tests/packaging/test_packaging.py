@@ -318,7 +318,9 @@ def test_oracle_and_numpy_adapter_share_no_code() -> None:
 
 def test_no_engine_module_imports_a_framework() -> None:
     for path in sorted((ROOT / "conformance").rglob("*.py")):
-        for _, name in imports(path):
+        # What is imported stands there.
+        text = path.read_text(encoding="utf-8")
+        for _, name in imports(path) if any(name in text for name in FRAMEWORKS) else ():
             assert name.partition(".")[0] not in FRAMEWORKS, f"{path.name} imports {name}"
 
 

@@ -52,7 +52,9 @@ def spelt(root: Path, names: Collection[str]) -> dict[str, set[str]]:
     """The modules under a folder that spell one of the names as a string of its own."""
     found: dict[str, set[str]] = {}
     for path in sorted(root.rglob("*.py")):
-        strings = strings_of(path)
+        # What is a string stands there.
+        text = path.read_text(encoding="utf-8")
+        strings = strings_of(path) if any(name in text for name in names) else frozenset()
         if strings & set(names):
             found[path.relative_to(root).as_posix()] = {*names} & strings
     return found
@@ -113,17 +115,23 @@ def lossproof(where: Path, *arguments: str) -> list[str]:
     return python(where, "-m", "lossproof", *arguments)
 
 
-# Commands in one process, and the derivatives that a function may have.
+# Commands in one process, those after the first of a case that it has recorded, and the derivatives that a function may
+# have.
 SEVERAL = """
 import json, sys
 from click.testing import CliRunner
 from lossproof.cli.main import cli
 from lossproof.targets.plain_function import DERIVATIVES
 
+case = ""
 for arguments in json.loads(sys.argv[1]):
+    arguments = [a.replace("CASE", case) for a in arguments]
     result = CliRunner().invoke(cli, arguments, prog_name="lossproof")
     assert result.exit_code == 0, result.output
     print(result.stdout)
+    if not case:
+        lines = map(json.loads, open("record.jsonl", encoding="utf-8"))
+        case = next(line["id"] for line in lines if line.get("output") == "negated")
 print(*DERIVATIVES)
 """
 
@@ -170,14 +178,14 @@ def _by_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_output_is_an_entry_a_formula_a_bound_and_an_adapter(tmp_path: Path) -> None:
     where = engine(tmp_path, NEGATED)
-    lossproof(where, "run", *ASKED, "--record", "record.jsonl")
+    case = ("--target", "numpy", *SMOKE, "CASE")
+    first = ("run", *ASKED, "--record", "record.jsonl")
+    commands = [first, ("explain", *case), ("repro", *case, "--output", "negated", "--issue")]
+    *printed, derivatives = python(where, "-c", SEVERAL, json.dumps(commands))
     record = Path(where, "record.jsonl").read_text(encoding="utf-8")
     found = [line for line in map(json.loads, record.splitlines()) if line.get("output") == "negated"]
     assert found
     assert {o["verdict"] for o in found} == {"pass"}
-    case = ("--target", "numpy", *SMOKE, found[0]["id"])
-    commands = [("explain", *case), ("repro", *case, "--output", "negated", "--issue")]
-    *printed, derivatives = python(where, "-c", SEVERAL, json.dumps(commands))
     at = printed.index("# negated gradient of softmax in float32 is right")
     assert any("negated" in line for line in printed[:at])
     assert any("`-p_i (v_i - sum_j p_j v_j)`" in line for line in printed[at:])
@@ -225,7 +233,7 @@ def test_a_format_is_an_entry_and_an_adapter(tmp_path: Path) -> None:
     (tmp_path / "nineteen.py").write_text(ADAPTER, encoding="utf-8")
     ops = ("softmax", "cross_entropy")
     asked = ("--op", ops[0], "--op", ops[1], "--dtype", "float19", "--family", "confident", "--family", "offset")
-    lossproof(where, "run", "nineteen.py:ADAPTER", *asked, "--record", "record.jsonl")
+    lossproof(where, "run", "nineteen.py:ADAPTER", *asked, "--in-process", "--record", "record.jsonl")
     record = Path(where, "record.jsonl").read_text(encoding="utf-8")
     found = [line for line in map(json.loads, record.splitlines()) if "verdict" in line]
     for op in ops:

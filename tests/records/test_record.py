@@ -38,7 +38,7 @@ def same(a: object, b: object) -> bool:
     return repr(a) == repr(b)
 
 
-@settings(deadline=None, max_examples=at_least(100, to=4))
+@settings(deadline=None, max_examples=at_least(100, to=10))
 @given(
     st.builds(
         Observation,

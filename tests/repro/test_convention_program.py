@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import Any
 
@@ -65,13 +66,22 @@ class Moded(Torn):
         return NumpyAdapter().evaluate(problem, device, "eager")
 
 
+TORN, SPLIT = Torn(), Split()
+
+
+@functools.cache
 def asked() -> list[Any]:
     return select(ops=("softmax",), dtypes=("float64", "float32"), families=("positive_infinity",))
 
 
-@pytest.mark.parametrize(("adapter", "most"), [(Torn(), 29), (Split(), 35)])
+@functools.cache
+def shown(adapter: NumpyAdapter) -> Reproducer:
+    return apart(CASE, [Target(adapter)], asked(), "lossproof repro X")
+
+
+@pytest.mark.parametrize(("adapter", "most"), [(TORN, 29), (SPLIT, 35)])
 def test_a_program_shows_that_two_dtypes_differ(adapter: NumpyAdapter, most: int) -> None:
-    found = apart(CASE, [Target(adapter)], asked(), "lossproof repro X")
+    found = shown(adapter)
     lines = found.text.splitlines()
     assert found.shows
     assert len(lines) <= most
@@ -82,10 +92,10 @@ def test_a_program_shows_that_two_dtypes_differ(adapter: NumpyAdapter, most: int
     assert "observed nan in float64 on numpy, 0.0 in float32 on numpy" in printed
 
 
-@pytest.mark.parametrize("adapter", [Torn(), Split()])
+@pytest.mark.parametrize("adapter", [TORN, SPLIT])
 def test_the_program_ends_well_where_they_agree(adapter: NumpyAdapter) -> None:
     """With the limit taken out it is the program of an adapter that has mended it."""
-    found = apart(CASE, [Target(adapter)], asked(), "c")
+    found = shown(adapter)
     mended = found.text.replace(HOT, "False")
     assert mended != found.text
     printed, code = executed(mended)
@@ -93,7 +103,7 @@ def test_the_program_ends_well_where_they_agree(adapter: NumpyAdapter) -> None:
 
 
 def test_the_report_names_both_and_claims_no_exact_result() -> None:
-    text = issue(apart(CASE, [Target(Torn())], asked(), "c"), None)
+    text = issue(shown(TORN), None)
     assert text.startswith("# softmax in float64 on numpy and float32 on numpy follows no one convention\n")
     assert "leaves open which" in text
     assert "certified" not in text

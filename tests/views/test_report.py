@@ -272,7 +272,7 @@ def test_memory_does_not_grow_with_the_record(monkeypatch: pytest.MonkeyPatch) -
         return most
 
     # How many are listed is the same code.
-    listed = at_least(collect.LISTED, to=6)
+    listed = at_least(collect.LISTED, to=20)
     monkeypatch.setattr(collect, "LISTED", listed)
     n = 3 * listed
     peak(2 * n)
