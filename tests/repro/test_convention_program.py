@@ -17,6 +17,7 @@ from lossproof.cli import main
 from lossproof.core.errors import UsageError
 from lossproof.repro.bug_report import issue
 from lossproof.repro.convention_program import apart
+from lossproof.repro.program import Reproducer
 from lossproof.targets import selection
 from lossproof.targets.target import Target
 from tests.repro.test_program import executed
