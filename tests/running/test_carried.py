@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from lossproof.adapters.play import SUFFIX, Step, plan
-from lossproof.adapters.protocol import OPS, Capabilities, Problem, Support
+from lossproof.adapters.protocol import DTYPES, OPS, Capabilities, Problem, Support
 from lossproof.cases.catalogue import select
 from lossproof.cli.commands import detached
 from lossproof.running.detached import FOLLOW
@@ -31,6 +31,7 @@ CALL = next(c for c in select("smoke", ops=["log_softmax"], families=["ordinary"
 CULPRIT = named(CALL.problem)
 # What is carried is calls, whatever they are.
 SOME = OPS if WHOLE else ("log_softmax",)
+SOME_DTYPES = DTYPES if WHOLE else (CALL.problem.dtype, "float16")
 CPU = Capabilities(ops={"softmax": Support("native")})
 CARD = Capabilities(
     ops={"softmax": Support("native")},
@@ -45,7 +46,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("carried") / "judged.py"
     with pytest.MonkeyPatch.context() as patch:
         # The command has no filters.
-        patch.setattr(detached, "DeckOptions", partial(DeckOptions, ops=SOME))
+        patch.setattr(detached, "DeckOptions", partial(DeckOptions, ops=SOME, dtypes=SOME_DTYPES))
         result = lossproof("gpu", "--script", str(path), "--deck", "smoke")
     assert result.exit_code == 0, result.output
     return path
@@ -54,7 +55,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run_here(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     record = tmp_path_factory.mktemp("here") / "here.jsonl"
-    some = [word for op in SOME for word in ("--op", op)]
+    some = [*(w for op in SOME for w in ("--op", op)), *(w for d in SOME_DTYPES for w in ("--dtype", d))]
     assert lossproof("run", "numpy", "--deck", "smoke", *some, "--record", str(record)).exit_code == 0
     return lines(record)
 
@@ -87,7 +88,7 @@ def judged(bundle: Path, tmp_path: Path, code: int = 0) -> list[dict[str, Any]]:
 
 def differing(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The lines of the first that are others in the second, but for what cannot be asked detached."""
-    assert len(a) == len(b) > (1000 if WHOLE else 150)
+    assert len(a) == len(b) > (1000 if WHOLE else 80)
     return [one for one, other in zip(a, b, strict=True) if one != other and one["message"] != FOLLOW]
 
 

@@ -64,7 +64,9 @@ def test_the_command_writes_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def of_a_part(*, options: tuple[str, ...], **how: Any) -> Steps:
         # The command has no filters.
-        return Steps(options=(*options, *(() if WHOLE else ("--op", "softmax", "--dtype", "float32"))), **how)
+        return Steps(
+            options=(*options, *(() if WHOLE else ("--op", "softmax", "--dtype", "float32", "--in-process"))), **how
+        )
 
     monkeypatch.setattr(gpu, "Steps", of_a_part)
     result = lossproof("gpu", "numpy", "--device", "cpu", "--deck", "smoke", "--bundle", str(bundle))

@@ -55,7 +55,8 @@ def test_the_merged_record_is_that_of_the_whole_sweep(folder: Path, tmp_path: Pa
     head = json.loads(out.read_text().splitlines()[0])
     assert [(s["index"], s["of"]) for s in head["shards"]] == [(i, SHARDS) for i in range(1, SHARDS + 1)]
     assert len(lossproof("diff", str(folder / "whole.jsonl"), str(out)).stdout.splitlines()) == 2
-    for wrong in {line["of"] for line in expected[1:-1] if "of" in line}:
+    several = sorted({line["of"] for line in expected[1:-1] if "of" in line})
+    for wrong in several if WHOLE else several[:1]:
         assert lossproof("explain", wrong, "--record", str(out)).exit_code == 0
 
 

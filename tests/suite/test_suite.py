@@ -153,5 +153,5 @@ def test_other_projects_are_unaffected(tmp_path: Path) -> None:
         "    assert not others\n"
         "    assert not {'numpy', 'flint', 'torch', 'jax'} & set(sys.modules)\n"
     )
-    result = python("-m", "pytest", "-p", "no:cacheprovider", "-q", cwd=tmp_path)
+    result = python("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-q", cwd=tmp_path)
     assert result.returncode == 0, result.stdout

@@ -49,7 +49,7 @@ def spin() -> None:
 
 def hoard() -> None:
     # Beyond the limit of the tests, and no further, however late somebody looks.
-    held = [bytearray(os.urandom(1) * (1 << 24)) for _ in range(64)]
+    held = [bytearray(os.urandom(1) * (1 << 24)) for _ in range(32)]
     while held:
         time.sleep(1)
 

@@ -22,7 +22,7 @@ from lossproof.truth.row_quantities import Rows, analyse
 from tests.support.thinned import WHOLE, at_least
 
 # A tenth of a batch may be rows that no enclosure is used for; at night 20 000 entries of each family and dtype stay.
-ENOUGH = 22_500 if WHOLE else 600
+ENOUGH = 22_500 if WHOLE else 400
 _WHOLE_SHAPES = ((37, 13), (60, 2), (7, 130), (1100, 2), (400, 1))
 SHAPES = _WHOLE_SHAPES if WHOLE else ((7, 13), (20, 2), (2, 70), (300, 2), (30, 1))
 SOFTMAX = (Signature("softmax"), Signature("log_softmax"))
