@@ -71,7 +71,7 @@ def test_parts_are_passed_to_the_arguments_that_a_function_has() -> None:
         whole = Variant(z_loss=lse_square_scale, softcap=logit_softcapping, logit_scale=scale, sample_weight=True)
         return Fused(whole).value(x, target, sample_weight=weights_of_rows, reduction=reduction)
 
-    report = checked(loss, EVERYTHING, names={"sample_weight": "weights_of_rows"}, framework="numpy", deck="default")
+    report = checked(loss, EVERYTHING, names={"sample_weight": "weights_of_rows"}, framework="numpy")
     report.raise_on_failure()
     assert set(seen) == {(0.01, 20.0, 0.7)}
     assert "z_loss 0.01 (its argument), softcap 20 (its argument), logit_scale 0.7 (its argument), " in report.asked[0]
