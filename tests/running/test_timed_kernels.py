@@ -24,6 +24,7 @@ from lossproof.targets.target import Target
 from tests.support.views import lossproof
 
 PAIRS = [("softmax", "float32"), ("softmax", "bfloat16"), ("cross_entropy", "float64")]
+PART = ("--deck", "smoke", "--op", "nll_loss", "--dtype", "float32", "--family", "ordinary")
 PLANTED = f"{Path(__file__).parents[1] / 'support' / 'planted.py'}:ADAPTER"
 
 
@@ -171,7 +172,7 @@ def end_of(path: Path) -> Any:
 
 
 def test_a_run_keeps_the_times_where_they_are_wanted(tmp_path: Path) -> None:
-    asked = ("run", "numpy", PLANTED, "--deck", "smoke", "--op", "nll_loss", "--dtype", "float32", "--record")
+    asked = ("run", "numpy", PLANTED, *PART, "--record")
     with_times, without = tmp_path / "with.jsonl", tmp_path / "without.jsonl"
     lossproof(*asked, str(with_times), "--kernel-times")
     assert lossproof("run", "numpy", *asked[3:], str(without), "--in-process").exit_code == 0

@@ -19,7 +19,7 @@ from lossproof.truth.row_quantities import analyse
 from lossproof.truth.truth import truth
 from tests.support import independent
 from tests.support.independent import Interval, exp, log
-from tests.support.thinned import at_least, thinned
+from tests.support.thinned import at_least, nightly, thinned
 
 SHAPES = (((2, 3), -1), ((1, 1), -1), ((3, 2), 0), ((2, 3, 2), 1))
 SCALES = {
@@ -137,15 +137,15 @@ def cores(p: Problem, *precisions: int) -> list[Core]:
 @pytest.mark.parametrize("dtype", SCALES)
 def test_every_oracle_contains_the_independent_value(dtype: str) -> None:
     count = 0
-    # Of four shapes each signature has one or two, and each shape and scale many signatures.
-    some = thinned(enumerate(itertools.product(SIGNATURES, SHAPES)), to=8)
+    # Each shape and scale has many signatures, and each kind of signature a shape.
+    some = thinned(enumerate(itertools.product(SIGNATURES, SHAPES)), to=11)
     for place, (number, (sig, (shape, axis))) in enumerate(some):
         scale = SCALES[dtype][place % len(SCALES[dtype])]
         p = make(dtype, sig, shape, axis, scale, seed=number)
         fast = truth([p]).expected
         count += check(p, {name: e.exact for name, e in fast.items()})
         count += check(p, cores(p, 128)[0])
-    assert count > at_least(2000, to=8)
+    assert count > at_least(2000, to=11)
 
 
 @pytest.mark.parametrize("dtype", SCALES)
@@ -168,7 +168,10 @@ def test_the_jvp_in_the_targets_is_the_loss_of_the_direction(dtype: str, reducti
     check(plain, cores(plain, 128)[0])
 
 
-@pytest.mark.parametrize("scale", SCALES["float64"])
+# The scales at the ends of the format and in the middle in a change.
+@pytest.mark.parametrize(
+    "scale", [pytest.param(s, marks=nightly if s in (30.0, 300.0) else ()) for s in SCALES["float64"]]
+)
 def test_precision_is_monotone(scale: float) -> None:
     for sig in SIGNATURES[:2] + LOSSES[::5]:
         p = make("float64", sig, (2, 3), -1, scale, seed=3)

@@ -17,7 +17,7 @@ from lossproof.core.profiles import STRICTNESS, Declared, known_profile
 from lossproof.judging.fused.regular_calls import judge_regular
 from lossproof.truth.bounds import error_model
 from lossproof.truth.bounds.error_model import Model
-from tests.support.thinned import WHOLE
+from tests.support.thinned import WHOLE, nightly
 
 from .test_bounds import LOSS_OPTIONS, REDUCTIONS, Machine, adversarial, bound, share
 
@@ -140,7 +140,7 @@ def test_profile_w_is_too_narrow_for_them() -> None:
 
 
 @pytest.mark.parametrize("beyond", ["exp", "log", "quotient", "sums"])
-@pytest.mark.parametrize("base2", [False, True])
+@pytest.mark.parametrize("base2", [False, pytest.param(True, marks=nightly)])
 def test_a_shader_beyond_one_contract_is_outside(beyond: str, base2: bool) -> None:
     assert worst(Shader(FMT, "S", beyond=beyond, base2=base2), "S", calls(STEP)) > 1
 
