@@ -100,8 +100,9 @@ class Process:
         began = looked = time.monotonic()
         ready = select.poll()
         ready.register(self._out, select.POLLIN)
-        # There is room for most requests, and nobody has to say so.
-        out = self._write(out)
+        if out:
+            # There is room for most requests, and nobody has to say so.
+            out = self._write(out)
         if out:
             ready.register(self._in, select.POLLOUT)
         try:
@@ -136,7 +137,7 @@ class Process:
 
     def _write(self, out: memoryview) -> memoryview:
         try:
-            return out[os.write(self._in, out[:_CHUNK]) :] if out else out
+            return out[os.write(self._in, out[:_CHUNK]) :]
         except BlockingIOError:
             return out
         except BrokenPipeError:

@@ -207,7 +207,7 @@ def _is_installed(folder: Path, release: str) -> bool:
 
 def requirement(text: str) -> str:
     """Return a requirement in normal form, or the absolute path of a file to install."""
-    # Its parser takes a tenth of the imports of a run, which asks for none.
+    # Imported here: a run, which imports this module, parses no requirement.
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
