@@ -1,8 +1,9 @@
 """Devices that are not the default one, which a machine without accelerators has: what is placed on them stays there.
 
-JAX divides the host into devices, TensorFlow has logical CPUs, PyTorch a registered backend of ``sim_device``. Each run
-is a process of its own, because devices are set up before a framework starts: with its targets in it, or, at night, in
-processes of theirs, each of which imports the framework twice. A device that is not there needs nothing to be set up.
+JAX divides the host into devices, TensorFlow has logical CPUs, PyTorch a registered backend of ``sim_device``. The runs
+of a framework have a process of their own, because devices are set up before it starts: with the targets in it, or, at
+night, in processes of theirs, each of which imports the framework twice. A device that is not there needs nothing to be
+set up.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner, Result
@@ -32,7 +34,7 @@ SETTINGS = {
 TARGETS = {
     "jax": ("jax:cpu:1", "jax+jit:cpu:1"),
     "tensorflow": ("tensorflow:cpu:1", "tensorflow+xla:cpu:1"),
-    "torch": tuple(f"{HERE / 'sim_device.py'}:ADAPTER{mode}:sim" for mode in ("", "+functional")),
+    "torch": tuple(f"{HERE / 'misplaced.py'}:SIMULATED{mode}:sim" for mode in ("", "+functional")),
 }
 WRONG = {
     "jax": f"{HERE / 'misplaced.py'}:JAX:cpu:1",
@@ -58,47 +60,80 @@ def lossproof_here(framework: str, *arguments: str) -> Result:
     return CliRunner().invoke(cli, [*arguments, "--in-process"], prog_name="lossproof")
 
 
-def lossproof(framework: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+# Runs one after another, for one import of the framework. What a framework prints is no part of what they say.
+RUNS = """
+import json, sys
+from click.testing import CliRunner
+from lossproof.cli.main import cli
+runs = [CliRunner().invoke(cli, words, prog_name="lossproof") for words in json.loads(sys.argv[1])]
+with open(sys.argv[2], "w", encoding="utf-8") as file:
+    json.dump([[done.exit_code, done.output] for done in runs], file)
+"""
+
+
+def lossproof(framework: str, folder: Path, *several: tuple[str, ...]) -> list[tuple[int, str]]:
+    """The exit code of each command and what it printed."""
     need(framework)
     environment = {**os.environ, **SETTINGS[framework], "COLUMNS": "200"}
-    command = [sys.executable, "-m", "lossproof", *arguments, *HOW]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=1800)
+    file = folder / "runs.json"
+    words = json.dumps([[*arguments, *HOW] for arguments in several])
+    done = subprocess.run(
+        [sys.executable, "-c", RUNS, words, file], env=environment, capture_output=True, text=True, timeout=1800
+    )
+    assert done.returncode == 0, done.stderr
+    return [(code, text) for code, text in json.loads(file.read_text("utf-8"))]
 
 
-@pytest.mark.parametrize("framework", TARGETS)
-def test_another_device_conforms_and_is_in_the_record(framework: str, tmp_path: Path) -> None:
-    record = tmp_path / "r.jsonl"
-    # A file is loaded for each target, and PyTorch takes one registration of a device in a process. Its eager mode is
-    # that of the next test.
+class Runs(NamedTuple):
+    """What is run of a framework: the record and the end of a run of right targets, and the end of one of a wrong one,
+    which comes after it, because it changes the adapter."""
+
+    targets: tuple[str, ...]
+    record: Path
+    right: tuple[int, str]
+    wrong: tuple[int, str]
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    framework, folder = request.param, tmp_path_factory.mktemp("runs")
+    # The eager mode of PyTorch is that of the wrong one.
     targets = TARGETS[framework][-1:] if framework == "torch" and not WHOLE else TARGETS[framework]
     part = (*SOME, "--op", "softmax", "--op", "cross_entropy")
-    done = lossproof(framework, "run", *targets, *part, "--record", str(record), "--strict")
-    assert done.returncode == 0, done.stdout + done.stderr
-    lines = [json.loads(line) for line in record.read_text("utf-8").splitlines()]
+    record = folder / "r.jsonl"
+    right = ("run", *targets, *part, "--record", str(record), "--strict")
+    wrong = ("run", WRONG[framework], *SOME, "--op", "softmax")
+    return Runs(targets, record, *lossproof(framework, folder, right, wrong))
+
+
+def test_another_device_conforms_and_is_in_the_record(runs: Runs) -> None:
+    code, text = runs.right
+    assert code == 0, text
+    lines = [json.loads(line) for line in runs.record.read_text("utf-8").splitlines()]
     seen = {line["target"] for line in lines if line.get("verdict") == "pass" and "/all/" not in line["id"]}
     # A device without a number is the first one.
-    assert {name.removesuffix(":0") for name in seen} == set(targets)
+    assert {name.removesuffix(":0") for name in seen} == set(runs.targets)
+
+
+def test_results_on_another_device_than_asked_for_fail(runs: Runs) -> None:
+    code, text = runs.wrong
+    assert code == 1, text
+    assert "a result is on" in text
+    assert " pass" not in text.splitlines()[-1]
 
 
 @nightly
 @pytest.mark.of("torch")
-def test_the_stand_in_for_a_gpu_ends_as_written() -> None:
+def test_the_stand_in_for_a_gpu_ends_as_written(tmp_path: Path) -> None:
     """docs/gpu.md: one failure, PyTorch's own, and exit code 1; the other families of the smoke deck conform."""
     page = (HERE.parents[1] / "docs" / "gpu.md").read_text("utf-8")
     assert "ends with exit code 1 and one failure, a sum in\n  float16 that overflows" in page
     part = ("--deck", "smoke", "--op", "cross_entropy", "--dtype", "float16", "--family", "scaled_overflow")
-    done = lossproof("torch", "run", TARGETS["torch"][0], *part, "--quiet")
-    assert done.returncode == 1, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("FAILED: 1 fail (")
-    assert "value got inf at []" in done.stdout
-
-
-@pytest.mark.parametrize("framework", WRONG)
-def test_results_on_another_device_than_asked_for_fail(framework: str) -> None:
-    done = lossproof(framework, "run", WRONG[framework], *SOME, "--op", "softmax")
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "a result is on" in done.stdout
-    assert " pass" not in done.stdout.splitlines()[-1]
+    target = f"{HERE / 'sim_device.py'}:ADAPTER:sim"
+    ((code, text),) = lossproof("torch", tmp_path, ("run", target, *part, "--quiet"))
+    assert code == 1, text
+    assert text.splitlines()[-1].startswith("FAILED: 1 fail (")
+    assert "value got inf at []" in text
 
 
 @pytest.mark.parametrize(("framework", "device"), [("torch", "cuda"), ("tensorflow", "gpu"), ("jax", "gpu")])

@@ -1,7 +1,9 @@
-"""Files that look at whole decks are tested in one process."""
+"""Files that look at whole decks are tested in one process; workers collect one after another."""
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 import subprocess
 import sys
@@ -26,17 +28,38 @@ def test_what_looks_at_decks_is_together_and_nothing_else() -> None:
     assert count < len(files) / 5
 
 
+# The first that is imported gives the other worker time to begin.
+_TEST = """\
+import os
+import time
+
+with open({log!r}, "a+") as log:
+    first = not log.tell()
+    print(os.environ["PYTEST_XDIST_WORKER"], file=log, flush=True)
+    time.sleep(2 if first else 0)
+
+
+def test_{name}(worker_id):
+    print("{name} at", worker_id)
+"""
+
+
 def test_workers_have_it_so(tmp_path: Path) -> None:
-    """Of four files those two that look at decks have one worker."""
+    """Of four files those two that look at decks have one worker; one imports all four before the other begins."""
     pytest.importorskip("xdist")
+    log = tmp_path / "imported.txt"
     for name in "abcd":
-        first = "from tests.support.decks import drawn\n\n\n" if name in "ab" else ""
-        text = f"{first}def test_{name}(worker_id):\n    print('{name} at', worker_id)\n"
-        (tmp_path / f"test_{name}.py").write_text(text, "utf-8")
+        first = "# as one with tests.support.decks\n" if name in "ab" else ""
+        (tmp_path / f"test_{name}.py").write_text(first + _TEST.format(name=name, log=str(log)), "utf-8")
     options = ["-n", "2", "--dist", "loadfile", "-rP", "-p", "tests.support.one_worker", "--rootdir", str(tmp_path)]
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-m", "pytest", "-p", "xdist", "-p", "no:cacheprovider", *options, str(tmp_path)]
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     places = dict(re.findall(r"^(\w) at (gw\d)$", done.stdout, re.M))
     assert sorted(places) == list("abcd")
     assert places["a"] == places["b"]
+    assert [(worker, len([*times])) for worker, times in itertools.groupby(log.read_text("utf-8").split())] in (
+        [("gw0", 4), ("gw1", 4)],
+        [("gw1", 4), ("gw0", 4)],
+    )

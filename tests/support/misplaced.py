@@ -1,4 +1,5 @@
-"""Adapters that compute somewhere else than on the device that is asked for: mistakes that a run must report.
+"""Adapters that compute somewhere else than on the device that is asked for: mistakes that a run must report;
+and the one of ``sim_device`` that computes there, for processes that have both.
 
 Each is imported by its attribute alone, because a process has one framework with its devices set up.
 """
@@ -46,7 +47,12 @@ def _jax() -> Adapter:
     return made
 
 
-_MADE = {"TORCH": _torch, "TENSORFLOW": _tensorflow, "JAX": _jax}
+def _simulated() -> Adapter:
+    adapter: Adapter = import_module("sim_device").ADAPTER
+    return adapter
+
+
+_MADE = {"SIMULATED": _simulated, "TORCH": _torch, "TENSORFLOW": _tensorflow, "JAX": _jax}
 
 
 def __getattr__(name: str) -> Adapter:
