@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -38,11 +39,13 @@ class Recipe:
 
 
 class _Shelf:
-    """A shelf of the problems that were drawn last."""
+    """A shelf of the problems that were drawn last, and of those that somebody still holds."""
 
     def __init__(self, size: int) -> None:
         self._size, self._free = size, size
         self._problems: OrderedDict[Recipe, Problem] = OrderedDict()
+        # Problems compare by arrays, and cannot be keys; as values they need not be compared.
+        self._held: weakref.WeakValueDictionary[Recipe, Problem] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
 
     def problem(self, recipe: Recipe) -> Problem:
@@ -51,12 +54,15 @@ class _Shelf:
             found = self._problems.get(recipe)
             if found is not None:
                 self._problems.move_to_end(recipe)
-                return found
+            else:
+                found = self._held.get(recipe)
+        if found is not None:
+            return found
         # Threads that draw the same at once get equal problems.
         drawn = recipe.draw()
         with self._lock:
             if recipe not in self._problems:
-                self._problems[recipe] = drawn
+                self._problems[recipe] = self._held[recipe] = drawn
                 self._free -= size(drawn)
             while self._free < 0:
                 _, old = self._problems.popitem(last=False)

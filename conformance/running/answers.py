@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from lossproof.adapters.protocol import Outcome
+from lossproof.adapters.protocol import Outcome, Problem
 from lossproof.core.call import Call
 from lossproof.judging.check import Check, Exact, Hearing, play
 from lossproof.running.slots import Slots
@@ -38,10 +38,15 @@ class CallGroup:
 
 @dataclass(frozen=True)
 class GroupAnswers:
-    """The answers of a target to a group, and its ``hearing`` if the group is a check."""
+    """The answers of a target to a group, and its ``hearing`` if the group is a check.
+
+    ``asked`` are the problems of the group: large ones, which the judge wants next, are not drawn again while they are
+    held here.
+    """
 
     outcomes: tuple[Outcome, ...]
     hearing: Hearing | None = None
+    asked: tuple[Problem, ...] = ()
 
     @property
     def size(self) -> int:
@@ -70,7 +75,8 @@ def ask_group(target: Target, group: CallGroup) -> GroupAnswers:
     if isinstance(first, Check):
         hearing = play(first, target, Exact())
         return GroupAnswers(hearing.outcomes, hearing)
-    return GroupAnswers(tuple(target.play([c.problem for c in group.calls], alone=first.alone)))
+    problems = tuple(c.problem for c in group.calls)
+    return GroupAnswers(tuple(target.play(problems, alone=first.alone)), asked=problems)
 
 
 class Direct:

@@ -64,17 +64,27 @@ def test_a_problem_is_drawn_once_for_those_who_ask_one_after_another() -> None:
 def test_what_was_drawn_long_ago_is_not_kept() -> None:
     draws, large = Draws(), [Draws(1 << 18) for _ in range(8)]
     made = recipe(draws)
-    first = made.problem
+    first = made.problem.x
     assert sum(size(recipe(each).problem) for each in large) > 1 << 24
-    again = made.problem
+    again = made.problem.x
     assert draws.count == 2
-    assert np.array_equal(first.x, again.x)
+    assert np.array_equal(first, again)
+
+
+def test_what_somebody_holds_is_not_drawn_again() -> None:
+    draws, large = Draws(), [Draws(1 << 18) for _ in range(8)]
+    made = recipe(draws)
+    held = made.problem
+    assert sum(size(recipe(each).problem) for each in large) > 1 << 24
+    assert made.problem is held
+    assert draws.count == 1
 
 
 def test_a_problem_too_large_to_be_kept_is_drawn_all_the_same() -> None:
     draws = Draws(1 << 21)
     made = recipe(draws)
-    assert made.problem.x.shape == made.problem.x.shape == (3, 1 << 21)
+    first, second = made.problem.x.shape, made.problem.x.shape
+    assert first == second == (3, 1 << 21)
     assert draws.count == 2
 
 

@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ IN_WORKERS = ("--deck", "smoke", "--op", "nll_loss", "--dtype", "float32")
 PART = (*IN_WORKERS, "--in-process")
 # What is right is written alike of few calls.
 FEW = ("--family", "ordinary")
+# The wrong one is wrong about labels that are out of range alone.
+MISTAKEN = ("--family", "error")
 FULL = Path("/dev/full")
 # To load what is compiled takes longer than to judge a few calls by arrays.
 BY_ARRAYS = os.environ | {"LOSSPROOF_COMPILED": "0"}
@@ -100,7 +103,7 @@ def test_a_program_that_fails_costs_no_page(monkeypatch: pytest.MonkeyPatch, tmp
 @on_linux
 @pytest.mark.parametrize("option", ["--record", "--html", "--junit"])
 def test_a_full_disk_costs_the_file(option: str) -> None:
-    both = ((RIGHT, 0, FEW), (WRONG, 1, ("--family", "error")))
+    both = ((RIGHT, 0, FEW), (WRONG, 1, MISTAKEN))
     # One that is right has an exit code of its own, whatever file is lost.
     for target, code, part in both if WHOLE or option == "--record" else both[1:]:
         result = lossproof("run", target, *PART, *(() if WHOLE else part), option, str(FULL))
@@ -130,12 +133,14 @@ def test_where_nothing_can_be_printed_the_exit_code_stands(target: str, code: in
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("target", "code"), [(RIGHT, 0), pytest.param(WRONG, 1, marks=nightly)])
-def test_a_reader_who_goes_away_changes_no_exit_code(target: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("target", "calls", "code"), [(RIGHT, FEW, 0), pytest.param(WRONG, MISTAKEN, 1, marks=nightly)]
+)
+def test_a_reader_who_goes_away_changes_no_exit_code(target: str, calls: Sequence[str], code: int) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "lossproof", "run", target, *IN_WORKERS, *FEW],
+        [sys.executable, "-m", "lossproof", "run", target, *IN_WORKERS, *calls],
         env=BY_ARRAYS,
         stdout=writing,
         stderr=subprocess.PIPE,

@@ -34,11 +34,11 @@ from lossproof.judging.fused.row_terms import (
     SPREAD,
     analyse_row,
     analyse_row_twice,
+    confidence,
     relative_error,
     softmax_errors,
 )
 from lossproof.judging.fused.softmax_rows import small_vjp
-from lossproof.truth.tail import CONFIDENT
 
 
 @loop(
@@ -166,7 +166,6 @@ def judge_cross_entropy_rows(
                 total, total_low = dd.add(total, total_low, result, result_low)
             losses += sums[LOSS]
             S_rows += sums[S]
-            own = relative_error(table[models - 1], d, p, row[LOG_S], reduction != NONE)
             row_size = 0.0
             if is_kept:
                 for j in range(k):
@@ -206,10 +205,12 @@ def judge_cross_entropy_rows(
                     for j in range(k):
                         radius[j] = rounded_up(M, bound[j])
                     continue
-                rel = relative_error(M, d, p, row[LOG_S], reduction != NONE)
-                confident = 0 < row[LOG_S] < CONFIDENT * rel
-                farthest[m] = max(farthest[m], rel + own)
-                if not confident:
+                rel = confidence(M, d, p, row, reduction != NONE)
+                confident = rel > 0
+                if confident:
+                    rel += relative_error(table[models - 1], d, p, row[LOG_S], reduction != NONE)
+                    farthest[m] = max(farthest[m], rel)
+                else:
                     all_confident[m] = 0.0
                 if confident and with_vjp and is_kept:
                     for j in range(k):
@@ -225,7 +226,7 @@ def judge_cross_entropy_rows(
                             allowed = rounded_up(M, T_row)
                             compare_entry(s, n, got, result, result_low, row_radius, allowed, fmt)
                             if graded:
-                                grade(s, M, got, sums[LOSS], row_size * (rel + own), allowed)
+                                grade(s, M, got, sums[LOSS], row_size * rel, allowed)
                         else:
                             compare_entry(s, n, got, 0.0, 0.0, 0.0, 0.0, fmt)
                     if not with_vjp:
@@ -239,7 +240,7 @@ def judge_cross_entropy_rows(
                         allowed = rounded_up(M, bound[j])
                         compare_entry(s, n * k + j, got, vjp[j], vjp_low[j], radius[j], allowed, fmt)
                         if graded:
-                            grade(s, M, got, exact[j], size[j] * (rel + own), allowed)
+                            grade(s, M, got, exact[j], size[j] * rel, allowed)
         if reduction == NONE or not with_value or not regular[0, b]:
             continue
         if not twice:

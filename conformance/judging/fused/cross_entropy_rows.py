@@ -10,7 +10,7 @@ from typing import Any
 
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
-from lossproof.judging.fused.entries import largest_probability, probability_error
+from lossproof.judging.fused.entries import is_nothing, largest_probability, probability_error
 from lossproof.truth.bounds.error_model import DIV_ULP
 
 # Kinds of targets: one class, probabilities, either of them smoothed.
@@ -88,14 +88,8 @@ def row_error(
         if c_size[j] != 0:
             ST += c_size[j] * T_lsm[j]
             lost += (M.tau * abs(log_p[j])) * (2 + abs(w[j]) + _smoothed(y, q, w, eps, j))
-    if kind == HARD:
-        n, roundings = 1.0, 2 if M.narrow else 1
-    elif kind == SOFT:
-        n, roundings = M.h_k + 2, 4 if M.narrow else 1
-    else:
-        n, roundings = M.h_k + 7, 8 if M.narrow else 5
-    b = roundings * M.L_o if M.sixteen else 0.0
-    return ST + math.expm1(n * M.t_s + b) * (row[S] + ST) + M.tau * (1 + row[USED]) + lost
+    of_products = M.of_hard if kind == HARD else M.of_soft if kind == SOFT else M.of_smoothed
+    return ST + of_products * (row[S] + ST) + M.tau * (1 + row[USED]) + lost
 
 
 @compiled
@@ -139,21 +133,20 @@ def gradient_bound(
     out: Any,
 ) -> None:
     """The error of ``g (Q p - c)`` in a kept row, T_grad of docs/bounds.md, section 6."""
-    n_c = 0.0 if kind == HARD else 7.0 if kind == SMOOTHED else 3.0
-    n_Q = 1.0 if kind == HARD else M.h_k + 8 if kind == SMOOTHED else M.h_k + 3
-    b = (6 if M.narrow else 4) * M.L_o if M.sixteen else 0.0
-    of_Q = math.expm1(n_Q * M.t_s + b) * row[QA]
-    of_c = 0.0 if kind == HARD else math.expm1(n_c * M.t_s + b)
+    of_Q = (M.Q_hard if kind == HARD else M.Q_smoothed if kind == SMOOTHED else M.Q_soft) * row[QA]
+    of_c = 0.0 if kind == HARD else M.c_smoothed if kind == SMOOTHED else M.c_soft
     # (A5): the reciprocal of the denominator multiplies.
     r = (rho / (1 - rho) + 4 * M.u_s if reduction == MEAN else 0.0) + M.unscaled
     g, W, size = abs(scale), abs(denominator), abs(row[Q])
     per = 1 / ((1 - rho) * W) if W > 0 else 0.0
     for j in range(p.shape[0]):
-        error = probability_error(p[j], log_p[j], G0[j])
-        p_exp_G0 = largest_probability(p[j], log_p[j], G0[j], error)
+        p_j, error, p_exp_G0 = 0.0, 0.0, 0.0
+        if not is_nothing(M, p[j], log_p[j], G0[j]):
+            p_j, error = p[j], probability_error(p[j], log_p[j], G0[j])
+            p_exp_G0 = largest_probability(p[j], log_p[j], G0[j], error)
         inner = size * error + p_exp_G0 * of_Q + of_c * c_size[j]
-        unscaled = abs(row[Q] * p[j] - c[j]) + inner
-        bound = g * (inner + r * unscaled + M.tau * (row[QA] + _lost(y, q, w, eps, c_size, j) + p[j] * row[F]))
+        unscaled = abs(row[Q] * p_j - c[j]) + inner
+        bound = g * (inner + r * unscaled + M.tau * (row[QA] + _lost(y, q, w, eps, c_size, j) + p_j * row[F]))
         used = c_size[j] != 0
         outer = 1.0 + (used + p_exp_G0 * row[USED] if M.narrow else 0.0)
         bound = bound + M.tau * outer

@@ -11,17 +11,20 @@ from lossproof.judging.fused.compiler import compiled
 from lossproof.truth.bounds.softmax import EXP_CAP
 from lossproof.truth.tail import BITS
 
-# Fields of a summary: one entry that decides, and what is said of all of them.
-OK, UNDECIDED, SHARE, ULP, WORST, RANK, MID, LOW, RAD, ALLOWED, GRADED, ACCURATE = range(12)
-SUMMARY_FIELDS = 12
+# Fields of a summary: one entry that decides, and what is said of all of them; the last ones are of the entry that is
+# farthest off in ULP.
+OK, UNDECIDED, SHARE, ULP, WORST, RANK, MID, LOW, RAD, ALLOWED, GRADED, ACCURATE, ERROR, ULP_ERROR, SPACING = range(15)
+SUMMARY_FIELDS = 15
 # A summary of no entries: all of them are right.
 EMPTY = np.zeros(SUMMARY_FIELDS)
-EMPTY[[OK, ACCURATE]], EMPTY[RANK] = 1.0, -1.0
+EMPTY[[OK, ACCURATE]], EMPTY[[RANK, ERROR]] = 1.0, -1.0
 # What the passes work in: rows of K zeros, for softmax and for losses, and some rows that are no longer than a block.
 SOFTMAX_ROWS, LOSS_ROWS, BLOCK_SHAPE = 17, 20, (9, 256)
 _SMALL = 2.0**-6
 # A probability that is no normal number has lost digits, which its logarithm still has.
 _FADING = float(np.finfo(np.float64).smallest_normal)
+# The exponential of this and less is nothing beside 2^-700, and takes long where it is no normal number.
+NOTHING = -650.0
 # The bits of a float64's exponent.
 _EXPONENT = 0x7FF0000000000000
 # Failing entries rank before all others, as in ``judge.judge_stack``.
@@ -47,6 +50,12 @@ def probability_error(p: float, log_p: float, G: float) -> float:
     if G < 1.0:
         return p * expm1_scalar(G)
     return max(math.exp(min(log_p + G, EXP_CAP)) - p, 0.0)
+
+
+@compiled
+def is_nothing(M: Any, p: float, log_p: float, G: float) -> bool:
+    """Say whether ``p exp(G)`` is nothing beside the underflow of a model, whatever below 2^180 it is multiplied by."""
+    return p < M.least and (G < 1.0 or log_p + G < NOTHING)
 
 
 @compiled
@@ -93,6 +102,18 @@ def compare_entry(
             summary[OK] = 0.0
             if error - rad <= allowed:
                 summary[UNDECIDED] = 1.0
+    if math.isfinite(got):
+        # The power of two at or below |mid|, without a call.
+        power = np.int64(np.float64(mid).view(np.int64) & _EXPONENT).view(np.float64)
+        spacing = max(power * (2.0 * u), smallest)
+        # Errors that are no normal numbers take long to multiply and to divide, and are compared at once.
+        if not (error <= summary[ULP_ERROR] and spacing >= summary[SPACING]) and error > summary[ULP] * spacing:
+            summary[ULP] = error / spacing
+            summary[ULP_ERROR], summary[SPACING] = error, spacing
+    elif not ok:
+        summary[ULP] = np.inf
+    if inside and error <= summary[ERROR] and allowed >= summary[ALLOWED]:
+        return
     if ok and (not inside or math.isinf(allowed)):
         share = 0.0
     elif allowed > 0:
@@ -101,17 +122,11 @@ def compare_entry(
             share = np.inf
     else:
         share = 0.0 if error == 0 else np.inf
-    if math.isfinite(got):
-        # The power of two at or below |mid|, without a call.
-        power = np.int64(np.float64(mid).view(np.int64) & _EXPONENT).view(np.float64)
-        spacing = max(power * (2.0 * u), smallest)
-        if error > summary[ULP] * spacing:
-            summary[ULP] = error / spacing
-    elif not ok:
-        summary[ULP] = np.inf
     rank = share if ok else max(share, 1.0) + _FAILING
     if rank > summary[RANK]:
         summary[SHARE], summary[WORST], summary[RANK] = share, index, rank
+        # What is not within its bound is no measure for what is.
+        summary[ERROR] = error if inside else -1.0
         summary[MID], summary[LOW], summary[RAD], summary[ALLOWED] = mid, low, rad, allowed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,7 +37,24 @@ _FIELDS = (
     "min_normal",
     "sums_min_normal",
     "round_up",
+    "edge",
+    "least",
+    "of_inner",
+    "of_total",
+    "of_log",
+    "of_hard",
+    "of_soft",
+    "of_smoothed",
+    "Q_hard",
+    "Q_soft",
+    "Q_smoothed",
+    "c_soft",
+    "c_smoothed",
 )
+# An underflow from which on a product with a probability that is no normal number is nothing beside it
+# (``entries.is_nothing``).
+_COARSE = 2.0**-700
+_SMALLEST_NORMAL = float(np.finfo(np.float64).smallest_normal)
 # The dtype of a row.
 MODEL = np.dtype([(name, np.float64) for name in _FIELDS])
 
@@ -46,8 +64,11 @@ def model_table(models: Sequence[Model], n: int, k: int) -> NDArray[Any]:
 
     ``h_k``, ``h_n``, ``h_nk`` are roundings of sums of k, n and n k terms, ``lam`` the relative error of a logarithm,
     ``quotient`` the roundings of p's division, ``round_up`` what covers the roundings of the bound itself: the pass
-    adds in the order of classes and rows, term by term, and not in pairs as the arrays do. The others have the names
-    of :class:`Model` and of the bounds.
+    adds in the order of classes and rows, term by term, and not in pairs as the arrays do. ``edge`` is from where on
+    exponentials underflow (A1); what has a factor p below ``least`` is nothing beside the underflow of the model.
+    ``of_inner``, ``of_total`` are the relative errors of a scalar product and of a sum in a VJP, ``of_log`` what rounds
+    its probabilities; ``of_hard`` and its like are those of the products of a row's loss by kind of target, ``Q_hard``
+    those of Q and ``c_soft`` those of c. The others have the names of :class:`Model` and of the bounds.
     """
     table = np.zeros(len(models), dtype=MODEL)
     for row, model in zip(table, models, strict=True):
@@ -63,4 +84,26 @@ def model_table(models: Sequence[Model], n: int, k: int) -> NDArray[Any]:
         row["unscaled"] = unscaled_error(model)
         row["round_up"] = ROUND_UP + (n + k) * 2.0**-52
         row["min_normal"], row["sums_min_normal"] = model.fmt.min_normal, model.fmt.sums.min_normal
+        row["edge"] = -math.log(2.0 * model.tau_i / model.u_i)
+        row["least"] = _SMALLEST_NORMAL if min(model.tau, model.tau_i) >= _COARSE else 0.0
+        _add_sums(row, model, k)
     return table
+
+
+def _add_sums(row: Any, model: Model, k: int) -> None:
+    """Add the relative errors of sums of k products: of a VJP, of a loss, of its Q and its c (docs/bounds.md, sections
+    5 and 6)."""
+    h, ts, L = model.roundings_of_sum(k), t(model.u_s), log_loss(model.u_o)
+    extra = 2 * L if model.narrow else 0.0
+    row["of_inner"] = math.expm1((h + 2) * ts + (2 * model.u_o if model.narrow else 0.0))
+    row["of_total"], row["of_log"] = math.expm1(h * ts + extra), math.exp(extra)
+
+    def products(several: float, roundings: int) -> float:
+        return math.expm1(several * ts + (roundings * L if model.sixteen else 0.0))
+
+    row["of_hard"] = products(1.0, 2 if model.narrow else 1)
+    row["of_soft"] = products(h + 2, 4 if model.narrow else 1)
+    row["of_smoothed"] = products(h + 7, 8 if model.narrow else 5)
+    more = 6 if model.narrow else 4
+    row["Q_hard"], row["Q_soft"], row["Q_smoothed"] = (products(n, more) for n in (1.0, h + 3, h + 8))
+    row["c_soft"], row["c_smoothed"] = products(3.0, more), products(7.0, more)

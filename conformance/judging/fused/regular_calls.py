@@ -97,7 +97,7 @@ def _is_simple(batch: Batch) -> bool:
 @lru_cache(maxsize=64)
 def _question(dtype: str, declared: tuple[Declared, ...], random: bool, met: bool) -> _Question:
     fmt = FORMATS[dtype]
-    oracle = in_double_double.DOUBLE_DOUBLE_MODEL if fmt.precision >= FLOAT64.precision else in_float64.FLOAT64_MODEL
+    oracle = in_double_double.DOUBLE_DOUBLE_MODEL if fmt.precision >= FLOAT64.precision else in_float64.ORACLE_MODEL
     per_target = []
     for one in declared:
         profiles = dict.fromkeys((one.profile, "W", fmt.default_profile) if met else (one.profile,))

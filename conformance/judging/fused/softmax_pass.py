@@ -22,6 +22,7 @@ from lossproof.judging.fused.row_terms import (
     SPREAD,
     analyse_row,
     analyse_row_twice,
+    confidence,
     relative_error,
     softmax_errors,
 )
@@ -35,7 +36,6 @@ from lossproof.judging.fused.softmax_rows import (
     softmax_vjp_bound,
     softmax_vjp_twice,
 )
-from lossproof.truth.tail import CONFIDENT
 
 
 @loop(
@@ -120,7 +120,6 @@ def judge_softmax_rows(
                     log_softmax_vjp(p, cot, vjp)
                 else:
                     softmax_vjp(p, cot, vjp)
-            own = relative_error(table[models - 1], d, p, row[LOG_S], False)
             for m in range(models - 1):
                 M = table[m]
                 softmax_errors(M, d, p, log_p, row, log, T_softmax, T_lsm, G0)
@@ -134,8 +133,10 @@ def judge_softmax_rows(
                         radius[j] = rounded_up(M, errors[j])
                         vjp_radius[j] = rounded_up(M, bound[j])
                     continue
-                rho = relative_error(M, d, p, row[LOG_S], False)
-                confident = 0 < row[LOG_S] < CONFIDENT * rho
+                rho = confidence(M, d, p, row, False)
+                confident = rho > 0
+                if confident:
+                    rho += relative_error(table[models - 1], d, p, row[LOG_S], False)
                 if confident and with_vjp:
                     if log:
                         small_vjp(p, log_p, v[b, n], 1.0, int(row[FIRST]), exact, size)
@@ -156,7 +157,7 @@ def judge_softmax_rows(
                         allowed = rounded_up(M, errors[j])
                         compare_entry(s, n * k + j, got, result[j], result_low[j], radius[j], allowed, fmt)
                         if graded and log:
-                            grade(s, M, got, log_p[j], abs(log_p[j]) * (rho + own), allowed)
+                            grade(s, M, got, log_p[j], abs(log_p[j]) * rho, allowed)
                     if not with_vjp:
                         continue
                     s = summary[t, 1, b, m]
@@ -168,4 +169,4 @@ def judge_softmax_rows(
                         allowed = rounded_up(M, bound[j])
                         compare_entry(s, n * k + j, got, vjp[j], vjp_low[j], vjp_radius[j], allowed, fmt)
                         if graded:
-                            grade(s, M, got, exact[j], size[j] * (rho + own), allowed)
+                            grade(s, M, got, exact[j], size[j] * rho, allowed)

@@ -10,7 +10,7 @@ from typing import Any
 
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
-from lossproof.judging.fused.entries import largest_probability, probability_error
+from lossproof.judging.fused.entries import is_nothing, largest_probability, probability_error
 
 
 @compiled
@@ -62,13 +62,13 @@ def softmax_vjp_bound(M: Any, p: Any, v: Any, P: Any, out: Any) -> None:
     D, E, weighted, some = 0.0, 0.0, 0.0, 0
     for j in range(p.shape[0]):
         size = abs(v[j])
-        D += p[j] * v[j]
+        if p[j] >= M.least:
+            D += p[j] * v[j]
         E += P[j] * size
         weighted += (p[j] + P[j]) * size
         some += v[j] != 0
-    beta = math.expm1((M.h_k + 2) * M.t_s + (2 * M.u_o if M.narrow else 0.0))
     # (A3): the products p_j v_j underflow.
-    E = E + beta * weighted + M.tau_i * some
+    E = E + M.of_inner * weighted + M.tau_i * some
     k = 6 * M.u_s + (4 * M.u_o if M.narrow else M.u_o if M.sixteen else 0.0)
     for j in range(p.shape[0]):
         spread, most = abs(v[j]) + abs(D) + E, p[j] + P[j]
@@ -83,13 +83,15 @@ def log_softmax_vjp_bound(M: Any, p: Any, log_p: Any, v: Any, G0: Any, out: Any)
         total += v[j]
         sizes += abs(v[j])
     V, extra = abs(total), 2 * M.L_o if M.narrow else 0.0
-    e_V = math.expm1(M.h_k * M.t_s + extra) * sizes
-    more, k = math.exp(extra), 3 * M.u_i + (M.u_o if M.sixteen else 0.0)
+    e_V = M.of_total * sizes
+    k = 3 * M.u_i + (M.u_o if M.sixteen else 0.0)
     for j in range(p.shape[0]):
-        error = probability_error(p[j], log_p[j], G0[j])
-        p_exp_G = largest_probability(p[j], log_p[j], G0[j], error) * more
-        if extra > 0:
-            error = probability_error(p[j], log_p[j], G0[j] + extra)
+        error, p_exp_G = 0.0, 0.0
+        if not is_nothing(M, p[j], log_p[j], G0[j] + extra):
+            error = probability_error(p[j], log_p[j], G0[j])
+            p_exp_G = largest_probability(p[j], log_p[j], G0[j], error) * M.of_log
+            if extra > 0:
+                error = probability_error(p[j], log_p[j], G0[j] + extra)
         inner = V * error + p_exp_G * e_V
         # (A4): where sum v cancels, what an underflowed p multiplies is its error e_V.
         out[j] = inner + k * (abs(v[j]) + p_exp_G * (V + e_V)) + M.tau * (2 + V + e_V)

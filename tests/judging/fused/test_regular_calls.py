@@ -219,7 +219,8 @@ def test_the_pass_encloses_what_arb_encloses(op: str) -> None:
 
 FIELDS = [
     *("u_o", "u_s", "u_i", "t_s", "t_i", "L_o", "c_d", "e_exp", "lam", "tau", "tau_i", "h_k", "h_n", "h_nk"),
-    *("quotient", "unscaled"),
+    *("quotient", "unscaled", "of_inner", "of_total", "of_log", "of_hard", "of_soft", "of_smoothed"),
+    *("Q_hard", "Q_soft", "Q_smoothed", "c_soft", "c_smoothed"),
 ]
 
 
