@@ -13,18 +13,20 @@ from lossproof.truth.tail import BITS
 
 # Fields of a summary: one entry that decides, and what is said of all of them; the last ones are of the entry that is
 # farthest off in ULP.
-OK, UNDECIDED, SHARE, ULP, WORST, RANK, MID, LOW, RAD, ALLOWED, GRADED, ACCURATE, ERROR, ULP_ERROR, SPACING = range(15)
+OK, UNDECIDED, SHARE, ULP, WORST, RANK, MID, LOW, RAD, ALLOWED, GRADED, ACCURATE, WORST_ERROR, ULP_ERROR, SPACING = (
+    range(15)
+)
 SUMMARY_FIELDS = 15
 # A summary of no entries: all of them are right.
 EMPTY = np.zeros(SUMMARY_FIELDS)
-EMPTY[[OK, ACCURATE]], EMPTY[[RANK, ERROR]] = 1.0, -1.0
+EMPTY[[OK, ACCURATE]], EMPTY[[RANK, WORST_ERROR]] = 1.0, -1.0
 # What the passes work in: rows of K zeros, for softmax and for losses, and some rows that are no longer than a block.
 SOFTMAX_ROWS, LOSS_ROWS, BLOCK_SHAPE = 17, 20, (9, 256)
 _SMALL = 2.0**-6
 # A probability that is no normal number has lost digits, which its logarithm still has.
 _FADING = float(np.finfo(np.float64).smallest_normal)
 # The exponential of this and less is nothing beside 2^-700, and takes long where it is no normal number.
-NOTHING = -650.0
+LOWEST_LOG = -650.0
 # The bits of a float64's exponent.
 _EXPONENT = 0x7FF0000000000000
 # Failing entries rank before all others, as in ``judge.judge_stack``.
@@ -55,7 +57,7 @@ def probability_error(p: float, log_p: float, G: float) -> float:
 @compiled
 def is_nothing(M: Any, p: float, log_p: float, G: float) -> bool:
     """Say whether ``p exp(G)`` is nothing beside the underflow of a model, whatever below 2^180 it is multiplied by."""
-    return p < M.least and (G < 1.0 or log_p + G < NOTHING)
+    return p < M.least and (G < 1.0 or log_p + G < LOWEST_LOG)
 
 
 @compiled
@@ -112,7 +114,7 @@ def compare_entry(
             summary[ULP_ERROR], summary[SPACING] = error, spacing
     elif not ok:
         summary[ULP] = np.inf
-    if inside and error <= summary[ERROR] and allowed >= summary[ALLOWED]:
+    if inside and error <= summary[WORST_ERROR] and allowed >= summary[ALLOWED]:
         return
     if ok and (not inside or math.isinf(allowed)):
         share = 0.0
@@ -126,7 +128,7 @@ def compare_entry(
     if rank > summary[RANK]:
         summary[SHARE], summary[WORST], summary[RANK] = share, index, rank
         # What is not within its bound is no measure for what is.
-        summary[ERROR] = error if inside else -1.0
+        summary[WORST_ERROR] = error if inside else -1.0
         summary[MID], summary[LOW], summary[RAD], summary[ALLOWED] = mid, low, rad, allowed
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
 from lossproof.judging.fused.double_double_rows import exp_row
-from lossproof.judging.fused.entries import NOTHING, is_nothing, probability_error
+from lossproof.judging.fused.entries import LOWEST_LOG, is_nothing, probability_error
 from lossproof.truth.bounds.error_model import DIV_ULP, LOG_ULP
 from lossproof.truth.bounds.softmax import EXP_CAP, FUSED
 from lossproof.truth.tail import CONFIDENT
@@ -88,7 +88,7 @@ def softmax_errors(
         size = abs(d[j])
         G = M.c_d * M.t_i * size
         # What p that is no normal number adds is nothing beside the error of the exponential.
-        if p[j] >= _FADING or (G >= 1.0 and log_p[j] + G >= NOTHING):
+        if p[j] >= _FADING or (G >= 1.0 and log_p[j] + G >= LOWEST_LOG):
             weighted += probability_error(p[j], log_p[j], G)
         if size > M.edge:
             fading += 1
