@@ -13,9 +13,8 @@ from lossproof.truth.tail import BITS
 
 # Fields of a summary: one entry that decides, and what is said of all of them; the last ones are of the entry that is
 # farthest off in ULP.
-OK, UNDECIDED, SHARE, ULP, WORST, RANK, MID, LOW, RAD, ALLOWED, GRADED, ACCURATE, WORST_ERROR, ULP_ERROR, SPACING = (
-    range(15)
-)
+OK, UNDECIDED, SHARE, ULP, WORST, RANK, MID, LOW, RAD, ALLOWED = range(10)
+GRADED, ACCURATE, WORST_ERROR, ULP_ERROR, SPACING = range(10, 15)
 SUMMARY_FIELDS = 15
 # A summary of no entries: all of them are right.
 EMPTY = np.zeros(SUMMARY_FIELDS)
