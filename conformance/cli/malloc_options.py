@@ -9,7 +9,7 @@ import ctypes
 # M_ARENA_MAX and M_MMAP_THRESHOLD of glibc's malloc.h.
 _ARENA_MAX, _MMAP_THRESHOLD = -8, -3
 # Bytes of an array that has pages of its own. Smaller ones are many, and pages take time to come and go.
-OWN_PAGES = 1 << 20
+OWN_PAGES = 1 << 22
 
 
 def spare_memory() -> None:
