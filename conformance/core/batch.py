@@ -159,7 +159,8 @@ def stack(problems: Sequence[Problem]) -> Batch:
         if first.ignore_index is not None:
             kept = y != np.array([p.ignore_index for p in problems], dtype=np.int64)[:, None]
             y = np.where(kept, y, 0)
-    w = _stacked([np.ones(k) if p.weight is None else p.weight for p in problems])
+    # Without weights a single 1 stands for all: a row may be large.
+    w = np.broadcast_to(1.0, (b, k)) if first.weight is None else _stacked([_given(p.weight) for p in problems])
     cot = None
     if first.cotangent is not None:
         cots = [_given(p.cotangent) for p in problems]

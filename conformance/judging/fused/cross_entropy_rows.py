@@ -23,24 +23,30 @@ SUMS = 7
 
 
 @compiled
-def coefficients(y: int, q: Any, w: Any, eps: float, c: Any, c_size: Any) -> None:
-    """Fill in ``c = w q'`` of a kept row, and the magnitudes that its roundings have (A8). ``y`` is -1 where there are
-    probabilities."""
-    k = w.shape[0]
-    for j in range(k):
-        target = (1.0 if j == y else 0.0) if y >= 0 else q[j]
-        c[j] = w[j] * ((1.0 - eps) * target + eps / k)
-        c_size[j] = abs(w[j]) * ((1.0 - eps) * abs(target) + eps / k)
+def coefficients(
+    size: int, label: int, q: Any, w: Any, eps: float, share: float, c: Any, c_size: Any, q_size: Any
+) -> None:
+    """Fill in ``c = w q'`` of a window of a kept row, the magnitudes that its roundings have (A8), and those of q'.
+
+    ``label`` is the place of the label, in or out of the window; ``q`` has no entries where there are labels. ``share``
+    is ``eps / K``.
+    """
+    for j in range(size):
+        target = q[j] if q.shape[0] else 1.0 if j == label else 0.0
+        c[j] = w[j] * ((1.0 - eps) * target + share)
+        q_size[j] = (1.0 - eps) * abs(target) + share
+        c_size[j] = abs(w[j]) * q_size[j]
 
 
 @compiled
-def coefficients_twice(y: int, q: Any, w: Any, eps: float, smoothed: bool, c: Any, c_low: Any) -> None:
-    """``c = w q'`` in double-double."""
-    k = w.shape[0]
+def coefficients_twice(
+    size: int, label: int, q: Any, w: Any, eps: float, k: int, smoothed: bool, c: Any, c_low: Any
+) -> None:
+    """``c = w q'`` of a window in double-double, of K classes."""
     left, left_low = dd.add(1.0, 0.0, -eps, 0.0)
     share, share_low = dd.divide_scalars(eps, 0.0, float(k), 0.0)
-    for j in range(k):
-        target = (1.0 if j == y else 0.0) if y >= 0 else q[j]
+    for j in range(size):
+        target = q[j] if q.shape[0] else 1.0 if j == label else 0.0
         a, a_low = target, 0.0
         if smoothed:
             a, a_low = dd.multiply(left, left_low, target, 0.0)
@@ -49,11 +55,9 @@ def coefficients_twice(y: int, q: Any, w: Any, eps: float, smoothed: bool, c: An
 
 
 @compiled
-def sum_row(y: int, q: Any, w: Any, eps: float, c: Any, c_size: Any, log_p: Any, row: Any) -> None:
-    """Fill in what the loss of a kept row and its bounds sum over the classes."""
-    k = w.shape[0]
-    row[:] = 0.0
-    for j in range(k):
+def add_sums(size: int, w: Any, c: Any, c_size: Any, q_size: Any, log_p: Any, row: Any) -> None:
+    """Add a window to what the loss of a kept row and its bounds sum over the classes."""
+    for j in range(size):
         row[Q] += c[j]
         row[QA] += c_size[j]
         if c[j] != 0:
@@ -62,32 +66,30 @@ def sum_row(y: int, q: Any, w: Any, eps: float, c: Any, c_size: Any, log_p: Any,
             row[S] += c_size[j] * abs(log_p[j])
             row[USED] += 1.0
             row[W_USED] += abs(w[j])
-        row[F] += _lost(y, q, w, eps, c_size, j)
+        row[F] += _lost(w[j], c_size[j], q_size[j])
 
 
 @compiled
-def _lost(y: int, q: Any, w: Any, eps: float, c_size: Any, j: int) -> float:
+def _lost(w: float, c_size: float, q_size: float) -> float:
     """f of section 6: products inside Q and c_j that may underflow, times the factors that follow."""
-    return 2 + (1 + abs(w[j]) + _smoothed(y, q, w, eps, j) if c_size[j] != 0 else 0.0)
+    return 2 + (1 + abs(w) + q_size if c_size != 0 else 0.0)
 
 
 @compiled
-def _smoothed(y: int, q: Any, w: Any, eps: float, j: int) -> float:
-    """``(1 - eps) |q_j| + eps / K``."""
-    target = (1.0 if j == y else 0.0) if y >= 0 else abs(q[j])
-    return (1.0 - eps) * target + eps / w.shape[0]
-
-
-@compiled
-def row_error(
-    M: Any, kind: int, y: int, q: Any, w: Any, eps: float, c_size: Any, log_p: Any, T_lsm: Any, row: Any
-) -> float:
-    """T_row, the error of the loss of a kept row (docs/bounds.md, section 5)."""
-    ST, lost = 0.0, 0.0
-    for j in range(w.shape[0]):
+def add_row_errors(
+    M: Any, size: int, w: Any, c_size: Any, q_size: Any, log_p: Any, T_lsm: Any, ST: float, lost: float
+) -> tuple[float, float]:
+    """Add a window to ``sum |c_j| T_lsm_j`` and to what underflows in a kept row."""
+    for j in range(size):
         if c_size[j] != 0:
             ST += c_size[j] * T_lsm[j]
-            lost += (M.tau * abs(log_p[j])) * (2 + abs(w[j]) + _smoothed(y, q, w, eps, j))
+            lost += (M.tau * abs(log_p[j])) * (2 + abs(w[j]) + q_size[j])
+    return ST, lost
+
+
+@compiled
+def row_error(M: Any, kind: int, ST: float, lost: float, row: Any) -> float:
+    """T_row, the error of the loss of a kept row (docs/bounds.md, section 5)."""
     of_products = M.of_hard if kind == HARD else M.of_soft if kind == SOFT else M.of_smoothed
     return ST + of_products * (row[S] + ST) + M.tau * (1 + row[USED]) + lost
 
@@ -117,12 +119,11 @@ def gradient_bound(
     kind: int,
     reduction: int,
     weighted: bool,
-    y: int,
-    q: Any,
+    size: int,
     w: Any,
-    eps: float,
     c: Any,
     c_size: Any,
+    q_size: Any,
     p: Any,
     log_p: Any,
     G0: Any,
@@ -132,21 +133,21 @@ def gradient_bound(
     rho: float,
     out: Any,
 ) -> None:
-    """The error of ``g (Q p - c)`` in a kept row, T_grad of docs/bounds.md, section 6."""
+    """The error of ``g (Q p - c)`` in a window of a kept row, T_grad of docs/bounds.md, section 6."""
     of_Q = (M.Q_hard if kind == HARD else M.Q_smoothed if kind == SMOOTHED else M.Q_soft) * row[QA]
     of_c = 0.0 if kind == HARD else M.c_smoothed if kind == SMOOTHED else M.c_soft
     # (A5): the reciprocal of the denominator multiplies.
     r = (rho / (1 - rho) + 4 * M.u_s if reduction == MEAN else 0.0) + M.unscaled
-    g, W, size = abs(scale), abs(denominator), abs(row[Q])
+    g, W, Q_size = abs(scale), abs(denominator), abs(row[Q])
     per = 1 / ((1 - rho) * W) if W > 0 else 0.0
-    for j in range(p.shape[0]):
+    for j in range(size):
         p_j, error, p_exp_G0 = 0.0, 0.0, 0.0
         if not is_nothing(M, p[j], log_p[j], G0[j]):
             p_j, error = p[j], probability_error(p[j], log_p[j], G0[j])
             p_exp_G0 = largest_probability(p[j], log_p[j], G0[j], error)
-        inner = size * error + p_exp_G0 * of_Q + of_c * c_size[j]
+        inner = Q_size * error + p_exp_G0 * of_Q + of_c * c_size[j]
         unscaled = abs(row[Q] * p_j - c[j]) + inner
-        bound = g * (inner + r * unscaled + M.tau * (row[QA] + _lost(y, q, w, eps, c_size, j) + p_j * row[F]))
+        bound = g * (inner + r * unscaled + M.tau * (row[QA] + _lost(w[j], c_size[j], q_size[j]) + p_j * row[F]))
         used = c_size[j] != 0
         outer = 1.0 + (used + p_exp_G0 * row[USED] if M.narrow else 0.0)
         bound = bound + M.tau * outer

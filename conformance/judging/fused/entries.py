@@ -20,7 +20,7 @@ SUMMARY_FIELDS = 15
 EMPTY = np.zeros(SUMMARY_FIELDS)
 EMPTY[[OK, ACCURATE]], EMPTY[[RANK, WORST_ERROR]] = 1.0, -1.0
 # What the passes work in: rows of K zeros, for softmax and for losses, and some rows that are no longer than a block.
-SOFTMAX_ROWS, LOSS_ROWS, BLOCK_SHAPE = 17, 20, (9, 256)
+SOFTMAX_ROWS, LOSS_ROWS, BLOCK_SHAPE = 17, 22, (14, 256)
 _SMALL = 2.0**-6
 # A probability that is no normal number has lost digits, which its logarithm still has.
 _FADING = float(np.finfo(np.float64).smallest_normal)

@@ -76,7 +76,7 @@ def judge_nll_rows(
             if not (math.isfinite(x[b, n, label]) if is_kept else is_masked_or_finite(x[b, n])):
                 regular[:, b] = False
                 break
-            w_y = w[b, label] if is_kept else 0.0
+            w_y = 0.0 if not is_kept else w[b, label] if weighted else 1.0
             size = abs(w_y)
             loss = -w_y * x[b, n, label] if is_kept else 0.0
             S_rows += abs(loss)

@@ -26,6 +26,8 @@ from lossproof.truth.row_quantities import counted, either_gradient, partial_lim
 
 OUTPUTS = ("value", "vjp")
 _REDUCTIONS = {"none": NONE, "sum": SUM, "mean": MEAN}
+# Classes that a pass works on at once: of a row that has more only so many are kept.
+WINDOW = 1 << 15
 _NOTHING = {n: np.zeros((0,) * n) for n in (2, 3, 4)}
 
 
@@ -144,7 +146,7 @@ def _softmax(batch: Batch, question: _Question, answers: Mapping[str, F64], foun
         _given(answers.get("vjp"), 4),
         question.asked,
         question.declared,
-        np.zeros((SOFTMAX_ROWS, batch.k)),
+        np.zeros((SOFTMAX_ROWS, min(batch.k, WINDOW))),
         np.empty(BLOCK_SHAPE),
         found,
         regular,
@@ -152,7 +154,7 @@ def _softmax(batch: Batch, question: _Question, answers: Mapping[str, F64], foun
 
 
 def _losses(batch: Batch, question: _Question, answers: Mapping[str, F64], found: F64, regular: Bools) -> None:
-    share, w = counted(batch), _given(batch.w, 2)
+    share, w = counted(batch), _given(batch.w if batch.weighted else None, 2)
     denominator, row_scale = scales(batch)
     regular &= batch.kept.any(axis=1)
     if batch.op == "cross_entropy" and batch.q is not None:
@@ -214,7 +216,7 @@ def _losses(batch: Batch, question: _Question, answers: Mapping[str, F64], found
         vjps,
         question.asked,
         question.declared,
-        np.zeros((LOSS_ROWS, batch.k)),
+        np.zeros((LOSS_ROWS, min(batch.k, WINDOW))),
         np.empty(BLOCK_SHAPE),
         found,
         regular,

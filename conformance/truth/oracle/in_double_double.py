@@ -21,13 +21,20 @@ from lossproof.truth.row_quantities import Rows
 DOUBLE_DOUBLE_MODEL = Model(Format("double-double", 90, -1060, 1023, bits=128), "W")
 # Inputs from here on may overflow in double-double.
 LARGEST = LIMIT / 2.0**40
+# Entries of a row that are looked at at once.
+_PIECE = 1 << 14
 
 
 def suitable(batch: Batch) -> Bools:
     """The problems (B,) within double-double's range; the others go to Arb."""
     parts = [a for a in (batch.x, batch.w, batch.cot, batch.tan, batch.tan_q) if a is not None]
-    big = [np.abs(np.where(np.isfinite(a), a, 0.0)).reshape(a.shape[0], -1).max(axis=1, initial=0.0) for a in parts]
-    return np.max(big, axis=0) < LARGEST
+    suits = np.ones(batch.x.shape[0], dtype=bool)
+    for a in parts:
+        # Piece by piece: a row may be as large as memory allows once.
+        for start in range(0, a.shape[-1], _PIECE):
+            size = np.abs(a[..., start : start + _PIECE])
+            suits &= ~((size >= LARGEST) & (size < np.inf)).reshape(a.shape[0], -1).any(axis=1)
+    return suits
 
 
 def enclosures_in_double_double(batch: Batch, rows: Rows) -> Core:
