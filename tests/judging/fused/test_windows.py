@@ -17,6 +17,7 @@ from lossproof.core.call import Call
 from lossproof.core.formats import F64
 from lossproof.core.profiles import Declared
 from lossproof.judging.fused import compiler, regular_calls
+from lossproof.judging.fused.entries import ACCURATE, GRADED
 from lossproof.judging.fused.observe_regular import Answers, observe_regular
 from lossproof.judging.fused.regular_calls import OUTPUTS, Summaries, judge_regular
 from tests.support.decks import drawn
@@ -86,6 +87,57 @@ def test_windows_change_no_bit(op: str, monkeypatch: pytest.MonkeyPatch) -> None
                             assert parts.found[:, n].tobytes() == whole.found[:, n].tobytes(), (p.dtype, window, name)
                             seen += 1
     assert seen > 400
+
+
+@pytest.mark.parametrize("op", ["softmax", "log_softmax", "cross_entropy"])
+@pytest.mark.parametrize("place", [0, 6, 12, 16])
+def test_what_is_graded_in_one_window_is_graded_in_several(
+    op: str, place: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the class is that all others are nothing beside: its sums are those of the others."""
+    random = np.random.default_rng(place)
+    x, v = random.normal(size=(2, 1, 17)).astype(np.float32).astype(np.float64)
+    x[0, place] += 40.0
+    if op == "log_softmax":
+        # The sum of larger ones is no small result.
+        v = np.where(np.arange(17) == place, v, v * 2.0**-56)
+    labels = np.array([place]) if op == "cross_entropy" else None
+    p = Problem(op, "float32", x, labels, cotangent=v if labels is None else np.ones(()))
+    found = local.answer(ADAPTER, p, "cpu", "eager")
+    got = {name: flat(found.outputs[name].data, p) for name in OUTPUTS}
+    # Without cancellation, which the answer of the adapter may have.
+    got["vjp"] = accurate_vjp(op, x[0], v[0], place)[None].astype(np.float32).astype(np.float64)
+    for factor in (1.0, 1.5):
+        answer = {name: a.copy() for name, a in got.items()}
+        answer["vjp"][0, place] *= factor
+        whole = judged(p, answer, OUTPUTS)
+        with monkeypatch.context() as patch:
+            patch.setattr(regular_calls, "WINDOW", 5)
+            parts = judged(p, answer, OUTPUTS)
+        # sanity check: both are regular
+        assert whole is not None
+        assert parts is not None
+        assert whole.found[0, 1, 0, 1, [GRADED, ACCURATE]].tolist() == [1.0, float(factor == 1)]
+        assert parts.found.tobytes() == whole.found.tobytes()
+
+
+def accurate_vjp(op: str, x: F64, v: F64, place: int) -> F64:
+    """The VJP of a row that the class at a place leads, the label of a cross-entropy: its 1 - p is the sum of the other
+    probabilities, and no difference from 1."""
+    e = np.exp(x - x[place])
+    p = e / e.sum()
+    rest = np.delete(p, place).sum()
+    if op == "cross_entropy":
+        return np.where(np.arange(x.size) == place, -rest, p)
+    found = np.empty_like(x)
+    for i in range(x.size):
+        others = np.delete(np.arange(x.size), i)
+        own = rest if i == place else 1.0 - p[i]
+        if op == "softmax":
+            found[i] = p[i] * (v[i] * own - (p[others] * v[others]).sum())
+        else:
+            found[i] = v[i] * own - p[i] * v[others].sum()
+    return found
 
 
 def large(op: str, dtype: str, *, smoothing: float = 0.0) -> tuple[Call, Outcome]:
