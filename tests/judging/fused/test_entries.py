@@ -67,6 +67,14 @@ def test_a_summary_keeps_the_worst_in_whatever_order_entries_come(seed: int) -> 
     assert expected[int(summary[WORST])][0] == pytest.approx(summary[SHARE], rel=1e-12)
 
 
+def test_an_infinity_that_is_as_good_is_no_measure_for_what_is_within() -> None:
+    summary = EMPTY.copy()
+    for i, (mid, got, allowed) in enumerate([(FLOAT32.max, math.inf, 1e33), (2.0, 2.0 + 1e-7, 1e34)]):
+        compare_entry(summary, i, got, mid, 0.0, 0.0, allowed, LIMITS)
+    assert (summary[OK], summary[WORST]) == (1.0, 1)
+    assert summary[SHARE] == pytest.approx(1e-41)
+
+
 @pytest.mark.parametrize(
     ("p", "G", "nothing"),
     [(3e-313, 0.5, True), (0.0, 3.0, True), (0.0, 100.0, False), (3e-313, 100.0, False), (1e-300, 0.5, False)],
