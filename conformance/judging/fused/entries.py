@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lossproof.core.formats import FLOAT64
 from lossproof.judging.fused.compiler import compiled
 from lossproof.truth.bounds.softmax import EXP_CAP
 from lossproof.truth.tail import BITS
@@ -23,7 +24,7 @@ EMPTY[[OK, ACCURATE]], EMPTY[[RANK, WORST_ERROR]] = 1.0, -1.0
 SOFTMAX_ROWS, LOSS_ROWS, BLOCK_SHAPE = 17, 22, (14, 256)
 _SMALL = 2.0**-6
 # A probability that is no normal number has lost digits, which its logarithm still has.
-_FADING = float(np.finfo(np.float64).smallest_normal)
+FADING = FLOAT64.min_normal
 # The exponential of this and less is nothing beside 2^-700, and takes long where it is no normal number.
 LOWEST_LOG = -650.0
 # The bits of a float64's exponent.
@@ -62,7 +63,7 @@ def is_nothing(M: Any, p: float, log_p: float, G: float) -> bool:
 @compiled
 def largest_probability(p: float, log_p: float, G: float, error: float) -> float:
     """``p exp(G)``, the largest computed probability, where ``error`` is ``p (exp(G) - 1)``: 0 for an absent class."""
-    if p > _FADING:
+    if p > FADING:
         return p + error
     return 0.0 if p == 0 and log_p == 0 else math.exp(min(log_p + G, EXP_CAP))
 

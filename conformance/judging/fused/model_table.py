@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lossproof.judging.fused.entries import FADING
 from lossproof.truth.bounds.allowed import ROUND_UP
 from lossproof.truth.bounds.error_model import Model, log_loss, t
 from lossproof.truth.bounds.losses import unscaled_error
 from lossproof.truth.bounds.softmax import exp_error
+from lossproof.truth.oracle.in_float64 import ORACLE_MODEL
 
 _FIELDS = (
     "u_o",
@@ -51,10 +53,6 @@ _FIELDS = (
     "c_soft",
     "c_smoothed",
 )
-# An underflow from which on a product with a probability that is no normal number is nothing beside it
-# (``entries.is_nothing``).
-_COARSE = 2.0**-700
-_SMALLEST_NORMAL = float(np.finfo(np.float64).smallest_normal)
 # The dtype of a row.
 MODEL = np.dtype([(name, np.float64) for name in _FIELDS])
 
@@ -85,7 +83,8 @@ def model_table(models: Sequence[Model], n: int, k: int) -> NDArray[Any]:
         row["round_up"] = ROUND_UP + (n + k) * 2.0**-52
         row["min_normal"], row["sums_min_normal"] = model.fmt.min_normal, model.fmt.sums.min_normal
         row["edge"] = -math.log(2.0 * model.tau_i / model.u_i)
-        row["least"] = _SMALLEST_NORMAL if min(model.tau, model.tau_i) >= _COARSE else 0.0
+        # Beside an underflow from that of the oracle on (``entries.is_nothing``).
+        row["least"] = FADING if min(model.tau, model.tau_i) >= ORACLE_MODEL.tau_i else 0.0
         _add_sums(row, model, k)
     return table
 

@@ -11,12 +11,11 @@ import numpy as np
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
 from lossproof.judging.fused.double_double_rows import exp_row
-from lossproof.judging.fused.entries import LOWEST_LOG, is_nothing, probability_error
+from lossproof.judging.fused.entries import FADING, LOWEST_LOG, is_nothing, probability_error
 from lossproof.truth.bounds.error_model import DIV_ULP, LOG_ULP
 from lossproof.truth.bounds.softmax import EXP_CAP, FUSED
 from lossproof.truth.tail import CONFIDENT
 
-_FADING = float(np.finfo(np.float64).smallest_normal)
 _TOP = float(np.finfo(np.float64).max)
 # Fields of a row's scalars; those of double-double have two parts.
 LOG_S, SPREAD, GROWTH, FIRST, _LARGEST, OTHERS = range(6)
@@ -126,7 +125,7 @@ def weigh(M: Any, size: int, d: Any, p: Any, log_p: Any, weighted: float, fading
         distance = abs(d[j])
         G = M.c_d * M.t_i * distance
         # What p that is no normal number adds is nothing beside the error of the exponential.
-        if p[j] >= _FADING or (G >= 1.0 and log_p[j] + G >= LOWEST_LOG):
+        if p[j] >= FADING or (G >= 1.0 and log_p[j] + G >= LOWEST_LOG):
             weighted += probability_error(p[j], log_p[j], G)
         if distance > M.edge:
             fading += 1

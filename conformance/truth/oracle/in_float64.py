@@ -16,7 +16,7 @@ from lossproof.truth.row_quantities import Rows
 
 FLOAT64_MODEL = Model(FLOAT64, "W")
 # The evaluation loses less to underflow than it is said to: 3 * 2^-700 is far below what any format loses here, and
-# arithmetic on radii of float64's own underflow, which are no normal numbers, takes ten times as long.
+# arithmetic on radii of float64's own underflow, which are no normal numbers, takes many times as long.
 ORACLE_MODEL = Model(Format("float64, evaluated", FLOAT64.precision, -700, FLOAT64.emax, FLOAT64.bits), "W")
 
 

@@ -22,7 +22,7 @@ from lossproof.judging.fused.entries import (
     largest_probability,
     probability_error,
 )
-from lossproof.truth.bounds.error_model import Model
+from lossproof.truth.oracle.in_float64 import ORACLE_MODEL
 
 LIMITS = np.array([FLOAT32.max, FLOAT32.u, FLOAT32.min_subnormal])
 # Exact results, answers and bounds: within, at an infinity that is as good, of sizes that are no normal numbers, exact.
@@ -77,7 +77,15 @@ def test_an_infinity_that_is_as_good_is_no_measure_for_what_is_within() -> None:
 
 @pytest.mark.parametrize(
     ("p", "G", "nothing"),
-    [(3e-313, 0.5, True), (0.0, 3.0, True), (0.0, 100.0, False), (3e-313, 100.0, False), (1e-300, 0.5, False)],
+    [
+        (3e-313, 0.5, True),
+        (0.0, 3.0, True),
+        (0.0, 69.4, True),
+        (0.0, 69.6, False),
+        (0.0, 100.0, False),
+        (3e-313, 100.0, False),
+        (1e-300, 0.5, False),
+    ],
 )
 def test_only_what_is_far_below_the_underflow_of_a_model_is_nothing(p: float, G: float, *, nothing: bool) -> None:
     model, log_p = Coarse(float(np.finfo(np.float64).smallest_normal)), -719.5
@@ -85,7 +93,7 @@ def test_only_what_is_far_below_the_underflow_of_a_model_is_nothing(p: float, G:
     # A model whose underflow is as small has nothing of the kind.
     assert not is_nothing(Coarse(0.0), p, log_p, G)
     if nothing:
-        tau, most = Model(FLOAT32, "W").tau, 2.0**180
+        tau, most = ORACLE_MODEL.tau, 2.0**180
         error = probability_error(p, log_p, G)
         assert tau + most * error == tau
         assert tau + most * largest_probability(p, log_p, G, error) == tau
