@@ -151,6 +151,8 @@ def either_gradient(batch: Batch) -> Bools:
     if batch.q is None or batch.k == 1:
         return np.zeros(batch.x.shape[:2], dtype=bool)
     unit = (batch.w == 1.0).all(axis=-1)[:, None]
+    if unit.all():
+        return np.asarray(batch.q.sum(axis=-1) != 1.0)
     # Two halves of a subnormal spacing, or numerator, quotient and output below the smallest normal number.
     lost = batch.fmt.min_subnormal if batch.fmt.gradual_underflow else 3 * batch.fmt.min_normal
     return np.where(unit, batch.q.sum(axis=-1) != 1.0, ~sums_to_one(batch.q, batch.fmt.u, lost))

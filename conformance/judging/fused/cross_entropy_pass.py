@@ -23,10 +23,13 @@ from lossproof.judging.fused.cross_entropy_rows import (
     coefficients,
     coefficients_twice,
     gradient_bound,
+    gradient_twice,
+    negate,
     reduced_error,
     row_error,
+    second_sums,
 )
-from lossproof.judging.fused.entries import compare_entry, grade, is_masked_or_finite, rounded_up
+from lossproof.judging.fused.entries import compare_either, compare_entry, grade, is_masked_or_finite, rounded_up
 from lossproof.judging.fused.machine_code import BOOL, F8, I8
 from lossproof.judging.fused.model_table import MODEL
 from lossproof.judging.fused.row_terms import (
@@ -35,13 +38,13 @@ from lossproof.judging.fused.row_terms import (
     SPREAD,
     confidence,
     farthest_normal,
-    may_be_confident,
     normaliser_error,
     scan_row,
     scan_row_twice,
     scan_window,
     scan_window_twice,
     softmax_errors,
+    some_may_be_confident,
     weigh,
 )
 from lossproof.judging.fused.softmax_rows import add_others, small_vjp
@@ -58,6 +61,7 @@ from lossproof.judging.fused.softmax_rows import add_others, small_vjp
     (I8, 2),
     (F8, 3),
     (F8, 2),
+    (BOOL, 2),
     (BOOL, 2),
     (F8, 1),
     (F8, 2),
@@ -86,6 +90,7 @@ def judge_cross_entropy_rows(
     q: Any,
     w: Any,
     kept: Any,
+    either: Any,
     eps: Any,
     counted: Any,
     cot: Any,
@@ -106,7 +111,8 @@ def judge_cross_entropy_rows(
     As ``softmax_pass.judge_softmax_rows``, and ``kind`` and ``reduction`` are those of ``cross_entropy_rows``;
     ``y`` (B, N) labels, -1 where ``q`` (B, N, K) has probabilities; ``w`` (B, K) where they are ``weighted``, ``kept``
     and ``counted`` (B, N), ``eps`` (B,), ``cot`` (B, N) or (B, 1) or nothing (0, 0), ``row_scale`` (B, N),
-    ``denominator`` (B,), ``rho`` (M, B). ``values`` are (T, B, N) or (T, B, 1), ``work`` (LOSS_ROWS, K or less).
+    ``denominator`` (B,), ``rho`` (M, B), ``either`` (B, N) the rows that may have either of two gradients.
+    ``values`` are (T, B, N) or (T, B, 1), ``work`` (LOSS_ROWS, K or less).
     """
     b_all, n_all, k = x.shape
     targets, models = asked.shape
@@ -116,16 +122,16 @@ def judge_cross_entropy_rows(
     c, c_size, q_size, minus_c, c_twice, c_low = work[7], work[8], work[9], work[10], work[11], work[12]
     T_lsm, G0, bound, radius, ones = work[13], work[14], work[15], work[16], work[17]
     vjp, vjp_low, exact, size = work[18], work[19], work[20], work[21]
-    row, sums, no_q = block[3], block[4, :SUMS], block[0, :0]
+    second, second_low = work[22], work[23]
+    row, both_sums, sums, no_q = block[3], block[13:15, :SUMS], block[13, :SUMS], block[0, :0]
     T_rows, farthest, all_confident = block[5, :models], block[6, :models], block[7, :models]
     A_s, fading, normal, rel = block[8, :models], block[9, :models], block[10, :models], block[11, :models]
-    ST, lost = block[12, :models], block[13, :models]
+    ST, lost = block[12, :models], block[4, :models]
     ones[:] = 1.0
     for b in range(b_all):
         T_rows[:], farthest[:], all_confident[:] = 0.0, 0.0, 1.0
-        S_rows, losses, loss_sizes = 0.0, 0.0, 0.0
-        total, total_low, small_size = 0.0, 0.0, 0.0
-        W, W_low = 0.0, 0.0
+        S_rows, losses, loss_sizes, small_size = 0.0, 0.0, 0.0, 0.0
+        total, total_low, W, W_low = 0.0, 0.0, 0.0, 0.0
         part_of_all = eps[b] / k
         for n in range(n_all):
             W, W_low = dd.add(W, W_low, counted[b, n], 0.0)
@@ -136,9 +142,8 @@ def judge_cross_entropy_rows(
                 break
             scan_row(x_n, d, p, row)
             sums[:], A_s[:], fading[:], normal[:] = 0.0, 0.0, 0.0, 0.0
-            beside, row_size, first, some_confident = True, 0.0, int(row[FIRST]), False
-            for m in range(1, models - 1):
-                some_confident = some_confident or may_be_confident(table[m], row, reduction != NONE)
+            beside, row_size, first = True, 0.0, int(row[FIRST])
+            some_confident = some_may_be_confident(table, row, reduction != NONE)
             for start in range(0, k, width):
                 part = x_n[start : start + width]
                 count, label = part.shape[0], y_n - start
@@ -159,11 +164,10 @@ def judge_cross_entropy_rows(
                     if m < models - 1 and is_kept:
                         A_s[m], fading[m] = weigh(table[m], count, d, p, log_p, A_s[m], fading[m])
             loss_sizes += abs(sums[LOSS])
-            share = abs(row_scale[b, n]) * max(1.0, sums[QA])
             if not beside or row[SPREAD] >= fmt[3] or not loss_sizes < fmt[4]:
                 regular[:, b] = False
                 break
-            if not share < fmt[4]:
+            if not abs(row_scale[b, n]) * max(1.0, sums[QA]) < fmt[4]:
                 regular[1, b] = False
             some_confident = False
             for m in range(models - 1):
@@ -172,10 +176,10 @@ def judge_cross_entropy_rows(
                     continue
                 rel[m] = confidence(table[m], table[models - 1], normal[m], normal[models - 1], row, reduction != NONE)
                 farthest[m] = max(farthest[m], rel[m])
-                if not rel[m] > 0:
-                    all_confident[m] = 0.0
+                all_confident[m] = all_confident[m] if rel[m] > 0 else 0.0
                 some_confident = some_confident or (rel[m] > 0 and with_vjp and is_kept)
-            is_twice = twice and is_kept
+            is_twice, has_either = twice and is_kept, with_vjp and is_kept and either[b, n]
+            second_sums(both_sums)
             if is_twice:
                 scan_row_twice(x_n, p_twice, p_low, log_p_twice, log_p_low, block, row)
             result, result_low, Q_twice, Q_low = 0.0 if is_twice else sums[LOSS], 0.0, 0.0, 0.0
@@ -205,8 +209,7 @@ def judge_cross_entropy_rows(
                         result, result_low = dd.add(result, result_low, -a, -a_low)
                         Q_twice, Q_low = dd.add(Q_twice, Q_low, c_twice[j], c_low[j])
                 if some_confident:
-                    for j in range(count):
-                        minus_c[j] = -c[j]
+                    negate(count, c, minus_c)
                     others, others_size = add_others(count, minus_c, first - start, others, others_size)
                     if 0 <= first - start < count:
                         minus_c_first = minus_c[first - start]
@@ -228,14 +231,15 @@ def judge_cross_entropy_rows(
                     coefficients_twice(count, label, q_part, w_part, eps[b], k, kind == SMOOTHED, c_twice, c_low)
                 for j in range(count if with_vjp and is_kept else 0):
                     if twice:
-                        a, a_low = dd.multiply(Q_twice, Q_low, p_twice[j], p_low[j])
-                        a, a_low = dd.add(a, a_low, -c_twice[j], -c_low[j])
-                        vjp[j], vjp_low[j] = dd.multiply(g, g_low, a, a_low)
+                        at_j = p_twice[j], p_low[j], c_twice[j], c_low[j]
+                        vjp[j], vjp_low[j] = gradient_twice(g, g_low, Q_twice, Q_low, *at_j)
+                        if has_either:
+                            second[j], second_low[j] = gradient_twice(g, g_low, 1.0, 0.0, *at_j)
                     else:
                         vjp[j] = row_scale[b, n] * (sums[Q] * p[j] - c[j])
+                        second[j] = row_scale[b, n] * (p[j] - c[j])
                 if some_confident:
-                    for j in range(count):
-                        minus_c[j] = -c[j]
+                    negate(count, c, minus_c)
                     small_vjp(
                         count,
                         p,
@@ -257,8 +261,9 @@ def judge_cross_entropy_rows(
                             ST[m], lost[m] = add_row_errors(M, count, w_part, c_size, q_size, log_p, T_lsm, 0.0, 0.0)
                     if not with_vjp:
                         continue
-                    if is_kept:
+                    for formula in range(int(is_kept) + int(has_either)):
                         gradient_bound(
+                            formula,
                             M,
                             kind,
                             reduction,
@@ -271,7 +276,7 @@ def judge_cross_entropy_rows(
                             p,
                             log_p,
                             G0,
-                            sums,
+                            both_sums,
                             row_scale[b, n],
                             denominator[b],
                             rho[m, b],
@@ -291,8 +296,11 @@ def judge_cross_entropy_rows(
                                 compare_entry(s, at + j, got, 0.0, 0.0, 0.0, 0.0, fmt)
                                 continue
                             allowed = rounded_up(M, bound[j])
-                            compare_entry(s, at + j, got, vjp[j], vjp_low[j], radius[j], allowed, fmt)
-                            if graded:
+                            if has_either:
+                                compare_either(s, at, j, got, vjp, vjp_low, second, second_low, radius, allowed, fmt)
+                            else:
+                                compare_entry(s, at + j, got, vjp[j], vjp_low[j], radius[j], allowed, fmt)
+                            if graded and not (has_either and second[j] != vjp[j]):
                                 grade(s, M, got, exact[j], size[j] * rel[m], allowed)
             if twice:
                 total, total_low = dd.add(total, total_low, result, result_low)

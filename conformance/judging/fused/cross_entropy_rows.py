@@ -55,6 +55,13 @@ def coefficients_twice(
 
 
 @compiled
+def negate(size: int, c: Any, minus_c: Any) -> None:
+    """Fill in -c of a window."""
+    for j in range(size):
+        minus_c[j] = -c[j]
+
+
+@compiled
 def add_sums(size: int, w: Any, c: Any, c_size: Any, q_size: Any, log_p: Any, row: Any) -> None:
     """Add a window to what the loss of a kept row and its bounds sum over the classes."""
     for j in range(size):
@@ -67,6 +74,25 @@ def add_sums(size: int, w: Any, c: Any, c_size: Any, q_size: Any, log_p: Any, ro
             row[USED] += 1.0
             row[W_USED] += abs(w[j])
         row[F] += _lost(w[j], c_size[j], q_size[j])
+
+
+@compiled
+def second_sums(both: Any) -> None:
+    """Fill in, beside a row's sums, those for the second gradient that section 3 of the specification accepts,
+    ``g (p - c)``."""
+    for i in range(SUMS):
+        both[1, i] = both[0, i]
+    both[1, Q], both[1, QA] = 1.0, max(1.0, both[0, QA])
+
+
+@compiled
+def gradient_twice(
+    g: float, g_low: float, Q: float, Q_low: float, p: float, p_low: float, c: float, c_low: float
+) -> tuple[float, float]:
+    """``g (Q p - c)`` in double-double."""
+    a, a_low = dd.multiply(Q, Q_low, p, p_low)
+    a, a_low = dd.add(a, a_low, -c, -c_low)
+    return dd.multiply(g, g_low, a, a_low)
 
 
 @compiled
@@ -115,6 +141,7 @@ def reduced_error(
 
 @compiled
 def gradient_bound(
+    formula: int,
     M: Any,
     kind: int,
     reduction: int,
@@ -127,13 +154,17 @@ def gradient_bound(
     p: Any,
     log_p: Any,
     G0: Any,
-    row: Any,
+    both: Any,
     scale: float,
     denominator: float,
     rho: float,
     out: Any,
 ) -> None:
-    """The error of ``g (Q p - c)`` in a window of a kept row, T_grad of docs/bounds.md, section 6."""
+    """The error of ``g (Q p - c)`` in a window of a kept row, T_grad of docs/bounds.md, section 6.
+
+    ``both`` are the sums for each formula; after the second one ``out`` has the larger error of both.
+    """
+    row = both[formula]
     of_Q = (M.Q_hard if kind == HARD else M.Q_smoothed if kind == SMOOTHED else M.Q_soft) * row[QA]
     of_c = 0.0 if kind == HARD else M.c_smoothed if kind == SMOOTHED else M.c_soft
     # (A5): the reciprocal of the denominator multiplies.
@@ -161,4 +192,6 @@ def gradient_bound(
             bound = bound + M.tau_i * lost
             if reduction == MEAN:
                 bound = bound + M.tau_i * per * lost
-        out[j] = bound
+        # What is no number stays so: it is infinite.
+        if formula == 0 or (out[j] == out[j] and not bound <= out[j]):
+            out[j] = bound

@@ -15,13 +15,13 @@ from lossproof.truth.tail import BITS
 # Fields of a summary: one entry that decides, and what is said of all of them; the last ones are of the entry that is
 # farthest off in ULP.
 OK, UNDECIDED, SHARE, ULP, WORST, RANK, MID, LOW, RAD, ALLOWED = range(10)
-GRADED, ACCURATE, WORST_ERROR, ULP_ERROR, SPACING = range(10, 15)
-SUMMARY_FIELDS = 15
+GRADED, ACCURATE, WORST_ERROR, ULP_ERROR, SPACING, APART = range(10, 16)
+SUMMARY_FIELDS = 16
 # A summary of no entries: all of them are right.
 EMPTY = np.zeros(SUMMARY_FIELDS)
 EMPTY[[OK, ACCURATE]], EMPTY[[RANK, WORST_ERROR]] = 1.0, -1.0
 # What the passes work in: rows of K zeros, for softmax and for losses, and some rows that are no longer than a block.
-SOFTMAX_ROWS, LOSS_ROWS, BLOCK_SHAPE = 17, 22, (14, 256)
+SOFTMAX_ROWS, LOSS_ROWS, BLOCK_SHAPE = 17, 24, (15, 256)
 _SMALL = 2.0**-6
 # A probability that is no normal number has lost digits, which its logarithm still has.
 FADING = FLOAT64.min_normal
@@ -93,8 +93,41 @@ def compare_entry(
 
     ``fmt`` has the format's largest number, its roundoff and its smallest spacing.
     """
+    compare_error(summary, index, got, abs((got - mid) - low), mid, low, rad, allowed, fmt)
+
+
+@compiled
+def compare_either(
+    summary: Any,
+    start: int,
+    j: int,
+    got: float,
+    mid: Any,
+    low: Any,
+    second: Any,
+    second_low: Any,
+    rad: Any,
+    allowed: float,
+    fmt: Any,
+) -> None:
+    """Judge entry j of a window as ``compare_entry`` does, against the nearer one of two results that are accepted.
+
+    Where an answer says which of them it is, as ``judge.conventions`` finds it, that is noted.
+    """
+    error, other = abs((got - mid[j]) - low[j]), abs((got - second[j]) - second_low[j])
+    if other < error:
+        error = other
+    compare_error(summary, start + j, got, error, mid[j], low[j], rad[j], allowed, fmt)
+    if abs(mid[j] - second[j]) > 4 * allowed and math.isfinite(got):
+        summary[APART] = 1.0
+
+
+@compiled
+def compare_error(
+    summary: Any, index: int, got: float, error: float, mid: float, low: float, rad: float, allowed: float, fmt: Any
+) -> None:
+    """Judge one finite entry by its error, as ``compare_entry`` does."""
     largest, u, smallest = fmt[0], fmt[1], fmt[2]
-    error = abs((got - mid) - low)
     inside = error + rad <= allowed
     ok = inside
     if not inside:

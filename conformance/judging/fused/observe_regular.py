@@ -16,7 +16,20 @@ from lossproof.core.formats import F64
 from lossproof.core.observation import Observation, bits_digest
 from lossproof.core.operations import solved_by
 from lossproof.core.profiles import STRICTNESS, Declared
-from lossproof.judging.fused.entries import ACCURATE, ALLOWED, GRADED, LOW, MID, OK, RAD, SHARE, ULP, UNDECIDED, WORST
+from lossproof.judging.fused.entries import (
+    ACCURATE,
+    ALLOWED,
+    APART,
+    GRADED,
+    LOW,
+    MID,
+    OK,
+    RAD,
+    SHARE,
+    ULP,
+    UNDECIDED,
+    WORST,
+)
 from lossproof.judging.fused.regular_calls import OUTPUTS, Summaries, is_for_the_pass, judge_regular
 from lossproof.judging.messages import message, own_index
 from lossproof.judging.observe import GRADED_TERMS
@@ -130,10 +143,15 @@ def _observed(
     declared = by_model[f.places[a.declared.profile]].tolist()
     random = f.random if call.random_order else None
     p, worst = call.problem, int(declared[WORST])
+    if declared[APART]:
+        # Which of two accepted results it is, is a convention that arrays look for.
+        return None
     at = (worst,) if got.ndim == 1 else divmod(worst, got.shape[1])
     verdict = "pass" if random is None or by_model[random, OK] else "suspect"
     if not declared[OK]:
-        verdict = "fail" if _is_beyond(float(got[at]), declared) else ""
+        # An entry beyond the first of two accepted results may be at the bound of the second.
+        is_open = declared[UNDECIDED] and p.has_probability_target
+        verdict = "fail" if not is_open and _is_beyond(float(got[at]), declared) else ""
     elif declared[UNDECIDED]:
         verdict = ""
     if not verdict or (verdict != "pass" and p.x.size <= LARGE):

@@ -157,8 +157,6 @@ def _losses(batch: Batch, question: _Question, answers: Mapping[str, F64], found
     share, w = counted(batch), _given(batch.w if batch.weighted else None, 2)
     denominator, row_scale = scales(batch)
     regular &= batch.kept.any(axis=1)
-    if batch.op == "cross_entropy" and batch.q is not None:
-        regular[1] &= ~either_gradient(batch).any(axis=1)
     if batch.reduction == "mean":
         weights = np.abs(share).sum(axis=1)
         regular &= (weights > 0) & (weights < partial_limit(batch))
@@ -210,6 +208,7 @@ def _losses(batch: Batch, question: _Question, answers: Mapping[str, F64], found
         q,
         w,
         batch.kept,
+        either_gradient(batch),
         np.ascontiguousarray(batch.eps[:, 0, 0]),
         share,
         *later,

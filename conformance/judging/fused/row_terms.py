@@ -193,6 +193,15 @@ def may_be_confident(M: Any, row: Any, reduced: bool) -> bool:
 
 
 @compiled
+def some_may_be_confident(table: Any, row: Any, reduced: bool) -> bool:
+    """Say whether a row may be graded under one of the models that answers are judged by."""
+    found = False
+    for m in range(1, table.shape[0] - 1):
+        found = found or may_be_confident(table[m], row, reduced)
+    return found
+
+
+@compiled
 def farthest_normal(M: Any, size: int, d: Any, p: Any, farthest: float) -> float:
     """The largest magnitude of d so far, of classes whose p is a normal number."""
     for j in range(size):

@@ -23,13 +23,13 @@ from lossproof.judging.fused.row_terms import (
     SPREAD,
     confidence,
     farthest_normal,
-    may_be_confident,
     normaliser_error,
     scan_row,
     scan_row_twice,
     scan_window,
     scan_window_twice,
     softmax_errors,
+    some_may_be_confident,
     weigh,
 )
 from lossproof.judging.fused.softmax_rows import (
@@ -127,9 +127,7 @@ def judge_softmax_rows(
                 break
             if sizes * (1.0 if log else 2.0) >= fmt[4]:
                 regular[1, b] = False
-            some_confident = False
-            for m in range(1, models - 1):
-                some_confident = some_confident or may_be_confident(table[m], row, False)
+            some_confident = some_may_be_confident(table, row, False)
             A_s[:], fading[:], farthest[:] = 0.0, 0.0, 0.0
             for start in range(0, k, width):
                 part = x_n[start : start + width]

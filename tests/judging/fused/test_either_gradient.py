@@ -1,0 +1,92 @@
+"""The pass accepts either gradient of probabilities that do not sum to 1, as the arrays do, and leaves to them what
+says which one it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lossproof.adapters.protocol import Outcome, Problem, Tensor
+from lossproof.core.call import Call
+from lossproof.core.clauses import TAIL
+from lossproof.core.formats import F64, FORMATS
+from lossproof.core.observation import Observation
+from lossproof.core.profiles import Declared, default_profile
+from lossproof.judging.fused import compiler
+from lossproof.judging.fused.observe_regular import Answers, observe_regular
+from lossproof.judging.observe import observe
+from lossproof.truth.truth import truth
+from tests.judging.fused.test_observe_regular import differ
+
+pytestmark = pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
+
+ROWS, CLASSES = 3, 24
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+
+
+def call(dtype: str, sum_of_targets: float, *, eps: float, reduction: str) -> Call:
+    """A call whose targets sum to about so much."""
+    random, fmt = np.random.default_rng(5), FORMATS[dtype]
+    x, e = fmt.round(random.normal(size=(ROWS, CLASSES)) * 3), np.exp(random.normal(size=(ROWS, CLASSES)))
+    q = fmt.round(e / e.sum(axis=1, keepdims=True) * sum_of_targets)
+    cotangent = fmt.round(random.normal(size=ROWS if reduction == "none" else ()))
+    p = Problem("cross_entropy", dtype, x, q, reduction=reduction, label_smoothing=eps, cotangent=cotangent)
+    return Call(p, "ordinary")
+
+
+def both(one: Call) -> tuple[Observation | None, Observation, F64, F64, F64]:
+    """What pass and arrays say of the second gradient, then the first one, the second one and what is allowed."""
+    p = one.problem
+    exact = truth([p])
+    expected = exact.expected["vjp"]
+    # sanity check: it has two
+    assert expected.other is not None
+    second = expected.other.mid[0]
+    outcome = Outcome({"vjp": Tensor(FORMATS[p.dtype].round(second), p.dtype)})
+    declared = Declared(default_profile(p.dtype))
+    (found,) = observe_regular([one], [Answers("numpy", declared, [outcome], {(0, "vjp")})])
+    (said,) = observe([one], exact, [outcome], "numpy", declared, outputs={"vjp"})
+    allowed = exact.allowed(declared.profile).outputs["vjp"][0]
+    return found.get((0, "vjp")), said, expected.exact.mid[0], second, allowed
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("eps", [0.0, 0.25])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_second_gradient_is_as_good_as_the_first(dtype: str, eps: float, reduction: str) -> None:
+    """From targets that sum to 1 but for rounding to those that sum to 2; between them are some whose gradients differ
+    by more than is allowed, and by too little to tell them apart."""
+    passed = needed = left = 0
+    for bits in range(60):
+        found, said, first, second, allowed = both(call(dtype, 1 + 2.0**-bits, eps=eps, reduction=reduction))
+        if found is None:
+            assert said.conventions.keys() - {TAIL} == {"3"}
+            left += 1
+            continue
+        assert not differ(found, said)
+        assert found.verdict == "pass"
+        passed += 1
+        needed += bool((np.abs(first - second) > 1.1 * allowed).any())
+    assert passed
+    assert needed
+    assert left
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_is_neither_stays_open(dtype: str) -> None:
+    one = call(dtype, 1.0, eps=0.0, reduction="mean")
+    p, exact = one.problem, truth([one.problem])
+    declared = Declared(default_profile(dtype))
+    allowed = exact.allowed(declared.profile).outputs["vjp"][0]
+    wrong = exact.expected["vjp"].exact.mid[0].copy()
+    wrong[-1, -1] += 64 * allowed[-1, -1]
+    outcome = Outcome({"vjp": Tensor(FORMATS[dtype].round(wrong), dtype)})
+    (found,) = observe_regular([one], [Answers("numpy", declared, [outcome], {(0, "vjp")})])
+    assert not found
+    # sanity check: without that entry it passes
+    right = replace(outcome, outputs={"vjp": Tensor(FORMATS[dtype].round(exact.expected["vjp"].exact.mid[0]), dtype)})
+    (found,) = observe_regular([one], [Answers("numpy", declared, [right], {(0, "vjp")})])
+    assert found[0, "vjp"].verdict == "pass"
+    assert p.has_probability_target
