@@ -3,8 +3,9 @@
     python benchmarks/engine.py [--elements 262144] [--base FOLDER]
 
 By op and format, the value and the VJP judged together under the profiles that a run looks at: with arrays, in the
-compiled pass, and their ratio. "small" is one call of 4 x 5 logits, in microseconds. With ``--base``, the ``.dev``
-folder of another checkout, the same is measured there in turns with this one, and the ratio to it is printed.
+compiled pass, and their ratio. "small" is a call of 4 x 5 logits alone, "stacked" one of 64 such that are judged at
+once, in microseconds. With ``--base``, the ``.dev`` folder of another checkout, the same is measured there in turns
+with this one, and the ratio to it is printed.
 Compare within one run only; machines are noisy. Exit code 1 if a ratio to the base is 1.5 or worse.
 """
 
@@ -16,7 +17,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ from lossproof.core.profiles import Declared, default_profile
 from lossproof.judging.observe import observe
 from lossproof.truth.truth import truth
 
-CLASSES, SMALL = 64, (4, 5)
+CLASSES, SMALL, STACKED = 64, (4, 5), 64
 WORSE = 1.5
 HERE = Path(__file__).resolve().parents[1] / ".dev"
 # Each figure is the least of so many measurements: what disturbs them only adds.
@@ -60,12 +61,12 @@ def seconds(work: Callable[[], object]) -> float:
     return min(found)
 
 
-def by_arrays(call: Call, declared: Declared) -> Callable[[], object]:
-    outcome = answer(ADAPTER, call.problem, "cpu", "eager")
-    return lambda: observe([call], truth([call.problem]), [outcome], "numpy", declared)
+def by_arrays(calls: Sequence[Call], declared: Declared) -> Callable[[], object]:
+    outcomes = [answer(ADAPTER, call.problem, "cpu", "eager") for call in calls]
+    return lambda: observe(calls, truth([call.problem for call in calls]), outcomes, "numpy", declared)
 
 
-def by_pass(call: Call, declared: Declared) -> Callable[[], object] | None:
+def by_pass(calls: Sequence[Call], declared: Declared) -> Callable[[], object] | None:
     try:
         from lossproof.judging.fused.compiler import missing
         from lossproof.judging.fused.observe_regular import Answers, observe_regular
@@ -74,12 +75,12 @@ def by_pass(call: Call, declared: Declared) -> Callable[[], object] | None:
         return None
     if missing():
         return None
-    outcome = answer(ADAPTER, call.problem, "cpu", "eager")
-    usable = {(0, name) for name in outcome.outputs}
-    several = [Answers("numpy", declared, [outcome], usable)]
-    # sanity check: it is a regular call, and passes
-    assert len(observe_regular([call], several)[0]) == len(usable)
-    return lambda: observe_regular([call], several)
+    outcomes = [answer(ADAPTER, call.problem, "cpu", "eager") for call in calls]
+    usable = {(i, name) for i, outcome in enumerate(outcomes) for name in outcome.outputs}
+    several = [Answers("numpy", declared, outcomes, usable)]
+    # sanity check: they are regular calls, and pass
+    assert len(observe_regular(calls, several)[0]) == len(usable)
+    return lambda: observe_regular(calls, several)
 
 
 def measure(elements: int) -> dict[str, float]:
@@ -87,11 +88,14 @@ def measure(elements: int) -> dict[str, float]:
     found = {}
     for op in OPERATIONS:
         for dtype in DTYPES:
-            for size, (n, k) in {"large": (elements // CLASSES, CLASSES), "small": SMALL}.items():
-                call, declared = Call(problem(op, dtype, n, k), "ordinary"), Declared(default_profile(dtype))
-                for path, work in {"arrays": by_arrays(call, declared), "pass": by_pass(call, declared)}.items():
+            sizes = {"large": (elements // CLASSES, CLASSES), "small": SMALL, "stacked": SMALL}
+            for size, (n, k) in sizes.items():
+                count = STACKED if size == "stacked" else 1
+                calls = [Call(problem(op, dtype, n, k), "ordinary") for _ in range(count)]
+                declared = Declared(default_profile(dtype))
+                for path, work in {"arrays": by_arrays(calls, declared), "pass": by_pass(calls, declared)}.items():
                     if work is not None:
-                        per = n * k if size == "large" else 1
+                        per = n * k if size == "large" else count
                         found[f"{op} {dtype} {size} {path}"] = seconds(work) / per * 1e9
     return found
 
@@ -130,7 +134,7 @@ def main() -> int:
         if options.base:
             base.append(of_base(options.base, options.elements))
     here, there = least(mine), least(base) if base else {}
-    table = Table(title="ns an element (large), us a call (small)")
+    table = Table(title="ns an element (large), us a call (small, stacked)")
     for column in ("op", "dtype", "size", "arrays", "pass", "ratio", *(["base", "to base"] if there else [])):
         table.add_column(column, justify="left" if column in ("op", "dtype", "size") else "right")
     worst = 0.0
