@@ -13,7 +13,7 @@ from lossproof.truth.bounds.softmax import EXP_CAP
 from lossproof.truth.tail import BITS
 
 # Fields of a summary: one entry that decides, and what is said of all of them; the last ones are of the entry that is
-# farthest off in ULP.
+# farthest off in ULP, and whether two accepted results are so far apart that an answer shows one of them.
 OK, UNDECIDED, SHARE, ULP, WORST, RANK, MID, LOW, RAD, ALLOWED = range(10)
 GRADED, ACCURATE, WORST_ERROR, ULP_ERROR, SPACING, APART = range(10, 16)
 SUMMARY_FIELDS = 16
@@ -87,47 +87,25 @@ def rounded_up(M: Any, bound: float) -> float:
 
 @compiled
 def compare_entry(
-    summary: Any, index: int, got: float, mid: float, low: float, rad: float, allowed: float, fmt: Any
+    summary: Any,
+    index: int,
+    got: float,
+    mid: float,
+    low: float,
+    rad: float,
+    allowed: float,
+    fmt: Any,
+    other: float = np.inf,
 ) -> None:
     """Judge one finite entry as ``judge.judge_stack`` does, and take it into the summary.
 
-    ``fmt`` has the format's largest number, its roundoff and its smallest spacing.
+    ``fmt`` has the format's largest number, its roundoff and its smallest spacing. ``other`` is the distance from a
+    second result that is accepted.
     """
-    compare_error(summary, index, got, abs((got - mid) - low), mid, low, rad, allowed, fmt)
-
-
-@compiled
-def compare_either(
-    summary: Any,
-    start: int,
-    j: int,
-    got: float,
-    mid: Any,
-    low: Any,
-    second: Any,
-    second_low: Any,
-    rad: Any,
-    allowed: float,
-    fmt: Any,
-) -> None:
-    """Judge entry j of a window as ``compare_entry`` does, against the nearer one of two results that are accepted.
-
-    Where an answer says which of them it is, as ``judge.conventions`` finds it, that is noted.
-    """
-    error, other = abs((got - mid[j]) - low[j]), abs((got - second[j]) - second_low[j])
+    largest, u, smallest = fmt[0], fmt[1], fmt[2]
+    error = abs((got - mid) - low)
     if other < error:
         error = other
-    compare_error(summary, start + j, got, error, mid[j], low[j], rad[j], allowed, fmt)
-    if abs(mid[j] - second[j]) > 4 * allowed and math.isfinite(got):
-        summary[APART] = 1.0
-
-
-@compiled
-def compare_error(
-    summary: Any, index: int, got: float, error: float, mid: float, low: float, rad: float, allowed: float, fmt: Any
-) -> None:
-    """Judge one finite entry by its error, as ``compare_entry`` does."""
-    largest, u, smallest = fmt[0], fmt[1], fmt[2]
     inside = error + rad <= allowed
     ok = inside
     if not inside:
@@ -163,6 +141,30 @@ def compare_error(
         # What is not within its bound is no measure for what is.
         summary[WORST_ERROR] = error if inside else -1.0
         summary[MID], summary[LOW], summary[RAD], summary[ALLOWED] = mid, low, rad, allowed
+
+
+@compiled
+def compare_either(
+    summary: Any,
+    start: int,
+    j: int,
+    got: float,
+    mid: Any,
+    low: Any,
+    second: Any,
+    second_low: Any,
+    rad: Any,
+    allowed: float,
+    fmt: Any,
+) -> None:
+    """Judge entry j of a window as ``compare_entry`` does, against the nearer one of two results that are accepted.
+
+    Where an answer says which of them it is, as ``judge.conventions`` finds it, that is noted.
+    """
+    other = abs((got - second[j]) - second_low[j])
+    compare_entry(summary, start + j, got, mid[j], low[j], rad[j], allowed, fmt, other)
+    if abs(mid[j] - second[j]) > 4 * allowed and math.isfinite(got):
+        summary[APART] = 1.0
 
 
 @compiled
