@@ -66,18 +66,19 @@ def tails(
         return {
             name: made
             for name, (exact, size) in found.items()
-            if (made := _graded(exact, size, expected[name], allowed[name], confident, rho + own, model)) is not None
+            if (made := _graded(batch, exact, size, expected[name], allowed[name], confident, rho + own, model))
+            is not None
         }
 
 
 def _graded(
-    exact: F64, size: F64, expected: Expected, allowed: F64, confident: Bools, rho: F64, model: Model
+    batch: Batch, exact: F64, size: F64, expected: Expected, allowed: F64, confident: Bools, rho: F64, model: Model
 ) -> Tail | None:
     if exact.ndim == 2:
-        # Losses: of rows, or one for all of them.
-        whole = exact.shape != confident.shape[:2]
-        confident = np.asarray(confident.all(axis=1) if whole else confident[..., 0])
-        rho = rho.max(axis=1) if whole else rho[..., 0]
+        # Losses: of rows, or one for all of those that are kept.
+        whole, kept = exact.shape != confident.shape[:2], batch.kept[..., None]
+        confident = np.asarray((confident | ~kept).all(axis=1) if whole else confident[..., 0])
+        rho = np.where(kept, rho, 0.0).max(axis=1) if whole else rho[..., 0]
     limit = rho * size
     floor = max(model.fmt.min_normal, model.tau / model.u_o)
     small = (np.abs(exact) >= floor) & (np.abs(exact) <= allowed) & (limit <= BITS * np.abs(exact))

@@ -95,6 +95,8 @@ def test_the_judge_of_groups_takes_blocks(monkeypatch: pytest.MonkeyPatch) -> No
         return row_blocks.observe_in_blocks(call, *given, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr("lossproof.running.group_judge.observe_in_blocks", noted)
+    # Without a compiler, so that it is left to arrays.
+    monkeypatch.setattr("lossproof.running.group_judge.missing", lambda: "switched off")
     call = next(c for c in sample() if (c.family, c.outline.op) == ("nan_row", "softmax"))
     outcome = local.answer(ADAPTER, call.problem, "cpu", "eager")
     (found,) = judged(CallGroup((call,)), [Target(ADAPTER)], [GroupAnswers((outcome,))], Clock())

@@ -7,6 +7,14 @@ from typing import Any
 import numpy as np
 
 from lossproof.judging.fused import double_double_scalars as dd
+from lossproof.judging.fused.comparisons import (
+    compare_absent_loss,
+    compare_gradients,
+    compare_ignored,
+    compare_loss,
+    compare_undefined,
+    compare_window,
+)
 from lossproof.judging.fused.compiler import loop
 from lossproof.judging.fused.cross_entropy_rows import (
     HARD,
@@ -25,13 +33,13 @@ from lossproof.judging.fused.cross_entropy_rows import (
     gradient_bound,
     gradient_twice,
     negate,
-    reduced_error,
     row_error,
     second_sums,
 )
-from lossproof.judging.fused.entries import compare_either, compare_entry, grade, is_masked_or_finite, rounded_up
+from lossproof.judging.fused.entries import grade, rounded_up
 from lossproof.judging.fused.machine_code import BOOL, F8, I8
 from lossproof.judging.fused.model_table import MODEL
+from lossproof.judging.fused.reductions import judge_reduced
 from lossproof.judging.fused.row_terms import (
     FIRST,
     LOG_S,
@@ -48,6 +56,18 @@ from lossproof.judging.fused.row_terms import (
     weigh,
 )
 from lossproof.judging.fused.softmax_rows import add_others, small_vjp
+from lossproof.judging.fused.special_rows import (
+    accepted_of_loss,
+    clause_of,
+    farthest_used,
+    floor_of,
+    is_undefined,
+    limit_of_loss,
+    part_of_absent,
+    part_of_infinite,
+    row_kind,
+)
+from lossproof.truth.row_quantities import MANY_POS, MASKED
 
 
 @loop(
@@ -132,39 +152,55 @@ def judge_cross_entropy_rows(
         T_rows[:], farthest[:], all_confident[:] = 0.0, 0.0, 1.0
         S_rows, losses, loss_sizes, small_size = 0.0, 0.0, 0.0, 0.0
         total, total_low, W, W_low = 0.0, 0.0, 0.0, 0.0
+        # What is no number of the rows' losses, and what is accepted in place of their sum.
+        special_total, accept_total, clause_total = 0.0, 0, 0
         part_of_all = eps[b] / k
         for n in range(n_all):
             W, W_low = dd.add(W, W_low, counted[b, n], 0.0)
         for n in range(n_all):
-            is_kept, y_n, x_n = kept[b, n], y[b, n], x[b, n]
-            if not is_masked_or_finite(x_n):
-                regular[:, b] = False
-                break
-            scan_row(x_n, d, p, row)
+            y_n, x_n = y[b, n], x[b, n]
+            kind_n = row_kind(x_n)
+            if not kept[b, n] or is_undefined(kind_n):
+                special_total += np.nan if kept[b, n] else 0.0
+                for t in range(targets):
+                    for m in range(models):
+                        if asked[t, m] and with_value and reduction == NONE:
+                            compare_absent_loss(summary[t, 0, b, m], n, values[t, b, n], kept[b, n], fmt)
+                        if asked[t, m] and with_vjp and kept[b, n]:
+                            compare_undefined(summary[t, 1, b, m], n * k, vjps[t, b, n])
+                        elif asked[t, m] and with_vjp:
+                            compare_ignored(summary[t, 1, b, m], n * k, vjps[t, b, n], kind_n, fmt)
+                continue
+            floor = floor_of(kind_n)
+            scan_row(x_n, floor, d, p, row)
             sums[:], A_s[:], fading[:], normal[:] = 0.0, 0.0, 0.0, 0.0
-            beside, row_size, first = True, 0.0, int(row[FIRST])
-            some_confident = some_may_be_confident(table, row, reduction != NONE)
+            met, row_size, first, used_spread = 0, 0.0, int(row[FIRST]), 0.0
+            # Only rows of finite logits and -inf are graded.
+            some_confident = kind_n == MASKED and some_may_be_confident(table, row, reduction != NONE)
             for start in range(0, k, width):
                 part = x_n[start : start + width]
                 count, label = part.shape[0], y_n - start
                 q_part = q[b, n, start : start + width] if with_q else no_q
                 w_part = w[b, start : start + width] if weighted else ones
                 scan_window(part, several, row, d, p, log_p)
-                if is_kept:
-                    coefficients(count, label, q_part, w_part, eps[b], part_of_all, c, c_size, q_size)
-                    add_sums(count, w_part, c, c_size, q_size, log_p, sums)
-                    for j in range(count):
-                        row_size += abs(c[j] * log_p[j])
-                        # Clause 6 speaks of absent classes that have a part in the loss, or a part of 0.
-                        if part[j] == -np.inf and (with_q or j == label or eps[b] != 0):
-                            beside = False
+                coefficients(count, label, q_part, w_part, eps[b], part_of_all, c, c_size, q_size)
+                add_sums(count, w_part, c, c_size, q_size, log_p, sums)
+                for j in range(count):
+                    row_size += abs(c[j] * log_p[j])
+                    # Clauses 5 and 6 speak of absent classes that have a part in the loss, or a part of 0.
+                    if part[j] <= floor and (with_q or j == label or eps[b] != 0):
+                        met |= part_of_absent(c[j])
+                if kind_n == MANY_POS:
+                    met |= part_of_infinite(count, part, c)
+                if kind == HARD and row[SPREAD] >= fmt[3]:
+                    used_spread = farthest_used(count, c, d, log_p, used_spread)
                 for m in range(models):
                     if some_confident and m > 0:
                         normal[m] = farthest_normal(table[m], count, d, p, normal[m])
-                    if m < models - 1 and is_kept:
+                    if m < models - 1:
                         A_s[m], fading[m] = weigh(table[m], count, d, p, log_p, A_s[m], fading[m])
             loss_sizes += abs(sums[LOSS])
-            if not beside or row[SPREAD] >= fmt[3] or not loss_sizes < fmt[4]:
+            if not loss_sizes < fmt[4]:
                 regular[:, b] = False
                 break
             if not abs(row_scale[b, n]) * max(1.0, sums[QA]) < fmt[4]:
@@ -174,18 +210,27 @@ def judge_cross_entropy_rows(
                 A_s[m] = normaliser_error(table[m], row, A_s[m], fading[m])
                 if m == 0:
                     continue
-                rel[m] = confidence(table[m], table[models - 1], normal[m], normal[models - 1], row, reduction != NONE)
+                rel[m] = 0.0
+                if kind_n == MASKED:
+                    rel[m] = confidence(
+                        table[m], table[models - 1], normal[m], normal[models - 1], row, reduction != NONE
+                    )
                 farthest[m] = max(farthest[m], rel[m])
                 all_confident[m] = all_confident[m] if rel[m] > 0 else 0.0
-                some_confident = some_confident or (rel[m] > 0 and with_vjp and is_kept)
-            is_twice, has_either = twice and is_kept, with_vjp and is_kept and either[b, n]
+                some_confident = some_confident or (rel[m] > 0 and with_vjp)
+            beyond, has_either = row[SPREAD] >= fmt[3], with_vjp and either[b, n]
+            # A class that a label gives no part in the loss contributes 0, also where its log p overflows (clause 6).
+            accept = accepted_of_loss(kind_n, met, beyond and (kind != HARD or used_spread >= fmt[3]))
+            limit, clause = limit_of_loss(met), clause_of(kind_n, accept)
+            special_total += limit
+            accept_total, clause_total = accept_total | accept, max(clause_total, clause)
             second_sums(both_sums)
-            if is_twice:
+            if twice:
                 scan_row_twice(x_n, p_twice, p_low, log_p_twice, log_p_low, block, row)
-            result, result_low, Q_twice, Q_low = 0.0 if is_twice else sums[LOSS], 0.0, 0.0, 0.0
+            result, result_low, Q_twice, Q_low = 0.0 if twice else sums[LOSS], 0.0, 0.0, 0.0
             others, others_size, minus_c_first = 0.0, 0.0, 0.0
             ST[:], lost[:] = 0.0, 0.0
-            for start in range(0, k if is_kept and (twice or several or some_confident) else 0, width):
+            for start in range(0, k if twice or several or some_confident else 0, width):
                 part = x_n[start : start + width]
                 count, label = part.shape[0], y_n - start
                 if several and kind == HARD and not twice and not some_confident and not 0 <= label < count:
@@ -223,13 +268,13 @@ def judge_cross_entropy_rows(
                 count, label, at = part.shape[0], y_n - start, n * k + start
                 q_part = q[b, n, start : start + width] if with_q else no_q
                 w_part = w[b, start : start + width] if weighted else ones
-                if several and is_kept:
+                if several:
                     scan_window(part, several, row, d, p, log_p)
                     coefficients(count, label, q_part, w_part, eps[b], part_of_all, c, c_size, q_size)
-                if several and is_twice:
+                if several and twice:
                     scan_window_twice(part, several, row, p_twice, p_low, log_p_twice, log_p_low, block)
                     coefficients_twice(count, label, q_part, w_part, eps[b], k, kind == SMOOTHED, c_twice, c_low)
-                for j in range(count if with_vjp and is_kept else 0):
+                for j in range(count if with_vjp else 0):
                     if twice:
                         at_j = p_twice[j], p_low[j], c_twice[j], c_low[j]
                         vjp[j], vjp_low[j] = gradient_twice(g, g_low, Q_twice, Q_low, *at_j)
@@ -240,48 +285,19 @@ def judge_cross_entropy_rows(
                         second[j] = row_scale[b, n] * (p[j] - c[j])
                 if some_confident:
                     negate(count, c, minus_c)
-                    small_vjp(
-                        count,
-                        p,
-                        log_p,
-                        minus_c,
-                        row_scale[b, n],
-                        first - start,
-                        minus_c_first,
-                        others,
-                        others_size,
-                        exact,
-                        size,
-                    )
+                    of_others = first - start, minus_c_first, others, others_size
+                    small_vjp(count, p, log_p, minus_c, row_scale[b, n], *of_others, exact, size)
                 for m in range(models - 1):
                     M = table[m]
-                    if is_kept:
-                        softmax_errors(M, count, d, p, log_p, row[LOG_S], A_s[m], True, bound, T_lsm, G0)
-                        if not several:
-                            ST[m], lost[m] = add_row_errors(M, count, w_part, c_size, q_size, log_p, T_lsm, 0.0, 0.0)
+                    softmax_errors(M, count, d, p, log_p, row[LOG_S], A_s[m], True, bound, T_lsm, G0)
+                    if not several:
+                        ST[m], lost[m] = add_row_errors(M, count, w_part, c_size, q_size, log_p, T_lsm, 0.0, 0.0)
                     if not with_vjp:
                         continue
-                    for formula in range(int(is_kept) + int(has_either)):
-                        gradient_bound(
-                            formula,
-                            M,
-                            kind,
-                            reduction,
-                            weighted,
-                            count,
-                            w_part,
-                            c,
-                            c_size,
-                            q_size,
-                            p,
-                            log_p,
-                            G0,
-                            both_sums,
-                            row_scale[b, n],
-                            denominator[b],
-                            rho[m, b],
-                            bound,
-                        )
+                    for formula in range(1 + int(has_either)):
+                        of_classes = count, w_part, c, c_size, q_size, p, log_p, G0
+                        of_row = both_sums, row_scale[b, n], denominator[b], rho[m, b]
+                        gradient_bound(formula, M, kind, reduction, weighted, *of_classes, *of_row, bound)
                     if m == 0:
                         for j in range(count):
                             radius[j] = rounded_up(M, bound[j])
@@ -289,19 +305,13 @@ def judge_cross_entropy_rows(
                     for t in range(targets):
                         if not asked[t, m]:
                             continue
-                        s, graded = summary[t, 1, b, m], rel[m] > 0 and is_kept and declared[t] == m
-                        for j in range(count):
-                            got = vjps[t, b, n, start + j]
-                            if not is_kept:
-                                compare_entry(s, at + j, got, 0.0, 0.0, 0.0, 0.0, fmt)
-                                continue
-                            allowed = rounded_up(M, bound[j])
-                            if has_either:
-                                compare_either(s, at, j, got, vjp, vjp_low, second, second_low, radius, allowed, fmt)
-                            else:
-                                compare_entry(s, at + j, got, vjp[j], vjp_low[j], radius[j], allowed, fmt)
-                            if graded and not (has_either and second[j] != vjp[j]):
-                                grade(s, M, got, exact[j], size[j] * rel[m], allowed)
+                        s, got_vjp = summary[t, 1, b, m], vjps[t, b, n, start : start + count]
+                        expected = vjp, vjp_low, has_either, second, second_low, radius, bound, fmt
+                        if kind_n != MASKED or beyond:
+                            compare_gradients(False, M, s, at, got_vjp, part, kind_n, floor, beyond, *expected)
+                        else:
+                            graded = rel[m] > 0 and declared[t] == m
+                            compare_window(M, s, at, got_vjp, *expected, graded, exact, size, rel[m])
             if twice:
                 total, total_low = dd.add(total, total_low, result, result_low)
             losses += sums[LOSS]
@@ -310,7 +320,7 @@ def judge_cross_entropy_rows(
             row_radius = 0.0
             for m in range(models - 1):
                 M = table[m]
-                T_row = row_error(M, kind, ST[m], lost[m], sums) if is_kept else 0.0
+                T_row = row_error(M, kind, ST[m], lost[m], sums)
                 T_rows[m] += T_row
                 if m == 0:
                     row_radius = rounded_up(M, T_row)
@@ -318,33 +328,16 @@ def judge_cross_entropy_rows(
                     if not asked[t, m]:
                         continue
                     s, got = summary[t, 0, b, m], values[t, b, n]
-                    if not is_kept:
-                        compare_entry(s, n, got, 0.0, 0.0, 0.0, 0.0, fmt)
-                        continue
                     allowed = rounded_up(M, T_row)
-                    compare_entry(s, n, got, result, result_low, row_radius, allowed, fmt)
-                    if rel[m] > 0 and declared[t] == m:
+                    compare_loss(s, n, got, limit, kind_n, result, result_low, row_radius, allowed, fmt, accept, clause)
+                    if rel[m] > 0 and declared[t] == m and accept == 0 and limit == 0:
                         grade(s, M, got, sums[LOSS], row_size * rel[m], allowed)
         if reduction == NONE or not with_value or not regular[0, b]:
             continue
-        if not twice:
-            total = losses / denominator[b] if reduction == MEAN else losses
-        elif reduction == MEAN:
+        if twice and reduction == MEAN:
             total, total_low = dd.divide_scalars(total, total_low, W, W_low)
-        small = losses / denominator[b] if reduction == MEAN else losses
-        if reduction == MEAN:
-            small_size /= abs(denominator[b])
-        reduced_radius = 0.0
-        for m in range(models - 1):
-            M = table[m]
-            h = M.h_n if kind == HARD else M.h_nk
-            T = rounded_up(M, reduced_error(M, reduction, h, T_rows[m], S_rows, losses, denominator[b], rho[m, b]))
-            if m == 0:
-                reduced_radius = T
-                continue
-            for t in range(targets):
-                if asked[t, m]:
-                    s, got = summary[t, 0, b, m], values[t, b, 0]
-                    compare_entry(s, 0, got, total, total_low, reduced_radius, T, fmt)
-                    if all_confident[m] and declared[t] == m:
-                        grade(s, M, got, small, small_size * farthest[m], T)
+        elif not twice:
+            total = losses / denominator[b] if reduction == MEAN else losses
+        of_rows = T_rows, S_rows, losses, small_size, all_confident, farthest, denominator[b], rho
+        whole = total, total_low, special_total, accept_total, clause_total
+        judge_reduced(kind, reduction, table, b, asked, declared, values, *whole, *of_rows, summary, fmt)

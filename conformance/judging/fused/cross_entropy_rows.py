@@ -5,13 +5,11 @@ As ``truth.row_quantities``, ``truth.oracle.formulas`` and ``truth.bounds.losses
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
 from lossproof.judging.fused.entries import is_nothing, largest_probability, probability_error
-from lossproof.truth.bounds.error_model import DIV_ULP
 
 # Kinds of targets: one class, probabilities, either of them smoothed.
 HARD, SOFT, SMOOTHED = range(3)
@@ -118,25 +116,6 @@ def row_error(M: Any, kind: int, ST: float, lost: float, row: Any) -> float:
     """T_row, the error of the loss of a kept row (docs/bounds.md, section 5)."""
     of_products = M.of_hard if kind == HARD else M.of_soft if kind == SOFT else M.of_smoothed
     return ST + of_products * (row[S] + ST) + M.tau * (1 + row[USED]) + lost
-
-
-@compiled
-def reduced_error(
-    M: Any, reduction: int, h: float, T_rows: float, S_rows: float, loss: float, denominator: float, rho: float
-) -> float:
-    """The error of the sum or the mean of rows whose errors, magnitudes and losses are summed here, with h roundings of
-    the flat sum (docs/bounds.md, section 5)."""
-    A = T_rows + math.expm1(h * M.t_s) * (S_rows + T_rows)
-    T_sum = A + M.tau
-    if M.sixteen:
-        T_sum = T_sum + (4 if M.narrow else 1) * M.u_o * (S_rows + A)
-    if reduction == SUM:
-        return T_sum
-    W = abs(denominator)
-    B = (T_sum / W + abs(loss) / W * rho) / (1 - rho)
-    # (A6): division within its contract, and a count of rows that may need rounding.
-    f = 3 * M.u_o if M.sixteen else (DIV_ULP + 1) * M.u_s
-    return B + f * (S_rows / W + B) + M.tau
 
 
 @compiled

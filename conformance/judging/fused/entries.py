@@ -10,13 +10,18 @@ import numpy as np
 from lossproof.core.formats import FLOAT64
 from lossproof.judging.fused.compiler import compiled
 from lossproof.truth.bounds.softmax import EXP_CAP
+from lossproof.truth.expected import NAN, NINF, PINF, ZERO
 from lossproof.truth.tail import BITS
 
-# Fields of a summary: one entry that decides, and what is said of all of them; the last ones are of the entry that is
-# farthest off in ULP, and whether two accepted results are so far apart that an answer shows one of them.
+# Fields of a summary: one entry that decides, and what is said of all of them; then of the entry that is farthest off
+# in ULP; the last ones are what answers show where the specification leaves a choice, as bits.
 OK, UNDECIDED, SHARE, ULP, WORST, RANK, MID, LOW, RAD, ALLOWED = range(10)
-GRADED, ACCURATE, WORST_ERROR, ULP_ERROR, SPACING, APART = range(10, 16)
-SUMMARY_FIELDS = 16
+GRADED, ACCURATE, WORST_ERROR, ULP_ERROR, SPACING = range(10, 15)
+# Two gradients (section 3), then clauses of section 4, in the order of their numbers.
+SHOWN_3, SHOWN_4, SHOWN_6, SHOWN_7, SHOWN_11 = range(15, 20)
+SUMMARY_FIELDS = 20
+# Bits of what is shown beside ``truth.expected``'s NAN, PINF, NINF and ZERO, and of the two gradients.
+LIMIT, FIRST_FORMULA, SECOND_FORMULA = 16, 1, 2
 # A summary of no entries: all of them are right.
 EMPTY = np.zeros(SUMMARY_FIELDS)
 EMPTY[[OK, ACCURATE]], EMPTY[[RANK, WORST_ERROR]] = 1.0, -1.0
@@ -66,17 +71,6 @@ def largest_probability(p: float, log_p: float, G: float, error: float) -> float
     if p > FADING:
         return p + error
     return 0.0 if p == 0 and log_p == 0 else math.exp(min(log_p + G, EXP_CAP))
-
-
-@compiled
-def is_masked_or_finite(x: Any) -> bool:
-    """Say whether a row has neither NaN nor +inf, and something but -inf: no clause speaks of what it is then."""
-    some = False
-    for j in range(x.shape[0]):
-        if not x[j] < np.inf:
-            return False
-        some = some or x[j] > -np.inf
-    return some
 
 
 @compiled
@@ -159,23 +153,71 @@ def compare_either(
 ) -> None:
     """Judge entry j of a window as ``compare_entry`` does, against the nearer one of two results that are accepted.
 
-    Where an answer says which of them it is, as ``judge.conventions`` finds it, that is noted.
+    Where an answer says which of them it is, that is noted.
     """
     other = abs((got - second[j]) - second_low[j])
     compare_entry(summary, start + j, got, mid[j], low[j], rad[j], allowed, fmt, other)
-    if abs(mid[j] - second[j]) > 4 * allowed and math.isfinite(got):
-        summary[APART] = 1.0
+    note_formula(summary, got, mid[j], second[j], allowed)
+
+
+@compiled
+def note_formula(summary: Any, got: float, first: float, second: float, allowed: float) -> None:
+    """Note which of two accepted gradients an entry is, where they can be told apart (``judge.conventions``)."""
+    if abs(first - second) > 4 * allowed and math.isfinite(got):
+        nearer = abs(got - first) <= abs(got - second)
+        _note(summary, SHOWN_3, FIRST_FORMULA if nearer else SECOND_FORMULA)
+
+
+@compiled
+def _note(summary: Any, field: int, bit: int) -> None:
+    summary[field] = np.int64(summary[field]) | bit
 
 
 @compiled
 def compare_infinite(summary: Any, index: int, got: float, mid: float) -> None:
-    """Judge one entry that must be an infinity, and take it into the summary."""
+    """Judge one entry that must be an infinity, or NaN, and take it into the summary."""
     rank = 0.0
-    if got != mid:
+    if got != mid and not (got != got and mid != mid):
         summary[OK], summary[ULP], rank = 0.0, np.inf, np.inf
     if rank > summary[RANK]:
         summary[SHARE], summary[WORST], summary[RANK] = rank, index, rank
         summary[MID], summary[LOW], summary[RAD], summary[ALLOWED] = mid, 0.0, 0.0, 0.0
+
+
+@compiled
+def compare_special(
+    summary: Any,
+    index: int,
+    got: float,
+    mid: float,
+    low: float,
+    rad: float,
+    allowed: float,
+    fmt: Any,
+    accept: int,
+    clause: int,
+    other: float = np.inf,
+) -> None:
+    """Judge one entry of which a clause speaks, and take it into the summary.
+
+    ``mid`` may be NaN or infinite, and is required then. What is accepted besides are bits of ``truth.expected``;
+    ``clause`` is the field of the clause that accepts it, for what is shown, or 0.
+    """
+    missing, infinite = got != got, math.isinf(got)
+    bit = NAN if missing else PINF if got > 0 else NINF
+    if (missing or infinite) and accept & bit != 0:
+        if summary[RANK] < 0.0:
+            summary[SHARE], summary[WORST], summary[RANK] = 0.0, index, 0.0
+            summary[MID], summary[LOW], summary[RAD], summary[ALLOWED] = mid, low, rad, allowed
+    elif not math.isfinite(mid):
+        compare_infinite(summary, index, got, mid)
+    else:
+        compare_entry(summary, index, got, mid, low, rad, allowed, fmt, other)
+    if clause == 0:
+        return
+    if not missing and (not infinite or got == mid):
+        bit = ZERO if mid != mid else LIMIT
+    _note(summary, clause, bit)
 
 
 @compiled

@@ -6,11 +6,16 @@ import math
 from typing import Any
 
 from lossproof.judging.fused import double_double_scalars as dd
+from lossproof.judging.fused.comparisons import compare_absent_loss, compare_ignored, compare_loss
 from lossproof.judging.fused.compiler import loop
-from lossproof.judging.fused.cross_entropy_rows import MEAN, NONE, reduced_error
-from lossproof.judging.fused.entries import compare_entry, is_masked_or_finite, rounded_up
+from lossproof.judging.fused.cross_entropy_rows import HARD, MEAN, NONE
+from lossproof.judging.fused.entries import compare_entry, rounded_up
 from lossproof.judging.fused.machine_code import BOOL, F8, I8
 from lossproof.judging.fused.model_table import MODEL
+from lossproof.judging.fused.reductions import judge_reduced
+from lossproof.judging.fused.special_rows import clause_of, row_kind
+from lossproof.truth.expected import NAN
+from lossproof.truth.row_quantities import MASKED, ONE_POS
 
 
 @loop(
@@ -31,6 +36,7 @@ from lossproof.judging.fused.model_table import MODEL
     (F8, 3),
     (F8, 4),
     (BOOL, 2),
+    (I8, 1),
     (F8, 2),
     (F8, 5),
     (BOOL, 2),
@@ -53,6 +59,7 @@ def judge_nll_rows(
     values: Any,
     vjps: Any,
     asked: Any,
+    declared: Any,
     block: Any,
     summary: Any,
     regular: Any,
@@ -64,21 +71,40 @@ def judge_nll_rows(
     b_all, n_all, k = x.shape
     targets, models = asked.shape
     with_value, with_vjp = values.shape[0] > 0, cot.shape[0] > 0 and vjps.shape[0] > 0
-    T_rows = block[5, :models]
+    T_rows, none_confident = block[5, :models], block[6, :models]
+    none_confident[:] = 0.0
     for b in range(b_all):
         T_rows[:] = 0.0
         S_rows, losses, total, total_low, W, W_low = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        # What is no number of the rows' losses, and what is accepted in place of their sum.
+        special_total, accept_total, clause_total = 0.0, 0, 0
         for n in range(n_all):
             W, W_low = dd.add(W, W_low, counted[b, n], 0.0)
         for n in range(n_all):
             is_kept, label = kept[b, n], y[b, n]
-            # What is beside the label is no matter in a kept row, and the label none in another.
-            if not (math.isfinite(x[b, n, label]) if is_kept else is_masked_or_finite(x[b, n])):
-                regular[:, b] = False
-                break
-            w_y = 0.0 if not is_kept else w[b, label] if weighted else 1.0
-            size = abs(w_y)
-            loss = -w_y * x[b, n, label] if is_kept else 0.0
+            if not is_kept:
+                kind = row_kind(x[b, n]) if with_vjp else MASKED
+                for t in range(targets):
+                    for m in range(models):
+                        if asked[t, m] and with_value and reduction == NONE:
+                            compare_absent_loss(summary[t, 0, b, m], n, values[t, b, n], False, fmt)
+                        if asked[t, m] and with_vjp:
+                            compare_ignored(summary[t, 1, b, m], n * k, vjps[t, b, n], kind, fmt)
+                continue
+            w_y = w[b, label] if weighted else 1.0
+            # What is beside the label is no matter.
+            picked, size, limit, kind, accept = x[b, n, label], abs(w_y), 0.0, MASKED, 0
+            if not math.isfinite(picked):
+                limit = -w_y * picked
+                if w_y == 0 and picked == picked:
+                    # Infinity times nothing may be NaN or nothing (clause 6), and is 0 beside +inf and NaN (clause 4).
+                    limit, accept = 0.0, NAN
+                    kind = ONE_POS if row_kind(x[b, n]) >= ONE_POS else MASKED
+                picked = 0.0
+            clause = clause_of(kind, accept)
+            special_total += limit
+            accept_total, clause_total = accept_total | accept, max(clause_total, clause)
+            loss = -w_y * picked
             S_rows += abs(loss)
             g = abs(row_scale[b, n])
             if not S_rows < fmt[4]:
@@ -88,8 +114,8 @@ def judge_nll_rows(
                 regular[1, b] = False
             result, result_low = loss, 0.0
             slope, slope_low = -row_scale[b, n] * w_y, 0.0
-            if twice and is_kept:
-                result, result_low = dd.multiply(-w_y, 0.0, x[b, n, label], 0.0)
+            if twice:
+                result, result_low = dd.multiply(-w_y, 0.0, picked, 0.0)
                 if with_vjp:
                     slope, slope_low = cot[b, n if reduction == NONE else 0], 0.0
                     if reduction == MEAN:
@@ -101,14 +127,12 @@ def judge_nll_rows(
             row_radius, radius = 0.0, 0.0
             for m in range(models - 1):
                 M = table[m]
-                T_row, bound = 0.0, 0.0
-                if is_kept:
-                    u = M.u_o if M.sixteen else M.u_s
-                    # (A10): a log-probability may be flushed before the weight scales it.
-                    T_row = u * abs(loss) + M.tau * (1 + size) if weighted else M.tau
-                    # (A5): the reciprocal of the denominator multiplies.
-                    r = (rho[m, b] / (1 - rho[m, b]) + 4 * M.u_s if reduction == MEAN else 0.0) + M.unscaled
-                    bound = g * size * r + M.tau * (1 + g + size)
+                u = M.u_o if M.sixteen else M.u_s
+                # (A10): a log-probability may be flushed before the weight scales it.
+                T_row = u * abs(loss) + M.tau * (1 + size) if weighted else M.tau
+                # (A5): the reciprocal of the denominator multiplies.
+                r = (rho[m, b] / (1 - rho[m, b]) + 4 * M.u_s if reduction == MEAN else 0.0) + M.unscaled
+                bound = g * size * r + M.tau * (1 + g + size)
                 T_rows[m] += T_row
                 T_row, bound = rounded_up(M, T_row), rounded_up(M, bound)
                 if m == 0:
@@ -118,9 +142,8 @@ def judge_nll_rows(
                     if not asked[t, m]:
                         continue
                     if reduction == NONE and with_value:
-                        compare_entry(
-                            summary[t, 0, b, m], n, values[t, b, n], result, result_low, row_radius, T_row, fmt
-                        )
+                        s, got = summary[t, 0, b, m], values[t, b, n]
+                        compare_loss(s, n, got, limit, kind, result, result_low, row_radius, T_row, fmt, accept, clause)
                     if not with_vjp:
                         continue
                     # The loss does not depend on the other entries (specification, section 3).
@@ -132,17 +155,10 @@ def judge_nll_rows(
                             compare_entry(summary[t, 1, b, m], n * k + j, got, 0.0, 0.0, 0.0, 0.0, fmt)
         if reduction == NONE or not with_value or not regular[0, b]:
             continue
-        if not twice:
-            total = losses / denominator[b] if reduction == MEAN else losses
-        elif reduction == MEAN:
+        if twice and reduction == MEAN:
             total, total_low = dd.divide_scalars(total, total_low, W, W_low)
-        total_radius = 0.0
-        for m in range(models - 1):
-            M = table[m]
-            T = rounded_up(M, reduced_error(M, reduction, M.h_n, T_rows[m], S_rows, losses, denominator[b], rho[m, b]))
-            if m == 0:
-                total_radius = T
-                continue
-            for t in range(targets):
-                if asked[t, m]:
-                    compare_entry(summary[t, 0, b, m], 0, values[t, b, 0], total, total_low, total_radius, T, fmt)
+        elif not twice:
+            total = losses / denominator[b] if reduction == MEAN else losses
+        of_rows = T_rows, S_rows, losses, 0.0, none_confident, none_confident, denominator[b], rho
+        whole = total, total_low, special_total, accept_total, clause_total
+        judge_reduced(HARD, reduction, table, b, asked, declared, values, *whole, *of_rows, summary, fmt)

@@ -19,27 +19,45 @@ from lossproof.core.profiles import STRICTNESS, Declared
 from lossproof.judging.fused.entries import (
     ACCURATE,
     ALLOWED,
-    APART,
+    FIRST_FORMULA,
     GRADED,
+    LIMIT,
     LOW,
     MID,
     OK,
     RAD,
+    SECOND_FORMULA,
     SHARE,
+    SHOWN_3,
+    SHOWN_4,
+    SHOWN_6,
+    SHOWN_7,
+    SHOWN_11,
     ULP,
     UNDECIDED,
     WORST,
 )
 from lossproof.judging.fused.regular_calls import OUTPUTS, Summaries, is_for_the_pass, judge_regular
 from lossproof.judging.messages import message, own_index
-from lossproof.judging.observe import GRADED_TERMS
+from lossproof.judging.observe import GRADED_TERMS, without_excuses
 from lossproof.judging.row_blocks import LARGE
+from lossproof.truth.expected import NAN, NINF, PINF, ZERO
 from lossproof.truth.oracle.enclosure import outward
 
 Key = tuple[int, str]
 # Bytes of answers that are judged in one pass: of large calls that is fewer targets at once, for each of which the rest
 # is computed again.
 _MOST_TOGETHER = 1 << 24
+# Clauses and what answers show of them, in the words of ``judge.conventions``.
+_FORMULAS = {FIRST_FORMULA: "Q p - w q'", SECOND_FORMULA: "p - w q'"}
+_OUTCOMES = {NAN: "nan", PINF: "inf", NINF: "-inf", ZERO: "zero", LIMIT: "limit"}
+_SHOWN = {
+    "3": (SHOWN_3, _FORMULAS),
+    "4": (SHOWN_4, _OUTCOMES),
+    "6": (SHOWN_6, _OUTCOMES),
+    "7": (SHOWN_7, _OUTCOMES),
+    "11": (SHOWN_11, _OUTCOMES),
+}
 
 
 @dataclass(frozen=True)
@@ -56,8 +74,8 @@ class Answers:
 def observe_regular(calls: Sequence[Call], several: Sequence[Answers]) -> list[dict[Key, Observation]]:
     """Observe, for each target, the open answers that pass; all of its targets share what is computed.
 
-    Those that do not pass (but for large calls), that a clause of section 4 speaks of, or that ask for more precision
-    are not among them. The targets have one ``mean``.
+    Those that do not pass (but for large calls), or that ask for more precision, are not among them. The targets have
+    one ``mean``.
     """
     found: list[dict[Key, Observation]] = [{} for _ in several]
     # Those that the pass does not judge take nothing from the others.
@@ -143,18 +161,18 @@ def _observed(
     declared = by_model[f.places[a.declared.profile]].tolist()
     random = f.random if call.random_order else None
     p, worst = call.problem, int(declared[WORST])
-    if declared[APART]:
-        # Which of two accepted results it is, is a convention that arrays look for.
-        return None
+    shown = _shown(declared)
     at = (worst,) if got.ndim == 1 else divmod(worst, got.shape[1])
-    verdict = "pass" if random is None or by_model[random, OK] else "suspect"
+    verdict = "convention" if shown else "pass"
+    if random is not None and not by_model[random, OK]:
+        verdict = "suspect"
     if not declared[OK]:
         # An entry beyond the first of two accepted results may be at the bound of the second.
         is_open = declared[UNDECIDED] and p.has_probability_target
         verdict = "fail" if not is_open and _is_beyond(float(got[at]), declared) else ""
     elif declared[UNDECIDED]:
         verdict = ""
-    if not verdict or (verdict != "pass" and p.x.size <= LARGE):
+    if not verdict or (verdict not in ("pass", "convention") and p.x.size <= LARGE):
         return None
     axis = p.axis % p.x.ndim
     o = Observation(
@@ -168,7 +186,7 @@ def _observed(
         got=float(got[at]),
         exact=outward(declared[MID], declared[LOW], declared[RAD]),
         allowed=declared[ALLOWED],
-        conventions={TAIL: RELATIVE if declared[ACCURATE] else ABSOLUTE} if declared[GRADED] else {},
+        conventions=shown | ({TAIL: RELATIVE if declared[ACCURATE] else ABSOLUTE} if declared[GRADED] else {}),
         profile=a.declared.profile,
         met=next((s for s in STRICTNESS if s in f.places and by_model[f.places[s], OK]), ""),
         bits=bits_digest(got),
@@ -178,9 +196,19 @@ def _observed(
         classes=p.x.shape[axis],
         reduction=p.reduction if p.is_loss else "",
     )
-    if verdict == "pass":
+    if verdict in ("pass", "convention"):
         return o
     return replace(o, message=message(call.with_problem(solved_by(p, a.declared.mean)), o), call=call)
+
+
+def _shown(summary: Sequence[float]) -> dict[str, str]:
+    """The behaviours that an output shows, by clause, as ``judge.conventions`` has them."""
+    found = {}
+    for clause, (field, names) in _SHOWN.items():
+        bits = int(summary[field])
+        if bits:
+            found[clause] = "|".join(sorted(name for bit, name in names.items() if bits & bit))
+    return without_excuses(found)
 
 
 def _is_beyond(got: float, summary: Sequence[float]) -> bool:

@@ -192,6 +192,7 @@ def _losses(batch: Batch, question: _Question, answers: Mapping[str, F64], found
             *later,
             vjps,
             question.asked,
+            question.declared,
             np.empty(BLOCK_SHAPE),
             found,
             regular,

@@ -18,29 +18,33 @@ from lossproof.truth.tail import CONFIDENT
 
 _TOP = float(np.finfo(np.float64).max)
 # Fields of a row's scalars; those of double-double have two parts.
-LOG_S, SPREAD, GROWTH, FIRST, _LARGEST, OTHERS = range(6)
-_S_TWICE, _LOG_S_TWICE = 6, 8
+LOG_S, SPREAD, GROWTH, FIRST, _LARGEST, OTHERS, FLOOR = range(7)
+_S_TWICE, _LOG_S_TWICE = 7, 9
 
 
 @compiled
-def scan_row(x: Any, d: Any, p: Any, row: Any) -> None:
-    """Find what a row of logits that are finite or -inf has as a whole: the log of its normaliser, the largest
-    magnitude of d and log p, how often the running maximum grows, the place of the first largest logit, that logit, and
-    the sum of the exponentials of all others.
+def scan_row(x: Any, floor: float, d: Any, p: Any, row: Any) -> None:
+    """Find what a row has as a whole: the log of its normaliser, the largest magnitude of d and log p, how often the
+    running maximum grows, the place of the first largest logit, that logit, and the sum of the exponentials of all
+    others.
 
-    ``d`` and ``p`` are worked in, a window of classes at a time: what ``scan_window`` takes is left there of the last.
+    Classes at or below ``floor`` are absent. In a row with +inf those are all others: it is the limit in which infinite
+    logits are equal, as large as a number can be. ``d`` and ``p`` are worked in, a window of classes at a time: what
+    ``scan_window`` takes is left there of the last.
     """
     k, width, first, growth, smallest = x.shape[0], d.shape[0], 0, 0, np.inf
     for j in range(k):
         if x[j] > x[first]:
             first = j
             growth += 1
-        if -np.inf < x[j] < smallest:
+        if floor < x[j] < smallest:
             smallest = x[j]
-    largest, others = x[first], 0.0
+    if floor > -np.inf:
+        growth = min(growth, 1)
+    largest, others, smallest = min(x[first], _TOP), 0.0, min(smallest, _TOP)
     for start in range(0, k, width):
         part = x[start : start + width]
-        _exponentials(part, largest, d, p)
+        _exponentials(part, floor, largest, d, p)
         for j in range(part.shape[0]):
             if start + j != first:
                 others += p[j]
@@ -48,29 +52,30 @@ def scan_row(x: Any, d: Any, p: Any, row: Any) -> None:
     # Both grow with the distance from the largest logit.
     farthest = max(smallest - largest, -_TOP)
     row[LOG_S], row[SPREAD] = log_s, max(-farthest, abs(max(farthest - log_s, -_TOP)))
-    row[GROWTH], row[FIRST], row[_LARGEST], row[OTHERS] = growth, first, largest, others
+    row[GROWTH], row[FIRST], row[_LARGEST], row[OTHERS], row[FLOOR] = growth, first, largest, others, floor
 
 
 @compiled
-def _exponentials(x: Any, largest: float, d: Any, p: Any) -> None:
+def _exponentials(x: Any, floor: float, largest: float, d: Any, p: Any) -> None:
     for j in range(x.shape[0]):
-        absent = x[j] == -np.inf
-        d[j] = 0.0 if absent else max(x[j] - largest, -_TOP)
+        absent = x[j] <= floor
+        d[j] = 0.0 if absent else max(min(x[j], _TOP) - largest, -_TOP)
         p[j] = 0.0 if absent else math.exp(d[j])
 
 
 @compiled
 def scan_window(x: Any, several: bool, row: Any, d: Any, p: Any, log_p: Any) -> None:
-    """Fill in d, p and log p of a window of a row, all of them 0 where the logit is -inf; of one of ``several`` the
+    """Fill in d, p and log p of a window of a row, all of them 0 where a class is absent; of one of ``several`` the
     exponentials are computed anew."""
+    floor = row[FLOOR]
     if several:
-        _exponentials(x, row[_LARGEST], d, p)
+        _exponentials(x, floor, row[_LARGEST], d, p)
     log_s, s = row[LOG_S], 1.0 + row[OTHERS]
     for j in range(x.shape[0]):
         # Where the others are nothing, most of p may be no normal numbers, whose quotients take long.
         if s != 1.0:
             p[j] /= s
-        log_p[j] = 0.0 if x[j] == -np.inf else max(d[j] - log_s, -_TOP)
+        log_p[j] = 0.0 if x[j] <= floor else max(d[j] - log_s, -_TOP)
 
 
 @compiled
@@ -79,25 +84,27 @@ def scan_row_twice(x: Any, p: Any, p_low: Any, log_p: Any, log_p_low: Any, block
 
     ``block`` is what ``exp_row`` works in.
     """
-    width, first, rest, rest_low = p.shape[0], int(row[FIRST]), 0.0, 0.0
+    width, first, floor, rest, rest_low = p.shape[0], int(row[FIRST]), row[FLOOR], 0.0, 0.0
     for start in range(0, x.shape[0], width):
         part = x[start : start + width]
-        _exponentials_twice(part, row[_LARGEST], p, p_low, log_p, log_p_low, block)
+        _exponentials_twice(part, floor, row[_LARGEST], p, p_low, log_p, log_p_low, block)
         for j in range(part.shape[0]):
-            if part[j] != -np.inf and start + j != first:
+            if part[j] > floor and start + j != first:
                 rest, rest_low = dd.add(rest, rest_low, p[j], p_low[j])
     row[_S_TWICE], row[_S_TWICE + 1] = dd.add(1.0, 0.0, rest, rest_low)
     row[_LOG_S_TWICE], row[_LOG_S_TWICE + 1] = dd.log1p_scalar(rest, rest_low)
 
 
 @compiled
-def _exponentials_twice(x: Any, largest: float, p: Any, p_low: Any, d: Any, d_low: Any, block: Any) -> None:
+def _exponentials_twice(
+    x: Any, floor: float, largest: float, p: Any, p_low: Any, d: Any, d_low: Any, block: Any
+) -> None:
     size = x.shape[0]
     for j in range(size):
-        d[j], d_low[j] = (0.0, 0.0) if x[j] == -np.inf else dd.two_sum(x[j], -largest)
+        d[j], d_low[j] = (0.0, 0.0) if x[j] <= floor else dd.two_sum(min(x[j], _TOP), -largest)
     exp_row(d[:size], d_low[:size], p, p_low, block)
     for j in range(size):
-        if x[j] == -np.inf:
+        if x[j] <= floor:
             p[j], p_low[j] = 0.0, 0.0
 
 
@@ -105,15 +112,16 @@ def _exponentials_twice(x: Any, largest: float, p: Any, p_low: Any, d: Any, d_lo
 def scan_window_twice(
     x: Any, several: bool, row: Any, p: Any, p_low: Any, log_p: Any, log_p_low: Any, block: Any
 ) -> None:
-    """p and log p of a window of a row in double-double, as ``truth.oracle.formulas`` has them; 0 where the logit is
-    -inf."""
+    """p and log p of a window of a row in double-double, as ``truth.oracle.formulas`` has them; 0 where a class is
+    absent."""
+    floor = row[FLOOR]
     if several:
-        _exponentials_twice(x, row[_LARGEST], p, p_low, log_p, log_p_low, block)
+        _exponentials_twice(x, floor, row[_LARGEST], p, p_low, log_p, log_p_low, block)
     s, s_low, log_s, log_s_low = row[_S_TWICE], row[_S_TWICE + 1], row[_LOG_S_TWICE], row[_LOG_S_TWICE + 1]
     for j in range(x.shape[0]):
         p[j], p_low[j] = dd.divide_scalars(p[j], p_low[j], s, s_low)
     for j in range(x.shape[0]):
-        if x[j] != -np.inf:
+        if x[j] > floor:
             log_p[j], log_p_low[j] = dd.add(log_p[j], log_p_low[j], -log_s, -log_s_low)
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from lossproof.judging.fused.comparisons import compare_gradients, compare_probabilities, compare_undefined
 from lossproof.judging.fused.compiler import loop
 from lossproof.judging.fused.entries import (
     compare_entry,
     compare_infinite,
     grade,
-    is_masked_or_finite,
     rounded_up,
 )
 from lossproof.judging.fused.machine_code import BOOL, F8, I8
@@ -49,6 +49,8 @@ from lossproof.judging.fused.softmax_rows import (
     softmax_vjp_bound,
     softmax_vjp_twice,
 )
+from lossproof.judging.fused.special_rows import floor_of, is_undefined, row_kind
+from lossproof.truth.row_quantities import MASKED
 
 
 @loop(
@@ -97,7 +99,7 @@ def judge_softmax_rows(
                  through several times, a window of so many classes after the other, and the sums go on from one to the
                  next
     ``summary``  (T, 2, B, M, SUMMARY_FIELDS)
-    ``regular``  (2, B) of which problems the value, and the VJP, is without any clause of section 4
+    ``regular``  (2, B) of which problems the value, and the VJP, is judged here
     """
     b_all, n_all, k = x.shape
     targets, models = asked.shape
@@ -114,20 +116,24 @@ def judge_softmax_rows(
     for b in range(b_all):
         for n in range(n_all):
             x_n = x[b, n]
-            if not is_masked_or_finite(x_n):
-                regular[:, b] = False
-                break
-            v_n = v[b, n] if with_vjp else x_n
-            scan_row(x_n, d, p, row)
+            kind = row_kind(x_n)
+            if is_undefined(kind):
+                for t in range(targets):
+                    for m in range(models):
+                        if asked[t, m] and with_value:
+                            compare_undefined(summary[t, 0, b, m], n * k, values[t, b, n])
+                        if asked[t, m] and with_vjp:
+                            compare_undefined(summary[t, 1, b, m], n * k, vjps[t, b, n])
+                continue
+            floor, v_n = floor_of(kind), v[b, n] if with_vjp else x_n
+            scan_row(x_n, floor, d, p, row)
             total, sizes, some, inner = 0.0, 0.0, 0.0, 0.0
             if with_vjp:
                 total, sizes, some = add_entries(v_n, total, sizes, some)
-            if row[SPREAD] >= fmt[3]:
-                regular[:, b] = False
-                break
-            if sizes * (1.0 if log else 2.0) >= fmt[4]:
-                regular[1, b] = False
-            some_confident = some_may_be_confident(table, row, False)
+            beyond = row[SPREAD] >= fmt[3]
+            vjp_beyond = beyond or sizes * (1.0 if log else 2.0) >= fmt[4]
+            # Only rows of finite logits and -inf are graded.
+            some_confident = kind == MASKED and some_may_be_confident(table, row, False)
             A_s[:], fading[:], farthest[:] = 0.0, 0.0, 0.0
             for start in range(0, k, width):
                 part = x_n[start : start + width]
@@ -142,7 +148,8 @@ def judge_softmax_rows(
             some_confident = False
             for m in range(models - 1):
                 A_s[m] = normaliser_error(table[m], row, A_s[m], fading[m])
-                if m > 0:
+                rho[m] = 0.0
+                if m > 0 and kind == MASKED:
                     rho[m] = confidence(table[m], table[models - 1], farthest[m], farthest[models - 1], row, False)
                     some_confident = some_confident or rho[m] > 0
             if twice:
@@ -211,7 +218,12 @@ def judge_softmax_rows(
                         if not asked[t, m]:
                             continue
                         s, graded = summary[t, 0, b, m], rho[m] > 0 and declared[t] == m
-                        for j in range(count if with_value else 0):
+                        is_special = kind != MASKED or beyond
+                        if with_value and is_special:
+                            got_value = values[t, b, n, start : start + count]
+                            expected = result, result_low, radius, errors, fmt
+                            compare_probabilities(log, M, s, at, got_value, part, kind, floor, beyond, *expected)
+                        for j in range(count if with_value and not is_special else 0):
                             got = values[t, b, n, start + j]
                             if part[j] == -np.inf:
                                 if log:
@@ -225,8 +237,12 @@ def judge_softmax_rows(
                                 grade(s, M, got, log_p[j], abs(log_p[j]) * rho[m], allowed)
                         if not with_vjp:
                             continue
-                        s = summary[t, 1, b, m]
-                        for j in range(count):
+                        s, is_special = summary[t, 1, b, m], kind != MASKED or vjp_beyond
+                        if is_special:
+                            got_vjp = vjps[t, b, n, start : start + count]
+                            first_only = vjp, vjp_low, False, vjp, vjp_low, vjp_radius, bound, fmt
+                            compare_gradients(not log, M, s, at, got_vjp, part, kind, floor, vjp_beyond, *first_only)
+                        for j in range(0 if is_special else count):
                             got = vjps[t, b, n, start + j]
                             if not log and part[j] == -np.inf:
                                 compare_entry(s, at + j, got, 0.0, 0.0, 0.0, 0.0, fmt)

@@ -133,8 +133,9 @@ def _of_sum(rows: Rows, a: F64, *, large: bool) -> F64:
 def rescalings(batch: Batch, rows: Rows) -> F64:
     """Count how often the running maximum grows in class order (B, N, 1): an upper bound for any block size in that
     order (section 3)."""
-    d = np.where(rows.absent, -np.inf, rows.shifted)
-    running = np.maximum.accumulate(d, axis=-1)
+    # Logits of which one is huge are apart, and their differences from it may be rounded to one number.
+    x = batch.x if batch.low is None else rows.shifted
+    running = np.maximum.accumulate(np.where(rows.absent, -np.inf, x), axis=-1)
     return np.sum(running[..., 1:] > running[..., :-1], axis=-1, keepdims=True).astype(np.float64)
 
 

@@ -149,14 +149,18 @@ def test_a_loop_is_linked_without_its_compiler_where_its_machine_code_is_kept(
 
 
 @pytest.mark.skipif(bool(compiler.missing()), reason=compiler.missing() or "-")
+def _with_another_byte(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         lambda content: b"",
         pytest.param(lambda content: content[:-1], marks=nightly),
-        lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:],
+        lambda content: _with_another_byte(content, 40),
         # It is an object as before: nothing but the checksum says that it is another one.
-        lambda content: content[: len(content) // 3] + b"?" + content[len(content) // 3 + 1 :],
+        lambda content: _with_another_byte(content, len(content) // 3),
         # What it says of itself is right, but it is no machine code.
         lambda content: hashlib.sha256(b"f\nno code").digest() + b"f\nno code",
     ],

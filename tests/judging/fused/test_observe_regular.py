@@ -56,7 +56,8 @@ def differ(one: Observation, other: Observation) -> list[str]:
     found = []
     for name in ("id", "output", "target", "verdict", "got", "message", "conventions", "profile", "met", "bits"):
         a, b = getattr(one, name), getattr(other, name)
-        if a != b and one.index == other.index:
+        # NaN is itself here.
+        if repr(a) != repr(b) and one.index == other.index:
             found.append(name)
     for name in ("rows", "classes", "reduction", "seconds", "note", "call"):
         if getattr(one, name) != getattr(other, name):
@@ -84,12 +85,12 @@ def test_observations_are_the_same_with_and_without(off: float) -> None:
 
 
 def test_what_does_not_pass_stays_open() -> None:
-    """A wrong answer, and one that a clause speaks of, are none of the pass's."""
+    """A wrong answer is none of the pass's."""
     calls = [c for g in sample() for c in g][: at_least(200, to=8)]
     for call in calls:
         found = compiled([call], [answer(call, off=0.5)], Declared("N"))
         said = observe([call], truth([call.problem]), [answer(call, off=0.5)], "numpy", Declared("N"))
-        failing = {o.output for o in said if o.verdict != "pass"}
+        failing = {o.output for o in said if o.verdict not in ("pass", "convention")}
         assert not failing & {name for _, name in found}, call.id
 
 
