@@ -40,6 +40,8 @@ _SCALARS = (
     "softcap",
     "logit_scale",
 )
+# Numbers of an array that are hashed at once.
+_PIECE = 1 << 18
 _DEFAULTS = {
     "wrt_target": False,
     "layout": "contiguous",
@@ -143,7 +145,8 @@ class Call:
         for name, a in zip(ARRAYS, _array_values(p), strict=True):
             if a is not None:
                 h.update(f"{name}{(a.dtype.kind, a.shape)}".encode())
-                h.update(_content(a))
+                for piece in _pieces(a):
+                    h.update(_content(piece))
             elif name not in _LATER:
                 h.update(name.encode())
         return h.hexdigest()
@@ -189,6 +192,13 @@ def _scalars_in_bytes(*values: Any) -> bytes:
     scalars = _given(values)
     extras = {k: scalars.pop(k) for k in _DEFAULTS if k in scalars}
     return json.dumps([*scalars.values(), *([extras] if extras else [])]).encode()
+
+
+def _pieces(a: NDArray[Any]) -> Iterable[NDArray[Any]]:
+    """The numbers of an array in their order, some at a time: it may be as large as memory allows once."""
+    if a.size <= _PIECE:
+        return (a,)
+    return np.nditer(a, flags=["external_loop", "buffered"], order="C", buffersize=_PIECE)
 
 
 def _content(a: NDArray[Any]) -> memoryview:

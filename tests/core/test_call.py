@@ -124,6 +124,25 @@ def test_ids_do_not_see_what_is_not_content() -> None:
     assert Call(BASE, "f", "elsewhere", True).id == one.id
 
 
+@pytest.mark.parametrize("size", [1, 5, 7, 100])
+def test_ids_are_the_same_piece_by_piece(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of arrays of every layout, with NaN of any payload in any piece."""
+    random = np.random.default_rng(3)
+    x = random.normal(size=(7, 5))
+    x[random.random(x.shape) < 0.2] = -np.nan
+    wide = np.zeros((14, 10))
+    wide[::2, 1::2] = x
+    target = random.integers(0, 5, 7)
+    expected = Call(replace(BASE, x=x, target=target), "f").digest
+    monkeypatch.setattr("lossproof.core.call._PIECE", size)
+    for laid in (x, np.asfortranarray(x), wide[::2, 1::2], x.astype(">f8")):
+        one = replace(BASE, x=laid, target=np.repeat(target, 2)[::2])
+        assert Call(one, "f").digest == expected
+    other = x.copy()
+    other[-1, -1] += 1
+    assert Call(replace(BASE, x=other, target=target), "f").digest != expected
+
+
 def test_detail_names_only_what_differs() -> None:
     p = Problem("cross_entropy", "float32", np.zeros((2, 3)), np.zeros(2, np.int64))
     assert detail(p) == "n2-k3-mean"

@@ -59,11 +59,10 @@ def drawn(random: np.random.Generator, op: str, dtype: str) -> Call:
     if random.random() < 0.5:
         weight = random.choice([0.0, 0.0, 1.0, 0.5, -1.0], k)
     eps = float(random.choice([0.0, 0.25])) if op == "cross_entropy" else 0.0
-    ignore = None
+    ignore = -100
     if op == "cross_entropy" and random.random() < 0.5:
         target = random.choice([0.0, 0.0, 0.25, 0.5, 1.0], (n, k))
     else:
-        ignore = -100
         target = np.where(random.random(n) < 0.3, ignore, random.integers(0, k, n))
     shape = (n,) if reduction == "none" else ()
     p = Problem(
@@ -75,7 +74,7 @@ def drawn(random: np.random.Generator, op: str, dtype: str) -> Call:
         weight=weight,
         label_smoothing=eps,
         cotangent=cotangent(shape),
-        **({} if ignore is None else {"ignore_index": ignore}),
+        ignore_index=None if target.ndim == 2 else ignore,
     )
     return Call(p, "odd")
 
