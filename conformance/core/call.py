@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from operator import attrgetter
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,7 +198,7 @@ def _pieces(a: NDArray[Any]) -> Iterable[NDArray[Any]]:
     """The numbers of an array in their order, some at a time: it may be as large as memory allows once."""
     if a.size <= _PIECE:
         return (a,)
-    return np.nditer(a, flags=["external_loop", "buffered"], order="C", buffersize=_PIECE)
+    return cast(Iterable[NDArray[Any]], np.nditer(a, flags=["external_loop", "buffered"], order="C", buffersize=_PIECE))
 
 
 def _content(a: NDArray[Any]) -> memoryview:

@@ -18,6 +18,7 @@ from lossproof.core.batch import stack
 from lossproof.core.formats import F64, FORMATS, Format
 from lossproof.truth.bounds.allowed import Allowed, allow
 from lossproof.truth.bounds.error_model import DIV_ULP, EXP_ULP, LOG_ULP, Model, hard_sum, random_sum
+from lossproof.truth.bounds.softmax import rescalings
 from lossproof.truth.row_quantities import analyse
 from lossproof.truth.truth import Truth, truth
 from tests.support.thinned import WHOLE, thinned
@@ -685,6 +686,14 @@ def test_online_softmax_passes_with_its_declared_rescalings(block: int) -> None:
         p = Problem("softmax", "float32", x.astype(np.float64))
         worst = max(worst, share(p, "W", "value", np.exp(x - m) / s, online=True))
     assert worst <= 1
+
+
+def test_rescalings_are_those_of_logits_that_a_huge_one_makes_equal() -> None:
+    """The differences from the largest are one number in float64, and a kernel that goes from left to right rescales
+    at each of the logits."""
+    x = np.array([[-3.0, -np.inf, 2.0, 0.0, 2.0, 2.0**120], [0.0, 1.0, 1.0, -np.inf, 2.0, 1.0]])
+    batch = stack([Problem("softmax", "float32", x)])
+    assert rescalings(batch, analyse(batch)).ravel().tolist() == [2, 2]
 
 
 def test_the_hard_bound_is_nearly_attained_and_is_not_statistical() -> None:

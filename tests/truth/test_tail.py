@@ -112,6 +112,18 @@ def test_reduced_losses_are_graded(reduction: str) -> None:
     assert grades(p, accurate=False) == {"value": "absolute", "vjp": "absolute"}
 
 
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_an_ignored_row_is_no_matter_to_what_is_reduced(reduction: str) -> None:
+    """It is not confident, and one that is kept and is not takes the grade away."""
+    p = replace(far_ahead("cross_entropy", "float32"), reduction=reduction, cotangent=np.array(1.0))
+    assert isinstance(p.target, np.ndarray)
+    more = np.vstack([p.x, [[0.5, 0.25, 0.0]]])
+    ignored, kept = (replace(p, x=more, target=np.append(p.target, label), ignore_index=-100) for label in (-100, 0))
+    assert grades(ignored, accurate=True)["value"] == "relative"
+    assert grades(ignored, accurate=False)["value"] == "absolute"
+    assert "value" not in grades(kept, accurate=True)
+
+
 def test_results_that_are_not_small_have_no_grade() -> None:
     x = np.array([[1.0, 0.5, -1.0]])
     for op in ("softmax", "log_softmax"):

@@ -1,4 +1,7 @@
-"""Regular calls: those that meet no clause of section 4 of the specification, judged in one pass."""
+"""Regular calls, judged in one pass: those of the four operations that ask for nothing but the value and the VJP.
+
+Not among them are what has no rows or one class, means without a weight (clauses 8 and 10 of the specification), and
+sums that may overflow."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from lossproof.core.formats import F64, FORMATS
 from lossproof.core.observation import Observation
 from lossproof.core.profiles import Declared, default_profile
 from lossproof.judging.fused import compiler
+from lossproof.judging.fused import observe_regular as module
 from lossproof.judging.fused.observe_regular import Answers, observe_regular
 from lossproof.judging.observe import observe
 from lossproof.truth.truth import truth
@@ -93,3 +94,24 @@ def test_what_is_neither_stays_open(dtype: str) -> None:
     (found,) = observe_regular([one], [Answers("numpy", declared, [right], {(0, "vjp")})])
     assert found[0, "vjp"].verdict == "pass"
     assert p.has_probability_target
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_what_is_at_the_bound_of_the_second_is_left_to_arrays(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a large call, of which the pass says what fails: by the first gradient it would."""
+    monkeypatch.setattr(module, "LARGE", 0)
+    one = call(dtype, 1.5, eps=0.0, reduction="sum")
+    exact, declared = truth([one.problem]), Declared(default_profile(dtype))
+    expected, allowed = exact.expected["vjp"], exact.allowed(declared.profile).outputs["vjp"][0]
+    # sanity check: it has two
+    assert expected.other is not None
+    second = expected.other.mid[0]
+    at = np.unravel_index(np.argmax(np.abs(second - expected.exact.mid[0]) / allowed), second.shape)
+    for factor, judged in ((0.5, True), (1.0, False), (2.0, True)):
+        got = second.copy()
+        got[at] += factor * allowed[at] * (1 if second[at] > expected.exact.mid[0][at] else -1)
+        outcome = Outcome({"vjp": Tensor(got, dtype)})
+        (found,) = observe_regular([one], [Answers("numpy", declared, [outcome], {(0, "vjp")})])
+        assert bool(found) == judged
+        (said,) = observe([one], exact, [outcome], "numpy", declared, outputs={"vjp"})
+        assert not judged or found[0, "vjp"].verdict == said.verdict
