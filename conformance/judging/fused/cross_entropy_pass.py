@@ -175,8 +175,7 @@ def judge_cross_entropy_rows(
             scan_row(x_n, floor, d, p, row)
             sums[:], A_s[:], fading[:], normal[:] = 0.0, 0.0, 0.0, 0.0
             met, row_size, first, used_spread = 0, 0.0, int(row[FIRST]), 0.0
-            # Only rows of finite logits and -inf are graded.
-            some_confident = kind_n == MASKED and some_may_be_confident(table, row, reduction != NONE)
+            some_confident = some_may_be_confident(table, row, reduction != NONE)
             for start in range(0, k, width):
                 part = x_n[start : start + width]
                 count, label = part.shape[0], y_n - start
@@ -210,11 +209,7 @@ def judge_cross_entropy_rows(
                 A_s[m] = normaliser_error(table[m], row, A_s[m], fading[m])
                 if m == 0:
                     continue
-                rel[m] = 0.0
-                if kind_n == MASKED:
-                    rel[m] = confidence(
-                        table[m], table[models - 1], normal[m], normal[models - 1], row, reduction != NONE
-                    )
+                rel[m] = confidence(table[m], table[models - 1], normal[m], normal[models - 1], row, reduction != NONE)
                 farthest[m] = max(farthest[m], rel[m])
                 all_confident[m] = all_confident[m] if rel[m] > 0 else 0.0
                 some_confident = some_confident or (rel[m] > 0 and with_vjp)

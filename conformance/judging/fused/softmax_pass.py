@@ -132,8 +132,7 @@ def judge_softmax_rows(
                 total, sizes, some = add_entries(v_n, total, sizes, some)
             beyond = row[SPREAD] >= fmt[3]
             vjp_beyond = beyond or sizes * (1.0 if log else 2.0) >= fmt[4]
-            # Only rows of finite logits and -inf are graded.
-            some_confident = kind == MASKED and some_may_be_confident(table, row, False)
+            some_confident = some_may_be_confident(table, row, False)
             A_s[:], fading[:], farthest[:] = 0.0, 0.0, 0.0
             for start in range(0, k, width):
                 part = x_n[start : start + width]
@@ -148,8 +147,7 @@ def judge_softmax_rows(
             some_confident = False
             for m in range(models - 1):
                 A_s[m] = normaliser_error(table[m], row, A_s[m], fading[m])
-                rho[m] = 0.0
-                if m > 0 and kind == MASKED:
+                if m > 0:
                     rho[m] = confidence(table[m], table[models - 1], farthest[m], farthest[models - 1], row, False)
                     some_confident = some_confident or rho[m] > 0
             if twice:
