@@ -126,6 +126,26 @@ def test_the_pass_says_what_the_arrays_say(op: str, monkeypatch: pytest.MonkeyPa
     assert set(seen) >= {"pass", "convention", "fail", *CLAUSES[op]}
 
 
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize(
+    ("q", "shown"), [((1.0, 0.0, 0.0), {"6": "limit"}), ((1.0, 0.0, 1.0), {}), ((1.0, 0.0, -1.0), {})]
+)
+def test_a_loss_of_which_a_clause_speaks_has_no_grade(
+    q: tuple[float, ...], shown: dict[str, str], reduction: str
+) -> None:
+    """However small what its other classes have is: one that may be NaN, and one that is infinite."""
+    x = np.array([[40.0, 0.0, -np.inf]])
+    p = Problem("cross_entropy", "float32", x, np.array([q]), reduction=reduction)
+    exact = truth([p])
+    outcome = Outcome(
+        {"value": Tensor(exact.expected["value"].exact.mid[0].reshape(-1 if reduction == "none" else ()), "float32")}
+    )
+    (found,) = observe_regular([Call(p, "odd")], [Answers("numpy", Declared("W"), [outcome], {(0, "value")})])
+    (said,) = observe([Call(p, "odd")], exact, [outcome], "numpy", Declared("W"))
+    assert found[0, "value"].conventions == said.conventions
+    assert said.conventions == shown
+
+
 def disagreement(found: Observation, said: Observation) -> list[str]:
     # A message shows digits of the bound; entries that are equally wrong may rank in either order.
     return differ(replace(found, message=""), replace(said, message=""))
