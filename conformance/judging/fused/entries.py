@@ -21,7 +21,7 @@ GRADED, ACCURATE, WORST_ERROR, ULP_ERROR, SPACING = range(10, 15)
 SHOWN_3, SHOWN_4, SHOWN_6, SHOWN_7, SHOWN_11 = range(15, 20)
 SUMMARY_FIELDS = 20
 # Bits of what is shown beside ``truth.expected``'s NAN, PINF, NINF and ZERO, and of the two gradients.
-LIMIT, FIRST_FORMULA, SECOND_FORMULA = 16, 1, 2
+AT_LIMIT, FIRST_FORMULA, SECOND_FORMULA = 16, 1, 2
 # A summary of no entries: all of them are right.
 EMPTY = np.zeros(SUMMARY_FIELDS)
 EMPTY[[OK, ACCURATE]], EMPTY[[RANK, WORST_ERROR]] = 1.0, -1.0
@@ -216,7 +216,7 @@ def compare_special(
     if clause == 0:
         return
     if not missing and (not infinite or got == mid):
-        bit = ZERO if mid != mid else LIMIT
+        bit = ZERO if mid != mid else AT_LIMIT
     _note(summary, clause, bit)
 
 

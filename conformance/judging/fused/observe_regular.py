@@ -19,9 +19,9 @@ from lossproof.core.profiles import STRICTNESS, Declared
 from lossproof.judging.fused.entries import (
     ACCURATE,
     ALLOWED,
+    AT_LIMIT,
     FIRST_FORMULA,
     GRADED,
-    LIMIT,
     LOW,
     MID,
     OK,
@@ -50,7 +50,7 @@ Key = tuple[int, str]
 _MOST_TOGETHER = 1 << 24
 # Clauses and what answers show of them, in the words of ``judge.conventions``.
 _FORMULAS = {FIRST_FORMULA: "Q p - w q'", SECOND_FORMULA: "p - w q'"}
-_OUTCOMES = {NAN: "nan", PINF: "inf", NINF: "-inf", ZERO: "zero", LIMIT: "limit"}
+_OUTCOMES = {NAN: "nan", PINF: "inf", NINF: "-inf", ZERO: "zero", AT_LIMIT: "limit"}
 _SHOWN = {
     "3": (SHOWN_3, _FORMULAS),
     "4": (SHOWN_4, _OUTCOMES),

@@ -18,7 +18,7 @@ from lossproof.truth.tail import CONFIDENT
 
 _TOP = float(np.finfo(np.float64).max)
 # Fields of a row's scalars; those of double-double have two parts.
-LOG_S, SPREAD, GROWTH, FIRST, _LARGEST, OTHERS, FLOOR = range(7)
+LOG_S, SPREAD, GROWTH, FIRST, _LARGEST, OTHERS, ABSENT_TO = range(7)
 _S_TWICE, _LOG_S_TWICE = 7, 9
 
 
@@ -52,7 +52,7 @@ def scan_row(x: Any, floor: float, d: Any, p: Any, row: Any) -> None:
     # Both grow with the distance from the largest logit.
     farthest = max(smallest - largest, -_TOP)
     row[LOG_S], row[SPREAD] = log_s, max(-farthest, abs(max(farthest - log_s, -_TOP)))
-    row[GROWTH], row[FIRST], row[_LARGEST], row[OTHERS], row[FLOOR] = growth, first, largest, others, floor
+    row[GROWTH], row[FIRST], row[_LARGEST], row[OTHERS], row[ABSENT_TO] = growth, first, largest, others, floor
 
 
 @compiled
@@ -67,7 +67,7 @@ def _exponentials(x: Any, floor: float, largest: float, d: Any, p: Any) -> None:
 def scan_window(x: Any, several: bool, row: Any, d: Any, p: Any, log_p: Any) -> None:
     """Fill in d, p and log p of a window of a row, all of them 0 where a class is absent; of one of ``several`` the
     exponentials are computed anew."""
-    floor = row[FLOOR]
+    floor = row[ABSENT_TO]
     if several:
         _exponentials(x, floor, row[_LARGEST], d, p)
     log_s, s = row[LOG_S], 1.0 + row[OTHERS]
@@ -84,7 +84,7 @@ def scan_row_twice(x: Any, p: Any, p_low: Any, log_p: Any, log_p_low: Any, block
 
     ``block`` is what ``exp_row`` works in.
     """
-    width, first, floor, rest, rest_low = p.shape[0], int(row[FIRST]), row[FLOOR], 0.0, 0.0
+    width, first, floor, rest, rest_low = p.shape[0], int(row[FIRST]), row[ABSENT_TO], 0.0, 0.0
     for start in range(0, x.shape[0], width):
         part = x[start : start + width]
         _exponentials_twice(part, floor, row[_LARGEST], p, p_low, log_p, log_p_low, block)
@@ -114,7 +114,7 @@ def scan_window_twice(
 ) -> None:
     """p and log p of a window of a row in double-double, as ``truth.oracle.formulas`` has them; 0 where a class is
     absent."""
-    floor = row[FLOOR]
+    floor = row[ABSENT_TO]
     if several:
         _exponentials_twice(x, floor, row[_LARGEST], p, p_low, log_p, log_p_low, block)
     s, s_low, log_s, log_s_low = row[_S_TWICE], row[_S_TWICE + 1], row[_LOG_S_TWICE], row[_LOG_S_TWICE + 1]

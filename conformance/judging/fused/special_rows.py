@@ -54,7 +54,7 @@ def floor_of(kind: int) -> float:
 
 @compiled
 def accepted_in(kind: int, beyond: bool) -> int:
-    """What is accepted besides the limit in a row of this kind, of which something overflows if it is ``beyond``
+    """The outcomes accepted besides the limit in a row of a kind, in which something overflows if it is ``beyond``
     (clauses 4 and 7)."""
     return (NAN if is_dominated(kind) else 0) | (OVERFLOW if beyond else 0)
 
@@ -71,13 +71,13 @@ def clause_of(kind: int, accept: int) -> int:
 
 @compiled
 def part_of_absent(c: float) -> int:
-    """What the loss of a row meets in an absent class, whose coefficient is ``c`` (clauses 5 and 6)."""
+    """The bit for an absent class with the coefficient ``c`` (clauses 5 and 6)."""
     return _POSITIVE if c > 0 else _NEGATIVE if c < 0 else _NOTHING
 
 
 @compiled
 def part_of_infinite(size: int, x: Any, c: Any) -> int:
-    """What the loss of a row meets in a window of its classes where several logits are +inf (clause 4)."""
+    """The bit for a class of a window with a logit of +inf and a part in the loss, 0 without one (clause 4)."""
     for j in range(size):
         if x[j] == np.inf and c[j] != 0:
             return _UNDEFINED
@@ -103,6 +103,6 @@ def limit_of_loss(met: int) -> float:
 
 @compiled
 def accepted_of_loss(kind: int, met: int, beyond: bool) -> int:
-    """What is accepted besides the loss of a row (clauses 4, 6 and 7)."""
+    """The outcomes accepted besides the loss of a row (clauses 4, 6 and 7)."""
     also = is_dominated(kind) or met & _NOTHING
     return (NAN if also and not met & _UNDEFINED else 0) | (OVERFLOW if beyond else 0)
