@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -121,3 +122,19 @@ def test_mistakes_are_one_line(arguments: tuple[str, ...], message: str, run: tu
     assert result.exit_code == 2
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("clock", [[], "1", {"judge": "x"}])
+def test_damaged_times_are_one_line(clock: object, run: tuple[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    *lines, end = gzip.decompress(Path(run[0]).read_bytes()).decode().splitlines()
+    facts = json.loads(end)
+    # sanity check: it is the end of a run
+    assert facts["end"]["clock"]
+    facts["end"]["clock"] = clock
+    path.write_text("\n".join([*lines, json.dumps(facts)]) + "\n")
+    shown = lossproof("show", str(path))
+    assert shown.exit_code == 2
+    assert shown.stdout == ""
+    assert len(shown.stderr.splitlines()) == 1
+    assert "damaged" in shown.stderr

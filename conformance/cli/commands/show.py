@@ -16,6 +16,7 @@ from lossproof.records.filters import Filters
 from lossproof.records.record import Record, read_record, to_line
 from lossproof.records.recorded_targets import recorded_targets
 from lossproof.records.waivers import Book, shipped, verdict
+from lossproof.running.merge import told_ends
 from lossproof.running.summary import Summary
 from lossproof.running.timing import Clock
 from lossproof.views.terminal import console, print_run
@@ -59,11 +60,11 @@ def show_command(
         found = sum(summary.total.values())
         if not found:
             raise UsageError(f"none of the {total} observations in {path} matches")
+        clock = Clock()
+        told_ends([record], clock)
         out = console()
         for line in _about(record, complete=end is not None):
             out.print(escape(line))
-        clock = Clock()
-        clock.more((end or {}).get("clock", {}))
         print_run(out, summary, book, clock, complete=False, header=record.header)
         for line in _list(first, found) if listed else ():
             out.print(escape(line))
