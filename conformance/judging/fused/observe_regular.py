@@ -161,7 +161,7 @@ def _observed(
     declared = by_model[f.places[a.declared.profile]].tolist()
     random = f.random if call.random_order else None
     p, worst = call.problem, int(declared[WORST])
-    shown = _shown(declared)
+    shown = shown_by(declared)
     at = (worst,) if got.ndim == 1 else divmod(worst, got.shape[1])
     verdict = "convention" if shown else "pass"
     if random is not None and not by_model[random, OK]:
@@ -201,8 +201,8 @@ def _observed(
     return replace(o, message=message(call.with_problem(solved_by(p, a.declared.mean)), o), call=call)
 
 
-def _shown(summary: Sequence[float]) -> dict[str, str]:
-    """The behaviours that an output shows, by clause, as ``judge.conventions`` has them."""
+def shown_by(summary: Sequence[float]) -> dict[str, str]:
+    """The behaviours that an output shows, by clause, as ``judge.conventions`` has them, without needless excuses."""
     found = {}
     for clause, (field, names) in _SHOWN.items():
         bits = int(summary[field])

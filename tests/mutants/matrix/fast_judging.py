@@ -2,9 +2,8 @@
 nothing else.
 
 ``run`` writes messages, profiles met and JSON for each output, which takes longer than all judging. Here only what a
-kill needs is made, of all answers together: calls that meet no clause in one compiled pass, if there is a compiler, and
-the others against one truth. An undecided output goes the engine's own way. ``test_fast_judging.py`` holds the two
-paths equal.
+kill needs is made, of all answers together: regular calls in one compiled pass, if there is a compiler, and the others
+against one truth. An undecided output goes the engine's own way. ``test_fast_judging.py`` holds the two paths equal.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Answers to regular calls, those that meet no clause, in the compiled pass, if there is a compiler."""
+"""Answers to regular calls in the compiled pass, if there is a compiler."""
 
 from __future__ import annotations
 
@@ -30,9 +30,6 @@ def in_one_pass(calls: Sequence[Call], several: Sequence[Answered], places: Sequ
     """
     if missing() or not set(calls[0].outputs) <= set(_REGULAR):
         return {}
-    # NaN and +inf are matters of clauses.
-    finite = {i: bool((calls[i].problem.x < np.inf).all()) for i in {place.call for place in places}}
-    places = [place for place in places if finite[place.call]]
     if not places:
         return {}
     mean = several[places[0].who].declared
@@ -139,24 +136,34 @@ class _Pass:
     def said_between(self, declared: Declared, i: int, name: str) -> Found | None:
         """What is certain of all answers between both ends, if they are right."""
         low, high = (self.said(((declared, end), i, name)) for end in _ENDS)
-        if low is None or high is None or low.failed or high.failed:
+        if low is None or high is None or low.failed or high.failed or low.conventions != high.conventions:
+            return None
+        if "3" in low.conventions:
+            # Which of two gradients it is may be another one in other entries of an answer between them.
             return None
         return low._replace(share=max(low.share, high.share))
 
     def said(self, key: tuple[Who, int, str]) -> Found | None:
         """What is certain of an answer, if anything is."""
         from lossproof.judging.fused.entries import ALLOWED, LOW, MID, OK, RAD, SHARE, UNDECIDED, WORST
+        from lossproof.judging.fused.observe_regular import shown_by
 
         who, i, name = key
         if key not in self.answers or i not in self.regular:
             return None
         said = self.found[self.columns[who], _REGULAR.index(name), self.regular[i], self.models[who]].tolist()
+        shown = shown_by(said)
         if said[OK]:
-            return None if said[UNDECIDED] else Found(self.calls[i], name, False, said[SHARE], "", {})
+            return None if said[UNDECIDED] else Found(self.calls[i], name, False, said[SHARE], "", shown)
+        if said[UNDECIDED] and self.calls[i].outline.has_probability_target:
+            # The worst entry may be at the bound of a second gradient.
+            return None
         answer, worst = self.answers[key], int(said[WORST])
         at = (worst,) if answer.ndim == 1 else divmod(worst, answer.shape[1])
         value = float(answer[at])
         # Wherever in its enclosure the exact result is, the worst entry is beyond its bound.
         if abs((value - said[MID]) - said[LOW]) - said[RAD] <= said[ALLOWED]:
             return None
-        return Found(self.calls[i], name, True, said[SHARE], message(self.calls[i], name, value, at, said[SHARE]), {})
+        return Found(
+            self.calls[i], name, True, said[SHARE], message(self.calls[i], name, value, at, said[SHARE]), shown
+        )
