@@ -235,7 +235,9 @@ def test_explain_from_a_record_and_from_json(crooked: Path, tmp_path: Path) -> N
     o = next(o for o in record.read_record(path) if o.verdict == "fail")
     result = lossproof("explain", o.id, "--record", str(path), "--target", "numpy")
     assert result.exit_code == 0, result.output
-    assert "numpy: pass" in result.stdout
+    said = [line for line in result.stdout.splitlines() if "numpy: pass" in line]
+    # Of a derivative that cancels, spacings say nothing.
+    assert [line.endswith(" ulp") for line in said] == [True, False]
     file = tmp_path / "call.json"
     # The record does not hold what its deck makes again.
     assert o.call is None
