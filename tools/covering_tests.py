@@ -14,8 +14,16 @@ from typing import Any
 
 import pytest
 
-# Programs that tests start are measured, too: an interpreter imports this module of any folder on its path.
-_HOOK = "import coverage\ncoverage.process_startup()\n"
+# Programs that tests start are measured, too: an interpreter imports this module of any folder on its path. Those of
+# other environments have no coverage.py, and must say nothing of it.
+_HOOK = """\
+try:
+    import coverage
+except ImportError:
+    pass
+else:
+    coverage.process_startup()
+"""
 _CONTEXT = "LOSSPROOF_MEASURED_TEST"
 _CONFIG = """\
 [run]
