@@ -57,8 +57,10 @@ TESTS = (
         "cli/test_doctor.py",
         "cli/test_closed_pipe.py",
         "cli/test_bisect.py",
+        "cli/test_malloc_options.py",
     ),
     *("cli/test_upgrade.py", "running/test_detached.py", "running/test_carried.py", "running/test_gpu_steps.py"),
+    "running/test_merged_sweep.py",
     *("cli/test_check.py", "cli/test_sweep.py", "cli/test_new_adapter.py", "api/test_public_names.py"),
 )
 # What looks at all commands and options, which are made by an import and so run no line in a test of their own.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from lossproof.adapters import local
 from lossproof.adapters.numpy import ADAPTER
@@ -18,7 +16,6 @@ from lossproof.cases.catalogue import select
 from lossproof.cases.coverage.cells import TABLES, all_cells, cells
 from lossproof.cases.coverage.covering_shapes import ALL_RANKS, places
 from lossproof.cases.coverage.matrix import Coverage, coverage, unlimited
-from lossproof.cli.main import cli
 from lossproof.core.call import Call
 from tests.support.decks import whole
 from tests.support.thinned import WHOLE, nightly
@@ -120,23 +117,3 @@ def test_what_need_not_be_asked_has_a_reason(deck: Sequence[Call]) -> None:
     assert found.reason(("options", "wider output"), "softmax", "float32")
     assert not found.reason(("axes", "rank 3, axis 1"), "softmax", "float32")
     assert isinstance(found, Coverage)
-
-
-def test_the_command_prints_tables_and_json() -> None:
-    result = CliRunner().invoke(cli, ["deck", "coverage", "--deck", "smoke"])
-    assert result.exit_code == 0, result.output
-    for title in TABLES.values():
-        assert title in result.stdout
-    assert "empty: axes: rank 8, axis 0: softmax in float64" in result.stdout
-    result = CliRunner().invoke(cli, ["deck", "coverage", "numpy", "--deck", "smoke", "--op", "softmax", "--json"])
-    found = json.loads(result.stdout)
-    assert found["target"] == "numpy"
-    assert found["tables"]["axes"]["rank 2, axis 1"]["softmax"]["float32"] > 10
-    assert found["empty"]
-    assert {entry["reason"] for entry in found["not_asked_for"]}
-
-
-def test_a_target_that_is_not_there_is_a_usage_error() -> None:
-    result = CliRunner().invoke(cli, ["deck", "coverage", "nobody", "--deck", "smoke"])
-    assert result.exit_code == 2
-    assert "unknown target" in result.stderr

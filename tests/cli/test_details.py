@@ -159,6 +159,13 @@ def test_waivers_of_the_user_are_those_of_giants_and_soaks(noted: Noted, monkeyp
         noted.given.clear()
 
 
+def test_giants_have_the_gib_that_they_are_given(noted: Noted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(giant, "opened_giants", noted)
+    monkeypatch.setattr(giant, "physical_memory", lambda: 6 * 2**30)
+    lossproof("giant", "numpy", "--memory", "1.5")
+    assert (noted.given["most"], noted.given["execution"].memory) == (3 * 2**29, 6.0)
+
+
 def test_a_soak_has_the_tables_of_a_sweep(noted: Noted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soak, "opened_soak", lambda *_, **__: contextlib.ExitStack())
     monkeypatch.setattr(soak, "told", noted)

@@ -118,6 +118,17 @@ def test_it_prints_what_a_bug_report_needs() -> None:
     assert set(again) == {*State.__dataclass_fields__, "complaints"}
 
 
+def test_what_is_here_and_what_is_not_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_here(state: State) -> list[str]:
+        monkeypatch.setattr("lossproof.cli.commands.doctor.look", lambda start: state)
+        return [line for line in lossproof("doctor").stdout.splitlines() if line.startswith("  not here: ")]
+
+    assert not_here(HEALTHY) == ["  not here: none"]
+    packages = {"numpy": "2.4.6", "numba": None, "jinja2": None}
+    lacking = replace(HEALTHY, packages=packages, adapters=[HEALTHY.adapters[0], ABSENT, TOO_OLD])
+    assert not_here(lacking) == ["  not here: numba, jinja2", "  not here: jax, torch"]
+
+
 @pytest.mark.usefixtures("_well")
 def test_a_cache_that_cannot_be_used_is_a_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")

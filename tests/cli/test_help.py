@@ -12,6 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from lossproof import __version__
 from lossproof.cli.examples import EXAMPLES
 from lossproof.cli.main import cli
 
@@ -111,3 +112,8 @@ def test_what_a_shell_asks_is_completed(words: str, said: list[str], monkeypatch
     monkeypatch.setenv("COMP_CWORD", str(len(words.split())))
     result = CliRunner().invoke(cli, [], prog_name="lossproof")
     assert [line for line in result.stdout.splitlines() if line] == said
+
+
+def test_the_version_is_that_of_lossproof_however_it_was_started() -> None:
+    result = CliRunner().invoke(cli, ["--version"], prog_name="python -m lossproof")
+    assert (result.exit_code, result.output) == (0, f"lossproof, version {__version__}\n")

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lossproof.cases.sweeps.chunks import Part
+from lossproof.cli.commands import sweep
+from lossproof.core.errors import UsageError
 from lossproof.records.record import read_record
 from tests.support import one_pattern
 from tests.support.views import lossproof
@@ -121,3 +124,18 @@ def test_a_soak_that_has_no_time_judges_nothing_and_says_so(tmp_path: Path) -> N
     assert result.exit_code == 1
     assert "nothing was judged of" in result.stdout
     assert read_record(path).header["deck"]["seed"] == 5
+
+
+@pytest.mark.parametrize(("options", "first", "last"), [((), 0, None), (("--chunks", "2"), 2, 2)])
+def test_a_sweep_begins_with_chunk_0_unless_others_are_asked_for(
+    options: tuple[str, ...], first: int, last: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts: list[Part] = []
+
+    def noted(target: object, part: Part, **_: object) -> None:
+        parts.append(part)
+        raise UsageError("as far as it need")
+
+    monkeypatch.setattr(sweep, "opened_sweep", noted)
+    lossproof("sweep", "numpy", *options)
+    assert [(part.first, part.last) for part in parts] == [(first, last)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import sqlite3
 import subprocess
 import sys
@@ -176,6 +177,14 @@ def test_two_processes_share_it(tmp_path: Path) -> None:
     assert [p.returncode for p in several] == [0, 0]
     entries = {i.to_bytes(10, "big") + who * 10: str(i) for who in (b"p", b"q") for i in range(3000)}
     assert got(path, *entries) == entries
+
+
+@pytest.mark.parametrize("second", [0, 86399])
+def test_the_oldest_use_is_of_its_day(second: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    midnight = calendar.timegm((2026, 3, 1, 0, 0, 0))
+    monkeypatch.setattr("lossproof.records.judgement_store.time.time", lambda: midnight + second)
+    filled(tmp_path / "store", {A: "one"})
+    assert JudgementStore(tmp_path / "store").usage().oldest == midnight
 
 
 def test_the_command_shows_and_clears_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

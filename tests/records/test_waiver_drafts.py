@@ -127,6 +127,16 @@ def test_conditions_are_those_of_the_targets_that_fail(
     assert [e["name"] for e in found] == [first, *(f"{first}-{n}" for n in range(2, len(found) + 1))]
 
 
+def test_a_version_that_is_none_is_left_for_a_person_to_say(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    write(path, FAIL, replace(PASS, target="t@old"))
+    path.write_text(path.read_text().replace('"1.0+local"', '"of today"'))
+    draft = lossproof("waive", str(path)).stdout
+    assert "seen = []  # its version is not known: say in which one this was seen\n" in draft
+    (found,) = tomllib.loads(draft)["waiver"]
+    assert (found["when"], found["seen"]) == ("device=cpu and mode=eager", [])
+
+
 def test_symptoms_and_outputs_are_apart(tmp_path: Path) -> None:
     nan = replace(FAIL, id="softmax/float32/a/n1-k4/4", got=float("nan"))
     found = entries(write(tmp_path / "r.jsonl", FAIL, replace(FAIL, output="vjp"), nan))

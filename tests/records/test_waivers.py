@@ -337,6 +337,14 @@ def test_a_glob_of_explored_calls_is_checked_like_the_others() -> None:
         parse_waivers(entry("explored = ['float16']"), source="f.toml", adapter="numpy")
 
 
+def test_a_glob_has_a_thousand_characters_at_most() -> None:
+    longest = "softmax/" + "?" * 992
+    (found,) = parse_waivers(entry(f"explored = '{longest}'"), source="f.toml", adapter="numpy")
+    assert found.explored == (longest,)
+    with pytest.raises(UsageError, match="has a glob of 1001 characters; expected at most 1000"):
+        parse_waivers(entry(f"explored = '{longest}?'"), source="f.toml", adapter="numpy")
+
+
 def test_a_waiver_may_speak_of_several_outputs() -> None:
     assert book("output = 'vjp|value'").mark(FAIL).waiver == "n"
     assert not book("output = 'vjp|jvp'").mark(FAIL).waiver

@@ -71,6 +71,7 @@ def test_the_report_is_that_of_the_whole_sweep(folder: Path) -> None:
 
     result = lossproof("merge", *shards(folder), "-o", str(out))
     assert shown(result.stdout) == shown((folder / "whole.txt").read_text())
+    assert "not begun" not in result.stdout, "shards that lack chunks are not merged"
 
 
 def test_a_search_is_merged_with_what_it_kept(tmp_path: Path) -> None:

@@ -53,6 +53,10 @@ def test_lines_are_drawn_where_there_is_room() -> None:
     assert "┏" not in printed(80)
 
 
+def test_columns_without_lines_are_two_blanks_apart() -> None:
+    assert "torch+compile  cross_entropy  bfloat16" in printed(80)
+
+
 def test_each_part_names_its_rows() -> None:
     lines = [line.split() for line in printed(60).splitlines()]
     assert sum("torch+compile" in line and "cross_entropy" in line and "bfloat16" in line for line in lines) > 1

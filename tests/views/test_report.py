@@ -215,6 +215,18 @@ def test_what_several_calls_say_is_looked_up_in_the_deck() -> None:
     assert found.command == f"lossproof repro {convention} --target numpy --deck smoke --seed 3"
 
 
+def test_commands_of_a_page_find_the_deck_of_its_record(tmp_path: Path) -> None:
+    about = {"adapter": "numpy", "device": "cpu", "mode": "eager", "versions": {"numpy": "2.4.0"}}
+    convention = "softmax/all/convention/clause-4/value"
+    path = tmp_path / "r.jsonl"
+    with Writer(path, {"deck": {"size": "smoke", "seed": 3}, "targets": {"numpy": about}}) as out:
+        out.write(Observation(convention, "value", "numpy", "fail", message="float16 is other"))
+        out.end({})
+    result = lossproof("report", str(path), "-o", str(tmp_path / "r.html"), "--no-programs")
+    assert result.exit_code == 0, result.output
+    assert f"lossproof repro {convention} --target numpy --deck smoke --seed 3" in Page(tmp_path / "r.html").text
+
+
 def test_the_number_of_classes_is_that_of_the_call() -> None:
     x = np.zeros((1, 17, 24))
     p = Problem("softmax", "float32", x, cotangent=x, axis=1)
@@ -230,6 +242,17 @@ def test_the_number_of_classes_is_that_of_the_call() -> None:
     accuracy.add(one)
     assert [*known, accuracy.classes_known] == [False, True]
     assert [cell["classes"] for cell in accuracy.facts()] == [[[17, 1, 0.5]]]
+
+
+def test_the_histogram_has_a_bin_for_each_power_of_ten_above_the_bound() -> None:
+    accuracy = Accuracy()
+    one = Observation("softmax/float32/hot/n2-k4/0", "value", "t", "pass", profile="W", got=0.0)
+    shares = (1e-9, 2e-4, 0.9, *(2.0,) * 2, *(20.0,) * 3, *(200.0,) * 4, *(2000.0,) * 5)
+    for share in shares:
+        accuracy.add(replace(one, share=share))
+    (cell,) = accuracy.facts()
+    # Four to the power below it, the last of which ends there.
+    assert cell["histogram"] == [1, *(0, 1), *(0,) * 13, 1, 2, 3, 4, 5]
 
 
 def test_a_record_without_classes_says_so(page: Path, run_record: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def merge_command(shards: Sequence[str], *, rules: Rules, outputs: OutputOptions
     except UsageError:
         # What cannot be merged is no record: the next try, with other shards, would find it in its way.
         with contextlib.suppress(OSError):
-            Path(outputs.record).unlink(missing_ok=True)
+            Path(outputs.record).unlink()
         raise
 
 
