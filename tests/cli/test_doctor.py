@@ -124,7 +124,7 @@ def test_what_is_here_and_what_is_not_are_told_apart(monkeypatch: pytest.MonkeyP
         return [line for line in lossproof("doctor").stdout.splitlines() if line.startswith("  not here: ")]
 
     assert not_here(HEALTHY) == ["  not here: none"]
-    packages = {"numpy": "2.4.6", "numba": None, "jinja2": None}
+    packages = {"numpy": "2.4.6", "numba": "", "jinja2": ""}
     lacking = replace(HEALTHY, packages=packages, adapters=[HEALTHY.adapters[0], ABSENT, TOO_OLD])
     assert not_here(lacking) == ["  not here: numba, jinja2", "  not here: jax, torch"]
 

@@ -12,6 +12,7 @@ import pytest
 
 from lossproof.cases.sweeps.chunks import chunk_of
 from lossproof.core.case_id import CaseId
+from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.record import Record
 from lossproof.running.sweeping import merged_sweep
@@ -175,6 +176,20 @@ def test_records_that_do_not_belong_together_are_one_error(folder: Path, tmp_pat
         assert not Path(out).exists(), "nothing is left that would be in the way of the next try"
     old = [changed(folder, tmp_path / f"old{i}.jsonl", headed(suite="0.0.1"), shard=i) for i in range(1, SHARDS + 1)]
     assert "was made by lossproof 0.0.1" in lossproof("merge", *old, "-o", out).stderr
+
+
+def test_a_merge_whose_record_is_gone_says_why_it_failed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.jsonl"
+
+    def told(*_: object, **__: object) -> int:
+        assert not out.exists()
+        raise UsageError("the disk was taken out")
+
+    monkeypatch.setattr("lossproof.cli.commands.merge.told", told)
+    result = lossproof("merge", *shards(folder), "-o", str(out))
+    assert (result.exit_code, result.stderr) == (2, "lossproof: error: the disk was taken out\n")
 
 
 def test_the_times_are_those_of_all_shards_once(folder: Path, tmp_path: Path) -> None:
