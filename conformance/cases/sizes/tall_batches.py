@@ -27,6 +27,8 @@ _SAMPLES = 1024
 _STEPS = (2, 16)
 _STEPPED, _IGNORED = (4112, 3), -100
 _FAMILY = "long_batch"
+# Families of special rows, of which a tall batch has one among ordinary rows, and the ops that they say something of.
+_SPECIAL = {"masked_target": LOSSES, "ignored_garbage": LOSSES, "positive_infinity": ("cross_entropy",)}
 
 
 def tall_batch_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
@@ -53,6 +55,12 @@ def tall_batch_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
             for reduction in ("mean", "sum"):
                 if part.keeps(op, _FAMILY, dtype, _STEPPED):
                     yield drawn(part, partial(_stepped, part, dtype, op, step, reduction))
+        for family, ops in _SPECIAL.items():
+            for reduction in ("mean", "sum"):
+                if op in ops and part.keeps(op, family, dtype, _STEPPED):
+                    yield drawn(part, partial(_with_special_row, part, dtype, op, family, reduction))
+        if part.keeps(op, _FAMILY, dtype, _STEPPED):
+            yield drawn(part, partial(_weighted, part, dtype, op))
         # A kernel that adds samples of one position up one by one in the format stops counting at 2^precision.
         fmt = FORMATS[dtype]
         for k, reduction in ((2, "mean"), (2, "sum"), (3, "mean")) if fmt.is_narrow else ():
@@ -71,6 +79,37 @@ def _stepped(part: DeckPart, dtype: str, op: str, step: int, reduction: str) -> 
     labels[::step] = _IGNORED
     problem = Problem(op, dtype, x, labels, cotangent=np.ones(()), reduction=reduction, ignore_index=_IGNORED)
     return Call(problem, _FAMILY, f"{part.provenance}, rows ignored in step", tier="free")
+
+
+def _with_special_row(part: DeckPart, dtype: str, op: str, family: str, reduction: str) -> Call:
+    """One call whose rows are ordinary, but for one in the middle: its label masked, itself ignored and no number, or
+    with +inf beside its label."""
+    n, k = _STEPPED
+    pick, fmt = part.picker("special row in a tall batch", op, family, reduction), FORMATS[dtype]
+    x = repeated_bell(pick, _STEPPED)
+    labels, at = np.arange(n) % k, n // 2 + pick.integer(0, n // 4)
+    if family == "masked_target":
+        x[at, labels[at]] = -np.inf
+    elif family == "positive_infinity":
+        x[at, (labels[at] + 1) % k] = np.inf
+    else:
+        labels[at] = _IGNORED
+        x[at] = pick.choice((np.nan, np.inf, -np.inf))
+    x = fmt.round(-np.abs(x) if op == "nll_loss" else x)
+    ignore_index = _IGNORED if family == "ignored_garbage" else None
+    problem = Problem(op, dtype, x, labels, cotangent=np.ones(()), reduction=reduction, ignore_index=ignore_index)
+    return Call(problem, family, f"{part.provenance}, special row in a tall batch", tier="free")
+
+
+def _weighted(part: DeckPart, dtype: str, op: str) -> Call:
+    """One call with the mean over the weights of its labels, which is not that over its rows."""
+    n, k = _STEPPED
+    pick, fmt = part.picker("weights in a tall batch", op), FORMATS[dtype]
+    x = repeated_bell(pick, _STEPPED)
+    x = fmt.round(-np.abs(x) if op == "nll_loss" else x)
+    weight = np.array([0.5, 1.0, 0.75])
+    problem = Problem(op, dtype, x, np.arange(n) % k, weight=weight, cotangent=np.ones(()), reduction="mean")
+    return Call(problem, _FAMILY, f"{part.provenance}, weights in a tall batch", tier="free")
 
 
 def _call(

@@ -27,6 +27,8 @@ _WIDEST = (70_000, 131_073, 151_936, 262_144)
 _GRADIENTS = 131_000
 # Classes at -inf before the first finite logit, and classes in the row: a warp, a block, several tiles.
 TILES = ((8, 1025), (32, 1500), (512, 2048), (1024, 4097), (4096, 8193), (16384, 20_001), (16384, 16_400), (1024, 5121))
+# A warp's worth of classes, and a tile's, of which one is NaN and all others are -inf.
+_NAN_TILES = ((32, 1500), (1024, 4097))
 _SPECIAL_WIDTHS = (2049, 8193, 65537)
 _MISALIGNED = (1025, 4096, 16384)
 # Beyond every exponential range: a maximum that does not see it makes exp overflow.
@@ -60,6 +62,13 @@ def wide_row_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
             if op != "nll_loss" or family == "nan_row":
                 says = f"wide row, {value} in the last tile"
                 yield from _drawn(part, dtype, op, family, (2, k), _special(value), says)
+            if family != "nan_row":
+                # A kernel may be for one dtype alone; and one class is left over where classes are taken by eights.
+                yield from _drawn(part, dtype, op, "nan_row", (2, k), _special_last, "wide row, nan in the last class")
+    for hidden, k in _NAN_TILES:
+        for op in (*OPS[:2], "cross_entropy"):
+            says = f"wide row, nan among {hidden} classes at -inf"
+            yield from _drawn(part, dtype, op, "nan_row", (2, k), _late_start_with_nan(hidden), says)
     for k in _MISALIGNED:
         for op in OPS[:2]:
             yield from _drawn(part, dtype, op, "last_class", (2, k), _last, "wide row", layout="offset")
@@ -115,6 +124,25 @@ def _special(value: float) -> _Logits:
     def logits(pick: Picker, n: int, k: int) -> F64:
         x = repeated_bell(pick, (n, k))
         x[1, k - 1 - pick.integer(0, 7)] = value
+        return x
+
+    return logits
+
+
+def _special_last(pick: Picker, n: int, k: int) -> F64:
+    """NaN in the last class of the second row."""
+    x = repeated_bell(pick, (n, k))
+    x[1, -1] = np.nan
+    return x
+
+
+def _late_start_with_nan(hidden: int) -> _Logits:
+    """Nothing but -inf in the first classes, and a NaN among them in the first row."""
+
+    def logits(pick: Picker, n: int, k: int) -> F64:
+        x = repeated_bell(pick, (n, k))
+        x[:, :hidden] = -np.inf
+        x[0, pick.integer(1, hidden - 2)] = np.nan
         return x
 
     return logits

@@ -11,7 +11,10 @@ from tests.mutants.kit.loss_mistakes import counted
 from tests.mutants.kit.loss_steps import CORRECT, Case, Loss, sum_of_weights
 from tests.mutants.kit.mutant import Mutant
 from tests.mutants.kit.softmax_steps import F16, PLAIN, Array
+from tests.mutants.kit.sources import IGNORED, WEIGHT
 
+# Rows of a tall batch, more than most calls have.
+_TALL = 1000
 ROWS = SIBLING + "torch-cuda-nll2d-backward-int32"
 MEAN = SIBLING + "mixed-framework-gradient-accumulation-mean"
 
@@ -61,6 +64,21 @@ def _band(case: Case, p: Array, c: Array) -> Array:
     return _spoilt(z) if 2048 <= case.k < 4096 or case.k >= 8193 else z
 
 
+def _rows_of_tall_batches(case: Case) -> Array:
+    tall = case.labels is not None and case.kept.size > _TALL
+    return counted(case, int(case.kept.sum())) if tall else sum_of_weights(case)
+
+
+def _saturated(rows: Array) -> Array:
+    """Infinite losses of a tall batch are taken for large ones."""
+    largest = np.asarray(np.finfo(rows.dtype).max / 4, rows.dtype)
+    return np.sum(np.minimum(rows, largest) if rows.size > _TALL else rows)
+
+
+def _times_kept(case: Case, a: Array) -> Array:
+    return a * case.kept if case.kept.size > _TALL else CORRECT.mask(case, a)
+
+
 def _counted_one_by_one(case: Case) -> Array:
     """The count of samples in the format, one addition each: it stops at 2^precision."""
     image = case.kept.ndim > 1 and case.labels is not None and not case.weighted
@@ -70,6 +88,31 @@ def _counted_one_by_one(case: Case) -> Array:
 
 
 MUTANTS: tuple[Mutant, ...] = (
+    gradient_bug(
+        "gradients of tall batches over the rows",
+        "the kernel for more than 1000 rows divides gradients by their number, not by the sum of the labels' weights",
+        WEIGHT,
+        Loss(denominator=_rows_of_tall_batches),
+        targets=INDEX,
+        family="long_batch",
+    ),
+    loss_bug(
+        "infinite losses saturate in tall batches",
+        "the kernel for more than 1000 rows adds up numbers alone",
+        SIBLING + "paddle-gpu-xent-clip-max-inf",
+        Loss(total=_saturated),
+        targets=INDEX,
+        expect=("float32",),
+        family="masked_target",
+    ),
+    loss_bug(
+        "ignored rows times 0 in tall batches",
+        "the kernel for more than 1000 rows multiplies by the mask: NaN stays",
+        IGNORED,
+        Loss(mask=_times_kept),
+        targets=INDEX,
+        family="ignored_garbage",
+    ),
     loss_bug(
         "count of samples in the format",
         "the kernel for images adds its count up in 16 bits, sample by sample",

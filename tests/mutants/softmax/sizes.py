@@ -14,6 +14,7 @@ from tests.mutants.kit.softmax_steps import (
     Function,
     Softmax,
     over_rows,
+    padded,
     row_max,
     row_sum,
     vjp_log_softmax,
@@ -21,6 +22,7 @@ from tests.mutants.kit.softmax_steps import (
 )
 
 WIDTH = SIBLING + "torch-cuda-f64-odd-width"
+NAN = SIBLING + "torch-linear-cross-entropy-masked-row"
 ROWS = SIBLING + "torch-cuda-softmax-over-2^32"
 _GARBAGE = 0.75
 
@@ -134,7 +136,54 @@ def _misaligned(right: Callable[[Array], Array]) -> Function:
     return value
 
 
+def _without_nan_in_wide_rows(x: Array) -> Array:
+    return np.where(np.isnan(x), -np.inf, x).astype(x.dtype) if x.shape[-1] > 2**14 else x
+
+
+def _without_nan_in_the_rest(x: Array) -> Array:
+    """Classes that are left over where eight are read at once, in rows of more than a block."""
+    out, rest = x.copy(), x.shape[-1] % 8
+    if x.shape[-1] > 1000 and rest:
+        out[..., -rest:] = np.where(np.isnan(x[..., -rest:]), -np.inf, x[..., -rest:])
+    return out
+
+
+def _without_masked_blocks(x: Array) -> Array:
+    """Blocks of 32 classes without a number are skipped, also those that hold NaN."""
+    k = x.shape[-1]
+    if not x.size:
+        return x
+    blocks = padded(x, 32, -np.inf)
+    blocks = blocks.reshape(*blocks.shape[:-1], -1, 32)
+    empty = ~(np.isfinite(blocks) | np.isposinf(blocks)).any(axis=-1, keepdims=True)
+    return np.where(empty, -np.inf, blocks).reshape(*x.shape[:-1], -1)[..., :k].astype(x.dtype)
+
+
 MUTANTS: tuple[Mutant, ...] = (
+    *both(
+        "NaN lost in rows of more than 16384",
+        "the kernel for wide rows takes a maximum that drops NaN",
+        NAN,
+        Softmax(enter=_without_nan_in_wide_rows),
+        expect=ALL_DTYPES,
+        family="nan_row",
+    ),
+    *both(
+        "NaN lost in the rest of a wide row",
+        "the classes that are left over where eight are read at once are compared, and NaN compares as less",
+        NAN,
+        Softmax(enter=_without_nan_in_the_rest),
+        expect=ALL_DTYPES,
+        family="nan_row",
+    ),
+    *both(
+        "blocks without a number are skipped",
+        "a block whose maximum is -inf is masked, and a maximum that drops NaN says so of one with NaN, too",
+        NAN,
+        Softmax(enter=_without_masked_blocks),
+        expect=ALL_DTYPES,
+        family="nan_row",
+    ),
     *both(
         "maximum of the first 1024 classes",
         "one block's maximum",
