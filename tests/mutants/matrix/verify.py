@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from lossproof.cases.families import FAMILIES
 from lossproof.core.call import Call
 from lossproof.core.case_id import CONVENTION
 from lossproof.running.convention_ledger import alike
@@ -16,12 +17,13 @@ from .outcomes import Asked
 from .play import play
 from .processes import in_processes
 from .record import YARDSTICK, Record, chosen, troubles, witness_troubles
-from .search import is_put, known, matrix
+from .search import LARGE, is_put, known, matrix
 
 # Parts that the jobs are divided into; with a few for each process the last one to end is short.
 _PARTS = 100
 # So many times as often it is the turn of a mutant that a clause allows.
 _OFTENER = 2
+_SPECIAL = frozenset(name for name, f in FAMILIES.items() if not f.regular)
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ def recorded(
     """(mutant id, dtype) -> what becomes of it by the calls that are recorded.
 
     Controls, and mutants that a clause allows, are put to every call, unless ``controls`` is false. Of several
-    ``turns`` each takes one, and those that are allowed a few: what differs of them from their parents is looked for.
+    ``turns`` each takes one, and those that are allowed a few, and all small calls with special values: what differs
+    of them from their parents is looked for.
     Witnesses, and those of ``ordinary``, are put to all ordinary calls; where a mutant need not be killed it is put to
     one call.
     """
@@ -110,8 +113,11 @@ def _jobs(
         p = group[0].outline
         place = (p.op, p.dtype)
         asked: dict[str, dict[int, None]] = {}
+        # Most of what clauses allow is allowed of few calls, small ones with special values: those are left to no turn.
+        special = p.x.size <= LARGE and any(call.family in _SPECIAL for call in group)
         for turn, m in enumerate(everywhere.get(place, ()), number) if controls else ():
-            if takes(m, p) and is_put(m, group) and turn % (-(-turns // _OFTENER) if m.allowed else turns) == 0:
+            is_turn = turn % (-(-turns // _OFTENER) if m.allowed else turns) == 0 or (special and bool(m.allowed))
+            if is_turn and takes(m, p) and is_put(m, group):
                 asked[m.id] = dict.fromkeys(range(len(group)))
         for m in [m for m in below.get(place, ()) if takes(m, p)]:
             asked.setdefault(m.id, {})[0] = None
