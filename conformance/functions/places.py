@@ -28,7 +28,7 @@ def place_of(function: Any, name: str) -> str:
         what = "a lambda" if getattr(function, "__name__", "") == "<lambda>" else "no name of a module"
         raise UsageError(
             f"isolate=True starts another process, which imports {name} by its name; this is {what}: define it at the "
-            "top of a file, or leave isolate out"
+            "top of a file, or leave isolate out (--in-process)"
         )
     where = f"{_importable(module)}:{qualified}"
     return f"{where}.apply" if is_apply else where

@@ -59,20 +59,20 @@ def unusable_answer(base: Observation, call: Call, outcome: Outcome, *, offered:
 
 
 def message(call: Call, o: Observation) -> str:
-    """Return ``op(call): got X at [i], exact in [a, b], allowed e, 37x the bound``."""
+    """Return ``op(call): got X at [i], exact in [a, b], allowed e, 37x the bound``; without what is allowed where the
+    exact result is NaN or infinite."""
     # sanity check: only judged observations have a message of this form
     assert o.exact is not None
     assert o.got is not None
     where = "[" + ", ".join(map(str, o.index)) + "]"
     lo, hi = o.exact
     got, low, high = told_apart(o.got, lo, hi)
-    exact = f"exact in [{low}, {high}]" if lo != hi else f"exact {low}"
+    exact = f"exact in [{low}, {high}]" if lo < hi else f"exact {low}"
+    # Of what is no number nothing else is allowed, whatever the bound of its neighbours would be.
+    allowed = f"allowed {o.allowed:.3g} (profile {o.profile}), " if np.isfinite(lo) else ""
     size = f"{o.share:.3g}x the bound" if np.isfinite(o.share) else "not an accepted value"
     kind = "statistical grade exceeded; " if o.verdict == "suspect" else ""
-    return (
-        f"{call.problem.op}({_describe(call)}): {kind}{o.output} got {got} at {where}, {exact}, "
-        f"allowed {o.allowed:.3g} (profile {o.profile}), {size}"
-    )
+    return f"{call.problem.op}({_describe(call)}): {kind}{o.output} got {got} at {where}, {exact}, {allowed}{size}"
 
 
 def multiple(share: float, of: str = "the bound") -> str:

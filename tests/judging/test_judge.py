@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lossproof.adapters.protocol import Problem
+from lossproof.core.call import Call
 from lossproof.core.formats import FLOAT16, FLOAT32, FLOAT64, FORMATS
-from lossproof.core.observation import FAILING, VERDICTS, bits_digest
+from lossproof.core.observation import FAILING, VERDICTS, Observation, bits_digest
 from lossproof.judging.judge import Judged, accepted, conventions, judge_stack
+from lossproof.judging.messages import message
 from lossproof.truth.expected import ANY, NAN, NINF, OVERFLOW, PINF, ZERO, Expected
 from lossproof.truth.oracle.enclosure import Enclosure
 
@@ -204,3 +208,13 @@ def test_ends_round_outward() -> None:
     lo, hi = e.ends((1,))
     assert lo < 2.0 < hi
     assert math.isnan(e.ends((2,))[0])
+
+
+@pytest.mark.parametrize(
+    ("exact", "said"), [(np.nan, "exact nan, not"), (-np.inf, "exact -inf, not"), (0.5, "exact 0.5, allowed 0.25")]
+)
+def test_nothing_is_allowed_beside_what_is_no_number(exact: float, said: str) -> None:
+    call = Call(Problem("softmax", "float32", np.zeros((1, 2))), "ordinary")
+    o = Observation.of(call, "value", "numpy", profile="W")
+    found = message(call, replace(o, got=1.0, exact=(exact, exact), allowed=0.25, share=np.inf, index=(0, 1)))
+    assert f"value got 1 at [0, 1], {said}" in found
