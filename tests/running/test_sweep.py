@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
 import time
@@ -19,10 +20,12 @@ from lossproof.adapters.numpy import NumpyAdapter
 from lossproof.adapters.protocol import DTYPES, OPS, Problem
 from lossproof.cases.catalogue import select
 from lossproof.cases.deck_part import DRAWN
-from lossproof.cases.sweeps.chunks import Chunk, Part
+from lossproof.cases.sweeps.chunks import Chunk, Part, chunk_of
 from lossproof.cases.sweeps.every_shape import EVERY_BATCH, EVERY_WIDTH
 from lossproof.cases.sweeps.kind import SweepKind, is_smallest, is_worst
 from lossproof.core.call import Call
+from lossproof.core.case_id import CaseId
+from lossproof.core.errors import UsageError
 from lossproof.core.observation import Observation
 from lossproof.records.record import Writer
 from lossproof.records.waivers import Book
@@ -240,6 +243,38 @@ def test_a_record_cut_anywhere_is_completed(cut: float, whole: Path, tmp_path: P
         path.write_bytes(data[:end])
         recorded(path, f"{HERE}WRONG", resume=True)
         assert timeless(path) == timeless(whole)
+
+
+def by_chunk(path: Path) -> list[list[str]]:
+    """The lines of a record: its header, those of each chunk, its end."""
+    found: dict[str, list[str]] = {}
+    for line in path.read_text().splitlines(keepends=True):
+        said = json.loads(line)
+        # The call of an observation has a line of its own.
+        name = said.get("id") or said.get("of")
+        found.setdefault(str(chunk_of(CaseId.parse(name))) if name else next(iter(said)), []).append(line)
+    return list(found.values())
+
+
+@pytest.mark.parametrize("lost", range(len(PART.chunks())))
+def test_a_chunk_that_was_given_up_is_asked_again(lost: int, whole: Path, tmp_path: Path) -> None:
+    """A record lacks the chunk that two workers have ended with."""
+    path = tmp_path / "r.jsonl"
+    head, *chunks, end = by_chunk(whole)
+    # sanity check: each has something
+    assert len(chunks) == PART.last
+    del chunks[lost]
+    path.write_text("".join([*head, *itertools.chain(*chunks), *end]))
+    recorded(path, f"{HERE}WRONG", resume=True)
+    assert timeless(path) == timeless(whole)
+
+
+def test_a_record_of_chunks_in_another_order_is_not_gone_on_with(whole: Path, tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    head, first, second, *_ = by_chunk(whole)
+    path.write_text("".join([*head, *first, *second, *first]))
+    with pytest.raises(UsageError, match="does not follow this sweep"):
+        recorded(path, f"{HERE}WRONG", resume=True)
 
 
 def test_a_sweep_whose_time_was_up_is_gone_on_with(whole: Path, tmp_path: Path) -> None:

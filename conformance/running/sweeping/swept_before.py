@@ -1,5 +1,5 @@
-"""Going on with a sweep that was cut short: whole chunks are taken from its record, and a last one that may not be
-whole is dropped and asked again."""
+"""Going on with a sweep that was cut short: whole chunks are taken from its record, up to one that was given up, and a
+last one that may not be whole is dropped and asked again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SweptBefore:
         """Find the chunks that the record has whole, from the first on."""
         lines = complete_lines(self._record.path)
         self.bytes, line = next(lines)
-        for chunk in chunks:
+        for n, chunk in enumerate(chunks):
             start, size = self.bytes, 0
             while line is not None and "end" not in line and chunk_of(CaseId.parse(line["id"])) == chunk:
                 size += 1
@@ -49,6 +49,9 @@ class SweptBefore:
             if line is None:
                 # Nothing says that there was no more of it.
                 self.bytes = start
+                return
+            if not size and "end" not in line and chunk_of(CaseId.parse(line["id"])) in chunks[n + 1 :]:
+                # Its workers ended with this chunk: it is asked again, and all that came after it.
                 return
             if not size:
                 break
