@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 from operator import attrgetter
@@ -41,7 +41,7 @@ _SCALARS = (
     "logit_scale",
 )
 # Numbers of an array that are hashed at once.
-_PIECE = 1 << 18
+_PIECE = 1 << 15
 _DEFAULTS = {
     "wrt_target": False,
     "layout": "contiguous",
@@ -145,8 +145,8 @@ class Call:
         for name, a in zip(ARRAYS, _array_values(p), strict=True):
             if a is not None:
                 h.update(f"{name}{(a.dtype.kind, a.shape)}".encode())
-                for piece in _pieces(a):
-                    h.update(_content(piece))
+                for piece in pieces_of_content(a):
+                    h.update(piece)
             elif name not in _LATER:
                 h.update(name.encode())
         return h.hexdigest()
@@ -194,11 +194,14 @@ def _scalars_in_bytes(*values: Any) -> bytes:
     return json.dumps([*scalars.values(), *([extras] if extras else [])]).encode()
 
 
-def _pieces(a: NDArray[Any]) -> Iterable[NDArray[Any]]:
-    """The numbers of an array in their order, some at a time: it may be as large as memory allows once."""
+def pieces_of_content(a: NDArray[Any]) -> Iterator[memoryview]:
+    """Yield the numbers of an array in their order, some at a time: it may be as large as memory allows once."""
     if a.size <= _PIECE:
-        return (a,)
-    return cast(Iterable[NDArray[Any]], np.nditer(a, flags=["external_loop", "buffered"], order="C", buffersize=_PIECE))
+        yield _content(a)
+        return
+    pieces = np.nditer(a, flags=["external_loop", "buffered"], order="C", buffersize=_PIECE)
+    for piece in cast(Iterable[NDArray[Any]], pieces):
+        yield _content(piece)
 
 
 def _content(a: NDArray[Any]) -> memoryview:

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-import numpy as np
-
-from lossproof.core.call import Call
+from lossproof.core.call import Call, pieces_of_content
 from lossproof.core.case_id import CaseId
 from lossproof.core.formats import F64
 
@@ -28,9 +26,6 @@ VERDICTS = (
     "error",
 )
 
-
-# Numbers of an output that are hashed at once.
-_BLOCK = 1 << 15
 
 FAILING = frozenset({"fail", "crash", "timeout", "resource", "unexpected_pass", "error"})
 
@@ -105,18 +100,8 @@ class Observation:
 
 
 def bits_digest(got: F64) -> str:
-    """sha256 of the output's exact values (16 hex digits). The sign and the payload of NaN are no part of them.
-
-    Block by block: an output may be as large as memory allows once.
-    """
+    """sha256 of the output's exact values (16 hex digits). The sign and the payload of NaN are no part of them."""
     h = hashlib.sha256()
-    flat = np.ascontiguousarray(got).reshape(-1)
-    for start in range(0, flat.size, _BLOCK):
-        block = flat[start : start + _BLOCK]
-        # A sum is NaN or infinite where an entry is, and takes no array.
-        with np.errstate(all="ignore"):
-            finite = math.isfinite(block.sum())
-        missing = None if finite else np.isnan(block)
-        clean = block if missing is None or not missing.any() else np.where(missing, np.nan, block)
-        h.update(clean.astype("<f8", copy=False).data)
+    for piece in pieces_of_content(got):
+        h.update(piece)
     return h.hexdigest()[:16]

@@ -13,7 +13,7 @@ from lossproof.cases.deck_part import DeckPart
 from lossproof.cases.drawn import drawn
 from lossproof.cases.sizes.repeated_draws import repeated_bell, repeated_cotangent
 from lossproof.core.call import Call
-from lossproof.core.formats import FORMATS
+from lossproof.core.formats import F64, FORMATS
 
 # Just over a chunk of 4096 and one of 8192, and a grid's end between them.
 _TALL = (4097, 5000, 8193)
@@ -69,12 +69,15 @@ def tall_batch_calls(dtype: str, part: DeckPart) -> Iterator[Call]:
                 yield drawn(part, partial(_call, part, dtype, op, (n, k, 1), reduction, "samples of one position"))
 
 
+def _rounded(x: F64, op: str, dtype: str) -> F64:
+    """Numbers of a format: logits, or log-probabilities where the op takes them."""
+    return FORMATS[dtype].round(-np.abs(x) if op == "nll_loss" else x)
+
+
 def _stepped(part: DeckPart, dtype: str, op: str, step: int, reduction: str) -> Call:
     """One call whose rows are all ordinary, and of which each that is a multiple of ``step`` is ignored."""
     n, k = _STEPPED
-    pick, fmt = part.picker("rows ignored in step", op, step, reduction), FORMATS[dtype]
-    x = repeated_bell(pick, _STEPPED)
-    x = fmt.round(-np.abs(x) if op == "nll_loss" else x)
+    x = _rounded(repeated_bell(part.picker("rows ignored in step", op, step, reduction), _STEPPED), op, dtype)
     labels = np.arange(n) % k
     labels[::step] = _IGNORED
     problem = Problem(op, dtype, x, labels, cotangent=np.ones(()), reduction=reduction, ignore_index=_IGNORED)
@@ -85,7 +88,7 @@ def _with_special_row(part: DeckPart, dtype: str, op: str, family: str, reductio
     """One call whose rows are ordinary, but for one in the middle: its label masked, itself ignored and no number, or
     with +inf beside its label."""
     n, k = _STEPPED
-    pick, fmt = part.picker("special row in a tall batch", op, family, reduction), FORMATS[dtype]
+    pick = part.picker("special row in a tall batch", op, family, reduction)
     x = repeated_bell(pick, _STEPPED)
     labels, at = np.arange(n) % k, n // 2 + pick.integer(0, n // 4)
     if family == "masked_target":
@@ -95,7 +98,7 @@ def _with_special_row(part: DeckPart, dtype: str, op: str, family: str, reductio
     else:
         labels[at] = _IGNORED
         x[at] = pick.choice((np.nan, np.inf, -np.inf))
-    x = fmt.round(-np.abs(x) if op == "nll_loss" else x)
+    x = _rounded(x, op, dtype)
     ignore_index = _IGNORED if family == "ignored_garbage" else None
     problem = Problem(op, dtype, x, labels, cotangent=np.ones(()), reduction=reduction, ignore_index=ignore_index)
     return Call(problem, family, f"{part.provenance}, special row in a tall batch", tier="free")
@@ -104,9 +107,7 @@ def _with_special_row(part: DeckPart, dtype: str, op: str, family: str, reductio
 def _weighted(part: DeckPart, dtype: str, op: str) -> Call:
     """One call with the mean over the weights of its labels, which is not that over its rows."""
     n, k = _STEPPED
-    pick, fmt = part.picker("weights in a tall batch", op), FORMATS[dtype]
-    x = repeated_bell(pick, _STEPPED)
-    x = fmt.round(-np.abs(x) if op == "nll_loss" else x)
+    x = _rounded(repeated_bell(part.picker("weights in a tall batch", op), _STEPPED), op, dtype)
     weight = np.array([0.5, 1.0, 0.75])
     problem = Problem(op, dtype, x, np.arange(n) % k, weight=weight, cotangent=np.ones(()), reduction="mean")
     return Call(problem, _FAMILY, f"{part.provenance}, weights in a tall batch", tier="free")

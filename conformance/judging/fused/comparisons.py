@@ -42,12 +42,36 @@ def compare_ignored(summary: Any, start: int, got: Any, kind: int, fmt: Any) -> 
 
 
 @compiled
-def compare_absent_loss(summary: Any, index: int, got: float, is_kept: bool, fmt: Any) -> None:
-    """Judge the loss of a row in which nothing is a number, if it is kept, or of an ignored one, which is 0."""
-    if is_kept:
-        compare_infinite(summary, index, got, np.nan)
-    else:
-        compare_entry(summary, index, got, 0.0, 0.0, 0.0, 0.0, fmt)
+def compare_row_apart(
+    asked: Any,
+    summary: Any,
+    b: int,
+    n: int,
+    with_value: bool,
+    values: Any,
+    with_vjp: bool,
+    vjps: Any,
+    kind: int,
+    is_kept: bool,
+    fmt: Any,
+) -> None:
+    """Judge the loss, where each row has one, and the gradient of row n of problem b: a kept row in which nothing is a
+    number, or an ignored one, whose loss is 0."""
+    for t in range(asked.shape[0]):
+        for m in range(asked.shape[1]):
+            if not asked[t, m]:
+                continue
+            if with_value and is_kept:
+                compare_infinite(summary[t, 0, b, m], n, values[t, b, n], np.nan)
+            elif with_value:
+                compare_entry(summary[t, 0, b, m], n, values[t, b, n], 0.0, 0.0, 0.0, 0.0, fmt)
+            if not with_vjp:
+                continue
+            s, got = summary[t, 1, b, m], vjps[t, b, n]
+            if is_kept:
+                compare_undefined(s, n * got.shape[0], got)
+            else:
+                compare_ignored(s, n * got.shape[0], got, kind, fmt)
 
 
 @compiled

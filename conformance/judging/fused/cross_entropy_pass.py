@@ -7,14 +7,7 @@ from typing import Any
 import numpy as np
 
 from lossproof.judging.fused import double_double_scalars as dd
-from lossproof.judging.fused.comparisons import (
-    compare_absent_loss,
-    compare_gradients,
-    compare_ignored,
-    compare_loss,
-    compare_undefined,
-    compare_window,
-)
+from lossproof.judging.fused.comparisons import compare_gradients, compare_loss, compare_row_apart, compare_window
 from lossproof.judging.fused.compiler import loop
 from lossproof.judging.fused.cross_entropy_rows import (
     HARD,
@@ -162,14 +155,8 @@ def judge_cross_entropy_rows(
             kind_n = row_kind(x_n)
             if not kept[b, n] or is_undefined(kind_n):
                 special_total += np.nan if kept[b, n] else 0.0
-                for t in range(targets):
-                    for m in range(models):
-                        if asked[t, m] and with_value and reduction == NONE:
-                            compare_absent_loss(summary[t, 0, b, m], n, values[t, b, n], kept[b, n], fmt)
-                        if asked[t, m] and with_vjp and kept[b, n]:
-                            compare_undefined(summary[t, 1, b, m], n * k, vjps[t, b, n])
-                        elif asked[t, m] and with_vjp:
-                            compare_ignored(summary[t, 1, b, m], n * k, vjps[t, b, n], kind_n, fmt)
+                with_row = with_value and reduction == NONE
+                compare_row_apart(asked, summary, b, n, with_row, values, with_vjp, vjps, kind_n, kept[b, n], fmt)
                 continue
             floor = floor_of(kind_n)
             scan_row(x_n, floor, d, p, row)

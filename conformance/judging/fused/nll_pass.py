@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from lossproof.judging.fused import double_double_scalars as dd
-from lossproof.judging.fused.comparisons import compare_absent_loss, compare_ignored, compare_loss
+from lossproof.judging.fused.comparisons import compare_loss, compare_row_apart
 from lossproof.judging.fused.compiler import loop
 from lossproof.judging.fused.cross_entropy_rows import HARD, MEAN, NONE
 from lossproof.judging.fused.entries import compare_entry, rounded_up
@@ -83,13 +83,8 @@ def judge_nll_rows(
         for n in range(n_all):
             is_kept, label = kept[b, n], y[b, n]
             if not is_kept:
-                kind = row_kind(x[b, n]) if with_vjp else MASKED
-                for t in range(targets):
-                    for m in range(models):
-                        if asked[t, m] and with_value and reduction == NONE:
-                            compare_absent_loss(summary[t, 0, b, m], n, values[t, b, n], False, fmt)
-                        if asked[t, m] and with_vjp:
-                            compare_ignored(summary[t, 1, b, m], n * k, vjps[t, b, n], kind, fmt)
+                kind, with_row = row_kind(x[b, n]) if with_vjp else MASKED, with_value and reduction == NONE
+                compare_row_apart(asked, summary, b, n, with_row, values, with_vjp, vjps, kind, False, fmt)
                 continue
             w_y = w[b, label] if weighted else 1.0
             # What is beside the label is no matter.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lossproof.core.formats import FLOAT64
 from lossproof.judging.fused import double_double_scalars as dd
 from lossproof.judging.fused.compiler import compiled
 from lossproof.judging.fused.double_double_rows import exp_row
@@ -16,7 +17,7 @@ from lossproof.truth.bounds.error_model import DIV_ULP, LOG_ULP
 from lossproof.truth.bounds.softmax import EXP_CAP, FUSED
 from lossproof.truth.tail import CONFIDENT
 
-_TOP = float(np.finfo(np.float64).max)
+_TOP = FLOAT64.max
 # Fields of a row's scalars; those of double-double have two parts.
 LOG_S, SPREAD, GROWTH, FIRST, _LARGEST, OTHERS, ABSENT_TO = range(7)
 _S_TWICE, _LOG_S_TWICE = 7, 9

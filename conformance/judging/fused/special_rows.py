@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from lossproof.core.formats import FLOAT64
 from lossproof.judging.fused.compiler import compiled
 from lossproof.judging.fused.entries import SHOWN_4, SHOWN_6, SHOWN_7
 from lossproof.truth.expected import NAN, OVERFLOW
 from lossproof.truth.row_quantities import ALL_NEG, HAS_NAN, MANY_POS, MASKED, ONE_POS
 
-_TOP = float(np.finfo(np.float64).max)
+_TOP = FLOAT64.max
 # Bits of what a row's loss meets: absent classes with a positive part, a negative one and one of 0, and a class with a
 # part that is infinite beside others.
 _POSITIVE, _NEGATIVE, _NOTHING, _UNDEFINED = 1, 2, 4, 8

@@ -50,10 +50,10 @@ class SweptBefore:
                 # Nothing says that there was no more of it.
                 self.bytes = start
                 return
-            if not size and "end" not in line and chunk_of(CaseId.parse(line["id"])) in chunks[n + 1 :]:
-                # Its workers ended with this chunk: it is asked again, and all that came after it.
-                return
             if not size:
+                if "end" not in line and chunk_of(CaseId.parse(line["id"])) in chunks[n + 1 :]:
+                    # Its workers ended with this chunk: it is asked again, and all that came after it.
+                    return
                 break
             self.sizes.append(size)
             self.count += size
