@@ -155,6 +155,17 @@ def judge_cross_entropy_rows(
             kind_n = row_kind(x_n)
             if not kept[b, n] or is_undefined(kind_n):
                 special_total += np.nan if kept[b, n] else 0.0
+                sums[QA] = 0.0
+                for start in range(0, k if with_vjp and kept[b, n] else 0, width):
+                    count, label = min(width, k - start), y_n - start
+                    q_part = q[b, n, start : start + width] if with_q else no_q
+                    w_part = w[b, start : start + width] if weighted else ones
+                    coefficients(count, label, q_part, w_part, eps[b], part_of_all, c, c_size, q_size)
+                    for j in range(count):
+                        sums[QA] += c_size[j]
+                # A scale that overflows may make 0 and infinity of it, too (clause 10).
+                if with_vjp and not abs(row_scale[b, n]) * max(1.0, sums[QA]) < fmt[4]:
+                    regular[1, b] = False
                 with_row = with_value and reduction == NONE
                 compare_row_apart(asked, summary, b, n, with_row, values, with_vjp, vjps, kind_n, kept[b, n], fmt)
                 continue

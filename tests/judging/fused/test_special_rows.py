@@ -149,3 +149,21 @@ def test_a_loss_of_which_a_clause_speaks_has_no_grade(
 def disagreement(found: Observation, said: Observation) -> list[str]:
     # A message shows digits of the bound; entries that are equally wrong may rank in either order.
     return differ(replace(found, message=""), replace(said, message=""))
+
+
+@pytest.mark.parametrize("weight", [1.0, 4.0])
+@pytest.mark.parametrize("got", [np.nan, 0.0])
+def test_a_row_that_is_no_number_and_whose_scale_overflows_is_left_to_arrays(weight: float, got: float) -> None:
+    """Its gradient may be other things, too (clause 10)."""
+    fmt = FORMATS["float32"]
+    g = np.asarray(fmt.round(np.array(fmt.max / 2)))
+    p = Problem(
+        "cross_entropy", "float32", np.full((1, 3), np.nan), np.array([1]), np.full(3, weight), g, reduction="sum"
+    )
+    exact = truth([p])
+    outcome = Outcome({"vjp": Tensor(np.full((1, 3), got), "float32")})
+    (found,) = observe_regular([Call(p, "odd")], [Answers("numpy", Declared("W"), [outcome], {(0, "vjp")})])
+    (said,) = observe([Call(p, "odd")], exact, [outcome], "numpy", Declared("W"), outputs={"vjp"})
+    # sanity check: the scale overflows with the weight
+    assert (said.conventions.keys() == {"10"}) == (weight > 1)
+    assert bool(found) == (weight == 1 and np.isnan(got))
